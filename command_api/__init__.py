@@ -1,0 +1,1 @@
+"""Accepts changes: the FastAPI write service."""

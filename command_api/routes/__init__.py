@@ -1,0 +1,1 @@
+"""One module per resource: body in, command, response out."""

@@ -1,0 +1,1 @@
+"""What an order is: pure rules, no clock, no I/O, no framework."""

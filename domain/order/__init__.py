@@ -1,0 +1,1 @@
+"""The order aggregate: commands, events, state, decisions."""

@@ -1,0 +1,1 @@
+"""Knows machines and no orders: settings, logs, PostgreSQL, Kafka, Redis, relay, local stack."""

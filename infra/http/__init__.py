@@ -1,0 +1,1 @@
+"""What both HTTP services share: errors, authentication, middleware, health, metrics."""

@@ -1,0 +1,1 @@
+"""Kafka: topics, records, producer and consumer settings."""

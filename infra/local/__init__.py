@@ -1,0 +1,1 @@
+"""The local stack: every server from Python packages, supervised."""

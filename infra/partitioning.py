@@ -1,0 +1,27 @@
+"""Which partition an order belongs to: Kafka's default partitioner, so that any client agrees with us."""
+
+from uuid import UUID
+
+_SEED = 0x9747B28C
+_M = 0x5BD1E995
+_MASK = 0xFFFFFFFF
+
+
+def murmur2(data: bytes) -> int:
+    """Give the 32-bit murmur2 hash as Kafka's Java client computes it (`Utils.murmur2`)."""
+    length = len(data)
+    h = _SEED ^ length
+    whole = length & ~3
+    for start in range(0, whole, 4):
+        k = int.from_bytes(data[start : start + 4], "little") * _M & _MASK
+        k = (k ^ k >> 24) * _M & _MASK
+        h = h * _M & _MASK ^ k
+    if length > whole:
+        h = (h ^ int.from_bytes(data[whole:], "little")) * _M & _MASK
+    h = (h ^ h >> 13) * _M & _MASK
+    return h ^ h >> 15
+
+
+def partition_of(order_id: UUID, partitions: int) -> int:
+    """Give the partition, 0 to `partitions` - 1, of an order: murmur2 of the canonical text of its id."""
+    return (murmur2(str(order_id).encode()) & 0x7FFFFFFF) % partitions

@@ -1,0 +1,1 @@
+"""PostgreSQL: pool, migrations, event store, checkpoints, keys, endpoints."""

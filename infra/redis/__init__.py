@@ -1,0 +1,1 @@
+"""Redis: rate counters and caches; only what may be lost."""

@@ -1,0 +1,181 @@
+"""Every setting of every process: one frozen class per machine, read from the environment only at the edges.
+
+`HARBOR_POSTGRES__URL` is field `url` of `PostgresSettings`, and so on. Nothing else in the code base reads the
+environment. `docs/settings.md` is generated from these classes. A bad or missing value stops the start with one
+line that names the variable (`load`), and never prints the value of a secret.
+"""
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message is the one line to show."""
+
+
+class PostgresSettings(BaseSettings):
+    """The event store, configuration and read models: one PostgreSQL primary."""
+
+    model_config = SettingsConfigDict(env_prefix="HARBOR_POSTGRES__", frozen=True, extra="ignore")
+
+    url: SecretStr = Field(description="postgresql://user:password@host:port/database of this process' own role")
+    pool_max: Count = Field(default=8, description="connections per process, at most")
+    connect_timeout_s: Seconds = Field(default=5.0, description="seconds to wait for a connection")
+    command_timeout_s: Seconds = Field(default=5.0, description="seconds one statement may take")
+
+
+class KafkaSettings(BaseSettings):
+    """The brokers. Without any, workers tail the event store and the relay has nothing to do."""
+
+    model_config = SettingsConfigDict(env_prefix="HARBOR_KAFKA__", frozen=True, extra="ignore")
+
+    bootstrap_servers: str | None = Field(default=None, description="host:port[,host:port]; empty: no broker")
+    topic_prefix: str = Field(default="", pattern=r"^[a-z0-9._-]{0,64}$", description="put before every topic name")
+    partitions: Count = Field(default=12, description="partitions of orders.events.v1; can never be changed later")
+    replication_factor: Count = Field(default=1, description="copies of each partition; 3 in production")
+
+
+class RedisSettings(BaseSettings):
+    """Redis or Valkey: holds only what may be lost."""
+
+    model_config = SettingsConfigDict(env_prefix="HARBOR_REDIS__", frozen=True, extra="ignore")
+
+    url: SecretStr | None = Field(default=None, description="redis://host:port/db; empty: local fallbacks only")
+    timeout_s: Seconds = Field(default=0.1, description="seconds a call may take before the local fallback answers")
+
+
+class SecuritySettings(BaseSettings):
+    """Secrets of the installation. None has a default."""
+
+    model_config = SettingsConfigDict(env_prefix="HARBOR_SECURITY__", frozen=True, extra="ignore")
+
+    api_key_pepper: SecretStr = Field(min_length=32, description="HMAC key over API keys, at least 32 characters")
+    cursor_secret: SecretStr = Field(min_length=32, description="HMAC key of list cursors, at least 32 characters")
+    webhook_secrets_key: SecretStr = Field(description="base64 of 32 bytes; encrypts webhook secrets at rest")
+
+
+class CommandApiSettings(BaseSettings):
+    """The write service."""
+
+    model_config = SettingsConfigDict(env_prefix="HARBOR_COMMAND_API__", frozen=True, extra="ignore")
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: Port = Field(default=8000, description="port to listen on")
+    max_in_flight: Count = Field(default=512, description="requests handled at once; more are answered 503")
+    max_body_bytes: Count = Field(default=1_048_576, description="largest request body in bytes")
+    request_deadline_s: Seconds = Field(default=5.0, description="seconds until a request is answered 503")
+    append_queue: Count = Field(default=2000, description="commands waiting for the append; more are answered 503")
+    append_batch: Count = Field(default=200, description="commands in one append call, at most")
+    http: str = Field(default="httptools", pattern="^(httptools|h11)$", description="HTTP parser of uvicorn")
+
+
+class QueryApiSettings(BaseSettings):
+    """The read service."""
+
+    model_config = SettingsConfigDict(env_prefix="HARBOR_QUERY_API__", frozen=True, extra="ignore")
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: Port = Field(default=8001, description="port to listen on")
+    max_in_flight: Count = Field(default=512, description="requests handled at once; more are answered 503")
+    request_deadline_s: Seconds = Field(default=5.0, description="seconds until a request is answered 503")
+    consistency_wait_s: Seconds = Field(default=1.0, description="seconds a Consistency-Token may wait for its shard")
+    http: str = Field(default="httptools", pattern="^(httptools|h11)$", description="HTTP parser of uvicorn")
+
+
+class OpsSettings(BaseSettings):
+    """Health and metrics port of the processes that serve no API (relay, worker, dispatcher)."""
+
+    model_config = SettingsConfigDict(env_prefix="HARBOR_OPS__", frozen=True, extra="ignore")
+
+    host: str = Field(default="127.0.0.1", description="address of /livez, /readyz, /metrics")
+    port: Port = Field(default=0, description="port of /livez, /readyz, /metrics; 0: any free port")
+
+
+class RelaySettings(BaseSettings):
+    """The relay from the event store to Kafka."""
+
+    model_config = SettingsConfigDict(env_prefix="HARBOR_RELAY__", frozen=True, extra="ignore")
+
+    batch: Count = Field(default=2000, description="events read at once, at most")
+    lease_ttl_s: Seconds = Field(default=3.0, description="seconds until a standby takes over from a silent leader")
+    poll_s: Seconds = Field(default=0.1, description="seconds between looks at the log when no wake-up arrives")
+    flush_deadline_s: Seconds = Field(default=10.0, description="seconds a produce may take before it is rebuilt")
+
+
+class WorkerSettings(BaseSettings):
+    """The projection worker."""
+
+    model_config = SettingsConfigDict(env_prefix="HARBOR_WORKER__", frozen=True, extra="ignore")
+
+    source: str = Field(default="auto", pattern="^(auto|kafka|store)$", description="where events come from")
+    batch: Count = Field(default=1000, description="events applied in one transaction, at most")
+    poll_s: Seconds = Field(default=0.1, description="seconds between looks at the store when it is the source")
+    group_id: str = Field(default="harbor-projections", description="Kafka consumer group")
+
+
+class WebhookSettings(BaseSettings):
+    """The webhook dispatcher and the rules for endpoint addresses."""
+
+    model_config = SettingsConfigDict(env_prefix="HARBOR_WEBHOOKS__", frozen=True, extra="ignore")
+
+    connect_timeout_s: Seconds = Field(default=3.0, description="seconds to connect")
+    total_timeout_s: Seconds = Field(default=15.0, description="seconds until an attempt counts as failed")
+    max_in_flight: Count = Field(default=100, description="attempts at once per dispatcher")
+    max_in_flight_per_endpoint: Count = Field(default=10, description="attempts at once per endpoint")
+    lease_s: Seconds = Field(default=60.0, description="seconds until an unfinished claim may be taken by another")
+    poll_s: Seconds = Field(default=0.5, description="seconds between looks at the queue when no wake-up arrives")
+    allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(), description="comma-separated CIDRs endpoints may live in although not public (development)"
+    )
+    schedule_scale: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0, description="factor on every retry delay; below 1 only for demonstrations and tests"
+    )
+
+
+class LogSettings(BaseSettings):
+    """Logs: JSON lines on standard output."""
+
+    model_config = SettingsConfigDict(env_prefix="HARBOR_LOG__", frozen=True, extra="ignore")
+
+    level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="least level written")
+
+
+ALL_SETTINGS: tuple[type[BaseSettings], ...] = (
+    PostgresSettings,
+    KafkaSettings,
+    RedisSettings,
+    SecuritySettings,
+    CommandApiSettings,
+    QueryApiSettings,
+    OpsSettings,
+    RelaySettings,
+    WorkerSettings,
+    WebhookSettings,
+    LogSettings,
+)
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(kind: type[S]) -> S:
+    """Read one settings class from the environment.
+
+    Raises:
+        SettingsError: one line naming every variable that is missing or wrong, without the value given.
+    """
+    prefix = kind.model_config.get("env_prefix", "")
+    try:
+        return kind()
+    except ValidationError as error:
+        problems = [
+            f"{prefix}{'.'.join(str(part) for part in item['loc'][:1]).upper()}: {item['msg']}"
+            for item in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        raise SettingsError("; ".join(problems) + " (all settings: docs/settings.md)") from None

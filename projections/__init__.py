@@ -1,0 +1,1 @@
+"""Reacts to facts: read models, webhook fan-out and delivery."""

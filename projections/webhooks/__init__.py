@@ -1,0 +1,1 @@
+"""Webhooks: fan-out, queue, signing, sending."""
