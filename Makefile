@@ -1,0 +1,52 @@
+# Everything a developer does, as targets. Needs Python >= 3.11 and make; the rest installs itself into .venv.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+PY := .venv/bin/python
+ARGS ?=
+BROKER ?= auto
+
+.PHONY: help up down status demo test test-fast check docs clean requirements
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/stamp: requirements/dev.txt infra/bootstrap.py
+	@$(PYTHON) infra/bootstrap.py requirements/dev.txt
+
+up: .venv/stamp ## the whole system; Ctrl-C stops it. DETACH=1: return when ready. BROKER=auto|kafka|none
+	@$(PY) -m infra.local up --broker $(BROKER) $(if $(filter 1 yes true,$(DETACH)),--detach,) $(ARGS)
+
+down: .venv/stamp ## stop what `make up` started; the data stays
+	@$(PY) -m infra.local down $(ARGS)
+
+status: .venv/stamp ## what runs where
+	@$(PY) -m infra.local status $(ARGS)
+
+demo: .venv/stamp ## orders flowing through the system, reconciled. ARGS="--file orders.csv"
+	@$(PY) -m tests.demo $(ARGS)
+
+test: .venv/stamp ## all tests, on real PostgreSQL, Redis and Kafka. ARGS="-k name"
+	@$(PY) -m pytest $(ARGS)
+
+test-fast: .venv/stamp ## the tests that need no server
+	@$(PY) -m pytest -m "not server" $(ARGS)
+
+check: .venv/stamp ## lint, types, import directions, generated docs fresh
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@$(PY) docs/generate.py --check
+
+docs: .venv/stamp ## regenerate docs/ (OpenAPI, AsyncAPI, events, settings, errors)
+	@$(PY) docs/generate.py
+
+requirements: .venv/stamp ## compile requirements/*.txt from pyproject.toml (needs uv: pip install uv)
+	uv pip compile pyproject.toml --extra local --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/dev.txt
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/runtime.txt
+
+clean: .venv/stamp ## stop the stack and delete its data, caches and .venv
+	@$(PY) -m infra.local down
+	@$(PY) -m infra.local wipe
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
