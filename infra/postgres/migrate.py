@@ -1,0 +1,133 @@
+"""Migrations: `python -m infra.postgres.migrate` brings a database to the schema this code was written for.
+
+First `migrations/roles.sql`, which may run any number of times (roles belong to the cluster, not to the database), then
+each `migrations/NNNN_name.sql` that `harbor.migrations` does not list, in order, each in its own transaction and as
+`harbor_owner`, so that everything it creates belongs to that role. Several migrators may run at once: they queue on an
+advisory lock. A file that was applied may never change; `migrate` refuses to go on when one did.
+"""
+
+import asyncio
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import click
+
+from infra.settings import PostgresSettings, SettingsError, load
+
+FOLDER = Path(__file__).with_name("migrations")
+_FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+_LOCK = 0x686172626F72  # "harbor": any number works as long as every migrator takes the same
+
+
+class MigrationError(Exception):
+    """The database and the migration files disagree; the message names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file: `number` orders it, `sha256` proves that what was applied is what lies on disk."""
+
+    number: int
+    name: str
+    sql: str
+    sha256: bytes
+
+
+def migrations(folder: Path = FOLDER) -> list[Migration]:
+    """Give all migrations on disk, by number.
+
+    Raises:
+        MigrationError: two files carry the same number.
+    """
+    found: dict[int, Migration] = {}
+    for path in sorted(folder.glob("*.sql")):
+        match = _FILE_NAME.fullmatch(path.name)
+        if match is None:
+            continue
+        content = path.read_bytes()
+        number = int(match[1])
+        if number in found:
+            raise MigrationError(f"two migrations are numbered {number:04}: {found[number].name} and {match[2]}")
+        found[number] = Migration(number, match[2], content.decode(), hashlib.sha256(content).digest())
+    return [found[number] for number in sorted(found)]
+
+
+async def migrate(admin_url: str) -> list[str]:
+    """Apply what is missing and give the names of what was applied; an empty list when nothing was missing.
+
+    `admin_url` is a superuser or a role with CREATEROLE that may create schemas in the database.
+
+    Raises:
+        MigrationError: an applied file was changed afterwards.
+    """
+    connection = await asyncpg.connect(admin_url, server_settings={"application_name": "harbor-migrate"})
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        async with connection.transaction():
+            await connection.execute((FOLDER / "roles.sql").read_text())
+        applied = {
+            row["number"]: row["sha256"]
+            for row in await connection.fetch("SELECT number, sha256 FROM harbor.migrations")
+        }
+        return [await _apply(connection, each) for each in _missing(migrations(), applied)]
+    finally:
+        await connection.close()
+
+
+async def unapplied(connection: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
+    """Give the names of the migrations on disk that this database lacks; services refuse to start when any is.
+
+    Raises:
+        MigrationError: the database was never migrated, or an applied file was changed afterwards.
+    """
+    try:
+        rows = await connection.fetch("SELECT number, sha256 FROM harbor.migrations")
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
+        raise MigrationError("the database was never migrated: run python -m infra.postgres.migrate") from error
+    applied = {row["number"]: row["sha256"] for row in rows}
+    return [f"{each.number:04}_{each.name}" for each in _missing(migrations(), applied)]
+
+
+def _missing(wanted: list[Migration], applied: dict[int, bytes]) -> list[Migration]:
+    for migration in wanted:
+        if applied.get(migration.number, migration.sha256) != migration.sha256:
+            raise MigrationError(
+                f"{migration.number:04}_{migration.name}.sql was changed after it was applied; add a new file instead"
+            )
+    return [migration for migration in wanted if migration.number not in applied]
+
+
+async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> str:
+    async with connection.transaction():
+        await connection.execute("SET LOCAL ROLE harbor_owner")
+        await connection.execute(migration.sql)
+        await connection.execute(
+            "INSERT INTO harbor.migrations (number, name, sha256) VALUES ($1, $2, $3)",
+            migration.number,
+            migration.name,
+            migration.sha256,
+        )
+    return f"{migration.number:04}_{migration.name}"
+
+
+@click.command(
+    epilog="Example: HARBOR_POSTGRES__URL=postgresql://admin:...@localhost/harbor python -m infra.postgres.migrate"
+)
+def main() -> None:
+    """Bring the database at HARBOR_POSTGRES__URL (an admin's address) to the current schema; safe to repeat."""
+    try:
+        applied = asyncio.run(migrate(load(PostgresSettings).url.get_secret_value()))
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    except (MigrationError, OSError, asyncpg.PostgresError) as error:
+        raise click.ClickException(f"{error}; nothing after the last line below was applied") from error
+    for name in applied:
+        click.echo(f"applied {name}")
+    click.echo("the schema is current")
+
+
+if __name__ == "__main__":
+    main()
