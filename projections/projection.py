@@ -1,0 +1,73 @@
+"""The contract of a projection: events of the log in, one set-based write out, nothing else.
+
+A projection never commits, never keeps a position and never retries: the worker does, in the transaction it hands over.
+So whatever `apply` writes becomes visible together with the checkpoint, or not at all (ADR 0070).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeAlias
+from uuid import UUID
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+
+class ProjectionError(Exception):
+    """Base of what a projection raises about an event; the message names types and numbers, never content."""
+
+
+class SequenceGapError(ProjectionError):
+    """Events of an order are missing: its read model stands at `expected - 1` and the next event is `found`."""
+
+    def __init__(self, order_id: UUID, expected: int, found: int) -> None:
+        super().__init__(f"expected sequence {expected}, found {found}")
+        self.order_id = order_id
+        self.expected = expected
+        self.found = found
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One event of the log, however it was read. `payload` is the event document's exact bytes."""
+
+    position: int
+    partition: int
+    tenant_id: str
+    order_id: UUID
+    sequence: int
+    type: str
+    schema_version: int
+    event_id: UUID
+    recorded_at: datetime
+    payload: bytes
+
+
+class Projection(Protocol):
+    """One read model (or queue). `name` and `version` name its checkpoints; a new version starts from nothing."""
+
+    @property
+    def name(self) -> str:
+        """Stable name, also the argument of `verify` and `rebuild`."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Version of the tables it writes."""
+        ...
+
+    async def apply(self, connection: Connection, records: Sequence[LogRecord]) -> None:
+        """Write what `records` say, in the caller's transaction.
+
+        `records` come from one or more partitions, by ascending position, none twice and none applied before (except
+        on a retry of parked events, which may repeat one: applying an event again must change nothing).
+
+        Raises:
+            SequenceGapError: an earlier event of an order never arrived; the worker parks the order.
+            Exception: any other failure but a lost connection or transaction is the fault of some record; the worker
+                finds it by halving and parks it.
+        """
+        ...
