@@ -1,0 +1,121 @@
+"""Kafka clients with the settings this project stands on; aiokafka's defaults (`acks=1`, auto-commit) lose data.
+
+aiokafka never gives up on an idempotent batch: `send` and `stop` hang while the broker is away. So whoever awaits a
+client does it under a deadline, and a producer in doubt is not stopped but abandoned (`abandon`).
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
+
+BATCH_BYTES: Final = 262_144
+"""Uncompressed bytes of one produce batch; a single larger record still travels, alone."""
+REQUEST_TIMEOUT_MS: Final = 10_000
+CLOSE_DEADLINE_S: Final = 3.0
+
+# A broker that is away makes aiokafka log every attempt, a vanished topic more than 100,000 lines a minute. Its
+# failures reach us as exceptions, which are logged once where they are handled.
+_NOISY_LOGGERS: Final = ("aiokafka", "aiokafka.cluster", "aiokafka.conn", "aiokafka.producer.sender")
+
+
+def make_producer(bootstrap_servers: str, *, client_id: str) -> AIOKafkaProducer:
+    """Give an idempotent producer that waits for all replicas; must be made inside a running event loop."""
+    _quieten()
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap_servers,
+        client_id=client_id,
+        enable_idempotence=True,
+        acks="all",
+        compression_type="lz4",
+        max_batch_size=BATCH_BYTES,
+        linger_ms=0,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        metadata_max_age_ms=60_000,
+    )
+
+
+def make_group_consumer(
+    *topics: str,
+    bootstrap_servers: str,
+    client_id: str,
+    group_id: str,
+    group_instance_id: str | None = None,
+    session_timeout_ms: int = 30_000,
+) -> AIOKafkaConsumer:
+    """Give a consumer of a group. It never commits by itself; its group's offsets are only a hint for lag tools."""
+    _quieten()
+    return AIOKafkaConsumer(
+        *topics,
+        bootstrap_servers=bootstrap_servers,
+        client_id=client_id,
+        group_id=group_id,
+        group_instance_id=group_instance_id,
+        partition_assignment_strategy=(StickyPartitionAssignor,),
+        session_timeout_ms=session_timeout_ms,
+        heartbeat_interval_ms=session_timeout_ms // 10,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        fetch_max_wait_ms=50,
+        metadata_max_age_ms=60_000,
+    )
+
+
+def make_reader(bootstrap_servers: str, *, client_id: str) -> AIOKafkaConsumer:
+    """Give a consumer without a group: the caller assigns partitions and seeks."""
+    _quieten()
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        client_id=client_id,
+        group_id=None,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        fetch_max_wait_ms=50,
+    )
+
+
+def make_admin(bootstrap_servers: str, *, client_id: str) -> AIOKafkaAdminClient:
+    """Give a client that creates and describes topics."""
+    _quieten()
+    return AIOKafkaAdminClient(
+        bootstrap_servers=bootstrap_servers, client_id=client_id, request_timeout_ms=REQUEST_TIMEOUT_MS
+    )
+
+
+async def close(client: AIOKafkaConsumer | AIOKafkaAdminClient, deadline_s: float = CLOSE_DEADLINE_S) -> None:
+    """Close a consumer or admin client, waiting at most `deadline_s` seconds for the broker."""
+    with suppress(TimeoutError, KafkaError, OSError):
+        async with asyncio.timeout(deadline_s):
+            await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
+
+
+async def abandon(producer: AIOKafkaProducer, deadline_s: float = CLOSE_DEADLINE_S) -> None:
+    """Close a producer without waiting for what it still has to send; returns within about `deadline_s` seconds.
+
+    `AIOKafkaProducer.stop` flushes first and so hangs as long as the broker is away. Here every batch fails, the
+    connections are cut, and the sending task is cancelled. What was under way may still arrive: the outcome is unknown.
+    """
+    producer._closed = True  # noqa: SLF001  # no public way to close without flushing (aiokafka #1101)
+    producer._message_accumulator._closed = True  # noqa: SLF001  # the same
+    producer._message_accumulator.fail_all(KafkaError("abandoned"))  # noqa: SLF001  # the same
+    sending = producer._sender.sender_task  # noqa: SLF001  # the same
+    with suppress(TimeoutError, KafkaError, OSError):
+        async with asyncio.timeout(deadline_s):
+            await producer.client.close()
+    if sending is not None:
+        sending.cancel()
+        await asyncio.wait([sending], timeout=deadline_s)
+
+
+def _quieten() -> None:
+    for name in _NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
