@@ -1,0 +1,104 @@
+"""What the demo orders: a generated stream, or invoices of a CSV file."""
+
+import csv
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+COLUMNS = ("invoice", "stock_code", "quantity", "unit_price", "customer_id")
+CURRENCIES = ("EUR", "USD", "GBP", "JPY", "KWD")
+DIGITS = {"JPY": 0, "KWD": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line as it will be sent; `source` says where it came from, for the report of refusals."""
+
+    sku: str
+    quantity: int
+    unit_price: str
+    source: str
+
+    def body(self) -> dict[str, object]:
+        """Give the JSON of the line."""
+        return {"sku": self.sku, "quantity": self.quantity, "unit_price": self.unit_price}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One order to be sent."""
+
+    name: str
+    email: str
+    currency: str
+    lines: tuple[Line, ...]
+    metadata: dict[str, str]
+
+    def body(self, lines: tuple[Line, ...]) -> dict[str, object]:
+        """Give the JSON of POST /orders with these lines."""
+        return {
+            "customer_email": self.email,
+            "currency": self.currency,
+            "lines": [line.body() for line in lines],
+            "metadata": self.metadata,
+        }
+
+
+class BadFileError(Exception):
+    """The file is not the CSV the demo reads; the message says what is wrong."""
+
+
+def generated(count: int, seed: int, run: str) -> Iterator[Draft]:
+    """Give `count` orders of 1 to 12 lines in several currencies; the same for the same seed."""
+    dice = random.Random(seed)  # noqa: S311  # a repeatable stream, not a secret
+    for number in range(count):
+        currency = dice.choice(CURRENCIES)
+        lines = tuple(
+            Line(
+                f"SKU-{dice.randrange(1, 400):04}",
+                dice.randrange(1, 20),
+                _price(dice.randrange(1, 20_000), DIGITS.get(currency, 2)),
+                f"order {number}, line {line}",
+            )
+            for line in range(1, dice.randrange(2, 14))
+        )
+        buyer = f"buyer-{dice.randrange(1, 500)}@example.com"
+        yield Draft(str(number), buyer, currency, lines, {"run": run, "number": str(number)})
+
+
+def invoices(path: Path, run: str) -> list[Draft]:
+    """Read a CSV of invoice lines into one order per invoice, lines in file order.
+
+    Raises:
+        BadFileError: the file cannot be read or lacks a column.
+    """
+    groups: dict[str, list[Line]] = {}
+    customers: dict[str, str] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise BadFileError(f"{path}: no column {', '.join(missing)}; needed: {', '.join(COLUMNS)}")
+            for number, row in enumerate(reader, start=2):
+                try:
+                    quantity = int(row["quantity"])
+                except (TypeError, ValueError):
+                    raise BadFileError(f"{path}, line {number}: quantity is not a whole number") from None
+                line = Line(row["stock_code"], quantity, row["unit_price"], f"{path.name}:{number}")
+                groups.setdefault(row["invoice"], []).append(line)
+                customers.setdefault(row["invoice"], row["customer_id"] or f"guest-{row['invoice']}")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadFileError(f"{path}: {error}") from error
+    return [
+        Draft(
+            invoice, f"customer-{customers[invoice]}@example.com", "GBP", tuple(lines), {"run": run, "invoice": invoice}
+        )
+        for invoice, lines in groups.items()
+    ]
+
+
+def _price(minor: int, digits: int) -> str:
+    whole, rest = divmod(minor, 10**digits)
+    return f"{whole}.{rest:0{digits}}" if digits else str(minor)

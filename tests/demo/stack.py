@@ -1,0 +1,84 @@
+"""Which stack the demo talks to: the one that runs, or one of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+LIVE_TIMEOUT_S = 2.0
+START_TIMEOUT_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Addresses of a running stack; `kafka` is None where it runs without a broker."""
+
+    command_api: str
+    query_api: str
+    postgres: str
+    kafka: str | None
+    api_key: str
+
+
+class NoStackError(Exception):
+    """No stack runs and none could be started; the message says why."""
+
+
+def home() -> Path:
+    """Give the home of the stack: $HARBOR_HOME or `.harbor` in the checkout."""
+    return Path(os.environ.get("HARBOR_HOME") or CHECKOUT / ".harbor")
+
+
+def running(home: Path) -> Stack | None:
+    """Read `stack.json`; None when there is none or when nothing answers at its address."""
+    try:
+        facts = json.loads((home / "stack.json").read_text())
+        with urllib.request.urlopen(f"{facts['command_api']}/livez", timeout=LIVE_TIMEOUT_S):  # noqa: S310  # our own http address
+            pass
+    except (OSError, ValueError):
+        return None
+    return Stack(
+        facts["command_api"].rstrip("/"),
+        facts["query_api"].rstrip("/"),
+        facts["postgres"],
+        facts["kafka"],
+        facts["api_keys"]["partner_a"],
+    )
+
+
+@contextmanager
+def stack() -> Iterator[Stack]:
+    """Give the running stack, or start one in a temporary home and stop it afterwards.
+
+    Raises:
+        NoStackError: it did not start.
+    """
+    found = running(home())
+    if found is not None:
+        yield found
+        return
+    print("No stack runs here: starting one for this demo (make up keeps one running).", flush=True)
+    with tempfile.TemporaryDirectory(prefix="harbor-demo-") as folder:
+        environment = os.environ | {
+            "HARBOR_HOME": folder,
+            "HARBOR_COMMAND_API__PORT": "0",
+            "HARBOR_QUERY_API__PORT": "0",
+        }
+        local = [sys.executable, "-m", "infra.local"]
+        started = subprocess.run(  # noqa: S603  # fixed words
+            [*local, "up", "--detach"], cwd=CHECKOUT, env=environment, timeout=START_TIMEOUT_S, check=False
+        )
+        try:
+            own = running(Path(folder))
+            if started.returncode or own is None:
+                raise NoStackError("the stack did not start; see the lines above, or run: make up")
+            yield own
+        finally:
+            subprocess.run([*local, "down"], cwd=CHECKOUT, env=environment, check=False)  # noqa: S603  # fixed words
