@@ -1,0 +1,87 @@
+"""One process to start: what to run, as whom, and which signal asks it to end. Nothing here waits or restarts."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.local.places import Account
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A process as data.
+
+    Attributes:
+        argv: program and arguments.
+        env: the whole environment; nothing is inherited.
+        cwd: working directory.
+        account: who it runs as; None: as this process.
+        stop_signal: asks it to end in good order; also sent by the kernel should the starter die first.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path
+    account: Account | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+
+
+def spawn(launch: Launch, output: Path) -> subprocess.Popen[bytes]:
+    """Start it in a session of its own, its output appended to a file.
+
+    An own session keeps the terminal's Ctrl-C away: the starter stops things in order. Must be called from a thread
+    that lives as long as the starter, because the kernel watches the starting *thread*.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
+    starter = os.getpid()
+
+    def die_with_starter() -> None:
+        if hasattr(signal, "pidfd_send_signal"):  # Linux; elsewhere the next `up` or `down` cleans up
+            _LIBC.prctl(_PR_SET_PDEATHSIG, int(launch.stop_signal))
+        if os.getppid() != starter:
+            os._exit(1)
+
+    account = launch.account
+    with output.open("ab") as log:
+        return subprocess.Popen(
+            launch.argv,
+            env=dict(launch.env),
+            cwd=launch.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=die_with_starter,  # noqa: PLW1509  # the starter has one thread here
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
+        )
+
+
+def free_port() -> int:
+    """Give a TCP port of the loopback address that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Tell whether a server could listen on this port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,49 @@
+"""Login roles of the three kinds of process.
+
+Migrations make the group roles and what they may do; this makes who may log in, because passwords belong to an
+installation and not to the schema.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import asyncpg
+
+# login role -> group role of the migrations
+LOGIN_ROLES: Mapping[str, str] = MappingProxyType(
+    {
+        "harbor_command_login": "harbor_command",
+        "harbor_worker_login": "harbor_worker",
+        "harbor_query_login": "harbor_query",
+    }
+)
+# Any session may set this to off; the services check it, and their roles start from the safe value.
+_DEFAULTS = "synchronous_commit = on"
+
+
+async def create_login_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
+    """Create each login role of `LOGIN_ROLES`, or give the existing one this password; safe to repeat.
+
+    Args:
+        admin_url: address of a superuser, or of a role with CREATEROLE that administers the group roles.
+        passwords: login role -> password.
+    """
+    connection = await asyncpg.connect(admin_url, timeout=10)
+    try:
+        async with connection.transaction():
+            # Two installers at once would both find a role missing.
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('harbor.login_roles'))")
+            for role, group in LOGIN_ROLES.items():
+                for name, attributes in ((group, "NOLOGIN"), (role, "LOGIN")):
+                    known = await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", name)
+                    if not known:
+                        await connection.execute(f'CREATE ROLE "{name}" {attributes}')
+                # DDL takes no parameters; format() of the server quotes the password.
+                statement = await connection.fetchval(
+                    "SELECT format('ALTER ROLE %I LOGIN PASSWORD %L', $1::text, $2::text)", role, passwords[role]
+                )
+                await connection.execute(statement)
+                await connection.execute(f'ALTER ROLE "{role}" SET {_DEFAULTS}')
+                await connection.execute(f'GRANT "{group}" TO "{role}"')
+    finally:
+        await connection.close()

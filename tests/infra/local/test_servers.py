@@ -1,0 +1,68 @@
+"""The servers of the test fixtures are the real ones, with the settings that durability needs."""
+
+import asyncpg
+import redis.asyncio
+from aiokafka import AIOKafkaProducer
+
+from tests.support.servers import Database, KafkaServer, PostgresCluster
+
+
+async def test_postgres_is_18_and_forces_every_commit_to_disk(pg_admin_url: str) -> None:
+    connection = await asyncpg.connect(pg_admin_url)
+    try:
+        settings = {
+            name: await connection.fetchval("SELECT current_setting($1)", name)
+            for name in ("fsync", "full_page_writes", "synchronous_commit", "password_encryption", "data_checksums")
+        }
+        version = await connection.fetchval("SHOW server_version_num")
+    finally:
+        await connection.close()
+
+    assert int(version) // 10000 == 18
+    assert settings == {
+        "fsync": "on",
+        "full_page_writes": "on",
+        "synchronous_commit": "on",
+        "password_encryption": "scram-sha-256",
+        "data_checksums": "on",
+    }
+
+
+async def test_each_process_logs_in_with_a_role_that_is_no_superuser(database: Database) -> None:
+    for url in (database.command_url, database.worker_url, database.query_url):
+        connection = await asyncpg.connect(url)
+        try:
+            is_superuser = await connection.fetchval("SELECT usesuper FROM pg_user WHERE usename = current_user")
+        finally:
+            await connection.close()
+        assert is_superuser is False
+
+
+async def test_postgres_asks_for_a_password(postgres_cluster: PostgresCluster) -> None:
+    try:
+        await asyncpg.connect(postgres_cluster.server.url(password="wrong"))
+    except asyncpg.InvalidPasswordError:
+        return
+    raise AssertionError("a wrong password was accepted")
+
+
+async def test_redis_starts_empty(redis_url: str) -> None:
+    client = redis.asyncio.Redis.from_url(redis_url)
+    try:
+        assert await client.dbsize() == 0
+    finally:
+        await client.aclose()
+
+
+async def test_a_killed_broker_comes_back_on_its_own_data(kafka: KafkaServer) -> None:
+    kafka.kill()
+    await kafka.start()
+
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
+    await producer.start()
+    try:
+        brokers = producer.client.cluster.brokers()
+    finally:
+        await producer.stop()
+
+    assert len(brokers) == 1
