@@ -1,0 +1,72 @@
+"""A webhook receiver that registers itself, verifies every signature and prints what came. Ctrl-C ends it.
+
+Usage: python examples/webhook_receiver.py [--port 9000]
+
+It reads the addresses and a test key from the running stack (`$HARBOR_HOME/stack.json`); the part that matters to
+your own receiver is `receive`: verify first, answer 2xx at once, do the work later, and ignore an id seen before.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+from standardwebhooks import Webhook, WebhookVerificationError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+async def main(port: int) -> None:
+    """Listen, register, print until interrupted, unregister."""
+    home = Path(os.environ.get("HARBOR_HOME") or CHECKOUT / ".harbor")
+    try:
+        stack = json.loads((home / "stack.json").read_text())
+    except OSError:
+        sys.exit("no stack runs here; start one with: make up DETACH=1")
+    headers = {"Authorization": f"Bearer {stack['api_keys']['partner_a']}"}
+    endpoints = f"{stack['command_api']}/api/v1/webhook-endpoints"
+    secret: list[str] = []
+    seen: set[str] = set()
+
+    async def receive(request: web.Request) -> web.Response:
+        body = await request.read()
+        try:
+            event = Webhook(secret[0]).verify(body, dict(request.headers))
+        except WebhookVerificationError:
+            return web.Response(status=400, text="signature does not verify")
+        if event["id"] not in seen:
+            seen.add(event["id"])
+            print(
+                f"verified {event['type']} of order {event['order_id']}, now {event['data']['object']['status']}",
+                flush=True,
+            )
+        return web.Response(status=204)
+
+    application = web.Application()
+    application.router.add_post("/webhooks", receive)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/webhooks"
+    async with aiohttp.ClientSession(headers=headers, raise_for_status=True) as session:
+        async with session.post(endpoints, json={"url": url, "event_types": ["order.*"]}) as response:
+            endpoint = await response.json()
+        secret.append(endpoint["secret"])
+        print(f"registered {url}; waiting for webhooks, Ctrl-C ends", flush=True)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await session.delete(f"{endpoints}/{endpoint['id']}")
+            await runner.cleanup()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main(parser.parse_args().port))
