@@ -1,0 +1,134 @@
+"""What an API key is: `hbr_{live|test}_{8 id}_{30 secret}{6 checksum}`, letters and digits only. Pure.
+
+The checksum refuses typing errors and random probes before any I/O. The secret has 178 bits. Only an HMAC of the whole
+key is stored, so a copy of the table opens nothing without the pepper.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+import zlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+PARTNER_SCOPES: Final = frozenset(
+    {
+        "orders:read",
+        "orders:write",
+        "orders:cancel",
+        "orders:authorize",
+        "orders:capture",
+        "orders:refund",
+        "settlements:write",
+        "events:read",
+        "webhooks:read",
+        "webhooks:manage",
+        "keys:manage",
+    }
+)
+"""What the key of a partner may be allowed; it reaches that partner's data in the key's mode, nothing else."""
+
+INSTALLATION_SCOPES: Final = frozenset({"audit:read", "dashboard:read", "events:read", "keys:manage"})
+"""What a key of the installation (dashboard, auditor, operator) may be allowed: all partners of its mode, read-only."""
+
+SCOPES: Final = PARTNER_SCOPES | INSTALLATION_SCOPES
+MAX_LIVE_KEYS: Final = 2
+"""Live keys of one partner in one mode: one in use and one to rotate to."""
+
+_DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ID_LENGTH: Final = 8
+_SECRET_LENGTH: Final = 30
+_CHECKSUM_LENGTH: Final = 6
+_FORM: Final = re.compile(r"hbr_(live|test)_([0-9A-Za-z]{8})_([0-9A-Za-z]{30})([0-9A-Za-z]{6})", re.ASCII)
+
+
+class MalformedKeyError(ValueError):
+    """Not of the form of a key, or its checksum is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedKey:
+    """A well-formed key; whether it is valid only the store knows. `text` never shows in a representation."""
+
+    key_id: str
+    livemode: bool
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A stored key. `partner_id` is None for a key of the installation. `hashed` is `hash_key` of the key."""
+
+    key_id: str
+    partner_id: str | None
+    livemode: bool
+    scopes: frozenset[str]
+    hashed: bytes = field(repr=False)
+    label: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+    def is_live(self, now: datetime) -> bool:
+        """Tell whether the key opens anything at `now`."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+def generate(livemode: bool) -> ParsedKey:
+    """Make a new key from the system's randomness."""
+    key_id = "".join(secrets.choice(_DIGITS) for _ in range(_ID_LENGTH))
+    secret = "".join(secrets.choice(_DIGITS) for _ in range(_SECRET_LENGTH))
+    body = f"hbr_{_mode(livemode)}_{key_id}_{secret}"
+    return ParsedKey(key_id, livemode, body + checksum(body))
+
+
+def parse(text: str) -> ParsedKey:
+    """Read a key.
+
+    Raises:
+        MalformedKeyError: form or checksum is wrong; nothing was looked up.
+    """
+    match = _FORM.fullmatch(text)
+    if match is None or checksum(text[:-_CHECKSUM_LENGTH]) != match[4]:
+        raise MalformedKeyError("not an API key")
+    return ParsedKey(match[2], match[1] == "live", text)
+
+
+def checksum(body: str) -> str:
+    """Give the CRC-32 of everything before it, as six base-62 digits."""
+    value = zlib.crc32(body.encode("ascii"))
+    digits = ""
+    for _ in range(_CHECKSUM_LENGTH):
+        value, digit = divmod(value, len(_DIGITS))
+        digits = _DIGITS[digit] + digits
+    return digits
+
+
+def hash_key(pepper: bytes, text: str) -> bytes:
+    """Give the HMAC-SHA-256 of a key, 32 bytes: what is stored and compared."""
+    return hmac.digest(pepper, text.encode("ascii"), hashlib.sha256)
+
+
+def is_same_hash(left: bytes, right: bytes) -> bool:
+    """Compare two hashes in constant time."""
+    return hmac.compare_digest(left, right)
+
+
+def check_scopes(partner_id: str | None, scopes: frozenset[str]) -> None:
+    """Check that a key of this kind may have these scopes.
+
+    Raises:
+        ValueError: names the scopes that are unknown or not for this kind of key.
+    """
+    allowed = INSTALLATION_SCOPES if partner_id is None else PARTNER_SCOPES
+    wrong = sorted(scopes - allowed)
+    if wrong or not scopes:
+        kind = "the installation" if partner_id is None else "a partner"
+        raise ValueError(f"scopes of a key of {kind}: one or more of {sorted(allowed)}; not {wrong}")
+
+
+def _mode(livemode: bool) -> str:
+    return "live" if livemode else "test"

@@ -1,0 +1,192 @@
+"""Builds an HTTP service: its routes behind the gate, health, metrics, offline documentation.
+
+    app = build_app(name="command", title=..., routers=[orders.router], lifespan=lifespan, limits=..., translate=...)
+
+The lifespan yields a `ServiceState` (a service adds its own keys); handlers find it on `request.state`. It must not
+wait for a database that is down: the service starts, answers /livez, and says on /readyz what it waits for.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, TypedDict
+
+import orjson
+from fastapi import APIRouter, FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from fastapi.routing import APIRoute
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from infra.http.auth import Authenticator, declared_scopes
+from infra.http.docs_page import docs_routes
+from infra.http.guards import Limits
+from infra.http.metrics import HttpMetrics
+from infra.http.middleware import Gate, Translate
+from infra.http.problems import ProblemType
+from infra.logs import get_logger
+
+ReadyCheck = Callable[[], Awaitable[Sequence[str]]]
+"""Gives the codes of what the service waits for (`database_unreachable`); empty: ready."""
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
+
+PUBLIC_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics", "/docs", "/docs/{name}", "/openapi.json"})
+"""The only addresses without an API key."""
+
+
+class ServiceState(TypedDict):
+    """What every service's lifespan yields."""
+
+    authenticator: Authenticator
+    ready: ReadyCheck
+
+
+class ServiceApp(FastAPI):
+    """FastAPI with our gate instead of its own error and telemetry layers; the whole stack is this method."""
+
+    def __init__(self, *, gate: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
+        super().__init__(**options)
+        self._gate = gate
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put the gate around the router; FastAPI needs its exit stack around every request."""
+        return self._gate(AsyncExitStackMiddleware(self.router))
+
+    def openapi(self) -> dict[str, Any]:
+        """Give the OpenAPI document, with the scopes each operation needs."""
+        if self.openapi_schema is None:
+            self.openapi_schema = _with_security(super().openapi(), self)
+        return self.openapi_schema
+
+
+def build_app(
+    *,
+    title: str,
+    description: str,
+    routers: Sequence[APIRouter],
+    lifespan: Lifespan,
+    limits: Limits,
+    translate: Translate,
+    registry: CollectorRegistry | None = None,
+    version: str = "1",
+) -> ServiceApp:
+    """Give the application of one service.
+
+    Args:
+        title: of the OpenAPI document and the page.
+        description: of the API, Markdown.
+        routers: routes with full paths (`/api/v1/orders`), each of which declares its scope with `requires`.
+        lifespan: opens what the service needs; yields `ServiceState`.
+        limits: requests at once, seconds and bytes per request.
+        translate: the service's own exceptions as problems.
+        registry: where the service counts; a new one when None.
+        version: of the API.
+    """
+    metrics = HttpMetrics(registry if registry is not None else CollectorRegistry())
+    app = ServiceApp(
+        gate=lambda routes: Gate(routes, limits=limits, metrics=metrics, log=get_logger(), translate=translate),
+        title=title,
+        description=description,
+        version=version,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False},
+    )
+    app.state.metrics = metrics
+    # Not include_router: it walks a second router for every request and hides the route template from the metrics.
+    for router in routers:
+        app.router.routes.extend(router.routes)
+    app.router.routes.extend([*_ops_routes(app, metrics), *docs_routes(title)])
+    return app
+
+
+def _ops_routes(app: FastAPI, metrics: HttpMetrics) -> list[Route]:
+    async def livez(_request: Request) -> Response:
+        return _json(200, {"status": "alive"})
+
+    async def readyz(request: Request) -> Response:
+        waiting = list(await request.state.ready())
+        return _json(503 if waiting else 200, {"status": "waiting" if waiting else "ready", "waiting_for": waiting})
+
+    async def exposition(_request: Request) -> Response:
+        return Response(metrics.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    async def openapi(_request: Request) -> Response:
+        return _json(200, app.openapi())
+
+    return [
+        Route("/livez", livez),
+        Route("/readyz", readyz),
+        Route("/metrics", exposition),
+        Route("/openapi.json", openapi),
+    ]
+
+
+def _json(status: int, document: Mapping[str, Any]) -> Response:
+    headers = {"retry-after": "1"} if status == 503 else None  # noqa: PLR2004  # the status itself
+    return Response(orjson.dumps(document), status_code=status, headers=headers, media_type="application/json")
+
+
+def problem_responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
+    """Give the `responses` of a route for OpenAPI: every problem it may answer, by status, with its codes."""
+    by_status: dict[int, list[ProblemType]] = {}
+    for kind in kinds:
+        by_status.setdefault(kind.status, []).append(kind)
+    return {
+        status: {
+            "description": "; ".join(f"`{kind.code}`: {kind.title}" for kind in same),
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status, same in sorted(by_status.items())
+    }
+
+
+_PROBLEM_SCHEMA: Final = {
+    "title": "Problem",
+    "description": "RFC 9457. `code` is stable; extension members depend on it.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance", "code", "request_id", "retryable"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "code": {"type": "string"},
+        "request_id": {"type": "string"},
+        "retryable": {"type": "boolean"},
+        "errors": {
+            "type": "array",
+            "maxItems": 20,
+            "items": {
+                "type": "object",
+                "required": ["pointer", "code", "detail"],
+                "properties": {name: {"type": "string"} for name in ("pointer", "code", "detail")},
+            },
+        },
+    },
+}
+
+
+def _with_security(document: dict[str, Any], app: FastAPI) -> dict[str, Any]:
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "API key: hbr_live_... or hbr_test_..."},
+        "x_api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
+    }
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            scopes = list(declared_scopes(route))
+            for method in route.methods or ():
+                operation = document["paths"][route.path_format][method.lower()]
+                operation["security"] = [{"bearer": []}, {"x_api_key": []}]
+                operation["x-required-scopes"] = scopes
+    return document

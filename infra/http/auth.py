@@ -1,0 +1,154 @@
+"""Who asks, and whether they may: an API key becomes a `Principal`, a route declares its scope with `requires`.
+
+A key is taken from `Authorization: Bearer` or `X-API-Key`, never from the address. Unknown, expired, revoked and wrong
+keys get one and the same answer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+from fastapi import Depends, Request
+from fastapi.params import Depends as DependsParam
+from fastapi.routing import APIRoute
+from starlette.requests import HTTPConnection
+
+from infra import clock
+from infra.api_keys import SCOPES, KeyRecord, MalformedKeyError, hash_key, is_same_hash, parse
+from infra.http.context import RequestContext, context_of
+from infra.http.problems import (
+    API_KEY_INVALID,
+    API_KEY_MALFORMED,
+    API_KEY_MISSING,
+    AUTH_UNAVAILABLE,
+    CREDENTIALS_AMBIGUOUS,
+    PARTNER_KEY_REQUIRED,
+    SCOPE_MISSING,
+    Problem,
+)
+from infra.postgres.api_keys import KeyStoreUnavailableError
+from infra.tenancy import Tenant
+
+_CHALLENGE: Final = {"www-authenticate": 'Bearer realm="harbor-orders"'}
+_SCHEME: Final = "bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whose key it is. `partner_id` is None for a key of the installation, which sees all partners of its mode."""
+
+    key_id: str
+    partner_id: str | None
+    livemode: bool
+    scopes: frozenset[str]
+
+    @property
+    def tenant(self) -> Tenant:
+        """Give the partner and mode whose data this key reaches.
+
+        Raises:
+            Problem: 403, the key belongs to the installation and not to a partner.
+        """
+        if self.partner_id is None:
+            raise Problem(PARTNER_KEY_REQUIRED)
+        return Tenant(self.partner_id, self.livemode)
+
+
+class Keys(Protocol):
+    """Where keys are found: `infra.postgres.api_keys.KeyCache`, or a fake."""
+
+    async def get(self, key_id: str) -> KeyRecord | None:
+        """Give a key; raise `KeyStoreUnavailableError` when nobody can say."""
+        ...
+
+    def note_use(self, key_id: str) -> None:
+        """Remember that the key was used."""
+        ...
+
+
+class Authenticator:
+    """Checks keys. `pepper` is the HMAC key over keys; `now` gives the time that expiry is compared with."""
+
+    def __init__(self, pepper: bytes, keys: Keys, now: Callable[[], datetime] = clock.now) -> None:
+        self._pepper = pepper
+        self._keys = keys
+        self._now = now
+
+    async def authenticate(self, context: RequestContext) -> Principal:
+        """Give whose key the request carries, and put the key's id and partner on its log line.
+
+        Raises:
+            Problem: 400 two credentials, 401 none or not a valid one, 503 the store of keys does not answer.
+        """
+        text = _credential(context)
+        try:
+            key = parse(text)
+        except MalformedKeyError:
+            raise Problem(API_KEY_MALFORMED, headers=_CHALLENGE) from None
+        try:
+            record = await self._keys.get(key.key_id)
+        except KeyStoreUnavailableError:
+            raise Problem(AUTH_UNAVAILABLE) from None
+        hashed = hash_key(self._pepper, key.text)
+        if record is None or not is_same_hash(record.hashed, hashed) or not record.is_live(self._now()):
+            raise Problem(API_KEY_INVALID, headers=_CHALLENGE)
+        if record.livemode is not key.livemode:
+            raise Problem(API_KEY_INVALID, headers=_CHALLENGE)
+        self._keys.note_use(record.key_id)
+        context.log_fields["key_id"] = record.key_id
+        context.log_fields["partner"] = record.partner_id
+        context.log_fields["livemode"] = record.livemode
+        return Principal(record.key_id, record.partner_id, record.livemode, record.scopes)
+
+
+def _credential(context: RequestContext) -> str:
+    bearer, plain = context.header(b"authorization"), context.header(b"x-api-key")
+    if bearer is not None and plain is not None:
+        raise Problem(CREDENTIALS_AMBIGUOUS)
+    if plain is not None:
+        return plain
+    if bearer is None:
+        raise Problem(API_KEY_MISSING, headers=_CHALLENGE)
+    if not bearer[: len(_SCHEME)].lower() == _SCHEME:
+        raise Problem(API_KEY_MALFORMED, headers=_CHALLENGE)
+    return bearer[len(_SCHEME) :].strip(" ")
+
+
+async def authenticate(connection: HTTPConnection) -> Principal:
+    """Give whose key the request carries, by the `authenticator` in the service's state; raises as that does."""
+    authenticator: Authenticator = connection.scope["state"]["authenticator"]
+    return await authenticator.authenticate(context_of(connection))
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredScope:
+    """FastAPI dependency: authenticates, and refuses a key that has none of `scopes` (403)."""
+
+    scopes: tuple[str, ...]
+
+    async def __call__(self, request: Request) -> Principal:
+        """Give the principal of a request that may go on."""
+        principal = await authenticate(request)
+        if principal.scopes.isdisjoint(self.scopes):
+            raise Problem(SCOPE_MISSING, members={"required_scopes": list(self.scopes)})
+        return principal
+
+
+def requires(*scopes: str) -> DependsParam:
+    """Declare which scopes open a route, any one of them, for `Annotated[Principal, ...]` of a parameter.
+
+    Raises:
+        ValueError: a scope is not in the list of scopes, or none was given.
+    """
+    unknown = set(scopes) - SCOPES
+    if unknown or not scopes:
+        raise ValueError(f"declare one or more known scopes, not {sorted(unknown)}")
+    dependency: DependsParam = Depends(RequiredScope(scopes))
+    return dependency
+
+
+def declared_scopes(route: APIRoute) -> tuple[str, ...]:
+    """Give the scopes a route declares with `requires`; empty when it declares none."""
+    calls = [dependency.call for dependency in route.dependant.dependencies]
+    return tuple(scope for call in calls if isinstance(call, RequiredScope) for scope in call.scopes)

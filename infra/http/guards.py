@@ -1,0 +1,123 @@
+"""Checks on the raw request, before any of it is believed. Pure: a scope's headers in, a refusal or the facts out.
+
+Both parsers of uvicorn let things pass that must not reach an application behind a proxy (httptools: no Host, two
+Hosts, 1 MB of headers, HTTP/0.9; h11: two equal lengths, length beside chunking), so the checks read what the parser
+hands over and not what a framework made of it. Decision 0050.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.types import Scope
+
+from infra.http.problems import (
+    BODY_TOO_LARGE,
+    CONTENT_ENCODING_UNSUPPORTED,
+    FRAMING_AMBIGUOUS,
+    HEADER_REPEATED,
+    HEADERS_TOO_LARGE,
+    HOST_INVALID,
+    MALFORMED_REQUEST,
+    NOT_ACCEPTABLE,
+    Problem,
+)
+
+_ONCE: Final = frozenset(
+    {
+        b"accept",
+        b"authorization",
+        b"consistency-token",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"host",
+        b"idempotency-key",
+        b"if-match",
+        b"if-none-match",
+        b"traceparent",
+        b"transfer-encoding",
+        b"x-api-key",
+        b"x-request-id",
+    }
+)
+_REFUSED_TWICE: Final = _ONCE - {b"accept", b"traceparent", b"host", b"content-length"}
+_VERSIONS: Final = frozenset({"1.0", "1.1", "2", "2.0"})
+_JSON_ACCEPTED: Final = (b"*/*", b"application/*", b"application/json", b"application/problem+json")
+_CLOSE: Final = {"connection": "close"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Numbers of one service: bytes, counts and seconds."""
+
+    max_in_flight: int
+    deadline_s: float
+    max_body_bytes: int
+    max_header_bytes: int = 32 * 1024
+    max_headers: int = 128
+
+
+def single_headers(scope: Scope) -> tuple[dict[bytes, bytes], bytes | None]:
+    """Give the first value of every header that may be sent once, and the name of one that was sent again."""
+    found: dict[bytes, bytes] = {}
+    repeated: bytes | None = None
+    for name, value in scope["headers"]:
+        if name in _ONCE:
+            if name not in found:
+                found[name] = value
+            elif name == b"accept":
+                found[name] += b"," + value
+            elif name == b"traceparent":
+                found[name] = b""  # two parents are none (W3C Trace Context 3.2)
+            else:
+                repeated = name
+    return found, repeated
+
+
+def check(scope: Scope, headers: dict[bytes, bytes], repeated: bytes | None, limits: Limits) -> Problem | None:
+    """Give the refusal of a request that is malformed, ambiguous or too large by its headers; None: go on."""
+    raw = scope["headers"]
+    if len(raw) > limits.max_headers or _size(raw) > limits.max_header_bytes:
+        return Problem(HEADERS_TOO_LARGE, headers=_CLOSE)
+    if scope["http_version"] not in _VERSIONS:
+        return Problem(MALFORMED_REQUEST, "Use HTTP/1.1.", headers=_CLOSE)
+    if repeated is not None:
+        return _repeated(repeated)
+    if not headers.get(b"host"):
+        return Problem(HOST_INVALID, headers=_CLOSE)
+    return _check_body(headers, limits) or _check_accept(scope, headers)
+
+
+def _size(raw: list[tuple[bytes, bytes]]) -> int:
+    return sum([len(name) + len(value) + 4 for name, value in raw])
+
+
+def _repeated(name: bytes) -> Problem:
+    if name == b"host":
+        return Problem(HOST_INVALID, headers=_CLOSE)
+    if name in {b"content-length", b"transfer-encoding"}:
+        return Problem(FRAMING_AMBIGUOUS, headers=_CLOSE)
+    return Problem(HEADER_REPEATED, f"The header {name.decode('ascii')} was sent more than once.", headers=_CLOSE)
+
+
+def _check_body(headers: dict[bytes, bytes], limits: Limits) -> Problem | None:
+    length = headers.get(b"content-length")
+    if length is not None:
+        if b"transfer-encoding" in headers:
+            return Problem(FRAMING_AMBIGUOUS, headers=_CLOSE)
+        if not length.isdigit():
+            return Problem(MALFORMED_REQUEST, "Content-Length is a number of bytes.", headers=_CLOSE)
+        if len(length) > len(str(limits.max_body_bytes)) + 8 or int(length) > limits.max_body_bytes:
+            return Problem(BODY_TOO_LARGE, headers=_CLOSE)
+    encoding = headers.get(b"content-encoding")
+    if encoding is not None and encoding.lower() != b"identity":
+        return Problem(CONTENT_ENCODING_UNSUPPORTED, headers=_CLOSE)
+    return None
+
+
+def _check_accept(scope: Scope, headers: dict[bytes, bytes]) -> Problem | None:
+    accept = headers.get(b"accept")
+    if not accept or accept == b"*/*" or not scope["path"].startswith("/api/"):
+        return None
+    lowered = accept.lower()
+    return None if any(kind in lowered for kind in _JSON_ACCEPTED) else Problem(NOT_ACCEPTABLE)

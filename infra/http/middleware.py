@@ -1,0 +1,219 @@
+"""The gate: the one ASGI layer in front of every route. Decision 0050 says why it is one and ours.
+
+    server -> Gate( check raw request -> admit -> deadline -> routes -> problem for anything raised ) -> server
+
+It gives each request an id, refuses what `infra.http.guards` refuses, bounds how many are handled at once and for how
+long, turns every exception into a problem document, adds the response headers, counts, and writes one log line.
+"""
+
+import asyncio
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.typing import FilteringBoundLogger
+
+from infra import clock
+from infra.http import guards
+from infra.http.context import RequestContext, accepted_request_id, accepted_traceparent
+from infra.http.guards import Limits
+from infra.http.metrics import UNMATCHED, HttpMetrics
+from infra.http.problems import (
+    DEADLINE_EXCEEDED,
+    INTERNAL_ERROR,
+    MALFORMED_REQUEST,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    OVERLOADED,
+    PROBLEM_JSON,
+    STORE_UNAVAILABLE,
+    VALIDATION_FAILED,
+    FieldError,
+    Problem,
+    render,
+)
+
+Translate = Callable[[Exception], Problem | None]
+"""A service's own errors as problems; None: not one of its own."""
+
+OPS_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics"})
+"""Answered even when the service is full: an operator must see it, and a supervisor must not restart it."""
+
+_NO_STORE: Final = (b"cache-control", b"no-store")
+_NO_SNIFF: Final = (b"x-content-type-options", b"nosniff")
+_CLIENT_GONE: Final = 499
+_STACK_FRAMES: Final = 8
+
+
+class Gate:
+    """ASGI middleware. `log` writes bytes; `translate` maps a service's own exceptions."""
+
+    def __init__(
+        self, app: ASGIApp, *, limits: Limits, metrics: HttpMetrics, log: FilteringBoundLogger, translate: Translate
+    ) -> None:
+        self._app = app
+        self._limits = limits
+        self._metrics = metrics
+        self._log = log
+        self._translate = translate
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; never raises for it, so the server never answers on its own."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers, repeated = guards.single_headers(scope)
+        context = _open(scope, headers)
+        exchange = _Exchange(scope, context, send)
+        refusal = guards.check(scope, headers, repeated, self._limits)
+        if refusal is None and self._in_flight >= self._limits.max_in_flight and scope["path"] not in OPS_PATHS:
+            refusal = Problem(OVERLOADED)
+        if refusal is not None:
+            await exchange.refuse(refusal)
+            self._finish(exchange)
+            return
+        self._in_flight += 1
+        try:
+            await self._serve(scope, receive, exchange)
+        finally:
+            self._in_flight -= 1
+            self._finish(exchange)
+
+    async def _serve(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
+        deadline = asyncio.timeout(self._limits.deadline_s)
+        try:
+            async with deadline:
+                await self._app(scope, receive, exchange.send)
+        except Exception as error:  # the last place that can answer
+            if exchange.started:
+                exchange.fail(error)
+                raise  # the answer is cut: only closing the connection tells the client so
+            problem = Problem(DEADLINE_EXCEEDED) if deadline.expired() else self._problem(error, scope, exchange)
+            if problem is not None:
+                await exchange.refuse(problem)
+
+    def _problem(self, error: Exception, scope: Scope, exchange: "_Exchange") -> Problem | None:
+        match error:
+            case Problem():
+                return error
+            case HTTPException():
+                return _http_problem(error, scope)
+            case RequestValidationError():
+                return _validation_problem(error)
+            case ClientDisconnect():
+                exchange.status = _CLIENT_GONE
+                return None
+        translated = self._translate(error)
+        if translated is not None:
+            return translated
+        exchange.fail(error)
+        return Problem(STORE_UNAVAILABLE if isinstance(error, OSError) else INTERNAL_ERROR)
+
+    def _finish(self, exchange: "_Exchange") -> None:
+        scope, context = exchange.scope, exchange.context
+        duration_s = clock.monotonic_s() - context.started_s
+        route = getattr(scope.get("route"), "path", UNMATCHED)
+        self._metrics.observe(route, scope["method"], exchange.status, duration_s)
+        write = self._log.debug if scope["path"] in OPS_PATHS else self._log.info
+        write(
+            context.log_event,
+            request_id=context.request_id,
+            method=scope["method"],
+            route=route,
+            status=exchange.status,
+            duration_ms=round(duration_s * 1000, 3),
+            **context.log_fields,
+        )
+
+    @property
+    def in_flight(self) -> int:
+        """Requests being handled now."""
+        return self._in_flight
+
+
+class _Exchange:
+    """One answer on its way out: adds the headers every answer has, and remembers what was sent."""
+
+    __slots__ = ("_send", "context", "scope", "started", "status")
+
+    def __init__(self, scope: Scope, context: RequestContext, send: Send) -> None:
+        self.scope = scope
+        self.context = context
+        self._send = send
+        self.started = False
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            self.status = message["status"]
+            headers = [*message["headers"], (b"x-request-id", self.context.request_id.encode("ascii")), _NO_SNIFF]
+            if not any(name == b"cache-control" for name, _ in headers):
+                headers.append(_NO_STORE)
+            message["headers"] = headers
+        await self._send(message)
+
+    async def refuse(self, problem: Problem) -> None:
+        self.context.log_fields["code"] = problem.kind.code
+        body = render(problem, _instance(self.scope), self.context.request_id)
+        headers = [(b"content-type", PROBLEM_JSON), (b"content-length", str(len(body)).encode("ascii"))]
+        headers.extend((name.encode("ascii"), value.encode("latin-1")) for name, value in problem.headers.items())
+        await self.send({"type": "http.response.start", "status": problem.kind.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b"" if self.scope["method"] == "HEAD" else body})
+
+    def fail(self, error: Exception) -> None:
+        """Put the place of an unexpected error, never its message (it may hold data), on the log line."""
+        frames = traceback.extract_tb(error.__traceback__)[-_STACK_FRAMES:]
+        self.context.log_fields["error"] = type(error).__name__
+        self.context.log_fields["stack"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+
+
+def _open(scope: Scope, headers: dict[bytes, bytes]) -> RequestContext:
+    context = RequestContext(
+        request_id=accepted_request_id(headers.get(b"x-request-id")) or str(clock.new_id()),
+        traceparent=accepted_traceparent(headers.get(b"traceparent")),
+        started_s=clock.monotonic_s(),
+        headers=headers,
+    )
+    scope.setdefault("state", {})["context"] = context
+    return context
+
+
+def _instance(scope: Scope) -> str:
+    raw_path: bytes = scope.get("raw_path") or b""
+    return raw_path.decode("ascii", "replace")
+
+
+def _http_problem(error: HTTPException, scope: Scope) -> Problem:
+    if error.status_code == METHOD_NOT_ALLOWED.status:
+        return Problem(METHOD_NOT_ALLOWED, headers={"allow": ", ".join(_allowed_methods(scope))})
+    if error.status_code == NOT_FOUND.status:
+        return Problem(NOT_FOUND)
+    return Problem(MALFORMED_REQUEST)
+
+
+def _allowed_methods(scope: Scope) -> list[str]:
+    """Give the methods of every route at this address; the framework names only those of the first."""
+    methods: set[str] = set()
+    for route in scope["app"].routes:
+        matched, _ = route.matches(scope)
+        if matched is not Match.NONE:
+            methods.update(getattr(route, "methods", None) or ())
+    return sorted(methods)
+
+
+def _validation_problem(error: RequestValidationError) -> Problem:
+    return Problem(VALIDATION_FAILED, errors=tuple(_field_error(item) for item in error.errors()[:20]))
+
+
+def _field_error(item: Mapping[str, object]) -> FieldError:
+    location = item["loc"]
+    parts = [str(part) for part in location] if isinstance(location, tuple) else []
+    escaped = [part.replace("~", "~0").replace("/", "~1") for part in parts]
+    return FieldError("/" + "/".join(escaped), "invalid", f"Not acceptable ({item['type']}).")

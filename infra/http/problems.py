@@ -1,0 +1,193 @@
+"""Errors over HTTP: RFC 9457 problem documents with a stable code, drawn from a catalogue.
+
+A service refuses by raising `Problem` with one of its `ProblemType`s; the gate (`infra.http.middleware`) renders it.
+Codes are for programs and never change their meaning; titles and details are for people. What a client sent is never
+repeated in an answer, so an answer cannot carry somebody else's script or secret.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+PROBLEM_JSON: Final = b"application/problem+json"
+MAX_PROBLEM_BYTES: Final = 4096
+MAX_ERRORS: Final = 20
+_MAX_POINTER: Final = 120
+_MAX_INSTANCE: Final = 200
+_RETRY_AFTER_S: Final = "1"
+
+MemberValue = str | int | bool | None | list[str]
+"""What an extension member of a problem may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """One entry of the catalogue. `retryable`: the same request may succeed later without being changed."""
+
+    code: str
+    status: int
+    title: str
+    detail: str
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one part of a request.
+
+    `pointer` is a JSON pointer (RFC 6901) into the body (`/lines/0/sku`), or `/query/<name>`, `/header/<name>`.
+    """
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem
+    """A refusal. `headers` go out with the answer; `members` are extension members of the document."""
+
+    def __init__(
+        self,
+        kind: ProblemType,
+        detail: str | None = None,
+        *,
+        errors: tuple[FieldError, ...] = (),
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, MemberValue] | None = None,
+    ) -> None:
+        super().__init__(kind.code)
+        self.kind = kind
+        self.detail = detail or kind.detail
+        self.errors = errors
+        self.headers = dict(headers or {})
+        self.members = dict(members or {})
+        if kind.status in {429, 503}:
+            self.headers.setdefault("retry-after", _RETRY_AFTER_S)
+
+
+def render(problem: Problem, instance: str, request_id: str) -> bytes:
+    """Give the problem document, at most `MAX_PROBLEM_BYTES` long: errors are dropped from the end to fit."""
+    errors = problem.errors[:MAX_ERRORS]
+    body = _document(problem, errors, instance, request_id)
+    while len(body) > MAX_PROBLEM_BYTES and errors:
+        errors = errors[: len(errors) // 2]
+        body = _document(problem, errors, instance, request_id)
+    return body
+
+
+def _document(problem: Problem, errors: tuple[FieldError, ...], instance: str, request_id: str) -> bytes:
+    kind = problem.kind
+    document: dict[str, object] = {
+        "type": f"/errors/{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": problem.detail,
+        "instance": instance[:_MAX_INSTANCE],
+        "code": kind.code,
+        "request_id": request_id,
+        "retryable": kind.retryable,
+        **problem.members,
+    }
+    if errors:
+        document["errors"] = [
+            {"pointer": error.pointer[:_MAX_POINTER], "code": error.code, "detail": error.detail} for error in errors
+        ]
+    return orjson.dumps(document)
+
+
+MALFORMED_REQUEST: Final = ProblemType(
+    "malformed_request", 400, "Malformed request", "The request is not well-formed HTTP."
+)
+HOST_INVALID: Final = ProblemType(
+    "host_invalid", 400, "Host header invalid", "A request carries exactly one non-empty Host header."
+)
+HEADER_REPEATED: Final = ProblemType(
+    "header_repeated", 400, "Header sent twice", "A header that may be sent once was sent more than once."
+)
+FRAMING_AMBIGUOUS: Final = ProblemType(
+    "framing_ambiguous", 400, "Length of the body is ambiguous", "Send Content-Length or Transfer-Encoding, not both."
+)
+CREDENTIALS_AMBIGUOUS: Final = ProblemType(
+    "credentials_ambiguous", 400, "Two credentials", "Send Authorization or X-API-Key, not both."
+)
+API_KEY_MISSING: Final = ProblemType(
+    "api_key_missing", 401, "API key missing", "Send an API key as 'Authorization: Bearer <key>'."
+)
+API_KEY_MALFORMED: Final = ProblemType(
+    "api_key_malformed", 401, "API key malformed", "The API key is not of the form this service issues."
+)
+API_KEY_INVALID: Final = ProblemType(
+    "api_key_invalid", 401, "API key not valid", "The API key is unknown, expired or revoked."
+)
+SCOPE_MISSING: Final = ProblemType(
+    "scope_missing", 403, "Scope missing", "The API key does not have the scope this request needs."
+)
+PARTNER_KEY_REQUIRED: Final = ProblemType(
+    "partner_key_required", 403, "Partner key required", "This request needs the API key of a partner."
+)
+NOT_FOUND: Final = ProblemType("not_found", 404, "Not found", "There is nothing here that this API key may see.")
+METHOD_NOT_ALLOWED: Final = ProblemType(
+    "method_not_allowed", 405, "Method not allowed", "The Allow header lists the methods of this address."
+)
+NOT_ACCEPTABLE: Final = ProblemType(
+    "not_acceptable", 406, "Not acceptable", "Answers are application/json; the Accept header excludes that."
+)
+BODY_TOO_LARGE: Final = ProblemType(
+    "body_too_large", 413, "Body too large", "The request body is larger than this service takes."
+)
+CONTENT_ENCODING_UNSUPPORTED: Final = ProblemType(
+    "content_encoding_unsupported", 415, "Content encoding not supported", "Send the body without Content-Encoding."
+)
+VALIDATION_FAILED: Final = ProblemType(
+    "validation_failed", 422, "Validation failed", "One or more values are not acceptable; see errors."
+)
+HEADERS_TOO_LARGE: Final = ProblemType(
+    "headers_too_large", 431, "Headers too large", "All headers together are larger than this service takes."
+)
+INTERNAL_ERROR: Final = ProblemType(
+    "internal_error", 500, "Internal error", "Something went wrong here; report the request id.", retryable=True
+)
+OVERLOADED: Final = ProblemType(
+    "overloaded", 503, "Overloaded", "The service handles as many requests as it can; try again.", retryable=True
+)
+DEADLINE_EXCEEDED: Final = ProblemType(
+    "deadline_exceeded",
+    503,
+    "Deadline exceeded",
+    "No answer in time. A change may have been made: repeat it with the same Idempotency-Key.",
+    retryable=True,
+)
+AUTH_UNAVAILABLE: Final = ProblemType(
+    "auth_unavailable", 503, "API keys cannot be checked", "The store of API keys does not answer.", retryable=True
+)
+STORE_UNAVAILABLE: Final = ProblemType(
+    "store_unavailable", 503, "Store unavailable", "The database does not answer; try again.", retryable=True
+)
+
+CATALOGUE: Final[tuple[ProblemType, ...]] = (
+    MALFORMED_REQUEST,
+    HOST_INVALID,
+    HEADER_REPEATED,
+    FRAMING_AMBIGUOUS,
+    CREDENTIALS_AMBIGUOUS,
+    API_KEY_MISSING,
+    API_KEY_MALFORMED,
+    API_KEY_INVALID,
+    SCOPE_MISSING,
+    PARTNER_KEY_REQUIRED,
+    NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    NOT_ACCEPTABLE,
+    BODY_TOO_LARGE,
+    CONTENT_ENCODING_UNSUPPORTED,
+    VALIDATION_FAILED,
+    HEADERS_TOO_LARGE,
+    INTERNAL_ERROR,
+    OVERLOADED,
+    DEADLINE_EXCEEDED,
+    AUTH_UNAVAILABLE,
+    STORE_UNAVAILABLE,
+)
+"""Codes that any service may answer. Append only: a published code keeps its meaning for ever."""
