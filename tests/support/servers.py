@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import asyncpg
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from infra import clock
 from infra.local import kafka_jars, places
@@ -24,7 +22,7 @@ from infra.local.postgres import PostgresServer
 from infra.local.roles import LOGIN_ROLES, create_login_roles
 from infra.local.valkey import ValkeyServer
 from infra.postgres.migrate import migrate
-from projections.tables import metadata
+from projections.create_tables import create_tables
 
 T = TypeVar("T")
 START_TIMEOUT_S = 60
@@ -154,21 +152,11 @@ class PostgresCluster:
         template = self.database(TEMPLATE)
         await migrate(template.admin_url)
         await create_login_roles(template.admin_url, self.passwords)
-        await create_read_models(template.worker_url)
-
-
-async def create_read_models(worker_url: str) -> None:
-    """Create every read-model table as the worker does, as the group role."""
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves this one untyped
-    connection = await asyncpg.connect(worker_url)
-    try:
-        await connection.execute("SET ROLE harbor_worker")
-        for table in metadata.sorted_tables:
-            await connection.execute(str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)))
-            for index in sorted(table.indexes, key=lambda index: str(index.name)):
-                await connection.execute(str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)))
-    finally:
-        await connection.close()
+        worker = await asyncpg.connect(template.worker_url)
+        try:
+            await create_tables(worker)
+        finally:
+            await worker.close()
 
 
 @dataclass(slots=True)

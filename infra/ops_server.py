@@ -1,0 +1,73 @@
+"""Health and metrics port of the processes that serve no API: /livez, /readyz, /metrics.
+
+`/livez` answers as long as the event loop turns. `/readyz` answers 200 when the process can do its work, else 503 with
+the reason. Neither looks at anything but memory: a probe must not add load to what is already in trouble.
+"""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+
+from infra.logs import get_logger
+from infra.settings import OpsSettings
+
+Ready = Callable[[], bool | str]
+
+
+class OpsServer:
+    """Serves the three paths while the context is open.
+
+    ```python
+    async with OpsServer(settings, ready=lambda: leader.is_held or "no lease") as ops:
+        ...
+    ```
+    `ready` gives True, or False, or the reason why not (a string). `port` is known once the context is open.
+    """
+
+    def __init__(self, settings: OpsSettings, ready: Ready, registry: CollectorRegistry = REGISTRY) -> None:
+        self._settings = settings
+        self._ready = ready
+        self._registry = registry
+        self.port = settings.port
+        application = web.Application()
+        application.add_routes(
+            [
+                web.get("/livez", self._live),
+                web.get("/readyz", self._readiness),
+                web.get("/metrics", self._metrics),
+            ]
+        )
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+
+    async def __aenter__(self) -> Self:
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
+        try:
+            await site.start()
+        except BaseException:
+            await self._runner.cleanup()
+            raise
+        self.port = self._runner.addresses[0][1]
+        get_logger().info("ops.listening", host=self._settings.host, port=self.port)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._runner.cleanup()
+
+    async def _live(self, _request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _readiness(self, _request: web.Request) -> web.Response:
+        answer = self._ready()
+        if answer is True:
+            return web.json_response({"status": "ok"})
+        reason = answer if isinstance(answer, str) else "not ready"
+        return web.json_response({"status": "unavailable", "reason": reason}, status=503)
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,79 @@
+"""Run a process' async main: uvloop, SIGTERM and SIGINT ask it to stop, a deadline ends what does not.
+
+```python
+async def main(stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        ...
+
+runtime.run(main)
+```
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from infra.logs import get_logger
+from infra.settings import SettingsError
+
+Main = Callable[[asyncio.Event], Awaitable[None]]
+DRAIN_S = 15.0
+
+
+def run(main: Main, *, drain_s: float = DRAIN_S) -> None:
+    """Run `main(stop)` until it returns.
+
+    Args:
+        main: returns by itself soon after `stop` is set, with its work drained.
+        drain_s: seconds from the first signal until `main` is cancelled; a second signal cancels it at once. What is
+            cut off is safe: every hop of the system may be repeated.
+
+    Raises:
+        SystemExit: 2 after a settings error (its line goes to standard error).
+        Exception: what `main` raised, after one log line.
+    """
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(supervise(main, drain_s=drain_s))
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None
+
+
+async def supervise(main: Main, *, drain_s: float) -> None:
+    """Run `main` in this loop with signal handlers set; `run` without the loop."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    task = asyncio.ensure_future(main(stop))
+
+    def on_signal(name: str) -> None:
+        if stop.is_set():
+            _cut_off(task, "second signal")
+            return
+        get_logger().info("process.stopping", signal=name)
+        stop.set()
+        loop.call_later(drain_s, _cut_off, task, f"not drained within {drain_s:g} s")
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number.name)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not stop.is_set():  # somebody else cancelled us; not ours to swallow
+            raise
+    except Exception as error:
+        if not isinstance(error, SettingsError):  # that one is for the terminal, not for the log
+            get_logger().exception("process.failed")
+        raise
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def _cut_off(task: asyncio.Future[None], reason: str) -> None:
+    if not task.done():
+        get_logger().warning("process.cut_off", reason=reason)
+        task.cancel()
