@@ -1,0 +1,146 @@
+"""The codec: an event in its envelope <-> (type name, schema version, bytes). Names are data, never class paths.
+
+The bytes are what is stored, hashed and relayed: compact JSON in a fixed key order. Reading is strict: an unknown
+member, a missing one or a wrong type is refused, so a foreign record cannot pass for one of ours.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+import orjson
+from pydantic import ValidationError
+
+from domain.errors import MalformedEventError, UnknownEventError
+from domain.instants import instant_text
+from domain.order.envelope import Envelope, RecordedOrderEvent
+from domain.order.events import OrderAuthorized, OrderCanceled, OrderCaptured, OrderCreated, OrderEvent
+from domain.upcast import UPCASTERS, JsonObject, Upcasters, upcast
+
+_MAX_PLACES_NAMED = 5
+
+
+class EventDocument(Envelope):
+    """One stored event: the envelope, its type and schema version, and its data."""
+
+    type: str
+    schema_version: int
+    data: OrderEvent
+
+
+class _Created(EventDocument):
+    type: Literal["order.created"]
+    schema_version: Literal[1]
+    data: OrderCreated
+
+
+class _Authorized(EventDocument):
+    type: Literal["order.authorized"]
+    schema_version: Literal[1]
+    data: OrderAuthorized
+
+
+class _Captured(EventDocument):
+    type: Literal["order.captured"]
+    schema_version: Literal[1]
+    data: OrderCaptured
+
+
+class _Canceled(EventDocument):
+    type: Literal["order.canceled"]
+    schema_version: Literal[1]
+    data: OrderCanceled
+
+
+class CurrentEvent(NamedTuple):
+    """The current version of an event type and the document it is stored as."""
+
+    schema_version: int
+    document: type[EventDocument]
+
+
+CURRENT: Mapping[str, CurrentEvent] = MappingProxyType(
+    {
+        OrderCreated.type: CurrentEvent(OrderCreated.schema_version, _Created),
+        OrderAuthorized.type: CurrentEvent(OrderAuthorized.schema_version, _Authorized),
+        OrderCaptured.type: CurrentEvent(OrderCaptured.schema_version, _Captured),
+        OrderCanceled.type: CurrentEvent(OrderCanceled.schema_version, _Canceled),
+    }
+)
+"""Type name -> its current version, in the order of an order's life."""
+
+_ENVELOPE_FIELDS = tuple(Envelope.model_fields)
+_ENVELOPE_FIELDS_SET = frozenset(_ENVELOPE_FIELDS)
+
+
+def encode(event: OrderEvent, envelope: Envelope) -> bytes:
+    """Give the bytes to store and relay."""
+    return orjson.dumps(
+        {
+            "event_id": envelope.event_id,
+            "type": event.type,
+            "schema_version": event.schema_version,
+            "order_id": envelope.order_id,
+            "sequence": envelope.sequence,
+            "occurred_at": instant_text(envelope.occurred_at),
+            "partner_id": envelope.partner_id,
+            "livemode": envelope.livemode,
+            "actor": {"type": envelope.actor.type, "id": envelope.actor.id, "key_id": envelope.actor.key_id},
+            "request_id": envelope.request_id,
+            "traceparent": envelope.traceparent,
+            "correlation_id": envelope.correlation_id,
+            "causation_id": envelope.causation_id,
+            "data": orjson.Fragment(event.model_dump_json()),
+        }
+    )
+
+
+def decode(
+    event_type: str, schema_version: int, payload: bytes, *, upcasters: Upcasters = UPCASTERS
+) -> RecordedOrderEvent:
+    """Give the event that `payload` holds, in its current version.
+
+    Raises:
+        UnknownEventError: no such type, or a version that no upcaster leads on from.
+        MalformedEventError: the document does not fit its schema.
+    """
+    current = CURRENT.get(event_type)
+    if current is None:
+        raise UnknownEventError(event_type, schema_version)
+    try:
+        if schema_version != current.schema_version:
+            payload = _upcast_document(event_type, schema_version, current.schema_version, payload, upcasters)
+        document = current.document.model_validate_json(payload)
+    except ValidationError as error:
+        raise MalformedEventError(event_type, schema_version, _places(error)) from None
+    envelope = Envelope.model_construct(
+        _fields_set=set(_ENVELOPE_FIELDS_SET), **{name: getattr(document, name) for name in _ENVELOPE_FIELDS}
+    )
+    return RecordedOrderEvent(document.data, envelope)
+
+
+def _upcast_document(
+    event_type: str, schema_version: int, to_version: int, payload: bytes, upcasters: Upcasters
+) -> bytes:
+    if any((event_type, version) not in upcasters for version in range(schema_version, to_version)) or (
+        schema_version > to_version
+    ):
+        raise UnknownEventError(event_type, schema_version)
+    try:
+        document: JsonObject = orjson.loads(payload)
+        data = document["data"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        raise MalformedEventError(event_type, schema_version, "document") from None
+    if not isinstance(data, dict) or document.get("schema_version") != schema_version:
+        raise MalformedEventError(event_type, schema_version, "data, schema_version")
+    upcasted = upcast(event_type, schema_version, to_version, data, upcasters)
+    return orjson.dumps(document | {"schema_version": to_version, "data": upcasted})
+
+
+def _places(error: ValidationError) -> str:
+    """Name where a document breaks its schema; the values stay unsaid, they may be personal."""
+    places = [
+        f"{'.'.join(str(step) for step in detail['loc']) or 'document'} ({detail['type']})"
+        for detail in error.errors(include_url=False, include_context=False, include_input=False)[:_MAX_PLACES_NAMED]
+    ]
+    return ", ".join(places)

@@ -1,0 +1,96 @@
+"""Money: integer minor units beside an ISO 4217 currency; decimal strings only at the edge, floats nowhere.
+
+An amount travels as a string because JSON numbers pass through binary floats in most clients. It is matched by an
+ASCII pattern of bounded length and turned into an integer digit by digit: no Decimal is ever built from input, since
+`int(Decimal("1E+1000000"))` alone holds a CPU for half a minute.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TypedDict
+
+from domain.currencies import EXPONENTS
+from domain.errors import MoneyError
+
+MAX_AMOUNT_MINOR = 10**15
+"""Largest total of an order in minor units; sums of it still fit a signed 64-bit integer."""
+
+_MAX_AMOUNT_CHARS = 21
+_AMOUNT = re.compile(r"(0|[1-9][0-9]{0,15})(?:\.([0-9]{1,4}))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """A currency: its alphabetic code and the digits after the point (`exponent`)."""
+
+    code: str
+    exponent: int
+
+
+class AmountDocument(TypedDict):
+    """How money looks in every answer."""
+
+    amount: str
+    amount_minor: int
+    currency: str
+
+
+_CURRENCIES = {code: Currency(code, exponent) for code, exponent in EXPONENTS.items()}
+
+
+def currency(code: object) -> Currency:
+    """Give the active currency of an upper-case alphabetic code.
+
+    Raises:
+        MoneyError: `currency_unknown`.
+    """
+    known = _CURRENCIES.get(code) if isinstance(code, str) else None
+    if known is None:
+        raise MoneyError("currency_unknown", "must be an active ISO 4217 alphabetic code in upper case")
+    return known
+
+
+def parse_amount(text: object, currency: Currency) -> int:
+    """Give the minor units of a JSON value such as "19.99".
+
+    >>> parse_amount("19.99", Currency("EUR", 2))
+    1999
+
+    Raises:
+        MoneyError: `money_must_be_string` (a JSON number), `amount_malformed` (sign, exponent, spaces, leading zeros,
+            non-ASCII digits), `currency_precision` (more decimals than the currency has) or `amount_too_large`.
+    """
+    if not isinstance(text, str):
+        raise MoneyError("money_must_be_string", 'an amount is a decimal string such as "19.99"')
+    match = _AMOUNT.fullmatch(text) if len(text) <= _MAX_AMOUNT_CHARS else None
+    if match is None:
+        raise MoneyError("amount_malformed", 'an amount is ASCII digits with an optional point, such as "19.99"')
+    whole, decimals = match[1], match[2] or ""
+    if len(decimals) > currency.exponent:
+        raise MoneyError("currency_precision", f"{currency.code} has {currency.exponent} digits after the point")
+    minor = int(whole + decimals.ljust(currency.exponent, "0"))
+    if minor > MAX_AMOUNT_MINOR:
+        raise MoneyError("amount_too_large", f"an amount is at most {MAX_AMOUNT_MINOR} minor units")
+    return minor
+
+
+def amount_text(amount_minor: int, currency: Currency) -> str:
+    """Give minor units (>= 0) as a decimal string with exactly the currency's digits.
+
+    >>> amount_text(5, Currency("KWD", 3))
+    '0.005'
+    """
+    exponent = currency.exponent
+    if exponent == 0:
+        return str(amount_minor)
+    digits = str(amount_minor).rjust(exponent + 1, "0")
+    return f"{digits[:-exponent]}.{digits[-exponent:]}"
+
+
+def amount_document(amount_minor: int, currency: Currency) -> AmountDocument:
+    """Give money as it stands in every answer: the text, the minor units and the currency."""
+    return {
+        "amount": amount_text(amount_minor, currency),
+        "amount_minor": amount_minor,
+        "currency": currency.code,
+    }

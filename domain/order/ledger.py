@@ -1,0 +1,71 @@
+"""The ledger of an order: six running totals in minor units, and the invariants that hold after every event."""
+
+from dataclasses import dataclass
+
+from domain.money import MAX_AMOUNT_MINOR
+from domain.order.events import Totals
+from domain.order.status import Share
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Total `T`, authorized `A`, captured `C`, released `V`, refunded `R`, settled `S`, all in minor units."""
+
+    total_minor: int
+    authorized_minor: int = 0
+    captured_minor: int = 0
+    released_minor: int = 0
+    refunded_minor: int = 0
+    settled_minor: int = 0
+
+    @property
+    def capturable_minor(self) -> int:
+        """Give A - C - V."""
+        return self.authorized_minor - self.captured_minor - self.released_minor
+
+    @property
+    def refundable_minor(self) -> int:
+        """Give C - R."""
+        return self.captured_minor - self.refunded_minor
+
+    @property
+    def refund_status(self) -> Share:
+        """Tell how much of the captured amount was refunded."""
+        return _share(self.refunded_minor, self.captured_minor)
+
+    @property
+    def settlement_status(self) -> Share:
+        """Tell how much of the captured amount was settled."""
+        return _share(self.settled_minor, self.captured_minor)
+
+    @property
+    def totals(self) -> Totals:
+        """Give the ledger as it stands on an event."""
+        return Totals(
+            total_minor=self.total_minor,
+            authorized_minor=self.authorized_minor,
+            captured_minor=self.captured_minor,
+            released_minor=self.released_minor,
+            refunded_minor=self.refunded_minor,
+            settled_minor=self.settled_minor,
+        )
+
+    def broken_invariant(self) -> str | None:
+        """Give the first invariant that does not hold, as a formula; None when all hold."""
+        if not 0 < self.total_minor <= MAX_AMOUNT_MINOR:
+            return "0 < T <= 10^15"
+        if self.authorized_minor not in {0, self.total_minor}:
+            return "A in {0, T}"
+        if self.captured_minor < 0 or self.released_minor < 0 or self.capturable_minor < 0:
+            return "0 <= C, 0 <= V, C + V <= A"
+        if not 0 <= self.refunded_minor <= self.captured_minor:
+            return "0 <= R <= C"
+        if not 0 <= self.settled_minor <= self.captured_minor:
+            return "0 <= S <= C"
+        return None
+
+
+def _share(part_minor: int, whole_minor: int) -> Share:
+    if part_minor == 0:
+        return Share.NONE
+    return Share.FULL if part_minor == whole_minor else Share.PARTIAL

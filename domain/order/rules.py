@@ -1,0 +1,121 @@
+"""The rules for values in a command; every broken one is listed, so that a partner mends a request in one go."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from domain import text
+from domain.errors import TextError
+from domain.money import MAX_AMOUNT_MINOR
+from domain.order.commands import CreateOrder, NewLine
+from domain.order.errors import MAX_VIOLATIONS, InvalidCommandError, Violation
+from domain.order.events import MAX_LINES, MAX_QUANTITY, OrderLine
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedOrder:
+    """The values of a new order, normalised; every rule holds."""
+
+    lines: tuple[OrderLine, ...]
+    total_minor: int
+    customer_email: str
+    external_reference: str | None
+    metadata: dict[str, str]
+
+
+def checked_new_order(command: CreateOrder) -> CheckedOrder:
+    """Give the values of a new order with texts in NFC.
+
+    Raises:
+        InvalidCommandError: with at most 20 violations.
+    """
+    found: list[Violation] = []
+    email = _text(text.email, command.customer_email, "customer_email", found)
+    reference = command.external_reference
+    if reference is not None:
+        reference = _text(text.external_reference, reference, "external_reference", found)
+    metadata = _metadata(command.metadata, found)
+    lines = _lines(command.lines, found)
+    total_minor = sum(line.total_minor for line in lines)
+    if total_minor > MAX_AMOUNT_MINOR:
+        found.append(Violation(("lines",), "amount_too_large", f"sum to at most {MAX_AMOUNT_MINOR} minor units"))
+    if found:
+        raise InvalidCommandError(tuple(found[:MAX_VIOLATIONS]))
+    return CheckedOrder(lines, total_minor, email, reference, metadata)
+
+
+def checked_reason(reason: str | None) -> str | None:
+    """Give a reason in NFC, if there is one.
+
+    Raises:
+        InvalidCommandError: with one violation.
+    """
+    if reason is None:
+        return None
+    found: list[Violation] = []
+    reason = _text(text.reason, reason, "reason", found)
+    if found:
+        raise InvalidCommandError(tuple(found))
+    return reason
+
+
+def _lines(new_lines: tuple[NewLine, ...], found: list[Violation]) -> tuple[OrderLine, ...]:
+    """Give the lines, numbered from 1. Their number is judged before any of them is looked at."""
+    if not new_lines:
+        found.append(Violation(("lines",), "lines_required", "an order has at least one line"))
+        return ()
+    if len(new_lines) > MAX_LINES:
+        found.append(Violation(("lines",), "too_many_lines", f"an order has at most {MAX_LINES} lines"))
+        return ()
+    lines: list[OrderLine] = []
+    for index, line in enumerate(new_lines):
+        checked = _line(index, line, found)
+        if checked is not None:
+            lines.append(checked)
+        if len(found) >= MAX_VIOLATIONS:
+            break
+    return tuple(lines)
+
+
+def _line(index: int, line: NewLine, found: list[Violation]) -> OrderLine | None:
+    known = len(found)
+    sku = line.sku
+    try:
+        sku = text.sku(sku)
+    except TextError as error:
+        found.append(Violation(("lines", index, "sku"), error.code, error.detail))
+    if not 1 <= line.quantity <= MAX_QUANTITY:
+        path = ("lines", index, "quantity")
+        found.append(Violation(path, "quantity_out_of_range", f"is a whole number from 1 to {MAX_QUANTITY}"))
+    total_minor = line.quantity * line.unit_price_minor
+    path = ("lines", index, "unit_price")
+    if line.unit_price_minor <= 0:
+        found.append(Violation(path, "amount_zero", "is more than zero"))
+    elif total_minor > MAX_AMOUNT_MINOR:
+        detail = f"times the quantity is at most {MAX_AMOUNT_MINOR} minor units"
+        found.append(Violation(path, "amount_too_large", detail))
+    if len(found) > known:
+        return None
+    return OrderLine(
+        line_id=index + 1,
+        sku=sku,
+        quantity=line.quantity,
+        unit_price_minor=line.unit_price_minor,
+        total_minor=total_minor,
+    )
+
+
+def _text(rule: Callable[[str], str], value: str, field: str, found: list[Violation]) -> str:
+    try:
+        return rule(value)
+    except TextError as error:
+        found.append(Violation((field,), error.code, error.detail))
+        return value
+
+
+def _metadata(value: Mapping[str, str], found: list[Violation]) -> dict[str, str]:
+    try:
+        return text.metadata(value)
+    except TextError as error:
+        # The pointer stops at the field: a key is input, and input is never echoed.
+        found.append(Violation(("metadata",), error.code, error.detail))
+        return {}
