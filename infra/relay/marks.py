@@ -1,0 +1,32 @@
+"""The relay's advisory row: where it was when it last noted it down. Losing the row costs time, never an event."""
+
+from typing import Final
+
+import asyncpg
+
+from infra.relay.resume import Marks
+
+_TIMEOUT_S: Final = 5.0
+
+# $1 topic
+_READ = "SELECT low_water, acked, ends FROM harbor.relay_marks WHERE topic = $1"
+# $1 topic, $2 low water, $3 acked positions, $4 end offsets, $5 epoch; an older epoch never overwrites a newer one
+_WRITE = """
+INSERT INTO harbor.relay_marks AS marks (topic, low_water, acked, ends, epoch, updated_at)
+VALUES ($1, $2, $3, $4, $5, clock_timestamp())
+ON CONFLICT (topic) DO UPDATE
+SET low_water = excluded.low_water, acked = excluded.acked, ends = excluded.ends, epoch = excluded.epoch,
+    updated_at = excluded.updated_at
+WHERE marks.epoch <= excluded.epoch
+"""
+
+
+async def read_marks(pool: asyncpg.Pool[asyncpg.Record], topic: str) -> Marks | None:
+    """Give what was noted down for this topic, if anything."""
+    row = await pool.fetchrow(_READ, topic, timeout=_TIMEOUT_S)
+    return None if row is None else Marks(row["low_water"], tuple(row["acked"]), tuple(row["ends"]))
+
+
+async def write_marks(pool: asyncpg.Pool[asyncpg.Record], topic: str, marks: Marks, epoch: int) -> None:
+    """Note down `marks`; a relay that has been replaced in the meantime changes nothing."""
+    await pool.execute(_WRITE, topic, marks.low_water, list(marks.acked), list(marks.ends), epoch, timeout=_TIMEOUT_S)
