@@ -28,11 +28,6 @@ class Start:
     offsets: dict[int, int]
 
 
-def topic_name() -> str:
-    """Give the name of the events topic."""
-    return f"{KafkaSettings().topic_prefix}orders.events.v1"
-
-
 async def start(stack: Stack) -> Start:
     """Note the ends of log and topic."""
     connection = await asyncpg.connect(stack.postgres)
@@ -46,7 +41,7 @@ async def start(stack: Stack) -> Start:
     await consumer.start()
     try:
         partitions = [
-            TopicPartition(topic_name(), number) for number in consumer.partitions_for_topic(topic_name()) or ()
+            TopicPartition(stack.topic, number) for number in consumer.partitions_for_topic(stack.topic) or ()
         ]
         ends = await consumer.end_offsets(partitions)
         return Start(position, {partition.partition: offset for partition, offset in ends.items()})
@@ -100,7 +95,7 @@ async def topic_records(stack: Stack, since: Start, order_ids: set[str], expecte
     consumer = _consumer(stack.kafka)
     await consumer.start()
     try:
-        partitions = {number: TopicPartition(topic_name(), number) for number in since.offsets}
+        partitions = {number: TopicPartition(stack.topic, number) for number in since.offsets}
         consumer.assign(list(partitions.values()))
         for number, offset in since.offsets.items():
             consumer.seek(partitions[number], offset)

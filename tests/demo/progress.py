@@ -12,13 +12,14 @@ from rich.progress import Progress as Bar
 class Progress:
     """Counts to `total` while the `with` lasts."""
 
-    def __init__(self, name: str, total: int) -> None:
+    def __init__(self, name: str, total: int, show: bool) -> None:
         self._name = name
         self._total = total
+        self._show = show
         self._done = 0
         self._started = time.monotonic()
         self._bar: Bar | None = None
-        if sys.stdout.isatty():
+        if show and sys.stdout.isatty():
             columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
             self._bar = Bar(*columns, TextColumn("{task.fields[rate]}"))
 
@@ -40,5 +41,5 @@ class Progress:
         rate = f"{self._done / max(time.monotonic() - self._started, 1e-6):.0f}/s"
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done, rate=rate)
-        elif self._done * 10 // self._total > before * 10 // self._total:
+        elif self._show and self._done * 10 // self._total > before * 10 // self._total:
             print(f"{self._name}: {self._done}/{self._total} ({100 * self._done // self._total} %, {rate})", flush=True)

@@ -1,23 +1,16 @@
 """The table at the end of the demo."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
+from tests.demo.journey import Journey
 from tests.demo.partner import Ledger
-from tests.faults.checker import Anomaly, History, Outcome
+from tests.faults.checker import Anomaly, Outcome
 
 SHOWN_ANOMALIES = 10
 SHOWN_LINES = 5
-
-
-def differing_documents(answered: Mapping[str, Any], shown: Mapping[str, Any]) -> Iterator[Anomaly]:
-    """The query service must show each order exactly as the command service last answered it."""
-    for order_id, document in answered.items():
-        if shown.get(order_id) != document:
-            yield Anomaly("missing-effect", f"order {order_id}: the query side differs from the last answer")
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -30,8 +23,9 @@ def _spread(name: str, values: Sequence[float]) -> str:
     return f"{name:<20}p50 {percentile(values, 0.5):.1f} ms   p99 {percentile(values, 0.99):.1f} ms"
 
 
-def show(console: Console, history: History, ledger: Ledger, anomalies: Sequence[Anomaly], seconds: float) -> None:
+def show(console: Console, journey: Journey, anomalies: Sequence[Anomaly]) -> None:
     """Print what was sent, what every place holds, how long it took, and whether all of it agrees."""
+    history, ledger, seconds = journey.history, journey.ledger, journey.seconds
     acknowledged = {reply.order_id for reply in history.replies if reply.creates and reply.outcome is Outcome.OK}
     unknown = sum(1 for reply in history.replies if reply.outcome is Outcome.UNKNOWN)
     events = len(history.store)

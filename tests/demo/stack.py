@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.settings import KafkaSettings
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 LIVE_TIMEOUT_S = 2.0
 START_TIMEOUT_S = 300
@@ -24,6 +26,7 @@ class Stack:
     query_api: str
     postgres: str
     kafka: str | None
+    topic: str
     api_key: str
 
 
@@ -49,6 +52,7 @@ def running(home: Path) -> Stack | None:
         facts["query_api"].rstrip("/"),
         facts["postgres"],
         facts["kafka"],
+        f"{KafkaSettings().topic_prefix}orders.events.v1",
         facts["api_keys"]["partner_a"],
     )
 

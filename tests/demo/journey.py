@@ -1,0 +1,172 @@
+"""One journey of many orders through a running system, and everything the checker needs to judge it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+
+from tests.demo import collect
+from tests.demo.orders import Draft
+from tests.demo.partner import REQUEST_TIMEOUT_S, GaveUpError, Ledger, Partner
+from tests.demo.progress import Progress
+from tests.demo.receiver import Receiver
+from tests.demo.stack import NoStackError, Stack
+from tests.faults.checker import Anomaly, History, Receipt, StoreEvent, TimelineRow, check
+
+PATIENCE_S = 120.0
+POLL_S = 0.1
+CREATED = 201
+TIMELINES_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """What came of it."""
+
+    history: History
+    ledger: Ledger
+    seconds: float
+    documents: Mapping[str, Any] = field(default_factory=dict)
+
+    def anomalies(self) -> list[Anomaly]:
+        """Give everything lost, doubled or different; the query side must equal the last answer of each order."""
+        differing = (
+            Anomaly("missing-effect", f"order {order_id}: the query side differs from the last answer")
+            for order_id, document in self.ledger.documents.items()
+            if self.documents.get(order_id) != document
+        )
+        return [*check(self.history), *differing]
+
+
+async def travel(target: Stack, drafts: Sequence[Draft], concurrency: int, run: str, progress: bool = True) -> Journey:
+    """Send every draft through its life, wait until all places have come to rest, collect what they hold.
+
+    Raises:
+        GaveUpError: a request stayed without a definite answer for two minutes.
+        NoStackError: the webhook endpoint was refused.
+    """
+    created_from = datetime.now(UTC).isoformat()
+    since = await collect.start(target)
+    ledger = Ledger()
+    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+    async with (
+        aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
+        Receiver() as receiver,
+        _registered(target, session, receiver),
+    ):
+        started = time.perf_counter()
+        await _send_all(target, session, drafts, ledger, run, concurrency, progress)
+        seconds = time.perf_counter() - started
+        events = await collect.store_events(target, since, run)
+        await _until_delivered(events, receiver.receipts, progress)
+        order_ids = {event.order_id for event in events}
+        topic = await collect.topic_records(target, since, order_ids, len(events))
+        documents = await _until_shown(target, session, run, created_from, events)
+        timeline = await _timelines(target, session, order_ids, progress)
+    mine = {event.event_id for event in events}
+    history = History(
+        ledger.replies,
+        events,
+        topic,
+        [collect.order_row(document) for document in documents.values()],
+        timeline,
+        [receipt for receipt in receiver.receipts if receipt.webhook_id in mine],
+    )
+    return Journey(history, ledger, seconds, documents)
+
+
+@asynccontextmanager
+async def _registered(target: Stack, session: aiohttp.ClientSession, receiver: Receiver) -> AsyncIterator[None]:
+    """Keep the receiver registered as a webhook endpoint while this lasts."""
+    url = f"{target.command_api}/api/v1/webhook-endpoints"
+    headers = {"Authorization": f"Bearer {target.api_key}"}
+    body = {"url": receiver.url, "event_types": ["order.*"]}
+    async with session.post(url, json=body, headers=headers) as response:
+        answer = await response.json(content_type=None)
+        if response.status != CREATED:
+            raise NoStackError(f"the webhook endpoint was refused: {answer.get('detail', answer)}")
+    receiver.secret = answer["secret"]
+    try:
+        yield
+    finally:
+        async with session.delete(f"{url}/{answer['id']}", headers=headers) as response:
+            await response.read()
+
+
+async def _send_all(
+    target: Stack,
+    session: aiohttp.ClientSession,
+    drafts: Sequence[Draft],
+    ledger: Ledger,
+    run: str,
+    concurrency: int,
+    show: bool,
+) -> None:
+    """Send every draft, `concurrency` at a time."""
+    queue = iter(enumerate(drafts))
+    partner = Partner(target, session, ledger, run)
+    with Progress("orders", len(drafts), show) as progress:
+
+        async def worker() -> None:
+            for number, draft in queue:
+                await partner.place(draft, number)
+                progress.advance()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(concurrency):
+                    group.create_task(worker())
+        except* GaveUpError as failures:
+            raise failures.exceptions[0] from None
+
+
+async def _until_delivered(events: Sequence[StoreEvent], receipts: Sequence[Receipt], show: bool) -> None:
+    """Wait until each event arrived as a verified webhook, or until nothing more arrived for two minutes."""
+    wanted = {event.event_id for event in events}
+    with Progress("webhooks", len(wanted), show) as progress:
+        seen = 0
+        quiet_since = time.monotonic()
+        while seen < len(wanted) and time.monotonic() - quiet_since < PATIENCE_S:
+            now = len({receipt.webhook_id for receipt in receipts if receipt.verified} & wanted)
+            if now > seen:
+                progress.advance(now - seen)
+                seen, quiet_since = now, time.monotonic()
+            await asyncio.sleep(POLL_S)
+
+
+async def _until_shown(
+    target: Stack, session: aiohttp.ClientSession, run: str, created_from: str, events: Sequence[StoreEvent]
+) -> dict[str, Any]:
+    """Read the list of orders until it has every event, or until two minutes passed."""
+    versions = {event.order_id: event.version for event in events}
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        shown = await collect.orders_shown(target, session, run, created_from)
+        current = {order_id: document["version"] for order_id, document in shown.items()}
+        if current == versions or time.monotonic() > deadline:
+            return shown
+        await asyncio.sleep(POLL_S)
+
+
+async def _timelines(
+    target: Stack, session: aiohttp.ClientSession, order_ids: set[str], show: bool
+) -> list[TimelineRow]:
+    """Read the timeline of every order, a few at a time."""
+    rows: list[TimelineRow] = []
+    queue = iter(sorted(order_ids))
+    with Progress("timelines", len(order_ids), show) as progress:
+
+        async def worker() -> None:
+            for order_id in queue:
+                rows.extend(await collect.timeline_shown(target, session, order_id))
+                progress.advance()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(TIMELINES_AT_ONCE):
+                group.create_task(worker())
+    return rows
