@@ -40,9 +40,7 @@ async def start(stack: Stack) -> Start:
     consumer = _consumer(stack.kafka)
     await consumer.start()
     try:
-        partitions = [
-            TopicPartition(stack.topic, number) for number in consumer.partitions_for_topic(stack.topic) or ()
-        ]
+        partitions = [TopicPartition(stack.topic, number) for number in range(KafkaSettings().partitions)]
         ends = await consumer.end_offsets(partitions)
         return Start(position, {partition.partition: offset for partition, offset in ends.items()})
     finally:

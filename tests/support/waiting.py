@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from infra import clock
 
@@ -11,7 +11,11 @@ T = TypeVar("T")
 POLL_S = 0.01
 
 
-async def eventually(predicate: Callable[[], T | Awaitable[T]], timeout_s: float = 10.0, what: str = "") -> T:
+@overload
+async def eventually(predicate: Callable[[], Awaitable[T]], timeout_s: float = 10.0, what: str = "") -> T: ...
+@overload
+async def eventually(predicate: Callable[[], T], timeout_s: float = 10.0, what: str = "") -> T: ...
+async def eventually(predicate: Callable[[], object], timeout_s: float = 10.0, what: str = "") -> object:
     """Give the first truthy answer of the predicate, which may be a coroutine function.
 
     Raises:
@@ -20,7 +24,7 @@ async def eventually(predicate: Callable[[], T | Awaitable[T]], timeout_s: float
     deadline = clock.monotonic_s() + timeout_s
     while True:
         answer = predicate()
-        value: T = await answer if inspect.isawaitable(answer) else answer
+        value = await answer if inspect.isawaitable(answer) else answer
         if value:
             return value
         if clock.monotonic_s() > deadline:
