@@ -50,6 +50,17 @@ class Ledger:
             settled_minor=self.settled_minor,
         )
 
+    def agrees_with(self, totals: Totals) -> bool:
+        """Tell whether an event's totals are this ledger."""
+        return (
+            self.total_minor == totals.total_minor
+            and self.authorized_minor == totals.authorized_minor
+            and self.captured_minor == totals.captured_minor
+            and self.released_minor == totals.released_minor
+            and self.refunded_minor == totals.refunded_minor
+            and self.settled_minor == totals.settled_minor
+        )
+
     def broken_invariant(self) -> str | None:
         """Give the first invariant that does not hold, as a formula; None when all hold."""
         if not 0 < self.total_minor <= MAX_AMOUNT_MINOR:

@@ -248,7 +248,7 @@ def _require_agreement(before: OrderState | None, event: OrderEvent, after: Orde
     broken = after.ledger.broken_invariant()
     if broken is not None:
         raise UnexpectedEventError(f"the ledger would break {broken}")
-    if event.totals != after.ledger.totals:
+    if not after.ledger.agrees_with(event.totals):
         raise UnexpectedEventError("the totals on the event are not the ledger's")
     if event.from_status != (before.status if before else None) or event.to_status != after.status:
         raise UnexpectedEventError("the statuses on the event are not the ledger's")

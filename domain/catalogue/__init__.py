@@ -1,0 +1,7 @@
+"""The catalogue of events and states, made from the code: schemas, examples and pages."""
+
+from domain.catalogue.examples import example_events
+from domain.catalogue.pages import events_markdown, states_markdown
+from domain.catalogue.schemas import event_schemas
+
+__all__ = ["event_schemas", "events_markdown", "example_events", "states_markdown"]

@@ -1,0 +1,125 @@
+"""The pages docs/events.md and docs/states.md, made from the code so that they cannot be wrong."""
+
+import json
+from collections.abc import Mapping
+
+from domain.catalogue.examples import example_events
+from domain.catalogue.schemas import JsonSchema, data_shape, definitions, event_schemas, members
+from domain.order.status import Status
+from domain.order.transitions import MATRIX, Cell, Verb, allowed_transitions
+
+_EVENTS_HEAD = """\
+# Events
+
+Generated from the code by `make docs`; do not edit.
+
+Each event is one JSON document: the value of the Kafka record and the stored payload, byte for byte. Every member is
+always there, null where there is nothing to say. A change of shape is a new `schema_version`; every old version stays
+readable. `minor units` are the smallest of the currency by ISO 4217: cents of EUR, yen of JPY, fils of KWD.
+"""
+
+_STATES_HEAD = """\
+# States
+
+Generated from the code (`domain/order/transitions.py`) by `make docs`; do not edit.
+
+Nobody sets a status: it is computed from the order's ledger. A cell says where a verb leads, or the code of the 409
+that refuses it. `PATCH /api/v1/orders/{id}/status` does the verb that leads to the status asked for; to the status
+that the order has already it changes nothing and answers 200; where no verb leads it is refused with
+`invalid_transition`.
+"""
+
+
+def events_markdown() -> str:
+    """Give the page docs/events.md: the envelope, the shapes inside, then each event with an example."""
+    schemas = event_schemas()
+    first = next(iter(schemas.values()))
+    inside = {
+        name: shape
+        for schema in schemas.values()
+        for name, shape in definitions(schema).items()
+        if name != data_shape(schema)
+    }
+    parts = [_EVENTS_HEAD, "## Envelope\n", "What every event carries.\n", _table(members(first))]
+    parts.append("## Shapes inside\n")
+    for name, shape in sorted(inside.items()):
+        what = _table(members(shape)) if members(shape) else f"One of {_kind(shape)}.\n"
+        parts += [f"### {name}\n", f"{shape['description']}\n", what]
+    for (event_type, schema_version), example in zip(schemas, example_events(), strict=True):
+        schema = schemas[event_type, schema_version]
+        parts += [
+            f"## {event_type}\n",
+            f"Schema version {schema_version}. {schema['description']}\n",
+            _table(members(definitions(schema)[data_shape(schema)])),
+            f"```json\n{json.dumps(json.loads(example), indent=2)}\n```\n",
+        ]
+    return "\n".join(parts)
+
+
+def states_markdown() -> str:
+    """Give the page docs/states.md: the matrix and its diagram."""
+    rows = [
+        f"| **{status}** | " + " | ".join(_cell(row[verb]) for verb in Verb) + " |" for status, row in MATRIX.items()
+    ]
+    arrows = [
+        f"    {status} --> {cell}: {verb}"
+        for status, row in MATRIX.items()
+        for verb, cell in row.items()
+        if isinstance(cell, Status)
+    ]
+    ends = [f"    {status} --> [*]" for status in MATRIX if not allowed_transitions(status)]
+    return "\n".join(
+        [
+            _STATES_HEAD,
+            "| status | " + " | ".join(f"`{verb}`" for verb in Verb) + " |",
+            "|---" * (len(Verb) + 1) + "|",
+            *rows,
+            "\n```mermaid\nstateDiagram-v2",
+            f"    [*] --> {Status.PENDING}: create",
+            *arrows,
+            *ends,
+            "```\n",
+        ]
+    )
+
+
+def _cell(cell: Cell) -> str:
+    return f"-> {cell}" if isinstance(cell, Status) else f"`{cell.code}`"
+
+
+def _table(properties: Mapping[str, JsonSchema]) -> str:
+    rows = [f"| `{name}` | {_kind(member)} | {member['description']} |" for name, member in properties.items()]
+    return "\n".join(["| member | type | meaning |", "|---|---|---|", *rows, ""])
+
+
+def _kind(schema: JsonSchema) -> str:
+    """Say in few words what a member may be."""
+    options = schema.get("anyOf", schema.get("oneOf"))
+    literals = [schema["const"]] if "const" in schema else schema.get("enum")
+    items = schema.get("items")
+    if "$ref" in schema:
+        kind = str(schema["$ref"]).rpartition("/")[2]
+    elif isinstance(options, list):
+        kind = " or ".join(_kind(option) for option in options)
+    elif isinstance(literals, list):
+        kind = " or ".join(f"`{json.dumps(literal)}`" for literal in literals)
+    elif isinstance(items, dict):
+        kind = f"{schema['type']} of {_kind(items)}"
+    elif "format" in schema:
+        kind = f"{schema['type']} ({schema['format']})"
+    else:
+        kind = f"{schema['type']}{_bounds(schema)}"
+    return kind
+
+
+def _bounds(schema: JsonSchema) -> str:
+    """Say the limits of a number or the length of a text."""
+    least = schema.get("minimum", schema.get("minLength"))
+    above, most = schema.get("exclusiveMinimum"), schema.get("maximum", schema.get("maxLength"))
+    if above is not None:
+        return f", > {above}" + (f" and <= {most}" if most is not None else "")
+    if least is not None and most is not None:
+        return f", {least} to {most}"
+    if most is not None:
+        return f", at most {most}"
+    return f", >= {least}" if least is not None else ""

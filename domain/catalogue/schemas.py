@@ -1,0 +1,53 @@
+"""The JSON Schema (2020-12) of every event document, closed, one per (type, schema version).
+
+A consumer that validates notices at once when something is not what this catalogue promised.
+"""
+
+from collections.abc import Iterator
+
+from domain.catalogue.meanings import MEANINGS
+from domain.codec import CURRENT
+
+JsonSchema = dict[str, object]
+
+
+def event_schemas() -> dict[tuple[str, int], JsonSchema]:
+    """Give the closed schema of every event document by (type, schema version), in the order of an order's life."""
+    schemas: dict[tuple[str, int], JsonSchema] = {}
+    for event_type, current in CURRENT.items():
+        schema: JsonSchema = current.document.model_json_schema()
+        for shape in shapes(schema):
+            for name, member in members(shape).items():
+                member.pop("title", None)  # it only repeats the name
+                member["description"] = MEANINGS[name]
+        data = definitions(schema)[data_shape(schema)]
+        schemas[event_type, current.schema_version] = {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            **schema,
+            "title": f"{event_type} v{current.schema_version}",
+            "description": data["description"],
+        }
+    return schemas
+
+
+def definitions(schema: JsonSchema) -> dict[str, JsonSchema]:
+    """Give the named shapes inside a document's schema."""
+    found = schema.get("$defs")
+    return found if isinstance(found, dict) else {}
+
+
+def members(shape: JsonSchema) -> dict[str, JsonSchema]:
+    """Give the members of an object's schema; none for a shape that is no object."""
+    found = shape.get("properties")
+    return found if isinstance(found, dict) else {}
+
+
+def shapes(schema: JsonSchema) -> Iterator[JsonSchema]:
+    """Give the document's own schema and then those inside."""
+    yield schema
+    yield from definitions(schema).values()
+
+
+def data_shape(schema: JsonSchema) -> str:
+    """Give the name of the shape that the `data` member has."""
+    return str(members(schema)["data"]["$ref"]).rpartition("/")[2]
