@@ -8,7 +8,7 @@ line that names the variable (`load`), and never prints the value of a secret.
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -137,6 +137,12 @@ class WebhookSettings(BaseSettings):
     schedule_scale: Annotated[float, Field(gt=0, le=1)] = Field(
         default=1.0, description="factor on every retry delay; below 1 only for demonstrations and tests"
     )
+    max_endpoints: Count = Field(default=20, description="webhook endpoints a partner may have in one mode")
+
+    @field_validator("allow_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 class LogSettings(BaseSettings):

@@ -72,11 +72,6 @@ class Target:
         port = "" if self.port == default else f":{self.port}"
         return f"{self.scheme}://{host}{port}{self.path}{'?' + self.query if self.query else ''}"
 
-    @property
-    def is_plain(self) -> bool:
-        """Say whether it is https on a safe port; everything else may only reach the operator's networks."""
-        return self.scheme == "https" and self.port in SAFE_PORTS
-
 
 def parse_target(url: str, rules: AddressRules) -> Target:
     """Read one URL by the rules of its mode; resolves nothing.
@@ -105,18 +100,19 @@ def parse_target(url: str, rules: AddressRules) -> Target:
     target = Target(scheme, host, port, path, query, literal)
     _check_port(target, rules)
     if literal is not None:
-        check_addresses(target, [literal], rules)
+        check_addresses(scheme, port, [literal], rules)
     return target
 
 
-def check_addresses(target: Target, addresses: Sequence[IPAddress], rules: AddressRules) -> None:
-    """Refuse the target if *any* of its addresses is denied, not just the one that would be dialled.
+def check_addresses(scheme: str, port: int, addresses: Sequence[IPAddress], rules: AddressRules) -> None:
+    """Refuse to connect if *any* of a host's addresses is denied, not just the one that would be dialled.
 
     Raises:
         TargetRefusedError: `address_denied`.
     """
+    plain = _is_plain(scheme, port)
     for address in addresses:
-        if not target.is_plain and not in_networks(address, rules.allow_networks):
+        if not plain and not in_networks(address, rules.allow_networks):
             raise TargetRefusedError("address_denied", "http and other ports reach only networks the operator opened.")
         reason = deny_reason(address, rules.allow_networks)
         if reason is not None:
@@ -130,11 +126,14 @@ def _check_scheme(scheme: str, rules: AddressRules) -> None:
 
 
 def _check_port(target: Target, rules: AddressRules) -> None:
-    if target.port in SAFE_PORTS and target.scheme == "https":
-        return
-    if rules.allow_networks and 0 < target.port <= MAX_PORT:
+    if _is_plain(target.scheme, target.port) or (rules.allow_networks and 0 < target.port <= MAX_PORT):
         return
     raise TargetRefusedError("port_not_allowed", "The port must be 443 or 8443.")
+
+
+def _is_plain(scheme: str, port: int) -> bool:
+    """Say whether it is https on a safe port; everything else may only reach the operator's networks."""
+    return scheme == "https" and port in SAFE_PORTS
 
 
 def _read_authority(authority: str, rules: AddressRules) -> tuple[str, str | None, IPAddress | None]:

@@ -1,9 +1,10 @@
 """When the next attempt is made: a pure function of how many were made and how the last one ended.
 
-13 attempts over about 72 h. The randomness comes in as an argument, so the same arguments give the same instant.
+13 attempts over about 72 h. The randomness comes in as an argument, so the same arguments give the same delay. Seconds
+and not instants, because the clock of the database alone decides what is due.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -15,13 +16,12 @@ JITTER: Final = 0.2
 RETRY_AFTER_CAP_S: Final = 86_400.0
 
 
-def next_attempt_at(
-    now: datetime, attempts_made: int, *, jitter: float, retry_after_s: float | None = None, scale: float = 1.0
-) -> datetime | None:
-    """Give the instant of the next attempt, or None when the schedule is exhausted.
+def retry_delay_s(
+    attempts_made: int, *, jitter: float, retry_after_s: float | None = None, scale: float = 1.0
+) -> float | None:
+    """Give the seconds from the end of the last attempt to the next, or None when the schedule is exhausted.
 
     Args:
-        now: end of the last attempt, UTC.
         attempts_made: attempts of this round so far, >= 0.
         jitter: uniform in [-1, 1]; moves the delay by at most 20 %.
         retry_after_s: what the receiver asked for, in seconds; a floor, capped at 24 h.
@@ -30,9 +30,7 @@ def next_attempt_at(
     if attempts_made >= MAX_ATTEMPTS:
         return None
     delay_s = DELAYS_S[attempts_made] * (1 + JITTER * max(-1.0, min(1.0, jitter))) * scale
-    if retry_after_s is not None:
-        delay_s = max(delay_s, min(retry_after_s, RETRY_AFTER_CAP_S))
-    return now + timedelta(seconds=delay_s)
+    return delay_s if retry_after_s is None else max(delay_s, min(retry_after_s, RETRY_AFTER_CAP_S))
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:

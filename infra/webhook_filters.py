@@ -1,0 +1,25 @@
+"""Which event types an endpoint wants: exact names, or a wildcard for everything below a name (`order.*`, `*`)."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+_PATTERN: Final = re.compile(r"\*|[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*(?:\.\*)?")
+MAX_PATTERN_CHARS: Final = 64
+
+
+def is_pattern(text: str) -> bool:
+    """Say whether a text is a filter at all: dotted lower-case names, a star only alone or as the last part."""
+    return len(text) <= MAX_PATTERN_CHARS and _PATTERN.fullmatch(text) is not None
+
+
+def matches(patterns: Iterable[str], event_type: str) -> bool:
+    """Say whether any of the filters lets an event type through.
+
+    >>> matches(["order.*"], "order.created"), matches(["order.created"], "order.captured"), matches(["*"], "x")
+    (True, False, True)
+    """
+    return any(
+        pattern in ("*", event_type) or (pattern.endswith(".*") and event_type.startswith(pattern[:-1]))
+        for pattern in patterns
+    )

@@ -1,0 +1,77 @@
+"""The bytes of a webhook: rendered once, when an event fans out, and signed and sent as they are ever after.
+
+`snapshot` carries the order as it stood right after the event and what its changed top-level fields were before;
+`thin` names the order and its version, for receivers that read the rest from the API. A snapshot that would exceed
+64 KiB becomes thin and says so (`truncated`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import orjson
+
+MAX_BODY_BYTES: Final = 65_536
+API_VERSION: Final = "v1"
+
+
+class PayloadKind(StrEnum):
+    """What an endpoint asked to be sent."""
+
+    SNAPSHOT = "snapshot"
+    THIN = "thin"
+
+
+@dataclass(frozen=True, slots=True)
+class EventHead:
+    """What every body says about its event; `timestamp` is the event's `occurred_at` as it is written there."""
+
+    event_id: str
+    type: str
+    timestamp: str
+    livemode: bool
+    sequence: int
+    order_id: str
+    request_id: str | None
+
+
+def render_snapshot(head: EventHead, after: bytes, before: bytes | None) -> bytes:
+    """Give the snapshot body, or the thin one marked `truncated` when it would exceed 64 KiB.
+
+    Args:
+        head: the event.
+        after: the order document (`render_order`) as of the event.
+        before: the order document before it; None for the first event.
+    """
+    previous = {} if before is None else _changed(before, after)
+    body = _document(head, {"object": orjson.Fragment(after), "previous": previous})
+    return body if len(body) <= MAX_BODY_BYTES else render_thin(head, truncated=True)
+
+
+def render_thin(head: EventHead, *, truncated: bool = False) -> bytes:
+    """Give the thin body: which order, which version."""
+    data = {"object": {"id": head.order_id, "object": "order", "version": head.sequence}}
+    return _document(head, data, truncated=truncated)
+
+
+def _changed(before: bytes, after: bytes) -> dict[str, object]:
+    old, new = orjson.loads(before), orjson.loads(after)
+    return {field: value for field, value in old.items() if new.get(field) != value}
+
+
+def _document(head: EventHead, data: Mapping[str, object], *, truncated: bool = False) -> bytes:
+    document = {
+        "id": head.event_id,
+        "type": head.type,
+        "timestamp": head.timestamp,
+        "api_version": API_VERSION,
+        "livemode": head.livemode,
+        "sequence": head.sequence,
+        "order_id": head.order_id,
+        "data": data,
+        "request_id": head.request_id,
+    }
+    if truncated:
+        document["truncated"] = True
+    return orjson.dumps(document)

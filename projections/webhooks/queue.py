@@ -1,0 +1,218 @@
+"""The delivery queue in PostgreSQL: look, claim, record. Every statement is set-based; the database's clock decides.
+
+A claim leases rows until `next_attempt_at`: a dispatcher that dies leaves nothing to clean up, its rows become due
+again. Rows are claimed with FOR UPDATE SKIP LOCKED, so dispatchers never wait for each other.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from projections.projection import Connection
+
+# A plan cached while the queue was empty would scan it for ever: this connection's statements use the indexes.
+INDEXES_ONLY = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+
+# One index step per endpoint that has anything queued (a loose index scan), however long its queue is.
+_LOOK = """
+WITH RECURSIVE ready AS (
+    (SELECT endpoint_id, next_attempt_at FROM harbor.webhook_deliveries
+     WHERE state IN ('pending', 'leased') ORDER BY endpoint_id, next_attempt_at LIMIT 1)
+    UNION ALL
+    SELECT later.endpoint_id, later.next_attempt_at
+    FROM ready CROSS JOIN LATERAL (
+        SELECT d.endpoint_id, d.next_attempt_at FROM harbor.webhook_deliveries d
+        WHERE d.state IN ('pending', 'leased') AND d.endpoint_id > ready.endpoint_id
+        ORDER BY d.endpoint_id, d.next_attempt_at LIMIT 1) AS later
+)
+SELECT ready.endpoint_id, extract(epoch FROM ready.next_attempt_at - now())::float8 AS due_in_s,
+    e.livemode, e.url, e.sealed_secret, e.status
+FROM ready JOIN harbor.webhook_endpoints e USING (endpoint_id)
+ORDER BY ready.next_attempt_at
+"""
+
+# $1 endpoints, $2 how many of each, $3 lease id, $4 lease in seconds
+_CLAIM = """
+WITH due AS (
+    SELECT picked.delivery_id
+    FROM unnest($1::uuid[], $2::integer[]) AS share(endpoint_id, room)
+    CROSS JOIN LATERAL (
+        SELECT d.delivery_id FROM harbor.webhook_deliveries d
+        WHERE d.endpoint_id = share.endpoint_id AND d.state IN ('pending', 'leased') AND d.next_attempt_at <= now()
+        ORDER BY d.next_attempt_at, d.position LIMIT share.room FOR UPDATE SKIP LOCKED) AS picked
+), leased AS (
+    UPDATE harbor.webhook_deliveries d
+    SET state = 'leased', lease_id = $3, next_attempt_at = now() + make_interval(secs => $4)
+    FROM due WHERE d.delivery_id = due.delivery_id
+    RETURNING d.delivery_id, d.endpoint_id, d.event_id, d.tenant_id, d.order_id, d.event_type, d.sequence, d.payload,
+        d.traceparent, d.recorded_at, d.attempt_count, d.round_attempts
+)
+SELECT leased.*, b.body FROM leased JOIN harbor.webhook_bodies b USING (event_id, payload)
+"""
+
+# One array per column. The update is fenced by the lease: a result that comes too late changes nothing, except that a
+# 2xx always counts. Recording the same results again changes nothing.
+_RECORD = """
+WITH result AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::integer[], $5::timestamptz[], $6::integer[],
+        $7::text[], $8::smallint[], $9::bytea[], $10::text[], $11::float8[])
+    AS r(attempt_id, delivery_id, lease_id, attempt, started_at, latency_ms, outcome, status, answer, state, delay_s)
+), attempts AS (
+    INSERT INTO harbor.webhook_attempts
+        (attempt_id, delivery_id, attempt, started_at, latency_ms, outcome, status, answer)
+    SELECT attempt_id, delivery_id, attempt, started_at, latency_ms, outcome, status, answer FROM result
+    ON CONFLICT (attempt_id) DO NOTHING
+)
+UPDATE harbor.webhook_deliveries d
+SET state = result.state, lease_id = NULL, next_attempt_at = now() + make_interval(secs => result.delay_s),
+    attempt_count = greatest(d.attempt_count, result.attempt), round_attempts = d.round_attempts + 1,
+    last_outcome = result.outcome, last_status = result.status, last_attempt_at = result.started_at,
+    first_attempt_at = coalesce(d.first_attempt_at, result.started_at)
+FROM result
+WHERE d.delivery_id = result.delivery_id
+    AND (d.lease_id = result.lease_id OR (result.state = 'delivered' AND d.state IN ('pending', 'leased')))
+"""
+
+# $1 endpoints, $2 new status, $3 reason
+_SUSPEND = """
+UPDATE harbor.webhook_endpoints SET status = $2, status_reason = $3, status_changed_at = now()
+WHERE endpoint_id = ANY($1::uuid[]) AND status = 'enabled'
+"""
+
+# $1 endpoint, $2 at most this many
+_DISCARD = """
+UPDATE harbor.webhook_deliveries SET state = 'discarded', lease_id = NULL
+WHERE delivery_id IN (
+    SELECT delivery_id FROM harbor.webhook_deliveries
+    WHERE endpoint_id = $1 AND state IN ('pending', 'leased') ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+
+# Counting stops at a bound: a metric must not cost more than the work it measures.
+_DEPTH = """
+SELECT (SELECT count(*) FROM (SELECT FROM harbor.webhook_deliveries
+        WHERE state IN ('pending', 'leased') LIMIT 100000) AS queued) AS queued,
+    (SELECT count(*) FROM (SELECT FROM harbor.webhook_deliveries WHERE state = 'dead' LIMIT 100000) AS dead) AS dead
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedEndpoint:
+    """An endpoint with something queued; `due_in_s` is negative when its oldest row waits already."""
+
+    endpoint_id: UUID
+    due_in_s: float
+    livemode: bool
+    url: str
+    sealed_secret: bytes | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One leased delivery, with all that an attempt needs."""
+
+    delivery_id: UUID
+    endpoint_id: UUID
+    lease_id: UUID
+    event_id: UUID
+    tenant_id: str
+    order_id: UUID
+    event_type: str
+    sequence: int
+    traceparent: str | None
+    recorded_at: datetime
+    attempt_count: int
+    round_attempts: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One attempt and what it makes of its delivery. `delay_s` counts from the recording to the next attempt."""
+
+    attempt_id: UUID
+    delivery_id: UUID
+    lease_id: UUID
+    attempt: int
+    started_at: datetime
+    latency_ms: int
+    outcome: str
+    status: int | None
+    answer: bytes
+    state: str
+    delay_s: float
+
+
+async def look(connection: Connection) -> list[QueuedEndpoint]:
+    """Give every endpoint with queued deliveries, the longest-waiting first."""
+    return [
+        QueuedEndpoint(
+            row["endpoint_id"], row["due_in_s"], row["livemode"], row["url"], row["sealed_secret"], row["status"]
+        )
+        for row in await connection.fetch(_LOOK)
+    ]
+
+
+async def claim(connection: Connection, shares: Mapping[UUID, int], lease_id: UUID, lease_s: float) -> list[Claim]:
+    """Lease due deliveries, at most so many of each endpoint, oldest first."""
+    rows = await connection.fetch(_CLAIM, list(shares), list(shares.values()), lease_id, lease_s)
+    return [
+        Claim(
+            delivery_id=row["delivery_id"],
+            endpoint_id=row["endpoint_id"],
+            lease_id=lease_id,
+            event_id=row["event_id"],
+            tenant_id=row["tenant_id"],
+            order_id=row["order_id"],
+            event_type=row["event_type"],
+            sequence=row["sequence"],
+            traceparent=row["traceparent"],
+            recorded_at=row["recorded_at"],
+            attempt_count=row["attempt_count"],
+            round_attempts=row["round_attempts"],
+            body=row["body"],
+        )
+        for row in rows
+    ]
+
+
+async def record(connection: Connection, results: Sequence[Result], suspend: Mapping[UUID, tuple[str, str]]) -> None:
+    """Write a batch of results, and the endpoints they disable (id -> status, reason), in one transaction.
+
+    Safe to repeat when its outcome is unknown.
+    """
+    columns = zip(
+        *(
+            (
+                result.attempt_id,
+                result.delivery_id,
+                result.lease_id,
+                result.attempt,
+                result.started_at,
+                result.latency_ms,
+                result.outcome,
+                result.status,
+                result.answer,
+                result.state,
+                result.delay_s,
+            )
+            for result in results
+        ),
+        strict=True,
+    )
+    async with connection.transaction():
+        await connection.execute(_RECORD, *(list(column) for column in columns))
+        for endpoint_id, (status, reason) in suspend.items():
+            await connection.execute(_SUSPEND, [endpoint_id], status, reason)
+
+
+async def discard(connection: Connection, endpoint_id: UUID, limit: int = 1000) -> None:
+    """Drop what is queued for a deleted endpoint, at most `limit` rows at once."""
+    await connection.execute(_DISCARD, endpoint_id, limit)
+
+
+async def depth(connection: Connection) -> tuple[int, int]:
+    """Give how many deliveries are queued and how many are dead letters; both stop counting at 100,000."""
+    row = await connection.fetchrow(_DEPTH)
+    return (0, 0) if row is None else (row["queued"], row["dead"])

@@ -1,0 +1,273 @@
+"""One attempt: one POST to one endpoint, with every bound a hostile receiver could test.
+
+The guard sits where connections are made (docs/decisions/0082): the resolver gives only vetted addresses and refuses
+the host if *any* of its addresses is denied; the socket factory judges the address of every socket once more. SNI and
+Host stay the original name. Redirects are not followed, proxies of the environment are ignored, cookies are not kept,
+answers are not decompressed and read to at most 16 KiB.
+"""
+
+import asyncio
+import socket
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol, Self
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from infra.net_guard.addresses import IPAddress, IPNetwork, parse_address
+from infra.net_guard.target import AddressRules, Target, TargetRefusedError, check_addresses, parse_target
+from projections.webhooks.outcomes import Outcome, classify
+from projections.webhooks.schedule import parse_retry_after
+
+READ_BYTES: Final = 16_384
+KEPT_BYTES: Final = 4_096
+MAX_ADDRESSES: Final = 4
+MAX_ANSWER_HEADERS: Final = 64
+MAX_HEADER_BYTES: Final = 4_096
+KEEPALIVE_S: Final = 4.0  # many servers close at 5 s; a POST on a connection just closed would be a failed attempt
+_LOOKUPS_AT_ONCE: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How an attempt ended. `status` is None when no answer came; `answer` holds its first 4 KiB, as sent."""
+
+    outcome: Outcome
+    status: int | None = None
+    answer: bytes = b""
+    retry_after_s: float | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds for connecting (name look-up and TLS included) and for the whole attempt."""
+
+    connect_s: float
+    total_s: float
+
+
+class Lookup(Protocol):
+    """Gives every address of a name; raises OSError when it has none."""
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """Give the addresses of a host as texts."""
+        ...
+
+
+class SystemLookup:
+    """Names by the system's resolver, in threads of its own: a name that hangs must not hold those of others.
+
+    Look-ups of one name that overlap share one thread and one answer.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="webhook-dns")
+        self._running: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """Give all addresses of a host."""
+        key = (host, port)
+        running = self._running.get(key)
+        if running is None:
+            running = asyncio.get_running_loop().run_in_executor(self._threads, _getaddrinfo, host, port)
+            self._running[key] = running
+            running.add_done_callback(lambda done: self._forget(key, done))
+        return await asyncio.shield(running)
+
+    def close(self) -> None:
+        """Start no more look-ups."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _forget(self, key: tuple[str, int], done: asyncio.Future[list[str]]) -> None:
+        self._running.pop(key, None)
+        if not done.cancelled():
+            done.exception()  # every waiter may have left; the loop need not complain
+
+
+def _getaddrinfo(host: str, port: int) -> list[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    return list(dict.fromkeys(str(info[4][0]) for info in found))
+
+
+class GuardedResolver(AbstractResolver):
+    """Resolves once per connection and gives only addresses that were vetted, IPv4 first."""
+
+    def __init__(self, scheme: str, rules: AddressRules, lookup: Lookup) -> None:
+        self._scheme = scheme
+        self._rules = rules
+        self._lookup = lookup
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Give the vetted addresses of a host.
+
+        Raises:
+            TargetRefusedError: any of its addresses is denied.
+            OSError: it has none.
+        """
+        del family  # both, always: a denied IPv6 address matters even where only IPv4 would be dialled
+        texts = await self._lookup(host, port)
+        if not texts:
+            raise OSError("the name has no address")
+        addresses = [parse_address(text) for text in texts]
+        check_addresses(self._scheme, port, addresses, self._rules)
+        ordered = sorted(addresses, key=lambda address: address.version)
+        return [_resolved(host, port, address) for address in ordered[:MAX_ADDRESSES]]
+
+    async def close(self) -> None:
+        """Hold nothing, close nothing."""
+
+
+def _resolved(host: str, port: int, address: IPAddress) -> ResolveResult:
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004  # IP versions are called so
+    flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    return ResolveResult(hostname=host, host=str(address), port=port, family=family, proto=0, flags=flags)
+
+
+class Sender:
+    """Sends attempts; keeps connections per (mode, scheme), so that no rule of test mode reaches a live connection.
+
+    Open it as a context. `lookup` is for tests of DNS rebinding.
+    """
+
+    def __init__(
+        self, deadlines: Deadlines, allow_networks: Sequence[IPNetwork] = (), lookup: Lookup | None = None
+    ) -> None:
+        self._deadlines = deadlines
+        self._rules = {
+            livemode: AddressRules.for_mode(livemode=livemode, allow_networks=allow_networks)
+            for livemode in (True, False)
+        }
+        self._system = SystemLookup() if lookup is None else None
+        self._lookup: Lookup = lookup or self._system or SystemLookup()
+        self._sessions: dict[tuple[bool, str], aiohttp.ClientSession] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        for session in self._sessions.values():
+            await session.close()
+        if self._system is not None:
+            self._system.close()
+
+    async def send(self, url: str, *, livemode: bool, headers: Mapping[str, str], body: bytes, now: datetime) -> Reply:
+        """Make one attempt; never raises for anything the URL, the network or the receiver does.
+
+        Args:
+            url: as stored; parsed here again by the parser that accepted it.
+            livemode: whose rules hold.
+            headers: all headers but Host and Content-Length.
+            body: the exact bytes that were signed.
+            now: start of the attempt, UTC (for a Retry-After date).
+        """
+        try:
+            target = parse_target(url, self._rules[livemode])
+            session = self._session(target, livemode=livemode)
+            return await self._post(session, target, headers, body, now)
+        except Exception as error:  # noqa: BLE001  # whatever an answer provokes in a parser is the end of that attempt
+            return _explain(error)
+
+    async def _post(
+        self, session: aiohttp.ClientSession, target: Target, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> Reply:
+        ends_at = asyncio.get_running_loop().time() + self._deadlines.total_s
+        async with asyncio.timeout_at(ends_at):
+            answer = await session.post(_dialled(target), data=body, headers=headers, allow_redirects=False)
+        try:
+            kept = await _read_answer(answer, ends_at)
+        finally:
+            if answer.content.at_eof():
+                answer.release()
+            else:
+                answer.close()
+        retry_after_s = parse_retry_after(answer.headers.get("Retry-After"), now)
+        return Reply(classify(answer.status), answer.status, kept, retry_after_s)
+
+    def _session(self, target: Target, *, livemode: bool) -> aiohttp.ClientSession:
+        key = (livemode, target.scheme)
+        if key not in self._sessions:
+            self._sessions[key] = self._open_session(target.scheme, self._rules[livemode])
+        return self._sessions[key]
+
+    def _open_session(self, scheme: str, rules: AddressRules) -> aiohttp.ClientSession:
+        def vetted_socket(info: tuple[Any, ...]) -> socket.socket:
+            family, kind, protocol, _, address = info
+            check_addresses(scheme, address[1], [parse_address(address[0])], rules)
+            return socket.socket(family=family, type=kind, proto=protocol)
+
+        connector = aiohttp.TCPConnector(
+            resolver=GuardedResolver(scheme, rules, self._lookup),
+            socket_factory=vetted_socket,
+            use_dns_cache=False,
+            happy_eyeballs_delay=None,
+            limit=0,  # the dispatcher bounds what is in flight
+            keepalive_timeout=KEEPALIVE_S,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(
+                total=None, connect=self._deadlines.connect_s, sock_connect=self._deadlines.connect_s
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            read_bufsize=READ_BYTES,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            max_headers=MAX_ANSWER_HEADERS,
+            skip_auto_headers=("User-Agent", "Accept-Encoding"),
+        )
+
+
+def _dialled(target: Target) -> URL:
+    """Give the HTTP client's URL, built from the parsed parts and checked to mean the same host and port."""
+    url = URL.build(
+        scheme=target.scheme,
+        host=target.host,
+        port=target.port,
+        path=target.path,
+        query_string=target.query,
+        encoded=True,
+    )
+    if url.raw_host != target.host or url.port != target.port:
+        raise TargetRefusedError("url_malformed", "The URL means another host to the HTTP client.")
+    return url
+
+
+async def _read_answer(answer: aiohttp.ClientResponse, ends_at: float) -> bytes:
+    """Read at most 16 KiB as it arrives and keep 4; the status was the answer, so a broken body changes nothing."""
+    kept, read = b"", 0
+    try:
+        async with asyncio.timeout_at(ends_at):
+            while read < READ_BYTES:
+                chunk = await answer.content.readany()
+                if not chunk:
+                    break
+                read += len(chunk)
+                kept += chunk[: KEPT_BYTES - len(kept)]
+    except (aiohttp.ClientError, OSError, ValueError):
+        return kept
+    return kept
+
+
+_STAGES: Final[tuple[tuple[type[Exception], Outcome], ...]] = (
+    (TargetRefusedError, Outcome.BLOCKED),
+    (aiohttp.ConnectionTimeoutError, Outcome.CONNECT),
+    (TimeoutError, Outcome.TIMEOUT),
+    (aiohttp.ClientConnectorDNSError, Outcome.DNS),
+    (aiohttp.ClientSSLError, Outcome.TLS),
+    (aiohttp.ClientConnectorError, Outcome.CONNECT),
+)
+"""Which stage an error belongs to, the first match counts; everything else is a broken connection or answer."""
+
+
+def _explain(error: Exception) -> Reply:
+    outcome = next((stage for kind, stage in _STAGES if isinstance(error, kind)), Outcome.DISCONNECTED)
+    return Reply(outcome, detail=error.code if isinstance(error, TargetRefusedError) else type(error).__name__)
