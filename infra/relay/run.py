@@ -1,0 +1,250 @@
+"""One run: find where the topic ends, then publish until told to stop; any error ends the run and the next heals it.
+
+Batches are flushed one after the other, so when an event is sent all earlier events of its partition are durable. The
+next batch is read while the present one is on its way.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import asyncpg
+
+from infra.clock import monotonic_s, now
+from infra.events import StoredEvent
+from infra.kafka.tail import PartitionEnds, purge, read_ends, read_offsets
+from infra.kafka.topics import Topic, ensure_topics
+from infra.logs import get_logger
+from infra.partitioning import partition_of
+from infra.postgres.leases import Lease
+from infra.relay.marks import read_marks, write_marks
+from infra.relay.metrics import RelayMetrics
+from infra.relay.publisher import Publisher, TopicRewoundError
+from infra.relay.resume import EMPTY, Found, Marks, Plan, plan_run
+from infra.settings import RelaySettings
+from infra.wakeup import Wakeup
+
+MARKS_EVERY_S: Final = 1.0
+OFFSETS_EVERY_S: Final = 15.0
+LAG_EVERY_S: Final = 1.0
+
+
+class TopicAheadOfStoreError(Exception):
+    """The topic holds an event that the store does not: the store was restored from an old copy, or is another one."""
+
+
+class LogReader(Protocol):
+    """The part of an event store that the relay reads."""
+
+    async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
+        """Give at most `limit` events with position > `after_position`, ascending, without a hole."""
+        ...
+
+    async def head(self) -> int:
+        """Give the last position of the log; 0 when it is empty."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a relay is connected to."""
+
+    store: LogReader
+    pool: asyncpg.Pool[asyncpg.Record]
+    wakeup: Wakeup
+    bootstrap_servers: str
+    topic: Topic
+    settings: RelaySettings
+    metrics: RelayMetrics
+
+
+class Run:
+    """One run under one lease.
+
+    `known` is what an earlier run under the same lease left (read `marks` when it has ended), `rewound` the partitions
+    whose offsets it saw go back, `attempted` the last position ever sent to each partition, kept up to date here.
+    """
+
+    def __init__(
+        self,
+        ports: Ports,
+        lease: Lease,
+        *,
+        known: Marks | None,
+        rewound: frozenset[int],
+        attempted: MutableMapping[int, int],
+    ) -> None:
+        self._ports = ports
+        self._lease = lease
+        self._known = known
+        self._rewound = rewound
+        self._acked: list[int] = []
+        self._ends: tuple[int, ...] = ()
+        self._low_water = 0
+        self._attempted = attempted
+        self._written: Marks | None = None
+        self._next_marks = self._next_offsets = self._next_lag = monotonic_s()
+
+    @property
+    def marks(self) -> Marks | None:
+        """What is acknowledged for certain; `None` before the ends of the topic were read."""
+        return Marks(self._low_water, tuple(self._acked), self._ends) if self._acked else self._known
+
+    async def publish(self, stop: asyncio.Event, started: Callable[[Plan], None]) -> None:
+        """Publish until `stop` is set or the lease is lost; `started` is called when the topic's ends are known.
+
+        Raises:
+            TopicAheadOfStoreError: nothing was sent.
+            TopicRewoundError: the topic lost its end; a new run repairs it.
+            Exception: whatever broker or database raised; what was under way may have arrived.
+        """
+        plan = await self._resume()
+        started(plan)
+        ports = self._ports
+        async with Publisher(
+            ports.bootstrap_servers,
+            ports.topic.name,
+            epoch=self._lease.epoch,
+            ends=self._ends,
+            deadline_s=ports.settings.flush_deadline_s,
+        ) as publisher:
+            await self._publish_after(plan, publisher, stop)
+            await self._note_down()
+
+    async def _resume(self) -> Plan:
+        ports, deadline_s = self._ports, self._ports.settings.flush_deadline_s
+        # Also here and not only at installation: a topic that somebody deleted comes back by itself.
+        created = await ensure_topics(ports.bootstrap_servers, [ports.topic], deadline_s=deadline_s)
+        if created:
+            get_logger().warning("relay.topic_created", topic=ports.topic.name)
+        ends = await read_ends(ports.bootstrap_servers, ports.topic.name, deadline_s=deadline_s)
+        await self._compare_with_store(ends)
+        marks = self._known or await read_marks(ports.pool, ports.topic.name)
+        found = {partition: Found(_tail(each), each.end) for partition, each in ends.items()}
+        plan = plan_run(found, marks, self._rewound)
+        if plan.purge:
+            get_logger().warning("relay.purging", topic=ports.topic.name, partitions=sorted(plan.purge))
+            await purge(ports.bootstrap_servers, ports.topic.name, plan.purge, deadline_s=deadline_s)
+        self._acked = [EMPTY if each in plan.purge else found[each].tail for each in range(len(found))]
+        self._ends = tuple(found[each].end for each in range(len(found)))
+        self._low_water = plan.start
+        return plan
+
+    async def _compare_with_store(self, ends: Mapping[int, PartitionEnds]) -> None:
+        for partition, each in ends.items():
+            if each.last is None:
+                continue
+            stored = await self._ports.store.read_all(each.last.position - 1, 1)
+            if not stored or stored[0].position != each.last.position or stored[0].event_id != each.last.event_id:
+                raise TopicAheadOfStoreError(
+                    f"partition {partition} of {self._ports.topic.name} ends with event {each.last.event_id} at "
+                    f"position {each.last.position}, which the store does not hold: the store was restored from an old "
+                    "copy or is another one; restore the right one, or delete the topic to fill it anew"
+                )
+
+    async def _publish_after(self, plan: Plan, publisher: Publisher, stop: asyncio.Event) -> None:
+        limit = self._ports.settings.batch
+        cursor = plan.start
+        reading = self._read(cursor)
+        try:
+            while not stop.is_set():
+                events = await reading
+                if events:
+                    cursor = events[-1].position
+                    is_backlog = len(events) >= limit
+                    if is_backlog:
+                        reading = self._read(cursor)  # while this batch is on its way
+                    if not self._lease.is_held():
+                        return
+                    await self._flush(events, plan, publisher)
+                    if not is_backlog:
+                        reading = self._read(cursor)
+                    await self._look_up(is_backlog=is_backlog)
+                else:
+                    await self._look_up(is_backlog=False)
+                    if not self._lease.is_held():
+                        return
+                    wakeup = self._ports.wakeup
+                    await wakeup.wait(wakeup.idle_timeout_s(self._ports.settings.poll_s))
+                    reading = self._read(cursor)
+        finally:
+            reading.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await reading
+
+    def _read(self, after_position: int) -> "asyncio.Task[Sequence[StoredEvent]]":
+        return asyncio.create_task(self._ports.store.read_all(after_position, self._ports.settings.batch))
+
+    async def _flush(self, events: Sequence[StoredEvent], plan: Plan, publisher: Publisher) -> None:
+        by_partition: dict[int, list[StoredEvent]] = {}
+        partitions, held = len(plan.held), plan.held
+        for event in events:
+            partition = partition_of(event.stream_id, partitions)
+            if event.position > held[partition]:
+                by_partition.setdefault(partition, []).append(event)
+        if by_partition:
+            await self._send(by_partition, publisher)
+        self._low_water = events[-1].position
+        self._ports.metrics.position.set(self._low_water)
+
+    async def _send(self, by_partition: Mapping[int, Sequence[StoredEvent]], publisher: Publisher) -> None:
+        metrics = self._ports.metrics
+        count = sum(map(len, by_partition.values()))
+        oldest = min(of_partition[0].recorded_at for of_partition in by_partition.values())
+        metrics.note_oldest_unsent(oldest)
+        self._note_attempt(by_partition)
+        started_at = monotonic_s()
+        await publisher.flush(by_partition)
+        metrics.publish_s.observe(monotonic_s() - started_at)
+        metrics.commit_to_publish_s.observe(max(0.0, (now() - oldest).total_seconds()))
+        metrics.batch_events.observe(count)
+        metrics.published.inc(count)
+        metrics.note_oldest_unsent(None)
+        for partition, of_partition in by_partition.items():
+            self._acked[partition] = of_partition[-1].position
+        self._ends = publisher.ends
+
+    def _note_attempt(self, by_partition: Mapping[int, Sequence[StoredEvent]]) -> None:
+        for partition, events in by_partition.items():
+            before = self._attempted.get(partition, EMPTY)
+            if events[0].position <= before:
+                self._ports.metrics.repeats.inc(sum(event.position <= before for event in events))
+            self._attempted[partition] = max(before, events[-1].position)
+
+    async def _look_up(self, *, is_backlog: bool) -> None:
+        """Do, now and then, what need not be done per batch."""
+        at = monotonic_s()
+        if not is_backlog:
+            self._ports.metrics.lag_events.set(0)
+        elif at >= self._next_lag:
+            self._next_lag = at + LAG_EVERY_S
+            self._ports.metrics.lag_events.set(max(0, await self._ports.store.head() - self._low_water))
+        if at >= self._next_marks:
+            self._next_marks = at + MARKS_EVERY_S
+            await self._note_down()
+        if at >= self._next_offsets:
+            self._next_offsets = at + OFFSETS_EVERY_S
+            await self._compare_with_topic()
+
+    async def _note_down(self) -> None:
+        marks = self.marks
+        if marks is not None and marks != self._written:
+            await write_marks(self._ports.pool, self._ports.topic.name, marks, self._lease.epoch)
+            self._written = marks
+
+    async def _compare_with_topic(self) -> None:
+        """Notice a topic that lost records although nobody is sending: the next run fills it again."""
+        ports = self._ports
+        offsets = await read_offsets(
+            ports.bootstrap_servers, ports.topic.name, deadline_s=ports.settings.flush_deadline_s
+        )
+        for partition, expected in enumerate(self._ends):
+            begin, end = offsets.get(partition, (0, 0))
+            if end < expected or (begin == end and self._acked[partition] != EMPTY):
+                raise TopicRewoundError(frozenset())
+
+
+def _tail(ends: PartitionEnds) -> int:
+    return EMPTY if ends.last is None else ends.last.position
