@@ -22,6 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from infra.http.auth import Authenticator, declared_scopes
+from infra.http.direct import direct_app
 from infra.http.docs_page import docs_routes
 from infra.http.guards import Limits
 from infra.http.metrics import HttpMetrics
@@ -101,8 +102,10 @@ def build_app(
     )
     app.state.metrics = metrics
     # Not include_router: it walks a second router for every request and hides the route template from the metrics.
-    for router in routers:
-        app.router.routes.extend(router.routes)
+    for route in [route for router in routers for route in router.routes]:
+        if isinstance(route, APIRoute):
+            route.app = direct_app(route) or route.app
+        app.router.routes.append(route)
     app.router.routes.extend([*_ops_routes(app, metrics), *docs_routes(title)])
     return app
 

@@ -118,9 +118,11 @@ class Gate:
     def _finish(self, exchange: "_Exchange") -> None:
         scope, context = exchange.scope, exchange.context
         duration_s = clock.monotonic_s() - context.started_s
-        route = getattr(scope.get("route"), "path", UNMATCHED)
+        path = scope["path"]
+        is_ops = path in OPS_PATHS
+        route = path if is_ops else getattr(scope.get("route"), "path", UNMATCHED)
         self._metrics.observe(route, scope["method"], exchange.status, duration_s)
-        write = self._log.debug if scope["path"] in OPS_PATHS else self._log.info
+        write = self._log.debug if is_ops else self._log.info
         write(
             context.log_event,
             request_id=context.request_id,
