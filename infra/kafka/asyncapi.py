@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document of the topics: what a downstream service may rely on, generated from the code's own schemas."""
+"""The AsyncAPI 3 document of the topics: what a downstream service may rely on, generated from our own schemas."""
 
 from collections.abc import Mapping
 from typing import TypeAlias

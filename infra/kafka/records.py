@@ -120,7 +120,7 @@ def from_record(record: ConsumedRecord) -> TopicRecord:
         )
     except KeyError as error:
         raise ForeignRecordError(f"the record has no header {error.args[0]}") from None
-    except (ValueError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise ForeignRecordError(f"a header or the key is malformed ({type(error).__name__})") from None
     if parsed.recorded_at.tzinfo is None:
         raise ForeignRecordError("the header recorded_at has no time zone")
