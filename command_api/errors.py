@@ -1,0 +1,216 @@
+"""The one table of what the command side refuses: code -> problem, for broken bodies, bad keys and broken rules.
+
+Codes are append-only: once published a code keeps its meaning and its status. `catalogue_markdown` writes
+docs/errors.md from this table and the one which both services share (`infra.http.problems`).
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from domain.order.errors import InvalidCommandError, TransitionError
+from infra.events import AppendQueueFullError, AppendTimeoutError, StoreUnavailableError
+from infra.http import problems
+from infra.http.problems import FieldError, Problem, ProblemType
+
+# --- a body that is not strict JSON ----------------------------------------------------------------------------------
+BODY_EMPTY: Final = ProblemType("body_empty", 400, "Empty body", "This request needs a JSON object as its body.")
+MALFORMED_JSON: Final = ProblemType("malformed_json", 400, "Malformed JSON", "The body is not valid JSON (RFC 8259).")
+NOT_UTF8: Final = ProblemType("body_not_utf8", 400, "Not UTF-8", "Send JSON in UTF-8 without a byte order mark.")
+DUPLICATE_JSON_KEY: Final = ProblemType(
+    "duplicate_json_key", 400, "Duplicate key", "An object in the body has the same key twice."
+)
+INVALID_UNICODE: Final = ProblemType(
+    "invalid_unicode", 400, "Invalid text", "A string holds a null character or half of a surrogate pair."
+)
+NUMBER_OUT_OF_RANGE: Final = ProblemType(
+    "number_out_of_range", 400, "Number out of range", "A number in the body does not fit 64 bits."
+)
+JSON_TOO_COMPLEX: Final = ProblemType(
+    "json_too_complex", 400, "JSON too complex", "The body nests deeper than 16 or has an object of over 256 members."
+)
+BODY_TIMEOUT: Final = ProblemType(
+    "body_timeout", 408, "Body too slow", "The body did not arrive in time; send the request again.", retryable=True
+)
+UNSUPPORTED_MEDIA_TYPE: Final = ProblemType(
+    "unsupported_media_type", 415, "Unsupported media type", "Send the body as application/json in UTF-8."
+)
+
+# --- idempotency -----------------------------------------------------------------------------------------------------
+IDEMPOTENCY_KEY_REQUIRED: Final = ProblemType(
+    "idempotency_key_required", 400, "Idempotency-Key required", "Send an Idempotency-Key header, new for each command."
+)
+IDEMPOTENCY_KEY_INVALID: Final = ProblemType(
+    "idempotency_key_invalid",
+    400,
+    "Invalid Idempotency-Key",
+    "An Idempotency-Key is 1 to 255 visible ASCII characters, bare or in double quotes.",
+)
+IDEMPOTENCY_KEY_MISMATCH: Final = ProblemType(
+    "idempotency_key_mismatch",
+    422,
+    "Idempotency-Key used before",
+    "This Idempotency-Key belongs to a different request; use a new key for a new command.",
+)
+
+# --- what the rules of an order refuse: final, recorded under the key ------------------------------------------------
+DUPLICATE_EXTERNAL_REFERENCE: Final = ProblemType(
+    "duplicate_external_reference",
+    409,
+    "External reference taken",
+    "Another of your orders has this external_reference; a reference stays taken for ever.",
+)
+
+
+def _transition(code: str, title: str) -> ProblemType:
+    return ProblemType(code, 409, title, "The order does not allow this now; see allowed_transitions.")
+
+
+ORDER_PROBLEMS: Final[tuple[ProblemType, ...]] = (
+    _transition("already_authorized", "Order is already authorized"),
+    _transition("order_terminal", "Order is closed"),
+    _transition("not_authorized", "Order is not authorized"),
+    _transition("already_captured", "Order is already captured"),
+    _transition("already_captured_use_refund", "Captured: refund instead"),
+    _transition("invalid_transition", "Status cannot be reached from here"),
+)
+"""Domain error code -> problem. A test holds this table to the codes in `domain.order.errors`."""
+
+# --- ours, not the caller's: safe to repeat with the same key --------------------------------------------------------
+CONCURRENT_MODIFICATION: Final = ProblemType(
+    "concurrent_modification",
+    409,
+    "Order is being changed by others",
+    "Others changed this order at the same time, several times over; nothing was written. Send the request again.",
+    retryable=True,
+)
+OUTCOME_UNKNOWN: Final = ProblemType(
+    "outcome_unknown",
+    503,
+    "Outcome unknown",
+    "The write was not confirmed in time. Retry with the same Idempotency-Key: it settles whether it was written.",
+    retryable=True,
+)
+QUEUE_FULL: Final = ProblemType(
+    "queue_full", 503, "At capacity", "Too many commands wait; nothing was written. Retry later.", retryable=True
+)
+
+CATALOGUE: Final[tuple[ProblemType, ...]] = (
+    BODY_EMPTY,
+    MALFORMED_JSON,
+    NOT_UTF8,
+    DUPLICATE_JSON_KEY,
+    INVALID_UNICODE,
+    NUMBER_OUT_OF_RANGE,
+    JSON_TOO_COMPLEX,
+    BODY_TIMEOUT,
+    UNSUPPORTED_MEDIA_TYPE,
+    IDEMPOTENCY_KEY_REQUIRED,
+    IDEMPOTENCY_KEY_INVALID,
+    IDEMPOTENCY_KEY_MISMATCH,
+    DUPLICATE_EXTERNAL_REFERENCE,
+    *ORDER_PROBLEMS,
+    CONCURRENT_MODIFICATION,
+    OUTCOME_UNKNOWN,
+    QUEUE_FULL,
+)
+"""Codes of the command side beside the shared ones. Append only."""
+
+FIELD_CODES: Final = {
+    "required": "The field is missing.",
+    "unknown_field": "The object has a field that this request does not take; the pointer names the object.",
+    "wrong_type": "The value is of another JSON type than the field takes.",
+    "lines_required": "An order has at least one line.",
+    "too_many_lines": "An order has at most 1,000 lines.",
+    "quantity_out_of_range": "A quantity is a whole number from 1 to 999.",
+    "money_must_be_string": 'An amount is a decimal string such as "19.99", never a JSON number.',
+    "amount_malformed": "An amount is ASCII digits with an optional point: no sign, exponent, space or leading zero.",
+    "amount_too_large": "An amount or a sum is above 10^15 minor units.",
+    "amount_zero": "An amount is more than zero.",
+    "currency_unknown": "The currency is not an active ISO 4217 code in upper case.",
+    "currency_precision": "The amount has more decimals than its currency.",
+    "email_malformed": "Not an email address.",
+    "metadata_too_many": "Metadata holds at most 50 entries.",
+    "metadata_key": "A metadata key is 1-40 of A-Z a-z 0-9 _ . -",
+    "status_unknown": "Not a status an order can be brought to.",
+    "text_empty": "A text must not be empty.",
+    "text_too_long": "A text is longer than its field takes.",
+    "text_character": "A text holds a control, format, invisible, private or unassigned character.",
+    "text_marks": "A text starts with a combining mark or has too many in a row.",
+    "text_spaces": "A text starts or ends with a space, or holds a space other than U+0020.",
+}
+"""Codes inside the `errors` of a `validation_failed`."""
+
+_CATALOGUE_HEAD: Final = """# Errors
+
+Generated from the code; do not edit. Every error is `application/problem+json` (RFC 9457). `code` is for programs: it
+never changes its meaning. `retryable`: the same request, with the same Idempotency-Key, may succeed later.
+
+| status | code | title | retryable | detail |
+|---|---|---|---|---|"""
+_FIELDS_HEAD: Final = """
+## Codes inside `errors`
+
+`validation_failed` lists at most 20 broken values, each with a JSON pointer into the body.
+
+| code | meaning |
+|---|---|"""
+_BY_ORDER_ERROR: Final = {kind.code: kind for kind in ORDER_PROBLEMS}
+_STORE_DOWN = (
+    "The event store does not answer. Retry with the same Idempotency-Key: it settles whether this was written."
+)
+
+
+def order_problem(error: TransitionError) -> Problem:
+    """Give the final refusal of a command that the order's status does not allow."""
+    return Problem(
+        _BY_ORDER_ERROR[error.code],
+        members={
+            "current_status": error.current_status.value,
+            "requested": error.requested,
+            "allowed_transitions": [status.value for status in error.allowed_transitions],
+            "current_version": error.current_version,
+        },
+    )
+
+
+def invalid_values(errors: Iterable[FieldError]) -> Problem:
+    """Give the 422 that lists broken values; it is not recorded under the key, so a mended request may reuse it."""
+    return Problem(problems.VALIDATION_FAILED, errors=tuple(errors))
+
+
+def translate(error: Exception) -> Problem | None:
+    """Give what the store and the domain raise as a problem; None for what nobody expected.
+
+    After a timeout or a lost connection nobody knows what was written: the answer says so, and that the same key
+    settles it. It is never a 500, because then a client would not dare to repeat it.
+    """
+    match error:
+        case AppendQueueFullError():
+            return Problem(QUEUE_FULL)
+        case AppendTimeoutError():
+            return Problem(OUTCOME_UNKNOWN)
+        case StoreUnavailableError():
+            return Problem(problems.STORE_UNAVAILABLE, _STORE_DOWN)
+        case InvalidCommandError():
+            return invalid_values(FieldError(broken.pointer, broken.code, broken.detail) for broken in error.violations)
+    return None
+
+
+def catalogue_markdown(others: Iterable[ProblemType] = ()) -> str:
+    """Give docs/errors.md: every code that either service answers, by status, then the codes inside `errors`.
+
+    `others` are problem types that live beside their routes. A code in two tables must mean the same in both.
+
+    Raises:
+        ValueError: one code with two meanings.
+    """
+    kinds: dict[str, ProblemType] = {}
+    for kind in (*problems.CATALOGUE, *CATALOGUE, *others):
+        if kinds.setdefault(kind.code, kind) != kind:
+            raise ValueError(f"the code {kind.code} has two meanings")
+    rows = [
+        f"| {kind.status} | `{kind.code}` | {kind.title} | {'yes' if kind.retryable else 'no'} | {kind.detail} |"
+        for kind in sorted(kinds.values(), key=lambda kind: (kind.status, kind.code))
+    ]
+    fields = [f"| `{code}` | {meaning} |" for code, meaning in sorted(FIELD_CODES.items())]
+    return "\n".join([_CATALOGUE_HEAD, *rows, _FIELDS_HEAD, *fields, ""])

@@ -1,0 +1,32 @@
+"""Idempotency-Key: its syntax, and the fingerprint that tells a repetition from another request under the same key."""
+
+import hashlib
+import re
+from typing import Final
+
+from command_api.errors import IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_KEY_REQUIRED
+from infra.http.problems import Problem
+
+HEADER: Final = b"idempotency-key"
+_VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def parse_key(header: str | None) -> str:
+    """Give the key; in double quotes (as in RFC 8941 strings) it is the same key as bare.
+
+    Raises:
+        Problem: 400, there is none, or not 1-255 visible ASCII characters.
+    """
+    if header is None:
+        raise Problem(IDEMPOTENCY_KEY_REQUIRED)
+    key = header[1:-1] if len(header) > 1 and header[0] == header[-1] == '"' else header
+    if not _VISIBLE_ASCII.fullmatch(key) or '"' in key:
+        raise Problem(IDEMPOTENCY_KEY_INVALID)
+    return key
+
+
+def fingerprint(method: str, path: str, canonical_body: bytes) -> bytes:
+    """Give the SHA-256 of what makes a request the same one; lengths keep the parts apart."""
+    digest = hashlib.sha256(f"{method} {len(path)} {path} ".encode())
+    digest.update(canonical_body)
+    return digest.digest()

@@ -1,0 +1,186 @@
+"""What requests look like: strict, closed shapes that become commands, with a JSON pointer to each broken value.
+
+Shapes and money are judged here; everything else about a value is the domain's rule (`domain.order.rules`), so the
+bounds below only describe. Server-set fields (id, status, totals) are not in these models and so are refused.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
+from pydantic_core import ErrorDetails
+
+from command_api.errors import FIELD_CODES, invalid_values
+from command_api.json_body import Json
+from domain import money, text
+from domain.errors import MoneyError
+from domain.money import Currency
+from domain.order.commands import CreateOrder, NewLine
+from domain.order.events import MAX_LINES, MAX_QUANTITY
+from domain.order.ids import OrderId
+from domain.order.status import Status
+from infra.http.problems import MAX_ERRORS, FieldError
+from infra.tenancy import Tenant
+
+_AMOUNT_PATTERN: Final = r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,4})?$"
+
+
+def _described(least: int, most: int) -> JsonDict:
+    return {"minLength": least, "maxLength": most}
+
+
+Reason = Annotated[str, Field(json_schema_extra=_described(1, text.MAX_REASON_CHARS), examples=["ordered twice"])]
+
+
+class RequestBody(BaseModel):
+    """A closed, strictly typed request body."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class LineBody(RequestBody):
+    """One line asked for."""
+
+    sku: str = Field(json_schema_extra=_described(1, text.MAX_SKU_CHARS), examples=["85123A"])
+    quantity: int = Field(json_schema_extra={"minimum": 1, "maximum": MAX_QUANTITY}, examples=[2])
+    unit_price: str = Field(
+        description="a decimal string with at most the digits of the currency",
+        json_schema_extra={"pattern": _AMOUNT_PATTERN},
+        examples=["19.99"],
+    )
+
+
+class CreateOrderBody(RequestBody):
+    """A new order; its total is the sum of quantity x unit price."""
+
+    customer_email: str = Field(json_schema_extra=_described(3, text.MAX_EMAIL_CHARS), examples=["buyer@example.com"])
+    currency: str = Field(
+        description="active ISO 4217 code", json_schema_extra={"pattern": "^[A-Z]{3}$"}, examples=["EUR"]
+    )
+    # The bound on the list is a real one: it stops 200,000 empty lines before the first of them is looked at.
+    lines: list[LineBody] = Field(min_length=1, max_length=MAX_LINES)
+    external_reference: str | None = Field(
+        default=None,
+        description="your own number of the order; unique among your orders for ever",
+        json_schema_extra=_described(1, text.MAX_EXTERNAL_REFERENCE_CHARS),
+        examples=["PO-2026-0042"],
+    )
+    metadata: dict[str, str] = Field(
+        default_factory=dict,
+        description="your own pairs; kept and returned, never read",
+        json_schema_extra={"maxProperties": text.MAX_METADATA_ENTRIES},
+        examples=[{"channel": "web"}],
+    )
+
+
+class NothingBody(RequestBody):
+    """An empty object, or no body at all."""
+
+
+class CancelBody(RequestBody):
+    """Why an order is given up, if anybody should know."""
+
+    reason: Reason | None = None
+
+
+class SetStatusBody(RequestBody):
+    """The status to bring an order to."""
+
+    status: str = Field(
+        json_schema_extra={"enum": [status.value for status in Status]}, examples=[Status.AUTHORIZED.value]
+    )
+    reason: Reason | None = None
+
+
+B = TypeVar("B", bound=RequestBody)
+
+
+def parse_body(kind: type[B], value: Json) -> B:
+    """Give the body of one kind.
+
+    Raises:
+        Problem: 422 with at most 20 field errors; a pointer holds our field names and places, never a client's key.
+    """
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        raise invalid_values(_field_error(item) for item in found[:MAX_ERRORS]) from None
+
+
+def create_order(body: CreateOrderBody, order_id: OrderId, tenant: Tenant, now: datetime) -> CreateOrder:
+    """Give the command that a body asks for, its amounts in minor units.
+
+    Raises:
+        Problem: 422, the currency or amounts are not.
+    """
+    try:
+        currency = money.currency(body.currency)
+    except MoneyError as error:
+        raise invalid_values([FieldError("/currency", error.code, error.detail)]) from None
+    return CreateOrder(
+        order_id=order_id,
+        partner_id=tenant.partner_id,
+        livemode=tenant.livemode,
+        currency=currency,
+        customer_email=body.customer_email,
+        lines=_new_lines(body.lines, currency),
+        external_reference=body.external_reference,
+        metadata=body.metadata,
+        now=now,
+    )
+
+
+def parse_status(body: SetStatusBody) -> Status:
+    """Give the status that a body asks for.
+
+    Raises:
+        Problem: 422, there is no such status.
+    """
+    try:
+        return Status(body.status)
+    except ValueError:
+        raise invalid_values([_error("/status", "status_unknown")]) from None
+
+
+def _new_lines(lines: Iterable[LineBody], currency: Currency) -> tuple[NewLine, ...]:
+    found: list[FieldError] = []
+    new_lines: list[NewLine] = []
+    for index, line in enumerate(lines):
+        try:
+            minor = money.parse_amount(line.unit_price, currency)
+        except MoneyError as error:
+            found.append(FieldError(f"/lines/{index}/unit_price", error.code, error.detail))
+            if len(found) == MAX_ERRORS:
+                break
+        else:
+            new_lines.append(NewLine(line.sku, line.quantity, minor))
+    if found:
+        raise invalid_values(found)
+    return tuple(new_lines)
+
+
+def _field_error(item: ErrorDetails) -> FieldError:
+    path = item["loc"]
+    match item["type"]:
+        case "missing":
+            return _error(_pointer(path), "required")
+        case "extra_forbidden":
+            return _error(_pointer(path[:-1]), "unknown_field")
+        case "too_short":
+            return _error(_pointer(path), "lines_required")
+        case "too_long":
+            return _error(_pointer(path), "too_many_lines")
+        case "string_type" if path[-1] == "unit_price":
+            return _error(_pointer(path), "money_must_be_string")
+    return _error(_pointer(path[:1] if path and path[0] == "metadata" else path), "wrong_type")
+
+
+def _error(pointer: str, code: str) -> FieldError:
+    return FieldError(pointer, code, FIELD_CODES[code])
+
+
+def _pointer(path: tuple[int | str, ...]) -> str:
+    return "".join(f"/{step}" for step in path)

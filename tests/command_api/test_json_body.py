@@ -1,0 +1,93 @@
+"""A body is strict JSON or a catalogued refusal; nothing in between, and nothing slow."""
+
+import pytest
+
+from command_api.json_body import MAX_DEPTH, JsonBody, parse_json
+from infra.clock import monotonic_s
+from infra.http.problems import Problem
+
+REFUSED = {
+    "nothing": (b"", "body_empty"),
+    "only spaces": (b" \r\n\t ", "body_empty"),
+    "half an object": (b"{", "malformed_json"),
+    "a trailing comma": (b'{"a":1,}', "malformed_json"),
+    "a bare word": (b"orders", "malformed_json"),
+    "single quotes": (b"{'a':1}", "malformed_json"),
+    "a comment": (b'{"a":1} // b', "malformed_json"),
+    "two values": (b"{} {}", "malformed_json"),
+    "a vertical tab as space": (b"\x0b{}", "malformed_json"),
+    "a raw control byte in a string": (b'{"a":"\x01"}', "malformed_json"),
+    "a raw newline in a string": (b'{"a":"\n"}', "malformed_json"),
+    "a leading zero": (b'{"a":01}', "malformed_json"),
+    "a leading plus": (b'{"a":+1}', "malformed_json"),
+    "a hexadecimal number": (b'{"a":0x10}', "malformed_json"),
+    "NaN": (b'{"a":NaN}', "malformed_json"),
+    "Infinity": (b'{"a":Infinity}', "malformed_json"),
+    "-Infinity": (b'{"a":-Infinity}', "malformed_json"),
+    "an overflowing exponent": (b'{"a":1e999}', "number_out_of_range"),
+    "an integer over 64 bits": (b'{"a":9223372036854775808}', "number_out_of_range"),
+    "an integer of 4,301 digits": (b'{"a":' + b"9" * 4301 + b"}", "number_out_of_range"),
+    "an integer of 1,000,000 digits": (b'{"a":' + b"9" * 1_000_000 + b"}", "number_out_of_range"),
+    "an UTF-8 mark": (b"\xef\xbb\xbf{}", "body_not_utf8"),
+    "UTF-16 with a mark": ('{"a":1}'.encode("utf-16"), "body_not_utf8"),
+    "UTF-16 without a mark": ('{"a":1}'.encode("utf-16-le"), "body_not_utf8"),
+    "big-endian UTF-16 without a mark": ('{"a":1}'.encode("utf-16-be"), "body_not_utf8"),
+    "UTF-32": ('{"a":1}'.encode("utf-32"), "body_not_utf8"),
+    "Latin-1": (b'{"a":"\xe9"}', "body_not_utf8"),
+    "an overlong encoding": (b'{"a":"\xc0\xaf"}', "body_not_utf8"),
+    "an encoded surrogate": (b'{"a":"\xed\xa0\x80"}', "body_not_utf8"),
+    "an escaped lone surrogate": (rb'{"a":"\ud800"}', "invalid_unicode"),
+    "an escaped lone surrogate in a key": (rb'{"\udc00":1}', "invalid_unicode"),
+    "an escaped null character": (rb'{"a":"\u0000"}', "invalid_unicode"),
+    "an escaped null character in a key": (rb'{"a\u0000":1}', "invalid_unicode"),
+    "a key twice": (b'{"a":1,"a":1}', "duplicate_json_key"),
+    "a key twice deep inside": (b'{"a":[{"b":1,"c":2,"b":3}]}', "duplicate_json_key"),
+    "a key twice, once escaped": (rb'{"a":1,"\u0061":2}', "duplicate_json_key"),
+    "nesting of 17": (b"[" * 17 + b"]" * 17, "json_too_complex"),
+    "nesting of 900": (b"[" * 900 + b"]" * 900, "json_too_complex"),
+    "nesting of 10^6": (b"[" * 500_000 + b"]" * 500_000, "json_too_complex"),
+    "unclosed nesting of 10^6": (b'{"a":' * 200_000, "json_too_complex"),
+    "10^5 members": (b"{" + b",".join(b'"%d":1' % i for i in range(100_000)) + b"}", "json_too_complex"),
+}
+
+
+@pytest.mark.parametrize(("body", "code"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_is_not_strict_json_is_refused_with_its_code_and_at_once(body: bytes, code: str) -> None:
+    started_s = monotonic_s()
+
+    with pytest.raises(Problem) as refused:
+        parse_json(body)
+
+    assert (refused.value.kind.code, refused.value.kind.status) == (code, 400)
+    assert monotonic_s() - started_s < 1.0
+
+
+ACCEPTED = {
+    "an object": (b'{"a":[1,-2.5,true,false,null,"x"]}', {"a": [1, -2.5, True, False, None, "x"]}),
+    "spaces around": (b' \r\n\t{ "a" : 1 } ', {"a": 1}),
+    "the deepest nesting": (b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, [[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]),
+    "many shallow objects": (b'{"a":[{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}]}', {"a": [{}] * 18}),
+    "the largest integer": (b'{"a":9223372036854775807}', {"a": 2**63 - 1}),
+    "the smallest integer": (b'{"a":-9223372036854775808}', {"a": -(2**63)}),
+    "a whole surrogate pair": (rb'{"a":"\ud83d\ude00"}', {"a": "\U0001f600"}),
+    "the text \\u0000 behind an escaped backslash": (rb'{"a":"\\u0000"}', {"a": "\\u0000"}),
+    "brackets inside a string": (b'{"a":"' + b"[" * 100 + b'"}', {"a": "[" * 100}),
+}
+
+
+@pytest.mark.parametrize(("body", "value"), ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_strict_json_is_parsed(body: bytes, value: object) -> None:
+    assert parse_json(body).value == value
+
+
+def test_spacing_key_order_and_escapes_do_not_change_the_canonical_form() -> None:
+    one = parse_json(b'{"b": {"d": 1, "c": "\\u00e9"}, "a": [1, 2]}')
+    other = parse_json('{"a":[1,2],"b":{"c":"é","d":1}}'.encode())
+
+    assert one == other == JsonBody({"a": [1, 2], "b": {"c": "é", "d": 1}}, '{"a":[1,2],"b":{"c":"é","d":1}}'.encode())
+
+
+def test_another_value_or_another_order_of_a_list_changes_the_canonical_form() -> None:
+    bodies = [b'{"a":[1,2]}', b'{"a":[2,1]}', b'{"a":["1",2]}', b'{"a":[1.0,2]}', b'{"a":[true,2]}']
+
+    assert len({parse_json(body).canonical for body in bodies}) == len(bodies)
