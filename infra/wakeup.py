@@ -10,14 +10,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 import asyncpg
 
 from infra.logs import get_logger
 
-Connection = asyncpg.Connection[asyncpg.Record]
-Connect = Callable[[], Awaitable[Connection]]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Connect: TypeAlias = "Callable[[], Awaitable[Connection]]"
 
 _BUFFERED: Final = 10_000
 _STRETCHED_POLL_S: Final = 1.0

@@ -14,12 +14,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 import asyncpg
 
 from infra.clock import monotonic_s
 from infra.logs import get_logger
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 UNREACHABLE: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a statement raises when the database is away, restarting, overloaded or out of connections."""
@@ -63,7 +65,7 @@ class Lease:
 
     def __init__(
         self,
-        pool: asyncpg.Pool[asyncpg.Record],
+        pool: Pool,
         *,
         name: str,
         holder: str,

@@ -2,8 +2,7 @@
 
 from typing import Final
 
-import asyncpg
-
+from infra.postgres.leases import Pool
 from infra.relay.resume import Marks
 
 _TIMEOUT_S: Final = 5.0
@@ -21,12 +20,12 @@ WHERE marks.epoch <= excluded.epoch
 """
 
 
-async def read_marks(pool: asyncpg.Pool[asyncpg.Record], topic: str) -> Marks | None:
+async def read_marks(pool: Pool, topic: str) -> Marks | None:
     """Give what was noted down for this topic, if anything."""
     row = await pool.fetchrow(_READ, topic, timeout=_TIMEOUT_S)
     return None if row is None else Marks(row["low_water"], tuple(row["acked"]), tuple(row["ends"]))
 
 
-async def write_marks(pool: asyncpg.Pool[asyncpg.Record], topic: str, marks: Marks, epoch: int) -> None:
+async def write_marks(pool: Pool, topic: str, marks: Marks, epoch: int) -> None:
     """Note down `marks`; a relay that has been replaced in the meantime changes nothing."""
     await pool.execute(_WRITE, topic, marks.low_water, list(marks.acked), list(marks.ends), epoch, timeout=_TIMEOUT_S)

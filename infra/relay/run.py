@@ -10,15 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-import asyncpg
-
 from infra.clock import monotonic_s, now
 from infra.events import StoredEvent
 from infra.kafka.tail import PartitionEnds, purge, read_ends, read_offsets
 from infra.kafka.topics import Topic, ensure_topics
 from infra.logs import get_logger
 from infra.partitioning import partition_of
-from infra.postgres.leases import Lease
+from infra.postgres.leases import Lease, Pool
 from infra.relay.marks import read_marks, write_marks
 from infra.relay.metrics import RelayMetrics
 from infra.relay.publisher import Publisher, TopicRewoundError
@@ -52,7 +50,7 @@ class Ports:
     """What a relay is connected to."""
 
     store: LogReader
-    pool: asyncpg.Pool[asyncpg.Record]
+    pool: Pool
     wakeup: Wakeup
     bootstrap_servers: str
     topic: Topic
