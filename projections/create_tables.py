@@ -33,8 +33,6 @@ async def create_tables(connection: Connection) -> list[str]:
         for table in missing:
             for statement in definition(table):
                 await connection.execute(statement)
-        # Until the transaction ends only: a pooled connection must not keep the role.
-        await connection.execute("RESET ROLE")
     return [table.name for table in missing]
 
 

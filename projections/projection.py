@@ -13,6 +13,8 @@ from uuid import UUID
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from infra.events import StoredEvent
+
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 
@@ -44,6 +46,22 @@ class LogRecord:
     event_id: UUID
     recorded_at: datetime
     payload: bytes
+
+    @classmethod
+    def of(cls, event: StoredEvent, partition: int) -> "LogRecord":
+        """Give the record of a stored event that lives in `partition`."""
+        return cls(
+            position=event.position,
+            partition=partition,
+            tenant_id=event.tenant_id,
+            order_id=event.stream_id,
+            sequence=event.version,
+            type=event.type,
+            schema_version=event.schema_version,
+            event_id=event.event_id,
+            recorded_at=event.recorded_at,
+            payload=event.payload,
+        )
 
 
 class Projection(Protocol):

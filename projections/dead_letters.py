@@ -1,0 +1,115 @@
+"""Dead letters: events a projection could not apply, and every later event of the same order.
+
+An order that is parked in a projection stays parked, event by event, until an operator retries or discards; all other
+orders go on. A row names the event and never holds its payload: a retry reads the event store, which is the truth.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import asyncpg
+
+from projections.failures import describe
+from projections.projection import Connection, LogRecord, Projection, SequenceGapError
+
+Reason = Literal["poison", "gap", "behind"]
+Status = Literal["parked", "discarded"]
+ProjectionKey = tuple[str, int]
+"""Name and version of a projection."""
+
+_PARKED_ORDERS = """
+SELECT DISTINCT projection, version, order_id FROM harbor.dead_letters
+WHERE status = 'parked' AND order_id = ANY($1::uuid[])
+"""
+
+_PARK = """
+INSERT INTO harbor.dead_letters (projection, version, partition, position, tenant_id, order_id, sequence, type,
+                                 schema_version, event_id, recorded_at, reason, retry_from, error)
+SELECT * FROM unnest($1::text[], $2::int[], $3::smallint[], $4::bigint[], $5::text[], $6::uuid[], $7::int[], $8::text[],
+                     $9::int[], $10::uuid[], $11::timestamptz[], $12::text[], $13::int[], $14::text[])
+ON CONFLICT (projection, version, position) DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An event to be parked: why, and from which sequence on a retry applies."""
+
+    record: LogRecord
+    reason: Reason
+    retry_from: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A row of the table, as an operator sees it."""
+
+    letter_id: int
+    projection: str
+    version: int
+    partition: int
+    position: int
+    tenant_id: str
+    order_id: UUID
+    sequence: int
+    type: str
+    schema_version: int
+    event_id: UUID
+    recorded_at: datetime
+    reason: Reason
+    retry_from: int
+    error: str
+    status: Status
+    attempts: int
+    parked_at: datetime
+
+
+def letter_for(record: LogRecord, error: Exception) -> Letter:
+    """Give the letter of the one record that failed."""
+    if isinstance(error, SequenceGapError):
+        return Letter(record, "gap", error.expected, describe(error))
+    return Letter(record, "poison", record.sequence, describe(error))
+
+
+def letter_behind(record: LogRecord) -> Letter:
+    """Give the letter of an event whose order is parked already."""
+    return Letter(record, "behind", record.sequence, "an earlier event of this order is parked")
+
+
+async def parked_orders(connection: Connection, order_ids: Collection[UUID]) -> Mapping[ProjectionKey, set[UUID]]:
+    """Give which of these orders are parked, per projection."""
+    parked: dict[ProjectionKey, set[UUID]] = {}
+    for row in await connection.fetch(_PARKED_ORDERS, list(order_ids)):
+        parked.setdefault((row["projection"], row["version"]), set()).add(row["order_id"])
+    return parked
+
+
+async def park(connection: Connection, projection: Projection, letters: Sequence[Letter]) -> None:
+    """Write letters in the transaction of the checkpoint; an event that is parked already stays as it is."""
+    records = [letter.record for letter in letters]
+    await connection.execute(
+        _PARK,
+        [projection.name] * len(letters),
+        [projection.version] * len(letters),
+        [record.partition for record in records],
+        [record.position for record in records],
+        [record.tenant_id for record in records],
+        [record.order_id for record in records],
+        [record.sequence for record in records],
+        [record.type for record in records],
+        [record.schema_version for record in records],
+        [record.event_id for record in records],
+        [record.recorded_at for record in records],
+        [letter.reason for letter in letters],
+        [letter.retry_from for letter in letters],
+        [letter.error for letter in letters],
+    )
+
+
+def dead_letter(row: asyncpg.Record) -> DeadLetter:
+    """Give the letter of a whole row."""
+    return DeadLetter(**dict(row))

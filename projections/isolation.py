@@ -1,0 +1,62 @@
+"""Finding the record that is to blame: halve the batch until one is left, park its order, let the rest flow."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from infra.postgres.log_reads import event_at
+from projections.dead_letters import Letter, letter_behind, letter_for
+from projections.failures import is_poison
+from projections.projection import Connection, LogRecord, Projection
+
+
+async def apply_or_park(
+    connection: Connection, projection: Projection, records: Sequence[LogRecord], parked: set[UUID]
+) -> list[Letter]:
+    """Apply every record that can be applied and give a letter for each that cannot, or stands behind one.
+
+    Runs in the caller's transaction; each attempt in a savepoint of its own, so a failed half leaves nothing behind.
+    `parked` are the orders that are parked already.
+
+    Raises:
+        Exception: a failure that is no record's fault (`failures.is_poison` says no); nothing was decided.
+    """
+    letters: list[Letter] = []
+    blocked = set(parked)
+
+    async def attempt(part: Sequence[LogRecord]) -> None:
+        # The left half may have blocked orders of the right half.
+        free = [record for record in part if record.order_id not in blocked]
+        letters.extend(letter_behind(record) for record in part if record.order_id in blocked)
+        error = await _try(connection, projection, free) if free else None
+        if error is None:
+            return
+        if len(free) > 1:
+            middle = len(free) // 2
+            await attempt(free[:middle])
+            await attempt(free[middle:])
+        elif not await _heals_from_store(connection, projection, free[0]):
+            blocked.add(free[0].order_id)
+            letters.append(letter_for(free[0], error))
+
+    await attempt(records)
+    return letters
+
+
+async def _try(connection: Connection, projection: Projection, records: Sequence[LogRecord]) -> Exception | None:
+    try:
+        async with connection.transaction():
+            await projection.apply(connection, records)
+    except Exception as error:
+        if not is_poison(error):
+            raise
+        return error
+    return None
+
+
+async def _heals_from_store(connection: Connection, projection: Projection, record: LogRecord) -> bool:
+    """Try the event store's own bytes: what came over the topic may have been damaged on the way."""
+    stored = await event_at(connection, record.position)
+    if stored is None:
+        return False
+    original = LogRecord.of(stored, record.partition)
+    return original != record and await _try(connection, projection, [original]) is None

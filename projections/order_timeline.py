@@ -1,0 +1,106 @@
+"""Read model `order_timeline`: one row per event of an order: who, when, what changed, from which status to which.
+
+Rows are read straight from the event document, without the domain's fold: a timeline must also show an event whose
+order cannot be folded. Personal data is left out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from infra.tenancy import Tenant
+from projections.columns import Row, as_arrays, insert_from_arrays
+from projections.projection import Connection, LogRecord, ProjectionError
+from projections.tables import ORDER_TIMELINE_VERSION, order_timeline
+
+NAME = "order_timeline"
+COLUMNS = tuple(column.name for column in order_timeline.columns)
+
+# A repeated event (a retry of parked ones) finds its row and leaves it.
+_INSERT = f"""
+{insert_from_arrays(order_timeline)}
+ON CONFLICT (order_id, sequence) DO NOTHING
+"""
+
+_LEFT_OUT = frozenset({"personal", "from_status", "to_status"})
+"""Members of `data` that are personal, or have a column of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineRow:
+    """One row of the read model, columns in the order of the table; `actor` and `changes` are JSON text."""
+
+    order_id: UUID
+    sequence: int
+    position: int
+    event_id: UUID
+    partner_id: str
+    livemode: bool
+    type: str
+    occurred_at: datetime
+    recorded_at: datetime
+    actor: str
+    from_status: str | None
+    to_status: str
+    reason: str | None
+    changes: str
+    request_id: str | None
+    traceparent: str | None
+
+    @property
+    def values(self) -> Row:
+        """Give the values in the order of `COLUMNS`."""
+        return tuple(getattr(self, name) for name in COLUMNS)
+
+
+class OrderTimelineProjection:
+    """Keeps `order_timeline` current."""
+
+    name = NAME
+    version = ORDER_TIMELINE_VERSION
+
+    async def apply(self, connection: Connection, records: Sequence[LogRecord]) -> None:
+        """Add one row per record, in one statement; a row that exists stays.
+
+        Raises:
+            ProjectionError: a record's payload is not an event document.
+        """
+        rows = [row_of(record).values for record in records]
+        if rows:
+            await connection.execute(_INSERT, *as_arrays(rows))
+
+
+def row_of(record: LogRecord) -> TimelineRow:
+    """Give the row of one event; pure.
+
+    Raises:
+        ProjectionError: the payload is not an event document.
+    """
+    try:
+        document: dict[str, Any] = orjson.loads(record.payload)
+        data: dict[str, Any] = document["data"]
+        tenant = Tenant.parse(record.tenant_id)
+        return TimelineRow(
+            order_id=record.order_id,
+            sequence=record.sequence,
+            position=record.position,
+            event_id=record.event_id,
+            partner_id=tenant.partner_id,
+            livemode=tenant.livemode,
+            type=record.type,
+            occurred_at=datetime.fromisoformat(document["occurred_at"]),
+            recorded_at=record.recorded_at,
+            actor=orjson.dumps(document["actor"]).decode(),
+            from_status=data["from_status"],
+            to_status=data["to_status"],
+            reason=data.get("reason"),
+            changes=orjson.dumps({name: data[name] for name in data if name not in _LEFT_OUT}).decode(),
+            request_id=document["request_id"],
+            traceparent=document["traceparent"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ProjectionError(f"the payload is not an event document ({type(error).__name__})") from None

@@ -1,0 +1,196 @@
+"""One batch, one transaction: checkpoints by compare-and-set, read models, dead letters, notification.
+
+The checkpoints move first. Their rows stay locked until the commit, so a worker that takes the partition over waits for
+us and then continues exactly where we stopped; and if it was faster, our rows do not move and nothing is written.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from infra.postgres.checkpoints import Advance, Checkpoint, CheckpointKey, advance
+from infra.postgres.log_reads import event_ids
+from projections.dead_letters import Letter, park, parked_orders
+from projections.foreign import ForeignRecords
+from projections.isolation import apply_or_park
+from projections.projection import Connection, LogRecord, Projection
+from projections.sources import Batch
+
+CHANNEL: Final = "harbor_projected"
+
+_NOTIFY: Final = "SELECT pg_notify($1, $2)"
+_MAX_PAYLOAD_CHARS: Final = 7_900
+_IDLE_STEP: Final = 10_000
+"""Positions an idle partition's checkpoint may lie behind what was scanned, before it is moved without events."""
+
+Checkpoints = Mapping[CheckpointKey, Checkpoint]
+
+
+class FencedError(Exception):
+    """Somebody else owns a checkpoint now; the transaction was rolled back."""
+
+    def __init__(self, partitions: frozenset[int]) -> None:
+        super().__init__(f"another worker owns partitions {sorted(partitions)}")
+        self.partitions = partitions
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a transaction did: checkpoints as they are now, records applied or parked, and the letters written."""
+
+    checkpoints: Checkpoints = field(default_factory=dict)
+    records: tuple[LogRecord, ...] = ()
+    letters: tuple[tuple[Projection, Letter], ...] = ()
+
+
+async def apply_batch(
+    connection: Connection,
+    batch: Batch,
+    checkpoints: Checkpoints,
+    projections: Sequence[Projection],
+    foreign: ForeignRecords | None,
+    *,
+    isolate: bool,
+) -> Outcome:
+    """Apply a batch and move the checkpoints, all or nothing.
+
+    Args:
+        connection: free of any transaction.
+        batch: may hold repeats; `checkpoints` say what is new.
+        checkpoints: the owned rows as last seen, for every projection and owned partition.
+        projections: applied in this order.
+        foreign: where to report records that the event store does not know; None when it is the source.
+        isolate: whether to look for records to blame, instead of failing with the batch.
+
+    Raises:
+        FencedError: another worker took a partition; nothing was written.
+        Exception: a projection failed; nothing was written. With `isolate` only if no record is to blame.
+    """
+    async with connection.transaction():
+        records = batch.records if foreign is None else await _genuine(connection, batch.records, foreign)
+        fresh = {projection.name: unapplied(records, checkpoints, projection) for projection in projections}
+        moves = moves_of(batch, fresh, checkpoints, projections)
+        moved = await advance(connection, moves) if moves else {}
+        if len(moved) < len(moves):
+            raise FencedError(frozenset(m.seen.key.partition for m in moves if m.seen.key not in moved))
+        letters: list[tuple[Projection, Letter]] = []
+        if any(fresh.values()):
+            letters = await _apply(connection, projections, fresh, isolate=isolate)
+            for payload in notifications(moved.values()):
+                await connection.execute(_NOTIFY, CHANNEL, payload)
+    most = max(fresh.values(), key=len, default=())
+    return Outcome(moved, tuple(most), tuple(letters))
+
+
+async def _apply(
+    connection: Connection,
+    projections: Sequence[Projection],
+    fresh: Mapping[str, Sequence[LogRecord]],
+    *,
+    isolate: bool,
+) -> list[tuple[Projection, Letter]]:
+    parked = await parked_orders(connection, {record.order_id for records in fresh.values() for record in records})
+    letters: list[tuple[Projection, Letter]] = []
+    gaps: dict[UUID, Letter] = {}
+    for projection in projections:
+        blocked = parked.get((projection.name, projection.version), set()) | gaps.keys()
+        records = fresh[projection.name]
+        if isolate or blocked:
+            found = await apply_or_park(connection, projection, records, blocked)
+            # Events that never arrived are missing for everybody, also for projections that cannot see the gap.
+            gaps |= {letter.record.order_id: letter for letter in found if letter.reason == "gap"}
+            found = [_with_gap(letter, gaps.get(letter.record.order_id)) for letter in found]
+            if found:
+                await park(connection, projection, found)
+            letters += [(projection, letter) for letter in found]
+        elif records:
+            await projection.apply(connection, records)
+    return letters
+
+
+def _with_gap(letter: Letter, gap: Letter | None) -> Letter:
+    return gap if gap is not None and gap.record == letter.record else letter
+
+
+async def _genuine(
+    connection: Connection, records: Sequence[LogRecord], foreign: ForeignRecords
+) -> Sequence[LogRecord]:
+    """Give the records that the event store has at the position they claim.
+
+    Without this a forged position would move a checkpoint past events that have not come yet.
+    """
+    if not records:
+        return records
+    known = await event_ids(connection, {record.position for record in records})
+    genuine = [record for record in records if known.get(record.position) == record.event_id]
+    if len(genuine) < len(records):
+        for record in records:
+            if known.get(record.position) != record.event_id:
+                foreign.report(record.partition, record.position, "the event store has no such event")
+    return genuine
+
+
+def unapplied(records: Iterable[LogRecord], checkpoints: Checkpoints, projection: Projection) -> Sequence[LogRecord]:
+    """Give the records this projection has not applied, each once, by position; pure."""
+    last = {
+        key.partition: checkpoint.last_position
+        for key, checkpoint in checkpoints.items()
+        if (key.projection, key.version) == (projection.name, projection.version)
+    }
+    fresh: list[LogRecord] = []
+    for record in records:
+        # A partition that is not in `last` is not ours (any more).
+        if record.position > last.get(record.partition, record.position):
+            last[record.partition] = record.position
+            fresh.append(record)
+    fresh.sort(key=lambda record: record.position)
+    return fresh
+
+
+def moves_of(
+    batch: Batch,
+    fresh: Mapping[str, Sequence[LogRecord]],
+    checkpoints: Checkpoints,
+    projections: Sequence[Projection],
+) -> list[Advance]:
+    """Give the checkpoint moves of a batch; pure.
+
+    A partition moves when it has new records or a new offset, or when it lies far behind what was scanned: then it
+    moves without events, so that a restart need not read the same history again.
+    """
+    moves: list[Advance] = []
+    for projection in projections:
+        newest: dict[int, LogRecord] = {}
+        counts: dict[int, int] = {}
+        for record in fresh[projection.name]:
+            newest[record.partition] = record
+            counts[record.partition] = counts.get(record.partition, 0) + 1
+        for key, seen in checkpoints.items():
+            if (key.projection, key.version) != (projection.name, projection.version):
+                continue
+            last = newest.get(key.partition)
+            next_offset = batch.next_offsets.get(key.partition)
+            position = last.position if last else seen.last_position
+            if batch.scanned_to is not None and batch.scanned_to - position >= _IDLE_STEP:
+                position = batch.scanned_to
+            if last or position > seen.last_position or (next_offset is not None and next_offset != seen.next_offset):
+                moves.append(
+                    Advance(
+                        seen, position, counts.get(key.partition, 0), next_offset, last.recorded_at if last else None
+                    )
+                )
+    return moves
+
+
+def notifications(moved: Iterable[Checkpoint]) -> list[str]:
+    """Give the payloads that tell readers how far each partition is now: as few as fit PostgreSQL's limit; pure."""
+    payloads: list[str] = []
+    for checkpoint in moved:
+        key = checkpoint.key
+        entry = f"{key.projection} {key.version} {key.partition} {checkpoint.last_position} {checkpoint.applied_count}"
+        if payloads and len(payloads[-1]) + 1 + len(entry) <= _MAX_PAYLOAD_CHARS:
+            payloads[-1] += f";{entry}"
+        else:
+            payloads.append(entry)
+    return payloads

@@ -1,0 +1,240 @@
+"""The projection worker: take the assigned partitions, apply batch after batch, start over when anything is in doubt.
+
+There is one way out of every trouble (a lost connection, a fenced checkpoint, a rebalance, an unknown commit): forget
+what is believed, take the partitions again and read on from the checkpoints. Positions drop whatever comes twice.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+from infra.clock import monotonic_s, now
+from infra.events import EventStoreError
+from infra.kafka.topics import TopicsError
+from infra.logs import get_logger
+from infra.postgres.checkpoints import Checkpoint, CheckpointKey, take
+from projections import metrics
+from projections.create_tables import create_tables
+from projections.failures import TRANSIENT, describe, is_poison
+from projections.foreign import ForeignRecords
+from projections.projection import Projection
+from projections.sources import Assignment, Batch, Source, Start
+from projections.transaction import FencedError, Outcome, apply_batch
+
+_OF_THE_SOURCE: Final = (KafkaError, TopicsError)
+_TRIED_AGAIN: Final = (*TRANSIENT, *_OF_THE_SOURCE, EventStoreError)
+_BACKOFF_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+_SUMMARY_EVERY_S: Final = 1.0
+
+
+@dataclass(slots=True)
+class _Tenure:
+    """The partitions of one assignment and their checkpoints as this worker last saw them."""
+
+    assignment: Assignment
+    checkpoints: dict[CheckpointKey, Checkpoint]
+
+
+@dataclass(slots=True)
+class _Summary:
+    """What was done since the last summary line."""
+
+    since: float
+    events: int = 0
+    batches: int = 0
+    seconds: float = 0.0
+    last_position: int = 0
+
+
+class Worker:
+    """Applies the projections to everything the source gives, until told to stop."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", source: Source, projections: Sequence[Projection]) -> None:
+        self._pool = pool
+        self._source = source
+        self._projections = tuple(projections)
+        self._foreign = None if source.is_truth else ForeignRecords()
+        self._tenure: _Tenure | None = None
+        self._trouble: str | None = "not started"
+        self._summary = _Summary(monotonic_s())
+
+    def readiness(self) -> bool | str:
+        """Give True while turns succeed (a standby without partitions is ready too), else the reason."""
+        return self._trouble or True
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; a turn under way is finished first.
+
+        Raises:
+            Exception: only what no later try could mend (a programming error outside any projection).
+        """
+        failures = 0
+        tables_exist = False
+        try:
+            while not stop.is_set():
+                try:
+                    if not tables_exist:
+                        await self._create_tables()
+                        tables_exist = True
+                    await self._source.open()
+                    await self._turn()
+                except _TRIED_AGAIN as error:
+                    await self._recover(error)
+                    await _wait(stop, _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+                    failures += 1
+                else:
+                    failures = 0
+                    self._well()
+        finally:
+            await self._source.close()
+            self._summarise()
+
+    async def _create_tables(self) -> None:
+        async with self._pool.acquire() as connection:
+            created = await create_tables(connection)
+        if created:
+            get_logger().info("projection.tables_created", tables=created)
+
+    async def _turn(self) -> None:
+        assignment = await self._source.assignment()
+        if self._tenure is None or self._tenure.assignment.generation != assignment.generation:
+            await self._take(assignment)
+            return
+        batch = await self._source.poll()
+        # A rebalance while we waited: the batch belongs to whoever owns its partitions now.
+        if (await self._source.assignment()).generation != assignment.generation:
+            return
+        if batch.records or batch.next_offsets or batch.scanned_to is not None:
+            await self._apply(self._tenure, batch)
+
+    async def _take(self, assignment: Assignment) -> None:
+        """Become the owner of what is assigned, and read on from the slowest projection of each partition."""
+        keys = [
+            CheckpointKey(projection.name, projection.version, partition)
+            for projection in self._projections
+            for partition in sorted(assignment.partitions)
+        ]
+        checkpoints: dict[CheckpointKey, Checkpoint] = {}
+        if keys:
+            async with self._pool.acquire() as connection:
+                checkpoints = await take(connection, keys)
+        self._tenure = _Tenure(assignment, checkpoints)
+        self._source.start_at(starts_of(checkpoints.values()))
+        metrics.PARTITIONS.set(len(assignment.partitions))
+        get_logger().info(
+            "projection.assigned", generation=assignment.generation, partitions=sorted(assignment.partitions)
+        )
+
+    async def _apply(self, tenure: _Tenure, batch: Batch) -> None:
+        started = monotonic_s()
+        try:
+            outcome = await self._apply_or_isolate(tenure, batch)
+        except FencedError as fenced:
+            metrics.FENCED.inc()
+            get_logger().warning("projection.fenced", partitions=sorted(fenced.partitions))
+            self._tenure = None
+            self._source.let_go()
+            return
+        tenure.checkpoints.update(outcome.checkpoints)
+        await self._source.applied(batch.next_offsets)
+        self._account(batch, outcome, monotonic_s() - started)
+
+    async def _apply_or_isolate(self, tenure: _Tenure, batch: Batch) -> Outcome:
+        """Apply the batch as a whole; if a record is to blame, once more with the search for it."""
+        async with self._pool.acquire() as connection:
+            arguments = (connection, batch, tenure.checkpoints, self._projections, self._foreign)
+            try:
+                return await apply_batch(*arguments, isolate=False)
+            except FencedError:
+                raise
+            except Exception as error:
+                if not is_poison(error):
+                    raise
+                get_logger().warning("projection.poison", error=describe(error), events=len(batch.records))
+            return await apply_batch(*arguments, isolate=True)
+
+    async def _recover(self, error: Exception) -> None:
+        """Forget what is believed; the next turn takes the partitions again. Logs once per trouble, not per try."""
+        self._tenure = None
+        cause = type(error).__name__
+        metrics.FAILURES.labels(cause).inc()
+        if self._trouble != cause:
+            self._trouble = cause
+            get_logger().warning("projection.waiting", cause=cause, error=str(error)[:300])
+        if isinstance(error, _OF_THE_SOURCE):
+            with suppress(*_TRIED_AGAIN):
+                await self._source.close()
+
+    def _well(self) -> None:
+        if self._trouble is not None:
+            get_logger().info("projection.running", after=self._trouble)
+            self._trouble = None
+
+    def _account(self, batch: Batch, outcome: Outcome, seconds: float) -> None:
+        records = outcome.records
+        metrics.REPEATS.inc(max(0, len(batch.records) - len(records)))
+        if not records:
+            return
+        for projection, letter in outcome.letters:
+            metrics.PARKED.labels(projection.name, letter.reason).inc()
+            get_logger().error(
+                "projection.parked",
+                projection=projection.name,
+                order_id=letter.record.order_id,
+                position=letter.record.position,
+                reason=letter.reason,
+                error=letter.error,
+            )
+        for projection in self._projections:
+            metrics.APPLIED.labels(projection.name).inc(len(records))
+        metrics.BATCH_EVENTS.observe(len(records))
+        metrics.APPLY_SECONDS.observe(seconds)
+        metrics.VISIBLE_SECONDS.observe(max(0.0, (now() - records[-1].recorded_at).total_seconds()))
+        get_logger().debug(
+            "projection.applied",
+            events=len(records),
+            last_position=records[-1].position,
+            duration_ms=round(seconds * 1000, 2),
+        )
+        summary = self._summary
+        summary.events += len(records)
+        summary.batches += 1
+        summary.seconds += seconds
+        summary.last_position = max(summary.last_position, records[-1].position)
+        if monotonic_s() - summary.since >= _SUMMARY_EVERY_S:
+            self._summarise()
+
+    def _summarise(self) -> None:
+        summary, self._summary = self._summary, _Summary(monotonic_s())
+        if summary.events:
+            get_logger().info(
+                "projection.summary",
+                events=summary.events,
+                batches=summary.batches,
+                last_position=summary.last_position,
+                busy_ms=round(summary.seconds * 1000, 1),
+            )
+
+
+def starts_of(checkpoints: Iterable[Checkpoint]) -> dict[int, Start]:
+    """Give where to read each partition from: where its slowest projection stands; pure."""
+    starts: dict[int, Start] = {}
+    for checkpoint in checkpoints:
+        before = starts.get(checkpoint.key.partition)
+        if before is None or (checkpoint.last_position, checkpoint.next_offset or 0) < (
+            before.last_position,
+            before.next_offset or 0,
+        ):
+            starts[checkpoint.key.partition] = Start(checkpoint.next_offset, checkpoint.last_position)
+    return starts
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
