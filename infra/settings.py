@@ -145,6 +145,15 @@ class WebhookSettings(BaseSettings):
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+class LimitSettings(BaseSettings):
+    """How many requests one partner may send to one service, over all its processes."""
+
+    model_config = SettingsConfigDict(env_prefix="HARBOR_LIMITS__", frozen=True, extra="ignore")
+
+    partner_per_s: Count = Field(default=20_000, description="requests per second in the long run; more are 429")
+    partner_burst: Count = Field(default=20_000, description="requests at once before the rate applies")
+
+
 class LogSettings(BaseSettings):
     """Logs: JSON lines on standard output."""
 
@@ -164,6 +173,7 @@ ALL_SETTINGS: tuple[type[BaseSettings], ...] = (
     RelaySettings,
     WorkerSettings,
     WebhookSettings,
+    LimitSettings,
     LogSettings,
 )
 

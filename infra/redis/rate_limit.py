@@ -1,0 +1,129 @@
+"""How many requests a partner may send: a bucket per name, shared by all processes through Redis.
+
+A process takes requests from Redis in portions and hands them out without I/O, so a request costs no round trip; what
+it does not use within a second it forgets. Redis holds only what may be lost: when it does not answer within its
+deadline the process counts by itself for a while, and nobody notices.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from infra import clock
+from infra.logs import get_logger
+from infra.redis.gcra import LUA, MICROSECONDS, Rate, Taken, take
+from infra.settings import LimitSettings, RedisSettings
+
+MAX_BUCKETS: Final = 10_000
+PORTION_SHARE: Final = 0.05
+KEEP_S: Final = 1.0
+BREAK_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether one request may go on; `remaining` and `retry_after_s` are for its headers."""
+
+    is_allowed: bool
+    remaining: int
+    retry_after_s: float
+
+
+@dataclass(slots=True)
+class _Bucket:
+    balance: int = 0
+    remaining: int = 0
+    filled_s: float = 0.0
+    empty_until_s: float = 0.0
+    arrival_us: float = 0.0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class RateLimiter:
+    """Counts requests by name. Bounded: of more than 10,000 names the longest unused start afresh."""
+
+    def __init__(
+        self, rate: Rate, client: "redis.asyncio.Redis | None", now_s: Callable[[], float] = clock.monotonic_s
+    ) -> None:
+        self.rate = rate
+        self._client = client
+        self._script = client.register_script(LUA) if client is not None else None
+        self._now_s = now_s
+        self._portion = max(int(rate.burst * PORTION_SHARE), 1)
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._broken_until_s = 0.0
+
+    async def admit(self, name: str) -> Verdict:
+        """Count one request of `name` and say whether it may go on. Never raises because of Redis."""
+        bucket = self._bucket(name)
+        now_s = self._now_s()
+        if now_s - bucket.filled_s > KEEP_S:
+            bucket.balance = 0
+        if bucket.balance == 0:
+            if now_s < bucket.empty_until_s:
+                return Verdict(is_allowed=False, remaining=0, retry_after_s=bucket.empty_until_s - now_s)
+            async with bucket.lock:  # one portion is fetched at a time; those who waited share it
+                if bucket.balance == 0:
+                    await self._fill(name, bucket)
+        if bucket.balance == 0:
+            return Verdict(is_allowed=False, remaining=0, retry_after_s=max(bucket.empty_until_s - self._now_s(), 0.0))
+        bucket.balance -= 1
+        return Verdict(is_allowed=True, remaining=bucket.remaining + bucket.balance, retry_after_s=0.0)
+
+    async def close(self) -> None:
+        """Close the connections to Redis."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    def _bucket(self, name: str) -> _Bucket:
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            bucket = self._buckets[name] = _Bucket()
+            if len(self._buckets) > MAX_BUCKETS:
+                self._buckets.popitem(last=False)
+        else:
+            self._buckets.move_to_end(name)
+        return bucket
+
+    async def _fill(self, name: str, bucket: _Bucket) -> None:
+        taken = await self._from_redis(name)
+        if taken is None:
+            taken = take(bucket.arrival_us, self._now_s() * MICROSECONDS, self.rate, self._portion)
+            bucket.arrival_us = taken.arrival_us
+        now_s = self._now_s()
+        bucket.balance, bucket.remaining, bucket.filled_s = taken.granted, taken.remaining, now_s
+        bucket.empty_until_s = now_s + taken.wait_us / MICROSECONDS if taken.granted == 0 else 0.0
+
+    async def _from_redis(self, name: str) -> Taken | None:
+        """Take a portion in Redis; None when there is no Redis or it did not answer."""
+        if self._script is None or self._now_s() < self._broken_until_s:
+            return None
+        try:
+            granted, remaining, wait_us = await self._script(
+                keys=[f"harbor:rate:{name}"], args=[self.rate.interval_us, self.rate.burst, self._portion]
+            )
+        except (RedisError, OSError, TimeoutError) as error:
+            self._broken_until_s = self._now_s() + BREAK_S
+            get_logger().warning("redis.unavailable", error=type(error).__name__, fallback="local", for_s=BREAK_S)
+            return None
+        return Taken(granted, remaining, wait_us, 0.0)
+
+
+def open_rate_limiter(redis_settings: RedisSettings, limits: LimitSettings) -> RateLimiter:
+    """Give the limiter of a process; without a Redis address it counts by itself."""
+    rate = Rate(limits.partner_per_s, limits.partner_burst)
+    if redis_settings.url is None:
+        return RateLimiter(rate, None)
+    client = redis.asyncio.Redis.from_url(
+        redis_settings.url.get_secret_value(),
+        socket_timeout=redis_settings.timeout_s,
+        socket_connect_timeout=redis_settings.timeout_s,
+        retry=None,
+        max_connections=4,
+    )
+    return RateLimiter(rate, client)
