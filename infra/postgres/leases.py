@@ -14,14 +14,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Final, TypeAlias
+from typing import Final
 
 import asyncpg
 
 from infra.clock import monotonic_s
 from infra.logs import get_logger
-
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+from infra.postgres.pool import Pool
 
 UNREACHABLE: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a statement raises when the database is away, restarting, overloaded or out of connections."""

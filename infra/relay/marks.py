@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from infra.postgres.leases import Pool
+from infra.postgres.pool import Pool
 from infra.relay.resume import Marks
 
 _TIMEOUT_S: Final = 5.0

@@ -16,7 +16,8 @@ from infra.kafka.tail import PartitionEnds, purge, read_ends, read_offsets
 from infra.kafka.topics import Topic, ensure_topics
 from infra.logs import get_logger
 from infra.partitioning import partition_of
-from infra.postgres.leases import Lease, Pool
+from infra.postgres.leases import Lease
+from infra.postgres.pool import Pool
 from infra.relay.marks import read_marks, write_marks
 from infra.relay.metrics import RelayMetrics
 from infra.relay.publisher import Publisher, TopicRewoundError

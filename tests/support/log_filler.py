@@ -1,40 +1,24 @@
 """Fill an event log with valid order events, fast: one history is recorded by the domain and copied under new ids.
 
-The events go through the store's own append function, in batches that interleave the orders: first a batch of creates,
-then the same orders' next events, and so on.
+The events go through the store's own append, in batches that interleave the orders: first a batch of creates, then the
+same orders' next events, and so on.
 """
 
 import secrets
-from collections.abc import Sequence
-from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from domain.codec import encode
 from domain.order.envelope import RecordedOrderEvent
-from infra.clock import new_id, now
-from infra.events import NewEvent, leaf_hash
+from infra.clock import new_id
+from infra.events import AppendCommand, Appended, NewEvent
+from infra.postgres.append_batch import append_batch
+from infra.postgres.pool import Connection
 from tests.support.orders import recorded_history
 
 TENANT = "acme.test"
 BATCH_ORDERS = 100
-_APPEND = "SELECT outcome FROM harbor.append(0::smallint, $1::harbor.new_command[])"
-
-
-class _EventRow(NamedTuple):
-    """`harbor.new_event`."""
-
-    event_id: UUID
-    type: str
-    schema_version: int
-    occurred_at: object
-    actor: str
-    correlation_id: str | None
-    causation_id: str | None
-    traceparent: str | None
-    leaf_hash: bytes
-    payload: bytes
 
 
 async def fill_log(url: str, orders: int, *verbs: str, tenant_id: str = TENANT) -> list[UUID]:
@@ -44,79 +28,50 @@ async def fill_log(url: str, orders: int, *verbs: str, tenant_id: str = TENANT) 
     """
     connection = await asyncpg.connect(url)
     try:
-        return [
-            order_id
-            for start in range(0, orders, BATCH_ORDERS)
-            for order_id in await append_orders(
-                connection, min(BATCH_ORDERS, orders - start), *verbs, tenant_id=tenant_id
-            )
-        ]
+        order_ids: list[UUID] = []
+        while len(order_ids) < orders:
+            count = min(BATCH_ORDERS, orders - len(order_ids))
+            order_ids += await append_orders(connection, count, *verbs, tenant_id=tenant_id)
+        return order_ids
     finally:
         await connection.close()
 
 
-async def append_orders(
-    connection: "asyncpg.Connection[asyncpg.Record]", orders: int, *verbs: str, tenant_id: str = TENANT
-) -> list[UUID]:
+async def append_orders(connection: Connection, orders: int, *verbs: str, tenant_id: str = TENANT) -> list[UUID]:
     """Append some orders, all creates in one batch, then all next events in one, and so on; give the orders' ids."""
     partner_id, _, mode = tenant_id.rpartition(".")
-    history = recorded_history(*verbs, partner_id=partner_id, livemode=mode == "live")
     order_ids = [new_id() for _ in range(orders)]
-    for recorded in history:
-        await _append(connection, tenant_id, [_copy(recorded, tenant_id, order_id) for order_id in order_ids])
+    for recorded in recorded_history(*verbs, partner_id=partner_id, livemode=mode == "live"):
+        commands = [_command(recorded, tenant_id, order_id) for order_id in order_ids]
+        refused = [each for each in await append_batch(connection, commands) if not isinstance(each, Appended)]
+        if refused:
+            raise AssertionError(f"the store refused {len(refused)} commands: {refused[0]}")
     return order_ids
 
 
-def _copy(recorded: RecordedOrderEvent, tenant_id: str, order_id: UUID) -> tuple[UUID, int, _EventRow]:
-    """Give the same event as if it had happened to another order."""
+def _command(recorded: RecordedOrderEvent, tenant_id: str, order_id: UUID) -> AppendCommand:
+    """Give what appends the same event as if it had happened to another order."""
     envelope, event_id = recorded.envelope, new_id()
     payload = encode(recorded.event, envelope)
     payload = payload.replace(str(envelope.order_id).encode(), str(order_id).encode())
     payload = payload.replace(str(envelope.event_id).encode(), str(event_id).encode())
-    event = NewEvent(
-        event_id=event_id,
-        type=recorded.event.type,
-        schema_version=recorded.event.schema_version,
-        occurred_at=envelope.occurred_at,
-        payload=payload,
-        actor="api_key:k3y00001",
+    return AppendCommand(
+        tenant_id=tenant_id,
+        key=str(event_id),
+        fingerprint=secrets.token_bytes(32),
+        stream_id=order_id,
+        stream_type="order",
+        expected_version=envelope.sequence - 1,
+        events=(
+            NewEvent(
+                event_id=event_id,
+                type=recorded.event.type,
+                schema_version=recorded.event.schema_version,
+                occurred_at=envelope.occurred_at,
+                payload=payload,
+                actor="api_key:k3y00001",
+            ),
+        ),
+        status=200,
+        response=b"{}",
     )
-    row = _EventRow(
-        event.event_id,
-        event.type,
-        event.schema_version,
-        event.occurred_at,
-        event.actor,
-        event.correlation_id,
-        event.causation_id,
-        event.traceparent,
-        leaf_hash(tenant_id, order_id, envelope.sequence, event),
-        event.payload,
-    )
-    return order_id, envelope.sequence, row
-
-
-async def _append(
-    connection: "asyncpg.Connection[asyncpg.Record]",
-    tenant_id: str,
-    events: Sequence[tuple[UUID, int, _EventRow]],
-) -> None:
-    commands = [
-        (
-            tenant_id,
-            str(event.event_id),
-            secrets.token_bytes(32),
-            order_id,
-            "order",
-            sequence - 1,
-            200,
-            b"{}",
-            None,
-            [event],
-        )
-        for order_id, sequence, event in events
-    ]
-    outcomes = await connection.fetch(_APPEND, commands)
-    refused = [row["outcome"] for row in outcomes if row["outcome"] != "appended"]
-    if refused:
-        raise AssertionError(f"the store refused {len(refused)} commands: {refused[0]} ({now()})")
