@@ -134,6 +134,9 @@ METHOD_NOT_ALLOWED: Final = ProblemType(
 NOT_ACCEPTABLE: Final = ProblemType(
     "not_acceptable", 406, "Not acceptable", "Answers are application/json; the Accept header excludes that."
 )
+REQUEST_TIMEOUT: Final = ProblemType(
+    "request_timeout", 408, "Request timeout", "The head of the request did not arrive in time.", retryable=True
+)
 BODY_TOO_LARGE: Final = ProblemType(
     "body_too_large", 413, "Body too large", "The request body is larger than this service takes."
 )
@@ -180,6 +183,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     NOT_ACCEPTABLE,
+    REQUEST_TIMEOUT,
     BODY_TOO_LARGE,
     CONTENT_ENCODING_UNSUPPORTED,
     VALIDATION_FAILED,

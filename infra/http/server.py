@@ -1,0 +1,218 @@
+"""Runs an HTTP service on uvicorn, with the bounds uvicorn leaves out: how long and how large a request head may be.
+
+    await serve(app, stop, Listen(host, port, "httptools"))
+
+An application is called when the head of a request is complete; until then only the server can watch. `Bounded` does,
+for both parsers: a head has `HEAD_DEADLINE_S` and `MAX_HEAD_BYTES`, a peer that does not read its answer is cut off.
+Decision 0050.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from infra import clock
+from infra.http.problems import (
+    HEADERS_TOO_LARGE,
+    MALFORMED_REQUEST,
+    PROBLEM_JSON,
+    REQUEST_TIMEOUT,
+    Problem,
+    ProblemType,
+    render,
+)
+
+HEAD_DEADLINE_S: Final = 10.0
+MAX_HEAD_BYTES: Final = 64 * 1024
+KEEP_ALIVE_S: Final = 30
+FLUSH_DEADLINE_S: Final = 10.0
+DRAIN_S: Final = 12
+_H11_BUFFER_BYTES: Final = 8 * MAX_HEAD_BYTES
+_PHRASES: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to listen and with which parser (`httptools` or `h11`); port 0 takes any free one."""
+
+    host: str
+    port: int
+    parser: str
+    head_deadline_s: float = HEAD_DEADLINE_S
+
+
+class Bounded:
+    """Mixed into uvicorn's protocols: deadline and size of a request head, deadline of a flush."""
+
+    head_deadline_s: float = HEAD_DEADLINE_S
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    cycle: Any
+    _timer: asyncio.TimerHandle | None = None
+    _head_bytes: int = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the clock: a connection on which nothing arrives is closed too."""
+        super().connection_made(transport)  # type: ignore[misc]  # uvicorn's protocol is the next class
+        self._start_clock()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._stop_clock()
+        super().connection_lost(exc)  # type: ignore[misc]  # as above
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, then watch the head if it is not complete."""
+        super().data_received(data)  # type: ignore[misc]  # as above
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_clock()
+            self._head_bytes = 0
+            return
+        if self._timer is None:
+            self._start_clock()
+        self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse(HEADERS_TOO_LARGE)
+
+    def send_400_response(self, _message: str) -> None:
+        """Refuse what the parser refused, as every other refusal looks."""
+        self._refuse(MALFORMED_REQUEST)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection; cut it off if the peer does not take what was sent."""
+        self._close()
+
+    def _start_clock(self) -> None:
+        self._timer = self.loop.call_later(self.head_deadline_s, self._head_is_late)
+
+    def _stop_clock(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _head_is_late(self) -> None:
+        self._timer = None
+        if self.transport.is_closing():
+            return
+        if self._head_bytes and (self.cycle is None or self.cycle.response_complete):
+            self._refuse(REQUEST_TIMEOUT)
+        else:
+            self._close()
+
+    def _refuse(self, kind: ProblemType) -> None:
+        """Answer without the application and close; into an answer under way nothing can be written."""
+        is_answering = self.cycle is not None and not self.cycle.response_complete and self.cycle.response_started
+        if not is_answering:
+            self.transport.write(_answer(kind))
+        self._close()
+
+    def _close(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()  # waits for the peer to read what is in the buffer
+            self._stop_clock()
+            self._timer = self.loop.call_later(FLUSH_DEADLINE_S, self.transport.abort)
+
+
+def _answer(kind: ProblemType) -> bytes:
+    request_id = str(clock.new_id())
+    body = render(Problem(kind), "", request_id)
+    return b"\r\n".join(
+        [
+            b"HTTP/1.1 %d %b" % (kind.status, _PHRASES[kind.status]),
+            b"content-type: " + PROBLEM_JSON,
+            b"content-length: %d" % len(body),
+            b"x-request-id: " + request_id.encode("ascii"),
+            b"cache-control: no-store",
+            b"connection: close",
+            b"",
+            body,
+        ]
+    )
+
+
+class BoundedHttpTools(Bounded, HttpToolsProtocol):
+    """The fast parser, bounded. It reports a pipelined head as it starts, which counts although an answer is due."""
+
+    _in_head: bool = False
+    _pipelined_bytes: int = 0
+
+    def on_message_begin(self) -> None:
+        """Note that a head has started."""
+        self._in_head = True
+        self._pipelined_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Note that the head is complete."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Bound a head that arrives while an earlier request is being answered."""
+        super().data_received(data)
+        if self._in_head:
+            self._pipelined_bytes += len(data)
+            if self._pipelined_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self._refuse(HEADERS_TOO_LARGE)
+
+
+class BoundedH11(Bounded, H11Protocol):
+    """The strict parser, bounded; it stops reading by itself while an answer is due."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the process has its own, and ends with 0 after a drain."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+def config_of(app: ASGIApp, listen: Listen) -> uvicorn.Config:
+    """Give uvicorn's configuration; nothing of it comes from the environment."""
+    parser = BoundedHttpTools if listen.parser == "httptools" else BoundedH11
+    bounded = type(parser.__name__, (parser,), {"head_deadline_s": listen.head_deadline_s})
+    return uvicorn.Config(
+        app,
+        host=listen.host,
+        port=listen.port,
+        http=bounded,
+        ws="none",
+        lifespan="on",
+        loop="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=DRAIN_S,
+        h11_max_incomplete_event_size=_H11_BUFFER_BYTES,
+        backlog=2048,
+    )
+
+
+async def serve(app: ASGIApp, stop: asyncio.Event, listen: Listen) -> None:
+    """Serve until `stop` is set, then take no more connections, finish what was accepted, and return.
+
+    Raises:
+        SystemExit: the port is taken or the lifespan failed; uvicorn has logged why.
+    """
+    server = _Server(config_of(app, listen))
+
+    async def drain_on_stop() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    watcher = asyncio.create_task(drain_on_stop())
+    try:
+        await server.serve()
+    finally:
+        watcher.cancel()
