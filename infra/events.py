@@ -134,6 +134,10 @@ class StoreUnavailableError(EventStoreError):
     """PostgreSQL cannot be reached. If a write was under way its outcome is unknown; the same key settles it."""
 
 
+class AppendRejectedError(EventStoreError):
+    """The store cannot hold this command (a NUL in a text, a payload too large); nothing was written, nor ever will."""
+
+
 class LogCorruptError(EventStoreError):
     """Positions are not contiguous: stop and call somebody."""
 
@@ -148,6 +152,7 @@ class EventStore(Protocol):
 
         Raises:
             AppendQueueFullError: nothing was written.
+            AppendRejectedError: nothing was written.
             AppendTimeoutError: unknown outcome.
             StoreUnavailableError: unknown outcome.
         """

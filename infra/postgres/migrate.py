@@ -14,6 +14,7 @@ from pathlib import Path
 
 import asyncpg
 import click
+from asyncpg.pool import PoolConnectionProxy
 
 from infra.settings import PostgresSettings, SettingsError, load
 
@@ -77,7 +78,9 @@ async def migrate(admin_url: str) -> list[str]:
         await connection.close()
 
 
-async def unapplied(connection: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
+async def unapplied(
+    connection: "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]",
+) -> list[str]:
     """Give the names of the migrations on disk that this database lacks; services refuse to start when any is.
 
     Raises:

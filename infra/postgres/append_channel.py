@@ -1,0 +1,113 @@
+"""The appender's own connection: sends one batch at a time and says what a failure means for what was sent."""
+
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import asyncpg
+
+from infra.events import AppendCommand, AppendOutcome
+from infra.postgres.append_batch import append_batch
+from infra.postgres.pool import Connection
+
+_CONNECTION_GONE = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+
+# SQLSTATE classes and codes after which PostgreSQL has rolled back and the same batch may succeed later.
+_LATER_CLASSES = ("40", "53", "55")  # rolled back by a deadlock, out of disk or memory or connections, lock timeout
+_LATER_CODES = ("57014", "25006")  # statement canceled, server read-only for a moment (failover)
+_LEAVING_CLASS = "57"  # shutting down, crashed: the connection ends, perhaps after the commit
+_NO_PARTITION = "23514"  # a check was violated, or no partition takes the row
+
+
+class AppendChannel(Protocol):
+    """Where an `Appender` sends its batches."""
+
+    async def send(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
+        """Append the batch and give one outcome per command.
+
+        Raises:
+            OutcomeUnknownError: it may have been written; send it again to know.
+            NotNowError: nothing was written; the same batch may succeed later.
+            BatchRefusedError: nothing was written, and sending the same batch again would end the same way.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class OutcomeUnknownError(Exception):
+    """The connection ended before the answer came."""
+
+
+class NotNowError(Exception):
+    """PostgreSQL cannot be reached or cannot write at the moment; nothing of the batch was written."""
+
+
+class BatchRefusedError(Exception):
+    """PostgreSQL refuses something in this batch; nothing of it was written."""
+
+
+class PostgresAppendChannel:
+    """`AppendChannel` over one dedicated connection, made when first needed and again whenever it is lost."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Connection]], *, log_id: int = 0) -> None:
+        self._connect = connect
+        self._log_id = log_id
+        self._connection: Connection | None = None
+
+    async def send(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
+        """Append the batch; see `AppendChannel.send`."""
+        connection = await self._connected()
+        try:
+            return await append_batch(connection, commands, log_id=self._log_id)
+        except asyncpg.PostgresError as error:
+            raise await self._meaning(connection, error) from error
+        except _CONNECTION_GONE as error:
+            # InterfaceError is also what asyncpg raises when it cannot encode an argument: then nothing was sent.
+            if isinstance(error, asyncpg.InterfaceError) and not connection.is_closed():
+                raise BatchRefusedError(str(error)) from error
+            self._drop()
+            raise OutcomeUnknownError(str(error)) from error
+        except (ValueError, TypeError, OverflowError) as error:
+            raise BatchRefusedError(str(error)) from error  # an argument that asyncpg cannot encode
+        except BaseException:
+            self._drop()  # cancelled in the middle: whatever comes over this connection next would be a wrong answer
+            raise
+
+    async def close(self) -> None:
+        """Close the connection politely, at once when it does not listen."""
+        if self._connection is not None:
+            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await self._connection.close(timeout=1.0)
+            self._connection = None
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.is_closed():
+            try:
+                self._connection = await self._connect()
+            except (*_CONNECTION_GONE, asyncpg.PostgresError) as error:
+                raise NotNowError(f"cannot connect: {error}") from error
+        return self._connection
+
+    async def _meaning(self, connection: Connection, error: asyncpg.PostgresError) -> Exception:
+        state = error.sqlstate or ""
+        if isinstance(error, asyncpg.PostgresConnectionError) or (
+            state.startswith(_LEAVING_CLASS) and state not in _LATER_CODES
+        ):
+            self._drop()
+            return OutcomeUnknownError(str(error))
+        if state.startswith(_LATER_CLASSES) or state in _LATER_CODES:
+            return NotNowError(str(error))
+        if state == _NO_PARTITION and "no partition" in str(error):
+            # The maintenance task did not run for weeks; make the partition and let the caller try again.
+            with contextlib.suppress(asyncpg.PostgresError, *_CONNECTION_GONE):
+                await connection.execute("SELECT harbor.maintain_partitions()")
+            return NotNowError(str(error))
+        return BatchRefusedError(str(error))
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None

@@ -1,0 +1,265 @@
+"""Many callers, one log: gathers the commands that wait at this moment and appends them in one call.
+
+Opportunistic batching: when nothing is in flight a command is sent at once; while a batch is in flight the next one
+gathers. There is no linger, so an idle system answers in one commit, and batches grow by themselves under load.
+
+What a caller may rely on: once `append` has queued a command it is tried until its outcome is known or its deadline has
+passed, even when the caller is cancelled; and no outcome is reported that the database did not confirm. A batch whose
+answer was lost is sent again with the same keys, and the keys tell what had been written.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from infra import clock
+from infra.append_chains import AppendChains, Link, size_bytes
+from infra.events import (
+    AppendCommand,
+    Appended,
+    AppendOutcome,
+    AppendQueueFullError,
+    AppendRejectedError,
+    AppendTimeoutError,
+    Duplicate,
+    EventStoreError,
+    KeyMismatch,
+    StoreUnavailableError,
+)
+from infra.postgres.append_channel import AppendChannel, BatchRefusedError, NotNowError, OutcomeUnknownError
+from infra.postgres.append_metrics import BATCH_COMMANDS, BATCH_SECONDS, QUEUED, RESENT
+
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class AppenderLimits:
+    """Bounds of an `Appender`; every one is a number."""
+
+    queue_commands: int = 2000
+    """Unfinished commands, at most; one more raises `AppendQueueFullError`."""
+    queue_bytes: int = 64 * 1024 * 1024
+    """Bytes of payloads and responses of unfinished commands, at most."""
+    batch_commands: int = 200
+    """Commands in one call, at most."""
+    batch_bytes: int = 4 * 1024 * 1024
+    """Bytes of payloads and responses in one call, at most (a single larger command travels alone)."""
+    deadline_s: float = 5.0
+    """Seconds from `append` to an answer, at most."""
+    drain_s: float = 5.0
+    """Seconds `close` waits for unfinished commands, at most."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """The caller's side of a queued command."""
+
+    answer: "asyncio.Future[AppendOutcome]"
+    deadline_s: float
+    was_sent: bool = False
+
+
+class Appender:
+    """Appends from any number of tasks over one channel. Use it as an async context manager; leaving it drains."""
+
+    def __init__(
+        self,
+        channel: AppendChannel,
+        limits: AppenderLimits | None = None,
+        *,
+        monotonic_s: Callable[[], float] = clock.monotonic_s,
+    ) -> None:
+        self._channel = channel
+        self._limits = limits or AppenderLimits()
+        self._monotonic_s = monotonic_s
+        self._chains: AppendChains[_Waiting] = AppendChains()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._unreachable: str | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start sending."""
+        self._task = asyncio.create_task(self._run(), name="appender")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Drain and close."""
+        await self.close()
+
+    @property
+    def queued(self) -> int:
+        """How many commands are unfinished."""
+        return self._chains.count
+
+    @property
+    def is_reachable(self) -> bool:
+        """Tell whether the last attempt reached PostgreSQL; for readiness."""
+        return self._unreachable is None
+
+    async def append(self, command: AppendCommand) -> AppendOutcome:
+        """Queue a command and give its outcome; see `infra.events.EventStore.append` for what is raised when."""
+        if self._closing:
+            raise StoreUnavailableError("the event store is closing")
+        limits = self._limits
+        if (
+            self._chains.count >= limits.queue_commands
+            or self._chains.size_bytes + size_bytes(command) > limits.queue_bytes
+        ):
+            raise AppendQueueFullError(f"{self._chains.count} commands wait already")
+        waiting = _Waiting(asyncio.get_running_loop().create_future(), self._monotonic_s() + limits.deadline_s)
+        self._chains.add(command, waiting)
+        QUEUED.set(self._chains.count)
+        self._wake.set()
+        try:
+            async with asyncio.timeout(limits.deadline_s):
+                return await waiting.answer
+        except TimeoutError:
+            raise self._too_late() from None
+
+    async def close(self) -> None:
+        """Take no more commands, finish those queued within `drain_s`, let go of the connection. Safe to repeat."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+                await asyncio.wait_for(self._task, self._limits.drain_s)
+            self._task = None
+        for link in self._chains.drain():
+            _tell(link, AppendTimeoutError("the event store closed first"))
+        await self._channel.close()
+
+    async def _run(self) -> None:
+        while True:
+            if not self._chains.has_ready:
+                if self._closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            batch = self._chains.take(self._limits.batch_commands, self._limits.batch_bytes)
+            try:
+                await self._settle(batch)
+            except asyncio.CancelledError:
+                self._fail(batch, AppendTimeoutError("the event store closed first"))
+                raise
+            except Exception as error:  # noqa: BLE001  # a bug here must not leave every later caller waiting
+                structlog.get_logger().exception("append.failed", commands=len(batch))
+                self._fail(batch, StoreUnavailableError(f"unexpected {type(error).__name__}"))
+
+    async def _settle(self, batch: list[Link[_Waiting]]) -> None:
+        """Send until every command of the batch has an answer or is past its deadline."""
+        pause_s = _FIRST_PAUSE_S
+        while batch := self._drop_expired(batch):
+            try:
+                outcomes = await self._send(batch)
+            except BatchRefusedError as error:
+                if len(batch) == 1:
+                    self._fail(batch, AppendRejectedError(str(error)))
+                    return
+                middle = len(batch) // 2
+                await self._settle(batch[:middle])
+                batch = batch[middle:]
+                continue
+            except (OutcomeUnknownError, NotNowError) as error:
+                self._note_reachable(str(error))
+                RESENT.inc()
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                continue
+            self._note_reachable(None)
+            for link, outcome in zip(batch, outcomes, strict=True):
+                self._finish(link, _own(link, outcome))
+            return
+
+    async def _send(self, batch: list[Link[_Waiting]]) -> list[AppendOutcome]:
+        started_s = self._monotonic_s()
+        BATCH_COMMANDS.observe(len(batch))
+        try:
+            return await self._channel.send([link.command for link in batch])
+        except OutcomeUnknownError:
+            for link in batch:
+                link.item.was_sent = True
+            raise
+        finally:
+            BATCH_SECONDS.observe(self._monotonic_s() - started_s)
+
+    def _drop_expired(self, batch: list[Link[_Waiting]]) -> list[Link[_Waiting]]:
+        now_s = self._monotonic_s()
+        self._fail([link for link in batch if link.item.deadline_s <= now_s], self._too_late())
+        return [link for link in batch if link.item.deadline_s > now_s]
+
+    def _finish(self, link: Link[_Waiting], outcome: AppendOutcome) -> None:
+        """Answer a command, and with it every chained repetition of the same key: what they will get is now known."""
+        answered = [(link, outcome)]
+        while answered:
+            link, outcome = answered.pop()
+            if not link.item.answer.done():
+                link.item.answer.set_result(outcome)
+            for freed in self._chains.finish(link):
+                repeated = _answer_to_repetition(link.command, outcome, freed.command)
+                if repeated is None:
+                    self._chains.ready(freed)
+                else:
+                    answered.append((freed, repeated))
+        QUEUED.set(self._chains.count)
+
+    def _fail(self, batch: list[Link[_Waiting]], error: EventStoreError) -> None:
+        for link in batch:
+            _tell(link, error)
+            for freed in self._chains.finish(link):
+                self._chains.ready(freed)
+        QUEUED.set(self._chains.count)
+
+    def _too_late(self) -> EventStoreError:
+        if self._unreachable is not None:
+            return StoreUnavailableError(self._unreachable)
+        return AppendTimeoutError(f"no answer within {self._limits.deadline_s:g} s")
+
+    def _note_reachable(self, problem: str | None) -> None:
+        """Log each change of state once."""
+        if (problem is None) != (self._unreachable is None):
+            log = structlog.get_logger()
+            log.info("append.recovered") if problem is None else log.warning("append.interrupted", reason=problem)
+        self._unreachable = problem
+
+
+def _tell(link: Link[_Waiting], error: EventStoreError) -> None:
+    if not link.item.answer.done():
+        link.item.answer.set_exception(type(error)(*error.args))
+        link.item.answer.exception()  # a caller that went away must not leave "exception was never retrieved"
+
+
+def _own(link: Link[_Waiting], outcome: AppendOutcome) -> AppendOutcome:
+    """Recognise, after a lost answer, that the stored duplicate is what this very command wrote."""
+    command = link.command
+    if (
+        link.item.was_sent
+        and isinstance(outcome, Duplicate)
+        and outcome.stream_id == command.stream_id
+        and outcome.version == command.expected_version + len(command.events)
+        and (outcome.status, outcome.response) == (command.status, command.response)
+    ):
+        return Appended(outcome.version, outcome.position, outcome.recorded_at)
+    return outcome
+
+
+def _answer_to_repetition(first: AppendCommand, outcome: AppendOutcome, later: AppendCommand) -> AppendOutcome | None:
+    """Give what a later command with the same key gets, when the first one's outcome decides it."""
+    if (first.tenant_id, first.key) != (later.tenant_id, later.key) or not isinstance(outcome, Appended | Duplicate):
+        return None
+    if first.fingerprint != later.fingerprint:
+        return KeyMismatch()
+    if isinstance(outcome, Duplicate):
+        return outcome
+    return Duplicate(
+        first.status, first.response, first.stream_id, outcome.version, outcome.position, outcome.recorded_at
+    )
