@@ -1,0 +1,163 @@
+"""Webhook endpoints: configuration that partners write through the command service.
+
+Secrets are made here, shown once by `create` and stored sealed. Nothing is ever removed: `delete` marks the endpoint
+and forgets its secret; the dispatcher drops what was queued for it.
+"""
+
+import base64
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from infra import clock
+from infra.secrets_at_rest import SecretBox
+from infra.tenancy import Tenant
+
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105  # the public prefix of the Standard Webhooks specification
+SECRET_BYTES: Final = 32
+
+# $1 tenant; one creator of a tenant at a time, so that the bound holds
+_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('harbor.webhook_endpoints:' || $1, 0))"
+
+# $1 tenant
+_COUNT: Final = "SELECT count(*) FROM harbor.webhook_endpoints WHERE tenant_id = $1 AND status <> 'deleted'"
+
+# $1 id, $2 tenant, $3 livemode, $4 url, $5 description, $6 event types, $7 payload, $8 sealed secret
+_INSERT: Final = """
+INSERT INTO harbor.webhook_endpoints
+    (endpoint_id, tenant_id, livemode, url, description, event_types, payload, sealed_secret, registered_position)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
+    (SELECT coalesce(max(last_position), 0) FROM harbor.batches WHERE log_id = 0))
+RETURNING endpoint_id, url, description, event_types, payload, livemode, status, status_reason, registered_position,
+    created_at
+"""
+
+# $1 tenant, $2 at most this many
+_LIST: Final = """
+SELECT endpoint_id, url, description, event_types, payload, livemode, status, status_reason, registered_position,
+    created_at
+FROM harbor.webhook_endpoints
+WHERE tenant_id = $1 AND status <> 'deleted' ORDER BY endpoint_id LIMIT $2
+"""
+
+# $1 tenant, $2 id
+_DELETE: Final = """
+UPDATE harbor.webhook_endpoints
+SET status = 'deleted', status_reason = NULL, status_changed_at = now(), sealed_secret = NULL
+WHERE tenant_id = $1 AND endpoint_id = $2 AND status <> 'deleted'
+"""
+
+
+class TooManyEndpointsError(Exception):
+    """The tenant has as many endpoints as it may have; nothing was written."""
+
+
+class ResendAnswer(StrEnum):
+    """What became of a wish to send a delivery again."""
+
+    QUEUED = "queued"
+    NOT_FOUND = "not_found"
+    ENDPOINT_NOT_ENABLED = "endpoint_not_enabled"
+
+
+@dataclass(frozen=True, slots=True)
+class NewEndpoint:
+    """What a partner asks for. `url` is canonical (`Target.url`) and was judged by the rules of the tenant's mode."""
+
+    url: str
+    description: str
+    event_types: tuple[str, ...]
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEndpoint:
+    """One endpoint as its owner sees it, without its secret."""
+
+    endpoint_id: UUID
+    url: str
+    description: str
+    event_types: tuple[str, ...]
+    payload: str
+    livemode: bool
+    status: str
+    status_reason: str | None
+    registered_position: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedEndpoint:
+    """A new endpoint and its secret's text (`whsec_...`), which is never shown again."""
+
+    endpoint: WebhookEndpoint
+    secret: str = field(repr=False)
+
+
+class WebhookEndpoints:
+    """The endpoints of all tenants, through one pool of the command service's role."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", box: SecretBox, *, max_per_tenant: int) -> None:
+        self._pool = pool
+        self._box = box
+        self._max = max_per_tenant
+
+    async def create(self, tenant: Tenant, wish: NewEndpoint) -> CreatedEndpoint:
+        """Register an endpoint; it gets the events that are committed after this returns.
+
+        Raises:
+            TooManyEndpointsError: the tenant has `max_per_tenant` endpoints already.
+        """
+        endpoint_id = clock.new_id()
+        secret = secrets.token_bytes(SECRET_BYTES)
+        sealed = self._box.seal(secret, str(endpoint_id))
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_LOCK, tenant.id)
+            if await connection.fetchval(_COUNT, tenant.id) >= self._max:
+                raise TooManyEndpointsError
+            row = await connection.fetchrow(
+                _INSERT,
+                endpoint_id,
+                tenant.id,
+                tenant.livemode,
+                wish.url,
+                wish.description,
+                list(wish.event_types),
+                wish.payload,
+                sealed,
+            )
+            if row is None:
+                raise AssertionError("an INSERT without conflict clause returns its row")
+        return CreatedEndpoint(_endpoint(row), SECRET_PREFIX + base64.b64encode(secret).decode())
+
+    async def list_all(self, tenant: Tenant) -> list[WebhookEndpoint]:
+        """Give the tenant's endpoints, oldest first."""
+        return [_endpoint(row) for row in await self._pool.fetch(_LIST, tenant.id, self._max)]
+
+    async def delete(self, tenant: Tenant, endpoint_id: UUID) -> bool:
+        """Delete an endpoint and forget its secret; False when the tenant has none of this id."""
+        return await self._pool.execute(_DELETE, tenant.id, endpoint_id) == "UPDATE 1"
+
+    async def resend(self, tenant: Tenant, delivery_id: UUID) -> ResendAnswer:
+        """Queue one delivery again, whatever became of it before; asking twice queues it once."""
+        return ResendAnswer(await self._pool.fetchval("SELECT harbor.webhook_resend($1, $2)", tenant.id, delivery_id))
+
+
+def _endpoint(row: asyncpg.Record) -> WebhookEndpoint:
+    return WebhookEndpoint(
+        endpoint_id=row["endpoint_id"],
+        url=row["url"],
+        description=row["description"],
+        event_types=tuple(row["event_types"]),
+        payload=row["payload"],
+        livemode=row["livemode"],
+        status=row["status"],
+        status_reason=row["status_reason"],
+        registered_position=row["registered_position"],
+        created_at=row["created_at"],
+    )

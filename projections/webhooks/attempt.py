@@ -1,0 +1,79 @@
+"""What one attempt sends and what its end makes of the delivery: pure functions around the POST itself."""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from projections.webhooks.outcomes import VERDICTS, Verdict
+from projections.webhooks.queue import Claim, Result
+from projections.webhooks.schedule import retry_delay_s
+from projections.webhooks.sender import Reply
+from projections.webhooks.signing import sign
+
+USER_AGENT: Final = "Harbor-Orders-Webhooks/1"
+
+
+def headers_of(claim: Claim, secrets: tuple[bytes, ...], started_at: datetime) -> dict[str, str]:
+    """Give the headers of the next attempt of a delivery; the id never changes, timestamp and signature always do."""
+    timestamp_s = int(started_at.timestamp())
+    webhook_id = str(claim.event_id)
+    headers = {
+        "content-type": "application/json",
+        "user-agent": USER_AGENT,
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(timestamp_s),
+        "webhook-signature": sign(webhook_id, timestamp_s, claim.body, secrets),
+        "webhook-attempt": str(claim.attempt_count + 1),
+        "webhook-sequence": str(claim.sequence),
+    }
+    if claim.traceparent is not None:
+        headers["traceparent"] = claim.traceparent
+    return headers
+
+
+def conclude(
+    claim: Claim,
+    reply: Reply,
+    *,
+    attempt_id: UUID,
+    started_at: datetime,
+    latency_ms: int,
+    jitter: float,
+    scale: float,
+) -> Result:
+    """Give the record of an attempt: delivered, due again after a delay, or a dead letter.
+
+    Args:
+        claim: the delivery as it was leased.
+        reply: how the attempt ended.
+        attempt_id: id of the record, so that writing it twice writes it once.
+        started_at: when the attempt began, UTC.
+        latency_ms: how long it took, in milliseconds.
+        jitter: uniform in [-1, 1].
+        scale: factor on the schedule.
+    """
+    state, delay_s = "dead", 0.0
+    match VERDICTS[reply.outcome]:
+        case Verdict.DONE:
+            state = "delivered"
+        case Verdict.RETRY:
+            retry_s = retry_delay_s(
+                claim.round_attempts + 1, jitter=jitter, retry_after_s=reply.retry_after_s, scale=scale
+            )
+            if retry_s is not None:
+                state, delay_s = "pending", retry_s
+        case Verdict.DISABLE | Verdict.MISCONFIGURED:
+            pass
+    return Result(
+        attempt_id=attempt_id,
+        delivery_id=claim.delivery_id,
+        lease_id=claim.lease_id,
+        attempt=claim.attempt_count + 1,
+        started_at=started_at,
+        latency_ms=latency_ms,
+        outcome=reply.outcome.value,
+        status=reply.status,
+        answer=reply.answer,
+        state=state,
+        delay_s=delay_s,
+    )

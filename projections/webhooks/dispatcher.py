@@ -1,0 +1,272 @@
+"""The webhook dispatcher: claims due deliveries, fairly, and makes their attempts.
+
+Any number may run; rows are leased. Nothing is kept in memory that a kill could lose: an attempt whose end was not
+recorded is made again after its lease, with the same id and the same bytes.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from infra import clock
+from infra.logs import get_logger
+from infra.secrets_at_rest import SealedSecretError, SecretBox
+from infra.settings import WebhookSettings
+from infra.wakeup import Wakeup
+from projections.projection import Connection
+from projections.webhooks import queue
+from projections.webhooks.attempt import conclude, headers_of
+from projections.webhooks.breaker import Breaker
+from projections.webhooks.fairness import share_slots
+from projections.webhooks.metrics import DispatcherMetrics
+from projections.webhooks.outcomes import VERDICTS, Outcome, Verdict
+from projections.webhooks.queue import Claim, QueuedEndpoint
+from projections.webhooks.recorder import DATABASE_ERRORS, Ended, Recorder
+from projections.webhooks.sender import Reply, Sender
+
+GATHER_S: Final = 0.002
+"""Freed slots gather this long before the next claim, so that claims stay large under load."""
+
+DRAIN_S: Final = 10.0
+DEPTH_EVERY_S: Final = 15.0
+_BACKOFF_S: Final = 0.5
+_BREAKERS_KEPT: Final = 10_000
+
+_SUSPENSIONS: Final[Mapping[Verdict, tuple[str, str]]] = {
+    Verdict.DISABLE: ("disabled", "the endpoint answered 410 Gone"),
+    Verdict.MISCONFIGURED: ("misconfigured", "the endpoint's address may not be called"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a dispatcher is connected to. `random` gives the jitter and is seeded in tests."""
+
+    pool: "asyncpg.Pool[asyncpg.Record]"
+    wakeup: Wakeup
+    sender: Sender
+    box: SecretBox
+    settings: WebhookSettings
+    metrics: DispatcherMetrics
+    random: Random
+
+
+class Dispatcher:
+    """One dispatcher; `run` it once."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._recorder = Recorder(ports.pool, self._free)
+        self._held: dict[UUID, int] = {}
+        self._breakers: dict[UUID, Breaker] = {}
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._waits_for_slots = False
+        self._wake_planned = False
+        self._unreadable: set[UUID] = set()
+        self._next_depth_s = 0.0
+        self._problem: str | None = "not started"
+
+    def ready(self) -> bool | str:
+        """Say whether the queue can be read, or why not."""
+        return self._problem or True
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Dispatch until `stop` is set, then let attempts under way end and record them."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._recorder.run())
+            waker = group.create_task(self._wake_at(stop))
+            while not stop.is_set():
+                try:
+                    await self._turns(group, stop)
+                except DATABASE_ERRORS as error:
+                    await self._report(error, stop)
+            await self._drain()
+            self._recorder.close()
+            waker.cancel()
+
+    async def _turns(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
+        async with self._ports.pool.acquire() as connection:
+            await connection.execute(queue.INDEXES_ONLY)
+            while not stop.is_set():
+                wait_s = await self._turn(connection, group)
+                self._ready_again()
+                await self._ports.wakeup.wait(wait_s)
+
+    async def _turn(self, connection: Connection, group: asyncio.TaskGroup) -> float:
+        """Look, share the free slots, claim and start; give how long to wait when nothing wakes us."""
+        settings, now_s = self._ports.settings, clock.monotonic_s()
+        await self._measure(connection, now_s)
+        queued = await queue.look(connection)
+        wait_s = self._ports.wakeup.idle_timeout_s(settings.poll_s)
+        waiting: dict[UUID, tuple[QueuedEndpoint, bytes]] = {}
+        rooms: dict[UUID, int] = {}
+        for endpoint in queued:
+            if endpoint.status == "deleted":
+                await queue.discard(connection, endpoint.endpoint_id)
+            secret = self._secret(endpoint)
+            if secret is None:
+                continue
+            due_in_s, room = self._room(endpoint, now_s)
+            if due_in_s > 0:
+                wait_s = min(wait_s, due_in_s)
+            else:
+                waiting[endpoint.endpoint_id] = endpoint, secret
+                rooms[endpoint.endpoint_id] = room
+        self._ports.metrics.oldest_due_s.set(max((-each.due_in_s for each, _ in waiting.values()), default=0.0))
+        shares = share_slots(
+            list(waiting), self._held, slots=settings.max_in_flight, per_endpoint=settings.max_in_flight_per_endpoint
+        )
+        shares = {key: min(count, rooms[key]) for key, count in shares.items()}
+        if shares:
+            for claim in await queue.claim(connection, shares, clock.new_id(), settings.lease_s):
+                self._start(group, claim, *waiting[claim.endpoint_id])
+        self._waits_for_slots = bool(waiting)
+        return wait_s
+
+    def _room(self, endpoint: QueuedEndpoint, now_s: float) -> tuple[float, int]:
+        """Give in how many seconds the endpoint may get attempts, and how many at most (its breaker decides)."""
+        breaker = self._breakers.get(endpoint.endpoint_id)
+        if breaker is None or endpoint.due_in_s > 0:
+            return endpoint.due_in_s, self._ports.settings.max_in_flight_per_endpoint
+        room = breaker.permits(
+            now_s, self._held.get(endpoint.endpoint_id, 0), self._ports.settings.max_in_flight_per_endpoint
+        )
+        if room:
+            return endpoint.due_in_s, room
+        open_s = (breaker.opens_again_at() or now_s) - now_s
+        # While a probe is under way its end wakes us; the poll is only the truth behind it.
+        return open_s if open_s > 0 else self._ports.settings.poll_s, 0
+
+    def _start(self, group: asyncio.TaskGroup, claim: Claim, endpoint: QueuedEndpoint, secret: bytes) -> None:
+        self._held[claim.endpoint_id] = self._held.get(claim.endpoint_id, 0) + 1
+        self._ports.metrics.in_flight.inc()
+        task = group.create_task(self._attempt(claim, endpoint, secret))
+        self._attempts.add(task)
+        task.add_done_callback(self._attempts.discard)
+
+    async def _attempt(self, claim: Claim, endpoint: QueuedEndpoint, secret: bytes) -> None:
+        started_at, started_s = clock.now(), clock.monotonic_s()
+        if claim.attempt_count == 0:
+            self._ports.metrics.first_attempt_s.observe(max(0.0, (started_at - claim.recorded_at).total_seconds()))
+        reply = await self._ports.sender.send(
+            endpoint.url,
+            livemode=endpoint.livemode,
+            headers=headers_of(claim, (secret,), started_at),
+            body=claim.body,
+            now=started_at,
+        )
+        ended_s = clock.monotonic_s()
+        result = conclude(
+            claim,
+            reply,
+            attempt_id=clock.new_id(),
+            started_at=started_at,
+            latency_ms=round((ended_s - started_s) * 1000),
+            jitter=self._ports.random.uniform(-1, 1),
+            scale=self._ports.settings.schedule_scale,
+        )
+        self._breaker(claim.endpoint_id).record(ended_s, succeeded=reply.outcome is Outcome.DELIVERED)
+        self._tell(claim, reply, result)
+        self._recorder.add(Ended(claim.endpoint_id, result, _SUSPENSIONS.get(VERDICTS[reply.outcome])))
+
+    def _tell(self, claim: Claim, reply: Reply, result: queue.Result) -> None:
+        """Count the attempt and write its one wide line; the URL stays out of it, its query may hold a secret."""
+        self._ports.metrics.attempts.labels(result.outcome).inc()
+        self._ports.metrics.attempt_s.observe(result.latency_ms / 1000)
+        get_logger().info(
+            "delivery.attempted",
+            delivery_id=str(claim.delivery_id),
+            endpoint_id=str(claim.endpoint_id),
+            event_id=str(claim.event_id),
+            order_id=str(claim.order_id),
+            tenant=claim.tenant_id,
+            type=claim.event_type,
+            attempt=result.attempt,
+            outcome=result.outcome,
+            status=reply.status,
+            detail=reply.detail,
+            latency_ms=result.latency_ms,
+            state=result.state,
+            next_in_s=round(result.delay_s, 3),
+        )
+
+    def _free(self, recorded: Sequence[Ended]) -> None:
+        """Give the slots of recorded attempts back, and claim more if something waits for them."""
+        for ended in recorded:
+            left = self._held[ended.endpoint_id] - 1
+            if left:
+                self._held[ended.endpoint_id] = left
+            else:
+                del self._held[ended.endpoint_id]
+        self._ports.metrics.in_flight.dec(len(recorded))
+        if self._waits_for_slots and not self._wake_planned:
+            self._wake_planned = True
+            asyncio.get_running_loop().call_later(GATHER_S, self._wake)
+
+    def _wake(self) -> None:
+        self._wake_planned = False
+        self._ports.wakeup.wake()
+
+    def _breaker(self, endpoint_id: UUID) -> Breaker:
+        breaker = self._breakers.get(endpoint_id)
+        if breaker is None:
+            if len(self._breakers) >= _BREAKERS_KEPT:
+                self._breakers = {key: each for key, each in self._breakers.items() if not each.is_closed}
+            breaker = self._breakers[endpoint_id] = Breaker(self._ports.settings.schedule_scale)
+        return breaker
+
+    def _secret(self, endpoint: QueuedEndpoint) -> bytes | None:
+        """Give the signing secret of an endpoint that may be called; None when it may not, or cannot, be."""
+        if endpoint.status != "enabled" or endpoint.sealed_secret is None:
+            return None
+        try:
+            secret = self._ports.box.open(endpoint.sealed_secret, str(endpoint.endpoint_id))
+        except SealedSecretError:
+            if endpoint.endpoint_id not in self._unreadable:
+                get_logger().error("delivery.secret_unreadable", endpoint_id=str(endpoint.endpoint_id))
+            self._unreadable.add(endpoint.endpoint_id)
+            return None
+        self._unreadable.discard(endpoint.endpoint_id)
+        return secret
+
+    async def _measure(self, connection: Connection, now_s: float) -> None:
+        if now_s < self._next_depth_s:
+            return
+        self._next_depth_s = now_s + DEPTH_EVERY_S
+        metrics = self._ports.metrics
+        queued, dead = await queue.depth(connection)
+        metrics.queued.set(queued)
+        metrics.dead.set(dead)
+        metrics.breakers_open.set(sum(not each.is_closed for each in self._breakers.values()))
+        metrics.unreadable.set(len(self._unreadable))
+
+    async def _drain(self) -> None:
+        """Let attempts end; cut off what outlasts the deadline (its lease ends, it is made again)."""
+        if self._attempts:
+            _, late = await asyncio.wait(self._attempts, timeout=DRAIN_S)
+            for task in late:
+                task.cancel()
+
+    async def _report(self, error: Exception, stop: asyncio.Event) -> None:
+        self._ports.metrics.errors.inc()
+        if self._problem is None or self._problem == "not started":
+            get_logger().warning("dispatcher.waiting", error=repr(error))
+        self._problem = "the queue cannot be read"
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_BACKOFF_S):
+                await stop.wait()
+
+    def _ready_again(self) -> None:
+        if self._problem is not None:
+            get_logger().info("dispatcher.ready")
+        self._problem = None
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._ports.wakeup.wake()

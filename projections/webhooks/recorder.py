@@ -1,0 +1,80 @@
+"""Records the ends of attempts, many per transaction: while one batch is written the next gathers by itself."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from infra.logs import get_logger
+from projections.projection import Connection
+from projections.webhooks import queue
+
+BATCH: Final = 500
+RETRY_S: Final = 0.2
+DATABASE_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One attempt that ended. `suspend` is the endpoint's new status and the reason, when it gets one."""
+
+    endpoint_id: UUID
+    result: queue.Result
+    suspend: tuple[str, str] | None = None
+
+
+class Recorder:
+    """Writes what `add` was given, in order; bounded by what the dispatcher has in flight.
+
+    `recorded` is called with each batch once it is committed: only then are its slots free, so a database that is away
+    stops the dispatcher instead of filling its memory.
+    """
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", recorded: Callable[[Sequence[Ended]], None]) -> None:
+        self._pool = pool
+        self._recorded = recorded
+        self._waiting: list[Ended] = []
+        self._changed = asyncio.Event()
+        self._closing = False
+
+    def add(self, ended: Ended) -> None:
+        """Take one attempt's end; it is written soon, and again until it is written."""
+        self._waiting.append(ended)
+        self._changed.set()
+
+    def close(self) -> None:
+        """Let `run` return when nothing waits any more."""
+        self._closing = True
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Write until closed."""
+        failing = False
+        while self._waiting or not self._closing:
+            try:
+                async with self._pool.acquire() as connection:
+                    await connection.execute(queue.INDEXES_ONLY)
+                    while self._waiting or not self._closing:
+                        await self._write_next(connection)
+                        failing = False
+            except DATABASE_ERRORS as error:
+                if not failing:
+                    get_logger().warning("delivery.record_failed", error=repr(error))
+                failing = True
+                await asyncio.sleep(RETRY_S)
+
+    async def _write_next(self, connection: Connection) -> None:
+        if not self._waiting:
+            self._changed.clear()
+            await self._changed.wait()
+            return
+        batch = self._waiting[:BATCH]
+        suspend = {ended.endpoint_id: ended.suspend for ended in batch if ended.suspend is not None}
+        # Always in the same order, so that two dispatchers cannot wait for each other's rows.
+        results = sorted((ended.result for ended in batch), key=lambda result: result.delivery_id)
+        await queue.record(connection, results, suspend)
+        del self._waiting[: len(batch)]
+        self._recorded(batch)

@@ -1,0 +1,57 @@
+"""The dispatcher's process: settings to connections to `Dispatcher`, health port beside it."""
+
+import asyncio
+from random import SystemRandom
+
+import asyncpg
+from prometheus_client import REGISTRY
+
+from infra.logs import get_logger
+from infra.ops_server import OpsServer
+from infra.postgres.pool import open_pool
+from infra.secrets_at_rest import SecretBox
+from infra.settings import OpsSettings, PostgresSettings, SecuritySettings, SettingsError, WebhookSettings, load
+from infra.wakeup import Wakeup
+from projections.webhooks.dispatcher import Dispatcher, Ports
+from projections.webhooks.metrics import DispatcherMetrics
+from projections.webhooks.sender import Deadlines, Sender
+
+_LEASE_SHARE = 0.8
+"""An attempt must end well before its lease does, or another dispatcher repeats it meanwhile."""
+
+
+async def main(stop: asyncio.Event) -> None:
+    """Dispatch webhooks until `stop` is set; `python -m projections webhooks`.
+
+    Raises:
+        SettingsError: a setting is missing or wrong.
+    """
+    settings, postgres = load(WebhookSettings), load(PostgresSettings)
+    try:
+        box = SecretBox.from_setting(load(SecuritySettings).webhook_secrets_key)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    url = postgres.url.get_secret_value()
+
+    async def connect() -> "asyncpg.Connection[asyncpg.Record]":
+        return await asyncpg.connect(url, server_settings={"application_name": "harbor-webhooks-wakeup"})
+
+    pool = await open_pool(postgres, application_name="harbor-webhooks")
+    try:
+        async with (
+            Sender(_deadlines(settings), settings.allow_networks) as sender,
+            Wakeup(connect, ["harbor_deliveries", "harbor_endpoints"]) as wakeup,
+        ):
+            metrics = DispatcherMetrics(REGISTRY)
+            dispatcher = Dispatcher(Ports(pool, wakeup, sender, box, settings, metrics, SystemRandom()))
+            async with OpsServer(load(OpsSettings), dispatcher.ready):
+                await dispatcher.run(stop)
+    finally:
+        pool.terminate()
+
+
+def _deadlines(settings: WebhookSettings) -> Deadlines:
+    total_s = min(settings.total_timeout_s, settings.lease_s * _LEASE_SHARE)
+    if total_s < settings.total_timeout_s:
+        get_logger().warning("dispatcher.timeout_shortened", total_timeout_s=total_s, lease_s=settings.lease_s)
+    return Deadlines(min(settings.connect_timeout_s, total_s), total_s)
