@@ -70,6 +70,11 @@ class OrderState:
     cancel_reason: str | None = None
 
     @property
+    def id(self) -> OrderId:
+        """Give the order's id, by the name that the `eventsourcing` library knows."""
+        return self.order_id
+
+    @property
     def status(self) -> Status:
         """Derive where the order stands; cancelling is possible only while nothing is captured."""
         if self.canceled_at is not None:

@@ -1,0 +1,128 @@
+"""What each command causes, given / when / then."""
+
+from datetime import timedelta
+
+from domain.order.commands import Authorize, Cancel, Capture, NewLine, SetStatus
+from domain.order.decide import decide
+from domain.order.errors import OrderExistsError, OrderNotFoundError
+from domain.order.events import (
+    ClearPersonal,
+    OrderAuthorized,
+    OrderCanceled,
+    OrderCaptured,
+    OrderCreated,
+    OrderLine,
+    Totals,
+)
+from domain.order.status import Status
+from tests.support.order_spec import LATER, ORDER_ID, given, given_nothing
+from tests.support.orders import NOW, create_order_command
+
+
+def totals(total: int, *, authorized: int = 0, captured: int = 0, released: int = 0) -> Totals:
+    return Totals(
+        total_minor=total,
+        authorized_minor=authorized,
+        captured_minor=captured,
+        released_minor=released,
+        refunded_minor=0,
+        settled_minor=0,
+    )
+
+
+def test_a_new_order_is_pending_for_seven_days() -> None:
+    command = create_order_command(
+        customer_email="buyer@example.com",
+        lines=(NewLine("A", 3, 1999), NewLine("B", 1, 500)),
+        external_reference="PO-1",
+        metadata={"channel": "b2b"},
+    )
+    given_nothing().when(command).then(
+        OrderCreated(
+            currency="EUR",
+            lines=(
+                OrderLine(line_id=1, sku="A", quantity=3, unit_price_minor=1999, total_minor=5997),
+                OrderLine(line_id=2, sku="B", quantity=1, unit_price_minor=500, total_minor=500),
+            ),
+            external_reference="PO-1",
+            metadata={"channel": "b2b"},
+            expires_at=NOW + timedelta(days=7),
+            personal=ClearPersonal(scheme="clear", customer_email="buyer@example.com"),
+            from_status=None,
+            to_status=Status.PENDING,
+            totals=totals(6497),
+        )
+    )
+
+
+def test_two_lines_may_have_the_same_sku() -> None:
+    command = create_order_command(lines=(NewLine("A", 1, 100), NewLine("A", 2, 90)))
+    (created,) = decide(command, None)
+    assert isinstance(created, OrderCreated)
+    assert [(line.line_id, line.sku) for line in created.lines] == [(1, "A"), (2, "A")]
+
+
+def test_an_order_is_created_once() -> None:
+    given().when(create_order_command(order_id=ORDER_ID)).then_refused(OrderExistsError)
+
+
+def test_a_verb_needs_an_order() -> None:
+    given_nothing().when(Authorize(ORDER_ID, LATER)).then_refused(OrderNotFoundError)
+    given_nothing().when(SetStatus(ORDER_ID, Status.PENDING, None, LATER)).then_refused(OrderNotFoundError)
+
+
+def test_authorizing_reserves_the_total_for_seven_days() -> None:
+    given().when(Authorize(ORDER_ID, LATER)).then(
+        OrderAuthorized(
+            currency="EUR",
+            amount_minor=6497,
+            auth_expires_at=LATER + timedelta(days=7),
+            from_status=Status.PENDING,
+            to_status=Status.AUTHORIZED,
+            totals=totals(6497, authorized=6497),
+        )
+    )
+
+
+def test_capturing_takes_all_and_is_final() -> None:
+    given("authorize").when(Capture(ORDER_ID, LATER)).then(
+        OrderCaptured(
+            currency="EUR",
+            amount_minor=6497,
+            final=True,
+            from_status=Status.AUTHORIZED,
+            to_status=Status.CAPTURED,
+            totals=totals(6497, authorized=6497, captured=6497),
+        )
+    )
+
+
+def test_canceling_a_pending_order_releases_nothing() -> None:
+    given().when(Cancel(ORDER_ID, "ordered twice", LATER)).then(
+        OrderCanceled(
+            currency="EUR",
+            reason="ordered twice",
+            released_minor=0,
+            from_status=Status.PENDING,
+            to_status=Status.CANCELED,
+            totals=totals(6497),
+        )
+    )
+
+
+def test_canceling_an_authorized_order_releases_what_is_reserved() -> None:
+    given("authorize").when(Cancel(ORDER_ID, None, LATER)).then(
+        OrderCanceled(
+            currency="EUR",
+            reason=None,
+            released_minor=6497,
+            from_status=Status.AUTHORIZED,
+            to_status=Status.CANCELED,
+            totals=totals(6497, authorized=6497, released=6497),
+        )
+    )
+
+
+def test_setting_the_status_to_canceled_keeps_the_reason() -> None:
+    command = SetStatus(ORDER_ID, Status.CANCELED, "ordered twice", LATER)
+    assert given().when(command).state_after().cancel_reason == "ordered twice"

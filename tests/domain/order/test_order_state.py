@@ -1,0 +1,137 @@
+"""What `evolve` takes, what it refuses, and that a cached state is exact."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import orjson
+import pytest
+
+from domain.order.envelope import RecordedOrderEvent
+from domain.order.errors import StaleStateError, UnexpectedEventError
+from domain.order.events import OrderCreated, SealedPersonal
+from domain.order.state import dump_state, evolve, fold, load_state
+from domain.order.status import Share, Status
+from tests.support.orders import NOW, new_order_id, order_state, recorded_history
+
+
+def test_each_event_moves_version_time_and_ledger() -> None:
+    created, authorized, captured = recorded_history("authorize", "capture")
+    pending = evolve(None, created)
+    reserved = evolve(pending, authorized)
+    taken = evolve(reserved, captured)
+    assert [(order.version, order.status, order.updated_at - NOW) for order in (pending, reserved, taken)] == [
+        (1, Status.PENDING, timedelta(0)),
+        (2, Status.AUTHORIZED, timedelta(seconds=1)),
+        (3, Status.CAPTURED, timedelta(seconds=2)),
+    ]
+    assert (taken.created_at, taken.expires_at) == (NOW, NOW + timedelta(days=7))
+    assert taken.auth_expires_at == NOW + timedelta(days=7, seconds=1)
+    assert (taken.ledger.capturable_minor, taken.ledger.refundable_minor) == (0, 6497)
+
+
+def test_facets_are_none_while_nothing_came_back_or_was_paid_out() -> None:
+    ledger = order_state("authorize", "capture").ledger
+    assert (ledger.refund_status, ledger.settlement_status) == (Share.NONE, Share.NONE)
+    assert replace(ledger, refunded_minor=1).refund_status == Share.PARTIAL
+    assert replace(ledger, refunded_minor=ledger.captured_minor).refund_status == Share.FULL
+
+
+@pytest.mark.parametrize(
+    ("change", "formula"),
+    [
+        ({"total_minor": 0}, "0 < T <= 10^15"),
+        ({"authorized_minor": 1}, "A in {0, T}"),
+        ({"captured_minor": 101}, "0 <= C, 0 <= V, C + V <= A"),
+        ({"released_minor": -1}, "0 <= C, 0 <= V, C + V <= A"),
+        ({"refunded_minor": 101}, "0 <= R <= C"),
+        ({"settled_minor": 101}, "0 <= S <= C"),
+    ],
+)
+def test_a_ledger_names_the_invariant_it_breaks(change: dict[str, int], formula: str) -> None:
+    ledger = order_state("authorize", "capture").ledger
+    whole = replace(ledger, total_minor=100, authorized_minor=100, captured_minor=100)
+    assert whole.broken_invariant() is None
+    assert replace(whole, **change).broken_invariant() == formula
+
+
+def test_sealed_personal_data_folds_to_no_email() -> None:
+    (created,) = recorded_history()
+    assert isinstance(created.event, OrderCreated)
+    sealed = created.event.model_copy(
+        update={"personal": SealedPersonal(scheme="sealed", key_id="subject-1", ciphertext="c2VjcmV0")}
+    )
+    assert evolve(None, RecordedOrderEvent(sealed, created.envelope)).customer_email is None
+
+
+def test_a_stream_starts_with_its_creation_and_only_there() -> None:
+    created, authorized = recorded_history("authorize")
+    with pytest.raises(UnexpectedEventError, match="first event"):
+        evolve(None, authorized)
+    with pytest.raises(UnexpectedEventError, match="created once"):
+        evolve(evolve(None, created), created)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"sequence": 3}, "does not follow"),
+        ({"sequence": 1}, "does not follow"),
+        ({"order_id": new_order_id()}, "another order"),
+        ({"partner_id": "globex"}, "partner and mode"),
+        ({"livemode": True}, "partner and mode"),
+    ],
+)
+def test_an_event_that_does_not_continue_its_stream_is_refused(change: dict[str, object], reason: str) -> None:
+    created, authorized = recorded_history("authorize")
+    stray = RecordedOrderEvent(authorized.event, authorized.envelope.model_copy(update=change))
+    with pytest.raises(UnexpectedEventError, match=reason):
+        evolve(evolve(None, created), stray)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"currency": "USD"}, "currency"),
+        ({"amount_minor": 1}, "A in"),
+        ({"to_status": Status.CAPTURED}, "statuses"),
+        ({"from_status": Status.CANCELED}, "statuses"),
+    ],
+)
+def test_an_event_that_contradicts_the_ledger_is_refused(change: dict[str, object], reason: str) -> None:
+    created, authorized = recorded_history("authorize")
+    wrong = RecordedOrderEvent(authorized.event.model_copy(update=change), authorized.envelope)
+    with pytest.raises(UnexpectedEventError, match=reason):
+        evolve(evolve(None, created), wrong)
+
+
+def test_totals_that_are_not_the_ledgers_are_refused() -> None:
+    created, authorized = recorded_history("authorize")
+    totals = authorized.event.totals.model_copy(update={"settled_minor": 1})
+    wrong = RecordedOrderEvent(authorized.event.model_copy(update={"totals": totals}), authorized.envelope)
+    with pytest.raises(UnexpectedEventError, match="totals"):
+        evolve(evolve(None, created), wrong)
+
+
+def test_no_events_leave_the_state_as_it_was() -> None:
+    assert fold(None, ()) is None
+    state = order_state("authorize")
+    assert fold(state, ()) is state
+
+
+@pytest.mark.parametrize("verbs", [(), ("authorize",), ("authorize", "capture"), ("authorize", "cancel")])
+def test_a_cached_state_is_exact(verbs: tuple[str, ...]) -> None:
+    state = order_state(*verbs, external_reference="PO-1", metadata={"b": "2", "a": "1"})
+    assert load_state(dump_state(state)) == state
+    assert dump_state(load_state(dump_state(state))) == dump_state(state)
+
+
+@pytest.mark.parametrize("dumped", [b"", b"{", b"[]", b"null", b"{}", b'{"shape":1}'])
+def test_what_is_no_cached_state_is_stale(dumped: bytes) -> None:
+    with pytest.raises(StaleStateError):
+        load_state(dumped)
+
+
+def test_a_cached_state_of_another_shape_is_stale() -> None:
+    kept = orjson.loads(dump_state(order_state()))
+    with pytest.raises(StaleStateError, match="shape 2"):
+        load_state(orjson.dumps(kept | {"shape": 2}))
