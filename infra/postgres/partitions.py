@@ -5,6 +5,7 @@ weeks before the first append would fail.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -48,8 +49,13 @@ async def maintain(pool: Pool) -> PartitionsReport:
     return report
 
 
-async def keep_partitions(pool: Pool, *, every_s: float = 600.0) -> None:
-    """Run `maintain` now and every `every_s` seconds until cancelled; a failure is counted, logged and tried again."""
+async def keep_partitions(
+    pool: Pool, *, every_s: float = 600.0, reported: Callable[[PartitionsReport], None] | None = None
+) -> None:
+    """Run `maintain` now and every `every_s` seconds until cancelled; a failure is counted, logged and tried again.
+
+    `reported` is told each report, for readiness.
+    """
     log = structlog.get_logger()
     while True:
         try:
@@ -58,6 +64,8 @@ async def keep_partitions(pool: Pool, *, every_s: float = 600.0) -> None:
             MAINTENANCE_FAILED.inc()
             log.warning("partitions.failed", reason=str(error))
         else:
+            if reported is not None:
+                reported(report)
             if report.is_alarming:
                 log.error("partitions.short", events_left=report.events_left, commands_left=str(report.commands_left))
             if report.dropped:

@@ -60,7 +60,7 @@ CREATE TABLE harbor.commands (
 -- Names that belong to one stream of a tenant for ever, such as an order's external reference.
 CREATE TABLE harbor.claims (
     tenant_id text COLLATE "C" NOT NULL,
-    claim     text COLLATE "C" NOT NULL CHECK (octet_length(claim) BETWEEN 1 AND 512),
+    claim     text COLLATE "C" NOT NULL CHECK (octet_length(claim) BETWEEN 1 AND 1024),
     stream_id uuid NOT NULL,
     PRIMARY KEY (tenant_id, claim)
 );
