@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from domain.catalogue.examples import example_events
-from domain.catalogue.schemas import JsonSchema, data_shape, definitions, event_schemas, members
+from domain.catalogue.schemas import JsonSchema, data_shape, definitions, json_schemas, members
 from domain.order.status import Status
 from domain.order.transitions import MATRIX, Cell, Verb, allowed_transitions
 
@@ -32,7 +32,7 @@ that the order has already it changes nothing and answers 200; where no verb lea
 
 def events_markdown() -> str:
     """Give the page docs/events.md: the envelope, the shapes inside, then each event with an example."""
-    schemas = event_schemas()
+    schemas = json_schemas()
     first = next(iter(schemas.values()))
     inside = {
         name: shape

@@ -11,7 +11,7 @@ from domain.codec import CURRENT
 JsonSchema = dict[str, object]
 
 
-def event_schemas() -> dict[tuple[str, int], JsonSchema]:
+def json_schemas() -> dict[tuple[str, int], JsonSchema]:
     """Give the closed schema of every event document by (type, schema version), in the order of an order's life."""
     schemas: dict[tuple[str, int], JsonSchema] = {}
     for event_type, current in CURRENT.items():

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from domain.catalogue import event_schemas, events_markdown, example_events, states_markdown
+from domain.catalogue import events_markdown, example_events, json_schemas, states_markdown
 from domain.catalogue.schemas import JsonSchema, members, shapes
 from domain.codec import CURRENT, decode
 from domain.order.status import Status
 from domain.order.transitions import Verb
 
-SCHEMAS = event_schemas()
+SCHEMAS = json_schemas()
 
 
 def all_objects() -> Iterator[JsonSchema]:

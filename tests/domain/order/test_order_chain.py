@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from domain import text
-from domain.catalogue import event_schemas
+from domain.catalogue import json_schemas
 from domain.codec import decode
 from domain.money import MAX_AMOUNT_MINOR, currency
 from domain.order.commands import CreateOrder, NewLine
@@ -23,7 +23,7 @@ from tests.support.orders import NOW, create_order_command, new_order_id, record
 KAFKA_RECORD_LIMIT_BYTES = 1_048_588
 WORST_EVENT_BYTES = 900_000
 VERBS = st.lists(st.sampled_from(["authorize", "capture", "cancel"]), max_size=3)
-VALIDATORS = {name: Draft202012Validator(schema) for name, schema in event_schemas().items()}
+VALIDATORS = {name: Draft202012Validator(schema) for name, schema in json_schemas().items()}
 
 
 def pass_the_chain(command: CreateOrder, verbs: list[str]) -> OrderState:
