@@ -13,6 +13,7 @@ import psutil
 
 from infra import clock
 from infra.local import leftovers
+from infra.local.addresses import shown
 from infra.local.home import CHECKOUT, AlreadyRunsError, Home, HomeError
 
 _POLL_S = 0.1
@@ -123,7 +124,7 @@ def status(home: Home) -> list[str]:
             f"{name:12}  {process['pid'] or '-':>7}  {process['restarts']:>8}  {memory:>8}  {facts['logs'][name]}"
         )
     addresses = ("command_api", "query_api", "postgres", "redis", "kafka", "data_dir")
-    return [*lines, *(f"{name:12}  {facts[name] or 'none'}" for name in addresses)]
+    return [*lines, *(f"{name:12}  {shown(facts[name]) if facts[name] else 'none'}" for name in addresses)]
 
 
 def _memory_mb(pid: int | None) -> str:
