@@ -12,10 +12,9 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
-import asyncpg
-
 from infra import clock
 from infra.logs import get_logger
+from infra.postgres.late_pool import LatePool
 from infra.secrets_at_rest import SealedSecretError, SecretBox
 from infra.settings import WebhookSettings
 from infra.wakeup import Wakeup
@@ -48,7 +47,7 @@ _SUSPENSIONS: Final[Mapping[Verdict, tuple[str, str]]] = {
 class Ports:
     """What a dispatcher is connected to. `random` gives the jitter and is seeded in tests."""
 
-    pool: "asyncpg.Pool[asyncpg.Record]"
+    database: LatePool
     wakeup: Wakeup
     sender: Sender
     box: SecretBox
@@ -62,7 +61,7 @@ class Dispatcher:
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
-        self._recorder = Recorder(ports.pool, self._free)
+        self._recorder = Recorder(ports.database, self._free)
         self._held: dict[UUID, int] = {}
         self._breakers: dict[UUID, Breaker] = {}
         self._attempts: set[asyncio.Task[None]] = set()
@@ -91,7 +90,7 @@ class Dispatcher:
             waker.cancel()
 
     async def _turns(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
-        async with self._ports.pool.acquire() as connection:
+        async with self._ports.database.pool.acquire() as connection:
             await connection.execute(queue.INDEXES_ONLY)
             while not stop.is_set():
                 wait_s = await self._turn(connection, group)

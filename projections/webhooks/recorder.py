@@ -8,13 +8,15 @@ from uuid import UUID
 
 import asyncpg
 
+from infra.events import StoreUnavailableError
 from infra.logs import get_logger
+from infra.postgres.late_pool import LatePool
 from projections.projection import Connection
 from projections.webhooks import queue
 
 BATCH: Final = 500
 RETRY_S: Final = 0.2
-DATABASE_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+DATABASE_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, StoreUnavailableError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,8 @@ class Recorder:
     stops the dispatcher instead of filling its memory.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", recorded: Callable[[Sequence[Ended]], None]) -> None:
-        self._pool = pool
+    def __init__(self, database: LatePool, recorded: Callable[[Sequence[Ended]], None]) -> None:
+        self._database = database
         self._recorded = recorded
         self._waiting: list[Ended] = []
         self._changed = asyncio.Event()
@@ -55,7 +57,7 @@ class Recorder:
         failing = False
         while self._waiting or not self._closing:
             try:
-                async with self._pool.acquire() as connection:
+                async with self._database.pool.acquire() as connection:
                     await connection.execute(queue.INDEXES_ONLY)
                     while self._waiting or not self._closing:
                         await self._write_next(connection)

@@ -2,13 +2,14 @@
 
 import asyncio
 from random import SystemRandom
+from typing import Final
 
-import asyncpg
 from prometheus_client import REGISTRY
 
 from infra.logs import get_logger
 from infra.ops_server import OpsServer
-from infra.postgres.pool import open_pool
+from infra.postgres.late_pool import LatePool
+from infra.postgres.pool import connect, open_pool
 from infra.secrets_at_rest import SecretBox
 from infra.settings import OpsSettings, PostgresSettings, SecuritySettings, SettingsError, WebhookSettings, load
 from infra.wakeup import Wakeup
@@ -16,7 +17,8 @@ from projections.webhooks.dispatcher import Dispatcher, Ports
 from projections.webhooks.metrics import DispatcherMetrics
 from projections.webhooks.sender import Deadlines, Sender
 
-_LEASE_SHARE = 0.8
+CHANNELS: Final = ("harbor_deliveries", "harbor_endpoints")
+_LEASE_SHARE: Final = 0.8
 """An attempt must end well before its lease does, or another dispatcher repeats it meanwhile."""
 
 
@@ -31,23 +33,15 @@ async def main(stop: asyncio.Event) -> None:
         box = SecretBox.from_setting(load(SecuritySettings).webhook_secrets_key)
     except ValueError as error:
         raise SettingsError(str(error)) from None
-    url = postgres.url.get_secret_value()
-
-    async def connect() -> "asyncpg.Connection[asyncpg.Record]":
-        return await asyncpg.connect(url, server_settings={"application_name": "harbor-webhooks-wakeup"})
-
-    pool = await open_pool(postgres, application_name="harbor-webhooks")
-    try:
-        async with (
-            Sender(_deadlines(settings), settings.allow_networks) as sender,
-            Wakeup(connect, ["harbor_deliveries", "harbor_endpoints"]) as wakeup,
-        ):
-            metrics = DispatcherMetrics(REGISTRY)
-            dispatcher = Dispatcher(Ports(pool, wakeup, sender, box, settings, metrics, SystemRandom()))
-            async with OpsServer(load(OpsSettings), dispatcher.ready):
-                await dispatcher.run(stop)
-    finally:
-        pool.terminate()
+    async with (
+        LatePool(lambda: open_pool(postgres, application_name="harbor-webhooks")) as database,
+        Sender(_deadlines(settings), settings.allow_networks) as sender,
+        Wakeup(lambda: connect(postgres, application_name="harbor-webhooks"), CHANNELS) as wakeup,
+    ):
+        metrics = DispatcherMetrics(REGISTRY)
+        dispatcher = Dispatcher(Ports(database, wakeup, sender, box, settings, metrics, SystemRandom()))
+        async with OpsServer(load(OpsSettings), dispatcher.ready):
+            await dispatcher.run(stop)
 
 
 def _deadlines(settings: WebhookSettings) -> Deadlines:
