@@ -1,16 +1,14 @@
 """What the lifespan of the command service opens, as handlers find it on a request."""
 
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import cast
 
-import asyncpg
 from starlette.requests import Request
 
 from command_api.handle import WritePath
 from command_api.metrics import CommandMetrics
 from infra.http.app import ServiceState
-
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+from infra.postgres.late_pool import LatePool
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +20,13 @@ class BodyLimits:
 
 
 class CommandState(ServiceState):
-    """The service's state. `pool` is for routes that keep configuration rather than events."""
+    """The service's state. `database.pool` is for routes that keep configuration rather than events."""
 
     writes: WritePath
     bodies: BodyLimits
     partitions: int
     metrics: CommandMetrics
-    pool: Pool
+    database: LatePool
 
 
 def state_of(request: Request) -> CommandState:

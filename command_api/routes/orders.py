@@ -176,7 +176,7 @@ async def _answer(accepted: _Accepted, kind: str, make: MakeCommand, *, status: 
         outcome = "refused"
         raise
     finally:
-        state["metrics"].command(kind, outcome)
+        state["metrics"].count(kind, outcome)
     context.log_fields["order_id"] = str(answer.order_id)
     context.log_fields["position"] = answer.position
     context.log_fields["replayed"] = answer.replayed

@@ -1,0 +1,134 @@
+"""`python -m command_api keys`: create, list, rotate and revoke API keys, as an operator with the service's settings."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final, TypeVar
+
+import asyncpg
+import click
+
+from infra import clock
+from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyRecord
+from infra.postgres.api_keys import KeyStoreError, create_key, list_keys, revoke_key, rotate_key
+from infra.postgres.pool import Connection, DangerousSettingsError, connect
+from infra.settings import PostgresSettings, SecuritySettings, SettingsError, load
+
+T = TypeVar("T")
+_MODES: Final = ("live", "test")
+
+
+@click.group(help="Create, list, rotate and revoke API keys.")
+def keys() -> None:
+    """Group the commands on keys."""
+
+
+@keys.command()
+@click.option("--partner", help="Partner the key belongs to; leave out for a key of the installation.")
+@click.option("--mode", type=click.Choice(_MODES), required=True, help="Live and test share nothing but code.")
+@click.option("--scope", "scopes", multiple=True, help="May be repeated; without any: all scopes of such a key.")
+@click.option("--label", default="", help="What the key is for; shown in lists.")
+@click.option("--days", type=click.IntRange(1, 3650), help="Days until it expires; never without.")
+def create(partner: str | None, mode: str, scopes: tuple[str, ...], label: str, days: int | None) -> None:
+    """Create a key and print it; it cannot be shown again.
+
+    \b
+    Example:
+      python -m command_api keys create --partner acme --mode test --scope orders:write --scope orders:read
+    """
+    possible = PARTNER_SCOPES if partner else INSTALLATION_SCOPES
+    now = clock.now()
+    expires_at = None if days is None else now + timedelta(days=days)
+
+    async def work(connection: Connection) -> tuple[str, KeyRecord]:
+        return await create_key(
+            connection,
+            pepper=_pepper(),
+            partner_id=partner,
+            livemode=mode == "live",
+            scopes=frozenset(scopes) or possible,
+            now=now,
+            label=label,
+            expires_at=expires_at,
+        )
+
+    _print_new(*_run(work))
+
+
+@keys.command("list")
+@click.option("--partner", help="Only this partner's keys.")
+def list_command(partner: str | None) -> None:
+    """List keys, oldest first; the keys themselves are not stored and cannot be shown.
+
+    \b
+    Example:
+      python -m command_api keys list --partner acme
+    """
+    now = clock.now()
+    for record in _run(lambda connection: list_keys(connection, partner_id=partner)):
+        state = "live" if record.is_live(now) else "revoked" if record.revoked_at else "expired"
+        used = record.last_used_at.isoformat(timespec="minutes") if record.last_used_at else "never"
+        mode = "live" if record.livemode else "test"
+        owner = record.partner_id or "(installation)"
+        scopes = ",".join(sorted(record.scopes))
+        click.echo(f"{record.key_id}  {state:<8} {owner:<20} {mode}  used {used}  {scopes}  {record.label}")
+
+
+@keys.command()
+@click.argument("key_id")
+@click.option("--overlap-minutes", type=click.IntRange(0, 60 * 24 * 30), default=60, show_default=True)
+def rotate(key_id: str, overlap_minutes: int) -> None:
+    """Create a successor with the same scopes; the old key works until the overlap ends.
+
+    \b
+    Example:
+      python -m command_api keys rotate 8Zk2Qp1x --overlap-minutes 1440
+    """
+
+    async def work(connection: Connection) -> tuple[str, KeyRecord]:
+        overlap = timedelta(minutes=overlap_minutes)
+        return await rotate_key(connection, pepper=_pepper(), key_id=key_id, overlap=overlap, now=clock.now())
+
+    _print_new(*_run(work))
+
+
+@keys.command()
+@click.argument("key_id")
+def revoke(key_id: str) -> None:
+    """Revoke a key; every process refuses it within 5 seconds.
+
+    \b
+    Example:
+      python -m command_api keys revoke 8Zk2Qp1x
+    """
+    record = _run(lambda connection: revoke_key(connection, key_id=key_id, now=clock.now()))
+    click.echo(f"{record.key_id} is revoked since {record.revoked_at}.")
+
+
+def _print_new(text: str, record: KeyRecord) -> None:
+    click.echo(text)
+    click.echo(f"Key {record.key_id}: keep it safe, it cannot be shown again.", err=True)
+
+
+def _pepper() -> bytes:
+    return load(SecuritySettings).api_key_pepper.get_secret_value().encode()
+
+
+def _run(work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Run `work` on one connection; what an operator can mend ends as one line that says what to do."""
+
+    async def with_connection() -> T:
+        connection = await connect(load(PostgresSettings), application_name="harbor-keys")
+        try:
+            return await work(connection)
+        finally:
+            await connection.close()
+
+    try:
+        return asyncio.run(with_connection())
+    except (SettingsError, ValueError, KeyStoreError, DangerousSettingsError) as error:
+        raise click.ClickException(str(error)) from None
+    except asyncpg.UndefinedTableError:
+        raise click.ClickException("the database has no key table: run python -m infra.postgres.migrate") from None
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise click.ClickException(f"PostgreSQL: {error}; is HARBOR_POSTGRES__URL right and the server up?") from None

@@ -1,0 +1,39 @@
+"""The event store while PostgreSQL may not be there yet: until the pool is open every call says so, nothing else."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from infra.events import AppendCommand, AppendOutcome, StoredEvent
+from infra.postgres.appender import Appender
+from infra.postgres.event_store import PostgresEventStore
+from infra.postgres.late_pool import LatePool
+
+
+class LateStore:
+    """`infra.events.EventStore` over a pool that opens late; `StoreUnavailableError` until then."""
+
+    def __init__(self, late: LatePool, appender: Appender) -> None:
+        self._late = late
+        self._appender = appender
+
+    @property
+    def _store(self) -> PostgresEventStore:
+        return PostgresEventStore(self._late.pool, self._appender)
+
+    async def append(self, command: AppendCommand) -> AppendOutcome:
+        """Append one command; see `EventStore.append`."""
+        return await self._store.append(command)
+
+    async def read_stream(
+        self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None
+    ) -> Sequence[StoredEvent]:
+        """Give the events of one stream; see `EventStore.read_stream`."""
+        return await self._store.read_stream(tenant_id, stream_id, from_version, to_version)
+
+    async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
+        """Give the events behind a position; see `EventStore.read_all`."""
+        return await self._store.read_all(after_position, limit)
+
+    async def head(self) -> int:
+        """Give the last position of the log; 0 when it is empty."""
+        return await self._store.head()
