@@ -118,6 +118,18 @@ class WorkerSettings(BaseSettings):
     batch: Count = Field(default=1000, description="events applied in one transaction, at most")
     poll_s: Seconds = Field(default=0.1, description="seconds between looks at the store when it is the source")
     group_id: str = Field(default="harbor-projections", description="Kafka consumer group")
+    instance_id: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="name of this worker that outlives it (unique per worker): a restart takes its partitions back at "
+        "once; empty: after a kill they are free when session_timeout_s is over",
+    )
+    session_timeout_s: Annotated[float, Field(ge=6, le=300)] = Field(
+        default=10.0, description="seconds until the group gives a silent worker's partitions to others"
+    )
+    lease_ttl_s: Seconds = Field(
+        default=3.0, description="seconds until a standby takes over from a silent worker when the store is the source"
+    )
 
 
 class WebhookSettings(BaseSettings):

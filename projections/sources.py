@@ -5,14 +5,14 @@ checkpoints do, so any source may repeat what it likes, and one may be exchanged
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Protocol
 from uuid import UUID
 
-from infra.events import EventStore
+from infra.events import StoredEvent
 from infra.partitioning import partition_of
 from infra.postgres.leases import Lease
 from infra.wakeup import Wakeup
@@ -52,6 +52,14 @@ class Batch:
     records: tuple[LogRecord, ...] = ()
     next_offsets: Mapping[int, int] = field(default_factory=dict)
     scanned_to: int | None = None
+
+
+class LogReader(Protocol):
+    """The part of `EventStore` that a tail needs."""
+
+    async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
+        """Give the events behind a position; see `EventStore.read_all`."""
+        ...
 
 
 class Source(Protocol):
@@ -107,7 +115,7 @@ class StoreSource:
     is_truth = True
 
     def __init__(
-        self, store: EventStore, lease: Lease, wakeup: Wakeup, *, partitions: int, batch: int, poll_s: float
+        self, store: LogReader, lease: Lease, wakeup: Wakeup, *, partitions: int, batch: int, poll_s: float
     ) -> None:
         self._store = store
         self._lease = lease

@@ -1,0 +1,109 @@
+"""Composition of the worker process: settings -> pool -> source -> worker."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from infra.clock import new_id
+from infra.kafka.clients import make_group_consumer
+from infra.kafka.topics import events_topic
+from infra.ops_server import OpsServer
+from infra.postgres.event_store import open_event_store
+from infra.postgres.late_pool import LatePool
+from infra.postgres.leases import Lease
+from infra.postgres.pool import Pool, connect, open_pool
+from infra.settings import KafkaSettings, OpsSettings, PostgresSettings, SettingsError, WorkerSettings, load
+from infra.wakeup import Wakeup
+from projections.catalogue import PROJECTIONS
+from projections.kafka_source import KafkaSource
+from projections.sources import Source, StoreSource
+from projections.worker import Worker
+
+_APPLICATION: Final = "harbor-projections"
+
+
+class _Status:
+    """What /readyz answers before there is a worker, and after."""
+
+    def __init__(self) -> None:
+        self.worker: Worker | None = None
+
+    def readiness(self) -> bool | str:
+        """Give True or what is waited for."""
+        return "waiting for the database" if self.worker is None else self.worker.readiness()
+
+
+async def main(stop: asyncio.Event) -> None:
+    """Apply projections until `stop` is set; `python -m projections worker`.
+
+    Raises:
+        SettingsError: a setting is missing or wrong.
+    """
+    postgres, kafka, settings = load(PostgresSettings), load(KafkaSettings), load(WorkerSettings)
+    brokers = brokers_of(settings, kafka)
+    status = _Status()
+    async with (
+        OpsServer(load(OpsSettings), status.readiness),
+        LatePool(lambda: open_pool(postgres, application_name=_APPLICATION)) as late,
+    ):
+        pool = await _opened(late, stop)
+        if pool is None:
+            return
+        async with _source(pool, postgres, kafka, settings, brokers) as source:
+            status.worker = Worker(pool, source, PROJECTIONS)
+            await status.worker.run(stop)
+
+
+def brokers_of(settings: WorkerSettings, kafka: KafkaSettings) -> str | None:
+    """Give the brokers to read from, or None when the event store is the source; pure.
+
+    Raises:
+        SettingsError: Kafka is asked for and no broker is named.
+    """
+    if settings.source == "store":
+        return None
+    if settings.source == "kafka" and not kafka.bootstrap_servers:
+        raise SettingsError(
+            "HARBOR_WORKER__SOURCE is kafka, but HARBOR_KAFKA__BOOTSTRAP_SERVERS is empty; see docs/settings.md"
+        )
+    return kafka.bootstrap_servers or None
+
+
+@asynccontextmanager
+async def _source(
+    pool: Pool, postgres: PostgresSettings, kafka: KafkaSettings, settings: WorkerSettings, brokers: str | None
+) -> AsyncIterator[Source]:
+    if brokers is not None:
+        yield KafkaSource(
+            brokers,
+            events_topic(kafka),
+            lambda: make_group_consumer(
+                bootstrap_servers=brokers,
+                client_id=_APPLICATION,
+                group_id=f"{kafka.topic_prefix}{settings.group_id}",
+                group_instance_id=settings.instance_id,
+                session_timeout_ms=int(settings.session_timeout_s * 1000),
+            ),
+            batch=settings.batch,
+        )
+        return
+    lease = Lease(pool, name=_APPLICATION, holder=f"{socket.gethostname()} {new_id()}", ttl_s=settings.lease_ttl_s)
+    wakeup = Wakeup(lambda: connect(postgres, application_name=f"{_APPLICATION}-wakeup"), ["harbor_events"])
+    async with open_event_store(postgres, pool) as store:
+        yield StoreSource(
+            store, lease, wakeup, partitions=kafka.partitions, batch=settings.batch, poll_s=settings.poll_s
+        )
+
+
+async def _opened(late: LatePool, stop: asyncio.Event) -> Pool | None:
+    """Wait for the pool; None when told to stop first."""
+    opening = asyncio.ensure_future(late.opened())
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([opening, stopping], return_when=asyncio.FIRST_COMPLETED)
+        return opening.result() if opening.done() else None
+    finally:
+        opening.cancel()
+        stopping.cancel()
