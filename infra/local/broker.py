@@ -15,13 +15,14 @@ class NoBrokerError(Exception):
     """A broker was asked for and cannot be had; the message says why."""
 
 
-def jars_for(choice: str, say: Say, is_given_up: Callable[[], bool]) -> Path | None:
+def jars_for(choice: str, say: Say, is_given_up: Callable[[], bool], directory: Path | None = None) -> Path | None:
     """Give the directory of the broker's jars, or None: run without a broker.
 
     Args:
         choice: `kafka` insists, `none` refuses, `auto` takes one if it can be had and says so if not.
         say: told about progress, and why there is no broker.
         is_given_up: asked before each fetch; True ends it.
+        directory: where the jars lie; by default in the cache.
 
     Raises:
         NoBrokerError: `kafka` was asked for and the jars or a Java are missing.
@@ -38,7 +39,7 @@ def jars_for(choice: str, say: Say, is_given_up: Callable[[], bool]) -> Path | N
 
     try:
         find_java()
-        return kafka_jars.fetch(progress)
+        return kafka_jars.fetch(progress, directory)
     except (kafka_jars.JarsUnavailableError, KafkaError) as error:
         if choice == "kafka":
             raise NoBrokerError(f"no broker: {error}") from error

@@ -1,0 +1,72 @@
+"""Addresses and the environment of each process."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from infra.local.addresses import AddressError, Addresses, environment_of, role_url, service_port, shown
+from infra.local.home import Home
+from infra.local.launch import free_port
+
+ADMIN = "postgresql://admin:secret@db.example:5432/harbor?sslmode=require"
+VARIABLE = "HARBOR_COMMAND_API__PORT"
+
+
+def test_a_taken_port_names_the_variable_to_set(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        with pytest.raises(AddressError, match=f"port {port} is taken: set {VARIABLE} to another port"):
+            service_port(Home(tmp_path), VARIABLE, {VARIABLE: str(port)})
+
+
+def test_port_0_is_any_free_one_and_remembered(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+
+    port = service_port(home, VARIABLE, {VARIABLE: "0"})
+
+    assert port > 0
+    assert service_port(home, VARIABLE, {VARIABLE: "0"}) == port
+
+
+def test_no_number_is_told() -> None:
+    with pytest.raises(AddressError, match=f"{VARIABLE} is not a port number"):
+        service_port(Home(Path("unused")), VARIABLE, {VARIABLE: "http"})
+
+
+def test_a_named_port_is_taken_as_it_is(tmp_path: Path) -> None:
+    port = free_port()
+
+    assert service_port(Home(tmp_path), VARIABLE, {VARIABLE: str(port)}) == port
+
+
+def test_another_role_gets_the_same_database() -> None:
+    expected = "postgresql://harbor_query_login:p%40ss@db.example:5432/harbor?sslmode=require"
+
+    assert role_url(ADMIN, "harbor_query_login", "p@ss") == expected
+
+
+def test_what_people_see_holds_no_password() -> None:
+    assert shown(ADMIN) == "postgresql://db.example:5432/harbor?sslmode=require"
+    assert shown("127.0.0.1:9092") == "127.0.0.1:9092"
+
+
+def test_without_a_broker_workers_read_the_store(tmp_path: Path) -> None:
+    addresses = Addresses(ADMIN, "redis://localhost", None, 8000, 8001)
+
+    environment = environment_of("worker", Home(tmp_path), addresses, ADMIN)
+
+    assert environment["HARBOR_WORKER__SOURCE"] == "store"
+    assert "HARBOR_KAFKA__BOOTSTRAP_SERVERS" not in environment
+
+
+def test_no_process_gets_the_administrators_password(tmp_path: Path) -> None:
+    addresses = Addresses(ADMIN, "redis://localhost", "127.0.0.1:9092", 8000, 8001)
+    url = role_url(ADMIN, "harbor_worker_login", "worker-password")
+
+    environment = environment_of("relay", Home(tmp_path), addresses, url)
+
+    assert not [name for name, value in environment.items() if "secret@" in value]

@@ -1,0 +1,88 @@
+"""The home remembers, keeps secrets to itself, and is held by one supervisor at a time."""
+
+import json
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from infra.local.home import AlreadyRunsError, Home, HomeError, write_private
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = Home(tmp_path / "home")
+    made.make()
+    made.load()
+    return made
+
+
+def test_secrets_and_ports_are_the_same_after_a_restart(home: Home) -> None:
+    secret, password, port = home.secret("pepper"), home.password("admin"), home.port("kafka")
+    home.save()
+
+    again = Home(home.path)
+    again.load()
+
+    assert (again.secret("pepper"), again.password("admin"), again.port("kafka")) == (secret, password, port)
+
+
+def test_a_remembered_port_that_is_taken_is_replaced(home: Home) -> None:
+    port = home.port("kafka")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        other = home.port("kafka")
+
+    assert other != port
+    assert home.port("kafka") == other
+
+
+def test_files_with_secrets_are_for_their_owner_only(home: Home) -> None:
+    home.secret("pepper")
+    home.save()
+    write_private(home.stack_file, {"api_keys": {}})
+
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (home.path / "home.json", home.stack_file)}
+
+    assert modes == {"home.json": 0o600, "stack.json": 0o600}
+
+
+def test_a_file_is_replaced_whole(home: Home) -> None:
+    write_private(home.stack_file, {"kafka": "a"})
+    with home.stack_file.open() as reader:
+        write_private(home.stack_file, {"kafka": "b"})
+        assert json.load(reader) == {"kafka": "a"}
+    assert json.loads(home.stack_file.read_text()) == {"kafka": "b"}
+
+
+def test_a_second_supervisor_is_refused(home: Home) -> None:
+    with home.held(), pytest.raises(AlreadyRunsError, match="already runs in"), Home(home.path).held():
+        pass
+    with home.held():
+        pass  # free again
+
+
+def test_a_home_that_cannot_be_made_names_the_variable(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(HomeError, match="set HARBOR_HOME"):
+        Home(tmp_path / "file" / "home").make()
+
+
+def test_a_damaged_home_is_not_overwritten(home: Home) -> None:
+    (home.path / "home.json").write_text("{")
+
+    with pytest.raises(HomeError, match="restore it"):
+        home.load()
+
+
+def test_wiping_takes_only_what_the_stack_made(home: Home) -> None:
+    (home.path / "mine.txt").touch()
+    home.secret("pepper")
+    home.save()
+
+    home.wipe()
+
+    assert [path.name for path in home.path.iterdir()] == ["mine.txt"]
