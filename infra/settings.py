@@ -166,6 +166,16 @@ class LimitSettings(BaseSettings):
     partner_burst: Count = Field(default=20_000, description="requests at once before the rate applies")
 
 
+class LoginSettings(BaseSettings):
+    """Passwords of the login roles; only the job that creates them reads these."""
+
+    model_config = SettingsConfigDict(env_prefix="HARBOR_LOGIN__", frozen=True, extra="ignore")
+
+    command_password: SecretStr = Field(min_length=16, description="of harbor_command_login, at least 16 characters")
+    worker_password: SecretStr = Field(min_length=16, description="of harbor_worker_login, at least 16 characters")
+    query_password: SecretStr = Field(min_length=16, description="of harbor_query_login, at least 16 characters")
+
+
 class LogSettings(BaseSettings):
     """Logs: JSON lines on standard output."""
 
@@ -186,6 +196,7 @@ ALL_SETTINGS: tuple[type[BaseSettings], ...] = (
     WorkerSettings,
     WebhookSettings,
     LimitSettings,
+    LoginSettings,
     LogSettings,
 )
 

@@ -8,7 +8,7 @@ import asyncpg
 from infra import clock
 from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, MalformedKeyError, hash_key, is_same_hash, parse
 from infra.local.addresses import DATABASE
-from infra.local.roles import create_login_roles
+from infra.postgres.login_roles import create_login_roles
 from infra.postgres.api_keys import TooManyKeysError, create_key, find_key
 from infra.postgres.migrate import MigrationError, migrate
 

@@ -15,7 +15,7 @@ from infra.local.kafka import KafkaServer
 from infra.local.launch import Launch
 from infra.local.postgres import PostgresServer
 from infra.local.probe import answers
-from infra.local.roles import LOGIN_ROLES
+from infra.postgres.login_roles import LOGIN_ROLES
 from infra.local.supervisor import Program, Supervisor
 from infra.local.valkey import ValkeyServer
 

@@ -1,13 +1,19 @@
 """Login roles of the three kinds of process.
 
 Migrations make the group roles and what they may do; this makes who may log in, because passwords belong to an
-installation and not to the schema.
+installation and not to the schema. `python -m infra.postgres.login_roles` does it for compose and for external servers;
+the local stack and the tests call `create_login_roles`.
 """
 
+import asyncio
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 
 import asyncpg
+import click
+
+from infra.settings import LoginSettings, PostgresSettings, SettingsError, load
 
 # login role -> group role of the migrations
 LOGIN_ROLES: Mapping[str, str] = MappingProxyType(
@@ -47,3 +53,31 @@ async def create_login_roles(admin_url: str, passwords: Mapping[str, str]) -> No
                 await connection.execute(f'GRANT "{group}" TO "{role}"')
     finally:
         await connection.close()
+
+
+@click.command(
+    epilog="Example: HARBOR_POSTGRES__URL=postgresql://admin:...@db/harbor python -m infra.postgres.login_roles"
+)
+def main() -> None:
+    """Create the login roles in the database at HARBOR_POSTGRES__URL (an admin's address), or change their passwords.
+
+    HARBOR_LOGIN__COMMAND_PASSWORD, HARBOR_LOGIN__WORKER_PASSWORD and HARBOR_LOGIN__QUERY_PASSWORD are required.
+    """
+    try:
+        logins = load(LoginSettings)
+        url = load(PostgresSettings).url.get_secret_value()
+        passwords = {
+            "harbor_command_login": logins.command_password.get_secret_value(),
+            "harbor_worker_login": logins.worker_password.get_secret_value(),
+            "harbor_query_login": logins.query_password.get_secret_value(),
+        }
+        asyncio.run(create_login_roles(url, passwords))
+    except SettingsError as error:
+        sys.exit(str(error))
+    except (OSError, asyncpg.PostgresError) as error:
+        sys.exit(f"login roles: {error}: is HARBOR_POSTGRES__URL the address of a role that may create roles?")
+    click.echo(f"may log in: {', '.join(LOGIN_ROLES)}")
+
+
+if __name__ == "__main__":
+    main()
