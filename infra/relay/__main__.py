@@ -18,7 +18,7 @@ from infra.postgres.event_store import open_event_store
 from infra.postgres.leases import UNREACHABLE
 from infra.postgres.pool import Pool, SchemaBehindError, connect, open_pool
 from infra.relay.metrics import RelayMetrics
-from infra.relay.relay import Relay
+from infra.relay.relay import Relay, relay_lease
 from infra.relay.run import Ports
 from infra.settings import KafkaSettings, LogSettings, OpsSettings, PostgresSettings, RelaySettings, SettingsError, load
 from infra.wakeup import Wakeup
@@ -66,7 +66,7 @@ async def _serve(stop: asyncio.Event, kafka: KafkaSettings, bootstrap_servers: s
                     settings=settings,
                     metrics=RelayMetrics(REGISTRY),
                 )
-                status.relay = Relay(ports, holder=f"{socket.gethostname()} {new_id()}")
+                status.relay = Relay(ports, relay_lease(ports, holder=f"{socket.gethostname()} {new_id()}"))
                 await status.relay.relay(stop)
         finally:
             pool.terminate()

@@ -5,7 +5,6 @@ and `halted` (topic and store contradict each other: an operator is needed, noth
 """
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Literal
 
@@ -28,17 +27,11 @@ _OBSERVE_TIMEOUT_S: Final = 2.0
 
 
 class Relay:
-    """One relay process. `holder` names it in the lease and must be unique."""
+    """One relay process. `lease` is what it contends for with the other relays of its topic (`relay_lease`)."""
 
-    def __init__(self, ports: Ports, *, holder: str, clock: Callable[[], float] = monotonic_s) -> None:
+    def __init__(self, ports: Ports, lease: Lease) -> None:
         self._ports = ports
-        self._lease = Lease(
-            ports.pool,
-            name=f"relay {ports.topic.name}",
-            holder=holder,
-            ttl_s=ports.settings.lease_ttl_s,
-            clock=clock,
-        )
+        self._lease = lease
         self._state: State = "starting"
         self._reason = ""
         self._known: Marks | None = None
@@ -149,6 +142,11 @@ class Relay:
     async def _wake_on(self, stop: asyncio.Event) -> None:
         await stop.wait()
         self._ports.wakeup.wake()
+
+
+def relay_lease(ports: Ports, *, holder: str) -> Lease:
+    """Give the lease that all relays of a topic contend for; `holder` names this one and must be unique."""
+    return Lease(ports.pool, name=f"relay {ports.topic.name}", holder=holder, ttl_s=ports.settings.lease_ttl_s)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

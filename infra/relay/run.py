@@ -100,8 +100,9 @@ class Run:
             Exception: whatever broker or database raised; what was under way may have arrived.
         """
         plan = await self._resume()
-        started(plan)
         ports = self._ports
+        ports.metrics.position.set(plan.start)
+        started(plan)
         async with Publisher(
             ports.bootstrap_servers,
             ports.topic.name,

@@ -15,9 +15,10 @@ from infra.kafka.records import TopicRecord, from_record
 from infra.kafka.tail import _partitions
 from infra.kafka.topics import Topic, events_topic
 from infra.postgres.event_store import open_event_store
+from infra.postgres.leases import Lease
 from infra.postgres.pool import connect, open_pool
 from infra.relay.metrics import RelayMetrics
-from infra.relay.relay import Relay
+from infra.relay.relay import Relay, relay_lease
 from infra.relay.run import Ports
 from infra.settings import KafkaSettings, PostgresSettings, RelaySettings
 from infra.wakeup import Wakeup
@@ -54,9 +55,18 @@ def topic_of(topic_prefix: str) -> Topic:
 
 @asynccontextmanager
 async def running_relay(
-    database: Database, kafka: KafkaServer, topic_prefix: str, *, batch: int = 500, flush_deadline_s: float = 5.0
+    database: Database,
+    kafka: KafkaServer,
+    topic_prefix: str,
+    *,
+    batch: int = 500,
+    flush_deadline_s: float = 5.0,
+    lease_name: str | None = None,
 ) -> AsyncIterator[RunningRelay]:
-    """Run a relay in this process while the context is open."""
+    """Run a relay in this process while the context is open.
+
+    With a `lease_name` of its own it leads whoever else does: a leader that does not know that it was replaced.
+    """
     registry, postgres = CollectorRegistry(), PostgresSettings(url=SecretStr(database.worker_url), pool_max=4)
     pool = await open_pool(postgres, application_name="relay under test")
     async with (
@@ -73,7 +83,10 @@ async def running_relay(
             settings=RelaySettings(batch=batch, flush_deadline_s=flush_deadline_s),
             metrics=RelayMetrics(registry),
         )
-        relay, stop = Relay(ports, holder=str(new_id())), asyncio.Event()
+        lease = relay_lease(ports, holder=str(new_id()))
+        if lease_name is not None:
+            lease = Lease(pool, name=lease_name, holder=str(new_id()), ttl_s=ports.settings.lease_ttl_s)
+        relay, stop = Relay(ports, lease), asyncio.Event()
         running = RunningRelay(relay, registry, stop, asyncio.create_task(relay.relay(stop)))
         try:
             yield running

@@ -3,11 +3,11 @@
 import asyncio
 
 import asyncpg
-import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from infra.kafka.clients import close, make_admin
+from infra.clock import monotonic_s
+from infra.kafka.clients import close, make_admin, make_producer
 from infra.kafka.topics import ensure_topics
 from tests.support.log_filler import append_orders, fill_log
 from tests.support.relaying import (
@@ -49,3 +49,194 @@ async def test_a_restart_in_good_order_repeats_nothing(
         async with running_relay(database, kafka, topic_prefix):
             arrived = await topic_equals_store(database, kafka, topic_of(topic_prefix).name)
     assert len(arrived) == 300
+
+
+async def test_an_idle_partition_does_not_make_a_restart_read_history_again(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    # given one order, whose partition alone holds events
+    connection = await asyncpg.connect(database.command_url)
+    await append_orders(connection, 1, "authorize", "capture")
+    await connection.close()
+    async with running_relay(database, kafka, topic_prefix):
+        await topic_equals_store(database, kafka, topic_of(topic_prefix).name)
+    # when the relay starts again, then it starts behind them although three partitions are empty
+    async with running_relay(database, kafka, topic_prefix) as running:
+        await eventually(lambda: running.relay.state == "leading")
+        assert running.metric("harbor_relay_position") == 3
+        await fill_log(database.command_url, 1)
+        await eventually(lambda: running.metric("harbor_relay_position") == 4)
+        assert running.metric("harbor_relay_published_events_total") == 1
+
+
+async def test_two_relays_at_once_can_only_repeat(database: Database, kafka: KafkaServer, topic_prefix: str) -> None:
+    await fill_log(database.command_url, 100, "authorize")
+    async with (
+        running_relay(database, kafka, topic_prefix, batch=20, lease_name="one") as one,
+        running_relay(database, kafka, topic_prefix, batch=30, lease_name="another") as another,
+    ):
+        await eventually(lambda: one.relay.state == another.relay.state == "leading")
+        await fill_log(database.command_url, 400, "authorize")
+        await eventually(lambda: one.metric("harbor_relay_position") == another.metric("harbor_relay_position") == 1000)
+        arrived = await topic_equals_store(database, kafka, topic_of(topic_prefix).name)
+    assert len(arrived) > 1000
+
+
+async def test_a_standby_takes_over_from_a_silent_leader_within_three_seconds_and_says_so_in_the_epoch(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    topic = topic_of(topic_prefix)
+    # given a leader that renewed its lease for the last time just now
+    await _execute(
+        database,
+        "INSERT INTO harbor.leases (name, holder, epoch, renewals, renewed_at) "
+        f"VALUES ('relay {topic.name}', 'silent', 7, 100, clock_timestamp())",
+    )
+    silent_since = monotonic_s()
+    async with running_relay(database, kafka, topic_prefix) as standby:
+        await eventually(lambda: standby.relay.state == "standby")
+        assert standby.relay.ready() is True
+        await eventually(lambda: standby.metric("harbor_relay_leader") == 1)
+        assert monotonic_s() - silent_since <= 3.0
+        await fill_log(database.command_url, 1)
+        arrived = await topic_equals_store(database, kafka, topic.name)
+    assert arrived[0].headers["epoch"] == b"8"
+
+
+async def test_a_broker_killed_in_mid_stream_and_started_again_heals(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    async with running_relay(database, kafka, topic_prefix, batch=50, flush_deadline_s=2.0) as running:
+        await fill_log(database.command_url, 200, "authorize")
+        await eventually(lambda: running.metric("harbor_relay_published_events_total") > 0)
+        kafka.kill()
+        try:
+            await fill_log(database.command_url, 200, "authorize")
+            # the lag stays true while nothing can be sent
+            await eventually(lambda: running.relay.state == "waiting", timeout_s=15)
+            await eventually(lambda: running.metric("harbor_relay_lag_events") > 0)
+            assert running.metric("harbor_relay_oldest_unsent_age_seconds") > 0
+            assert running.relay.ready() is not True
+        finally:
+            await kafka.start()
+        await topic_equals_store(database, kafka, topic_of(topic_prefix).name)
+        await eventually(lambda: running.relay.state == "leading")
+
+
+async def test_a_broker_absent_at_boot_is_waited_for(database: Database, kafka: KafkaServer, topic_prefix: str) -> None:
+    kafka.stop()
+    try:
+        await fill_log(database.command_url, 5)
+        async with running_relay(database, kafka, topic_prefix, flush_deadline_s=2.0) as running:
+            await eventually(lambda: running.relay.state == "waiting")
+            await kafka.start()
+            await topic_equals_store(database, kafka, topic_of(topic_prefix).name)
+    finally:
+        if kafka.running.process is None:
+            await kafka.start()
+
+
+async def test_a_topic_emptied_while_nobody_relays_is_filled_again(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    name = topic_of(topic_prefix).name
+    await fill_log(database.command_url, 50, "authorize")
+    async with running_relay(database, kafka, topic_prefix):
+        await topic_equals_store(database, kafka, name)
+    admin = await _admin(kafka)
+    await admin.delete_records({TopicPartition(name, each): RecordsToDelete(-1) for each in range(PARTITIONS)})
+    await close(admin)
+    assert await topic_records(kafka, name) == []
+    async with running_relay(database, kafka, topic_prefix):
+        arrived = await topic_equals_store(database, kafka, name)
+    assert len(arrived) == 100
+
+
+async def test_a_topic_deleted_while_nobody_relays_is_made_and_filled_again(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    name = topic_of(topic_prefix).name
+    await fill_log(database.command_url, 50, "authorize")
+    async with running_relay(database, kafka, topic_prefix):
+        await topic_equals_store(database, kafka, name)
+    await _delete_topic(kafka, name)
+    async with running_relay(database, kafka, topic_prefix):
+        await topic_equals_store(database, kafka, name)
+
+
+async def test_a_topic_made_anew_under_a_sending_relay_ends_up_whole_and_in_order(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    topic = topic_of(topic_prefix)
+    await fill_log(database.command_url, 100, "authorize")
+    async with running_relay(database, kafka, topic_prefix, flush_deadline_s=3.0) as running:
+        await topic_equals_store(database, kafka, topic.name)
+        # when the topic vanishes and is made again while events come in: some land behind nothing
+        filling = asyncio.create_task(fill_log(database.command_url, 300, "authorize"))
+        await _delete_topic(kafka, topic.name)
+        await ensure_topics(kafka.bootstrap, [topic], deadline_s=10)
+        await filling
+        await fill_log(database.command_url, 20)
+        # then the hole is found, the partitions are purged and filled from the beginning
+        await topic_equals_store(database, kafka, topic.name, timeout_s=40)
+        assert running.metric("harbor_relay_errors_total", error="TopicRewoundError") >= 1
+
+
+async def test_a_topic_ahead_of_the_store_halts_the_relay_with_an_alarm_until_they_agree(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    name = topic_of(topic_prefix).name
+    await fill_log(database.command_url, 20)
+    async with running_relay(database, kafka, topic_prefix):
+        published = await topic_equals_store(database, kafka, name)
+    # given a store restored from a copy that knows less
+    await _execute(database, "DELETE FROM harbor.events WHERE position > 10")
+    await _execute(database, "UPDATE harbor.batches SET last_position = 10, count = 10")
+    async with running_relay(database, kafka, topic_prefix) as running:
+        await eventually(lambda: running.relay.state == "halted")
+        assert running.metric("harbor_relay_halted") == 1
+        assert "restored" in str(running.relay.ready())
+        assert len(await topic_records(kafka, name)) == len(published)
+
+
+async def test_records_of_somebody_else_at_the_end_of_a_partition_are_stepped_over(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    name = topic_of(topic_prefix).name
+    await fill_log(database.command_url, 20)
+    async with running_relay(database, kafka, topic_prefix):
+        arrived = await topic_equals_store(database, kafka, name)
+    producer = make_producer(kafka.bootstrap, client_id="somebody-else")
+    await producer.start()
+    for partition in range(PARTITIONS):
+        for _ in range(3):
+            await producer.send_and_wait(name, b"{}", partition=partition)
+    await producer.stop()
+    async with running_relay(database, kafka, topic_prefix) as running:
+        await eventually(lambda: running.relay.state == "leading")
+        await fill_log(database.command_url, 1)
+        await eventually(lambda: running.metric("harbor_relay_position") == len(arrived) + 1)
+    assert running.metric("harbor_relay_published_events_total") == 1
+
+
+async def _execute(database: Database, statement: str) -> None:
+    connection = await asyncpg.connect(database.admin_url)
+    await connection.execute(statement)
+    await connection.close()
+
+
+async def _admin(kafka: KafkaServer) -> AIOKafkaAdminClient:
+    admin = make_admin(kafka.bootstrap, client_id="test-admin")
+    await admin.start()
+    return admin
+
+
+async def _delete_topic(kafka: KafkaServer, name: str) -> None:
+    admin = await _admin(kafka)
+    await admin.delete_topics([name])
+
+    async def is_gone() -> bool:
+        return name not in await admin.list_topics()
+
+    await eventually(is_gone)
+    await close(admin)
