@@ -8,8 +8,8 @@ import asyncpg
 from infra import clock
 from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, MalformedKeyError, hash_key, is_same_hash, parse
 from infra.local.addresses import DATABASE
-from infra.postgres.login_roles import create_login_roles
 from infra.postgres.api_keys import TooManyKeysError, create_key, find_key
+from infra.postgres.login_roles import create_login_roles
 from infra.postgres.migrate import MigrationError, migrate
 
 # name in stack.json -> (partner, scopes); all are test-mode keys

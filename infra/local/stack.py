@@ -15,9 +15,9 @@ from infra.local.kafka import KafkaServer
 from infra.local.launch import Launch
 from infra.local.postgres import PostgresServer
 from infra.local.probe import answers
-from infra.postgres.login_roles import LOGIN_ROLES
 from infra.local.supervisor import Program, Supervisor
 from infra.local.valkey import ValkeyServer
+from infra.postgres.login_roles import LOGIN_ROLES
 
 READY_S = 90.0
 LOG_CHECK_S = 60.0
