@@ -6,12 +6,12 @@ missing and every command is answered 503.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 import asyncpg
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from command_api.errors import translate
@@ -36,11 +36,13 @@ from infra.postgres.pool import Connection, connect, open_pool, session_settings
 from infra.settings import CommandApiSettings, KafkaSettings, PostgresSettings, SecuritySettings
 from infra.wakeup import Wakeup
 
+StateContext: TypeAlias = AbstractAsyncContextManager[CommandState]
 ROUTERS: Final[tuple[APIRouter, ...]] = (orders.router,)
 """Every route of the service; each declares its scope with `requires`."""
 
 _NAME: Final = "harbor-command"
 _BODY_SHARE_OF_DEADLINE: Final = 0.6
+_APPEND_SHARE_OF_DEADLINE: Final = 0.9
 _DESCRIPTION: Final = """
 Create and change orders. Reading is the query API's.
 
@@ -63,7 +65,7 @@ class Settings:
 
 @dataclass(slots=True)
 class Readiness:
-    """What /readyz tells: PostgreSQL answers, appends reach it, partitions exist ahead."""
+    """What /readyz tells: PostgreSQL answers, appends reach it, partitions exist ahead as far as was last seen."""
 
     database: LatePool
     appender: Appender
@@ -76,8 +78,8 @@ class Readiness:
             return [waiting]
         if not self.appender.is_reachable:
             return ["append_interrupted"]
-        if self.partitions is None or self.partitions.events_left <= 0:
-            return ["partitions_missing"]
+        if self.partitions is not None and self.partitions.is_alarming:
+            return ["partitions_short"]
         return []
 
     def note(self, report: PartitionsReport) -> None:
@@ -87,28 +89,38 @@ class Readiness:
 
 def create_app(settings: Settings) -> ServiceApp:
     """Give the application; it opens what it needs when it starts and closes it when it stops."""
+    return assemble(settings.service, lambda metrics: _opened(settings, metrics))
+
+
+def assemble(service: CommandApiSettings, opened: Callable[[CommandMetrics], StateContext]) -> ServiceApp:
+    """Give the application over whatever state `opened` opens: PostgreSQL, or a store in memory."""
     registry = CollectorRegistry()
     registry.register(REGISTRY)  # the process, and the append
     metrics = CommandMetrics(registry)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[CommandState]:
-        async with AsyncExitStack() as stack:
-            yield await _open(settings, metrics, stack)
-
     return build_app(
         title="Harbor Orders: command API",
         description=_DESCRIPTION,
         routers=ROUTERS,
-        lifespan=lifespan,
+        lifespan=lambda _app: opened(metrics),
         limits=Limits(
-            max_in_flight=settings.service.max_in_flight,
-            deadline_s=settings.service.request_deadline_s,
-            max_body_bytes=settings.service.max_body_bytes,
+            max_in_flight=service.max_in_flight,
+            deadline_s=service.request_deadline_s,
+            max_body_bytes=service.max_body_bytes,
         ),
         translate=translate,
         registry=registry,
     )
+
+
+def body_limits(service: CommandApiSettings) -> BodyLimits:
+    """Give the bounds on a body; a late one is refused before the request's own deadline passes."""
+    return BodyLimits(service.max_body_bytes, service.request_deadline_s * _BODY_SHARE_OF_DEADLINE)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, metrics: CommandMetrics) -> AsyncIterator[CommandState]:
+    async with AsyncExitStack() as stack:
+        yield await _open(settings, metrics, stack)
 
 
 async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitStack) -> CommandState:
@@ -118,12 +130,11 @@ async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitSta
     readiness = Readiness(database, appender)
     await stack.enter_async_context(_beside(_watch_keys(settings.postgres, database, keys), "api-keys"))
     await stack.enter_async_context(_beside(_watch_partitions(database, readiness), "partitions"))
-    service = settings.service
     return {
         "authenticator": Authenticator(settings.security.api_key_pepper.get_secret_value().encode(), keys),
         "ready": readiness,
         "writes": WritePath(LateStore(database, appender)),
-        "bodies": BodyLimits(service.max_body_bytes, service.request_deadline_s * _BODY_SHARE_OF_DEADLINE),
+        "bodies": body_limits(settings.service),
         "partitions": settings.kafka.partitions,
         "metrics": metrics,
         "database": database,
@@ -137,7 +148,7 @@ def _appender(settings: Settings) -> Appender:
         queue_commands=service.append_queue,
         batch_commands=service.append_batch,
         # Before the request's own deadline, so that the answer says what is known about the write.
-        deadline_s=service.request_deadline_s * 0.9,
+        deadline_s=service.request_deadline_s * _APPEND_SHARE_OF_DEADLINE,
     )
     return Appender(channel, limits)
 

@@ -1,4 +1,4 @@
-"""`python -m command_api keys`: create, list, rotate and revoke API keys, as an operator with the service's settings."""
+"""`python -m command_api keys`: create, list, rotate and revoke API keys, by the settings of the service."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,19 +23,14 @@ def keys() -> None:
     """Group the commands on keys."""
 
 
-@keys.command()
+@keys.command(epilog="Example: python -m command_api keys create --partner acme --mode test --scope orders:write")
 @click.option("--partner", help="Partner the key belongs to; leave out for a key of the installation.")
 @click.option("--mode", type=click.Choice(_MODES), required=True, help="Live and test share nothing but code.")
 @click.option("--scope", "scopes", multiple=True, help="May be repeated; without any: all scopes of such a key.")
 @click.option("--label", default="", help="What the key is for; shown in lists.")
 @click.option("--days", type=click.IntRange(1, 3650), help="Days until it expires; never without.")
 def create(partner: str | None, mode: str, scopes: tuple[str, ...], label: str, days: int | None) -> None:
-    """Create a key and print it; it cannot be shown again.
-
-    \b
-    Example:
-      python -m command_api keys create --partner acme --mode test --scope orders:write --scope orders:read
-    """
+    """Create a key and print it; it cannot be shown again."""
     possible = PARTNER_SCOPES if partner else INSTALLATION_SCOPES
     now = clock.now()
     expires_at = None if days is None else now + timedelta(days=days)
@@ -55,15 +50,10 @@ def create(partner: str | None, mode: str, scopes: tuple[str, ...], label: str, 
     _print_new(*_run(work))
 
 
-@keys.command("list")
+@keys.command("list", epilog="Example: python -m command_api keys list --partner acme")
 @click.option("--partner", help="Only this partner's keys.")
 def list_command(partner: str | None) -> None:
-    """List keys, oldest first; the keys themselves are not stored and cannot be shown.
-
-    \b
-    Example:
-      python -m command_api keys list --partner acme
-    """
+    """List keys, oldest first; the keys themselves are not stored and cannot be shown."""
     now = clock.now()
     for record in _run(lambda connection: list_keys(connection, partner_id=partner)):
         state = "live" if record.is_live(now) else "revoked" if record.revoked_at else "expired"
@@ -74,16 +64,11 @@ def list_command(partner: str | None) -> None:
         click.echo(f"{record.key_id}  {state:<8} {owner:<20} {mode}  used {used}  {scopes}  {record.label}")
 
 
-@keys.command()
+@keys.command(epilog="Example: python -m command_api keys rotate 8Zk2Qp1x --overlap-minutes 1440")
 @click.argument("key_id")
 @click.option("--overlap-minutes", type=click.IntRange(0, 60 * 24 * 30), default=60, show_default=True)
 def rotate(key_id: str, overlap_minutes: int) -> None:
-    """Create a successor with the same scopes; the old key works until the overlap ends.
-
-    \b
-    Example:
-      python -m command_api keys rotate 8Zk2Qp1x --overlap-minutes 1440
-    """
+    """Create a successor with the same scopes; the old key works until the overlap ends."""
 
     async def work(connection: Connection) -> tuple[str, KeyRecord]:
         overlap = timedelta(minutes=overlap_minutes)
@@ -92,15 +77,10 @@ def rotate(key_id: str, overlap_minutes: int) -> None:
     _print_new(*_run(work))
 
 
-@keys.command()
+@keys.command(epilog="Example: python -m command_api keys revoke 8Zk2Qp1x")
 @click.argument("key_id")
 def revoke(key_id: str) -> None:
-    """Revoke a key; every process refuses it within 5 seconds.
-
-    \b
-    Example:
-      python -m command_api keys revoke 8Zk2Qp1x
-    """
+    """Revoke a key; every process refuses it within 5 seconds."""
     record = _run(lambda connection: revoke_key(connection, key_id=key_id, now=clock.now()))
     click.echo(f"{record.key_id} is revoked since {record.revoked_at}.")
 

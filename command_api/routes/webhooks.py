@@ -1,0 +1,275 @@
+"""The webhook routes: endpoints are configuration and not events; a resend is a wish to the delivery queue."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+import asyncpg
+import orjson
+from fastapi import APIRouter, Depends, Path
+from starlette.requests import Request
+from starlette.responses import Response
+
+from command_api import errors
+from command_api.declared import Responses
+from command_api.documents import Document
+from command_api.json_body import read_json
+from command_api.models import parse_body
+from command_api.state import state_of
+from command_api.thin_route import ThinRoute
+from command_api.webhook_models import WebhookEndpointBody, new_endpoint
+from domain.instants import instant_text
+from infra.http import problems
+from infra.http.app import problem_responses
+from infra.http.auth import Principal, requires
+from infra.http.context import context_of
+from infra.http.problems import Problem, ProblemType
+from infra.net_guard.addresses import IPNetwork
+from infra.net_guard.target import AddressRules
+from infra.postgres.webhook_endpoints import (
+    ResendAnswer,
+    TooManyEndpointsError,
+    WebhookEndpoint,
+    WebhookEndpoints,
+)
+from infra.secrets_at_rest import SecretBox
+
+ENDPOINTS: Final = "/api/v1/webhook-endpoints"
+DELIVERIES: Final = "/api/v1/webhook-deliveries"
+_CANONICAL_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+
+TOO_MANY_ENDPOINTS: Final = ProblemType(
+    "too_many_webhook_endpoints", 409, "Too many webhook endpoints", "Delete an endpoint before you add another one."
+)
+ENDPOINT_NOT_ENABLED: Final = ProblemType(
+    "webhook_endpoint_not_enabled",
+    409,
+    "Webhook endpoint not enabled",
+    "The endpoint of this delivery is disabled or misconfigured; nothing is sent to it.",
+)
+CATALOGUE: Final = (TOO_MANY_ENDPOINTS, ENDPOINT_NOT_ENABLED)
+
+router = APIRouter(route_class=ThinRoute, tags=["webhooks"])
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookConfig:
+    """What the installation says about endpoints. `allow_networks` opens addresses in test mode only."""
+
+    box: SecretBox
+    allow_networks: tuple[IPNetwork, ...]
+    max_endpoints: int
+
+
+class WebhookEndpointDocument(Document):
+    """A webhook endpoint."""
+
+    id: UUID
+    object: Literal["webhook_endpoint"]
+    url: str
+    description: str
+    event_types: list[str]
+    payload: Literal["snapshot", "thin"]
+    livemode: bool
+    status: Literal["enabled", "disabled", "misconfigured"]
+    status_reason: str | None
+    created_at: datetime
+
+
+class CreatedWebhookEndpointDocument(WebhookEndpointDocument):
+    """A new webhook endpoint; `secret` verifies its signatures and is shown this once."""
+
+    secret: str
+
+
+class WebhookEndpointList(Document):
+    """All endpoints of the partner in this mode, oldest first."""
+
+    data: list[WebhookEndpointDocument]
+    has_more: Literal[False]
+    next_cursor: None
+
+
+class ResendDocument(Document):
+    """A delivery that will be attempted again."""
+
+    id: UUID
+    object: Literal["webhook_delivery"]
+    status: Literal["queued"]
+
+
+def _new_endpoint(body: WebhookEndpointBody) -> None:
+    """Declare what POST /webhook-endpoints takes."""
+
+
+def _endpoint(endpoint_id: Annotated[UUID, Path(description="the endpoint's id, in lower case")]) -> None:
+    """Declare what a route of one endpoint takes."""
+
+
+def _delivery(delivery_id: Annotated[UUID, Path(description="the delivery's id, in lower case")]) -> None:
+    """Declare what a route of one delivery takes."""
+
+
+_ANY: Final = (
+    problems.MALFORMED_REQUEST,
+    problems.HOST_INVALID,
+    problems.HEADER_REPEATED,
+    problems.FRAMING_AMBIGUOUS,
+    problems.CREDENTIALS_AMBIGUOUS,
+    problems.API_KEY_MISSING,
+    problems.API_KEY_MALFORMED,
+    problems.API_KEY_INVALID,
+    problems.SCOPE_MISSING,
+    problems.PARTNER_KEY_REQUIRED,
+    problems.NOT_ACCEPTABLE,
+    problems.BODY_TOO_LARGE,
+    problems.CONTENT_ENCODING_UNSUPPORTED,
+    problems.HEADERS_TOO_LARGE,
+    problems.INTERNAL_ERROR,
+    problems.OVERLOADED,
+    problems.DEADLINE_EXCEEDED,
+    problems.AUTH_UNAVAILABLE,
+    problems.STORE_UNAVAILABLE,
+)
+_BODY: Final = (
+    errors.BODY_EMPTY,
+    errors.MALFORMED_JSON,
+    errors.NOT_UTF8,
+    errors.DUPLICATE_JSON_KEY,
+    errors.INVALID_UNICODE,
+    errors.NUMBER_OUT_OF_RANGE,
+    errors.JSON_TOO_COMPLEX,
+    errors.BODY_TIMEOUT,
+    errors.UNSUPPORTED_MEDIA_TYPE,
+    problems.VALIDATION_FAILED,
+)
+
+
+def _answers(status: int, model: type[Document] | None, description: str, *kinds: ProblemType) -> Responses:
+    success: dict[str, Any] = {"description": description}
+    if model is not None:
+        success["model"] = model
+    return {status: success, **problem_responses(*_ANY, *kinds)}
+
+
+@router.post(
+    ENDPOINTS,
+    status_code=201,
+    operation_id="create_webhook_endpoint",
+    summary="Register a webhook endpoint",
+    dependencies=[Depends(_new_endpoint)],
+    responses=_answers(201, CreatedWebhookEndpointDocument, "The new endpoint.", *_BODY, TOO_MANY_ENDPOINTS),
+)
+async def create_endpoint(request: Request, principal: Annotated[Principal, requires("webhooks:manage")]) -> Response:
+    """Register where webhooks go. It gets the events after this; its signing secret is shown in this answer only."""
+    tenant, state = principal.tenant, state_of(request)
+    bodies, config = state["bodies"], state["webhooks"]
+    read = await read_json(request, max_bytes=bodies.max_bytes, timeout_s=bodies.timeout_s)
+    body = parse_body(WebhookEndpointBody, read.value)
+    rules = AddressRules.for_mode(livemode=tenant.livemode, allow_networks=config.allow_networks)
+    wish = new_endpoint(body, rules)
+    async with _store(request) as store:
+        try:
+            created = await store.create(tenant, wish)
+        except TooManyEndpointsError:
+            raise Problem(TOO_MANY_ENDPOINTS) from None
+    context_of(request).log_fields["endpoint_id"] = str(created.endpoint.endpoint_id)
+    document = _document(created.endpoint) | {"secret": created.secret}
+    return _json(201, document, {"location": f"{ENDPOINTS}/{created.endpoint.endpoint_id}"})
+
+
+@router.get(
+    ENDPOINTS,
+    operation_id="list_webhook_endpoints",
+    summary="List webhook endpoints",
+    responses=_answers(200, WebhookEndpointList, "All endpoints, oldest first."),
+)
+async def list_endpoints(request: Request, principal: Annotated[Principal, requires("webhooks:read")]) -> Response:
+    """List the endpoints of this partner and mode, without their secrets."""
+    tenant = principal.tenant
+    async with _store(request) as store:
+        found = await store.list_all(tenant)
+    return _json(200, {"data": [_document(each) for each in found], "has_more": False, "next_cursor": None})
+
+
+@router.delete(
+    ENDPOINTS + "/{endpoint_id}",
+    status_code=204,
+    operation_id="delete_webhook_endpoint",
+    summary="Delete a webhook endpoint",
+    dependencies=[Depends(_endpoint)],
+    responses=_answers(204, None, "It gets nothing more; what was queued for it is dropped.", problems.NOT_FOUND),
+)
+async def delete_endpoint(request: Request, principal: Annotated[Principal, requires("webhooks:manage")]) -> Response:
+    """Delete an endpoint: nothing more is sent to it, and its secret is forgotten."""
+    tenant, endpoint_id = principal.tenant, _id(request, "endpoint_id")
+    async with _store(request) as store:
+        deleted = await store.delete(tenant, endpoint_id)
+    if not deleted:
+        raise Problem(problems.NOT_FOUND)
+    context_of(request).log_fields["endpoint_id"] = str(endpoint_id)
+    return Response(status_code=204)
+
+
+@router.post(
+    DELIVERIES + "/{delivery_id}/resend",
+    status_code=202,
+    operation_id="resend_webhook_delivery",
+    summary="Send a webhook again",
+    dependencies=[Depends(_delivery)],
+    responses=_answers(202, ResendDocument, "It will be sent again.", problems.NOT_FOUND, ENDPOINT_NOT_ENABLED),
+)
+async def resend(request: Request, principal: Annotated[Principal, requires("webhooks:manage")]) -> Response:
+    """Send one delivery again, whatever became of it before: the same id and the same bytes, signed anew."""
+    tenant, delivery_id = principal.tenant, _id(request, "delivery_id")
+    async with _store(request) as store:
+        answer = await store.resend(tenant, delivery_id)
+    match answer:
+        case ResendAnswer.NOT_FOUND:
+            raise Problem(problems.NOT_FOUND)
+        case ResendAnswer.ENDPOINT_NOT_ENABLED:
+            raise Problem(ENDPOINT_NOT_ENABLED)
+        case ResendAnswer.QUEUED:
+            return _json(202, {"id": str(delivery_id), "object": "webhook_delivery", "status": "queued"})
+
+
+@asynccontextmanager
+async def _store(request: Request) -> AsyncIterator[WebhookEndpoints]:
+    """Give the endpoints' store; what PostgreSQL raises when it is away becomes a 503."""
+    state = state_of(request)
+    config = state["webhooks"]
+    try:
+        yield WebhookEndpoints(state["database"].pool, config.box, max_per_tenant=config.max_endpoints)
+    except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError):
+        raise Problem(problems.STORE_UNAVAILABLE) from None
+
+
+def _id(request: Request, name: str) -> UUID:
+    """Give an id in the path. What is not one of ours does not exist: the same 404 as for an unknown id."""
+    text = request.path_params[name]
+    if not _CANONICAL_UUID.fullmatch(text):
+        raise Problem(problems.NOT_FOUND)
+    return UUID(text)
+
+
+def _document(endpoint: WebhookEndpoint) -> dict[str, object]:
+    return {
+        "id": str(endpoint.endpoint_id),
+        "object": "webhook_endpoint",
+        "url": endpoint.url,
+        "description": endpoint.description,
+        "event_types": list(endpoint.event_types),
+        "payload": endpoint.payload,
+        "livemode": endpoint.livemode,
+        "status": endpoint.status,
+        "status_reason": endpoint.status_reason,
+        "created_at": instant_text(endpoint.created_at),
+    }
+
+
+def _json(status: int, document: dict[str, object], headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(document), status, headers, media_type="application/json")
