@@ -1,0 +1,187 @@
+"""The command service in this process: over a store in memory, or over PostgreSQL with everything the real one has."""
+
+import base64
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import httpx
+import orjson
+from pydantic import SecretStr
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from command_api.app import Settings, assemble, body_limits, create_app
+from command_api.handle import WritePath
+from command_api.metrics import CommandMetrics
+from command_api.state import CommandState
+from infra import api_keys, clock
+from infra.api_keys import PARTNER_SCOPES, KeyRecord
+from infra.events import EventStore
+from infra.http.app import ServiceApp
+from infra.http.auth import Authenticator
+from infra.memory_event_store import MemoryEventStore
+from infra.postgres.api_keys import create_key
+from infra.postgres.late_pool import LatePool
+from infra.postgres.pool import Pool
+from infra.settings import CommandApiSettings, KafkaSettings, PostgresSettings, SecuritySettings
+from tests.support.servers import Database
+
+PEPPER = "p" * 32
+ORDERS = "/api/v1/orders"
+Json = dict[str, Any]
+
+
+class KnownKeys:
+    """A store of keys in memory; `issue` makes one."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, KeyRecord] = {}
+
+    def issue(
+        self,
+        partner_id: str | None = "acme",
+        *,
+        livemode: bool = False,
+        scopes: Iterable[str] = PARTNER_SCOPES,
+    ) -> str:
+        """Make a key and give its text."""
+        key = api_keys.generate(livemode)
+        hashed = api_keys.hash_key(PEPPER.encode(), key.text)
+        self._records[key.key_id] = KeyRecord(
+            key.key_id, partner_id, livemode, frozenset(scopes), hashed, "test", clock.now()
+        )
+        return key.text
+
+    async def get(self, key_id: str) -> KeyRecord | None:
+        """Give a record."""
+        return self._records.get(key_id)
+
+    def note_use(self, key_id: str) -> None:
+        """Take no note."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service: a client with the key of partner acme in test mode, and the store behind it."""
+
+    http: httpx.AsyncClient
+    store: EventStore
+    app: ServiceApp
+    keys: KnownKeys
+
+    async def post(self, path: str = ORDERS, body: object = None, *, key: str = "", **headers: str) -> httpx.Response:
+        """Post JSON under a key (a new one when none is given); further headers by name with `_` for `-`."""
+        return await self.send("POST", path, body, key=key, **headers)
+
+    async def send(
+        self, method: str, path: str, body: object = None, *, key: str = "", **headers: str
+    ) -> httpx.Response:
+        """Send JSON with any method."""
+        content = b"" if body is None else orjson.dumps(body)
+        sent = {"idempotency-key": key or secrets.token_hex(8)}
+        if content:
+            sent["content-type"] = "application/json"
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.http.request(method, path, content=content, headers=sent)
+
+
+class _WithState:
+    """What uvicorn does with the state that a lifespan yields."""
+
+    def __init__(self, app: ASGIApp, state: Mapping[str, Any]) -> None:
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"] = dict(self._state)
+        await self._app(scope, receive, send)
+
+
+async def _never() -> Pool:
+    raise ConnectionError("there is no PostgreSQL in this test")
+
+
+async def _ready() -> list[str]:
+    return []
+
+
+@asynccontextmanager
+async def memory_service(
+    store: EventStore | None = None,
+    *,
+    writes: Callable[[EventStore], WritePath] = WritePath,
+    settings: CommandApiSettings | None = None,
+) -> AsyncIterator[Service]:
+    """Run the service over a store in memory; `writes` may put something else into the write path."""
+    kept: EventStore = store or MemoryEventStore()
+    service = settings or CommandApiSettings()
+    keys = KnownKeys()
+
+    @asynccontextmanager
+    async def opened(metrics: CommandMetrics) -> AsyncIterator[CommandState]:
+        yield {
+            "authenticator": Authenticator(PEPPER.encode(), keys),
+            "ready": _ready,
+            "writes": writes(kept),
+            "bodies": body_limits(service),
+            "partitions": 12,
+            "metrics": metrics,
+            "database": LatePool(_never),
+        }
+
+    async with _running(assemble(service, opened), kept, keys, keys.issue()) as running:
+        yield running
+
+
+@asynccontextmanager
+async def postgres_service(database: Database, **service: Any) -> AsyncIterator[Service]:
+    """Run the service over PostgreSQL as `python -m command_api` would; `service` are fields of its settings."""
+    app = create_app(command_settings(database, **service))
+    key = await partner_key(database)
+    async with _running(app, MemoryEventStore(), KnownKeys(), key) as running:
+        yield running
+
+
+@asynccontextmanager
+async def _running(app: ServiceApp, store: EventStore, keys: KnownKeys, key: str) -> AsyncIterator[Service]:
+    async with app.router.lifespan_context(app) as state:
+        served = _WithState(app, state or {})
+        transport = httpx.ASGITransport(served, raise_app_exceptions=False)
+        headers = {"authorization": f"Bearer {key}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://orders.test", headers=headers) as client:
+            real: EventStore = state["writes"].store if state else store
+            yield Service(client, real, app, keys)
+
+
+def command_settings(database: Database, **service: Any) -> Settings:
+    """Give the settings of a command service over a database."""
+    return Settings(
+        service=CommandApiSettings(**service),
+        postgres=PostgresSettings(url=SecretStr(database.command_url)),
+        security=SecuritySettings(
+            api_key_pepper=SecretStr(PEPPER),
+            cursor_secret=SecretStr("c" * 32),
+            webhook_secrets_key=SecretStr(base64.b64encode(b"w" * 32).decode()),
+        ),
+        kafka=KafkaSettings(),
+    )
+
+
+async def partner_key(database: Database, partner_id: str = "acme", *, livemode: bool = False) -> str:
+    """Make a key with every partner scope in a database; give its text."""
+    connection = await asyncpg.connect(database.admin_url)
+    try:
+        text, _record = await create_key(
+            connection,
+            pepper=PEPPER.encode(),
+            partner_id=partner_id,
+            livemode=livemode,
+            scopes=PARTNER_SCOPES,
+            now=clock.now(),
+        )
+        return text
+    finally:
+        await connection.close()
