@@ -4,15 +4,19 @@ A session that forgets commits at a power cut, or a service that logs in as the 
 the day it matters. So every connection is checked when it is made, and a service with a wrong one does not start.
 """
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 
 from infra.postgres.migrate import unapplied
 from infra.settings import PostgresSettings
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+if TYPE_CHECKING:
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+else:  # the classes take no parameters at run time, and a string cannot be joined with `| None`
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
 
 _SAFE = {
     "synchronous_commit": ("on", "remote_apply"),
