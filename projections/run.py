@@ -97,7 +97,7 @@ async def _source(
         )
 
 
-async def _opened(late: LatePool, stop: asyncio.Event) -> Pool | None:
+async def _opened(late: LatePool, stop: asyncio.Event) -> "Pool | None":
     """Wait for the pool; None when told to stop first."""
     opening = asyncio.ensure_future(late.opened())
     stopping = asyncio.ensure_future(stop.wait())
