@@ -1,7 +1,7 @@
 """What an event store is: the records that go in and come out, and the protocol every store keeps.
 
 Nothing here knows orders. `infra.postgres.event_store` and `infra.memory_event_store` satisfy `EventStore`, and one
-contract suite (`tests/infra/event_store_contract.py`) holds both to it. Design: positions are contiguous per log,
+contract suite (`tests/support/event_store_contract.py`) holds both to it. Design: positions are contiguous per log,
 conflicts and duplicates are answers and not exceptions, the idempotency record commits with the events.
 """
 

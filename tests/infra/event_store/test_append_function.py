@@ -1,0 +1,224 @@
+"""What `harbor.append` and the grants promise by themselves, whoever calls them."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from infra.clock import new_id
+from infra.events import AppendCommand, Appended, WrongExpectedVersion
+from infra.postgres import event_store
+from infra.postgres.append_batch import append_batch
+from infra.postgres.pool import Pool
+from tests.support.append_commands import a_command
+from tests.support.servers import Database
+from tests.support.waiting import eventually
+
+WAITING_FOR_THE_LOG = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+
+@pytest.mark.parametrize("isolation", ["repeatable_read", "serializable"])
+async def test_it_refuses_other_isolation_levels(command_pool: Pool, isolation: str) -> None:
+    async with command_pool.acquire() as connection:
+        with pytest.raises(asyncpg.InvalidTransactionStateError, match="READ COMMITTED"):
+            async with connection.transaction(isolation=isolation):  # type: ignore[arg-type]  # a literal per case
+                await append_batch(connection, [a_command()])
+
+
+@pytest.mark.parametrize("level", ["off", "local"])
+async def test_it_refuses_commits_that_do_not_wait_for_the_disk(command_pool: Pool, level: str) -> None:
+    async with command_pool.acquire() as connection:
+        await connection.execute(f"SET synchronous_commit = {level}")
+        with pytest.raises(asyncpg.InvalidTransactionStateError, match=f"synchronous_commit = {level}"):
+            await append_batch(connection, [a_command()])
+
+
+async def test_a_caller_that_waited_for_the_lock_sees_what_its_holder_committed(
+    command_pool: Pool, database: Database
+) -> None:
+    stream = new_id()
+    watcher = await asyncpg.connect(database.admin_url)
+    async with command_pool.acquire() as holder, command_pool.acquire() as waiter:
+        transaction = holder.transaction()
+        await transaction.start()
+        (first,) = await append_batch(holder, [a_command(stream=stream)])
+        late = asyncio.create_task(append_batch(waiter, [a_command(stream=stream), a_command()]))
+        await eventually(lambda: watcher.fetchval(WAITING_FOR_THE_LOG))
+        await transaction.commit()
+        conflict, second = await late
+
+    assert isinstance(first, Appended)
+    assert isinstance(second, Appended)
+    assert conflict == WrongExpectedVersion(1)
+    assert (first.position, second.position) == (1, 2)
+    await watcher.close()
+
+
+async def test_a_rolled_back_batch_leaves_its_positions_to_the_next(command_pool: Pool) -> None:
+    async with command_pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await append_batch(connection, [a_command(events=5)])
+        await transaction.rollback()
+
+        (outcome,) = await append_batch(connection, [a_command()])
+
+    assert isinstance(outcome, Appended)
+    assert outcome.position == 1
+
+
+TWICE = a_command()
+
+
+@pytest.mark.parametrize(
+    "twin",
+    [
+        a_command(key=TWICE.key),
+        a_command(stream=TWICE.stream_id),
+        a_command(claim="ref"),
+    ],
+    ids=["key", "stream", "claim"],
+)
+async def test_a_batch_that_names_something_twice_is_refused_whole(command_pool: Pool, twin: AppendCommand) -> None:
+    async with command_pool.acquire() as connection:
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await append_batch(connection, [replace(TWICE, claim="ref"), twin])
+
+        assert await connection.fetchval("SELECT count(*) FROM harbor.events") == 0
+
+
+async def test_recorded_at_does_not_follow_a_clock_that_was_set_back(command_pool: Pool, database: Database) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    async with command_pool.acquire() as connection:
+        await append_batch(connection, [a_command()])
+        future = await admin.fetchval(
+            "UPDATE harbor.batches SET committed_at = now() + '1 hour' RETURNING committed_at"
+        )
+        (outcome,) = await append_batch(connection, [a_command()])
+
+    assert isinstance(outcome, Appended)
+    assert outcome.recorded_at == future
+    await admin.close()
+
+
+FORBIDDEN = [
+    "INSERT INTO harbor.events SELECT * FROM harbor.events",
+    "INSERT INTO harbor.events (position) OVERRIDING SYSTEM VALUE VALUES (7)",
+    "UPDATE harbor.events SET payload = ''",
+    "DELETE FROM harbor.events",
+    "TRUNCATE harbor.events",
+    "ALTER TABLE harbor.events DISABLE TRIGGER ALL",
+    "DROP TABLE harbor.events",
+    "INSERT INTO harbor.streams SELECT * FROM harbor.streams",
+    "UPDATE harbor.streams SET version = 9",
+    "DELETE FROM harbor.streams",
+    "INSERT INTO harbor.batches VALUES (0, 5, 5, 1, now())",
+    "UPDATE harbor.batches SET last_position = 9",
+    "DELETE FROM harbor.batches",
+    "TRUNCATE harbor.batches",
+    "UPDATE harbor.commands SET response = ''",
+    "DELETE FROM harbor.commands",
+    "DELETE FROM harbor.claims",
+    "INSERT INTO harbor.claims VALUES ('a', 'b', gen_random_uuid())",
+    "CREATE TABLE harbor.mine (a int)",
+    "CREATE OR REPLACE FUNCTION harbor.maintain_partitions() RETURNS void LANGUAGE sql AS ''",
+    "SELECT harbor.add_partition('events', 'mine', 'position', '1', '2', 'position')",
+    "SET ROLE harbor_owner",
+    "SET session_replication_role = replica",
+]
+
+
+@pytest.mark.parametrize("login", ["command_url", "worker_url", "query_url"])
+async def test_no_service_login_can_write_past_the_append(database: Database, login: str) -> None:
+    connection = await asyncpg.connect(getattr(database, login))
+    allowed = [statement for statement in FORBIDDEN if not await is_denied(connection, statement)]
+    await connection.close()
+
+    assert allowed == []
+
+
+@pytest.mark.parametrize("login", ["worker_url", "query_url"])
+async def test_only_the_command_service_may_append(database: Database, login: str) -> None:
+    connection = await asyncpg.connect(getattr(database, login))
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await append_batch(connection, [a_command()])
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute("SELECT response FROM harbor.commands")
+    await connection.fetch("SELECT FROM harbor.events, harbor.streams, harbor.batches")
+    await connection.close()
+
+
+async def test_a_partition_of_the_log_is_as_closed_as_the_log(database: Database) -> None:
+    connection = await asyncpg.connect(database.command_url)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute("DELETE FROM harbor.events_000000")
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "arguments", "index"),
+    [
+        (event_store.READ_STREAM, (new_id(), "acme.test", 1, 9), "stream_id"),
+        (event_store.READ_STREAMS, ([new_id(), new_id()], 9), "stream_id"),
+        (event_store.READ_ALL, (0, 0, 100), "position"),
+        (event_store.HEAD, (0,), "log_id"),
+    ],
+    ids=["read_stream", "read_streams", "read_all", "head"],
+)
+async def test_reads_planned_on_an_empty_log_use_an_index(
+    command_pool: Pool, sql: str, arguments: tuple[object, ...], index: str
+) -> None:
+    async with command_pool.acquire() as connection:
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        for _ in range(7):  # past the five custom plans, had they been allowed
+            await connection.fetch(sql, *arguments)
+        plan = await connection.fetchval(f"EXPLAIN (FORMAT json) {sql}", *arguments)
+
+        nodes = scans(json.loads(plan)[0]["Plan"])
+        assert nodes
+        assert not any("Seq" in kind for kind, _ in nodes), nodes
+        assert all(index in condition for kind, condition in nodes if "Index" in kind), nodes
+
+
+async def test_the_append_looks_up_by_index_although_its_plans_were_made_on_empty_tables(
+    command_pool: Pool, database: Database
+) -> None:
+    async with command_pool.acquire() as connection:
+        for _ in range(10):
+            await append_batch(connection, [a_command() for _ in range(50)])
+        await append_batch(connection, [a_command(expected=3)])  # the general path
+        admin = await asyncpg.connect(database.admin_url)
+        rows = await eventually(lambda: reported_scans(admin))
+
+    assert {row["relname"]: row["seq_tup_read"] for row in rows if row["seq_tup_read"]} == {}
+    await admin.close()
+
+
+async def is_denied(connection: "asyncpg.Connection[asyncpg.Record]", statement: str) -> bool:
+    """Tell whether PostgreSQL refuses the statement for want of privilege."""
+    try:
+        await connection.execute(statement)
+    except asyncpg.InsufficientPrivilegeError:
+        return True
+    return False
+
+
+async def reported_scans(admin: "asyncpg.Connection[asyncpg.Record]") -> list[asyncpg.Record]:
+    """Give the scan counters of the event store's tables once the appending session has reported them."""
+    rows = await admin.fetch(
+        "SELECT relname, seq_tup_read, idx_scan FROM pg_stat_user_tables WHERE schemaname = 'harbor'"
+        " AND (relname IN ('streams', 'batches', 'claims') OR relname LIKE 'events_0%' OR relname LIKE 'commands_2%')"
+    )
+    reported = any(row["relname"] == "streams" and (row["idx_scan"] or 0) >= 500 for row in rows)
+    return list(rows) if reported else []
+
+
+def scans(node: dict[str, object]) -> list[tuple[str, str]]:
+    """Give (node type, index condition) of every scan in a plan."""
+    children = node.get("Plans", [])
+    assert isinstance(children, list)
+    found = [scan for child in children for scan in scans(child)]
+    kind = str(node["Node Type"])
+    return [(kind, str(node.get("Index Cond", ""))), *found] if "Scan" in kind else found

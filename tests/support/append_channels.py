@@ -1,0 +1,58 @@
+"""An append channel over the memory store that fails, and waits, as a test tells it to."""
+
+import asyncio
+from collections.abc import Sequence
+from enum import Enum
+
+from infra.events import AppendCommand, AppendOutcome, AppendRejectedError
+from infra.memory_event_store import MemoryEventStore
+from infra.postgres.append_channel import BatchRefusedError, NotNowError, OutcomeUnknownError
+
+
+class Fault(Enum):
+    """What happens to one send."""
+
+    LOST_BEFORE = "the connection ends before anything was written"
+    LOST_AFTER = "the connection ends after the commit, before the answer"
+    NOT_NOW = "PostgreSQL says no for the moment"
+    BUG = "the channel itself is broken"
+
+
+class ScriptedChannel:
+    """`AppendChannel` whose first sends suffer the given faults; `batches` lists what was sent."""
+
+    def __init__(self, faults: Sequence[Fault] = (), *, is_held: bool = False) -> None:
+        self.store = MemoryEventStore()
+        self.batches: list[list[AppendCommand]] = []
+        self.is_closed = False
+        self._faults = list(faults)
+        self._may_go = asyncio.Event()
+        if not is_held:
+            self._may_go.set()
+
+    def let_go(self) -> None:
+        """Let held sends, and all later ones, go through."""
+        self._may_go.set()
+
+    async def send(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
+        """Append to the memory store, unless a fault is due."""
+        self.batches.append(list(commands))
+        await self._may_go.wait()
+        fault = self._faults.pop(0) if self._faults else None
+        if fault is Fault.BUG:
+            raise RuntimeError(fault.value)
+        if fault is Fault.NOT_NOW:
+            raise NotNowError(fault.value)
+        if fault is Fault.LOST_BEFORE:
+            raise OutcomeUnknownError(fault.value)
+        try:
+            outcomes = await self.store.append_batch(commands)
+        except AppendRejectedError as error:
+            raise BatchRefusedError(str(error)) from error
+        if fault is Fault.LOST_AFTER:
+            raise OutcomeUnknownError(fault.value)
+        return outcomes
+
+    async def close(self) -> None:
+        """Remember that it was closed."""
+        self.is_closed = True
