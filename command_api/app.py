@@ -4,13 +4,11 @@ Nothing is opened before the lifespan starts, and nothing waits for PostgreSQL: 
 missing and every command is answered 503.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-import asyncpg
 from fastapi import APIRouter
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -20,21 +18,18 @@ from command_api.late_store import LateStore
 from command_api.metrics import CommandMetrics
 from command_api.routes import orders
 from command_api.state import BodyLimits, CommandState
-from infra import clock
-from infra.api_keys import KeyRecord
-from infra.events import StoreUnavailableError
+from infra.beside import beside
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.guards import Limits
-from infra.logs import get_logger
-from infra.postgres.api_keys import CHANNEL, KeyCache, find_key, keep_fresh, write_use
+from infra.postgres.api_keys import KeyCache
 from infra.postgres.append_channel import PostgresAppendChannel
 from infra.postgres.appender import Appender, AppenderLimits
+from infra.postgres.key_watch import finder, listener, watch_keys
 from infra.postgres.late_pool import LatePool
 from infra.postgres.partitions import PartitionsReport, keep_partitions
-from infra.postgres.pool import Connection, connect, open_pool, session_settings
+from infra.postgres.pool import connect, open_pool
 from infra.settings import CommandApiSettings, KafkaSettings, PostgresSettings, SecuritySettings
-from infra.wakeup import Wakeup
 
 StateContext: TypeAlias = AbstractAsyncContextManager[CommandState]
 ROUTERS: Final[tuple[APIRouter, ...]] = (orders.router,)
@@ -126,10 +121,11 @@ async def _opened(settings: Settings, metrics: CommandMetrics) -> AsyncIterator[
 async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitStack) -> CommandState:
     database = await stack.enter_async_context(LatePool(lambda: open_pool(settings.postgres, application_name=_NAME)))
     appender = await stack.enter_async_context(_appender(settings))
-    keys = KeyCache(_finder(database))
+    keys = KeyCache(finder(database))
+    listen = listener(settings.postgres, f"{_NAME}-keys")
     readiness = Readiness(database, appender)
-    await stack.enter_async_context(_beside(_watch_keys(settings.postgres, database, keys), "api-keys"))
-    await stack.enter_async_context(_beside(_watch_partitions(database, readiness), "partitions"))
+    await stack.enter_async_context(beside(watch_keys(listen, database, keys), "api-keys"))
+    await stack.enter_async_context(beside(_watch_partitions(database, readiness), "partitions"))
     return {
         "authenticator": Authenticator(settings.security.api_key_pepper.get_secret_value().encode(), keys),
         "ready": readiness,
@@ -153,51 +149,5 @@ def _appender(settings: Settings) -> Appender:
     return Appender(channel, limits)
 
 
-def _finder(database: LatePool) -> Callable[[str], Awaitable[KeyRecord | None]]:
-    async def find(key_id: str) -> KeyRecord | None:
-        try:
-            pool = database.pool
-        except StoreUnavailableError as error:
-            raise ConnectionError("PostgreSQL was never reached") from error  # what the cache fails closed on
-        async with pool.acquire() as connection:
-            return await find_key(connection, key_id)
-
-    return find
-
-
-async def _watch_keys(settings: PostgresSettings, database: LatePool, keys: KeyCache) -> None:
-    """Forget keys when they change, and note their use."""
-
-    async def listen() -> Connection:
-        url = settings.url.get_secret_value()
-        return await asyncpg.connect(url, server_settings=session_settings(f"{_NAME}-keys"))
-
-    async def write(key_ids: list[str]) -> None:
-        async with database.pool.acquire() as connection:
-            await write_use(connection, key_ids, clock.now())
-
-    await database.opened()
-    async with Wakeup(listen, [CHANNEL]) as wakeup:
-        await keep_fresh(keys, wakeup.wait, write)
-
-
 async def _watch_partitions(database: LatePool, readiness: Readiness) -> None:
     await keep_partitions(await database.opened(), reported=readiness.note)
-
-
-@asynccontextmanager
-async def _beside(work: Coroutine[None, None, None], name: str) -> AsyncIterator[None]:
-    """Run `work` beside the server; if it fails, one log line says so and the server goes on."""
-    task = asyncio.create_task(work, name=name)
-    task.add_done_callback(_log_failure)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await task
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        get_logger().error("task.failed", task=task.get_name(), error=repr(error))

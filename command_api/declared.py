@@ -138,7 +138,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 CREATED: Final[Responses] = {
     201: {"model": OrderDocument, "description": "The new order.", "headers": _ORDER_HEADERS | _LOCATION},
-    **problem_responses(*_ANY, errors.DUPLICATE_EXTERNAL_REFERENCE),
+    **problem_responses(*_ANY, errors.DUPLICATE_EXTERNAL_REFERENCE, errors.ORDER_TOO_LARGE),
 }
 CHANGED: Final[Responses] = {
     200: {"model": OrderDocument, "description": "The order afterwards.", "headers": _ORDER_HEADERS},

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from domain.order.errors import InvalidCommandError, TransitionError
-from infra.events import AppendQueueFullError, AppendTimeoutError, StoreUnavailableError
+from infra.events import AppendQueueFullError, AppendRejectedError, AppendTimeoutError, StoreUnavailableError
 from infra.http import problems
 from infra.http.problems import FieldError, Problem, ProblemType
 
@@ -76,6 +76,9 @@ ORDER_PROBLEMS: Final[tuple[ProblemType, ...]] = (
 """Domain error code -> problem. A test holds this table to the codes in `domain.order.errors`."""
 
 # --- ours, not the caller's: safe to repeat with the same key --------------------------------------------------------
+ORDER_TOO_LARGE: Final = ProblemType(
+    "order_too_large", 422, "Order too large", "The order is too large to be kept; nothing was written."
+)
 CONCURRENT_MODIFICATION: Final = ProblemType(
     "concurrent_modification",
     409,
@@ -109,6 +112,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
     IDEMPOTENCY_KEY_MISMATCH,
     DUPLICATE_EXTERNAL_REFERENCE,
     *ORDER_PROBLEMS,
+    ORDER_TOO_LARGE,
     CONCURRENT_MODIFICATION,
     OUTCOME_UNKNOWN,
     QUEUE_FULL,
@@ -187,6 +191,8 @@ def translate(error: Exception) -> Problem | None:
     match error:
         case AppendQueueFullError():
             return Problem(QUEUE_FULL)
+        case AppendRejectedError():
+            return Problem(ORDER_TOO_LARGE)
         case AppendTimeoutError():
             return Problem(OUTCOME_UNKNOWN)
         case StoreUnavailableError():

@@ -15,7 +15,6 @@ from command_api.handle import Answer, Caller, MakeCommand, handle
 from command_api.idempotency import HEADER, fingerprint, parse_key
 from command_api.json_body import JsonBody, read_json
 from command_api.state import state_of
-from command_api.thin_route import ThinRoute
 from domain.order.commands import Authorize, Cancel, Capture, SetStatus
 from domain.order.ids import OrderId
 from domain.order.status import Status
@@ -24,6 +23,7 @@ from infra.http import problems
 from infra.http.auth import Principal, requires
 from infra.http.context import context_of
 from infra.http.problems import Problem
+from infra.http.thin_route import ThinRoute
 from infra.partitioning import partition_of
 
 PREFIX: Final = "/api/v1/orders"
