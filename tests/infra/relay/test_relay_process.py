@@ -1,0 +1,106 @@
+"""The relay as a process: killed, stopped, and started without a broker."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.support.log_filler import fill_log
+from tests.support.relaying import PARTITIONS, topic_equals_store, topic_of, topic_records
+from tests.support.servers import Database, KafkaServer
+from tests.support.waiting import eventually
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+def environment(**settings: str) -> Mapping[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")}
+    return inherited | settings
+
+
+def relay_environment(database: Database, kafka: KafkaServer, topic_prefix: str) -> Mapping[str, str]:
+    return environment(
+        HARBOR_POSTGRES__URL=database.worker_url,
+        HARBOR_KAFKA__BOOTSTRAP_SERVERS=kafka.bootstrap,
+        HARBOR_KAFKA__TOPIC_PREFIX=topic_prefix,
+        HARBOR_KAFKA__PARTITIONS=str(PARTITIONS),
+        HARBOR_RELAY__BATCH="40",
+    )
+
+
+async def start(settings: Mapping[str, str], *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        *(arguments or ("infra.relay",)),
+        cwd=CHECKOUT,
+        env=dict(settings),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+async def output_of(process: asyncio.subprocess.Process) -> str:
+    output, _ = await process.communicate()
+    return output.decode()
+
+
+async def test_a_relay_killed_in_mid_stream_again_and_again_loses_and_reorders_nothing(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    name = topic_of(topic_prefix).name
+    settings = relay_environment(database, kafka, topic_prefix)
+    total = 0
+    for _ in range(3):
+        process = await start(settings)
+        seen = await _count(kafka, name)
+        filling = asyncio.create_task(fill_log(database.command_url, 1000, "authorize"))
+        total += 2000
+
+        async def is_under_way(before: int = seen) -> bool:
+            return await _count(kafka, name) > before
+
+        await eventually(is_under_way, timeout_s=20)
+        process.send_signal(signal.SIGKILL)
+        await output_of(process)
+        await filling
+    process = await start(settings)
+    arrived = await topic_equals_store(database, kafka, name)
+    process.send_signal(signal.SIGTERM)
+    log = await output_of(process)
+    assert process.returncode == 0, log
+    assert total <= len(arrived) < total * 2
+
+
+async def test_without_a_broker_the_relay_says_so_in_one_line_and_ends() -> None:
+    process = await start(environment(HARBOR_POSTGRES__URL="postgresql://nobody@localhost/nothing"))
+    output = await output_of(process)
+    assert process.returncode == 1
+    assert output.startswith("no broker is configured")
+    assert output.count("\n") == 1
+
+
+async def test_a_relay_told_to_stop_while_the_broker_is_away_ends_at_once(database: Database) -> None:
+    process = await start(
+        environment(HARBOR_POSTGRES__URL=database.worker_url, HARBOR_KAFKA__BOOTSTRAP_SERVERS="127.0.0.1:1")
+    )
+    if process.stdout is None:
+        raise AssertionError("the output is piped")
+    log = ""
+    async with asyncio.timeout(20):
+        while '"state":"waiting"' not in log and (line := await process.stdout.readline()):
+            log += line.decode()
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(5):
+        log += await output_of(process)
+    assert process.returncode == 0, log
+    assert log.count('"state":"waiting"') == 1
+
+
+async def _count(kafka: KafkaServer, topic: str) -> int:
+    try:
+        return len(await topic_records(kafka, topic, deadline_s=1.0))
+    except TimeoutError:
+        return 0  # the relay has not created the topic yet
