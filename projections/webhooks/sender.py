@@ -54,7 +54,7 @@ class Deadlines:
 class Lookup(Protocol):
     """Gives every address of a name; raises OSError when it has none."""
 
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
+    async def __call__(self, host: str, port: int, /) -> Sequence[str]:
         """Give the addresses of a host as texts."""
         ...
 

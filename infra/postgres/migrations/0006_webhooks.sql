@@ -6,7 +6,7 @@ CREATE TABLE harbor.webhook_endpoints (
     tenant_id           text        COLLATE "C" NOT NULL,
     livemode            boolean     NOT NULL,
     url                 text        NOT NULL CHECK (length(url) <= 2100),
-    description         text        NOT NULL DEFAULT '' CHECK (length(description) <= 256),
+    description         text        NOT NULL DEFAULT '' CHECK (length(description) <= 500),
     event_types         text[]      NOT NULL CHECK (cardinality(event_types) BETWEEN 1 AND 32),
     payload             text        NOT NULL CHECK (payload IN ('snapshot', 'thin')),
     -- AES-GCM, bound to the endpoint's id; erased when the endpoint is deleted.

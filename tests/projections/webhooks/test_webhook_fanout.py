@@ -1,0 +1,123 @@
+"""Fan-out: one delivery per (event, endpoint), only to its own tenant, nothing from before the registration."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from infra.tenancy import Tenant
+from projections.webhooks.body import MAX_BODY_BYTES, EventHead, render_snapshot
+from tests.support.log_filler import fill_log
+from tests.support.servers import Database
+from tests.support.webhooks import ACME, create_endpoint, fan_out, fetch, queue_orders, read_deliveries
+
+URL = "https://example.com/"
+OTHER = Tenant("other", livemode=False)
+ACME_LIVE = Tenant("acme", livemode=True)
+
+
+async def test_every_event_becomes_one_delivery_per_endpoint_however_often_it_is_applied(database: Database) -> None:
+    await create_endpoint(database, URL)
+    await create_endpoint(database, URL, payload="thin")
+    await queue_orders(database, 3, "authorize", "capture")
+    await fan_out(database)
+    await fan_out(database)
+    deliveries = await read_deliveries(database)
+    assert len(deliveries) == 3 * 3 * 2
+    assert len({(row["endpoint_id"], row["event_id"]) for row in deliveries}) == len(deliveries)
+
+
+async def test_events_from_before_the_registration_are_not_sent(database: Database) -> None:
+    [early] = await fill_log(database.command_url, 1)
+    await create_endpoint(database, URL)
+    [late] = await fill_log(database.command_url, 1)
+    await fan_out(database)
+    assert [row["order_id"] for row in await read_deliveries(database)] == [late]
+    assert early != late
+
+
+async def test_a_tenant_gets_its_own_events_only(database: Database) -> None:
+    for tenant in (ACME, OTHER, ACME_LIVE):
+        await create_endpoint(database, URL, tenant=tenant)
+    orders = {tenant.id: await fill_log(database.command_url, 1, tenant_id=tenant.id) for tenant in (ACME, OTHER)}
+    await fan_out(database)
+    deliveries = await read_deliveries(database)
+    assert {row["tenant_id"]: [row["order_id"]] for row in deliveries} == orders
+    assert all(row["body"].count(str(orders[row["tenant_id"]][0]).encode()) > 0 for row in deliveries)
+
+
+async def test_filters_choose_the_events(database: Database) -> None:
+    await create_endpoint(database, URL, event_types=("order.captured", "invoice.*"))
+    await queue_orders(database, 2, "authorize", "capture")
+    assert [row["event_type"] for row in await read_deliveries(database)] == ["order.captured"] * 2
+
+
+async def test_a_disabled_endpoint_keeps_queueing_and_a_deleted_one_does_not(database: Database) -> None:
+    kept = await create_endpoint(database, URL)
+    gone = await create_endpoint(database, URL)
+    await fetch(
+        database,
+        "UPDATE harbor.webhook_endpoints SET status = 'disabled' WHERE endpoint_id = $1",
+        kept.endpoint.endpoint_id,
+    )
+    await fetch(
+        database,
+        "UPDATE harbor.webhook_endpoints SET status = 'deleted', sealed_secret = NULL WHERE endpoint_id = $1",
+        gone.endpoint.endpoint_id,
+    )
+    await queue_orders(database, 1)
+    assert [row["endpoint_id"] for row in await read_deliveries(database)] == [kept.endpoint.endpoint_id]
+
+
+async def test_a_snapshot_shows_the_order_after_the_event_and_what_changed(database: Database) -> None:
+    await create_endpoint(database, URL)
+    [order_id] = await queue_orders(database, 1, "authorize")
+    created, authorized = [json.loads(row["body"]) for row in await read_deliveries(database)]
+    assert list(authorized) == [
+        "id", "type", "timestamp", "api_version", "livemode", "sequence", "order_id", "data", "request_id",
+    ]  # fmt: skip
+    assert (authorized["type"], authorized["sequence"], authorized["order_id"]) == (
+        "order.authorized",
+        2,
+        str(order_id),
+    )
+    assert authorized["livemode"] is False
+    assert datetime.fromisoformat(authorized["timestamp"]).tzinfo == UTC
+    assert created["data"]["previous"] == {}
+    assert created["data"]["object"]["status"] == "pending"
+    assert authorized["data"]["object"]["status"] == "authorized"
+    assert authorized["data"]["previous"]["status"] == "pending"
+    assert authorized["data"]["previous"]["version"] == 1
+    unchanged = {"id", "currency", "total", "lines", "created_at"}
+    assert not unchanged & set(authorized["data"]["previous"])
+
+
+async def test_a_batch_that_starts_in_the_middle_of_an_order_knows_what_came_before(database: Database) -> None:
+    await create_endpoint(database, URL)
+    await fill_log(database.command_url, 1, "authorize", "capture")
+    await fan_out(database, after_position=2)
+    [captured] = await read_deliveries(database)
+    document = json.loads(captured["body"])
+    assert document["data"]["object"]["status"] == "captured"
+    assert document["data"]["previous"]["status"] == "authorized"
+
+
+async def test_a_thin_body_names_the_order_and_its_version(database: Database) -> None:
+    await create_endpoint(database, URL, payload="thin")
+    [order_id] = await queue_orders(database, 1)
+    [row] = await read_deliveries(database)
+    document = json.loads(row["body"])
+    assert document["data"] == {"object": {"id": str(order_id), "object": "order", "version": 1}}
+    assert "buyer@example.com" not in row["body"].decode()
+    assert "truncated" not in document
+
+
+@pytest.mark.parametrize(("size", "truncated"), [(1_000, False), (MAX_BODY_BYTES, True)])
+def test_a_snapshot_that_would_exceed_64_kib_becomes_thin_and_says_so(size: int, truncated: bool) -> None:
+    head = EventHead("e1", "order.created", "2026-11-23T01:02:03.123456Z", False, 1, "o1", None)
+    after = json.dumps({"id": "o1", "lines": "x" * size}).encode()
+    body = render_snapshot(head, after, None)
+    document = json.loads(body)
+    assert len(body) <= MAX_BODY_BYTES
+    assert document.get("truncated", False) is truncated
+    assert ("lines" in document["data"]["object"]) is not truncated

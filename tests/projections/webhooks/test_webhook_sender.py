@@ -1,0 +1,277 @@
+"""One attempt against receivers and resolvers that mean harm: everything ends in time, bounded, with its class."""
+
+import asyncio
+import gzip
+import resource
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from infra.clock import monotonic_s, now
+from projections.webhooks.outcomes import Outcome
+from projections.webhooks.sender import READ_BYTES, Deadlines, Lookup, Reply, Sender
+from tests.support.webhooks import LOOPBACK, QUICK, LoopbackReceiver
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+MEGABYTE = bytes(1_048_576)
+
+
+async def test_a_gzip_bomb_is_not_unpacked() -> None:
+    bomb = gzip.compress(bytes(200 * 1_048_576))
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _read_request(reader)
+        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n"
+        writer.write(head.encode() + bomb)
+        await writer.drain()
+
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    async with _listening(serve) as url:
+        reply = await _send(url)
+    assert reply.outcome is Outcome.DELIVERED
+    assert reply.answer == bomb[:4096]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 50_000
+
+
+async def test_a_gigabyte_of_answer_is_cut_off() -> None:
+    sent = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await _read_request(reader)
+        writer.write(b"HTTP/1.1 500 Oh\r\nContent-Length: 1073741824\r\n\r\n")
+        for _ in range(1024):
+            writer.write(MEGABYTE)
+            await writer.drain()
+            sent += len(MEGABYTE)
+
+    async with _listening(serve) as url:
+        reply = await _send(url)
+    assert (reply.outcome, reply.status, len(reply.answer)) == (Outcome.SERVER_ERROR, 500, 4096)
+    assert sent < 64 * len(MEGABYTE), "only what the kernel buffers"
+
+
+async def test_a_dripping_body_ends_at_the_deadline_and_the_status_counts() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    started_s = monotonic_s()
+    async with _listening(serve) as url:
+        reply = await _send(url)
+    assert reply.outcome is Outcome.DELIVERED
+    assert monotonic_s() - started_s < QUICK.total_s + 0.5
+
+
+async def test_a_dripping_head_is_a_timeout() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            writer.write(b"x: y\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.1)
+
+    async with _listening(serve) as url:
+        assert await _send(url) == Reply(Outcome.TIMEOUT, detail="TimeoutError")
+
+
+async def test_silence_is_a_timeout() -> None:
+    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with _listening(serve) as url:
+        assert (await _send(url)).outcome is Outcome.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\x00\x01\x02\xff" * 10,
+        b"HTTP/1.1 999999 What\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"".join(b"x%d: y\r\n" % number for number in range(10_000)) + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+    ],
+)
+async def test_an_answer_that_is_not_http_is_a_broken_connection(answer: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _read_request(reader)
+        writer.write(answer)
+        with suppress(ConnectionError):
+            await writer.drain()
+
+    async with _listening(serve) as url:
+        assert (await _send(url)).outcome is Outcome.DISCONNECTED
+
+
+async def test_a_reset_is_a_broken_connection() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _read_request(reader)
+        writer.transport.abort()
+
+    async with _listening(serve) as url:
+        assert (await _send(url)).outcome is Outcome.DISCONNECTED
+
+
+async def test_a_reset_in_the_middle_of_a_good_answer_is_still_an_answer() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _read_request(reader)
+        writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\nhalf")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.transport.abort()
+
+    async with _listening(serve) as url:
+        reply = await _send(url)
+    assert (reply.outcome, reply.status) == (Outcome.DELIVERED, 202)
+
+
+async def test_a_port_nobody_listens_on_is_a_failed_connection() -> None:
+    async with _listening(_hang_up) as url:
+        pass
+    assert (await _send(url)).outcome is Outcome.CONNECT
+
+
+async def test_a_certificate_nobody_signed_is_a_tls_failure() -> None:
+    async with _listening(_hang_up) as url:
+        reply = await _send(url.replace("http://", "https://"))
+    assert reply.outcome in {Outcome.TLS, Outcome.CONNECT, Outcome.DISCONNECTED}
+
+
+async def test_a_name_that_does_not_exist_is_a_dns_failure() -> None:
+    async def nothing(_host: str, _port: int) -> Sequence[str]:
+        raise OSError("no such name")
+
+    assert (await _send("https://gone.example/", lookup=nothing)).outcome is Outcome.DNS
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        ["10.0.0.1"],
+        ["::1"],
+        ["127.0.0.1", "::1"],
+        ["169.254.169.254"],
+        ["93.184.216.34", "10.0.0.1"],
+        ["2606:4700::1111", "fe80::1"],
+        ["::ffff:10.0.0.1"],
+        ["64:ff9b::a00:1"],
+    ],
+)
+async def test_a_name_is_refused_if_any_of_its_addresses_is_denied(answers: list[str]) -> None:
+    async def lookup(_host: str, _port: int) -> Sequence[str]:
+        return answers
+
+    for livemode in (True, False):
+        reply = await _send("https://hooks.example.com/", livemode=livemode, lookup=lookup)
+        assert reply == Reply(Outcome.BLOCKED, detail="address_denied")
+
+
+async def test_a_name_that_is_rebound_between_attempts_is_judged_each_time_it_is_dialled() -> None:
+    answers = iter([["127.0.0.1"], ["10.0.0.1"], ["127.0.0.1", "10.0.0.1"]])
+    asked = 0
+
+    async def rebinding(_host: str, _port: int) -> Sequence[str]:
+        nonlocal asked
+        asked += 1
+        return next(answers)
+
+    async with LoopbackReceiver() as receiver:
+        url = receiver.url.replace("127.0.0.1", "hooks.example.com")
+        outcomes = [(await _send(url, lookup=rebinding)).outcome for _ in range(3)]
+    assert outcomes == [Outcome.DELIVERED, Outcome.BLOCKED, Outcome.BLOCKED]
+    assert asked == 3, "once per connection: what was vetted is what is dialled"
+    [received] = receiver.received
+    assert received.headers["host"].startswith("hooks.example.com:"), "the original name is kept"
+
+
+async def test_the_operators_networks_open_nothing_in_live_mode() -> None:
+    async def lookup(_host: str, _port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    reply = await _send("https://hooks.example.com:8443/", livemode=True, lookup=lookup)
+    assert reply == Reply(Outcome.BLOCKED, detail="address_denied")
+
+
+async def test_a_url_that_was_saved_under_other_rules_is_refused_when_it_is_dialled() -> None:
+    assert await _send("http://127.0.0.1:9/", livemode=True) == Reply(Outcome.BLOCKED, detail="scheme_not_allowed")
+
+
+async def test_a_name_that_hangs_is_bounded_by_the_connect_deadline() -> None:
+    async def hanging(_host: str, _port: int) -> Sequence[str]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    reply = await _send("https://slow.example/", lookup=hanging, deadlines=Deadlines(connect_s=0.1, total_s=5.0))
+    assert reply.outcome is Outcome.CONNECT
+
+
+async def test_cookies_are_not_kept_between_attempts() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await _read_request(reader))
+        writer.write(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        heads.append(await _read_request(reader))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    heads: list[bytes] = []
+    async with _listening(serve) as url, Sender(QUICK, LOOPBACK) as sender:
+        for _ in range(2):
+            await sender.send(url, livemode=False, headers={}, body=b"{}", now=now())
+    assert len(heads) == 2
+    assert b"cookie" not in heads[1].lower()
+
+
+def test_the_bound_on_answers_is_16_kib() -> None:
+    assert READ_BYTES == 16_384
+
+
+async def _send(
+    url: str, *, livemode: bool = False, lookup: Lookup | None = None, deadlines: Deadlines = QUICK
+) -> Reply:
+    async with Sender(deadlines, LOOPBACK, lookup) as sender:
+        return await sender.send(url, livemode=livemode, headers={}, body=b"{}", now=now())
+
+
+@asynccontextmanager
+async def _listening(serve: Serve) -> AsyncIterator[str]:
+    serving: set[asyncio.Task[object]] = set()
+
+    async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            serving.add(task)
+        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await serve(reader, writer)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(guarded, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    finally:
+        server.close()
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving)
+
+
+async def _hang_up(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    pass
+
+
+async def _read_request(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+    return head + await reader.readexactly(length)
