@@ -22,7 +22,6 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from infra.http.auth import Authenticator, declared_scopes
-from infra.http.direct import direct_app
 from infra.http.docs_page import docs_routes
 from infra.http.guards import Limits
 from infra.http.metrics import HttpMetrics
@@ -102,10 +101,8 @@ def build_app(
     )
     app.state.metrics = metrics
     # Not include_router: it walks a second router for every request and hides the route template from the metrics.
-    for route in [route for router in routers for route in router.routes]:
-        if isinstance(route, APIRoute):
-            route.app = direct_app(route) or route.app
-        app.router.routes.append(route)
+    for router in routers:
+        app.router.routes.extend(router.routes)
     app.router.routes.extend([*_ops_routes(app, metrics), *docs_routes(title)])
     return app
 

@@ -1,0 +1,141 @@
+"""The composition root of the query service: settings -> pool -> freshness -> application.
+
+Nothing is opened before the lifespan starts, and nothing waits for PostgreSQL or for the read models: until they are
+there, /readyz says what is missing and reads are answered 503.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from infra import clock
+from infra.beside import beside
+from infra.http.app import ServiceApp, build_app
+from infra.http.auth import Authenticator
+from infra.http.guards import Limits
+from infra.postgres.api_keys import KeyCache
+from infra.postgres.key_watch import finder, listener, watch_keys
+from infra.postgres.late_pool import LatePool
+from infra.postgres.pool import open_pool
+from infra.settings import KafkaSettings, PostgresSettings, QueryApiSettings, SecuritySettings
+from infra.wakeup import Wakeup
+from projections.tables import order_timeline, orders
+from query_api import queries
+from query_api.cursors import Cursors
+from query_api.freshness import CHANNELS, VERSIONS, Freshness, FreshnessWatch, Reading, Shard
+from query_api.metrics import FreshnessMetrics
+from query_api.problems import READ_MODELS_MISSING, translate
+from query_api.routes import orders as order_routes
+from query_api.routes import webhook_deliveries
+from query_api.state import QueryState, Reads
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (order_routes.router, webhook_deliveries.router)
+"""Every route of the service; each declares its scope with `requires`."""
+
+READ_MODELS: Final = tuple(table.fullname for table in (orders, order_timeline))
+_NAME: Final = "harbor-query"
+_MAX_BODY_BYTES: Final = 1024
+TITLE: Final = "Harbor Orders: query API"
+DESCRIPTION: Final = """
+Read orders, what happened to them, and the deliveries of webhooks. Changing orders is the command API's.
+
+* Every request carries an API key: `Authorization: Bearer hbr_...`.
+* To read what you just wrote, send the `Consistency-Token` of the command's answer.
+* Every answer says how fresh it is: `X-Read-Position`, `X-Read-Lag-Ms`.
+* Errors are `application/problem+json` (RFC 9457) with a stable `code`.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the query service reads from its environment."""
+
+    service: QueryApiSettings
+    postgres: PostgresSettings
+    security: SecuritySettings
+    kafka: KafkaSettings
+
+
+def create_app(settings: Settings) -> ServiceApp:
+    """Give the application; it opens what it needs when it starts and closes it when it stops."""
+    registry = CollectorRegistry()
+    registry.register(REGISTRY)  # the process
+    metrics = FreshnessMetrics(registry)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[QueryState]:
+        async with AsyncExitStack() as stack:
+            yield await _open(settings, metrics, stack)
+
+    return build_app(
+        title=TITLE,
+        description=DESCRIPTION,
+        routers=ROUTERS,
+        lifespan=lifespan,
+        limits=Limits(
+            max_in_flight=settings.service.max_in_flight,
+            deadline_s=settings.service.request_deadline_s,
+            max_body_bytes=_MAX_BODY_BYTES,
+        ),
+        translate=translate,
+        registry=registry,
+    )
+
+
+async def _open(settings: Settings, metrics: FreshnessMetrics, stack: AsyncExitStack) -> QueryState:
+    postgres, partitions = settings.postgres, settings.kafka.partitions
+    database = await stack.enter_async_context(LatePool(lambda: open_pool(postgres, application_name=_NAME)))
+    freshness = Freshness(partitions, clock.now)
+    metrics.watch(freshness)
+    await stack.enter_async_context(beside(_watch_freshness(postgres, database, freshness), "freshness"))
+    keys = KeyCache(finder(database))
+    key_watch = watch_keys(listener(postgres, f"{_NAME}-keys"), database, keys)
+    await stack.enter_async_context(beside(key_watch, "api-keys"))
+    pepper = settings.security.api_key_pepper.get_secret_value().encode()
+    return QueryState(
+        authenticator=Authenticator(pepper, keys),
+        ready=_ready(database),
+        reads=Reads(database, acquire_timeout_s=settings.service.request_deadline_s / 2),
+        freshness=freshness,
+        cursors=Cursors(settings.security.cursor_secret.get_secret_value().encode()),
+        partitions=partitions,
+        consistency_wait_s=settings.service.consistency_wait_s,
+    )
+
+
+def _ready(database: LatePool) -> Callable[[], Awaitable[Sequence[str]]]:
+    async def ready() -> Sequence[str]:
+        waiting = await database.check()
+        if waiting is not None:
+            return [waiting]
+        exist = await database.pool.fetchval(queries.TABLES_EXIST, READ_MODELS)
+        return [] if exist else [READ_MODELS_MISSING.code]
+
+    return ready
+
+
+async def _watch_freshness(settings: PostgresSettings, database: LatePool, freshness: Freshness) -> None:
+    async def read() -> Reading:
+        return await read_progress(database)
+
+    await database.opened()
+    async with Wakeup(listener(settings, f"{_NAME}-freshness"), CHANNELS) as wakeup:
+        await FreshnessWatch(freshness, read, wakeup.wait, lambda: wakeup.healthy, clock.monotonic_s).run()
+
+
+async def read_progress(database: LatePool) -> Reading:
+    """Look at how far the log and the read models have come."""
+    async with database.pool.acquire() as connection:
+        rows = await connection.fetch(queries.SHARDS, list(VERSIONS), list(VERSIONS.values()))
+        head = await connection.fetchval(queries.HEAD) or 0
+        applied = dict.fromkeys(VERSIONS, 0)
+        for row in rows:
+            applied[row["projection"]] += row["applied_count"]
+        behind = sorted({count for count in applied.values() if count < head})
+        batches = await connection.fetch(queries.NEXT_BATCHES, behind) if behind else []
+    shards = {(row["projection"], row["partition"]): Shard(row["last_position"], row["applied_count"]) for row in rows}
+    return Reading(head, shards, [(row["last_position"], row["committed_at"]) for row in batches])

@@ -1,0 +1,152 @@
+"""The documents this service answers, as OpenAPI shows them. Bodies are served as stored bytes, never built from these.
+
+Tests validate real answers against them, so the documentation cannot drift from the service.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Document(BaseModel):
+    """A closed document: a member that is not declared is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Money(Document):
+    """An amount, twice: for people and as whole minor units."""
+
+    amount: str = Field(examples=["19.99"])
+    amount_minor: int = Field(examples=[1999])
+    currency: str = Field(examples=["EUR"])
+
+
+class OrderLine(Document):
+    """One line of an order."""
+
+    line_id: int
+    sku: str
+    quantity: int
+    unit_price: Money
+    total: Money
+
+
+class Order(Document):
+    """An order: a ledger of amounts, with the status that follows from it."""
+
+    id: UUID
+    object: Literal["order"]
+    livemode: bool
+    status: Literal["pending", "authorized", "partially_captured", "captured", "settled", "canceled", "expired"]
+    version: int
+    currency: str
+    total: Money
+    authorized: Money
+    captured: Money
+    released: Money
+    refunded: Money
+    settled: Money
+    capturable: Money
+    refundable: Money
+    refund_status: Literal["none", "partial", "full"]
+    settlement_status: Literal["none", "partial", "full"]
+    external_reference: str | None
+    customer_email: str | None
+    metadata: dict[str, str]
+    lines: list[OrderLine]
+    allowed_transitions: list[str]
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+    auth_expires_at: datetime | None
+    cancel_reason: str | None
+
+
+class Actor(Document):
+    """Who did it."""
+
+    type: str
+    id: str
+    key_id: str | None
+
+
+class TimelineEntry(Document):
+    """One event of an order."""
+
+    sequence: int
+    type: str = Field(examples=["order.created"])
+    event_id: UUID
+    occurred_at: datetime
+    recorded_at: datetime
+    actor: Actor
+    from_: str | None = Field(alias="from")
+    to: str
+    reason: str | None
+    changes: dict[str, Any]
+    request_id: str | None
+    position: int
+
+
+class Delivery(Document):
+    """One event on its way to one endpoint."""
+
+    id: UUID
+    object: Literal["webhook_delivery"]
+    endpoint_id: UUID
+    event_id: UUID
+    event_type: str
+    order_id: UUID
+    sequence: int
+    status: Literal["pending", "delivered", "dead", "discarded"]
+    attempt_count: int
+    next_attempt_at: datetime | None
+    last_outcome: str | None
+    last_status: int | None
+    first_attempt_at: datetime | None
+    last_attempt_at: datetime | None
+    created_at: datetime
+
+
+class Attempt(Document):
+    """One POST. `answer` is the beginning of what the receiver said."""
+
+    attempt: int
+    started_at: datetime
+    latency_ms: int
+    outcome: str
+    status: int | None
+    answer: str
+
+
+class DeliveryWithAttempts(Delivery):
+    """A delivery and its attempts, latest first."""
+
+    attempts: list[Attempt]
+
+
+class Page(Document):
+    """What every list has."""
+
+    has_more: bool
+    next_cursor: str | None
+
+
+class OrderPage(Page):
+    """A page of orders."""
+
+    data: list[Order]
+
+
+class TimelinePage(Page):
+    """A page of a timeline."""
+
+    data: list[TimelineEntry]
+
+
+class DeliveryPage(Page):
+    """A page of webhook deliveries."""
+
+    data: list[Delivery]

@@ -1,0 +1,47 @@
+"""What the lifespan of the query service opens, as handlers find it on a request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import asyncpg
+from starlette.requests import Request
+
+from infra.http.app import ServiceState
+from infra.postgres.late_pool import LatePool
+from infra.postgres.sql import Query
+from query_api.cursors import Cursors
+from query_api.freshness import Freshness
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """Runs queries. `database` may still be opening; then a query raises `StoreUnavailableError`."""
+
+    database: LatePool
+    acquire_timeout_s: float
+
+    async def rows(self, query: Query, values: Mapping[str, Any]) -> list[asyncpg.Record]:
+        """Give all rows."""
+        async with self.database.pool.acquire(timeout=self.acquire_timeout_s) as connection:
+            return await connection.fetch(query.sql, *query.arguments(**values))
+
+    async def row(self, query: Query, values: Mapping[str, Any]) -> asyncpg.Record | None:
+        """Give the first row, or None."""
+        async with self.database.pool.acquire(timeout=self.acquire_timeout_s) as connection:
+            return await connection.fetchrow(query.sql, *query.arguments(**values))
+
+
+class QueryState(ServiceState):
+    """The service's state. `partitions` is the number of shards, `consistency_wait_s` how long a token may wait."""
+
+    reads: Reads
+    freshness: Freshness
+    cursors: Cursors
+    partitions: int
+    consistency_wait_s: float
+
+
+def state_of(request: Request) -> QueryState:
+    """Give the state that the lifespan opened."""
+    return cast(QueryState, request.scope["state"])
