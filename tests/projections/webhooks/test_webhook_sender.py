@@ -3,10 +3,19 @@
 import asyncio
 import gzip
 import resource
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
 
 from infra.clock import monotonic_s, now
 from projections.webhooks.outcomes import Outcome
@@ -141,10 +150,10 @@ async def test_a_port_nobody_listens_on_is_a_failed_connection() -> None:
     assert (await _send(url)).outcome is Outcome.CONNECT
 
 
-async def test_a_certificate_nobody_signed_is_a_tls_failure() -> None:
-    async with _listening(_hang_up) as url:
+async def test_a_certificate_nobody_trusts_is_a_tls_failure(tmp_path: Path) -> None:
+    async with _listening(_hang_up, _self_signed(tmp_path)) as url:
         reply = await _send(url.replace("http://", "https://"))
-    assert reply.outcome in {Outcome.TLS, Outcome.CONNECT, Outcome.DISCONNECTED}
+    assert reply.outcome is Outcome.TLS
 
 
 async def test_a_name_that_does_not_exist_is_a_dns_failure() -> None:
@@ -244,7 +253,7 @@ async def _send(
 
 
 @asynccontextmanager
-async def _listening(serve: Serve) -> AsyncIterator[str]:
+async def _listening(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     serving: set[asyncio.Task[object]] = set()
 
     async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -257,7 +266,7 @@ async def _listening(serve: Serve) -> AsyncIterator[str]:
         with suppress(ConnectionError):
             await writer.wait_closed()
 
-    server = await asyncio.start_server(guarded, "127.0.0.1", 0)
+    server = await asyncio.start_server(guarded, "127.0.0.1", 0, ssl=tls)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     finally:
@@ -265,6 +274,28 @@ async def _listening(serve: Serve) -> AsyncIterator[str]:
         for task in serving:
             task.cancel()
         await asyncio.gather(*serving)
+
+
+def _self_signed(folder: Path) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now() - timedelta(days=1))
+        .not_valid_after(now() + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, SHA256())
+    )
+    pem = folder / "self-signed.pem"
+    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem.write_bytes(key.private_bytes(*plain) + certificate.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
 
 
 async def _hang_up(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
