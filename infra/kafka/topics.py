@@ -16,6 +16,8 @@ EVENTS_TOPIC: Final = "orders.events.v1"
 MAX_RECORD_BYTES: Final = 4_194_304
 """Largest record the topic takes; the command side refuses bodies far below, so every accepted event fits."""
 
+_VISIBLE_S: Final = 0.02
+
 _EVENTS_CONFIG: Final[Mapping[str, str]] = {
     "cleanup.policy": "delete",
     # For ever: the topic is a complete copy of the log.
@@ -67,6 +69,7 @@ async def ensure_topics(bootstrap_servers: str, topics: Sequence[Topic], *, dead
             created = [topic for topic in topics if topic.name not in existing]
             await _create(admin, created)
             while len(existing) < len(topics):
+                await asyncio.sleep(_VISIBLE_S)  # a new topic is answered for before every broker knows it
                 existing = await _partition_counts(admin, topics)
             await _check(admin, topics, existing)
             return [topic.name for topic in created]

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from infra.events import StoredEvent
 from infra.kafka.records import ForeignRecordError, Header, Record, from_record, to_record
 from infra.partitioning import partition_of
+from tests.support.stored_events import stored_events
 
-INSTANTS = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  # hypothesis takes naive bounds
-NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789_.-", min_size=1, max_size=40)
 COUNTS = st.integers(1, 2**62)
 
 
@@ -25,28 +24,6 @@ class Consumed:
     key: bytes | None
     value: bytes | None
     headers: tuple[Header, ...]
-
-
-def stored_events() -> st.SearchStrategy[StoredEvent]:
-    return st.builds(
-        StoredEvent,
-        position=COUNTS,
-        log_id=st.integers(0, 100),
-        tenant_id=NAMES,
-        stream_id=st.uuids(),
-        version=st.integers(1, 2**31 - 1),
-        type=NAMES,
-        schema_version=st.integers(1, 1000),
-        event_id=st.uuids(),
-        occurred_at=INSTANTS,
-        recorded_at=INSTANTS,
-        actor=NAMES,
-        correlation_id=st.none(),
-        causation_id=st.none(),
-        traceparent=st.none() | NAMES,
-        payload=st.binary(max_size=200),
-        leaf_hash=st.just(bytes(32)),
-    )
 
 
 def an_event(**changes: object) -> StoredEvent:

@@ -1,0 +1,117 @@
+"""Leases on real PostgreSQL, with clocks that the test moves."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from infra.postgres.leases import Lease
+from infra.postgres.pool import Pool
+from tests.support.servers import Database
+from tests.support.waiting import eventually
+
+TTL_S = 3.0
+
+
+class Clock:
+    """A monotonic clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    async with asyncpg.create_pool(database.worker_url, min_size=1, max_size=4) as pool:
+        yield pool
+
+
+def lease(pool: Pool, holder: str, clock: Clock, ttl_s: float = TTL_S) -> Lease:
+    return Lease(pool, name="relay", holder=holder, ttl_s=ttl_s, clock=clock)
+
+
+async def test_the_first_to_ask_holds_it_and_the_second_does_not(pool: Pool) -> None:
+    clock = Clock()
+    first, second = lease(pool, "first", clock), lease(pool, "second", clock)
+    assert await first.try_acquire()
+    assert not await second.try_acquire()
+    assert (first.is_held(), second.is_held(), first.epoch) == (True, False, 1)
+
+
+async def test_a_released_lease_is_free_at_once_under_a_new_epoch(pool: Pool) -> None:
+    clock = Clock()
+    first, second = lease(pool, "first", clock), lease(pool, "second", clock)
+    await first.try_acquire()
+    await first.release()
+    assert not first.is_held()
+    assert await second.try_acquire()
+    assert second.epoch == 2
+
+
+async def test_a_holder_that_does_not_renew_stops_believing_before_anybody_may_take_over(pool: Pool) -> None:
+    holder_clock, standby_clock = Clock(), Clock()
+    holder, standby = lease(pool, "holder", holder_clock), lease(pool, "standby", standby_clock)
+    await holder.try_acquire()
+    assert not await standby.try_acquire()
+    for clock in (holder_clock, standby_clock):
+        clock.now_s += TTL_S * 0.6
+    assert not holder.is_held()
+    assert not await standby.try_acquire()
+    standby_clock.now_s += TTL_S * 0.2
+    assert await standby.try_acquire()
+    assert standby.epoch == 2
+
+
+async def test_a_holder_that_renews_keeps_it_whatever_the_standbys_clock_says(pool: Pool) -> None:
+    holder_clock, standby_clock = Clock(), Clock()
+    holder, standby = lease(pool, "holder", holder_clock), lease(pool, "standby", standby_clock)
+    await holder.try_acquire()
+    for _ in range(3):
+        assert not await standby.try_acquire()
+        standby_clock.now_s += TTL_S * 10
+        assert await holder.renew()
+    assert not await standby.try_acquire()
+
+
+async def test_a_lease_long_dead_is_taken_by_a_process_that_has_just_started(pool: Pool) -> None:
+    await lease(pool, "dead", Clock()).try_acquire()
+    await pool.execute("UPDATE harbor.leases SET renewed_at = renewed_at - interval '1 hour'")
+    assert await lease(pool, "new", Clock()).try_acquire()
+
+
+async def test_a_holder_that_was_replaced_learns_it_at_its_next_renewal_and_cannot_release_the_new_one(
+    pool: Pool,
+) -> None:
+    old, new = lease(pool, "old", Clock()), lease(pool, "new", Clock())
+    await old.try_acquire()
+    await pool.execute("UPDATE harbor.leases SET renewed_at = renewed_at - interval '1 hour'")
+    await new.try_acquire()
+    assert not await old.renew()
+    assert not old.is_held()
+    await old.release()
+    assert await new.renew()
+
+
+async def test_of_many_that_see_a_dead_lease_one_takes_it(pool: Pool) -> None:
+    await lease(pool, "dead", Clock()).try_acquire()
+    await pool.execute("UPDATE harbor.leases SET renewed_at = renewed_at - interval '1 hour'")
+    rivals = [lease(pool, f"rival {number}", Clock()) for number in range(8)]
+    taken = [await rival.try_acquire() for rival in rivals]
+    assert sum(taken) == 1
+
+
+async def test_a_kept_lease_outlives_its_time_and_is_released_at_the_end(pool: Pool) -> None:
+    keeper = Lease(pool, name="relay", holder="keeper", ttl_s=0.6)
+    await keeper.try_acquire()
+    async with keeper.kept():
+        await eventually(lambda: _renewals(pool, at_least=8))
+        assert keeper.is_held()
+    assert await lease(pool, "next", Clock()).try_acquire()
+
+
+async def _renewals(pool: Pool, *, at_least: int) -> bool:
+    renewals = await pool.fetchval("SELECT renewals FROM harbor.leases WHERE name = 'relay'")
+    return bool(renewals >= at_least)
