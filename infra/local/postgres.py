@@ -22,14 +22,15 @@ from infra.local.places import Account
 
 ADMIN = "harbor_admin"
 _SUFFIX = ".exe" if os.name == "nt" else ""
-# min_wal_size: new WAL segments cost tens of milliseconds each, recycled ones nothing. jit: compiles plans that never
-# pay off at this size and keeps LLVM resident. full_page_writes and fsync are named because the services refuse less.
+# min_wal_size: new WAL segments cost tens of milliseconds each, recycled ones nothing. io_method: three worker processes
+# would only wait. jit: compiles plans that never pay off at this size and keeps LLVM resident. fsync, full_page_writes
+# and synchronous_commit are named because the services refuse to run with less.
 _CONFIGURATION = """\
 listen_addresses = '127.0.0.1'
 port = {port}
 unix_socket_directories = ''
 max_connections = {max_connections}
-shared_buffers = '96MB'
+shared_buffers = '64MB'
 work_mem = '8MB'
 maintenance_work_mem = '64MB'
 wal_buffers = '8MB'
@@ -40,6 +41,8 @@ checkpoint_timeout = '15min'
 fsync = on
 full_page_writes = on
 synchronous_commit = on
+io_method = 'sync'
+max_logical_replication_workers = 0
 jit = off
 max_parallel_workers_per_gather = 0
 timezone = 'UTC'
