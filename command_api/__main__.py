@@ -17,6 +17,7 @@ from infra.settings import (
     PostgresSettings,
     SecuritySettings,
     SettingsError,
+    WebhookSettings,
     load,
 )
 
@@ -60,6 +61,7 @@ def run_server() -> None:
             postgres=load(PostgresSettings),
             security=load(SecuritySettings),
             kafka=load(KafkaSettings),
+            webhooks=load(WebhookSettings),
         )
     except SettingsError as error:
         raise click.ClickException(str(error)) from None

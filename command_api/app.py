@@ -16,8 +16,8 @@ from command_api.errors import translate
 from command_api.handle import WritePath
 from command_api.late_store import LateStore
 from command_api.metrics import CommandMetrics
-from command_api.routes import orders
-from command_api.state import BodyLimits, CommandState
+from command_api.routes import orders, webhooks
+from command_api.state import BodyLimits, CommandState, WebhookConfig
 from infra.beside import beside
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
@@ -29,10 +29,11 @@ from infra.postgres.key_watch import finder, listener, watch_keys
 from infra.postgres.late_pool import LatePool
 from infra.postgres.partitions import PartitionsReport, keep_partitions
 from infra.postgres.pool import connect, open_pool
-from infra.settings import CommandApiSettings, KafkaSettings, PostgresSettings, SecuritySettings
+from infra.secrets_at_rest import SecretBox
+from infra.settings import CommandApiSettings, KafkaSettings, PostgresSettings, SecuritySettings, WebhookSettings
 
 StateContext: TypeAlias = AbstractAsyncContextManager[CommandState]
-ROUTERS: Final[tuple[APIRouter, ...]] = (orders.router,)
+ROUTERS: Final[tuple[APIRouter, ...]] = (orders.router, webhooks.router)
 """Every route of the service; each declares its scope with `requires`."""
 
 _NAME: Final = "harbor-command"
@@ -56,6 +57,7 @@ class Settings:
     postgres: PostgresSettings
     security: SecuritySettings
     kafka: KafkaSettings
+    webhooks: WebhookSettings
 
 
 @dataclass(slots=True)
@@ -134,7 +136,13 @@ async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitSta
         "partitions": settings.kafka.partitions,
         "metrics": metrics,
         "database": database,
+        "webhooks": _webhook_config(settings),
     }
+
+
+def _webhook_config(settings: Settings) -> WebhookConfig:
+    box = SecretBox.from_setting(settings.security.webhook_secrets_key)
+    return WebhookConfig(box, settings.webhooks.allow_networks, settings.webhooks.max_endpoints)
 
 
 def _appender(settings: Settings) -> Appender:

@@ -75,6 +75,17 @@ ORDER_PROBLEMS: Final[tuple[ProblemType, ...]] = (
 )
 """Domain error code -> problem. A test holds this table to the codes in `domain.order.errors`."""
 
+# --- webhooks --------------------------------------------------------------------------------------------------------
+TOO_MANY_WEBHOOK_ENDPOINTS: Final = ProblemType(
+    "too_many_webhook_endpoints", 409, "Too many webhook endpoints", "Delete an endpoint before you add another one."
+)
+WEBHOOK_ENDPOINT_NOT_ENABLED: Final = ProblemType(
+    "webhook_endpoint_not_enabled",
+    409,
+    "Webhook endpoint not enabled",
+    "The endpoint of this delivery is disabled or misconfigured; nothing is sent to it.",
+)
+
 # --- ours, not the caller's: safe to repeat with the same key --------------------------------------------------------
 ORDER_TOO_LARGE: Final = ProblemType(
     "order_too_large", 422, "Order too large", "The order is too large to be kept; nothing was written."
@@ -116,6 +127,8 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
     CONCURRENT_MODIFICATION,
     OUTCOME_UNKNOWN,
     QUEUE_FULL,
+    TOO_MANY_WEBHOOK_ENDPOINTS,
+    WEBHOOK_ENDPOINT_NOT_ENABLED,
 )
 """Codes of the command side beside the shared ones. Append only."""
 
@@ -141,6 +154,19 @@ FIELD_CODES: Final = {
     "text_character": "A text holds a control, format, invisible, private or unassigned character.",
     "text_marks": "A text starts with a combining mark or has too many in a row.",
     "text_spaces": "A text starts or ends with a space, or holds a space other than U+0020.",
+    "url_too_long": "A URL has at most 2,048 characters.",
+    "url_malformed": "A URL is https://host[:port]/path in plain ASCII, without backslash, space or control character.",
+    "scheme_not_allowed": "The scheme must be https.",
+    "userinfo_not_allowed": "A URL carries no user name or password.",
+    "fragment_not_allowed": "A URL has no fragment.",
+    "hostname_invalid": "The host is not a plain domain name.",
+    "host_not_public": "The host is not a public name.",
+    "ip_literal_not_allowed": "Live endpoints are named, not numbered.",
+    "port_not_allowed": "The port must be 443 or 8443.",
+    "address_denied": "The address is not one that webhooks may be sent to.",
+    "event_type_unknown": "A filter is an event type, a prefix with a star (order.*), or *; it must match some event.",
+    "event_types_count": "An endpoint has 1 to 32 filters.",
+    "payload_unknown": "A payload is snapshot or thin.",
 }
 """Codes inside the `errors` of a `validation_failed`."""
 

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from command_api.app import Settings, create_app
-from infra.settings import CommandApiSettings, KafkaSettings, PostgresSettings, SecuritySettings
+from infra.settings import CommandApiSettings, KafkaSettings, PostgresSettings, SecuritySettings, WebhookSettings
 
 
 def document() -> dict[str, Any]:
@@ -17,5 +17,6 @@ def document() -> dict[str, Any]:
             postgres=PostgresSettings(url=unused),
             security=SecuritySettings(api_key_pepper=unused, cursor_secret=unused, webhook_secrets_key=unused),
             kafka=KafkaSettings(),
+            webhooks=WebhookSettings(),
         )
     ).openapi()

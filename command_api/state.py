@@ -8,7 +8,9 @@ from starlette.requests import Request
 from command_api.handle import WritePath
 from command_api.metrics import CommandMetrics
 from infra.http.app import ServiceState
+from infra.net_guard.addresses import IPNetwork
 from infra.postgres.late_pool import LatePool
+from infra.secrets_at_rest import SecretBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,15 @@ class BodyLimits:
     timeout_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookConfig:
+    """What the installation says about webhook endpoints. `allow_networks` opens addresses in test mode only."""
+
+    box: SecretBox
+    allow_networks: tuple[IPNetwork, ...]
+    max_endpoints: int
+
+
 class CommandState(ServiceState):
     """The service's state. `database.pool` is for routes that keep configuration rather than events."""
 
@@ -27,6 +38,7 @@ class CommandState(ServiceState):
     partitions: int
     metrics: CommandMetrics
     database: LatePool
+    webhooks: WebhookConfig
 
 
 def state_of(request: Request) -> CommandState:

@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic import Field
 
-from command_api.errors import invalid_values
+from command_api.errors import FIELD_CODES, invalid_values
 from command_api.models import RequestBody
 from domain import text
 from domain.errors import TextError
@@ -16,23 +16,6 @@ from infra.webhook_filters import is_pattern, matches
 
 MAX_FILTERS: Final = 32
 PAYLOADS: Final = ("snapshot", "thin")
-
-FIELD_CODES: Final = {
-    "url_too_long": f"A URL has at most {MAX_URL_CHARS} characters.",
-    "url_malformed": "A URL is https://host[:port]/path in plain ASCII, without backslash, space or control character.",
-    "scheme_not_allowed": "The scheme must be https.",
-    "userinfo_not_allowed": "A URL carries no user name or password.",
-    "fragment_not_allowed": "A URL has no fragment.",
-    "host_invalid": "The host is not a plain domain name.",
-    "host_not_public": "The host is not a public name.",
-    "ip_literal_not_allowed": "Live endpoints are named, not numbered.",
-    "port_not_allowed": "The port must be 443 or 8443.",
-    "address_denied": "The address is not one that webhooks may be sent to.",
-    "event_type_unknown": "A filter is an event type, a prefix with a star (order.*), or *; it must match some event.",
-    "event_types_count": f"An endpoint has 1 to {MAX_FILTERS} filters.",
-    "payload_unknown": "A payload is snapshot or thin.",
-}
-"""Codes inside the `errors` of a `validation_failed` of these routes."""
 
 
 class WebhookEndpointBody(RequestBody):

@@ -3,7 +3,6 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -20,7 +19,6 @@ from command_api.documents import Document
 from command_api.json_body import read_json
 from command_api.models import parse_body
 from command_api.state import state_of
-from command_api.thin_route import ThinRoute
 from command_api.webhook_models import WebhookEndpointBody, new_endpoint
 from domain.instants import instant_text
 from infra.http import problems
@@ -28,7 +26,7 @@ from infra.http.app import problem_responses
 from infra.http.auth import Principal, requires
 from infra.http.context import context_of
 from infra.http.problems import Problem, ProblemType
-from infra.net_guard.addresses import IPNetwork
+from infra.http.thin_route import ThinRoute
 from infra.net_guard.target import AddressRules
 from infra.postgres.webhook_endpoints import (
     ResendAnswer,
@@ -36,33 +34,12 @@ from infra.postgres.webhook_endpoints import (
     WebhookEndpoint,
     WebhookEndpoints,
 )
-from infra.secrets_at_rest import SecretBox
 
 ENDPOINTS: Final = "/api/v1/webhook-endpoints"
 DELIVERIES: Final = "/api/v1/webhook-deliveries"
 _CANONICAL_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 
-TOO_MANY_ENDPOINTS: Final = ProblemType(
-    "too_many_webhook_endpoints", 409, "Too many webhook endpoints", "Delete an endpoint before you add another one."
-)
-ENDPOINT_NOT_ENABLED: Final = ProblemType(
-    "webhook_endpoint_not_enabled",
-    409,
-    "Webhook endpoint not enabled",
-    "The endpoint of this delivery is disabled or misconfigured; nothing is sent to it.",
-)
-CATALOGUE: Final = (TOO_MANY_ENDPOINTS, ENDPOINT_NOT_ENABLED)
-
 router = APIRouter(route_class=ThinRoute, tags=["webhooks"])
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookConfig:
-    """What the installation says about endpoints. `allow_networks` opens addresses in test mode only."""
-
-    box: SecretBox
-    allow_networks: tuple[IPNetwork, ...]
-    max_endpoints: int
 
 
 class WebhookEndpointDocument(Document):
@@ -162,7 +139,9 @@ def _answers(status: int, model: type[Document] | None, description: str, *kinds
     operation_id="create_webhook_endpoint",
     summary="Register a webhook endpoint",
     dependencies=[Depends(_new_endpoint)],
-    responses=_answers(201, CreatedWebhookEndpointDocument, "The new endpoint.", *_BODY, TOO_MANY_ENDPOINTS),
+    responses=_answers(
+        201, CreatedWebhookEndpointDocument, "The new endpoint.", *_BODY, errors.TOO_MANY_WEBHOOK_ENDPOINTS
+    ),
 )
 async def create_endpoint(request: Request, principal: Annotated[Principal, requires("webhooks:manage")]) -> Response:
     """Register where webhooks go. It gets the events after this; its signing secret is shown in this answer only."""
@@ -176,7 +155,7 @@ async def create_endpoint(request: Request, principal: Annotated[Principal, requ
         try:
             created = await store.create(tenant, wish)
         except TooManyEndpointsError:
-            raise Problem(TOO_MANY_ENDPOINTS) from None
+            raise Problem(errors.TOO_MANY_WEBHOOK_ENDPOINTS) from None
     context_of(request).log_fields["endpoint_id"] = str(created.endpoint.endpoint_id)
     document = _document(created.endpoint) | {"secret": created.secret}
     return _json(201, document, {"location": f"{ENDPOINTS}/{created.endpoint.endpoint_id}"})
@@ -221,7 +200,9 @@ async def delete_endpoint(request: Request, principal: Annotated[Principal, requ
     operation_id="resend_webhook_delivery",
     summary="Send a webhook again",
     dependencies=[Depends(_delivery)],
-    responses=_answers(202, ResendDocument, "It will be sent again.", problems.NOT_FOUND, ENDPOINT_NOT_ENABLED),
+    responses=_answers(
+        202, ResendDocument, "It will be sent again.", problems.NOT_FOUND, errors.WEBHOOK_ENDPOINT_NOT_ENABLED
+    ),
 )
 async def resend(request: Request, principal: Annotated[Principal, requires("webhooks:manage")]) -> Response:
     """Send one delivery again, whatever became of it before: the same id and the same bytes, signed anew."""
@@ -232,7 +213,7 @@ async def resend(request: Request, principal: Annotated[Principal, requires("web
         case ResendAnswer.NOT_FOUND:
             raise Problem(problems.NOT_FOUND)
         case ResendAnswer.ENDPOINT_NOT_ENABLED:
-            raise Problem(ENDPOINT_NOT_ENABLED)
+            raise Problem(errors.WEBHOOK_ENDPOINT_NOT_ENABLED)
         case ResendAnswer.QUEUED:
             return _json(202, {"id": str(delivery_id), "object": "webhook_delivery", "status": "queued"})
 

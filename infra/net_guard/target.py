@@ -78,7 +78,7 @@ def parse_target(url: str, rules: AddressRules) -> Target:
 
     Raises:
         TargetRefusedError: with a code of `url_too_long`, `url_malformed`, `scheme_not_allowed`,
-            `userinfo_not_allowed`, `host_invalid`, `host_not_public`, `ip_literal_not_allowed`, `port_not_allowed`,
+            `userinfo_not_allowed`, `hostname_invalid`, `host_not_public`, `ip_literal_not_allowed`, `port_not_allowed`,
             `fragment_not_allowed`, `address_denied`.
     """
     if len(url) > MAX_URL_CHARS:
@@ -140,16 +140,16 @@ def _read_authority(authority: str, rules: AddressRules) -> tuple[str, str | Non
     if "@" in authority:
         raise TargetRefusedError("userinfo_not_allowed", "A URL carries no user name or password.")
     if "%" in authority:
-        raise TargetRefusedError("host_invalid", "A host is not percent-encoded.")
+        raise TargetRefusedError("hostname_invalid", "A host is not percent-encoded.")
     if match := _LITERAL_V6.fullmatch(authority):
         try:
             literal: IPAddress = IPv6Address(match["address"])
         except AddressValueError:
-            raise TargetRefusedError("host_invalid", "The host is not an IPv6 address.") from None
+            raise TargetRefusedError("hostname_invalid", "The host is not an IPv6 address.") from None
         return _accept_literal(literal, match["port"], rules)
     match = _AUTHORITY.fullmatch(authority)
     if match is None:
-        raise TargetRefusedError("host_invalid", "Expected host or host:port.")
+        raise TargetRefusedError("hostname_invalid", "Expected host or host:port.")
     host = _to_ascii(match["host"])
     labels = host.split(".")
     # Whatever ends in a number is an IPv4 address to somebody: 127.1, 0x7f.1, 2130706433, 0177.0.0.1.
@@ -157,7 +157,7 @@ def _read_authority(authority: str, rules: AddressRules) -> tuple[str, str | Non
         try:
             literal = IPv4Address(host)
         except AddressValueError:
-            raise TargetRefusedError("host_invalid", "The host is an odd spelling of an address.") from None
+            raise TargetRefusedError("hostname_invalid", "The host is an odd spelling of an address.") from None
         return _accept_literal(literal, match["port"], rules)
     if rules.livemode and (len(labels) == 1 or any(host == name or host.endswith("." + name) for name in _INSIDE)):
         raise TargetRefusedError("host_not_public", "The host is not a public name.")
@@ -180,8 +180,8 @@ def _to_ascii(host: str) -> str:
             if label.startswith("xn--"):
                 idna.decode(label)  # an A-label that decodes to nothing valid is a disguise
     except (idna.IDNAError, UnicodeError):
-        raise TargetRefusedError("host_invalid", "The host is not a valid domain name.") from None
+        raise TargetRefusedError("hostname_invalid", "The host is not a valid domain name.") from None
     labels = ascii_host.split(".")
     if len(ascii_host) > MAX_HOST_CHARS or not all(_LABEL.fullmatch(label) for label in labels):
-        raise TargetRefusedError("host_invalid", "The host is not a valid domain name.")
+        raise TargetRefusedError("hostname_invalid", "The host is not a valid domain name.")
     return ascii_host

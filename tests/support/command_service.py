@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from command_api.app import Settings, assemble, body_limits, create_app
 from command_api.handle import WritePath
 from command_api.metrics import CommandMetrics
-from command_api.state import CommandState
+from command_api.state import CommandState, WebhookConfig
 from infra import api_keys, clock
 from infra.api_keys import PARTNER_SCOPES, KeyRecord
 from infra.events import EventStore
@@ -26,7 +26,8 @@ from infra.memory_event_store import MemoryEventStore
 from infra.postgres.api_keys import create_key
 from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import Pool
-from infra.settings import CommandApiSettings, KafkaSettings, PostgresSettings, SecuritySettings
+from infra.secrets_at_rest import SecretBox
+from infra.settings import CommandApiSettings, KafkaSettings, PostgresSettings, SecuritySettings, WebhookSettings
 from tests.support.servers import Database
 
 PEPPER = "p" * 32
@@ -130,6 +131,7 @@ async def memory_service(
             "partitions": 12,
             "metrics": metrics,
             "database": LatePool(_never),
+            "webhooks": WebhookConfig(SecretBox(b"w" * 32), (), 20),
         }
 
     async with _running(assemble(service, opened), kept, keys, keys.issue()) as running:
@@ -167,6 +169,7 @@ def command_settings(database: Database, **service: Any) -> Settings:
             webhook_secrets_key=SecretStr(base64.b64encode(b"w" * 32).decode()),
         ),
         kafka=KafkaSettings(),
+        webhooks=WebhookSettings(),
     )
 
 
