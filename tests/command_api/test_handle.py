@@ -1,0 +1,150 @@
+"""Handling a command when others race, the store fails or the answer cannot be rendered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import pytest
+
+from command_api.handle import MAX_DECISIONS, WritePath
+from domain.order.state import OrderState
+from infra.events import (
+    AppendCommand,
+    AppendOutcome,
+    AppendQueueFullError,
+    AppendRejectedError,
+    AppendTimeoutError,
+    EventStore,
+    EventStoreError,
+    StoredEvent,
+    StoreUnavailableError,
+    WrongExpectedVersion,
+)
+from infra.memory_event_store import MemoryEventStore
+from tests.support.command_service import ORDERS, memory_service
+from tests.support.orders import order_body
+
+
+@dataclass
+class InterruptedStore:
+    """A store in memory that fails with `error`, and then loses `lost_races`, before it works; it counts reads."""
+
+    kept: EventStore = field(default_factory=MemoryEventStore)
+    error: EventStoreError | None = None
+    lost_races: int = 0
+    reads: int = 0
+
+    async def append(self, command: AppendCommand) -> AppendOutcome:
+        if self.error is not None:
+            raise self.error
+        if self.lost_races:
+            self.lost_races -= 1
+            return WrongExpectedVersion(command.expected_version + 1)
+        return await self.kept.append(command)
+
+    async def read_stream(
+        self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None
+    ) -> Sequence[StoredEvent]:
+        self.reads += 1
+        return await self.kept.read_stream(tenant_id, stream_id, from_version, to_version)
+
+    async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
+        return await self.kept.read_all(after_position, limit)
+
+    async def head(self) -> int:
+        return await self.kept.head()
+
+
+async def test_an_answer_that_cannot_be_rendered_leaves_no_event_and_no_record() -> None:
+    def broken(_state: OrderState) -> bytes:
+        raise RuntimeError("rendering is broken")
+
+    store = MemoryEventStore()
+    async with memory_service(store, writes=lambda kept: WritePath(kept, render=broken)) as service:
+        failed = await service.post(body=order_body(), key="k")
+    async with memory_service(store) as service:
+        mended = await service.post(body=order_body(), key="k")
+
+    assert (failed.status_code, failed.json()["code"]) == (500, "internal_error")
+    assert b"rendering" not in failed.content
+    assert (mended.status_code, "idempotency-replayed" in mended.headers) == (201, False)
+    assert await store.head() == 1
+
+
+async def test_an_order_known_from_before_is_not_read_again() -> None:
+    store = InterruptedStore()
+    async with memory_service(store) as service:
+        order_id = (await service.post(body=order_body())).json()["id"]
+        await service.post(f"{ORDERS}/{order_id}/authorize")
+
+        captured = await service.post(f"{ORDERS}/{order_id}/captures")
+
+    assert (captured.status_code, store.reads) == (200, 0)
+
+
+async def test_a_stale_order_costs_one_conflict_and_is_decided_again() -> None:
+    store = InterruptedStore()
+    async with memory_service(store) as one, memory_service(store) as other:
+        order_id = (await one.post(body=order_body())).json()["id"]
+        await other.post(f"{ORDERS}/{order_id}/authorize")
+
+        captured = await one.post(f"{ORDERS}/{order_id}/captures")
+
+    assert (captured.status_code, captured.json()["status"], captured.headers["etag"]) == (200, "captured", '"3"')
+
+
+async def test_a_refusal_is_not_recorded_when_somebody_changed_the_order_meanwhile() -> None:
+    store = InterruptedStore()
+    async with memory_service(store) as one, memory_service(store) as other:
+        order_id = (await one.post(body=order_body())).json()["id"]
+        await other.post(f"{ORDERS}/{order_id}/authorize")
+
+        again = await one.post(f"{ORDERS}/{order_id}/captures", key="k")
+
+    assert again.status_code == 200
+
+
+async def test_after_four_lost_races_the_caller_is_told_to_repeat_and_nothing_is_recorded() -> None:
+    store = InterruptedStore()
+    async with memory_service(store) as service:
+        order_id = (await service.post(body=order_body())).json()["id"]
+        store.lost_races = MAX_DECISIONS
+        lost = await service.post(f"{ORDERS}/{order_id}/authorize", key="k")
+        again = await service.post(f"{ORDERS}/{order_id}/authorize", key="k")
+
+    assert (lost.status_code, lost.json()["code"], lost.json()["retryable"]) == (409, "concurrent_modification", True)
+    assert (again.status_code, "idempotency-replayed" in again.headers) == (200, False)
+
+
+async def test_three_lost_races_are_not_noticed() -> None:
+    store = InterruptedStore()
+    async with memory_service(store) as service:
+        order_id = (await service.post(body=order_body())).json()["id"]
+        store.lost_races = MAX_DECISIONS - 1
+
+        answer = await service.post(f"{ORDERS}/{order_id}/authorize")
+
+    assert (answer.status_code, store.lost_races) == (200, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (AppendQueueFullError("full"), 503, "queue_full"),
+        (AppendTimeoutError("late"), 503, "outcome_unknown"),
+        (StoreUnavailableError("gone"), 503, "store_unavailable"),
+        (AppendRejectedError("too large"), 422, "order_too_large"),
+    ],
+)
+async def test_a_store_that_fails_is_never_a_500_and_says_whether_to_repeat(
+    error: EventStoreError, status: int, code: str
+) -> None:
+    store = InterruptedStore(error=error)
+    async with memory_service(store) as service:
+        failed = await service.post(body=order_body(), key="k")
+        store.error = None
+        again = await service.post(body=order_body(), key="k")
+
+    assert (failed.status_code, failed.json()["code"]) == (status, code)
+    assert (failed.json()["retryable"], "retry-after" in failed.headers) == (status == 503, status == 503)
+    assert again.status_code == 201

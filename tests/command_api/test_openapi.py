@@ -1,0 +1,114 @@
+"""The OpenAPI document is declared by the models that do the work, and what it declares is what happens."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import jsonschema
+import pytest
+
+from command_api import errors
+from command_api.openapi import document
+from infra.http import problems
+from tests.support.command_service import ORDERS, Service, memory_service
+from tests.support.orders import order_body
+from tests.support.refused_requests import REFUSED
+
+Document = dict[str, Any]
+OPERATIONS = [
+    (path, method) for path, methods in document()["paths"].items() if path.startswith(ORDERS) for method in methods
+]
+
+
+@pytest.fixture(scope="module")
+def openapi() -> Document:
+    return document()
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    async with memory_service() as running:
+        yield running
+
+
+def schema(openapi: Document, name: str) -> Document:
+    return {"$ref": f"#/components/schemas/{name}", "components": openapi["components"]}
+
+
+def test_the_order_routes_are_all_there(openapi: Document) -> None:
+    assert openapi["openapi"].startswith("3.1")
+    assert set(OPERATIONS) == {
+        (ORDERS, "post"),
+        (f"{ORDERS}/{{order_id}}/authorize", "post"),
+        (f"{ORDERS}/{{order_id}}/captures", "post"),
+        (f"{ORDERS}/{{order_id}}/cancel", "post"),
+        (f"{ORDERS}/{{order_id}}/status", "patch"),
+    }
+
+
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_every_operation_declares_its_headers_scopes_and_errors(openapi: Document, path: str, method: str) -> None:
+    operation = openapi["paths"][path][method]
+    parameters = {parameter["name"]: parameter["required"] for parameter in operation["parameters"]}
+
+    assert parameters.items() >= {"Idempotency-Key": True, "X-Request-ID": False, "traceparent": False}.items()
+    assert operation["x-required-scopes"]
+    assert operation["security"]
+    for status, answer in operation["responses"].items():
+        assert set(answer["content"]) == {"application/json" if status < "300" else "application/problem+json"}
+    success = operation["responses"].get("201") or operation["responses"]["200"]
+    assert set(success["headers"]) >= {"ETag", "Consistency-Token", "Idempotency-Replayed", "X-Request-ID"}
+
+
+async def test_answers_fit_the_declared_schemas(service: Service, openapi: Document) -> None:
+    created = await service.post(body=order_body(external_reference="PO-1", metadata={"a": "b"}))
+    path = f"{ORDERS}/{created.json()['id']}"
+    refused = await service.post(f"{path}/captures")
+    invalid = await service.post(body={})
+    verbs = [await service.post(f"{path}/{verb}") for verb in ("authorize", "captures")]
+
+    for answer in (created, *verbs):
+        jsonschema.validate(answer.json(), schema(openapi, "OrderDocument"))
+        declared = openapi["paths"][ORDERS]["post"]["responses"]["201"]["headers"]
+        assert {name.lower() for name in declared} - {"idempotency-replayed", "location"} <= set(answer.headers)
+    for answer in (refused, invalid):
+        jsonschema.validate(answer.json(), schema(openapi, "Problem"))
+
+
+async def test_what_the_schema_of_a_new_order_refuses_the_route_refuses(service: Service, openapi: Document) -> None:
+    validator = jsonschema.Draft202012Validator(schema(openapi, "CreateOrderBody"))
+    bodies: list[Document] = [
+        order_body(lines=[]),
+        order_body(colour="red"),
+        order_body(currency="eur"),
+        order_body(currency=978),
+        order_body(lines=[{"sku": "a", "quantity": 0, "unit_price": "1.00"}]),
+        order_body(lines=[{"sku": "a", "quantity": 1000, "unit_price": "1.00"}]),
+        order_body(lines=[{"sku": "a", "quantity": 1, "unit_price": "1,00"}]),
+        order_body(lines=[{"sku": "a", "quantity": 1, "unit_price": 1}]),
+        order_body(lines=[{"sku": "", "quantity": 1, "unit_price": "1.00"}]),
+        order_body(lines=[{"sku": "a" * 65, "quantity": 1, "unit_price": "1.00"}]),
+        order_body(external_reference=""),
+        order_body(metadata={"a": 1}),
+        {},
+    ]
+
+    for body in bodies:
+        assert not validator.is_valid(body), body
+        assert (await service.post(body=body)).status_code == 422, body
+    assert validator.is_valid(order_body())
+    assert (await service.post(body=order_body())).status_code == 201
+
+
+def test_every_refusal_that_the_suite_knows_is_declared(openapi: Document) -> None:
+    declared = openapi["paths"][ORDERS]["post"]["responses"]
+    for name, refused in REFUSED.items():
+        if refused.path == ORDERS and refused.method == "POST":
+            assert f"`{refused.code}`" in declared[str(refused.status)]["description"], name
+
+
+def test_the_catalogue_lists_every_code_of_both_tables_once() -> None:
+    lines = errors.catalogue_markdown().splitlines()
+
+    for kind in {*problems.CATALOGUE, *errors.CATALOGUE}:
+        assert sum(line.startswith(f"| {kind.status} | `{kind.code}` |") for line in lines) == 1, kind.code
+    assert all(f"| `{code}` |" in "\n".join(lines) for code in errors.FIELD_CODES)

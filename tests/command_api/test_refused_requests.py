@@ -1,0 +1,99 @@
+"""Whatever is sent, a refusal has its catalogued code, is small, echoes nothing and changes nothing."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from command_api import errors
+from infra.http import problems
+from tests.support.command_service import Service, memory_service
+from tests.support.refused_requests import REFUSED, Refused
+
+CATALOGUED = {kind.code: kind.status for kind in (*problems.CATALOGUE, *errors.CATALOGUE)}
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    async with memory_service() as running:
+        yield running
+
+
+@pytest.mark.parametrize("refused", REFUSED.values(), ids=REFUSED.keys())
+async def test_a_bad_request_is_refused_with_its_code_and_changes_nothing(service: Service, refused: Refused) -> None:
+    answer = await send(service, refused)
+
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (refused.status, refused.code)
+    assert CATALOGUED[problem["code"]] == problem["status"] == answer.status_code
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert len(answer.content) <= 4096
+    assert await service.store.head() == 0
+    if refused.field_code is not None:
+        assert problem["errors"][0]["code"] == refused.field_code
+        assert refused.field_code in errors.FIELD_CODES
+    if refused.pointer is not None:
+        assert problem["errors"][0]["pointer"] == refused.pointer
+    assert len(problem.get("errors", [])) <= problems.MAX_ERRORS
+
+
+async def test_a_refusal_for_syntax_leaves_the_key_free_for_the_mended_request(service: Service) -> None:
+    for refused in list(REFUSED.values())[:40]:
+        await send(service, refused)
+
+    mended = await service.post(body=GOOD, key="k-1")
+
+    assert mended.status_code == 201
+
+
+async def test_nothing_that_was_sent_comes_back(service: Service) -> None:
+    canary = "canary7f3a9"
+    bodies: list[dict[str, object]] = [
+        GOOD | {canary: 1},
+        GOOD | {"currency": canary},
+        GOOD | {"customer_email": f"\n{canary}"},
+        GOOD | {"external_reference": f"\x01{canary}"},
+        GOOD | {"metadata": {canary: 1}},
+        GOOD | {"metadata": {f"{canary} ": "x"}},
+        GOOD | {"lines": [{"sku": f"{canary}\x01", "quantity": 1, "unit_price": canary}]},
+        GOOD | {"lines": [{canary: 1}]},
+    ]
+
+    for body in bodies:
+        answer = await service.post(body=body)
+        assert answer.status_code == 422
+        assert canary.encode() not in answer.content
+
+
+async def test_405_names_the_methods_of_the_address(service: Service) -> None:
+    answer = await service.http.get("/api/v1/orders")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_401_names_the_scheme(service: Service) -> None:
+    answer = await service.post(body=GOOD, Authorization="Bearer wrong")
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+GOOD: dict[str, object] = {
+    "customer_email": "buyer@example.com",
+    "currency": "EUR",
+    "lines": [{"sku": "a", "quantity": 1, "unit_price": "1.00"}],
+}
+
+
+async def send(service: Service, refused: Refused) -> httpx.Response:
+    headers = dict(refused.headers)
+    request = service.http.build_request(
+        refused.method,
+        refused.path,
+        content=refused.body,
+        headers=[(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
+    )
+    if headers.get("authorization") == "":
+        del request.headers["authorization"]
+    return await service.http.send(request)
