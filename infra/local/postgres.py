@@ -21,10 +21,9 @@ from infra.local.launch import Launch
 from infra.local.places import Account
 
 ADMIN = "harbor_admin"
-_SUFFIX = ".exe" if os.name == "nt" else ""
-# min_wal_size: new WAL segments cost tens of milliseconds each, recycled ones nothing. io_method: three worker processes
-# would only wait. jit: compiles plans that never pay off at this size and keeps LLVM resident. fsync, full_page_writes
-# and synchronous_commit are named because the services refuse to run with less.
+# min_wal_size: new WAL segments cost tens of milliseconds each, recycled ones nothing. io_method: three processes less
+# that would only wait. jit: compiles plans that never pay off at this size and keeps LLVM resident. fsync and the two
+# below it are named because the services refuse to run with less.
 _CONFIGURATION = """\
 listen_addresses = '127.0.0.1'
 port = {port}
@@ -89,7 +88,7 @@ class PostgresServer:
         text = _CONFIGURATION.format(port=self.port, max_connections=self.max_connections)
         _write_owned(self.data_dir / "harbor.conf", text, account)
         return Launch(
-            argv=(str(binaries / f"postgres{_SUFFIX}"), "-D", str(self.data_dir)),
+            argv=(str(binaries / "postgres"), "-D", str(self.data_dir)),
             env={"LC_ALL": "C", "TZ": "UTC"},
             cwd=self.data_dir,
             account=account,
@@ -148,7 +147,7 @@ def _initialise(binaries: Path, data_dir: Path, password: str, account: Account 
             os.chown(unfinished, account.uid, account.gid)
         made = subprocess.run(
             [
-                str(binaries / f"initdb{_SUFFIX}"),
+                str(binaries / "initdb"),
                 f"--pgdata={unfinished}",
                 f"--username={ADMIN}",
                 f"--pwfile={password_file}",

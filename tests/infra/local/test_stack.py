@@ -1,0 +1,131 @@
+"""`python -m infra.local up`, whole: an order goes in and comes out, what dies comes back, nothing stays behind."""
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from infra.local.home import CHECKOUT
+from tests.support.waiting import eventually
+
+# The stack brings its own servers, so no fixture says it.
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+FACTS = {"command_api", "query_api", "postgres", "redis", "kafka", "api_keys", "data_dir", "processes"}
+KEYS = {"partner_a", "partner_b", "dashboard", "auditor", "operator"}
+PROCESSES = {"postgres", "valkey", "kafka", "command_api", "query_api", "relay", "worker", "webhooks"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunningStack:
+    home: Path
+    printed: str
+
+    def facts(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.home / "stack.json").read_text())
+        return found
+
+
+def local(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")}
+    own = {"HARBOR_HOME": str(home), "HARBOR_COMMAND_API__PORT": "0", "HARBOR_QUERY_API__PORT": "0"}
+    return subprocess.run(  # noqa: S603  # fixed words
+        [sys.executable, "-m", "infra.local", *arguments],
+        cwd=CHECKOUT,
+        env=inherited | own,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """Start a stack in a home that only its owner can enter."""
+    home = tmp_path_factory.mktemp("stack") / "home"
+    started = local(home, "up", "--broker", "kafka", "--detach")
+    try:
+        assert started.returncode == 0, started.stdout + started.stderr
+        yield RunningStack(home, started.stdout)
+    finally:
+        run_file = home / "run.json"
+        children = json.loads(run_file.read_text())["children"] if run_file.exists() else {}
+        pids = [each["pid"] for each in children.values()]
+        stopped = local(home, "down")
+        assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+        assert [pid for pid in pids if psutil.pid_exists(pid)] == []
+        local(home, "wipe")
+        assert not home.exists()
+
+
+def test_scripts_find_addresses_keys_and_processes(running: RunningStack) -> None:
+    facts = running.facts()
+
+    assert facts.keys() >= FACTS
+    assert facts["api_keys"].keys() == KEYS
+    assert facts["processes"].keys() == PROCESSES
+    assert all(psutil.pid_exists(each["pid"]) for each in facts["processes"].values())
+    assert stat.S_IMODE((running.home / "stack.json").stat().st_mode) == 0o600
+
+
+async def test_the_printed_request_creates_an_order_that_the_query_service_shows(running: RunningStack) -> None:
+    words = shlex.split(next(line for line in running.printed.splitlines() if "curl -i" in line))
+    headers = dict(words[at + 1].split(": ", 1) for at, word in enumerate(words) if word == "-H")
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        created = await client.post(words[2], headers=headers, content=words[words.index("-d") + 1])
+        assert created.status_code == 201, created.text
+        address = running.facts()["query_api"] + created.headers["location"]
+        authorization = {"Authorization": headers["Authorization"]}
+
+        async def shown() -> httpx.Response | None:
+            answer = await client.get(address, headers=authorization)
+            return answer if answer.status_code == 200 else None
+
+        order = await eventually(shown, timeout_s=20)
+
+    assert order is not None
+    assert order.json() == created.json()
+
+
+@pytest.mark.parametrize("name", ["relay", "kafka", "postgres"])
+async def test_a_killed_process_comes_back_and_is_counted(running: RunningStack, name: str) -> None:
+    before = running.facts()["processes"][name]
+
+    os.kill(before["pid"], signal.SIGKILL)
+
+    def restarted() -> dict[str, int] | None:
+        now: dict[str, int] = running.facts()["processes"][name]
+        return now if now["pid"] not in {None, before["pid"]} else None
+
+    after = await eventually(restarted, timeout_s=20)
+    assert after is not None
+    assert after["restarts"] == before["restarts"] + 1
+    assert f"{name} ended (SIGKILL); starting it again" in (running.home / "logs" / "up.log").read_text()
+
+
+async def test_a_second_start_says_that_it_already_runs(running: RunningStack) -> None:
+    again = await asyncio.to_thread(local, running.home, "up")
+
+    assert again.returncode == 0
+    assert re.search("already runs in .*make status.*make down", again.stdout)
+
+
+async def test_data_is_not_wiped_while_it_is_in_use(running: RunningStack) -> None:
+    refused = await asyncio.to_thread(local, running.home, "wipe")
+
+    assert refused.returncode == 1
+    assert "already runs" in refused.stderr
+    assert (running.home / "home.json").exists()
