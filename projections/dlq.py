@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from infra.postgres.checkpoints import CheckpointKey, add_applied, lock
-from infra.postgres.log_reads import read_streams
+from infra.postgres.event_store import read_streams
 from projections.dead_letters import DeadLetter, Letter, dead_letter, park
 from projections.isolation import apply_or_park
 from projections.projection import Connection, LogRecord, Projection
@@ -108,9 +108,10 @@ async def _records(
 ) -> list[LogRecord]:
     """Give everything that is to be applied: parked events and those missing before them."""
     first, last = min(each.retry_from for each in waiting.values()), max(waiting)
+    streams = await read_streams(connection, [letter.order_id])
     return [
         LogRecord.of(event, letter.partition)
-        for event in await read_streams(connection, [letter.order_id])
+        for event in streams.get(letter.order_id, [])
         if event.tenant_id == letter.tenant_id and first <= event.version <= last and event.version not in given_up
     ]
 

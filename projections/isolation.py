@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from infra.postgres.log_reads import event_at
 from projections.dead_letters import Letter, letter_behind, letter_for
 from projections.failures import is_poison
 from projections.projection import Connection, LogRecord, Projection
@@ -34,7 +33,7 @@ async def apply_or_park(
             middle = len(free) // 2
             await attempt(free[:middle])
             await attempt(free[middle:])
-        elif not await _heals_from_store(connection, projection, free[0]):
+        else:
             blocked.add(free[0].order_id)
             letters.append(letter_for(free[0], error))
 
@@ -51,12 +50,3 @@ async def _try(connection: Connection, projection: Projection, records: Sequence
             raise
         return error
     return None
-
-
-async def _heals_from_store(connection: Connection, projection: Projection, record: LogRecord) -> bool:
-    """Try the event store's own bytes: what came over the topic may have been damaged on the way."""
-    stored = await event_at(connection, record.position)
-    if stored is None:
-        return False
-    original = LogRecord.of(stored, record.partition)
-    return original != record and await _try(connection, projection, [original]) is None

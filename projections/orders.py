@@ -12,7 +12,10 @@ from uuid import UUID
 from domain.codec import decode
 from domain.order.document import render_order
 from domain.order.envelope import RecordedOrderEvent
+from domain.order.errors import StaleStateError
 from domain.order.state import OrderState, dump_state, evolve, load_state
+from infra.postgres.event_store import read_streams
+from infra.tenancy import Tenant
 from projections.columns import Row, as_arrays, insert_from_arrays
 from projections.projection import Connection, LogRecord, ProjectionError, SequenceGapError
 from projections.tables import ORDERS_VERSION, orders
@@ -72,12 +75,26 @@ class OrdersProjection:
             CodecError: a record is no event this code knows.
             UnexpectedEventError: a record contradicts its order.
         """
-        order_ids = {record.order_id for record in records}
-        states = {row["order_id"]: load_state(row["state"]) for row in await connection.fetch(_SELECT, list(order_ids))}
+        states = await _states(connection, {record.order_id for record in records})
         changed = fold(states, records)
         if changed:
             rows = [row_of(state, record).values for state, record in changed.values()]
             await connection.execute(_UPSERT, *as_arrays(rows))
+
+
+async def _states(connection: Connection, order_ids: set[UUID]) -> dict[UUID, OrderState]:
+    """Give the orders that exist. A state cached by code of another version is folded again from its stream."""
+    states: dict[UUID, OrderState] = {}
+    stale: dict[UUID, int] = {}
+    for row in await connection.fetch(_SELECT, list(order_ids)):
+        try:
+            states[row["order_id"]] = load_state(row["state"])
+        except StaleStateError:
+            stale[row["order_id"]] = row["version"]
+    if stale:
+        for order_id, events in (await read_streams(connection, list(stale))).items():
+            fold(states, (LogRecord.of(event, 0) for event in events if event.version <= stale[order_id]))
+    return states
 
 
 def fold(states: dict[UUID, OrderState], records: Iterable[LogRecord]) -> dict[UUID, tuple[OrderState, LogRecord]]:
@@ -107,12 +124,14 @@ def event_of(record: LogRecord) -> RecordedOrderEvent:
 
     Raises:
         CodecError: no event this code knows.
-        ProjectionError: the document belongs to another order or place than the record.
+        ProjectionError: the document belongs to another order, place or tenant than the record.
     """
     recorded = decode(record.type, record.schema_version, record.payload)
     envelope = recorded.envelope
     if (envelope.order_id, envelope.sequence, envelope.event_id) != (record.order_id, record.sequence, record.event_id):
         raise ProjectionError("the event document contradicts its record")
+    if Tenant(envelope.partner_id, envelope.livemode).id != record.tenant_id:
+        raise ProjectionError("the event document names another tenant than its record")
     return recorded
 
 

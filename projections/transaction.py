@@ -10,8 +10,8 @@ from typing import Final
 from uuid import UUID
 
 from infra.postgres.checkpoints import Advance, Checkpoint, CheckpointKey, advance
-from infra.postgres.log_reads import event_ids
-from projections.dead_letters import Letter, park, parked_orders
+from infra.postgres.log_reads import Identity, events_at, identities
+from projections.dead_letters import Letter, letter_behind, park, parked_orders
 from projections.foreign import ForeignRecords
 from projections.isolation import apply_or_park
 from projections.projection import Connection, LogRecord, Projection
@@ -61,14 +61,18 @@ async def apply_batch(
         checkpoints: the owned rows as last seen, for every projection and owned partition.
         projections: applied in this order.
         foreign: where to report records that the event store does not know; None when it is the source.
-        isolate: whether to look for records to blame, instead of failing with the batch.
+        isolate: whether to take the event store's own bytes and look for records to blame, instead of failing.
 
     Raises:
         FencedError: another worker took a partition; nothing was written.
         Exception: a projection failed; nothing was written. With `isolate` only if no record is to blame.
     """
     async with connection.transaction():
-        records = batch.records if foreign is None else await _genuine(connection, batch.records, foreign)
+        records: Sequence[LogRecord] = batch.records
+        if foreign is not None:
+            records = await _genuine(connection, records, foreign)
+            if isolate:
+                records = await _originals(connection, records)
         fresh = {projection.name: unapplied(records, checkpoints, projection) for projection in projections}
         moves = moves_of(batch, fresh, checkpoints, projections)
         moved = await advance(connection, moves) if moves else {}
@@ -94,18 +98,21 @@ async def _apply(
     letters: list[tuple[Projection, Letter]] = []
     gaps: dict[UUID, Letter] = {}
     for projection in projections:
-        blocked = parked.get((projection.name, projection.version), set()) | gaps.keys()
         records = fresh[projection.name]
-        if isolate or blocked:
+        blocked = parked.get((projection.name, projection.version), set()) | gaps.keys()
+        if isolate:
             found = await apply_or_park(connection, projection, records, blocked)
-            # Events that never arrived are missing for everybody, also for projections that cannot see the gap.
-            gaps |= {letter.record.order_id: letter for letter in found if letter.reason == "gap"}
-            found = [_with_gap(letter, gaps.get(letter.record.order_id)) for letter in found]
-            if found:
-                await park(connection, projection, found)
-            letters += [(projection, letter) for letter in found]
-        elif records:
-            await projection.apply(connection, records)
+        else:
+            found = [letter_behind(record) for record in records if record.order_id in blocked]
+            free = [record for record in records if record.order_id not in blocked] if found else records
+            if free:
+                await projection.apply(connection, free)
+        # Events that never arrived are missing for everybody, also for projections that cannot see the gap.
+        gaps |= {letter.record.order_id: letter for letter in found if letter.reason == "gap"}
+        found = [_with_gap(letter, gaps.get(letter.record.order_id)) for letter in found]
+        if found:
+            await park(connection, projection, found)
+        letters += [(projection, letter) for letter in found]
     return letters
 
 
@@ -122,13 +129,23 @@ async def _genuine(
     """
     if not records:
         return records
-    known = await event_ids(connection, {record.position for record in records})
-    genuine = [record for record in records if known.get(record.position) == record.event_id]
+    known = await identities(connection, {record.position for record in records})
+    genuine = [record for record in records if known.get(record.position) == _identity(record)]
     if len(genuine) < len(records):
         for record in records:
-            if known.get(record.position) != record.event_id:
+            if known.get(record.position) != _identity(record):
                 foreign.report(record.partition, record.position, "the event store has no such event")
     return genuine
+
+
+def _identity(record: LogRecord) -> Identity:
+    return record.event_id, record.order_id, record.sequence, record.tenant_id
+
+
+async def _originals(connection: Connection, records: Sequence[LogRecord]) -> Sequence[LogRecord]:
+    """Give the same records as the event store has them: what came over the topic may have been damaged on the way."""
+    stored = await events_at(connection, {record.position for record in records})
+    return [LogRecord.of(stored[record.position], record.partition) for record in records]
 
 
 def unapplied(records: Iterable[LogRecord], checkpoints: Checkpoints, projection: Projection) -> Sequence[LogRecord]:

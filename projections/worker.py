@@ -67,6 +67,11 @@ class Worker:
         """Give True while turns succeed (a standby without partitions is ready too), else the reason."""
         return self._trouble or True
 
+    @property
+    def owned(self) -> frozenset[int]:
+        """The partitions this worker believes to own."""
+        return frozenset() if self._tenure is None else self._tenure.assignment.partitions
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; a turn under way is finished first.
 
@@ -182,7 +187,8 @@ class Worker:
             return
         for projection, letter in outcome.letters:
             metrics.PARKED.labels(projection.name, letter.reason).inc()
-            get_logger().error(
+            log = get_logger().debug if letter.reason == "behind" else get_logger().error
+            log(
                 "projection.parked",
                 projection=projection.name,
                 order_id=letter.record.order_id,

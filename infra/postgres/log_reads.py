@@ -1,10 +1,10 @@
-"""Reads of the log inside a caller's own transaction: whether events exist, and whole streams by their ids.
+"""Reads of the log by position inside a caller's own transaction, and how a row becomes a `StoredEvent`.
 
-`EventStore` reads on connections of its own; a projection needs the same facts on the connection that carries its
-transaction, for many streams at once.
+`EventStore` reads on connections of its own; a worker checks what came over the topic on the connection that carries
+its transaction.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import TypeAlias
 from uuid import UUID
 
@@ -15,30 +15,27 @@ from infra.events import StoredEvent
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
-_EVENT_IDS = "SELECT position, event_id FROM harbor.events WHERE position = ANY($1::bigint[])"
-
 COLUMNS = """position, log_id, tenant_id, stream_id, version, type, schema_version, event_id, occurred_at, recorded_at,
        actor, correlation_id, causation_id, traceparent, payload, leaf_hash"""
 
-_AT = f"SELECT {COLUMNS} FROM harbor.events WHERE position = $1"
+_IDENTITIES = """
+SELECT position, event_id, stream_id, version, tenant_id FROM harbor.events WHERE position = ANY($1::bigint[])
+"""
+_AT = f"SELECT {COLUMNS} FROM harbor.events WHERE position = ANY($1::bigint[])"
 
-_STREAMS = f"SELECT {COLUMNS} FROM harbor.events WHERE stream_id = ANY($1::uuid[]) ORDER BY position"
-
-
-async def event_ids(connection: Connection, positions: Collection[int]) -> dict[int, UUID]:
-    """Give the id of the event at each position that the log holds."""
-    return {row["position"]: row["event_id"] for row in await connection.fetch(_EVENT_IDS, list(positions))}
-
-
-async def event_at(connection: Connection, position: int) -> StoredEvent | None:
-    """Give the event at a position, or None past the head."""
-    row = await connection.fetchrow(_AT, position)
-    return None if row is None else stored_event(row)
+Identity = tuple[UUID, UUID, int, str]
+"""Event id, stream id, version and tenant id: which event it is and whose."""
 
 
-async def read_streams(connection: Connection, stream_ids: Collection[UUID]) -> Sequence[StoredEvent]:
-    """Give all events of some streams, by position."""
-    return [stored_event(row) for row in await connection.fetch(_STREAMS, list(stream_ids))]
+async def identities(connection: Connection, positions: Collection[int]) -> dict[int, Identity]:
+    """Give which event the log holds at each position; positions past the head are absent."""
+    rows = await connection.fetch(_IDENTITIES, list(positions))
+    return {row["position"]: (row["event_id"], row["stream_id"], row["version"], row["tenant_id"]) for row in rows}
+
+
+async def events_at(connection: Connection, positions: Collection[int]) -> dict[int, StoredEvent]:
+    """Give the event at each position; positions past the head are absent."""
+    return {row["position"]: stored_event(row) for row in await connection.fetch(_AT, list(positions))}
 
 
 def stored_event(row: asyncpg.Record) -> StoredEvent:

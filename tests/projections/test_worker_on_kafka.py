@@ -1,0 +1,249 @@
+"""A worker that reads the topic: exact read models whatever lies on the topic and whoever else works."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from infra.clock import monotonic_s, new_id
+from infra.kafka.records import Record, to_record
+from infra.partitioning import partition_of
+from infra.postgres.checkpoints import CheckpointKey, take
+from tests.support.log_filler import fill_log
+from tests.support.projecting import (
+    PARTITIONS,
+    Topics,
+    applied_at_least,
+    caught_up,
+    differences,
+    kafka_worker,
+    log_of,
+    query,
+    start_worker_process,
+    store_worker,
+    writable_topic,
+)
+from tests.support.servers import Database, KafkaServer
+from tests.support.waiting import eventually
+
+
+async def test_each_event_is_counted_once_however_often_it_is_repeated(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    await fill_log(database.command_url, 30, "authorize", "capture")
+    events = await log_of(database)
+    async with writable_topic(kafka, topic_prefix) as topic, kafka_worker(database, kafka, topic_prefix):
+        await topic.relay(events[:50])
+        await topic.relay(events[20:70])  # a relay that started again before the last durable record
+        await topic.relay(events)
+        await caught_up(database)
+
+    assert await differences(database) == []
+
+
+async def test_a_worker_killed_in_mid_stream_loses_and_doubles_nothing(
+    database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path
+) -> None:
+    await fill_log(database.command_url, 200, "authorize", "capture")
+    settings = {
+        "HARBOR_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap,
+        "HARBOR_KAFKA__TOPIC_PREFIX": topic_prefix,
+        "HARBOR_WORKER__BATCH": "5",
+        "HARBOR_WORKER__INSTANCE_ID": "one",  # its successor need not wait for its session to end
+    }
+    async with writable_topic(kafka, topic_prefix) as topic:
+        await topic.relay(await log_of(database))
+        for killed_after in (1, 200):
+            worker = await start_worker_process(database, tmp_path / "worker.log", **settings)
+            await applied_at_least(database, killed_after)
+            worker.kill()
+            await worker.wait()
+        worker = await start_worker_process(database, tmp_path / "worker.log", **settings)
+        await caught_up(database)
+        worker.terminate()
+        assert await worker.wait() == 0
+
+    assert await differences(database) == []
+
+
+async def test_two_workers_share_the_partitions_and_count_each_event_once(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    await fill_log(database.command_url, 60, "authorize")
+    events = await log_of(database)
+    async with writable_topic(kafka, topic_prefix) as topic, kafka_worker(database, kafka, topic_prefix, batch=3):
+        await topic.relay(events[:60])
+        async with kafka_worker(database, kafka, topic_prefix, batch=3) as second:
+            await eventually(lambda: _has_partitions(second.worker.owned), timeout_s=30)
+            await topic.relay(events[60:])
+            await caught_up(database)
+
+    assert await differences(database) == []
+
+
+def _has_partitions(owned: frozenset[int]) -> bool:
+    return 0 < len(owned) < PARTITIONS
+
+
+async def test_a_worker_whose_partitions_were_taken_writes_nothing_more(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    await fill_log(database.command_url, 20)
+    events = await log_of(database)
+    async with (
+        writable_topic(kafka, topic_prefix) as topic,
+        kafka_worker(database, kafka, topic_prefix) as zombie,
+    ):
+        await topic.relay(events[:10])
+        await applied_at_least(database, 10)
+        keys = [CheckpointKey("orders", 1, partition) for partition in range(PARTITIONS)]
+        async with zombie.pool.acquire() as connection:
+            await take(connection, keys)  # as the worker does that the group gave the partitions to
+        await topic.relay(events[10:])
+        await eventually(lambda: not zombie.worker.owned, what="it lets go")
+        assert (await query(database, "SELECT count(*) AS rows FROM harbor_read.orders_v1"))[0]["rows"] == 10
+
+        # Nobody else works after all, so it takes them back by itself, with a new epoch.
+        await caught_up(database)
+    assert await differences(database) == []
+
+
+async def test_the_source_can_be_exchanged_at_any_time(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    await fill_log(database.command_url, 20, "authorize")
+    async with writable_topic(kafka, topic_prefix) as topic:
+        await topic.relay(await log_of(database))
+        async with kafka_worker(database, kafka, topic_prefix):
+            await caught_up(database)
+
+        await fill_log(database.command_url, 20, "cancel")
+        async with store_worker(database):
+            await caught_up(database)
+
+        await fill_log(database.command_url, 20, "authorize", "capture")
+        await topic.relay((await log_of(database))[40:])
+        async with kafka_worker(database, kafka, topic_prefix):
+            await caught_up(database)
+
+    assert await differences(database) == []
+
+
+async def test_a_topic_made_anew_with_other_offsets_is_read_from_its_beginning(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    await fill_log(database.command_url, 20)
+    async with writable_topic(kafka, topic_prefix) as topic:
+        await topic.relay((await log_of(database))[:2] * 20)  # repeats: offsets run ahead of positions
+        async with kafka_worker(database, kafka, topic_prefix):
+            await applied_at_least(database, 2)
+
+    await fill_log(database.command_url, 20, "authorize", "capture")
+    other_prefix = f"{topic_prefix}again."
+    async with writable_topic(kafka, other_prefix) as topic, kafka_worker(database, kafka, other_prefix):
+        await topic.relay(await log_of(database))
+        await caught_up(database)
+
+    assert await differences(database) == []
+
+
+async def test_what_is_no_event_of_ours_is_stepped_over(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    await fill_log(database.command_url, 10, "authorize")
+    events = await log_of(database)
+    async with writable_topic(kafka, topic_prefix) as topic, kafka_worker(database, kafka, topic_prefix) as running:
+        await topic.relay(events[:10])
+        for partition in range(PARTITIONS):
+            await put_foreign(topic, partition)
+        # A genuine event in a partition it does not belong to, and one that claims a position still to come.
+        stranger = events[15]
+        await topic.put((partition_of(stranger.stream_id, PARTITIONS) + 1) % PARTITIONS, to_record(stranger, 1))
+        forged = replace(events[0], position=17, event_id=new_id(), version=2)
+        await topic.put(partition_of(forged.stream_id, PARTITIONS), to_record(forged, 1))
+        await topic.relay(events[10:])
+        await caught_up(database)
+        assert not running.task.done()
+
+    assert await differences(database) == []
+    assert await query(database, "SELECT FROM harbor.dead_letters") == []
+
+
+async def put_foreign(topic: Topics, partition: int) -> None:
+    await topic.put_raw(partition, b"hello", b"world")
+    await topic.put_raw(partition, None, b"{}")
+    await topic.put_raw(partition, str(new_id()).encode(), None)
+    await topic.put_raw(partition, b"\xff", b"", [("position", b"1")])
+    await topic.put_raw(partition, str(new_id()).encode(), b"{}", [("position", b"x" * 10_000)])
+    await topic.put_raw(partition, str(new_id()).encode(), json.dumps({"position": 1}).encode())
+
+
+async def test_a_record_of_the_future_is_no_event(database: Database, kafka: KafkaServer, topic_prefix: str) -> None:
+    await fill_log(database.command_url, 5)
+    events = await log_of(database)
+    async with writable_topic(kafka, topic_prefix) as topic, kafka_worker(database, kafka, topic_prefix):
+        for position in (1_000_000, 2**63 - 1, 2**200):
+            order_id = next(each for each in iter(new_id, None) if partition_of(each, PARTITIONS) == 0)
+            await topic.put(0, to_record(replace(events[0], position=position, stream_id=order_id), 1))
+        await topic.relay(events)
+        await caught_up(database)
+
+    assert await differences(database) == []
+
+
+async def test_damaged_bytes_on_the_topic_are_healed_from_the_store(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    await fill_log(database.command_url, 10, "authorize")
+    async with writable_topic(kafka, topic_prefix) as topic, kafka_worker(database, kafka, topic_prefix):
+        for event in await log_of(database):
+            record = to_record(event, 1)
+            if event.position % 7 == 0:
+                record = Record(record.key, record.value[:-20], record.headers)
+            if event.position % 7 == 1:
+                record = Record(record.key, record.value.replace(b"acme", b"evil"), record.headers)
+            await topic.put(partition_of(event.stream_id, PARTITIONS), record)
+        await caught_up(database)
+
+    assert await differences(database) == []
+    assert await query(database, "SELECT FROM harbor.dead_letters") == []
+
+
+async def test_it_outlives_a_broker_that_is_killed(database: Database, kafka: KafkaServer, topic_prefix: str) -> None:
+    await fill_log(database.command_url, 20, "authorize")
+    events = await log_of(database)
+    async with kafka_worker(database, kafka, topic_prefix):
+        async with writable_topic(kafka, topic_prefix) as topic:
+            await topic.relay(events[:20])
+            await caught_up_with(database, 20)
+        kafka.kill()
+        await kafka.start()
+        async with writable_topic(kafka, topic_prefix) as topic:
+            await topic.relay(events[20:])
+            await caught_up(database)
+
+    assert await differences(database) == []
+
+
+async def caught_up_with(database: Database, events: int) -> None:
+    await applied_at_least(database, events)
+
+
+@pytest.mark.parametrize("batch", [1, 200])
+async def test_an_append_becomes_visible_at_once(
+    database: Database, kafka: KafkaServer, topic_prefix: str, batch: int
+) -> None:
+    async with writable_topic(kafka, topic_prefix) as topic, kafka_worker(database, kafka, topic_prefix, batch=batch):
+        await fill_log(database.command_url, 1)
+        await topic.relay(await log_of(database))
+        await caught_up(database)
+        await fill_log(database.command_url, 50)
+        events = (await log_of(database))[1:]
+        started = monotonic_s()
+        await topic.relay(events)
+        await caught_up(database)
+
+        # Far from the figure that the demo shows: only that nothing waits for a timer.
+        assert timedelta(seconds=monotonic_s() - started) < timedelta(seconds=5)
