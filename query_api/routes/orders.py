@@ -150,7 +150,7 @@ def _entry(row: asyncpg.Record) -> bytes:
         {
             "sequence": row["sequence"],
             "type": row["type"],
-            "event_id": row["event_id"],
+            "event_id": str(row["event_id"]),
             "occurred_at": instant_text(row["occurred_at"]),
             "recorded_at": instant_text(row["recorded_at"]),
             "actor": orjson.Fragment(row["actor"]),
