@@ -139,10 +139,11 @@ async def memory_service(
 
 
 @asynccontextmanager
-async def postgres_service(database: Database, **service: Any) -> AsyncIterator[Service]:
+async def postgres_service(database: Database, key: str | None = None, **service: Any) -> AsyncIterator[Service]:
     """Run the service over PostgreSQL as `python -m command_api` would; `service` are fields of its settings."""
     app = create_app(command_settings(database, **service))
-    key = await partner_key(database)
+    if key is None:
+        key = await partner_key(database)
     async with _running(app, MemoryEventStore(), KnownKeys(), key) as running:
         yield running
 

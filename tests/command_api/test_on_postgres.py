@@ -1,0 +1,143 @@
+"""The command service over PostgreSQL: the same rules, and what only a real server can do to it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import httpx
+import pytest
+
+from infra import clock
+from infra.postgres.api_keys import revoke_key
+from tests.support.command_service import ORDERS, Service, partner_key, postgres_service
+from tests.support.orders import order_body
+from tests.support.servers import Database
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+async def service(database: Database) -> AsyncIterator[Service]:
+    async with postgres_service(database) as running:
+        yield running
+
+
+async def execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def test_an_order_lives_through_its_states_and_a_repetition_gets_its_first_bytes(service: Service) -> None:
+    created = await service.post(body=order_body(external_reference="PO-1"), key="create")
+    path = f"{ORDERS}/{created.json()['id']}"
+
+    answers = [await service.post(f"{path}/{verb}") for verb in ("authorize", "captures")]
+    replayed = await service.post(body=order_body(external_reference="PO-1"), key="create")
+    refused = await service.post(body=order_body(external_reference="PO-1"))
+
+    assert [answer.json()["status"] for answer in answers] == ["authorized", "captured"]
+    assert (replayed.status_code, replayed.content) == (201, created.content)
+    assert replayed.headers["consistency-token"] == created.headers["consistency-token"]
+    assert (refused.status_code, refused.json()["code"]) == (409, "duplicate_external_reference")
+    assert await service.store.head() == 3
+
+
+async def test_fifty_copies_at_once_over_two_processes_make_one_order(service: Service, database: Database) -> None:
+    async with postgres_service(database) as other:
+        answers = await asyncio.gather(
+            *(each.post(body=order_body(), key="k") for _ in range(25) for each in (service, other))
+        )
+
+    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
+    assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
+    assert await service.store.head() == 1
+
+
+async def test_of_many_writers_on_one_order_one_wins_and_each_gets_a_definite_answer(service: Service) -> None:
+    order_id = (await service.post(body=order_body())).json()["id"]
+
+    answers = await asyncio.gather(*(service.post(f"{ORDERS}/{order_id}/authorize") for _ in range(50)))
+
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 49
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"already_authorized"}
+    assert await service.store.head() == 2
+
+
+async def test_connections_cut_during_appends_lose_and_double_nothing(service: Service, database: Database) -> None:
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'harbor-command%'"
+
+    async def settle(number: int) -> httpx.Response:
+        async def answered() -> httpx.Response | None:
+            answer = await service.post(body=order_body(external_reference=f"PO-{number}"), key=f"k-{number}")
+            return answer if answer.status_code < 500 else None
+
+        answer = await eventually(answered, timeout_s=30.0)
+        assert answer is not None
+        return answer
+
+    pending = [asyncio.create_task(settle(number)) for number in range(200)]
+    while not all(task.done() for task in pending):
+        await execute(database.admin_url, cut)
+        await asyncio.wait(pending, timeout=0.05)
+    answers = [task.result() for task in pending]
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 200
+    assert await service.store.head() == 200
+
+
+async def test_a_revoked_key_is_refused_within_five_seconds(service: Service, database: Database) -> None:
+    key = await partner_key(database)
+    headers = {"authorization": f"Bearer {key}"}
+    assert (await service.post(body=order_body(), **headers)).status_code == 201
+    connection = await asyncpg.connect(database.admin_url)
+    await revoke_key(connection, key_id=key.split("_")[2], now=clock.now())
+    await connection.close()
+    revoked_s = clock.monotonic_s()
+
+    async def refused() -> bool:
+        return (await service.post(body=order_body(), **headers)).status_code == 401
+
+    await eventually(refused, timeout_s=5.0)
+
+    assert clock.monotonic_s() - revoked_s < 5.0
+
+
+async def test_the_service_is_ready_and_its_metrics_show_commands_and_appends(service: Service) -> None:
+    await service.post(body=order_body(), key="k")
+    await service.post(body=order_body(), key="k")
+
+    ready = await service.http.get("/readyz")
+    metrics = (await service.http.get("/metrics")).text
+
+    assert (ready.status_code, ready.json()["waiting_for"]) == (200, [])
+    assert 'harbor_commands_total{outcome="done",type="create"} 1.0' in metrics
+    assert 'harbor_commands_total{outcome="replayed",type="create"} 1.0' in metrics
+    assert "harbor_append_seconds" in metrics
+    assert 'harbor_http_requests_total{method="POST",route="/api/v1/orders",status="201"} 2.0' in metrics
+
+
+async def test_while_postgresql_is_away_the_service_lives_and_answers_503_and_gets_ready_by_itself(
+    database: Database, pg_admin_url: str
+) -> None:
+    key = await partner_key(database)
+    await execute(pg_admin_url, f"ALTER DATABASE {database.name} WITH ALLOW_CONNECTIONS false")
+    async with postgres_service(database, key) as service:
+        alive = await service.http.get("/livez")
+        waiting = await service.http.get("/readyz")
+        refused = await service.post(body=order_body())
+        await execute(pg_admin_url, f"ALTER DATABASE {database.name} WITH ALLOW_CONNECTIONS true")
+
+        async def ready() -> bool:
+            return (await service.http.get("/readyz")).status_code == 200
+
+        await eventually(ready)
+        accepted = await service.post(body=order_body())
+
+    assert alive.status_code == 200
+    assert (waiting.status_code, waiting.json()["waiting_for"]) == (503, ["database_unreachable"])
+    assert (refused.status_code, refused.json()["retryable"]) == (503, True)
+    assert refused.headers["retry-after"]
+    assert accepted.status_code == 201
