@@ -10,7 +10,8 @@ from infra.events import AppendCommand, AppendOutcome
 from infra.postgres.append_batch import append_batch
 from infra.postgres.pool import Connection
 
-_CONNECTION_GONE = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+# InternalClientError: what asyncpg says when a backend was terminated just as the next statement began.
+CONNECTION_GONE = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.InternalClientError)
 
 # SQLSTATE classes and codes after which PostgreSQL has rolled back and the same batch may succeed later.
 _LATER_CLASSES = ("40", "53", "55")  # rolled back by a deadlock, out of disk or memory or connections, lock timeout
@@ -64,7 +65,7 @@ class PostgresAppendChannel:
             return await append_batch(connection, commands, log_id=self._log_id)
         except asyncpg.PostgresError as error:
             raise await self._meaning(connection, error) from error
-        except _CONNECTION_GONE as error:
+        except CONNECTION_GONE as error:
             # InterfaceError is also what asyncpg raises when it cannot encode an argument: then nothing was sent.
             if isinstance(error, asyncpg.InterfaceError) and not connection.is_closed():
                 raise BatchRefusedError(str(error)) from error
@@ -87,7 +88,7 @@ class PostgresAppendChannel:
         if self._connection is None or self._connection.is_closed():
             try:
                 self._connection = await self._connect()
-            except (*_CONNECTION_GONE, asyncpg.PostgresError) as error:
+            except (*CONNECTION_GONE, asyncpg.PostgresError) as error:
                 raise NotNowError(f"cannot connect: {error}") from error
         return self._connection
 
@@ -102,7 +103,7 @@ class PostgresAppendChannel:
             return NotNowError(str(error))
         if state == _NO_PARTITION and "no partition" in str(error):
             # The maintenance task did not run for weeks; make the partition and let the caller try again.
-            with contextlib.suppress(asyncpg.PostgresError, *_CONNECTION_GONE):
+            with contextlib.suppress(asyncpg.PostgresError, *CONNECTION_GONE):
                 await connection.execute("SELECT harbor.maintain_partitions()")
             return NotNowError(str(error))
         return BatchRefusedError(str(error))

@@ -14,7 +14,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from infra.events import AppendCommand, AppendOutcome, LogCorruptError, StoredEvent, StoreUnavailableError
 from infra.postgres.append_batch import append_batch
-from infra.postgres.append_channel import PostgresAppendChannel
+from infra.postgres.append_channel import CONNECTION_GONE, PostgresAppendChannel
 from infra.postgres.appender import Appender, AppenderLimits
 from infra.postgres.log_reads import COLUMNS, stored_event
 from infra.postgres.pool import Pool, connect
