@@ -131,10 +131,5 @@ async def open_event_store(
 def _reading() -> Iterator[None]:
     try:
         yield
-    except (
-        OSError,
-        asyncpg.InterfaceError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.OperatorInterventionError,
-    ) as error:
+    except (*CONNECTION_GONE, asyncpg.OperatorInterventionError) as error:
         raise StoreUnavailableError(str(error)) from error

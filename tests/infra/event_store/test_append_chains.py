@@ -1,0 +1,55 @@
+"""Whatever comes in whatever order: a batch never names a stream, key or claim twice, and nobody is forgotten."""
+
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.append_chains import AppendChains, Link
+from infra.events import AppendCommand
+from tests.support.append_commands import a_command
+
+COMMANDS = st.lists(
+    st.builds(
+        a_command,
+        tenant=st.sampled_from(["a.test", "b.test"]),
+        key=st.sampled_from("klmnop"),
+        stream=st.sampled_from([UUID(int=number) for number in range(4)]),
+        claim=st.none() | st.sampled_from("xy"),
+        events=st.integers(0, 2),
+    ),
+    max_size=40,
+)
+
+
+def names(command: AppendCommand) -> set[tuple[str, object]]:
+    """Give what no two commands of a batch may have in common."""
+    claim = set() if command.claim is None else {(f"claim {command.tenant_id}", command.claim)}
+    return {(f"stream {command.tenant_id}", command.stream_id), (f"key {command.tenant_id}", command.key), *claim}
+
+
+@given(commands=COMMANDS, max_count=st.integers(1, 10), data=st.data())
+def test_batches_share_nothing_keep_the_order_and_take_everybody(
+    commands: list[AppendCommand], max_count: int, data: st.DataObject
+) -> None:
+    chains: AppendChains[int] = AppendChains()
+    waiting, order = list(enumerate(commands)), []
+    while waiting or chains.count:
+        for _ in range(data.draw(st.integers(0 if chains.count else 1, 5))):
+            if waiting:
+                number, command = waiting.pop(0)
+                chains.add(command, number)
+        batch: list[Link[int]] = chains.take(max_count, 10_000)
+        assert 1 <= len(batch) <= max_count
+        taken: list[tuple[str, object]] = [name for link in batch for name in names(link.command)]
+        assert len(taken) == len(set(taken))
+        for link in batch:
+            order.append(link.item)
+            for freed in chains.finish(link):
+                chains.ready(freed)
+
+    assert sorted(order) == list(range(len(commands)))
+    assert (chains.count, chains.size_bytes, chains.has_ready) == (0, 0, False)
+    for name in {name for command in commands for name in names(command)}:
+        sharing = [number for number in order if name in names(commands[number])]
+        assert sharing == sorted(sharing), "commands that share something keep their order"

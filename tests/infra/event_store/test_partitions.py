@@ -1,0 +1,124 @@
+"""Partitions exist ahead, expired answers go, and an append heals a maintenance that never ran."""
+
+import asyncio
+from datetime import timedelta
+
+import asyncpg
+import pytest
+
+from infra.events import Appended
+from infra.postgres.append_metrics import COMMANDS_LEFT_S, EVENTS_LEFT
+from infra.postgres.event_store import PostgresEventStore
+from infra.postgres.partitions import COMMANDS_ALARM, EVENTS_ALARM, PartitionsReport, keep_partitions, maintain
+from infra.postgres.pool import Pool
+from tests.support.append_commands import a_command
+from tests.support.servers import Database
+from tests.support.waiting import eventually
+
+PARTITIONS = """
+SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = $1::text::regclass ORDER BY 1
+"""
+
+
+async def test_partitions_exist_two_steps_ahead_and_maintaining_again_changes_nothing(command_pool: Pool) -> None:
+    first = await maintain(command_pool)
+    second = await maintain(command_pool)
+
+    assert first.events_left == second.events_left == 29_999_999
+    assert timedelta(days=14) <= second.commands_left <= timedelta(days=21)
+    assert (first.dropped, second.dropped) == ((), ())
+    assert not second.is_alarming
+    assert EVENTS_LEFT._value.get() == second.events_left
+    assert COMMANDS_LEFT_S._value.get() == second.commands_left.total_seconds()
+
+
+async def test_the_next_partitions_are_made_when_the_log_moves_on(command_pool: Pool, database: Database) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    await admin.execute("INSERT INTO harbor.batches VALUES (0, 25000000, 25000000, 1, now())")
+
+    report = await maintain(command_pool)
+
+    assert report.events_left == 24_999_999
+    names = [row[0] for row in await admin.fetch(PARTITIONS, "harbor.events")]
+    assert names == [f"harbor.events_00000{number}" for number in range(5)]
+    await admin.close()
+
+
+async def test_appends_go_on_across_the_edge_of_a_partition(
+    postgres_store: PostgresEventStore, database: Database
+) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    await admin.execute("INSERT INTO harbor.batches VALUES (0, 9999998, 9999998, 1, now())")
+    command = a_command(events=4)
+
+    outcome = await postgres_store.append(command)
+
+    assert isinstance(outcome, Appended)
+    events = await postgres_store.read_stream(command.tenant_id, command.stream_id)
+    assert [event.position for event in events] == [9999999, 10000000, 10000001, 10000002]
+    assert await postgres_store.read_all(9999998, 10) == events
+    await admin.close()
+
+
+async def test_answers_are_kept_for_a_week_at_least_and_dropped_by_partition(
+    command_pool: Pool, database: Database
+) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    monday = await admin.fetchval("SELECT date_trunc('week', now() AT TIME ZONE 'UTC')::date")
+    for weeks in (1, 2, 3):
+        start = monday - timedelta(weeks=weeks)
+        await admin.execute(
+            "SELECT harbor.add_partition('commands', $1, 'recorded_at', $2, $3, 'tenant_id, key')",
+            f"commands_{start:%Y%m%d}",
+            f"{start}+00",
+            f"{start + timedelta(weeks=1)}+00",
+        )
+
+    report = await maintain(command_pool)
+
+    gone = [f"commands_{monday - timedelta(weeks=weeks):%Y%m%d}" for weeks in (3, 2)]
+    assert list(report.dropped) == gone
+    left = [row[0] for row in await admin.fetch(PARTITIONS, "harbor.commands")]
+    assert f"harbor.commands_{monday - timedelta(weeks=1):%Y%m%d}" in left
+    await admin.close()
+
+
+async def test_an_append_without_a_partition_makes_it_and_succeeds(
+    postgres_store: PostgresEventStore, database: Database
+) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    for (name,) in await admin.fetch(PARTITIONS, "harbor.commands"):
+        await admin.execute(f"DROP TABLE {name}")
+
+    assert isinstance(await postgres_store.append(a_command()), Appended)
+    await admin.close()
+
+
+async def test_the_maintenance_task_survives_a_failure(command_pool: Pool, database: Database) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    await admin.execute("REVOKE EXECUTE ON FUNCTION harbor.maintain_partitions FROM harbor_command")
+    task = asyncio.create_task(keep_partitions(command_pool, every_s=0.01))
+    await asyncio.sleep(0)
+    EVENTS_LEFT.set(0)
+    await admin.execute("GRANT EXECUTE ON FUNCTION harbor.maintain_partitions TO harbor_command")
+
+    await eventually(lambda: EVENTS_LEFT._value.get() > 0)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await admin.close()
+
+
+@pytest.mark.parametrize(
+    ("events_left", "commands_left", "is_alarming"),
+    [
+        (EVENTS_ALARM, COMMANDS_ALARM, False),
+        (EVENTS_ALARM - 1, COMMANDS_ALARM, True),
+        (EVENTS_ALARM, COMMANDS_ALARM - timedelta(seconds=1), True),
+    ],
+)
+def test_a_short_supply_of_partitions_is_an_alarm(
+    events_left: int, commands_left: timedelta, *, is_alarming: bool
+) -> None:
+    assert PartitionsReport(events_left, commands_left, ()).is_alarming is is_alarming
