@@ -93,7 +93,7 @@ async def retry(connection: Connection, projection: Projection, letter: DeadLett
             return Retried(0, 0, NOTHING_PARKED)
         given_up = {each.sequence for each in letters if each.status == "discarded"}
         records = await _records(connection, letter, waiting, given_up)
-        failed = await apply_or_park(connection, projection, records, set())
+        failed = await apply_or_park(connection, projection, records)
         await _settle(connection, projection, waiting, failed)
         missing = sum(record.sequence not in waiting for record in records)
         if missing:

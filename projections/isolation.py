@@ -8,19 +8,16 @@ from projections.failures import is_poison
 from projections.projection import Connection, LogRecord, Projection
 
 
-async def apply_or_park(
-    connection: Connection, projection: Projection, records: Sequence[LogRecord], parked: set[UUID]
-) -> list[Letter]:
+async def apply_or_park(connection: Connection, projection: Projection, records: Sequence[LogRecord]) -> list[Letter]:
     """Apply every record that can be applied and give a letter for each that cannot, or stands behind one.
 
     Runs in the caller's transaction; each attempt in a savepoint of its own, so a failed half leaves nothing behind.
-    `parked` are the orders that are parked already.
 
     Raises:
         Exception: a failure that is no record's fault (`failures.is_poison` says no); nothing was decided.
     """
     letters: list[Letter] = []
-    blocked = set(parked)
+    blocked: set[UUID] = set()
 
     async def attempt(part: Sequence[LogRecord]) -> None:
         # The left half may have blocked orders of the right half.

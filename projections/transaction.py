@@ -98,26 +98,27 @@ async def _apply(
     letters: list[tuple[Projection, Letter]] = []
     gaps: dict[UUID, Letter] = {}
     for projection in projections:
-        records = fresh[projection.name]
-        blocked = parked.get((projection.name, projection.version), set()) | gaps.keys()
+        held = parked.get((projection.name, projection.version), set())
+        free: list[LogRecord] = []
+        found: list[Letter] = []
+        for record in fresh[projection.name]:
+            # Events that never arrived are missing for everybody, also for projections that cannot see the gap.
+            gap = gaps.get(record.order_id)
+            if record.order_id in held or (gap is not None and record.sequence > gap.record.sequence):
+                found.append(letter_behind(record))
+            elif gap is not None and record.sequence == gap.record.sequence:
+                found.append(gap)
+            else:
+                free.append(record)
         if isolate:
-            found = await apply_or_park(connection, projection, records, blocked)
-        else:
-            found = [letter_behind(record) for record in records if record.order_id in blocked]
-            free = [record for record in records if record.order_id not in blocked] if found else records
-            if free:
-                await projection.apply(connection, free)
-        # Events that never arrived are missing for everybody, also for projections that cannot see the gap.
-        gaps |= {letter.record.order_id: letter for letter in found if letter.reason == "gap"}
-        found = [_with_gap(letter, gaps.get(letter.record.order_id)) for letter in found]
+            found += await apply_or_park(connection, projection, free)
+        elif free:
+            await projection.apply(connection, free)
         if found:
             await park(connection, projection, found)
+        gaps |= {letter.record.order_id: letter for letter in found if letter.reason == "gap"}
         letters += [(projection, letter) for letter in found]
     return letters
-
-
-def _with_gap(letter: Letter, gap: Letter | None) -> Letter:
-    return gap if gap is not None and gap.record == letter.record else letter
 
 
 async def _genuine(

@@ -218,7 +218,7 @@ async def differences(database: Database) -> list[str]:
     connection = await asyncpg.connect(database.worker_url)
     try:
         found = [
-            f"{model.name} {difference.key}: {difference.what}"
+            f"{model.name} {difference.key[0]}#{difference.key[1]}: {difference.what}"
             for model in verify.VERIFIABLE.values()
             async for difference in verify.differences(connection, model, partitions=PARTITIONS, tally=verify.Tally())
         ]
