@@ -13,8 +13,10 @@ from infra.http.server import Listen, serve
 from infra.settings import (
     CommandApiSettings,
     KafkaSettings,
+    LimitSettings,
     LogSettings,
     PostgresSettings,
+    RedisSettings,
     SecuritySettings,
     SettingsError,
     WebhookSettings,
@@ -62,6 +64,8 @@ def run_server() -> None:
             security=load(SecuritySettings),
             kafka=load(KafkaSettings),
             webhooks=load(WebhookSettings),
+            redis=load(RedisSettings),
+            limits=load(LimitSettings),
         )
     except SettingsError as error:
         raise click.ClickException(str(error)) from None

@@ -29,8 +29,17 @@ from infra.postgres.key_watch import finder, listener, watch_keys
 from infra.postgres.late_pool import LatePool
 from infra.postgres.partitions import PartitionsReport, keep_partitions
 from infra.postgres.pool import connect, open_pool
+from infra.redis.rate_limit import open_rate_limiter
 from infra.secrets_at_rest import SecretBox
-from infra.settings import CommandApiSettings, KafkaSettings, PostgresSettings, SecuritySettings, WebhookSettings
+from infra.settings import (
+    CommandApiSettings,
+    KafkaSettings,
+    LimitSettings,
+    PostgresSettings,
+    RedisSettings,
+    SecuritySettings,
+    WebhookSettings,
+)
 
 StateContext: TypeAlias = AbstractAsyncContextManager[CommandState]
 ROUTERS: Final[tuple[APIRouter, ...]] = (orders.router, webhooks.router)
@@ -58,6 +67,8 @@ class Settings:
     security: SecuritySettings
     kafka: KafkaSettings
     webhooks: WebhookSettings
+    redis: RedisSettings
+    limits: LimitSettings
 
 
 @dataclass(slots=True)
@@ -123,13 +134,16 @@ async def _opened(settings: Settings, metrics: CommandMetrics) -> AsyncIterator[
 async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitStack) -> CommandState:
     database = await stack.enter_async_context(LatePool(lambda: open_pool(settings.postgres, application_name=_NAME)))
     appender = await stack.enter_async_context(_appender(settings))
+    limiter = await stack.enter_async_context(open_rate_limiter(settings.redis, settings.limits, "command"))
     keys = KeyCache(finder(database))
     listen = listener(settings.postgres, f"{_NAME}-keys")
     readiness = Readiness(database, appender)
     await stack.enter_async_context(beside(watch_keys(listen, database, keys), "api-keys"))
     await stack.enter_async_context(beside(_watch_partitions(database, readiness), "partitions"))
     return {
-        "authenticator": Authenticator(settings.security.api_key_pepper.get_secret_value().encode(), keys),
+        "authenticator": Authenticator(
+            settings.security.api_key_pepper.get_secret_value().encode(), keys, limiter=limiter
+        ),
         "ready": readiness,
         "writes": WritePath(LateStore(database, appender)),
         "bodies": body_limits(settings.service),

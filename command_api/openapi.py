@@ -5,7 +5,15 @@ from typing import Any
 from pydantic import SecretStr
 
 from command_api.app import Settings, create_app
-from infra.settings import CommandApiSettings, KafkaSettings, PostgresSettings, SecuritySettings, WebhookSettings
+from infra.settings import (
+    CommandApiSettings,
+    KafkaSettings,
+    LimitSettings,
+    PostgresSettings,
+    RedisSettings,
+    SecuritySettings,
+    WebhookSettings,
+)
 
 
 def document() -> dict[str, Any]:
@@ -18,5 +26,7 @@ def document() -> dict[str, Any]:
             security=SecuritySettings(api_key_pepper=unused, cursor_secret=unused, webhook_secrets_key=unused),
             kafka=KafkaSettings(),
             webhooks=WebhookSettings(),
+            redis=RedisSettings(),
+            limits=LimitSettings(),
         )
     ).openapi()

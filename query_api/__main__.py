@@ -9,9 +9,11 @@ from infra import logs, runtime
 from infra.http.server import Listen, serve
 from infra.settings import (
     KafkaSettings,
+    LimitSettings,
     LogSettings,
     PostgresSettings,
     QueryApiSettings,
+    RedisSettings,
     SecuritySettings,
     SettingsError,
     load,
@@ -59,6 +61,8 @@ def run_server() -> None:
             postgres=load(PostgresSettings),
             security=load(SecuritySettings),
             kafka=load(KafkaSettings),
+            redis=load(RedisSettings),
+            limits=load(LimitSettings),
         )
     except SettingsError as error:
         raise click.ClickException(str(error)) from None

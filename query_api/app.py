@@ -21,7 +21,15 @@ from infra.postgres.api_keys import KeyCache
 from infra.postgres.key_watch import finder, listener, watch_keys
 from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import open_pool
-from infra.settings import KafkaSettings, PostgresSettings, QueryApiSettings, SecuritySettings
+from infra.redis.rate_limit import open_rate_limiter
+from infra.settings import (
+    KafkaSettings,
+    LimitSettings,
+    PostgresSettings,
+    QueryApiSettings,
+    RedisSettings,
+    SecuritySettings,
+)
 from infra.wakeup import Wakeup
 from projections.tables import order_timeline, orders
 from query_api import queries
@@ -58,6 +66,8 @@ class Settings:
     postgres: PostgresSettings
     security: SecuritySettings
     kafka: KafkaSettings
+    redis: RedisSettings
+    limits: LimitSettings
 
 
 def create_app(settings: Settings) -> ServiceApp:
@@ -92,12 +102,13 @@ async def _open(settings: Settings, metrics: FreshnessMetrics, stack: AsyncExitS
     freshness = Freshness(partitions, clock.now)
     metrics.watch(freshness)
     await stack.enter_async_context(beside(_watch_freshness(postgres, database, freshness), "freshness"))
+    limiter = await stack.enter_async_context(open_rate_limiter(settings.redis, settings.limits, "query"))
     keys = KeyCache(finder(database))
     key_watch = watch_keys(listener(postgres, f"{_NAME}-keys"), database, keys)
     await stack.enter_async_context(beside(key_watch, "api-keys"))
     pepper = settings.security.api_key_pepper.get_secret_value().encode()
     return QueryState(
-        authenticator=Authenticator(pepper, keys),
+        authenticator=Authenticator(pepper, keys, limiter=limiter),
         ready=_ready(database),
         reads=Reads(database, acquire_timeout_s=settings.service.request_deadline_s / 2),
         freshness=freshness,

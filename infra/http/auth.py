@@ -4,6 +4,7 @@ A key is taken from `Authorization: Bearer` or `X-API-Key`, never from the addre
 keys get one and the same answer.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,10 +25,12 @@ from infra.http.problems import (
     AUTH_UNAVAILABLE,
     CREDENTIALS_AMBIGUOUS,
     PARTNER_KEY_REQUIRED,
+    RATE_LIMITED,
     SCOPE_MISSING,
     Problem,
 )
 from infra.postgres.api_keys import KeyStoreUnavailableError
+from infra.redis.rate_limit import RateLimiter
 from infra.tenancy import Tenant
 
 _CHALLENGE: Final = {"www-authenticate": 'Bearer realm="harbor-orders"'}
@@ -68,18 +71,26 @@ class Keys(Protocol):
 
 
 class Authenticator:
-    """Checks keys. `pepper` is the HMAC key over keys; `now` gives the time that expiry is compared with."""
+    """Checks keys and counts requests.
 
-    def __init__(self, pepper: bytes, keys: Keys, now: Callable[[], datetime] = clock.now) -> None:
+    `pepper` is the HMAC key over keys; `now` gives the time that expiry is compared with; without a `limiter` a partner
+    may send as much as it likes.
+    """
+
+    def __init__(
+        self, pepper: bytes, keys: Keys, now: Callable[[], datetime] = clock.now, limiter: RateLimiter | None = None
+    ) -> None:
         self._pepper = pepper
         self._keys = keys
         self._now = now
+        self._limiter = limiter
 
     async def authenticate(self, context: RequestContext) -> Principal:
         """Give whose key the request carries, and put the key's id and partner on its log line.
 
         Raises:
-            Problem: 400 two credentials, 401 none or not a valid one, 503 the store of keys does not answer.
+            Problem: 400 two credentials, 401 none or not a valid one, 429 the partner's rate is used up, 503 the store
+                of keys does not answer.
         """
         text = _credential(context)
         try:
@@ -99,7 +110,22 @@ class Authenticator:
         context.log_fields["key_id"] = record.key_id
         context.log_fields["partner"] = record.partner_id
         context.log_fields["livemode"] = record.livemode
-        return Principal(record.key_id, record.partner_id, record.livemode, record.scopes)
+        principal = Principal(record.key_id, record.partner_id, record.livemode, record.scopes)
+        if self._limiter is not None:
+            await _count(self._limiter, principal, context)
+        return principal
+
+
+async def _count(limiter: RateLimiter, principal: Principal, context: RequestContext) -> None:
+    """Count the request for its partner (or installation key); tell what is left (IETF draft, RateLimit header fields)."""
+    name = principal.key_id if principal.partner_id is None else principal.tenant.id
+    verdict = await limiter.admit(name)
+    window_s = max(math.ceil(limiter.rate.burst / limiter.rate.per_s), 1)
+    wait_s = math.ceil(verdict.retry_after_s)
+    context.answer_headers.append((b"ratelimit-policy", b'"partner";q=%d;w=%d' % (limiter.rate.burst, window_s)))
+    context.answer_headers.append((b"ratelimit", b'"partner";r=%d;t=%d' % (verdict.remaining, wait_s)))
+    if not verdict.is_allowed:
+        raise Problem(RATE_LIMITED, headers={"retry-after": str(max(wait_s, 1))})
 
 
 def _credential(context: RequestContext) -> str:

@@ -19,7 +19,7 @@ class RequestContext:
 
     `started_s` is on the monotonic clock. `headers` holds the first value of every header that may appear only once,
     by lower-case name. A handler that does something worth its own name sets `log_event` (`command.handled`) and adds
-    `log_fields`; there is one line per request whatever happens.
+    `log_fields`; there is one line per request whatever happens. `answer_headers` go out with whatever is answered.
     """
 
     request_id: str
@@ -28,6 +28,7 @@ class RequestContext:
     headers: dict[bytes, bytes] = field(default_factory=dict)
     log_event: str = "request.handled"
     log_fields: dict[str, LogValue] = field(default_factory=dict)
+    answer_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     def header(self, name: bytes) -> str | None:
         """Give the value of a header that may be sent once, or None when it was not sent."""

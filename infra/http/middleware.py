@@ -156,6 +156,7 @@ class _Exchange:
             self.started = True
             self.status = message["status"]
             headers = [*message["headers"], (b"x-request-id", self.context.request_id.encode("ascii")), _NO_SNIFF]
+            headers.extend(self.context.answer_headers)
             if not any(name == b"cache-control" for name, _ in headers):
                 headers.append(_NO_STORE)
             message["headers"] = headers

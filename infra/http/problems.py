@@ -146,6 +146,13 @@ CONTENT_ENCODING_UNSUPPORTED: Final = ProblemType(
 VALIDATION_FAILED: Final = ProblemType(
     "validation_failed", 422, "Validation failed", "One or more values are not acceptable; see errors."
 )
+RATE_LIMITED: Final = ProblemType(
+    "rate_limited",
+    429,
+    "Too many requests",
+    "This partner has used up its rate; Retry-After says when.",
+    retryable=True,
+)
 HEADERS_TOO_LARGE: Final = ProblemType(
     "headers_too_large", 431, "Headers too large", "All headers together are larger than this service takes."
 )

@@ -7,7 +7,8 @@ deadline the process counts by itself for a while, and nobody notices.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -48,9 +49,14 @@ class RateLimiter:
     """Counts requests by name. Bounded: of more than 10,000 names the longest unused start afresh."""
 
     def __init__(
-        self, rate: Rate, client: "redis.asyncio.Redis | None", now_s: Callable[[], float] = clock.monotonic_s
+        self,
+        rate: Rate,
+        client: "redis.asyncio.Redis | None",
+        service: str = "",
+        now_s: Callable[[], float] = clock.monotonic_s,
     ) -> None:
         self.rate = rate
+        self._service = service
         self._client = client
         self._script = client.register_script(LUA) if client is not None else None
         self._now_s = now_s
@@ -105,7 +111,8 @@ class RateLimiter:
             return None
         try:
             granted, remaining, wait_us = await self._script(
-                keys=[f"harbor:rate:{name}"], args=[self.rate.interval_us, self.rate.burst, self._portion]
+                keys=[f"harbor:rate:{self._service}:{name}"],
+                args=[self.rate.interval_us, self.rate.burst, self._portion],
             )
         except (RedisError, OSError, TimeoutError) as error:
             self._broken_until_s = self._now_s() + BREAK_S
@@ -114,11 +121,22 @@ class RateLimiter:
         return Taken(granted, remaining, wait_us, 0.0)
 
 
-def open_rate_limiter(redis_settings: RedisSettings, limits: LimitSettings) -> RateLimiter:
-    """Give the limiter of a process; without a Redis address it counts by itself."""
+@asynccontextmanager
+async def open_rate_limiter(
+    redis_settings: RedisSettings, limits: LimitSettings, service: str
+) -> AsyncIterator[RateLimiter]:
+    """Give the limiter of one process of a service; without a Redis address it counts by itself."""
+    limiter = _rate_limiter(redis_settings, limits, service)
+    try:
+        yield limiter
+    finally:
+        await limiter.close()
+
+
+def _rate_limiter(redis_settings: RedisSettings, limits: LimitSettings, service: str) -> RateLimiter:
     rate = Rate(limits.partner_per_s, limits.partner_burst)
     if redis_settings.url is None:
-        return RateLimiter(rate, None)
+        return RateLimiter(rate, None, service)
     client = redis.asyncio.Redis.from_url(
         redis_settings.url.get_secret_value(),
         socket_timeout=redis_settings.timeout_s,
@@ -126,4 +144,4 @@ def open_rate_limiter(redis_settings: RedisSettings, limits: LimitSettings) -> R
         retry=None,
         max_connections=4,
     )
-    return RateLimiter(rate, client)
+    return RateLimiter(rate, client, service)

@@ -27,7 +27,15 @@ from infra.postgres.api_keys import create_key
 from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import Pool
 from infra.secrets_at_rest import SecretBox
-from infra.settings import CommandApiSettings, KafkaSettings, PostgresSettings, SecuritySettings, WebhookSettings
+from infra.settings import (
+    CommandApiSettings,
+    KafkaSettings,
+    LimitSettings,
+    PostgresSettings,
+    RedisSettings,
+    SecuritySettings,
+    WebhookSettings,
+)
 from tests.support.servers import Database
 
 PEPPER = "p" * 32
@@ -171,6 +179,8 @@ def command_settings(database: Database, **service: Any) -> Settings:
         ),
         kafka=KafkaSettings(),
         webhooks=WebhookSettings(),
+        redis=RedisSettings(),
+        limits=LimitSettings(),
     )
 
 

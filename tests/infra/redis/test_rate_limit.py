@@ -1,6 +1,7 @@
 """Requests are counted over all processes through Redis, and by each alone when Redis is gone."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 
 import redis.asyncio
 from pydantic import SecretStr
@@ -13,9 +14,9 @@ SLOW = Rate(per_s=1, burst=40)
 NOWHERE = "redis://127.0.0.1:1/0"
 
 
-def limiter(url: str | None, rate: Rate = SLOW) -> RateLimiter:
+def limiter(url: str | None, rate: Rate = SLOW) -> AbstractAsyncContextManager[RateLimiter]:
     settings = RedisSettings(url=SecretStr(url) if url else None)
-    return open_rate_limiter(settings, LimitSettings(partner_per_s=rate.per_s, partner_burst=rate.burst))
+    return open_rate_limiter(settings, LimitSettings(partner_per_s=rate.per_s, partner_burst=rate.burst), "tests")
 
 
 async def allowed(limits: RateLimiter, name: str, requests: int) -> int:
@@ -23,51 +24,46 @@ async def allowed(limits: RateLimiter, name: str, requests: int) -> int:
 
 
 async def test_two_processes_share_one_bucket(redis_url: str) -> None:
-    first, second = limiter(redis_url), limiter(redis_url)
-    granted = await allowed(first, "acme.test", 30) + await allowed(second, "acme.test", 30)
+    async with limiter(redis_url) as first, limiter(redis_url) as second:
+        granted = await allowed(first, "acme.test", 30) + await allowed(second, "acme.test", 30)
     assert 38 <= granted <= 42  # the burst, give or take a portion held by one of them and a second's refill
-    await first.close()
-    await second.close()
 
 
 async def test_partners_do_not_share_a_bucket(redis_url: str) -> None:
-    limits = limiter(redis_url)
-    assert await allowed(limits, "greedy.test", 100) < 60
-    assert await allowed(limits, "modest.test", 10) == 10
-    await limits.close()
+    async with limiter(redis_url) as limits:
+        assert await allowed(limits, "greedy.test", 100) < 60
+        assert await allowed(limits, "modest.test", 10) == 10
 
 
 async def test_who_is_refused_learns_when_to_come_back(redis_url: str) -> None:
-    limits = limiter(redis_url)
-    await allowed(limits, "acme.test", 60)
-    verdict = await limits.admit("acme.test")
+    async with limiter(redis_url) as limits:
+        await allowed(limits, "acme.test", 60)
+        verdict = await limits.admit("acme.test")
     assert not verdict.is_allowed
     assert 0 < verdict.retry_after_s <= 1.5
-    await limits.close()
 
 
 async def test_without_redis_each_process_counts_by_itself() -> None:
-    assert await allowed(limiter(None), "acme.test", 100) in {40, 41}
+    async with limiter(None) as limits:
+        assert await allowed(limits, "acme.test", 100) in {40, 41}
 
 
 async def test_a_dead_redis_costs_nothing_and_refuses_nobody() -> None:
-    limits = limiter(NOWHERE)
-    async with asyncio.timeout(1):
+    async with limiter(NOWHERE) as limits, asyncio.timeout(1):
         assert await allowed(limits, "acme.test", 30) == 30
-    await limits.close()
 
 
 async def test_concurrent_requests_are_counted_exactly_once_each() -> None:
-    limits = limiter(None)
-    verdicts = await asyncio.gather(*(limits.admit("acme.test") for _ in range(200)))
+    async with limiter(None) as limits:
+        verdicts = await asyncio.gather(*(limits.admit("acme.test") for _ in range(200)))
     assert sum(verdict.is_allowed for verdict in verdicts) in {40, 41}
 
 
 async def test_the_number_of_names_is_bounded() -> None:
-    limits = limiter(None)
-    for number in range(MAX_BUCKETS + 50):
-        await limits.admit(f"partner-{number}")
-    assert len(limits._buckets) == MAX_BUCKETS
+    async with limiter(None) as limits:
+        for number in range(MAX_BUCKETS + 50):
+            await limits.admit(f"partner-{number}")
+        assert len(limits._buckets) == MAX_BUCKETS
 
 
 async def test_redis_computes_the_same_rule(redis_url: str) -> None:
