@@ -117,7 +117,7 @@ class Authenticator:
 
 
 async def _count(limiter: RateLimiter, principal: Principal, context: RequestContext) -> None:
-    """Count the request for its partner (or installation key); tell what is left (IETF draft, RateLimit header fields)."""
+    """Count the request for its partner (or installation key); tell what is left (RateLimit header fields, IETF)."""
     name = principal.key_id if principal.partner_id is None else principal.tenant.id
     verdict = await limiter.admit(name)
     window_s = max(math.ceil(limiter.rate.burst / limiter.rate.per_s), 1)
