@@ -17,6 +17,7 @@ import command_api.openapi  # noqa: E402
 import domain.catalogue  # noqa: E402
 import infra.kafka.asyncapi  # noqa: E402
 import query_api.openapi  # noqa: E402
+import query_api.problems  # noqa: E402
 
 import infra.settings_catalogue  # noqa: E402
 
@@ -32,7 +33,7 @@ def documents() -> dict[str, Callable[[], str]]:
         "events.md": domain.catalogue.events_markdown,
         "states.md": domain.catalogue.states_markdown,
         "settings.md": infra.settings_catalogue.markdown,
-        "errors.md": command_api.errors.catalogue_markdown,
+        "errors.md": lambda: command_api.errors.catalogue_markdown(query_api.problems.CATALOGUE),
         "openapi/command.json": lambda: _json(command_api.openapi.document()),
         "openapi/query.json": lambda: _json(query_api.openapi.document()),
         "asyncapi.json": lambda: _json(infra.kafka.asyncapi.document(schemas)),
