@@ -18,6 +18,8 @@ else:  # the classes take no parameters at run time, and a string cannot be join
     Connection = asyncpg.Connection
     Pool = asyncpg.Pool
 
+# Connections a burst left over go after a minute: each is a process of the server that keeps the memory it touched.
+_IDLE_S = 60.0
 _SAFE = {
     "synchronous_commit": ("on", "remote_apply"),
     "fsync": ("on",),
@@ -58,6 +60,7 @@ async def open_pool(settings: PostgresSettings, *, application_name: str) -> Poo
         settings.url.get_secret_value(),
         min_size=1,
         max_size=settings.pool_max,
+        max_inactive_connection_lifetime=_IDLE_S,
         timeout=settings.connect_timeout_s,
         command_timeout=settings.command_timeout_s,
         server_settings=session_settings(application_name),
