@@ -26,7 +26,6 @@ from infra.settings import RelaySettings
 from infra.wakeup import Wakeup
 
 MARKS_EVERY_S: Final = 1.0
-OFFSETS_EVERY_S: Final = 15.0
 LAG_EVERY_S: Final = 1.0
 
 
@@ -48,7 +47,7 @@ class LogReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What a relay is connected to."""
+    """What a relay is connected to; it looks for records that vanished every `offsets_every_s` seconds."""
 
     store: LogReader
     pool: Pool
@@ -57,6 +56,7 @@ class Ports:
     topic: Topic
     settings: RelaySettings
     metrics: RelayMetrics
+    offsets_every_s: float = 15.0
 
 
 class Run:
@@ -225,7 +225,7 @@ class Run:
             self._next_marks = at + MARKS_EVERY_S
             await self._note_down()
         if at >= self._next_offsets:
-            self._next_offsets = at + OFFSETS_EVERY_S
+            self._next_offsets = at + self._ports.offsets_every_s
             await self._compare_with_topic()
 
     async def _note_down(self) -> None:

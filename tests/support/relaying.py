@@ -82,6 +82,7 @@ async def running_relay(
             topic=topic_of(topic_prefix),
             settings=RelaySettings(batch=batch, flush_deadline_s=flush_deadline_s),
             metrics=RelayMetrics(registry),
+            offsets_every_s=0.5,
         )
         lease = relay_lease(ports, holder=str(new_id()))
         if lease_name is not None:

@@ -152,6 +152,48 @@ async def test_a_topic_emptied_while_nobody_relays_is_filled_again(
     assert len(arrived) == 100
 
 
+async def test_a_topic_emptied_under_an_idle_relay_is_filled_again_without_a_new_event(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    name = topic_of(topic_prefix).name
+    await fill_log(database.command_url, 50, "authorize")
+    async with running_relay(database, kafka, topic_prefix):
+        await topic_equals_store(database, kafka, name)
+        admin = await _admin(kafka)
+        await admin.delete_records({TopicPartition(name, each): RecordsToDelete(-1) for each in range(PARTITIONS)})
+        await close(admin)
+        await topic_equals_store(database, kafka, name)
+
+
+async def test_a_frozen_broker_does_not_freeze_the_relay(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    async with running_relay(database, kafka, topic_prefix, flush_deadline_s=1.0) as running:
+        await eventually(lambda: running.relay.state == "leading")
+        kafka.running.pause()
+        try:
+            await fill_log(database.command_url, 50)
+            await eventually(lambda: running.relay.state == "waiting")
+        finally:
+            kafka.running.resume()
+        await topic_equals_store(database, kafka, topic_of(topic_prefix).name)
+
+
+async def test_every_database_connection_cut_again_and_again_loses_nothing(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    async with running_relay(database, kafka, topic_prefix, batch=50) as running:
+        for _ in range(5):
+            await fill_log(database.command_url, 100, "authorize")
+            await _execute(
+                database,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name = 'relay under test'",
+            )
+        await topic_equals_store(database, kafka, topic_of(topic_prefix).name)
+        await eventually(lambda: running.relay.state == "leading")
+
+
 async def test_a_topic_deleted_while_nobody_relays_is_made_and_filled_again(
     database: Database, kafka: KafkaServer, topic_prefix: str
 ) -> None:
