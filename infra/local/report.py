@@ -56,7 +56,12 @@ def table(
         ("query service", python, addresses.query_api, "/docs /readyz /metrics"),
         *((name, python, url, "/readyz /metrics") for name, url in ops.items() if name in kept),
         ("PostgreSQL", versions["postgres"], shown(addresses.admin_url), home.kept.postgres_dir),
-        ("Kafka", versions["kafka"], addresses.bootstrap_servers or "-", str(home.path / "kafka")),
+        (
+            "Kafka",
+            versions["kafka"],
+            addresses.bootstrap_servers or "-",
+            str(home.path / "kafka") if "kafka" in kept else "",
+        ),
         ("Valkey (Redis)", versions["valkey"], shown(addresses.redis_url), "keeps nothing on disk"),
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]

@@ -85,4 +85,6 @@ def stack() -> Iterator[Stack]:
                 raise NoStackError("the stack did not start; see the lines above, or run: make up")
             yield own
         finally:
-            subprocess.run([*local, "down"], cwd=CHECKOUT, env=environment, check=False)  # noqa: S603  # fixed words
+            # wipe: as root in a closed directory, PostgreSQL's data lies outside the home.
+            for command in ("down", "wipe"):
+                subprocess.run([*local, command], cwd=CHECKOUT, env=environment, check=False)  # noqa: S603  # fixed words
