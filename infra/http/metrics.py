@@ -1,5 +1,6 @@
 """Prometheus metrics of an HTTP service. Children are looked up once per (route, method, status) and then kept."""
 
+from collections.abc import Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -44,9 +45,9 @@ class HttpMetrics:
             self._duration_by_labels[(route, method)] = histogram
         histogram.observe(duration_s)
 
-    def in_flight(self, requests: int) -> None:
-        """Say how many requests are being handled now."""
-        self._in_flight.set(requests)
+    def watch_in_flight(self, requests: Callable[[], int]) -> None:
+        """Ask `requests` how many are being handled whenever somebody looks."""
+        self._in_flight.set_function(requests)
 
     def exposition(self) -> bytes:
         """Give everything in the registry in Prometheus' text format."""

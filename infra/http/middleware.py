@@ -62,6 +62,7 @@ class Gate:
         self._log = log
         self._translate = translate
         self._in_flight = 0
+        metrics.watch_in_flight(lambda: self._in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; never raises for it, so the server never answers on its own."""
