@@ -115,10 +115,17 @@ async def abandon(producer: AIOKafkaProducer, deadline_s: float = CLOSE_DEADLINE
     `AIOKafkaProducer.stop` flushes first and so hangs as long as the broker is away. Here every batch fails, the
     connections are cut, and the sending task is cancelled. What was under way may still arrive: the outcome is unknown.
     """
-    producer._closed = True  # noqa: SLF001  # no public way to close without flushing (aiokafka #1101)
-    producer._message_accumulator._closed = True  # noqa: SLF001  # the same
-    producer._message_accumulator.fail_all(KafkaError("abandoned"))  # noqa: SLF001  # the same
-    sending = producer._sender.sender_task  # noqa: SLF001  # the same
+    # There is no public way to close without flushing (aiokafka #1101).
+    producer._closed = True  # noqa: SLF001  # see above
+    accumulator = producer._message_accumulator  # noqa: SLF001  # see above
+    sending = producer._sender.sender_task  # noqa: SLF001  # see above
+    unsent = [batch for batches in accumulator._batches.values() for batch in batches]  # noqa: SLF001  # see above
+    unsent += accumulator._pending_batches  # noqa: SLF001  # see above
+    accumulator._closed = True  # noqa: SLF001  # see above
+    accumulator.fail_all(KafkaError("abandoned"))
+    for future in (each for batch in unsent for each in (batch.future, batch._drain_waiter)):  # noqa: SLF001  # see above
+        if future.done() and not future.cancelled():
+            future.exception()  # seen: nobody else may be waiting for it
     with suppress(TimeoutError, KafkaError, OSError):
         async with asyncio.timeout(deadline_s):
             await producer.client.close()
