@@ -113,7 +113,7 @@ BEGIN
             v_first::text, (v_first + c_events)::text, 'stream_id, tenant_id, version');
         v_week := v_monday + step * interval '7 days';
         PERFORM harbor.add_partition('commands', 'commands_' || to_char(v_week, 'YYYYMMDD'), 'recorded_at',
-            v_week::text, (v_week + interval '7 days')::text, 'tenant_id, key');
+            v_week::text, (v_week + interval '7 days')::text, 'key, tenant_id');
     END LOOP;
     dropped := ARRAY[]::text[];
     FOR v_old IN

@@ -22,7 +22,7 @@ CREATE FUNCTION harbor.append(
     p_expected_versions integer[],
     p_statuses          smallint[],
     p_responses         bytea[],
-    p_claims            text[],    -- NULL instead of an array: no command has a claim
+    p_claims            text[],    -- an array of nothing but NULL may be NULL itself, here and in e_...
     p_event_counts      integer[],
     e_command           integer[],
     e_event_ids         uuid[],
@@ -52,6 +52,7 @@ DECLARE
     c_size     CONSTANT integer := cardinality(p_keys);
     v_last     bigint;                -- the last position before this batch
     v_now      timestamptz;           -- recorded_at of this batch
+    v_horizon  timestamptz;           -- no answer was recorded later than this; spares the look into next weeks' partitions
     v_refused  boolean;               -- is any command not to be written?
     v_outcomes text[];                -- per command, when one is refused
     v_ends     bigint[] := p_expected_versions; -- per command: its last position; an array of the right size to fill
@@ -78,11 +79,12 @@ BEGIN
         v_last := 0;
         v_now := clock_timestamp();
     END IF;
+    v_horizon := v_now + interval '1 day'; -- a day, in case the clock was set back since
 
     -- The usual batch: nothing stands in its way.
     v_refused := EXISTS (
         SELECT FROM unnest(p_tenant_ids, p_keys) AS c (tenant_id, key)
-        JOIN harbor.commands k ON k.tenant_id = c.tenant_id AND k.key = c.key
+        JOIN harbor.commands k ON k.key = c.key AND k.tenant_id = c.tenant_id AND k.recorded_at < v_horizon
     ) OR EXISTS (
         SELECT FROM unnest(p_tenant_ids, p_stream_ids, p_expected_versions) AS c (tenant_id, stream_id, expected)
         LEFT JOIN harbor.streams s ON s.stream_id = c.stream_id AND s.tenant_id = c.tenant_id
@@ -104,7 +106,7 @@ BEGIN
         INTO v_outcomes
         FROM unnest(p_tenant_ids, p_keys, p_fingerprints, p_stream_ids, p_expected_versions, p_claims) WITH ORDINALITY
             AS c (tenant_id, key, fingerprint, stream_id, expected, claim, ordinal)
-        LEFT JOIN harbor.commands k ON k.tenant_id = c.tenant_id AND k.key = c.key
+        LEFT JOIN harbor.commands k ON k.key = c.key AND k.tenant_id = c.tenant_id AND k.recorded_at < v_horizon
         LEFT JOIN harbor.streams s ON s.stream_id = c.stream_id AND s.tenant_id = c.tenant_id
         LEFT JOIN harbor.claims t ON t.tenant_id = c.tenant_id AND t.claim = c.claim;
     END IF;
@@ -146,11 +148,13 @@ BEGIN
             WITH ORDINALITY AS c (tenant_id, stream_id, type, expected, events, upto, ordinal)
         WHERE c.expected = 0 AND c.events > 0 AND (NOT v_refused OR v_outcomes[c.ordinal] = 'appended');
 
-        UPDATE harbor.streams s SET version = c.expected + c.events, last_position = c.upto
-        FROM unnest(p_tenant_ids, p_stream_ids, p_expected_versions, p_event_counts, v_ends)
-            WITH ORDINALITY AS c (tenant_id, stream_id, expected, events, upto, ordinal)
-        WHERE s.stream_id = c.stream_id AND s.tenant_id = c.tenant_id
-          AND c.expected > 0 AND c.events > 0 AND (NOT v_refused OR v_outcomes[c.ordinal] = 'appended');
+        IF 0 < ANY (p_expected_versions) THEN
+            UPDATE harbor.streams s SET version = c.expected + c.events, last_position = c.upto
+            FROM unnest(p_tenant_ids, p_stream_ids, p_expected_versions, p_event_counts, v_ends)
+                WITH ORDINALITY AS c (tenant_id, stream_id, expected, events, upto, ordinal)
+            WHERE s.stream_id = c.stream_id AND s.tenant_id = c.tenant_id
+              AND c.expected > 0 AND c.events > 0 AND (NOT v_refused OR v_outcomes[c.ordinal] = 'appended');
+        END IF;
 
         INSERT INTO harbor.batches (log_id, first_position, last_position, count, committed_at)
         VALUES (p_log_id, v_last + 1, v_last + v_sent - v_skip, v_sent - v_skip, v_now);
@@ -189,7 +193,8 @@ BEGIN
            CASE c.outcome WHEN 'duplicate' THEN k.recorded_at ELSE v_now END
     FROM unnest(v_outcomes, p_tenant_ids, p_keys, p_stream_ids, p_expected_versions, p_event_counts, v_ends, p_claims)
         WITH ORDINALITY AS c (outcome, tenant_id, key, stream_id, expected, events, upto, claim, ordinal)
-    LEFT JOIN harbor.commands k ON c.outcome = 'duplicate' AND k.tenant_id = c.tenant_id AND k.key = c.key
+    LEFT JOIN harbor.commands k
+        ON c.outcome = 'duplicate' AND k.key = c.key AND k.tenant_id = c.tenant_id AND k.recorded_at < v_horizon
     LEFT JOIN harbor.streams s ON c.outcome = 'conflict' AND s.stream_id = c.stream_id AND s.tenant_id = c.tenant_id
     LEFT JOIN harbor.claims t ON c.outcome = 'claimed' AND t.tenant_id = c.tenant_id AND t.claim = c.claim
     ORDER BY c.ordinal;

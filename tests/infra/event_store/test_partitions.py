@@ -68,7 +68,7 @@ async def test_answers_are_kept_for_a_week_at_least_and_dropped_by_partition(
     for weeks in (1, 2, 3):
         start = monday - timedelta(weeks=weeks)
         await admin.execute(
-            "SELECT harbor.add_partition('commands', $1, 'recorded_at', $2, $3, 'tenant_id, key')",
+            "SELECT harbor.add_partition('commands', $1, 'recorded_at', $2, $3, 'key, tenant_id')",
             f"commands_{start:%Y%m%d}",
             f"{start}+00",
             f"{start + timedelta(weeks=1)}+00",
