@@ -94,8 +94,8 @@ class KafkaServer:
         env = {"LC_ALL": "C", "TZ": "UTC"}
         if not (log_dir / "meta.properties").exists():
             shutil.rmtree(log_dir, ignore_errors=True)  # a format cut short
-            cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-            tool = (*java, "kafka.tools.StorageTool", "format", "--standalone", "-t", cluster_id, "-c", str(properties))
+            tool = (*java, "kafka.tools.StorageTool", "format", "--standalone")
+            tool = (*tool, "--cluster-id", new_cluster_id(), "--config", str(properties))
             done = subprocess.run(
                 tool, env=env, cwd=self.directory, capture_output=True, text=True, check=False, timeout=60
             )
@@ -124,6 +124,12 @@ async def _count_brokers(host: str, port: int) -> int:
     finally:
         writer.close()
     return int(brokers)
+
+
+def new_cluster_id() -> str:
+    """Give a new cluster id as Kafka makes them: 16 random bytes in base64url, 22 characters, no leading hyphen."""
+    ids = (base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=") for _ in iter(int, 1))
+    return next(each for each in ids if not each.startswith("-"))
 
 
 def find_java() -> str:
