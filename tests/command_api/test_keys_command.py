@@ -1,0 +1,91 @@
+"""`python -m command_api keys`: what an operator types and what happens."""
+
+import asyncio
+
+from click.testing import CliRunner, Result
+
+from command_api.__main__ import main
+from infra.api_keys import parse
+from tests.support.command_service import PEPPER, postgres_service
+from tests.support.orders import order_body
+from tests.support.servers import Database
+
+
+async def run(database: Database, *words: str) -> Result:
+    """Run a command in a thread: it has an event loop of its own."""
+    environment = {
+        "HARBOR_POSTGRES__URL": database.command_url,
+        "HARBOR_SECURITY__API_KEY_PEPPER": PEPPER,
+        "HARBOR_SECURITY__CURSOR_SECRET": "c" * 32,
+        "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY": "unused",
+    }
+    return await asyncio.to_thread(CliRunner().invoke, main, words, env=environment)
+
+
+async def create(database: Database, *words: str) -> str:
+    made = await run(database, "keys", "create", "--partner", "acme", "--mode", "test", *words)
+    assert made.exit_code == 0, made.output
+    return made.stdout.strip()
+
+
+async def status(database: Database, key: str) -> int:
+    async with postgres_service(database, key) as service:
+        return (await service.post(body=order_body())).status_code
+
+
+async def test_a_created_key_opens_what_its_scopes_say(database: Database) -> None:
+    writer = await create(database, "--scope", "orders:write")
+    reader = await create(database, "--scope", "orders:read")
+
+    assert [await status(database, key) for key in (writer, reader)] == [201, 403]
+
+
+async def test_a_third_live_key_is_refused_in_one_line(database: Database) -> None:
+    for _ in range(2):
+        await create(database)
+
+    third = await run(database, "keys", "create", "--partner", "acme", "--mode", "test")
+
+    assert third.exit_code == 1
+    assert third.output == "Error: acme has 2 live keys in this mode; revoke one first\n"
+
+
+async def test_a_rotated_key_has_a_successor_and_both_work_during_the_overlap(database: Database) -> None:
+    old = await create(database)
+
+    rotated = await run(database, "keys", "rotate", parse(old).key_id, "--overlap-minutes", "5")
+
+    new = rotated.stdout.strip()
+    assert new != old
+    assert [await status(database, key) for key in (old, new)] == [201, 201]
+
+
+async def test_a_revoked_key_opens_nothing_and_is_listed_as_revoked(database: Database) -> None:
+    key = await create(database, "--label", "till 7")
+
+    revoked = await run(database, "keys", "revoke", parse(key).key_id)
+    listed = await run(database, "keys", "list", "--partner", "acme")
+
+    assert revoked.exit_code == 0
+    assert await status(database, key) == 401
+    assert "revoked" in listed.output
+    assert "till 7" in listed.output
+    assert key not in listed.output
+
+
+async def test_a_wrong_scope_or_an_unknown_key_is_told_in_one_line(database: Database) -> None:
+    scope = await run(database, "keys", "create", "--partner", "acme", "--mode", "live", "--scope", "orders:eat")
+    unknown = await run(database, "keys", "revoke", "00000000")
+
+    assert scope.exit_code == unknown.exit_code == 1
+    assert "orders:eat" in scope.output
+    assert unknown.output == "Error: there is no key 00000000\n"
+
+
+def test_a_missing_setting_is_named_and_the_help_has_an_example() -> None:
+    missing = CliRunner().invoke(main, ["keys", "list"], env={"HARBOR_POSTGRES__URL": None})
+    helped = CliRunner().invoke(main, ["keys", "create", "--help"])
+
+    assert missing.exit_code == 1
+    assert "HARBOR_POSTGRES__URL" in missing.output
+    assert "Example: python -m command_api keys create" in helped.output
