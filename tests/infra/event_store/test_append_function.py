@@ -189,6 +189,7 @@ async def test_the_append_looks_up_by_index_although_its_plans_were_made_on_empt
         for _ in range(10):
             await append_batch(connection, [a_command() for _ in range(50)])
         await append_batch(connection, [a_command(expected=3)])  # the general path
+        await connection.execute("SELECT pg_stat_force_next_flush()")
         admin = await asyncpg.connect(database.admin_url)
         rows = await eventually(lambda: reported_scans(admin))
 
