@@ -40,21 +40,4 @@ async def events_at(connection: Connection, positions: Collection[int]) -> dict[
 
 def stored_event(row: asyncpg.Record) -> StoredEvent:
     """Give the event of a row that selects `COLUMNS`."""
-    return StoredEvent(
-        position=row["position"],
-        log_id=row["log_id"],
-        tenant_id=row["tenant_id"],
-        stream_id=row["stream_id"],
-        version=row["version"],
-        type=row["type"],
-        schema_version=row["schema_version"],
-        event_id=row["event_id"],
-        occurred_at=row["occurred_at"],
-        recorded_at=row["recorded_at"],
-        actor=row["actor"],
-        correlation_id=row["correlation_id"],
-        causation_id=row["causation_id"],
-        traceparent=row["traceparent"],
-        payload=row["payload"],
-        leaf_hash=row["leaf_hash"],
-    )
+    return StoredEvent(*row)  # COLUMNS are in the order of its fields; this is the inner loop of relay and replay
