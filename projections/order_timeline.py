@@ -5,15 +5,14 @@ order cannot be folded. Personal data is left out.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 
 from infra.tenancy import Tenant
-from projections.columns import Row, as_arrays, insert_from_arrays
+from projections.columns import insert_rows
 from projections.projection import Connection, LogRecord, ProjectionError
 from projections.tables import ORDER_TIMELINE_VERSION, order_timeline
 
@@ -22,7 +21,7 @@ COLUMNS = tuple(column.name for column in order_timeline.columns)
 
 # A repeated event (a retry of parked ones) finds its row and leaves it.
 _INSERT = f"""
-{insert_from_arrays(order_timeline)}
+{insert_rows(order_timeline)}
 ON CONFLICT (order_id, sequence) DO NOTHING
 """
 
@@ -30,8 +29,7 @@ _LEFT_OUT = frozenset({"personal", "from_status", "to_status"})
 """Members of `data` that are personal, or have a column of their own."""
 
 
-@dataclass(frozen=True, slots=True)
-class TimelineRow:
+class TimelineRow(NamedTuple):
     """One row of the read model, columns in the order of the table; `actor` and `changes` are JSON text."""
 
     order_id: UUID
@@ -51,11 +49,6 @@ class TimelineRow:
     request_id: str | None
     traceparent: str | None
 
-    @property
-    def values(self) -> Row:
-        """Give the values in the order of `COLUMNS`."""
-        return tuple(getattr(self, name) for name in COLUMNS)
-
 
 class OrderTimelineProjection:
     """Keeps `order_timeline` current."""
@@ -69,9 +62,8 @@ class OrderTimelineProjection:
         Raises:
             ProjectionError: a record's payload is not an event document.
         """
-        rows = [row_of(record).values for record in records]
-        if rows:
-            await connection.execute(_INSERT, *as_arrays(rows))
+        if records:
+            await connection.execute(_INSERT, [row_of(record) for record in records])
 
 
 def row_of(record: LogRecord) -> TimelineRow:

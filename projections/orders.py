@@ -5,8 +5,8 @@ however many events it holds (ADR 0071). The domain's own `evolve` folds: comman
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.codec import decode
@@ -16,7 +16,7 @@ from domain.order.errors import StaleStateError
 from domain.order.state import OrderState, dump_state, evolve, load_state
 from infra.postgres.event_store import read_streams
 from infra.tenancy import Tenant
-from projections.columns import Row, as_arrays, insert_from_arrays
+from projections.columns import insert_rows
 from projections.projection import Connection, LogRecord, ProjectionError, SequenceGapError
 from projections.tables import ORDERS_VERSION, orders
 
@@ -24,9 +24,9 @@ NAME = "orders"
 COLUMNS = tuple(column.name for column in orders.columns)
 
 _SELECT = f"SELECT order_id, version, state FROM {orders.fullname} WHERE order_id = ANY($1::uuid[])"
-# One array per column. Only what an event can change is updated: partner, mode, partition and creation stay.
+# Only what an event can change is updated: partner, mode, partition and creation stay.
 _UPSERT = f"""
-{insert_from_arrays(orders)}
+{insert_rows(orders)}
 ON CONFLICT (order_id) DO UPDATE SET
     version = excluded.version, position = excluded.position, status = excluded.status, currency = excluded.currency,
     total_minor = excluded.total_minor, external_reference = excluded.external_reference,
@@ -34,8 +34,7 @@ ON CONFLICT (order_id) DO UPDATE SET
 """
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRow:
+class OrderRow(NamedTuple):
     """One row of the read model, columns in the order of the table."""
 
     order_id: UUID
@@ -52,11 +51,6 @@ class OrderRow:
     updated_at: datetime
     document: bytes
     state: bytes
-
-    @property
-    def values(self) -> Row:
-        """Give the values in the order of `COLUMNS`."""
-        return tuple(getattr(self, name) for name in COLUMNS)
 
 
 class OrdersProjection:
@@ -78,8 +72,7 @@ class OrdersProjection:
         states = await _states(connection, {record.order_id for record in records})
         changed = fold(states, records)
         if changed:
-            rows = [row_of(state, record).values for state, record in changed.values()]
-            await connection.execute(_UPSERT, *as_arrays(rows))
+            await connection.execute(_UPSERT, [row_of(state, record) for state, record in changed.values()])
 
 
 async def _states(connection: Connection, order_ids: set[UUID]) -> dict[UUID, OrderState]:

@@ -67,11 +67,11 @@ class Tally:
 def _orders_rows(records: Sequence[LogRecord]) -> list[Row]:
     """Give the row of one order; events after a parked one are not folded."""
     prefix = [record for place, record in takewhile(lambda each: each[1].sequence == each[0], enumerate(records, 1))]
-    return [orders.row_of(state, last).values for state, last in orders.fold({}, prefix).values()]
+    return [orders.row_of(state, last) for state, last in orders.fold({}, prefix).values()]
 
 
 def _timeline_rows(records: Sequence[LogRecord]) -> list[Row]:
-    return [order_timeline.row_of(record).values for record in records]
+    return [order_timeline.row_of(record) for record in records]
 
 
 VERIFIABLE: Final[Mapping[str, Verifiable]] = {

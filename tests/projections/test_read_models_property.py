@@ -101,7 +101,7 @@ async def test_rows_do_not_depend_on_how_the_log_was_cut_into_batches(
     finally:
         await connection.close()
 
-    expected = [orders.row_of(state, last).values for state, last in orders.fold({}, log).values()]
+    expected = [orders.row_of(state, last) for state, last in orders.fold({}, log).values()]
     assert {tuple(row.values()) for row in order_rows} == set(expected)
     assert {tuple(row.values()) for row in timeline_rows} == {
         (record.order_id, record.sequence, record.position) for record in log
