@@ -95,6 +95,8 @@ _ORDER_HEADERS: Final = {
     "Consistency-Token": _header("give it to the query API to read at or after this change", "7.1234"),
     "Idempotency-Replayed": _header("`true` when this is the recorded answer of an earlier request", "true"),
     "X-Request-ID": _header("the id of this request", "req-7f3a"),
+    "RateLimit": _header("requests left, and seconds until there are more", '"partner";r=99;t=0'),
+    "RateLimit-Policy": _header("requests allowed, and per how many seconds", '"partner";q=100;w=1'),
 }
 _LOCATION: Final = {"Location": _header("the order", "/api/v1/orders/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10")}
 
@@ -125,6 +127,7 @@ _ANY: Final = (
     problems.CONTENT_ENCODING_UNSUPPORTED,
     problems.VALIDATION_FAILED,
     errors.IDEMPOTENCY_KEY_MISMATCH,
+    problems.RATE_LIMITED,
     problems.HEADERS_TOO_LARGE,
     problems.INTERNAL_ERROR,
     problems.OVERLOADED,

@@ -142,11 +142,24 @@ def problem_responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": "; ".join(f"`{kind.code}`: {kind.title}" for kind in same),
+            "headers": _PROBLEM_HEADERS | _HEADERS_BY_STATUS.get(status, {}),
             "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
         for status, same in sorted(by_status.items())
     }
 
+
+def _text_header(description: str, example: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}, "example": example}
+
+
+_PROBLEM_HEADERS: Final = {"X-Request-ID": _text_header("the id of this request", "req-7f3a")}
+_RETRY_AFTER: Final = {"Retry-After": _text_header("seconds to wait before the request is sent again", "1")}
+_HEADERS_BY_STATUS: Final = {
+    401: {"WWW-Authenticate": _text_header("how to authenticate", 'Bearer realm="harbor-orders"')},
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
+}
 
 _PROBLEM_SCHEMA: Final = {
     "title": "Problem",
