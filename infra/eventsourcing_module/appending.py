@@ -1,0 +1,157 @@
+"""Stored events of the library become commands of `harbor.append`: all in one transaction, or none.
+
+The library gives any number of events of any number of aggregates and expects their order to be that of the log. Events
+of one aggregate that stand together are one command; a batch may hold a stream once, so an aggregate that comes
+back starts the next batch. The log stays locked from the first batch to the commit, so their positions join up.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from uuid import UUID
+
+from eventsourcing.persistence import IntegrityError, OperationalError, ProgrammingError
+from eventsourcing.persistence import StoredEvent as LibraryEvent
+
+from infra import clock
+from infra.events import AppendCommand, Appended, AppendOutcome, Duplicate, NewEvent, WrongExpectedVersion
+from infra.eventsourcing_module import origin
+from infra.postgres.append_batch import Connection, append_batch
+
+_SCHEMA_VERSION = 1
+_STATUS = 200
+
+_STREAM_TYPES = """
+SELECT stream_id, type FROM harbor.streams WHERE stream_id = ANY($1::uuid[]) AND tenant_id = $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Events of one aggregate that stand together; `first_version` is the library's, and each next is one more."""
+
+    stream_id: UUID
+    first_version: int
+    events: tuple[LibraryEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """What one `insert_events` will send, however often it must be sent: the keys in it settle a lost answer."""
+
+    batches: tuple[tuple[AppendCommand, ...], ...]
+
+    @property
+    def is_one_command(self) -> bool:
+        """Tell whether `harbor.append` alone makes it atomic."""
+        return len(self.batches) == 1 and len(self.batches[0]) == 1
+
+
+def runs(stored_events: Sequence[LibraryEvent]) -> list[Run]:
+    """Give the events in their order, those of one aggregate that stand together as one run.
+
+    Raises:
+        IntegrityError: versions do not follow one another, or are negative.
+        DataError: an originator id is not a UUID.
+    """
+    found: list[Run] = []
+    for originator_id, group in groupby(stored_events, key=lambda event: origin.stream_id(event.originator_id)):
+        events = tuple(group)
+        first = events[0].originator_version
+        if first < 0 or any(event.originator_version != version for version, event in enumerate(events, first)):
+            raise IntegrityError(f"versions of {originator_id} do not follow one another from {first}")
+        found.append(Run(originator_id, first, events))
+    return found
+
+
+async def prepare(connection: Connection, tenant_id: str | None, stored_events: Sequence[LibraryEvent]) -> Insertion:
+    """Give what to send. Reads what kind of streams they are; writes nothing.
+
+    Raises:
+        IntegrityError, DataError: see `runs`.
+        ProgrammingError: there is no tenant to write for, or a stream belongs to a service.
+    """
+    if tenant_id is None:
+        raise ProgrammingError("without HARBOR_TENANT the log of all tenants is read, and nothing can be written")
+    split = runs(stored_events)
+    types = await _stream_types(connection, tenant_id, split)
+    batches: list[dict[UUID, AppendCommand]] = []
+    for run in split:
+        if not batches or run.stream_id in batches[-1]:
+            batches.append({})
+        batches[-1][run.stream_id] = _command(run, tenant_id, types[run.stream_id])
+    return Insertion(tuple(tuple(batch.values()) for batch in batches))
+
+
+async def send(connection: Connection, insertion: Insertion) -> list[int]:
+    """Append everything and give each event's position; the caller's transaction ends without a commit if this raises.
+
+    Sent again after a lost answer it gives the same positions: its keys are found.
+
+    Raises:
+        IntegrityError: somebody else appended first.
+    """
+    positions: list[int] = []
+    for commands in insertion.batches:
+        outcomes = await append_batch(connection, commands)
+        for command, outcome in zip(commands, outcomes, strict=True):
+            last = _last_position(command, outcome)
+            positions += range(last - len(command.events) + 1, last + 1)
+    return positions
+
+
+async def _stream_types(connection: Connection, tenant_id: str, split: Sequence[Run]) -> dict[UUID, str]:
+    firsts = {run.stream_id: run.first_version for run in reversed(split)}  # the first run of a stream wins
+    types = {stream_id: origin.FROM_ONE if first else origin.FROM_ZERO for stream_id, first in firsts.items()}
+    continued = [stream_id for stream_id, first in firsts.items() if first > 0]
+    if continued:
+        rows = await connection.fetch(_STREAM_TYPES, continued, tenant_id)
+        for row in rows:
+            origin.assert_ours(row["stream_id"], row["type"])
+            types[row["stream_id"]] = row["type"]
+        for stream_id in set(continued) - {row["stream_id"] for row in rows}:
+            if firsts[stream_id] > 1:  # not left to the append: a service might begin this stream at this moment
+                raise IntegrityError(f"stream {stream_id} has no events before version {firsts[stream_id]}")
+    return types
+
+
+def _last_position(command: AppendCommand, outcome: AppendOutcome) -> int:
+    match outcome:
+        case Appended() | Duplicate():
+            return outcome.position
+        case WrongExpectedVersion():
+            raise IntegrityError(
+                f"stream {command.stream_id} has {outcome.actual_version} events, not {command.expected_version}"
+            )
+        case _:
+            raise OperationalError(f"the store answered {outcome} to a command of ours")
+
+
+def _command(run: Run, tenant_id: str, stream_type: str) -> AppendCommand:
+    digest = hashlib.sha256(run.stream_id.bytes)
+    for event in run.events:
+        digest.update(hashlib.sha256(event.state).digest())
+    return AppendCommand(
+        tenant_id=tenant_id,
+        key=f"eventsourcing:{clock.new_id()}",
+        fingerprint=digest.digest(),
+        stream_id=run.stream_id,
+        stream_type=stream_type,
+        # The library's first version counts from 0 or 1; so many events are there before it.
+        expected_version=run.first_version - 1 + origin.offset(stream_type),
+        events=tuple(_new_event(event) for event in run.events),
+        status=_STATUS,
+        response=b"",
+    )
+
+
+def _new_event(event: LibraryEvent) -> NewEvent:
+    return NewEvent(
+        event_id=clock.new_id(),
+        type=event.topic,
+        schema_version=_SCHEMA_VERSION,
+        occurred_at=clock.now(),
+        payload=event.state,
+        actor=origin.ACTOR,
+    )
