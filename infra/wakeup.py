@@ -87,7 +87,7 @@ class Wakeup:
             try:
                 async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                     connection = await self._connect()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except Exception as error:  # noqa: BLE001  # `connect` is the caller's: whatever it raises, polls go on
                 if failures == 0:
                     get_logger().warning("wakeup.lost", channels=self._channels, error=repr(error))
                 failures += 1

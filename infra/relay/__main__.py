@@ -17,6 +17,7 @@ from infra.logs import configure, get_logger
 from infra.ops_server import OpsServer
 from infra.postgres.event_store import open_event_store
 from infra.postgres.leases import UNREACHABLE
+from infra.postgres.migrate import MigrationError
 from infra.postgres.pool import Pool, SchemaBehindError, connect, open_pool
 from infra.relay.metrics import RelayMetrics
 from infra.relay.relay import Relay, relay_lease
@@ -93,7 +94,7 @@ async def _open_pool(postgres: PostgresSettings, stop: asyncio.Event) -> Pool | 
     while not stop.is_set():
         try:
             return await open_pool(postgres, application_name=_APPLICATION)
-        except (*UNREACHABLE, SchemaBehindError) as error:
+        except (*UNREACHABLE, SchemaBehindError, MigrationError) as error:
             if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
                 raise  # waiting does not mend a wrong password
             if not is_known:

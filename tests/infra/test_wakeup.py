@@ -42,12 +42,16 @@ async def test_polls_are_stretched_to_a_second_only_while_it_listens(database: D
     async with Wakeup(lambda: asyncpg.connect(database.worker_url), ["one"]) as wakeup:
         assert (wakeup.idle_timeout_s(0.1), wakeup.idle_timeout_s(5.0)) == (1.0, 5.0)
 
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError(), TimeoutError(), RuntimeError("a setting is not safe")])
+async def test_whatever_keeps_it_from_listening_polls_go_on(error: Exception) -> None:
     async def refused() -> Connection:
-        raise ConnectionRefusedError
+        raise error
 
     async with Wakeup(refused, ["one"]) as wakeup:
         assert not wakeup.healthy
         assert wakeup.idle_timeout_s(0.1) == 0.1
+        assert await wakeup.wait(0.01) == []
 
 
 async def test_after_a_lost_connection_it_listens_again_and_tells_the_waiter_to_look(
