@@ -22,7 +22,7 @@ async def service(database: Database) -> AsyncIterator[Service]:
 async def test_an_endpoint_is_created_listed_and_deleted_and_its_secret_shown_once(service: Service) -> None:
     body = GOOD | {"description": "order desk", "event_types": ["order.*", "order.*"], "payload": "thin"}
 
-    created = await service.client.post(ENDPOINTS, json=body)
+    created = await service.http.post(ENDPOINTS, json=body)
 
     document = created.json()
     secret, endpoint_id = document.pop("secret"), document["id"]
@@ -42,38 +42,38 @@ async def test_an_endpoint_is_created_listed_and_deleted_and_its_secret_shown_on
         "status_reason": None,
         "created_at": document["created_at"],
     }
-    listed = await service.client.get(ENDPOINTS)
+    listed = await service.http.get(ENDPOINTS)
     assert listed.json() == {"data": [document], "has_more": False, "next_cursor": None}
     assert secret not in listed.text
-    assert (await service.client.delete(f"{ENDPOINTS}/{endpoint_id}")).status_code == 204
-    assert (await service.client.delete(f"{ENDPOINTS}/{endpoint_id}")).status_code == 404
-    assert (await service.client.get(ENDPOINTS)).json()["data"] == []
+    assert (await service.http.delete(f"{ENDPOINTS}/{endpoint_id}")).status_code == 204
+    assert (await service.http.delete(f"{ENDPOINTS}/{endpoint_id}")).status_code == 404
+    assert (await service.http.get(ENDPOINTS)).json()["data"] == []
 
 
 async def test_a_partner_neither_sees_nor_deletes_nor_resends_what_is_anothers(
     service: Service, database: Database
 ) -> None:
-    endpoint_id = (await service.client.post(ENDPOINTS, json=GOOD)).json()["id"]
+    endpoint_id = (await service.http.post(ENDPOINTS, json=GOOD)).json()["id"]
     for key in (await partner_key(database, "other"), await partner_key(database, "acme", livemode=True)):
         stranger = {"authorization": f"Bearer {key}"}
-        assert (await service.client.get(ENDPOINTS, headers=stranger)).json()["data"] == []
-        theirs = await service.client.delete(f"{ENDPOINTS}/{endpoint_id}", headers=stranger)
-        missing = await service.client.delete(f"{ENDPOINTS}/{UNKNOWN}", headers=stranger)
+        assert (await service.http.get(ENDPOINTS, headers=stranger)).json()["data"] == []
+        theirs = await service.http.delete(f"{ENDPOINTS}/{endpoint_id}", headers=stranger)
+        missing = await service.http.delete(f"{ENDPOINTS}/{UNKNOWN}", headers=stranger)
         assert theirs.status_code == missing.status_code == 404
         assert theirs.json()["detail"] == missing.json()["detail"]
-    assert len((await service.client.get(ENDPOINTS)).json()["data"]) == 1
+    assert len((await service.http.get(ENDPOINTS)).json()["data"]) == 1
 
 
 async def test_a_partner_has_twenty_endpoints_at_most(service: Service) -> None:
-    answers = [(await service.client.post(ENDPOINTS, json=GOOD)).status_code for _ in range(21)]
+    answers = [(await service.http.post(ENDPOINTS, json=GOOD)).status_code for _ in range(21)]
     assert answers == [201] * 20 + [409]
-    refused = await service.client.post(ENDPOINTS, json=GOOD)
+    refused = await service.http.post(ENDPOINTS, json=GOOD)
     assert refused.json()["code"] == "too_many_webhook_endpoints"
 
 
 @pytest.mark.parametrize("delivery_id", [UNKNOWN, UNKNOWN.upper(), "1", "9223372036854775808", "%00", "a" * 500])
 async def test_a_delivery_that_does_not_exist_cannot_be_sent_again(service: Service, delivery_id: str) -> None:
-    answer = await service.client.post(f"/api/v1/webhook-deliveries/{delivery_id}/resend")
+    answer = await service.http.post(f"/api/v1/webhook-deliveries/{delivery_id}/resend")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
@@ -103,7 +103,7 @@ async def test_a_delivery_that_does_not_exist_cannot_be_sent_again(service: Serv
 )
 async def test_a_broken_endpoint_is_refused_with_its_code(body: dict[str, object], pointer: str, code: str) -> None:
     async with memory_service() as service:
-        answer = await service.client.post(ENDPOINTS, json=body)
+        answer = await service.http.post(ENDPOINTS, json=body)
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (422, "validation_failed")
     assert (problem["errors"][0]["pointer"], problem["errors"][0]["code"]) == (pointer, code)
@@ -113,5 +113,5 @@ async def test_a_broken_endpoint_is_refused_with_its_code(body: dict[str, object
 
 async def test_without_postgresql_the_routes_answer_503() -> None:
     async with memory_service() as service:
-        answers = [await service.client.post(ENDPOINTS, json=GOOD), await service.client.get(ENDPOINTS)]
+        answers = [await service.http.post(ENDPOINTS, json=GOOD), await service.http.get(ENDPOINTS)]
     assert [(each.status_code, each.json()["code"]) for each in answers] == [(503, "store_unavailable")] * 2
