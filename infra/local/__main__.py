@@ -1,6 +1,7 @@
-"""`python -m infra.local up | down | status | wipe`: the whole system on this machine."""
+"""`python -m infra.local up | down | status | show | wipe`: the whole system on this machine."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -106,6 +107,23 @@ def status() -> None:
     for line in lines or [f"nothing runs in {home.path}: make up"]:
         say(line)
     sys.exit(0 if lines else 1)
+
+
+@main.command(epilog="Example: python -m infra.local show api_keys.partner_a")
+@click.argument("fact")
+def show(fact: str) -> None:
+    """Print one fact of what runs here: command_api, query_api, kafka, api_keys.partner_a, processes.relay.pid, ..."""
+    home = locate()
+    try:
+        facts: object = json.loads(home.stack_file.read_text())
+    except OSError:
+        sys.exit(f"nothing runs in {home.path}: make up")
+    for name in fact.split("."):
+        if not isinstance(facts, dict) or name not in facts:
+            known = f"; there is {', '.join(facts)}" if isinstance(facts, dict) else ""
+            sys.exit(f"no {name!r} in {home.stack_file}{known}")
+        facts = facts[name]
+    say(facts if isinstance(facts, str) else json.dumps(facts))
 
 
 @main.command(epilog="Example: python -m infra.local wipe")
