@@ -201,8 +201,12 @@ async def record(connection: Connection, results: Sequence[Result], suspend: Map
         ),
         strict=True,
     )
+    arrays = [list(column) for column in columns]
+    if not suspend:
+        await connection.execute(_RECORD, *arrays)  # one statement is a transaction
+        return
     async with connection.transaction():
-        await connection.execute(_RECORD, *(list(column) for column in columns))
+        await connection.execute(_RECORD, *arrays)
         for endpoint_id, (status, reason) in suspend.items():
             await connection.execute(_SUSPEND, [endpoint_id], status, reason)
 

@@ -17,7 +17,7 @@ from projections.webhooks.dispatcher import Dispatcher, Ports
 from projections.webhooks.metrics import DispatcherMetrics
 from projections.webhooks.sender import Deadlines, Sender
 
-CHANNELS: Final = ("harbor_deliveries", "harbor_endpoints")
+CHANNELS: Final = ("harbor_deliveries",)
 _LEASE_SHARE: Final = 0.8
 """An attempt must end well before its lease does, or another dispatcher repeats it meanwhile."""
 

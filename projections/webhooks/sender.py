@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, Protocol, Self
 
 import aiohttp
@@ -19,7 +20,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from infra.net_guard.addresses import IPAddress, IPNetwork, parse_address
-from infra.net_guard.target import AddressRules, Target, TargetRefusedError, check_addresses, parse_target
+from infra.net_guard.target import AddressRules, TargetRefusedError, check_addresses, parse_target
 from projections.webhooks.outcomes import Outcome, classify
 from projections.webhooks.schedule import parse_retry_after
 
@@ -168,18 +169,17 @@ class Sender:
             now: start of the attempt, UTC (for a Retry-After date).
         """
         try:
-            target = parse_target(url, self._rules[livemode])
-            session = self._session(target, livemode=livemode)
-            return await self._post(session, target, headers, body, now)
+            scheme, dialled = _read_url(url, self._rules[livemode])
+            return await self._post(self._session(scheme, livemode=livemode), dialled, headers, body, now)
         except Exception as error:  # noqa: BLE001  # whatever an answer provokes in a parser is the end of that attempt
             return _explain(error)
 
     async def _post(
-        self, session: aiohttp.ClientSession, target: Target, headers: Mapping[str, str], body: bytes, now: datetime
+        self, session: aiohttp.ClientSession, url: URL, headers: Mapping[str, str], body: bytes, now: datetime
     ) -> Reply:
         ends_at = asyncio.get_running_loop().time() + self._deadlines.total_s
         async with asyncio.timeout_at(ends_at):
-            answer = await session.post(_dialled(target), data=body, headers=headers, allow_redirects=False)
+            answer = await session.post(url, data=body, headers=headers, allow_redirects=False)
         try:
             kept = await _read_answer(answer, ends_at)
         finally:
@@ -190,10 +190,10 @@ class Sender:
         retry_after_s = parse_retry_after(answer.headers.get("Retry-After"), now)
         return Reply(classify(answer.status), answer.status, kept, retry_after_s)
 
-    def _session(self, target: Target, *, livemode: bool) -> aiohttp.ClientSession:
-        key = (livemode, target.scheme)
+    def _session(self, scheme: str, *, livemode: bool) -> aiohttp.ClientSession:
+        key = (livemode, scheme)
         if key not in self._sessions:
-            self._sessions[key] = self._open_session(target.scheme, self._rules[livemode])
+            self._sessions[key] = self._open_session(scheme, self._rules[livemode])
         return self._sessions[key]
 
     def _open_session(self, scheme: str, rules: AddressRules) -> aiohttp.ClientSession:
@@ -226,8 +226,16 @@ class Sender:
         )
 
 
-def _dialled(target: Target) -> URL:
-    """Give the HTTP client's URL, built from the parsed parts and checked to mean the same host and port."""
+@lru_cache(maxsize=4096)
+def _read_url(text: str, rules: AddressRules) -> tuple[str, URL]:
+    """Give the scheme and the HTTP client's URL, built from the parsed parts and checked to mean the same.
+
+    Kept, because it is pure: what the name resolves to is asked and judged elsewhere, at every connection.
+
+    Raises:
+        TargetRefusedError: see `parse_target`.
+    """
+    target = parse_target(text, rules)
     url = URL.build(
         scheme=target.scheme,
         host=target.host,
@@ -238,7 +246,7 @@ def _dialled(target: Target) -> URL:
     )
     if url.raw_host != target.host or url.port != target.port:
         raise TargetRefusedError("url_malformed", "The URL means another host to the HTTP client.")
-    return url
+    return target.scheme, url
 
 
 async def _read_answer(answer: aiohttp.ClientResponse, ends_at: float) -> bytes:
