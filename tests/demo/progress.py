@@ -8,6 +8,9 @@ from typing import Self
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+SHORTEST_S = 0.2
+"""A rate over less time than this would say nothing."""
+
 
 class Progress:
     """Counts to `total` while the `with` lasts."""
@@ -38,7 +41,8 @@ class Progress:
     def advance(self, count: int = 1) -> None:
         """Count `count` more."""
         before, self._done = self._done, self._done + count
-        rate = f"{self._done / max(time.monotonic() - self._started, 1e-6):.0f}/s"
+        elapsed_s = time.monotonic() - self._started
+        rate = f"{self._done / elapsed_s:.0f}/s" if elapsed_s > SHORTEST_S else "at once"
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done, rate=rate)
         elif self._show and self._done * 10 // self._total > before * 10 // self._total:
