@@ -40,10 +40,10 @@ _ONCE: Final = frozenset(
         b"x-request-id",
     }
 )
-_REFUSED_TWICE: Final = _ONCE - {b"accept", b"traceparent", b"host", b"content-length"}
 _VERSIONS: Final = frozenset({"1.0", "1.1", "2", "2.0"})
 _JSON_ACCEPTED: Final = (b"*/*", b"application/*", b"application/json", b"application/problem+json")
 _CLOSE: Final = {"connection": "close"}
+"""Where it is unclear what the bytes after the head belong to, nothing after it may be believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def check(scope: Scope, headers: dict[bytes, bytes], repeated: bytes | None, lim
     """Give the refusal of a request that is malformed, ambiguous or too large by its headers; None: go on."""
     raw = scope["headers"]
     if len(raw) > limits.max_headers or _size(raw) > limits.max_header_bytes:
-        return Problem(HEADERS_TOO_LARGE, headers=_CLOSE)
+        return Problem(HEADERS_TOO_LARGE)
     if scope["http_version"] not in _VERSIONS:
         return Problem(MALFORMED_REQUEST, "Use HTTP/1.1.", headers=_CLOSE)
     if repeated is not None:
@@ -97,10 +97,12 @@ def _repeated(name: bytes) -> Problem:
         return Problem(HOST_INVALID, headers=_CLOSE)
     if name in {b"content-length", b"transfer-encoding"}:
         return Problem(FRAMING_AMBIGUOUS, headers=_CLOSE)
-    return Problem(HEADER_REPEATED, f"The header {name.decode('ascii')} was sent more than once.", headers=_CLOSE)
+    return Problem(HEADER_REPEATED, f"The header {name.decode('ascii')} was sent more than once.")
 
 
 def _check_body(headers: dict[bytes, bytes], limits: Limits) -> Problem | None:
+    if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        return Problem(MALFORMED_REQUEST, "The only Transfer-Encoding is chunked.", headers=_CLOSE)
     length = headers.get(b"content-length")
     if length is not None:
         if b"transfer-encoding" in headers:
@@ -108,10 +110,10 @@ def _check_body(headers: dict[bytes, bytes], limits: Limits) -> Problem | None:
         if not length.isdigit():
             return Problem(MALFORMED_REQUEST, "Content-Length is a number of bytes.", headers=_CLOSE)
         if len(length) > len(str(limits.max_body_bytes)) + 8 or int(length) > limits.max_body_bytes:
-            return Problem(BODY_TOO_LARGE, headers=_CLOSE)
+            return Problem(BODY_TOO_LARGE)
     encoding = headers.get(b"content-encoding")
     if encoding is not None and encoding.lower() != b"identity":
-        return Problem(CONTENT_ENCODING_UNSUPPORTED, headers=_CLOSE)
+        return Problem(CONTENT_ENCODING_UNSUPPORTED)
     return None
 
 

@@ -9,10 +9,11 @@ Decision 0050.
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -33,6 +34,7 @@ HEAD_DEADLINE_S: Final = 10.0
 MAX_HEAD_BYTES: Final = 64 * 1024
 KEEP_ALIVE_S: Final = 30
 FLUSH_DEADLINE_S: Final = 10.0
+LINGER_S: Final = 2.0
 DRAIN_S: Final = 12
 _H11_BUFFER_BYTES: Final = 8 * MAX_HEAD_BYTES
 _PHRASES: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
@@ -57,11 +59,16 @@ class Bounded:
     cycle: Any
     _timer: asyncio.TimerHandle | None = None
     _head_bytes: int = 0
+    _is_refused: bool = False
+
+    def is_in_body(self) -> bool:
+        """Tell whether the bytes that arrive now belong to a body; a body nobody wants any more is read and dropped."""
+        raise NotImplementedError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock: a connection on which nothing arrives is closed too."""
         super().connection_made(transport)  # type: ignore[misc]  # uvicorn's protocol is the next class
-        self._start_clock()
+        self._start_clock(self.head_deadline_s, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
@@ -70,54 +77,64 @@ class Bounded:
 
     def data_received(self, data: bytes) -> None:
         """Parse, then watch the head if it is not complete."""
+        if self._is_refused:
+            return
         super().data_received(data)  # type: ignore[misc]  # as above
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_clock()
             self._head_bytes = 0
             return
         if self._timer is None:
-            self._start_clock()
-        self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self._refuse(HEADERS_TOO_LARGE)
+            self._start_clock(self.head_deadline_s, self._head_is_late)
+        if not self.is_in_body():
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self.refuse(HEADERS_TOO_LARGE)
 
     def send_400_response(self, _message: str) -> None:
         """Refuse what the parser refused, as every other refusal looks."""
-        self._refuse(MALFORMED_REQUEST)
+        self.refuse(MALFORMED_REQUEST)
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection; cut it off if the peer does not take what was sent."""
         self._close()
 
-    def _start_clock(self) -> None:
-        self._timer = self.loop.call_later(self.head_deadline_s, self._head_is_late)
+    def refuse(self, kind: ProblemType) -> None:
+        """Answer without the application and close; into an answer under way nothing can be written.
+
+        What still arrives is dropped for a while: closing at once would reset the connection, and the peer, still
+        sending, would never see the answer.
+        """
+        if self._is_refused or self.transport.is_closing():
+            return
+        self._is_refused = True
+        if self.cycle is not None and not self.cycle.response_complete and self.cycle.response_started:
+            self._close()
+            return
+        self.transport.write(_answer(kind))
+        self.transport.write_eof()
+        self._start_clock(LINGER_S, self.transport.abort)
+
+    def _head_is_late(self) -> None:
+        self._timer = None
+        if self._head_bytes and not self.is_in_body():
+            self.refuse(REQUEST_TIMEOUT)
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()  # waits for the peer to read what is in the buffer
+            self._start_clock(FLUSH_DEADLINE_S, self.transport.abort)
+
+    def _start_clock(self, seconds: float, then: Callable[[], None]) -> None:
+        self._stop_clock()
+        self._timer = self.loop.call_later(seconds, then)
 
     def _stop_clock(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _head_is_late(self) -> None:
-        self._timer = None
-        if self.transport.is_closing():
-            return
-        if self._head_bytes and (self.cycle is None or self.cycle.response_complete):
-            self._refuse(REQUEST_TIMEOUT)
-        else:
-            self._close()
-
-    def _refuse(self, kind: ProblemType) -> None:
-        """Answer without the application and close; into an answer under way nothing can be written."""
-        is_answering = self.cycle is not None and not self.cycle.response_complete and self.cycle.response_started
-        if not is_answering:
-            self.transport.write(_answer(kind))
-        self._close()
-
-    def _close(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.close()  # waits for the peer to read what is in the buffer
-            self._stop_clock()
-            self._timer = self.loop.call_later(FLUSH_DEADLINE_S, self.transport.abort)
 
 
 def _answer(kind: ProblemType) -> bytes:
@@ -138,33 +155,46 @@ def _answer(kind: ProblemType) -> bytes:
 
 
 class BoundedHttpTools(Bounded, HttpToolsProtocol):
-    """The fast parser, bounded. It reports a pipelined head as it starts, which counts although an answer is due."""
+    """The fast parser, bounded. It reads a pipelined head while an answer is due, so that head is counted here."""
 
-    _in_head: bool = False
+    _part: str = ""
     _pipelined_bytes: int = 0
+
+    def is_in_body(self) -> bool:
+        """Tell whether a head is complete and its body is not."""
+        return self._part == "body"
 
     def on_message_begin(self) -> None:
         """Note that a head has started."""
-        self._in_head = True
+        self._part = "head"
         self._pipelined_bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Note that the head is complete."""
-        self._in_head = False
+        self._part = "body"
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note that the body is complete."""
+        self._part = ""
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         """Bound a head that arrives while an earlier request is being answered."""
         super().data_received(data)
-        if self._in_head:
+        if self._part == "head":
             self._pipelined_bytes += len(data)
-            if self._pipelined_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self._refuse(HEADERS_TOO_LARGE)
+            if self._pipelined_bytes > MAX_HEAD_BYTES:
+                self.refuse(HEADERS_TOO_LARGE)
 
 
 class BoundedH11(Bounded, H11Protocol):
     """The strict parser, bounded; it stops reading by itself while an answer is due."""
+
+    def is_in_body(self) -> bool:
+        """Tell whether the peer is sending a body."""
+        return self.conn.their_state is h11.SEND_BODY
 
 
 class _Server(uvicorn.Server):

@@ -53,8 +53,8 @@ _EXPIRE: Final = """
     UPDATE harbor.api_keys SET expires_at = least(expires_at, $2::timestamptz) WHERE key_id = $1
 """
 _USED: Final = """
-    UPDATE harbor.api_keys SET last_used_at = $2
-    WHERE key_id = ANY($1) AND (last_used_at IS NULL OR last_used_at < $2 - interval '60 seconds')
+    UPDATE harbor.api_keys SET last_used_at = $2::timestamptz
+    WHERE key_id = ANY($1) AND (last_used_at IS NULL OR last_used_at <= $2::timestamptz - interval '60 seconds')
 """
 _NOTIFY: Final = "SELECT pg_notify('harbor_keys', $1)"
 

@@ -82,12 +82,12 @@ async def get_delivery(request: Request, principal: ReadsWebhooks) -> Response:
 
 def _delivery(row: asyncpg.Record) -> dict[str, Any]:
     return {
-        "id": row["delivery_id"],
+        "id": str(row["delivery_id"]),
         "object": "webhook_delivery",
-        "endpoint_id": row["endpoint_id"],
-        "event_id": row["event_id"],
+        "endpoint_id": str(row["endpoint_id"]),
+        "event_id": str(row["event_id"]),
         "event_type": row["event_type"],
-        "order_id": row["order_id"],
+        "order_id": str(row["order_id"]),
         "sequence": row["sequence"],
         "status": "pending" if row["state"] == "leased" else row["state"],
         "attempt_count": row["attempt_count"],

@@ -1,0 +1,179 @@
+"""The gate: one id, one log line and one form of answer for every request, whatever happens to it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import structlog
+
+from infra.http.guards import Limits
+from tests.support.small_service import SmallService, client_of, small_service
+
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.fixture
+def service() -> SmallService:
+    return small_service()
+
+
+@pytest.fixture
+async def client(service: SmallService) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(service.app, authorization=f"Bearer {service.keys.issue()}") as client:
+        yield client
+
+
+async def test_an_answer_carries_a_new_request_id_and_is_never_cached(client: httpx.AsyncClient) -> None:
+    first, second = await client.post("/api/v1/things"), await client.post("/api/v1/things")
+
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
+    assert first.headers["cache-control"] == "no-store"
+    assert first.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("given", ["a", "order-42_x.Y", "a" * 128])
+async def test_a_good_request_id_is_kept(client: httpx.AsyncClient, given: str) -> None:
+    answer = await client.post("/api/v1/things", headers={"x-request-id": given})
+
+    assert answer.headers["x-request-id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "a" * 129, "a b", "a\x1b[31m", 'a"b', "ä"])
+async def test_a_request_id_that_could_harm_a_log_is_replaced(client: httpx.AsyncClient, given: str) -> None:
+    answer = await client.post("/api/v1/things", headers=[(b"x-request-id", given.encode("latin-1"))])
+
+    assert answer.headers["x-request-id"] != given
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ([TRACEPARENT], TRACEPARENT),
+        (["00-00000000000000000000000000000000-00f067aa0ba902b7-01"], None),
+        (["00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"], None),
+        (["nonsense"], None),
+        ([TRACEPARENT, TRACEPARENT], None),
+    ],
+)
+async def test_only_a_valid_traceparent_is_kept(
+    service: SmallService, client: httpx.AsyncClient, given: list[str], kept: str | None
+) -> None:
+    await client.post("/api/v1/things", headers=[("traceparent", each) for each in given])
+
+    assert service.seen == [kept]
+
+
+async def test_an_unexpected_error_tells_the_client_its_request_id_and_nothing_else(
+    client: httpx.AsyncClient,
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        answer = await client.get("/api/v1/broken", headers={"x-request-id": "r-1"})
+
+    assert answer.status_code == 500
+    assert answer.json() == {
+        "type": "/errors/internal_error",
+        "title": "Internal error",
+        "status": 500,
+        "detail": "Something went wrong here; report the request id.",
+        "instance": "/api/v1/broken",
+        "code": "internal_error",
+        "request_id": "r-1",
+        "retryable": True,
+    }
+    assert logs[0]["error"] == "RuntimeError"
+    assert "secret-canary" not in str(logs), "a message may hold data"
+
+
+async def test_there_is_one_log_line_with_the_name_and_fields_a_handler_gave(client: httpx.AsyncClient) -> None:
+    with structlog.testing.capture_logs() as logs:
+        await client.post("/api/v1/things", headers={"x-request-id": "r-2"})
+
+    assert [line["event"] for line in logs] == ["thing.created"]
+    assert dict(logs[0]) | {"duration_ms": 0, "key_id": ""} == {
+        "event": "thing.created",
+        "log_level": "info",
+        "request_id": "r-2",
+        "method": "POST",
+        "route": "/api/v1/things",
+        "status": 201,
+        "duration_ms": 0,
+        "key_id": "",
+        "partner": "acme",
+        "livemode": False,
+    }
+
+
+async def test_a_request_past_its_deadline_is_answered_503(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/api/v1/slow")
+
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "deadline_exceeded"
+    assert answer.headers["retry-after"] == "1"
+
+
+async def test_a_full_service_refuses_at_once_and_still_tells_its_operator() -> None:
+    service = small_service(Limits(max_in_flight=2, deadline_s=10, max_body_bytes=1000))
+    async with client_of(service.app, authorization=f"Bearer {service.keys.issue()}") as client:
+        async with asyncio.TaskGroup() as group:
+            waiting = [group.create_task(client.get("/api/v1/slow")) for _ in range(2)]
+            for _ in range(20):
+                await asyncio.sleep(0)  # until both are inside
+            refused, alive = await client.get("/api/v1/slow"), await client.get("/livez")
+            service.release.set()
+        after = await client.post("/api/v1/things")
+
+    assert [refused.status_code, refused.json()["code"]] == [503, "overloaded"]
+    assert refused.headers["retry-after"] == "1"
+    assert alive.status_code == 200
+    assert [task.result().status_code for task in waiting] == [200, 200]
+    assert after.status_code == 201
+
+
+async def test_an_address_there_is_not_is_404_also_without_a_key(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/api/v1/nothing", headers={"authorization": ""})
+
+    assert [answer.status_code, answer.json()["code"]] == [404, "not_found"]
+
+
+async def test_a_wrong_method_is_told_all_methods_of_the_address(client: httpx.AsyncClient) -> None:
+    answer = await client.patch("/api/v1/twice")
+
+    assert [answer.status_code, answer.headers["allow"]] == [405, "GET, PUT"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [("*/*", 201), ("application/json", 201), ("text/html, application/*;q=0.5", 201), ("text/html", 406)],
+)
+async def test_a_client_that_takes_no_json_is_told_so(client: httpx.AsyncClient, accept: str, status: int) -> None:
+    answer = await client.post("/api/v1/things", headers={"accept": accept})
+
+    assert answer.status_code == status
+
+
+async def test_requests_are_counted_by_route_template_and_never_by_address(client: httpx.AsyncClient) -> None:
+    await client.post("/api/v1/things")
+    await client.get("/made/up/address")
+
+    metrics = (await client.get("/metrics")).text
+
+    assert 'harbor_http_requests_total{method="POST",route="/api/v1/things",status="201"} 1.0' in metrics
+    assert 'route="unmatched"' in metrics
+    assert "made/up" not in metrics
+
+
+async def test_readiness_says_what_the_service_waits_for(service: SmallService, client: httpx.AsyncClient) -> None:
+    ready = await client.get("/readyz")
+    service.keys.is_down = True
+    waiting = await client.get("/readyz")
+
+    assert [ready.status_code, ready.json()] == [200, {"status": "ready", "waiting_for": []}]
+    assert [waiting.status_code, waiting.json()] == [503, {"status": "waiting", "waiting_for": ["key_store"]}]
+
+
+async def test_a_long_address_is_not_repeated_at_length(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/" + "a" * 20_000)
+
+    assert answer.status_code == 404
+    assert len(answer.content) < 1_000

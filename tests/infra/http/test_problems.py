@@ -1,0 +1,61 @@
+"""Problem documents: a stable form, never longer than 4 KB, every code once."""
+
+import orjson
+import pytest
+
+from command_api import errors as command_errors
+from infra.http import problems
+from infra.http.problems import MAX_PROBLEM_BYTES, OVERLOADED, VALIDATION_FAILED, FieldError, Problem, render
+from query_api import problems as query_problems
+
+ALL = (*problems.CATALOGUE, *query_problems.CATALOGUE)
+
+
+def test_a_problem_has_the_members_of_rfc_9457_and_ours() -> None:
+    problem = Problem(VALIDATION_FAILED, errors=(FieldError("/lines/0/sku", "too_long", "At most 64 characters."),))
+
+    assert orjson.loads(render(problem, "/api/v1/orders", "r-1")) == {
+        "type": "/errors/validation_failed",
+        "title": "Validation failed",
+        "status": 422,
+        "detail": "One or more values are not acceptable; see errors.",
+        "instance": "/api/v1/orders",
+        "code": "validation_failed",
+        "request_id": "r-1",
+        "retryable": False,
+        "errors": [{"pointer": "/lines/0/sku", "code": "too_long", "detail": "At most 64 characters."}],
+    }
+
+
+@pytest.mark.parametrize("count", [0, 1, 20, 21, 100_000])
+def test_a_problem_fits_into_4_kilobytes_whatever_went_wrong(count: int) -> None:
+    wrong = FieldError("/" + "a" * 100_000, "unknown_field", "d" * 150)
+
+    body = render(Problem(VALIDATION_FAILED, errors=(wrong,) * count), "/" + "b" * 100_000, "r" * 128)
+
+    assert len(body) <= MAX_PROBLEM_BYTES
+
+
+def test_extension_members_stand_beside_the_others() -> None:
+    body = orjson.loads(render(Problem(OVERLOADED, members={"current_status": "pending"}), "/", "r"))
+
+    assert body["current_status"] == "pending"
+
+
+def test_whoever_is_told_to_come_back_is_told_when() -> None:
+    assert Problem(OVERLOADED).headers == {"retry-after": "1"}
+    assert Problem(OVERLOADED, headers={"retry-after": "30"}).headers == {"retry-after": "30"}
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.code)
+def test_a_code_is_written_in_the_one_way_and_says_whether_to_retry(kind: problems.ProblemType) -> None:
+    assert kind.code.replace("_", "a").isalpha()
+    assert kind.code == kind.code.lower()
+    assert kind.status in range(400, 600)
+    assert kind.retryable is (kind.status in {408, 429} or kind.status >= 500)
+
+
+def test_no_code_means_two_things() -> None:
+    codes = [kind.code for kind in (*ALL, *command_errors.CATALOGUE)]
+
+    assert sorted(codes) == sorted(set(codes))

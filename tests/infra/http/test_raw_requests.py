@@ -1,0 +1,194 @@
+"""What uvicorn's parsers would let through is refused, on real sockets, with a problem document of at most 4 KB."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import orjson
+import pytest
+
+from infra.http.problems import MAX_PROBLEM_BYTES
+from tests.support.small_service import SmallService, listening, small_service, talk
+
+ORDER = b"POST /api/v1/things HTTP/1.1\r\n"
+HOST = b"host: harbor.test\r\n"
+CLOSE = b"connection: close\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    service: SmallService
+    port: int
+
+    def authorized(self) -> bytes:
+        return b"authorization: Bearer " + self.service.keys.issue().encode() + b"\r\n"
+
+
+@pytest.fixture(params=["httptools", "h11"])
+async def running(request: pytest.FixtureRequest) -> AsyncIterator[Running]:
+    service = small_service()
+    async with listening(service.app, request.param, head_deadline_s=0.3) as port:
+        yield Running(service, port)
+
+
+def status_of(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+def code_of(answer: bytes) -> str:
+    head, body = answer.split(b"\r\n\r\n", 1)
+    assert b"content-type: application/problem+json" in head
+    assert b"x-request-id: " in head
+    assert len(body) <= MAX_PROBLEM_BYTES
+    code: str = orjson.loads(body)["code"]
+    return code
+
+
+async def test_a_good_request_is_served(running: Running) -> None:
+    answer = await talk(running.port, ORDER + HOST + running.authorized() + CLOSE + b"content-length: 2\r\n\r\n{}")
+
+    assert status_of(answer) == 201
+    assert answer.endswith(b'{"bytes":2,"partner":"acme"}')
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "codes"),
+    [
+        pytest.param(b"content-length: 0\r\n", 400, {"host_invalid", "malformed_request"}, id="no Host"),
+        pytest.param(HOST + b"host: other.test\r\n", 400, {"host_invalid", "malformed_request"}, id="two Hosts"),
+        pytest.param(b"host: \r\n", 400, {"host_invalid", "malformed_request"}, id="empty Host"),
+        pytest.param(
+            HOST + b"content-length: 2\r\ncontent-length: 3\r\n",
+            400,
+            {"framing_ambiguous", "malformed_request"},
+            id="two lengths",
+        ),
+        pytest.param(
+            HOST + b"content-length: 2\r\ntransfer-encoding: chunked\r\n",
+            400,
+            {"framing_ambiguous", "malformed_request"},
+            id="length beside chunking",
+        ),
+        pytest.param(HOST + b"content-length: -1\r\n", 400, {"malformed_request"}, id="negative length"),
+        pytest.param(HOST + b"content-length: 5000\r\n", 413, {"body_too_large"}, id="declared too large"),
+        pytest.param(HOST + b"x: " + b"a" * 40_000 + b"\r\n", 431, {"headers_too_large"}, id="40 KB header"),
+        pytest.param(HOST + b"x: " + b"a" * 1_000_000 + b"\r\n", 431, {"headers_too_large"}, id="1 MB header"),
+        pytest.param(HOST + b"x: a\r\n" * 20_000, 431, {"headers_too_large"}, id="20,000 headers"),
+        pytest.param(
+            HOST + b"authorization: Bearer a\r\nauthorization: Bearer b\r\n",
+            400,
+            {"header_repeated"},
+            id="two Authorization headers",
+        ),
+        pytest.param(
+            HOST + b"idempotency-key: a\r\nidempotency-key: a\r\n", 400, {"header_repeated"}, id="two Idempotency-Keys"
+        ),
+        pytest.param(HOST + b"content-encoding: gzip\r\n", 415, {"content_encoding_unsupported"}, id="gzip"),
+        pytest.param(HOST + b"accept: text/html\r\n", 406, {"not_acceptable"}, id="HTML only"),
+        pytest.param(
+            HOST + b"authorization: Bearer " + b"a" * 100_000 + b"\r\n", 431, {"headers_too_large"}, id="100 KB key"
+        ),
+        pytest.param(HOST + b"authorization: Bearer h\xc3\xbcr\r\n", 401, {"api_key_malformed"}, id="non-ASCII key"),
+        pytest.param(HOST + b"bad name: x\r\n", 400, {"malformed_request"}, id="space in a header name"),
+        pytest.param(HOST + b"x: a\x00b\r\n", 400, {"malformed_request"}, id="NUL in a header"),
+        pytest.param(HOST, 401, {"api_key_missing"}, id="no key"),
+    ],
+)
+async def test_a_bad_head_is_refused(running: Running, headers: bytes, status: int, codes: set[str]) -> None:
+    answer = await talk(running.port, ORDER + headers + CLOSE + b"\r\n")
+
+    assert status_of(answer) == status
+    assert code_of(answer) in codes
+
+
+async def test_the_same_length_twice_is_refused_or_read_as_one(running: Running) -> None:
+    lengths = b"content-length: 2\r\ncontent-length: 2\r\n"
+
+    answer = await talk(running.port, ORDER + HOST + running.authorized() + CLOSE + lengths + b"\r\n{}")
+
+    assert status_of(answer) == 400 or answer.endswith(b'{"bytes":2,"partner":"acme"}')
+
+
+@pytest.mark.parametrize("size", [1_001, 10_000_000])
+async def test_a_body_that_is_too_large_is_answered_though_it_is_still_being_sent(running: Running, size: int) -> None:
+    head = ORDER + HOST + running.authorized() + b"content-length: %d\r\n\r\n" % size
+    last = b"GET /livez HTTP/1.1\r\n" + HOST + CLOSE + b"\r\n"
+
+    answer = await talk(running.port, head + b"a" * size + last)
+
+    assert status_of(answer) == 413
+    assert answer.count(b"HTTP/1.1 200 ") == 1, "the body was dropped and the next request served"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b"GET /livez\r\n\r\n", id="HTTP/0.9"),
+        pytest.param(b"GET  /livez HTTP/1.1\r\nhost: a\r\n\r\n\x00", id="two spaces"),
+        pytest.param(b"GET /livez HTTP/9.9\r\nhost: a\r\n\r\n", id="a version there is not"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", id="a TLS hello"),
+        pytest.param(b"GET /livez HTTP/1.1\r\nhost: a\r\n folded: x\r\n\x01\r\n\r\n", id="a control byte"),
+    ],
+)
+async def test_what_is_not_http_is_refused_and_the_connection_closed(running: Running, raw: bytes) -> None:
+    answer = await talk(running.port, raw)
+
+    assert status_of(answer) in {400, 408}
+
+
+@pytest.mark.parametrize("method", [b"TRACE", b"OPTIONS", b"DELETE"])
+async def test_other_methods_are_refused_with_the_allowed_ones(running: Running, method: bytes) -> None:
+    answer = await talk(running.port, method + b" /api/v1/twice HTTP/1.1\r\n" + HOST + CLOSE + b"\r\n")
+
+    assert status_of(answer) == 405
+    assert b"allow: GET, PUT" in answer
+
+
+async def test_a_head_that_never_ends_is_cut_off(running: Running) -> None:
+    answer = await talk(running.port, ORDER + HOST)
+
+    assert status_of(answer) == 408
+    assert code_of(answer) == "request_timeout"
+
+
+async def test_a_connection_on_which_nothing_arrives_is_closed(running: Running) -> None:
+    assert await talk(running.port, b"") == b""
+
+
+async def test_a_head_that_trickles_after_an_answer_is_cut_off(running: Running) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+    writer.write(b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n")
+    first = await reader.readuntil(b"\r\n\r\n")
+
+    writer.write(b"GET /livez HT")
+    async with asyncio.timeout(10):
+        rest = await reader.read()
+    writer.close()
+
+    assert status_of(first) == 200
+    assert b"HTTP/1.1 408 " in rest
+
+
+async def test_a_body_that_never_comes_is_answered_at_the_deadline(running: Running) -> None:
+    head = ORDER + HOST + running.authorized() + CLOSE + b"content-length: 100\r\n\r\n"
+
+    answer = await talk(running.port, head + b"{")
+
+    assert status_of(answer) == 503
+    assert code_of(answer) == "deadline_exceeded"
+    assert b"retry-after: 1" in answer
+
+
+async def test_a_header_without_end_is_refused_while_it_is_being_sent(running: Running) -> None:
+    answer = await talk(running.port, ORDER + HOST + b"x: " + b"a" * 5_000_000)
+
+    assert status_of(answer) == 431
+    assert code_of(answer) == "headers_too_large"
+
+
+async def test_two_requests_on_one_connection_are_both_answered(running: Running) -> None:
+    one = b"GET /livez HTTP/1.1\r\n" + HOST
+
+    answer = await talk(running.port, one + b"\r\n" + one + CLOSE + b"\r\n")
+
+    assert answer.count(b"HTTP/1.1 200 ") == 2

@@ -1,0 +1,68 @@
+"""What OpenAPI promises is what the service does: scopes, parameters, documents."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import pytest
+from fastapi.routing import APIRoute
+
+from domain.order.document import render_order
+from domain.order.status import Status
+from infra.http.app import PUBLIC_PATHS
+from infra.http.auth import declared_scopes
+from query_api import models
+from query_api.app import ROUTERS
+from query_api.openapi import document
+from query_api.parameters import ORDER_STATUSES
+from query_api.routes import orders, webhook_deliveries
+from tests.support.orders import order_state
+
+ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_every_route_declares_its_scope_and_only_reads(route: APIRoute) -> None:
+    scopes = declared_scopes(route)
+
+    assert scopes, f"{route.path} can be called by anybody"
+    assert route.methods == {"GET"}
+    assert all(scope.endswith(":read") for scope in scopes)
+    assert route.path not in PUBLIC_PATHS
+
+
+@pytest.mark.parametrize(
+    ("path", "taken"),
+    [
+        ("/api/v1/orders", orders.LIST),
+        ("/api/v1/orders/{order_id}", orders.NONE),
+        ("/api/v1/orders/{order_id}/timeline", orders.TIMELINE),
+        ("/api/v1/webhook-deliveries", webhook_deliveries.LIST),
+        ("/api/v1/webhook-deliveries/{delivery_id}", webhook_deliveries.NONE),
+    ],
+)
+def test_the_declared_parameters_are_the_accepted_ones(path: str, taken: frozenset[str]) -> None:
+    declared: list[Mapping[str, Any]] = document()["paths"][path]["get"]["parameters"]
+
+    assert {parameter["name"] for parameter in declared if parameter["in"] == "query"} == taken
+
+
+def test_every_status_of_the_domain_can_be_filtered_by() -> None:
+    assert set(Status) <= set(ORDER_STATUSES)
+
+
+@pytest.mark.parametrize("verbs", [(), ("authorize",), ("authorize", "capture"), ("cancel",)])
+def test_the_documented_order_is_the_order_that_is_served(verbs: tuple[str, ...]) -> None:
+    served = render_order(order_state(*verbs))
+
+    models.Order.model_validate_json(served)
+    assert list(orjson.loads(served)) == list(models.Order.model_fields)
+
+
+def test_the_document_is_openapi_3_1_and_describes_every_error_once() -> None:
+    described = document()
+
+    assert described["openapi"].startswith("3.1")
+    assert described["components"]["schemas"]["Problem"]["required"][0] == "type"
+    for path in described["paths"].values():
+        assert {"401", "403", "503"} <= set(path["get"]["responses"])

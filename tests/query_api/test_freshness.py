@@ -1,0 +1,261 @@
+"""Freshness is counted: as many events applied as the log holds means all of them."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from infra.http.problems import Problem
+from query_api.freshness import (
+    ORDERS,
+    TRUTH_EVERY_S,
+    TRUTH_WHEN_BEHIND_S,
+    TRUTH_WHEN_DEAF_S,
+    VERSIONS,
+    Freshness,
+    FreshnessWatch,
+    Reading,
+    Shard,
+    follow,
+)
+from query_api.tokens import Token
+
+START = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
+
+
+class Now:
+    def __init__(self) -> None:
+        self.at = START
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def passes(self, milliseconds: int) -> None:
+        self.at += timedelta(milliseconds=milliseconds)
+
+
+@pytest.fixture
+def now() -> Now:
+    return Now()
+
+
+@pytest.fixture
+def freshness(now: Now) -> Freshness:
+    return Freshness(3, now)
+
+
+def all_of(*shards: Shard) -> dict[tuple[str, int], Shard]:
+    return {(name, partition): shard for name in VERSIONS for partition, shard in enumerate(shards)}
+
+
+def moved(partition: int, last_position: int, applied: int) -> list[tuple[str, int, Shard]]:
+    return [(name, partition, Shard(last_position, applied)) for name in VERSIONS]
+
+
+def test_an_empty_log_is_read_completely(freshness: Freshness) -> None:
+    freshness.learn_all(Reading(0, {}, []))
+
+    assert [freshness.position(ORDERS), freshness.lag_ms(ORDERS), freshness.is_behind] == [0, 0, False]
+
+
+def test_nobody_claims_to_be_fresh_before_having_looked(freshness: Freshness) -> None:
+    assert freshness.lag_ms(ORDERS) is None
+    assert freshness.is_behind
+
+
+def test_everything_counted_is_everything_applied_though_shards_are_far_apart(freshness: Freshness) -> None:
+    freshness.learn_all(Reading(10, all_of(Shard(10, 6), Shard(3, 3), Shard(1, 1)), []))
+
+    assert [freshness.position(ORDERS), freshness.lag_ms(ORDERS)] == [10, 0]
+
+
+def test_one_event_less_is_behind_and_only_the_slowest_shard_is_certain(freshness: Freshness) -> None:
+    freshness.learn_all(Reading(10, all_of(Shard(10, 5), Shard(3, 3), Shard(1, 1)), []))
+
+    assert freshness.position(ORDERS) == 1
+    assert freshness.position(ORDERS, 0) == 10
+    assert freshness.is_behind
+
+
+def test_a_shard_ahead_of_the_head_that_was_heard_does_not_count_for_the_others(freshness: Freshness) -> None:
+    """The head moved to 2 unheard: shard 0 has applied event 2, shard 1 lacks event 1; one of one was counted."""
+    freshness.learn_all(Reading(1, all_of(), []))
+
+    freshness.learn_shards(moved(0, 2, 1))
+
+    assert freshness.position(ORDERS) == 0
+    assert freshness.is_behind
+
+
+def test_what_was_complete_once_stays_complete(freshness: Freshness) -> None:
+    freshness.learn_all(Reading(4, all_of(Shard(4, 4)), []))
+
+    freshness.learn_head(9)
+
+    assert freshness.position(ORDERS) == 4
+
+
+def test_the_lag_is_the_age_of_the_log_at_what_is_applied(freshness: Freshness, now: Now) -> None:
+    freshness.learn_all(Reading(0, all_of(), []))
+    freshness.learn_head(5)
+    now.passes(100)
+    freshness.learn_head(8)
+    now.passes(30)
+
+    waited_for_all = freshness.lag_ms(ORDERS)
+    freshness.learn_shards(moved(0, 5, 5))
+    waited_for_the_second_batch = freshness.lag_ms(ORDERS)
+    freshness.learn_shards(moved(1, 8, 3))
+
+    assert [waited_for_all, waited_for_the_second_batch, freshness.lag_ms(ORDERS)] == [130, 30, 0]
+
+
+def test_the_lag_after_a_start_comes_from_the_ledger(freshness: Freshness) -> None:
+    freshness.learn_all(Reading(9, all_of(Shard(4, 4)), [(6, START - timedelta(seconds=7))]))
+
+    assert freshness.lag_ms(ORDERS) == 7000
+
+
+def test_a_restored_database_takes_positions_back(freshness: Freshness) -> None:
+    freshness.learn_all(Reading(10, all_of(Shard(10, 10)), []))
+
+    freshness.learn_all(Reading(4, all_of(Shard(4, 4)), []))
+
+    assert freshness.position(ORDERS) == freshness.position(ORDERS, 0) == 4
+
+
+def test_notifications_of_another_version_or_form_change_nothing(freshness: Freshness) -> None:
+    freshness.learn_all(Reading(0, {}, []))
+
+    follow(
+        freshness,
+        [
+            ("harbor_projected", f"orders {VERSIONS[ORDERS] + 1} 0 99 99"),
+            ("harbor_projected", "nonsense"),
+            ("harbor_projected", ""),
+            ("harbor_events", "x y"),
+            ("harbor_events", ""),
+        ],
+    )
+
+    assert freshness.position(ORDERS, 0) == 0
+    assert not freshness.is_behind
+
+
+def test_notifications_move_head_and_shards(freshness: Freshness) -> None:
+    freshness.learn_all(Reading(0, {}, []))
+    moves = ";".join(f"{name} {version} 2 3 3" for name, version in VERSIONS.items())
+
+    follow(freshness, [("harbor_events", "1 3"), ("harbor_projected", moves)])
+
+    assert [freshness.position(ORDERS), freshness.lag_ms(ORDERS)] == [3, 0]
+
+
+async def test_a_read_of_what_is_there_does_not_wait(freshness: Freshness) -> None:
+    freshness.learn_shards(moved(1, 7, 7))
+
+    await freshness.wait_for(Token(1, 7), ORDERS, 1.0)
+
+
+async def test_a_waiting_read_is_woken_by_its_own_shard(freshness: Freshness) -> None:
+    waiting = asyncio.create_task(freshness.wait_for(Token(1, 7), ORDERS, 60.0))
+    await asyncio.sleep(0)
+
+    freshness.learn_shards([*moved(0, 9, 5), *moved(1, 6, 1)])
+    await asyncio.sleep(0)
+    too_early = waiting.done()
+    freshness.learn_shards(moved(1, 7, 2))
+    await waiting
+
+    assert not too_early
+
+
+async def test_a_read_that_waits_too_long_is_told_to_come_back(freshness: Freshness) -> None:
+    with pytest.raises(Problem, match="projection_lagging") as raised:
+        await freshness.wait_for(Token(1, 7), ORDERS, 0.01)
+
+    assert raised.value.headers == {"retry-after": "1"}
+
+
+class Machine:
+    """The watch's surroundings: a clock that only `wait` moves, notifications that the test puts in."""
+
+    def __init__(self, *, is_listening: bool = True) -> None:
+        self.s = 0.0
+        self.waits: list[float] = []
+        self.incoming: list[list[tuple[str, str]]] = []
+        self.readings: list[Reading | Exception] = []
+        self.is_listening = is_listening
+        self.finished = asyncio.Event()
+
+    async def read(self) -> Reading:
+        reading = self.readings.pop(0) if len(self.readings) > 1 else self.readings[0]
+        if isinstance(reading, Exception):
+            raise reading
+        return reading
+
+    async def wait(self, timeout_s: float) -> list[tuple[str, str]]:
+        self.waits.append(round(timeout_s, 3))
+        if not self.incoming:
+            self.finished.set()
+            await asyncio.Event().wait()
+        notifications = self.incoming.pop(0)
+        if not notifications:
+            self.s += timeout_s
+        return notifications
+
+    async def runs(self, freshness: Freshness) -> None:
+        watch = FreshnessWatch(freshness, self.read, self.wait, lambda: self.is_listening, self._monotonic_s)
+        task = asyncio.create_task(watch.run())
+        await self.finished.wait()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    @property
+    def _monotonic_s(self) -> Callable[[], float]:
+        return lambda: self.s
+
+
+UP_TO_DATE = Reading(0, {}, [])
+
+
+async def test_an_idle_service_looks_at_the_truth_rarely(freshness: Freshness) -> None:
+    machine = Machine()
+    machine.readings, machine.incoming = [UP_TO_DATE], [[], []]
+
+    await machine.runs(freshness)
+
+    assert machine.waits == [TRUTH_EVERY_S] * 3
+
+
+async def test_a_service_that_is_behind_looks_sooner(freshness: Freshness) -> None:
+    machine = Machine()
+    machine.readings, machine.incoming = [UP_TO_DATE], [[("harbor_events", "1 5")]]
+
+    await machine.runs(freshness)
+
+    assert machine.waits == [TRUTH_EVERY_S, TRUTH_WHEN_BEHIND_S]
+
+
+async def test_a_service_that_hears_nothing_polls(freshness: Freshness) -> None:
+    machine = Machine(is_listening=False)
+    machine.readings, machine.incoming = [UP_TO_DATE], [[]]
+
+    await machine.runs(freshness)
+
+    assert machine.waits == [TRUTH_WHEN_DEAF_S] * 2
+
+
+async def test_while_the_database_is_away_freshness_is_unknown_and_then_known_again(freshness: Freshness) -> None:
+    machine = Machine()
+    machine.readings, machine.incoming = [UP_TO_DATE, ConnectionError(), UP_TO_DATE], [[]]
+    await machine.runs(freshness)
+    away = freshness.lag_ms(ORDERS)
+    machine.finished.clear()
+    machine.incoming = []
+    await machine.runs(freshness)
+
+    assert [away, freshness.lag_ms(ORDERS)] == [None, 0]

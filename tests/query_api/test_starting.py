@@ -1,0 +1,45 @@
+"""The service starts before what it needs, says what is missing, and serves when it comes."""
+
+from dataclasses import replace
+
+from pydantic import SecretStr
+
+from infra.local.launch import free_port
+from infra.settings import PostgresSettings
+from query_api.app import Settings, create_app
+from tests.support.query_service import DELIVERIES, ORDERS, order_row, query_service, query_settings
+from tests.support.servers import Database
+from tests.support.small_service import client_of
+
+KEY = {"authorization": "Bearer hbr_test_ABCDEFGH_" + "a" * 30}
+
+
+def nowhere() -> Settings:
+    settings = query_settings(Database("", "", "", "", "postgresql://x"))
+    url = SecretStr(f"postgresql://nobody:x@127.0.0.1:{free_port()}/none")
+    return replace(settings, postgres=PostgresSettings(url=url))
+
+
+async def test_without_a_database_it_lives_and_says_what_it_waits_for() -> None:
+    async with client_of(create_app(nowhere())) as client:
+        alive, ready = await client.get("/livez"), await client.get("/readyz")
+
+    assert alive.status_code == 200
+    assert [ready.status_code, ready.json()["waiting_for"]] == [503, ["database_unreachable"]]
+
+
+async def test_without_read_models_it_says_so_and_serves_when_they_are_made(database: Database) -> None:
+    async with query_service(database) as service:
+        key = await service.key()
+        await service.rows.execute("ALTER TABLE harbor_read.orders_v1 RENAME TO gone")
+        waiting, read = await service.http.get("/readyz"), await service.get(ORDERS, key)
+        others = await service.get(DELIVERIES, key)
+        await service.rows.execute("ALTER TABLE harbor_read.gone RENAME TO orders_v1")
+        row = order_row()
+        await service.rows.add_orders(row)
+        ready, found = await service.http.get("/readyz"), await service.get(f"{ORDERS}/{row.order_id}", key)
+
+    assert [waiting.status_code, waiting.json()["waiting_for"]] == [503, ["read_models_missing"]]
+    assert [read.status_code, read.json()["code"]] == [503, "read_models_missing"]
+    assert others.status_code == 200
+    assert [ready.status_code, found.status_code] == [200, 200]

@@ -1,0 +1,171 @@
+"""A service of a few routes behind the real gate, for tests of what every service shares."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import httpx
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from infra import api_keys, clock
+from infra.api_keys import PARTNER_SCOPES, KeyRecord
+from infra.http.app import ServiceApp, build_app
+from infra.http.auth import Authenticator, Principal, requires
+from infra.http.context import context_of
+from infra.http.guards import Limits
+from infra.http.server import Listen, serve
+from infra.http.thin_route import ThinRoute
+from infra.local.launch import free_port
+from infra.postgres.api_keys import KeyStoreUnavailableError
+from tests.support.waiting import eventually
+
+PEPPER = "p" * 32
+LIMITS = Limits(max_in_flight=4, deadline_s=0.5, max_body_bytes=1000)
+
+Writer = Annotated[Principal, requires("orders:write")]
+
+
+class KnownKeys:
+    """A store of keys in memory that can be taken away; `issue` makes a key."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, KeyRecord] = {}
+        self.is_down = False
+
+    def issue(
+        self, partner_id: str | None = "acme", *, livemode: bool = False, scopes: Iterable[str] = PARTNER_SCOPES
+    ) -> str:
+        """Make a key and give its text."""
+        key = api_keys.generate(livemode)
+        hashed = api_keys.hash_key(PEPPER.encode(), key.text)
+        self.records[key.key_id] = KeyRecord(
+            key.key_id, partner_id, livemode, frozenset(scopes), hashed, "test", clock.now()
+        )
+        return key.text
+
+    async def get(self, key_id: str) -> KeyRecord | None:
+        """Give a record."""
+        if self.is_down:
+            raise KeyStoreUnavailableError("down")
+        return self.records.get(key_id)
+
+    def note_use(self, key_id: str) -> None:
+        """Take no note."""
+
+
+@dataclass(slots=True)
+class SmallService:
+    """The application, the keys it knows, and an event that its slow route waits for."""
+
+    app: ServiceApp
+    keys: KnownKeys
+    release: asyncio.Event
+    seen: list[str | None] = field(default_factory=list)
+
+
+def small_service(limits: Limits = LIMITS) -> SmallService:
+    """Give a service with POST /api/v1/things, GET /api/v1/slow, /api/v1/broken and PUT, GET /api/v1/twice."""
+    keys, release = KnownKeys(), asyncio.Event()
+    router = APIRouter(route_class=ThinRoute)
+    seen: list[str | None] = []
+
+    @router.post("/api/v1/things", status_code=201)
+    async def create(request: Request, principal: Writer) -> Response:
+        body = await request.body()
+        seen.append(context_of(request).traceparent)
+        context_of(request).log_event = "thing.created"
+        return Response(b'{"bytes":%d,"partner":"%b"}' % (len(body), (principal.partner_id or "").encode()), 201)
+
+    @router.get("/api/v1/slow")
+    async def slow(_request: Request, _principal: Writer) -> Response:
+        await release.wait()
+        return Response(b"{}")
+
+    @router.get("/api/v1/broken")
+    async def broken(_request: Request, _principal: Writer) -> Response:
+        raise RuntimeError("secret-canary")
+
+    @router.put("/api/v1/twice")
+    async def put(_request: Request, _principal: Writer) -> Response:
+        return Response(b"{}")
+
+    @router.get("/api/v1/twice")
+    async def get(_request: Request, principal: Writer) -> Response:
+        return Response(principal.tenant.id.encode())
+
+    @asynccontextmanager
+    async def lifespan(_app: object) -> AsyncIterator[Mapping[str, Any]]:
+        async def ready() -> list[str]:
+            return ["key_store"] if keys.is_down else []
+
+        yield {"authenticator": Authenticator(PEPPER.encode(), keys), "ready": ready}
+
+    app = build_app(
+        title="Small",
+        description="For tests.",
+        routers=[router],
+        lifespan=lifespan,
+        limits=limits,
+        translate=lambda _error: None,
+    )
+    return SmallService(app, keys, release, seen)
+
+
+class WithState:
+    """What uvicorn does with the state that a lifespan yields."""
+
+    def __init__(self, app: ASGIApp, state: Mapping[str, Any]) -> None:
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"] = dict(self._state)
+        await self._app(scope, receive, send)
+
+
+@asynccontextmanager
+async def client_of(app: ServiceApp, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Run the application's lifespan and give a client that calls it in this process."""
+    async with app.router.lifespan_context(app) as state:
+        transport = httpx.ASGITransport(WithState(app, state or {}), raise_app_exceptions=False)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with httpx.AsyncClient(transport=transport, base_url="http://harbor.test", headers=named) as client:
+            yield client
+
+
+@asynccontextmanager
+async def listening(app: ServiceApp, parser: str, head_deadline_s: float = 10.0) -> AsyncIterator[int]:
+    """Serve the application on a real port and give the port."""
+    stop, port = asyncio.Event(), free_port()
+    task = asyncio.create_task(serve(app, stop, Listen("127.0.0.1", port, parser, head_deadline_s)))
+
+    async def answers() -> bool:
+        try:
+            _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    await eventually(answers)
+    yield port
+    stop.set()
+    await task
+
+
+async def talk(port: int, raw: bytes, timeout_s: float = 10.0) -> bytes:
+    """Send bytes as they are and give everything that comes back until the server closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(raw)
+        async with asyncio.timeout(timeout_s):
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
