@@ -93,6 +93,8 @@ def environment_of(name: str, home: Home, addresses: Addresses, url: str) -> dic
         "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY": home.secret("webhook_secrets_key"),
         # Endpoints on this machine, so that a receiver can be tried; production refuses every private network.
         "HARBOR_WEBHOOKS__ALLOW_NETWORKS": LOOPBACK,
+        # A worker that died and was started again takes its partitions back without waiting for its old session to end.
+        "HARBOR_WORKER__INSTANCE_ID": f"{name}-{home.kept.ports.get(f'{name}.ops', 0)}",
     }
     decided = {
         "HARBOR_POSTGRES__URL": url,
