@@ -1,6 +1,7 @@
 """`python -m query_api`: serves the query API; `openapi` prints its document."""
 
 import asyncio
+import gc
 
 import click
 import orjson
@@ -68,6 +69,7 @@ def run_server() -> None:
         raise click.ClickException(str(error)) from None
     listen = Listen(settings.service.host, settings.service.port, settings.service.http)
     app = create_app(settings)
+    gc.freeze()  # what exists now lives as long as the process: never walk it again
 
     async def until_stopped(stop: asyncio.Event) -> None:
         await serve(app, stop, listen)
