@@ -64,10 +64,14 @@ async def install(
         raise InstallError(f"migrations: {error}") from error
     except TooManyKeysError as error:
         raise InstallError(f"API keys: {error} (python -m command_api keys list)") from error
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, TimeoutError) as error:
         reason = str(error) or type(error).__name__
         raise InstallError(
-            f"PostgreSQL refuses ({reason}): HARBOR_POSTGRES__URL must be the address of a role that may create roles"
+            f"PostgreSQL cannot be reached ({reason}): is it up, and HARBOR_POSTGRES__URL right?"
+        ) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise InstallError(
+            f"PostgreSQL refuses ({str(error).splitlines()[0]}): HARBOR_POSTGRES__URL must be the address of a role that may create roles"
         ) from error
     return applied
 

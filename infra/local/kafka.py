@@ -94,8 +94,8 @@ class KafkaServer:
         env = {"LC_ALL": "C", "TZ": "UTC"}
         if not (log_dir / "meta.properties").exists():
             shutil.rmtree(log_dir, ignore_errors=True)  # a format cut short
-            tool = (*java, "kafka.tools.StorageTool", "format", "--standalone")
-            tool = (*tool, "--cluster-id", new_cluster_id(), "--config", str(properties))
+            options = ("--standalone", "--cluster-id", new_cluster_id(), "--config", str(properties))
+            tool = (*java, "kafka.tools.StorageTool", "format", *options)
             done = subprocess.run(
                 tool, env=env, cwd=self.directory, capture_output=True, text=True, check=False, timeout=60
             )

@@ -4,10 +4,11 @@ import platform
 import secrets
 from collections.abc import Mapping
 
-from infra.local.addresses import Addresses, shown
+from infra.local.addresses import Addresses, role_url, shown
 from infra.local.home import Home, Json
 from infra.local.supervisor import Kept
 
+READER = "harbor_query_login"
 _FIRST_ORDER = (
     '{"customer_email":"ada@example.com","currency":"EUR",'
     '"lines":[{"sku":"ROPE-12","quantity":2,"unit_price":"19.99"}]}'
@@ -20,6 +21,7 @@ def stack_document(home: Home, addresses: Addresses, kept: Mapping[str, Kept], o
         "command_api": addresses.command_api,
         "query_api": addresses.query_api,
         "postgres": addresses.admin_url,
+        "postgres_read_only": role_url(addresses.admin_url, READER, home.password(READER)),
         "redis": addresses.redis_url,
         "kafka": addresses.bootstrap_servers,
         "api_keys": dict(home.kept.api_keys),
@@ -62,7 +64,12 @@ def table(
             addresses.bootstrap_servers or "-",
             str(home.path / "kafka") if "kafka" in kept else "",
         ),
-        ("Valkey (Redis)", versions["valkey"], shown(addresses.redis_url), "keeps nothing on disk"),
+        (
+            "Valkey (Redis)",
+            versions["valkey"],
+            shown(addresses.redis_url),
+            "keeps nothing on disk" if "valkey" in kept else "",
+        ),
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return [

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import version
 
 from infra.local import install, kafka_jars, leftovers, logfiles, report
@@ -89,19 +89,28 @@ class Stack:
         bootstrap_servers = await self._start_kafka()
         self._addresses = Addresses(admin_url, redis_url, bootstrap_servers, command_port, query_port)
         home.save()
-        await asyncio.gather(self._install(self._addresses), self._make_topics(self._addresses))
-        if "valkey" in supervisor.kept:
-            await supervisor.until_ready("valkey", READY_S)
-        names = [name for name in SERVICES if name != "relay" or bootstrap_servers]
-        for name in names:
-            home.port(f"{name}.ops")
-        home.save()
-        for name in names:
-            supervisor.keep(self._service(name, self._addresses))
-        await asyncio.gather(*(supervisor.until_ready(name, READY_S) for name in names))
+        await asyncio.gather(self._serve(self._addresses), self._make_topics(self._addresses))
+        if bootstrap_servers:
+            self._start_services(["relay"], self._addresses)
+        self._start_services(["worker"], self._addresses)
+        await asyncio.gather(*(supervisor.until_ready(name, READY_S) for name in supervisor.kept))
         self._is_up = True
         self._write_down()
         self._tell(self._addresses)
+
+    async def _serve(self, addresses: Addresses) -> None:
+        """Make the database ready and start what needs no topic, while the broker is still coming up."""
+        await self._install(addresses)
+        if "valkey" in self._supervisor.kept:
+            await self._supervisor.until_ready("valkey", READY_S)
+        self._start_services(["command_api", "query_api", "webhooks"], addresses)
+
+    def _start_services(self, names: Sequence[str], addresses: Addresses) -> None:
+        for name in names:
+            self._home.port(f"{name}.ops")
+        self._home.save()
+        for name in names:
+            self._supervisor.keep(self._service(name, addresses))
 
     def _start_postgres(self) -> str:
         external = os.environ.get("HARBOR_POSTGRES__URL")

@@ -1,0 +1,55 @@
+"""A database is made ready once and may be made ready again."""
+
+import secrets
+
+import asyncpg
+import pytest
+
+from infra import clock
+from infra.api_keys import parse
+from infra.local.install import API_KEYS, InstallError, install
+from infra.postgres.api_keys import revoke_key
+from tests.support.servers import Database, PostgresCluster
+
+PEPPER = "p" * 32
+
+
+async def test_installing_twice_changes_nothing(database: Database, postgres_cluster: PostgresCluster) -> None:
+    keys: dict[str, str] = {}
+    await install(database.admin_url, postgres_cluster.passwords, keys, PEPPER)
+    first = dict(keys)
+
+    applied = await install(database.admin_url, postgres_cluster.passwords, keys, PEPPER)
+
+    assert applied == []
+    assert keys == first
+    assert keys.keys() == API_KEYS.keys()
+
+
+async def test_a_key_that_was_revoked_is_replaced(database: Database, postgres_cluster: PostgresCluster) -> None:
+    keys: dict[str, str] = {}
+    await install(database.admin_url, postgres_cluster.passwords, keys, PEPPER)
+    revoked = keys["partner_a"]
+    connection = await asyncpg.connect(database.admin_url)
+    try:
+        await revoke_key(connection, key_id=parse(revoked).key_id, now=clock.now())
+    finally:
+        await connection.close()
+
+    await install(database.admin_url, postgres_cluster.passwords, keys, PEPPER)
+
+    assert keys["partner_a"] != revoked
+
+
+async def test_a_role_that_may_not_create_roles_is_told_so(
+    database: Database, postgres_cluster: PostgresCluster
+) -> None:
+    with pytest.raises(InstallError, match=r"PostgreSQL refuses (?s:.*)role that may create roles"):
+        await install(database.query_url, postgres_cluster.passwords, {}, PEPPER)
+
+
+async def test_a_server_that_is_not_there_is_told(database: Database, postgres_cluster: PostgresCluster) -> None:
+    absent = f"postgresql://admin:{secrets.token_hex(4)}@127.0.0.1:1/{database.name}"
+
+    with pytest.raises(InstallError, match="cannot be reached"):
+        await install(absent, postgres_cluster.passwords, {}, PEPPER)
