@@ -70,8 +70,9 @@ async def install(
             f"PostgreSQL cannot be reached ({reason}): is it up, and HARBOR_POSTGRES__URL right?"
         ) from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        reason = str(error).splitlines()[0]
         raise InstallError(
-            f"PostgreSQL refuses ({str(error).splitlines()[0]}): HARBOR_POSTGRES__URL must be the address of a role that may create roles"
+            f"PostgreSQL refuses ({reason}): HARBOR_POSTGRES__URL must be the address of a role that may create roles"
         ) from error
     return applied
 
