@@ -18,9 +18,13 @@ _ASSETS: Final = {
     "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
-_START: Final = b"""window.onload = () => {
+# The packaged Swagger UI is older than OpenAPI 3.1 and refuses the number; what our documents use of 3.1 it shows.
+_START: Final = b"""window.onload = async () => {
+  const answer = await fetch("/openapi.json");
+  const spec = await answer.json();
+  spec.openapi = "3.0.3";
   window.ui = SwaggerUIBundle({
-    url: "/openapi.json",
+    spec,
     dom_id: "#swagger-ui",
     deepLinking: true,
     validatorUrl: null,

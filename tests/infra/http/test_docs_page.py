@@ -39,7 +39,7 @@ async def test_the_page_shows_the_document_of_this_service() -> None:
         start = await client.get("/docs/start.js")
         document = (await client.get("/openapi.json")).json()
 
-    assert 'url: "/openapi.json"' in start.text
+    assert 'fetch("/openapi.json")' in start.text
     operation = document["paths"]["/api/v1/things"]["post"]
     assert operation["x-required-scopes"] == ["orders:write"]
     assert operation["security"] == [{"bearer": []}, {"x_api_key": []}]
