@@ -1,9 +1,23 @@
 """A worker that tails the event store: exact read models, whatever is killed, fenced or exchanged."""
 
+import signal
 from pathlib import Path
 
+import asyncpg
+
+from projections import orders
+from projections.orders import OrdersProjection
+from projections.projection import LogRecord
 from tests.support.log_filler import fill_log
-from tests.support.projecting import applied_at_least, caught_up, differences, query, start_worker_process, store_worker
+from tests.support.projecting import (
+    applied_at_least,
+    caught_up,
+    differences,
+    log_of,
+    query,
+    start_worker_process,
+    store_worker,
+)
 from tests.support.servers import Database
 from tests.support.waiting import eventually
 
@@ -56,3 +70,52 @@ async def test_a_worker_killed_in_mid_stream_and_started_again_loses_and_doubles
         await caught_up(database)
 
     assert await differences(database) == []
+
+
+async def test_a_worker_frozen_past_its_lease_writes_nothing_when_it_wakes(database: Database, tmp_path: Path) -> None:
+    await fill_log(database.command_url, 300, "authorize", "capture")
+    settings = {"HARBOR_WORKER__BATCH": "3", "HARBOR_WORKER__LEASE_TTL_S": "1"}
+    zombie = await start_worker_process(database, tmp_path / "zombie.log", **settings)
+    await applied_at_least(database, 3)
+    zombie.send_signal(signal.SIGSTOP)
+    try:
+        async with store_worker(database):
+            # A transaction that was cut in half holds its checkpoints until the server ends it.
+            await query(database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state LIKE 'idle in%'")
+            await caught_up(database)
+            zombie.send_signal(signal.SIGCONT)
+            await fill_log(database.command_url, 30, "cancel")
+            await caught_up(database)
+    finally:
+        zombie.kill()
+        await zombie.wait()
+
+    assert await differences(database) == []
+
+
+async def test_lost_connections_lose_and_double_nothing(database: Database) -> None:
+    async with store_worker(database, batch=5):
+        for _ in range(10):
+            await fill_log(database.command_url, 10, "authorize")
+            await query(
+                database,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'harbor_worker_login' "
+                "AND datname = current_database()",
+            )
+        await caught_up(database)
+
+    assert await differences(database) == []
+
+
+async def test_a_state_cached_by_other_code_is_folded_again_from_the_stream(database: Database) -> None:
+    await fill_log(database.command_url, 5, "authorize", "cancel")
+    log = [LogRecord.of(event, 0) for event in await log_of(database)]
+    connection = await asyncpg.connect(database.worker_url)
+    await OrdersProjection().apply(connection, log[:10])
+    await connection.execute("UPDATE harbor_read.orders_v1 SET state = '{}'")
+
+    await OrdersProjection().apply(connection, log[10:])
+
+    rows = await connection.fetch(f"SELECT {', '.join(orders.COLUMNS)} FROM harbor_read.orders_v1")
+    await connection.close()
+    assert {tuple(row) for row in rows} == {orders.row_of(state, last) for state, last in orders.fold({}, log).values()}

@@ -139,8 +139,19 @@ class Topics:
 
     async def relay(self, events: Iterable[StoredEvent]) -> None:
         """Write events as the relay does."""
-        for event in events:
-            await self.put(partition_of(event.stream_id, PARTITIONS), to_record(event, 1))
+        async with asyncio.timeout(20):
+            sent = [
+                await self._producer.send(
+                    self._topic.name,
+                    key=record.key,
+                    value=record.value,
+                    headers=record.headers,
+                    partition=partition_of(event.stream_id, PARTITIONS),
+                )
+                for event in events
+                for record in [to_record(event, 1)]
+            ]
+            await asyncio.gather(*sent)
 
     async def put(self, partition: int, record: Record) -> None:
         """Write a record of the relay."""
