@@ -25,6 +25,7 @@ OUTCOME_UNKNOWN = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,  # the connection was closed under the call
+    asyncpg.InternalClientError,  # the same, a moment earlier
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -47,5 +48,5 @@ def in_library_words() -> Iterator[None]:
         raise DataError(str(error)) from error
     except _UNFIT as error:
         raise ProgrammingError(str(error)) from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # a TimeoutError is an OSError
+    except (*OUTCOME_UNKNOWN, asyncpg.PostgresError) as error:
         raise OperationalError(str(error) or type(error).__name__) from error
