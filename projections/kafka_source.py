@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 
 from infra.clock import monotonic_s
 from infra.kafka.clients import close
@@ -26,7 +26,8 @@ from projections.sources import MAX_WAIT_S, NOBODY, Assignment, Batch, Start, sh
 _CONNECT_DEADLINE_S: Final = 10.0
 _HINT_EVERY_S: Final = 5.0
 _HINT_DEADLINE_S: Final = 1.0
-_LET_GO_S: Final = 5.0
+_LET_GO_S: Final = 1.5
+"""A little more than the group needs to tell a member that was frozen that it is none any more."""
 _MAX_BIGINT: Final = 2**63 - 1
 _MAX_INT: Final = 2**31 - 1
 
@@ -96,7 +97,7 @@ class KafkaSource:
             offset = max(0, (start.next_offset or 0) - 1)
             if start.next_offset:
                 self._unconfirmed[partition] = start
-            self._open_consumer().seek(TopicPartition(self._topic.name, partition), offset)
+            self._seek(TopicPartition(self._topic.name, partition), offset)
 
     async def poll(self) -> Batch:
         """Give what the broker has; records of one partition in order.
@@ -141,6 +142,11 @@ class KafkaSource:
         self._generation += 1
         self._let_go_until = monotonic_s() + _LET_GO_S
 
+    def _seek(self, place: TopicPartition, offset: int) -> None:
+        # Not assigned any more: a rebalance came first, and its new generation will be taken next.
+        with suppress(IllegalStateError):
+            self._open_consumer().seek(place, offset)
+
     def _open_consumer(self) -> AIOKafkaConsumer:
         if self._consumer is None:
             raise KafkaError("the consumer is not open")
@@ -163,7 +169,7 @@ class KafkaSource:
             if from_record(first).position <= start.last_position:
                 return True
         get_logger().warning("projection.rewound", partition=place.partition, offset=first.offset)
-        self._open_consumer().seek(place, 0)
+        self._seek(place, 0)
         return False
 
     def _parsed(self, raw: Iterable[ConsumerRecord]) -> Iterable[LogRecord]:
