@@ -110,7 +110,7 @@ async def _open(settings: Settings, metrics: FreshnessMetrics, stack: AsyncExitS
     return QueryState(
         authenticator=Authenticator(pepper, keys, limiter=limiter),
         ready=_ready(database),
-        reads=Reads(database, acquire_timeout_s=settings.service.request_deadline_s / 2),
+        reads=Reads(database),
         freshness=freshness,
         cursors=Cursors(settings.security.cursor_secret.get_secret_value().encode()),
         partitions=partitions,

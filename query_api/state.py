@@ -16,19 +16,21 @@ from query_api.freshness import Freshness
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """Runs queries. `database` may still be opening; then a query raises `StoreUnavailableError`."""
+    """Runs queries. `database` may still be opening; then a query raises `StoreUnavailableError`.
+
+    Waiting for a connection is bounded by the request's own deadline; a timeout here would cost a task per query.
+    """
 
     database: LatePool
-    acquire_timeout_s: float
 
     async def rows(self, query: Query, values: Mapping[str, Any]) -> list[asyncpg.Record]:
         """Give all rows."""
-        async with self.database.pool.acquire(timeout=self.acquire_timeout_s) as connection:
+        async with self.database.pool.acquire() as connection:
             return await connection.fetch(query.sql, *query.arguments(**values))
 
     async def row(self, query: Query, values: Mapping[str, Any]) -> asyncpg.Record | None:
         """Give the first row, or None."""
-        async with self.database.pool.acquire(timeout=self.acquire_timeout_s) as connection:
+        async with self.database.pool.acquire() as connection:
             return await connection.fetchrow(query.sql, *query.arguments(**values))
 
 

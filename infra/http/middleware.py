@@ -9,6 +9,7 @@ long, turns every exception into a problem document, adds the response headers, 
 import asyncio
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 from fastapi.exceptions import RequestValidationError
@@ -124,15 +125,16 @@ class Gate:
         route = path if is_ops else getattr(scope.get("route"), "path", UNMATCHED)
         self._metrics.observe(route, scope["method"], exchange.status, duration_s)
         write = self._log.debug if is_ops else self._log.info
-        write(
-            context.log_event,
-            request_id=context.request_id,
-            method=scope["method"],
-            route=route,
-            status=exchange.status,
-            duration_ms=round(duration_s * 1000, 3),
-            **context.log_fields,
-        )
+        with suppress(OSError, ValueError):  # standard output was closed: the answer still counts
+            write(
+                context.log_event,
+                request_id=context.request_id,
+                method=scope["method"],
+                route=route,
+                status=exchange.status,
+                duration_ms=round(duration_s * 1000, 3),
+                **context.log_fields,
+            )
 
     @property
     def in_flight(self) -> int:
