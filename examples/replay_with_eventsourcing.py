@@ -56,7 +56,7 @@ class Orders(Application[UUID]):
 
 
 class RevenueView(POPOTrackingRecorder):
-    """Captured minor units per currency, in memory; a view that shall stay would be a table (docs/decisions/0023)."""
+    """Captured minor units per currency, in memory; a view that shall stay would be a table (docs/decisions/0029)."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
--- What applications of the `eventsourcing` library keep beside the log when they use infra/eventsourcing_module (ADR 0023).
+-- What applications of the `eventsourcing` library keep beside the log when they use infra/eventsourcing_module (ADR 0029).
 -- Their events live in harbor.events like all others and go through harbor.append.
 
 -- How far a consumer of the library has come: it moves in the transaction that writes what the consumer derived.
