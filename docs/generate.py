@@ -16,10 +16,9 @@ import command_api.errors  # noqa: E402  # the path is set above
 import command_api.openapi  # noqa: E402
 import domain.catalogue  # noqa: E402
 import infra.kafka.asyncapi  # noqa: E402
+import infra.settings_catalogue  # noqa: E402
 import query_api.openapi  # noqa: E402
 import query_api.problems  # noqa: E402
-
-import infra.settings_catalogue  # noqa: E402
 
 
 def _json(document: object) -> str:
