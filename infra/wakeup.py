@@ -15,6 +15,7 @@ from typing import Final, Self, TypeAlias
 import asyncpg
 
 from infra.logs import get_logger
+from infra.postgres.failures import UNREACHABLE
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Connect: TypeAlias = "Callable[[], Awaitable[Connection]]"
@@ -108,7 +109,7 @@ class Wakeup:
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                 for channel in self._channels:
                     await connection.add_listener(channel, self._heard)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except UNREACHABLE:
             return False
         self._healthy = True
         self._tried.set()
@@ -131,6 +132,6 @@ async def _answers(connection: Connection) -> bool:
     """Find out whether a silent connection still lives: a frozen server or a cut cable sends no goodbye."""
     try:
         await connection.execute("SELECT 1", timeout=_CONNECT_TIMEOUT_S)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except UNREACHABLE:
         return False
     return True

@@ -12,7 +12,8 @@ import click
 from infra import runtime
 from infra.clock import monotonic_s
 from infra.logs import configure
-from infra.postgres.pool import DangerousSettingsError, connect
+from infra.postgres.failures import UNREACHABLE
+from infra.postgres.pool import connect
 from infra.settings import KafkaSettings, LogSettings, PostgresSettings, SettingsError, load
 from projections import dlq as letters
 from projections import run, verify
@@ -209,7 +210,7 @@ def _run(work: Callable[["asyncpg.Connection[asyncpg.Record]"], Awaitable[T]]) -
         raise click.ClickException(
             f"{error}: run python -m infra.postgres.migrate, then python -m projections create-tables"
         ) from None
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DangerousSettingsError) as error:
+    except UNREACHABLE as error:
         raise click.ClickException(f"PostgreSQL at HARBOR_POSTGRES__URL: {error}") from None
 
 

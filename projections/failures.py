@@ -3,11 +3,12 @@
 import asyncpg
 
 from domain.errors import DomainError
+from infra.postgres.failures import UNREACHABLE
 from projections.projection import ProjectionError
 
 MAX_ERROR_CHARS = 500
 
-TRANSIENT = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+TRANSIENT = UNREACHABLE
 """What reaching PostgreSQL may raise. Ask `is_poison`: some of it is a record's fault."""
 
 _OF_THE_RECORD = (

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import asyncpg
-
 from infra.http.problems import Problem
 from infra.logs import get_logger
+from infra.postgres.failures import UNREACHABLE
 from projections.tables import ORDER_TIMELINE_VERSION, ORDERS_VERSION
 from query_api.problems import PROJECTION_LAGGING
 from query_api.tokens import Token
@@ -204,7 +203,7 @@ class FreshnessWatch:
         while True:
             try:
                 await self._look_if_due()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except UNREACHABLE as error:
                 if is_reachable:
                     get_logger().warning("freshness.unknown", error=type(error).__name__)
                 is_reachable = False

@@ -6,6 +6,7 @@ import asyncpg
 
 from infra.events import StoreUnavailableError
 from infra.http.problems import STORE_UNAVAILABLE, VALIDATION_FAILED, FieldError, Problem, ProblemType
+from infra.postgres.failures import AWAY
 
 CURSOR_INVALID: Final = ProblemType(
     "cursor_invalid", 422, "Cursor not valid", "The cursor is not one that this list gave for these filters."
@@ -43,16 +44,6 @@ def parameter_problem(name: str, code: str, detail: str) -> Problem:
 
 def translate(error: Exception) -> Problem | None:
     """Give the problem for an error of PostgreSQL or of the way to it; None: a mistake of ours."""
-    match error:
-        case asyncpg.UndefinedTableError() | asyncpg.InsufficientPrivilegeError():
-            return Problem(READ_MODELS_MISSING)
-        case (
-            StoreUnavailableError()
-            | asyncpg.PostgresConnectionError()
-            | asyncpg.OperatorInterventionError()
-            | asyncpg.InsufficientResourcesError()
-            | asyncpg.InterfaceError()
-            | OSError()
-        ):
-            return Problem(STORE_UNAVAILABLE)
-    return None
+    if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InsufficientPrivilegeError):
+        return Problem(READ_MODELS_MISSING)
+    return Problem(STORE_UNAVAILABLE) if isinstance(error, (*AWAY, StoreUnavailableError)) else None

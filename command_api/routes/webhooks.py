@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-import asyncpg
 import orjson
 from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
@@ -28,6 +27,7 @@ from infra.http.context import context_of
 from infra.http.problems import Problem, ProblemType
 from infra.http.thin_route import ThinRoute
 from infra.net_guard.target import AddressRules
+from infra.postgres.failures import AWAY
 from infra.postgres.webhook_endpoints import (
     ResendAnswer,
     TooManyEndpointsError,
@@ -225,7 +225,7 @@ async def _store(request: Request) -> AsyncIterator[WebhookEndpoints]:
     config = state["webhooks"]
     try:
         yield WebhookEndpoints(state["database"].pool, config.box, max_per_tenant=config.max_endpoints)
-    except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError):
+    except AWAY:
         raise Problem(problems.STORE_UNAVAILABLE) from None
 
 

@@ -17,6 +17,7 @@ from asyncpg.pool import PoolConnectionProxy
 from infra import clock
 from infra.api_keys import MAX_LIVE_KEYS, KeyRecord, check_scopes, generate, hash_key
 from infra.logs import get_logger
+from infra.postgres.failures import UNREACHABLE
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
@@ -235,7 +236,7 @@ class KeyCache:
         try:
             async with asyncio.timeout(LOOKUP_TIMEOUT_S):
                 record = await self._find(key_id)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except UNREACHABLE as error:
             raise KeyStoreUnavailableError("the store of API keys does not answer") from error
         self._entries.pop(key_id, None)
         if len(self._entries) >= self._capacity:
@@ -263,6 +264,6 @@ async def keep_fresh(
         written_at_s = clock.monotonic_s()
         used = keys.take_uses()
         if used:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*UNREACHABLE):
                 await write(used)
                 get_logger().debug("api_keys.use_written", keys=len(used))

@@ -8,14 +8,20 @@ import asyncpg
 
 from infra.events import AppendCommand, AppendOutcome
 from infra.postgres.append_batch import append_batch
+from infra.postgres.failures import CONNECTION_GONE, UNREACHABLE
 from infra.postgres.pool import Connection
 
-# InternalClientError: what asyncpg says when a backend was terminated just as the next statement began.
-CONNECTION_GONE = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.InternalClientError)
-
 # SQLSTATE classes and codes after which PostgreSQL has rolled back and the same batch may succeed later.
-_LATER_CLASSES = ("40", "53", "55")  # rolled back by a deadlock, out of disk or memory or connections, lock timeout
-_LATER_CODES = ("57014", "25006")  # statement canceled, server read-only for a moment (failover)
+_LATER_CLASSES = (
+    "25",  # this session must not append: its commits would not wait for the disk, or it is read-only
+    "40",  # rolled back by a deadlock
+    "42",  # the append is not there or not allowed: an operator is at work
+    "53",  # out of disk or memory or connections
+    "55",  # lock timeout
+)
+_LATER_CODES = ("57014",)  # statement canceled
+# What a command itself can be guilty of: a value or a size that no column takes.
+_OF_THE_COMMAND = ("22", "23", "54")
 _LEAVING_CLASS = "57"  # shutting down, crashed: the connection ends, perhaps after the commit
 _NO_PARTITION = "23514"  # a check was violated, or no partition takes the row
 
@@ -50,6 +56,10 @@ class BatchRefusedError(Exception):
     """PostgreSQL refuses something in this batch; nothing of it was written."""
 
 
+class BatchFailedError(BatchRefusedError):
+    """PostgreSQL failed at something in this batch that no command is to blame for; nothing of it was written."""
+
+
 class PostgresAppendChannel:
     """`AppendChannel` over one dedicated connection, made when first needed and again whenever it is lost."""
 
@@ -80,7 +90,7 @@ class PostgresAppendChannel:
     async def close(self) -> None:
         """Close the connection politely, at once when it does not listen."""
         if self._connection is not None:
-            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*UNREACHABLE):
                 await self._connection.close(timeout=1.0)
             self._connection = None
 
@@ -88,7 +98,7 @@ class PostgresAppendChannel:
         if self._connection is None or self._connection.is_closed():
             try:
                 self._connection = await self._connect()
-            except (*CONNECTION_GONE, asyncpg.PostgresError) as error:
+            except UNREACHABLE as error:
                 raise NotNowError(f"cannot connect: {error}") from error
         return self._connection
 
@@ -103,10 +113,10 @@ class PostgresAppendChannel:
             return NotNowError(str(error))
         if state == _NO_PARTITION and "no partition" in str(error):
             # The maintenance task did not run for weeks; make the partition and let the caller try again.
-            with contextlib.suppress(asyncpg.PostgresError, *CONNECTION_GONE):
+            with contextlib.suppress(*UNREACHABLE):
                 await connection.execute("SELECT harbor.maintain_partitions()")
             return NotNowError(str(error))
-        return BatchRefusedError(str(error))
+        return BatchRefusedError(str(error)) if state.startswith(_OF_THE_COMMAND) else BatchFailedError(str(error))
 
     def _drop(self) -> None:
         if self._connection is not None:

@@ -31,7 +31,13 @@ from infra.events import (
     KeyMismatch,
     StoreUnavailableError,
 )
-from infra.postgres.append_channel import AppendChannel, BatchRefusedError, NotNowError, OutcomeUnknownError
+from infra.postgres.append_channel import (
+    AppendChannel,
+    BatchFailedError,
+    BatchRefusedError,
+    NotNowError,
+    OutcomeUnknownError,
+)
 from infra.postgres.append_metrics import BATCH_COMMANDS, BATCH_SECONDS, QUEUED, RESENT
 
 _FIRST_PAUSE_S = 0.02
@@ -163,7 +169,8 @@ class Appender:
                 outcomes = await self._send(batch)
             except BatchRefusedError as error:
                 if len(batch) == 1:
-                    self._fail(batch, AppendRejectedError(str(error)))
+                    is_ours = isinstance(error, BatchFailedError)
+                    self._fail(batch, (StoreUnavailableError if is_ours else AppendRejectedError)(str(error)))
                     return
                 middle = len(batch) // 2
                 await self._settle(batch[:middle])

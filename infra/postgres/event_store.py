@@ -14,8 +14,9 @@ from asyncpg.pool import PoolConnectionProxy
 
 from infra.events import AppendCommand, AppendOutcome, LogCorruptError, StoredEvent, StoreUnavailableError
 from infra.postgres.append_batch import append_batch
-from infra.postgres.append_channel import CONNECTION_GONE, PostgresAppendChannel
+from infra.postgres.append_channel import PostgresAppendChannel
 from infra.postgres.appender import Appender, AppenderLimits
+from infra.postgres.failures import AWAY
 from infra.postgres.log_reads import COLUMNS, stored_event
 from infra.postgres.pool import Pool, connect
 from infra.settings import PostgresSettings
@@ -131,5 +132,5 @@ async def open_event_store(
 def _reading() -> Iterator[None]:
     try:
         yield
-    except (*CONNECTION_GONE, asyncpg.OperatorInterventionError) as error:
+    except AWAY as error:
         raise StoreUnavailableError(str(error)) from error

@@ -10,10 +10,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-import asyncpg
-
 from infra.events import StoreUnavailableError
 from infra.logs import get_logger
+from infra.postgres.failures import UNREACHABLE
 from infra.postgres.migrate import MigrationError
 from infra.postgres.pool import DangerousSettingsError, Pool, SchemaBehindError
 
@@ -56,7 +55,9 @@ class LatePool:
         try:
             async with asyncio.timeout(timeout_s):
                 await self._pool.fetchval("SELECT 1")
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except DangerousSettingsError:
+            return _DANGEROUS
+        except UNREACHABLE:
             return _UNREACHABLE
         return None
 
@@ -91,7 +92,7 @@ class LatePool:
             self._refused(_DANGEROUS, error)
         except (SchemaBehindError, MigrationError) as error:
             self._refused(_BEHIND, error)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except UNREACHABLE as error:
             self._refused(_UNREACHABLE, error)
         else:
             self._opened.set()

@@ -16,14 +16,10 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Final
 
-import asyncpg
-
 from infra.clock import monotonic_s
 from infra.logs import get_logger
+from infra.postgres.failures import UNREACHABLE
 from infra.postgres.pool import Pool
-
-UNREACHABLE: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What a statement raises when the database is away, restarting, overloaded or out of connections."""
 
 _RENEW: Final = 1 / 6
 _BELIEVE: Final = 1 / 2

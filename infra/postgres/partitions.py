@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-import asyncpg
 import structlog
 
 from infra.postgres.append_metrics import COMMANDS_LEFT_S, EVENTS_LEFT, MAINTENANCE_FAILED
+from infra.postgres.failures import UNREACHABLE
 from infra.postgres.pool import Pool
 
 EVENTS_ALARM = 1_000_000
@@ -60,7 +60,7 @@ async def keep_partitions(
     while True:
         try:
             report = await maintain(pool)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except UNREACHABLE as error:
             MAINTENANCE_FAILED.inc()
             log.warning("partitions.failed", reason=str(error))
         else:

@@ -39,8 +39,8 @@ FROM pg_roles WHERE rolname = current_user
 """
 
 
-class DangerousSettingsError(Exception):
-    """The connection could lose or forge data; the message names the setting or privilege."""
+class DangerousSettingsError(ConnectionError):
+    """The connection could lose or forge data, and so is none; the message names the setting or privilege."""
 
 
 class SchemaBehindError(Exception):

@@ -16,7 +16,7 @@ from infra.kafka.topics import events_topic
 from infra.logs import configure, get_logger
 from infra.ops_server import OpsServer
 from infra.postgres.event_store import open_event_store
-from infra.postgres.leases import UNREACHABLE
+from infra.postgres.failures import UNREACHABLE
 from infra.postgres.migrate import MigrationError
 from infra.postgres.pool import Pool, SchemaBehindError, connect, open_pool
 from infra.relay.metrics import RelayMetrics

@@ -12,7 +12,8 @@ from infra.clock import monotonic_s
 from infra.events import LogCorruptError
 from infra.kafka.topics import TopicsError
 from infra.logs import get_logger
-from infra.postgres.leases import UNREACHABLE, Lease
+from infra.postgres.failures import UNREACHABLE
+from infra.postgres.leases import Lease
 from infra.relay.publisher import TopicRewoundError
 from infra.relay.resume import Marks, Plan
 from infra.relay.run import Ports, Run, TopicAheadOfStoreError

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-import asyncpg
-
 from infra.events import StoreUnavailableError
 from infra.logs import get_logger
+from infra.postgres.failures import UNREACHABLE
 from infra.postgres.late_pool import LatePool
 from projections.projection import Connection
 from projections.webhooks import queue
 
 BATCH: Final = 500
 RETRY_S: Final = 0.2
-DATABASE_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, StoreUnavailableError)
+DATABASE_ERRORS: Final = (*UNREACHABLE, StoreUnavailableError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ async def service(database: Database) -> AsyncIterator[Service]:
         yield running
 
 
+CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'harbor-command%'"
+
+
 async def execute(url: str, statement: str) -> None:
     connection = await asyncpg.connect(url)
     try:
@@ -66,8 +69,6 @@ async def test_of_many_writers_on_one_order_one_wins_and_each_gets_a_definite_an
 
 
 async def test_connections_cut_during_appends_lose_and_double_nothing(service: Service, database: Database) -> None:
-    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'harbor-command%'"
-
     async def settle(number: int) -> httpx.Response:
         async def answered() -> httpx.Response | None:
             answer = await service.post(body=order_body(external_reference=f"PO-{number}"), key=f"k-{number}")
@@ -79,13 +80,55 @@ async def test_connections_cut_during_appends_lose_and_double_nothing(service: S
 
     pending = [asyncio.create_task(settle(number)) for number in range(200)]
     while not all(task.done() for task in pending):
-        await execute(database.admin_url, cut)
+        await execute(database.admin_url, CUT)
         await asyncio.wait(pending, timeout=0.05)
     answers = [task.result() for task in pending]
 
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["id"] for answer in answers}) == 200
     assert await service.store.head() == 200
+
+
+@pytest.mark.parametrize("setting", ["synchronous_commit = off", "default_transaction_isolation = serializable"])
+async def test_settings_that_turn_dangerous_are_refused_with_503_and_heal(
+    service: Service, database: Database, setting: str
+) -> None:
+    role = f"ALTER ROLE harbor_command_login IN DATABASE {database.name}"
+    await execute(database.admin_url, f"{role} SET {setting}")
+    await execute(database.admin_url, CUT)
+
+    async def is_refused() -> bool:
+        ready = await service.http.get("/readyz")
+        return (ready.status_code, ready.json().get("waiting_for")) == (503, ["database_settings_dangerous"])
+
+    await eventually(is_refused)
+    refused = await service.post(body=order_body(), key="k")
+    resent = await service.post("/api/v1/webhook-endpoints", {"url": "https://hooks.example.com/"})
+    await execute(database.admin_url, f"{role} RESET ALL")
+
+    async def is_accepted() -> bool:
+        return (await service.post(body=order_body(), key="k")).status_code == 201
+
+    await eventually(is_accepted)
+
+    assert (refused.status_code, refused.json()["retryable"]) == (503, True)
+    assert resent.status_code == 503
+    assert await service.store.head() == 1
+
+
+async def test_an_append_that_is_not_allowed_is_our_fault_and_not_the_callers(
+    service: Service, database: Database
+) -> None:
+    await execute(database.admin_url, "REVOKE EXECUTE ON FUNCTION harbor.append FROM harbor_command")
+
+    refused = await service.post(body=order_body(), key="k")
+    ready = await service.http.get("/readyz")
+    await execute(database.admin_url, "GRANT EXECUTE ON FUNCTION harbor.append TO harbor_command")
+    accepted = await service.post(body=order_body(), key="k")
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "store_unavailable")
+    assert (ready.status_code, ready.json()["waiting_for"]) == (503, ["append_interrupted"])
+    assert accepted.status_code == 201
 
 
 async def test_a_revoked_key_is_refused_within_five_seconds(service: Service, database: Database) -> None:

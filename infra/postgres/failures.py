@@ -1,0 +1,29 @@
+"""What asyncpg and the way to PostgreSQL raise, in the three groups that callers tell apart. Each holds the one before.
+
+`TimeoutError` is an `OSError`, and so is `DangerousSettingsError`: a connection that must not be used is none.
+"""
+
+from typing import Final
+
+import asyncpg
+
+CONNECTION_GONE: Final = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the backend was terminated just as the next statement began
+    asyncpg.PostgresConnectionError,
+)
+"""The connection is lost; what was under way on it may have been done."""
+
+AWAY: Final = (
+    *CONNECTION_GONE,
+    asyncpg.OperatorInterventionError,  # shutting down, starting up, statement canceled
+    asyncpg.InsufficientResourcesError,  # out of connections, memory or disk
+    asyncpg.InvalidAuthorizationSpecificationError,  # the login was locked or its password changed
+    asyncpg.InvalidCatalogNameError,  # the database is being restored
+    asyncpg.ObjectNotInPrerequisiteStateError,  # the database takes no connections
+)
+"""PostgreSQL does not serve now: a request is answered 503, and the same request may succeed later."""
+
+UNREACHABLE: Final = (*CONNECTION_GONE, asyncpg.PostgresError)
+"""Whatever a statement of ours may raise: for work that tries again until it succeeds."""
