@@ -1,0 +1,85 @@
+"""The request every target gets: create one order of three lines. The bytes differ in the idempotency key alone."""
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle
+from typing import Final, Literal
+
+import orjson
+
+from tests.bench.model import Frozen
+
+CREATE_PATH: Final = "/api/v1/orders"
+ORDER: Final = {
+    "customer_email": "buyer@example.com",
+    "currency": "EUR",
+    "lines": [
+        {"sku": "85123A", "quantity": 6, "unit_price": "2.55"},
+        {"sku": "71053", "quantity": 6, "unit_price": "3.39"},
+        {"sku": "84406B", "quantity": 8, "unit_price": "2.75"},
+    ],
+    "metadata": {"channel": "web"},
+}
+ORDER_BODY: Final = orjson.dumps(ORDER)
+
+Source = Callable[[], bytes | None]
+"""Gives the bytes of the next request; None: there is none left."""
+
+
+class RequestPlan(Frozen):
+    """Which requests a generator sends.
+
+    Attributes:
+        kind: `fresh`: `path` again and again, each with a new key; `keys`: `path` with each listed key, round and
+            round; `paths`: each listed path once, with a new key.
+        path: of `fresh` and `keys`.
+        listed: keys or paths.
+        body: JSON, or nothing.
+        api_key: for the Authorization header; targets that do not look at it get it all the same.
+    """
+
+    kind: Literal["fresh", "keys", "paths"] = "fresh"
+    path: str = CREATE_PATH
+    listed: tuple[str, ...] = ()
+    body: bytes = ORDER_BODY
+    api_key: str = ""
+
+
+def source(plan: RequestPlan) -> Source:
+    """Give what makes the requests of a plan, one per call."""
+    match plan.kind:
+        case "fresh":
+            before, after = _around_key(plan.path, plan)
+            return lambda: b"%b%b%b" % (before, new_key(), after)
+        case "keys":
+            before, after = _around_key(plan.path, plan)
+            endless = cycle([b"%b%b%b" % (before, key.encode(), after) for key in plan.listed])
+            return lambda: next(endless)
+        case "paths":
+            left = _each(plan, plan.listed)
+            return lambda: next(left, None)
+
+
+def new_key() -> bytes:
+    """Give a random idempotency key, as clients send them."""
+    return secrets.token_hex(16).encode()
+
+
+def _each(plan: RequestPlan, paths: Sequence[str]) -> Iterator[bytes]:
+    for path in paths:
+        before, after = _around_key(path, plan)
+        yield b"%b%b%b" % (before, new_key(), after)
+
+
+def _around_key(path: str, plan: RequestPlan) -> tuple[bytes, bytes]:
+    """Give the request in front of its idempotency key and behind it."""
+    before = (
+        f"POST {path} HTTP/1.1\r\n"
+        "Host: localhost\r\n"
+        f"Authorization: Bearer {plan.api_key}\r\n"
+        "Accept: application/json\r\n"
+        "Content-Type: application/json\r\n"
+        f"Content-Length: {len(plan.body)}\r\n"
+        "Idempotency-Key: "
+    )
+    return before.encode("ascii"), b"\r\n\r\n" + plan.body

@@ -1,0 +1,58 @@
+"""How long and how often: the numbers of a full run and of a quick one."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Numbers of one invocation.
+
+    Attributes:
+        rounds: repetitions of everything; the median of them is the result.
+        seconds: measured window of one run.
+        warmup_s: before each window.
+        connections: of the closed loop.
+        open_connections: of the open loop, at most in use at once.
+        long_s: window of the run at 60 % of the peak.
+        listed: orders made beforehand for replays and state commands.
+        appends_s: seconds per batch size of the append call alone.
+        calls: in-process calls per layer of the profile.
+        wal_segments: WAL files made beforehand, 16 MB each.
+    """
+
+    rounds: int
+    seconds: float
+    warmup_s: float
+    connections: tuple[int, ...]
+    open_connections: int
+    long_s: float
+    listed: int
+    appends_s: float
+    calls: int
+    wal_segments: int
+
+
+FULL = Pace(
+    rounds=5,
+    seconds=5.0,
+    warmup_s=1.0,
+    connections=(1, 16, 64, 256),
+    open_connections=256,
+    long_s=60.0,
+    listed=4000,
+    appends_s=2.0,
+    calls=5000,
+    wal_segments=64,
+)
+QUICK = Pace(
+    rounds=1,
+    seconds=0.8,
+    warmup_s=0.2,
+    connections=(1, 16, 64),
+    open_connections=128,
+    long_s=3.0,
+    listed=1000,
+    appends_s=0.3,
+    calls=300,
+    wal_segments=8,
+)

@@ -1,0 +1,69 @@
+"""Medians, spreads, percentiles and ratios. Pure."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tests.bench.model import Case, Latency, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The median of several runs and the lowest and highest of them."""
+
+    median: float
+    low: float
+    high: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Give median and range; there is at least one value."""
+    return Spread(statistics.median(values), min(values), max(values))
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """Give the smallest of ascending values such that `share` (0 to 1) of them are not above it (nearest rank)."""
+    rank = -int(-share * len(ordered) // 1)  # rounded up
+    return ordered[max(rank, 1) - 1]
+
+
+def latency_of(samples_s: Sequence[float]) -> Latency:
+    """Give the percentiles of some durations in seconds; zeros when there is none."""
+    if not samples_s:
+        return Latency(mean_ms=0, p50_ms=0, p90_ms=0, p95_ms=0, p99_ms=0, p999_ms=0, max_ms=0)
+    ordered = sorted(samples_s)
+
+    def at(share: float) -> float:
+        return round(percentile(ordered, share) * 1e3, 4)
+
+    return Latency(
+        mean_ms=round(statistics.fmean(ordered) * 1e3, 4),
+        p50_ms=at(0.5),
+        p90_ms=at(0.9),
+        p95_ms=at(0.95),
+        p99_ms=at(0.99),
+        p999_ms=at(0.999),
+        max_ms=at(1.0),
+    )
+
+
+def per_s(case: Case) -> Spread:
+    """Give the spread of the rates."""
+    return spread([run.per_s for run in case.runs])
+
+
+def p50_ms(case: Case) -> Spread:
+    """Give the spread of the median latencies."""
+    return spread([run.latency.p50_ms for run in case.runs])
+
+
+def p99_ms(case: Case) -> Spread:
+    """Give the spread of the 99th percentiles."""
+    return spread([run.latency.p99_ms for run in case.runs])
+
+
+def ratio(ours: Case, peer: Case, value: Callable[[Run], float] = lambda run: run.per_s) -> Spread | None:
+    """Give ours divided by the peer's, round by round; None when no round has both."""
+    theirs = {run.round: value(run) for run in peer.runs}
+    ratios = [value(run) / theirs[run.round] for run in ours.runs if theirs.get(run.round)]
+    return spread(ratios) if ratios else None
