@@ -42,6 +42,7 @@ class KafkaSource:
     ) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._topic = topic
+        self.partitions = topic.partitions
         self._make_consumer = make_consumer
         self._batch = batch
         self._foreign = ForeignRecords()
@@ -195,6 +196,7 @@ class KafkaSource:
                     event_id=record.event_id,
                     recorded_at=record.recorded_at,
                     payload=record.payload,
+                    previous=record.previous,
                 )
 
 

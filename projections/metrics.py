@@ -9,6 +9,7 @@ PARKED: Final = Counter("harbor_projection_parked", "Events parked in dead lette
 FOREIGN: Final = Counter("harbor_projection_foreign_records", "Topic records that are no event of ours", ["reason"])
 REPEATS: Final = Counter("harbor_projection_repeats", "Records dropped because they were applied before")
 REBALANCES: Final = Counter("harbor_projection_rebalances", "Times partitions were assigned")
+MISSED: Final = Counter("harbor_projection_missed", "Times the topic lacked events, which the event store then gave")
 FENCED: Final = Counter("harbor_projection_fenced", "Batches rolled back because another worker owns the partition")
 FAILURES: Final = Counter("harbor_projection_failures", "Turns that failed and are tried again", ["cause"])
 BATCH_EVENTS: Final = Histogram(

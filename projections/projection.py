@@ -34,7 +34,10 @@ class SequenceGapError(ProjectionError):
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """One event of the log, however it was read. `payload` is the event document's exact bytes."""
+    """One event of the log, however it was read. `payload` is the event document's exact bytes.
+
+    `previous` is the position of the event before it in its partition, 0 when nothing can be missing before it.
+    """
 
     position: int
     partition: int
@@ -46,6 +49,7 @@ class LogRecord:
     event_id: UUID
     recorded_at: datetime
     payload: bytes
+    previous: int = 0
 
     @classmethod
     def of(cls, event: StoredEvent, partition: int) -> "LogRecord":

@@ -70,6 +70,11 @@ class Source(Protocol):
         """Whether the records come from the event store itself; others are checked against it."""
         ...
 
+    @property
+    def partitions(self) -> int:
+        """How many partitions there are, whoever owns them."""
+        ...
+
     async def open(self) -> None:
         """Connect; does nothing when connected.
 
@@ -120,7 +125,7 @@ class StoreSource:
         self._store = store
         self._lease = lease
         self._wakeup = wakeup
-        self._partitions = partitions
+        self.partitions = partitions
         self._batch = batch
         self._poll_s = poll_s
         self._after = 0
@@ -154,7 +159,7 @@ class StoreSource:
             await self._tenure.enter_async_context(self._lease.kept())
             self._generation += 1
             metrics.REBALANCES.inc()
-        return Assignment(self._generation, frozenset(range(self._partitions)))
+        return Assignment(self._generation, frozenset(range(self.partitions)))
 
     def start_at(self, starts: Mapping[int, Start]) -> None:
         """Read on after the slowest partition; what the others have already is dropped by their checkpoints."""
@@ -171,7 +176,7 @@ class StoreSource:
         if not events:
             return Batch()
         self._after = events[-1].position
-        records = tuple(LogRecord.of(event, shard(event.stream_id, self._partitions)) for event in events)
+        records = tuple(LogRecord.of(event, shard(event.stream_id, self.partitions)) for event in events)
         return Batch(records, scanned_to=self._after)
 
     async def applied(self, next_offsets: Mapping[int, int]) -> None:

@@ -13,6 +13,7 @@ from infra.postgres.checkpoints import Advance, Checkpoint, CheckpointKey, advan
 from infra.postgres.log_reads import Identity, events_at, identities
 from projections.dead_letters import Letter, letter_behind, park, parked_orders
 from projections.foreign import ForeignRecords
+from projections.gaps import MissedEventsError, find_gaps
 from projections.isolation import apply_or_park
 from projections.projection import Connection, LogRecord, Projection
 from projections.sources import Batch
@@ -65,12 +66,15 @@ async def apply_batch(
 
     Raises:
         FencedError: another worker took a partition; nothing was written.
+        MissedEventsError: the topic lacks events before these; nothing was written.
         Exception: a projection failed; nothing was written. With `isolate` only if no record is to blame.
     """
     async with connection.transaction():
         records: Sequence[LogRecord] = batch.records
         if foreign is not None:
             records = await _genuine(connection, records, foreign)
+            if gaps := find_gaps(records, checkpoints):
+                raise MissedEventsError(gaps)
             if isolate:
                 records = await _originals(connection, records)
         fresh = {projection.name: unapplied(records, checkpoints, projection) for projection in projections}

@@ -5,7 +5,7 @@ what is believed, take the partitions again and read on from the checkpoints. Po
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +22,7 @@ from projections import metrics
 from projections.create_tables import create_tables
 from projections.failures import TRANSIENT, describe, is_poison
 from projections.foreign import ForeignRecords
+from projections.gaps import Gap, MissedEventsError, read_missed
 from projections.projection import Projection
 from projections.sources import Assignment, Batch, Source, Start
 from projections.transaction import FencedError, Outcome, apply_batch
@@ -139,6 +140,10 @@ class Worker:
         started = monotonic_s()
         try:
             outcome = await self._apply_or_isolate(tenure, batch)
+        except MissedEventsError as missed:
+            await self._fill(tenure, missed.gaps)
+            self._tenure = None  # the topic is read again from the checkpoints, which are further on now
+            return
         except FencedError as fenced:
             metrics.FENCED.inc()
             get_logger().warning("projection.fenced", partitions=sorted(fenced.partitions))
@@ -149,13 +154,23 @@ class Worker:
         await self._source.applied(batch.next_offsets)
         self._account(batch, outcome, monotonic_s() - started)
 
+    async def _fill(self, tenure: _Tenure, gaps: Mapping[int, Gap]) -> None:
+        """Apply events that the topic lacks; a step at a time, so that a long gap delays no stop and no heartbeat."""
+        metrics.MISSED.inc()
+        get_logger().warning(
+            "projection.missed", partitions=sorted(gaps), after_position=min(gap.after for gap in gaps.values())
+        )
+        async with self._pool.acquire() as connection:
+            batch = await read_missed(connection, gaps, self._source.partitions)
+        await self._apply(tenure, batch)
+
     async def _apply_or_isolate(self, tenure: _Tenure, batch: Batch) -> Outcome:
         """Apply the batch as a whole; if a record is to blame, once more with the search for it."""
         async with self._pool.acquire() as connection:
             arguments = (connection, batch, tenure.checkpoints, self._projections, self._foreign)
             try:
                 return await apply_batch(*arguments, isolate=False)
-            except FencedError:
+            except (FencedError, MissedEventsError):
                 raise
             except Exception as error:
                 if not is_poison(error):

@@ -99,6 +99,11 @@ def _headers() -> Json:
         "epoch": _text("which relay sent the record; the one header in which repeats may differ", pattern=_COUNT),
         "recorded_at": _text("when the event store recorded it", pattern=_INSTANT),
         "tenant": _text("<partner id>.live or <partner id>.test"),
+        "previous": _text(
+            "position of the event before this one in the partition, 0 for the first: a consumer that stands before it "
+            "has missed events (the topic was made anew, or lost its beginning)",
+            pattern="^(0|[1-9][0-9]*)$",
+        ),
         "schema_version": _text("version of the value's schema within its type", pattern=_COUNT),
     }
     return {

@@ -34,7 +34,10 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TopicRecord:
-    """A record read back. `offset` is Kafka's; `position` counts over the log, `sequence` over the order."""
+    """A record read back. `offset` is Kafka's; `position` counts over the log, `sequence` over the order.
+
+    `previous` is the position of the event before this one in the partition, 0 when there is none or it is not said.
+    """
 
     partition: int
     offset: int
@@ -47,6 +50,7 @@ class TopicRecord:
     event_id: UUID
     recorded_at: datetime
     epoch: int
+    previous: int
     traceparent: str | None
     payload: bytes
 
@@ -66,8 +70,14 @@ class ConsumedRecord(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes]]: ...  # noqa: D102  # Kafka's own words
 
 
-def to_record(event: StoredEvent, epoch: int) -> Record:
-    """Give the record of an event; `epoch` is the lease epoch of the relay that sends it."""
+def to_record(event: StoredEvent, epoch: int, previous: int = 0) -> Record:
+    """Give the record of an event.
+
+    Args:
+        event: as stored.
+        epoch: lease epoch of the relay that sends it.
+        previous: position of the event before it in its partition; by it a consumer notices what it has missed.
+    """
     key = str(event.stream_id).encode()
     headers: list[Header] = [
         ("ce_id", str(event.event_id).encode()),
@@ -80,6 +90,7 @@ def to_record(event: StoredEvent, epoch: int) -> Record:
         ("position", b"%d" % event.position),
         ("sequence", b"%d" % event.version),
         ("epoch", b"%d" % epoch),
+        ("previous", b"%d" % previous),
         ("recorded_at", _timestamp(event.recorded_at)),
         ("tenant", event.tenant_id.encode()),
         ("schema_version", b"%d" % event.schema_version),
@@ -114,6 +125,7 @@ def from_record(record: ConsumedRecord) -> TopicRecord:
             event_id=UUID(headers["ce_id"].decode()),
             recorded_at=datetime.fromisoformat(headers["recorded_at"].decode()),
             epoch=int(headers["epoch"]),
+            previous=int(headers.get("previous", b"0")),
             traceparent=None if traceparent is None else traceparent.decode(),
             payload=record.value,
         )

@@ -21,6 +21,7 @@ COLUMNS = """position, log_id, tenant_id, stream_id, version, type, schema_versi
 _IDENTITIES = """
 SELECT position, event_id, stream_id, version, tenant_id FROM harbor.events WHERE position = ANY($1::bigint[])
 """
+_BETWEEN = f"SELECT {COLUMNS} FROM harbor.events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3"
 _AT = f"SELECT {COLUMNS} FROM harbor.events WHERE position = ANY($1::bigint[])"
 
 Identity = tuple[UUID, UUID, int, str]
@@ -36,6 +37,11 @@ async def identities(connection: Connection, positions: Collection[int]) -> dict
 async def events_at(connection: Connection, positions: Collection[int]) -> dict[int, StoredEvent]:
     """Give the event at each position; positions past the head are absent."""
     return {row["position"]: stored_event(row) for row in await connection.fetch(_AT, list(positions))}
+
+
+async def events_between(connection: Connection, after: int, upto: int, limit: int) -> list[StoredEvent]:
+    """Give at most `limit` events with `after` < position <= `upto`, ascending."""
+    return [stored_event(row) for row in await connection.fetch(_BETWEEN, after, upto, limit)]
 
 
 def stored_event(row: asyncpg.Record) -> StoredEvent:

@@ -27,15 +27,26 @@ class TopicRewoundError(Exception):
 
 
 class Publisher:
-    """An idempotent producer for one run; after any error it is thrown away. `ends`: next offset of each partition."""
+    """An idempotent producer for one run; after any error it is thrown away.
+
+    `ends` has the next offset of each partition, `tails` the position of its last event.
+    """
 
     def __init__(
-        self, bootstrap_servers: str, topic: str, *, epoch: int, ends: Sequence[int], deadline_s: float
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        *,
+        epoch: int,
+        ends: Sequence[int],
+        tails: Sequence[int],
+        deadline_s: float,
     ) -> None:
         self._producer = make_producer(bootstrap_servers, client_id="harbor-relay")
         self._topic = topic
         self._epoch = epoch
         self._ends = list(ends)
+        self._tails = list(tails)
         self._deadline_s = deadline_s
 
     @property
@@ -71,7 +82,7 @@ class Publisher:
             TopicRewoundError: acknowledged, but at offsets that had been given before.
             TimeoutError, KafkaError: the outcome is unknown.
         """
-        batches = {partition: self._batches(of_partition) for partition, of_partition in events.items()}
+        batches = {partition: self._batches(partition, of_partition) for partition, of_partition in events.items()}
         sent: list[tuple[int, int, asyncio.Future[RecordMetadata]]] = []
         try:
             async with asyncio.timeout(self._deadline_s):
@@ -89,11 +100,12 @@ class Publisher:
                     future.exception()  # seen: only the first failure is reported
         self._compare_offsets([(partition, metadata.offset, count) for partition, count, metadata in acknowledged])
 
-    def _batches(self, events: Sequence[StoredEvent]) -> list[BatchBuilder]:
+    def _batches(self, partition: int, events: Sequence[StoredEvent]) -> list[BatchBuilder]:
         batches = [self._producer.create_batch()]
-        epoch = self._epoch
+        epoch, previous = self._epoch, self._tails[partition]
         for event in events:
-            record = to_record(event, epoch)
+            record = to_record(event, epoch, previous)
+            previous = event.position
             added = batches[-1].append(timestamp=None, key=record.key, value=record.value, headers=record.headers)
             if added is None:
                 # Full: an empty batch takes any one record, so this never fails twice.
@@ -101,6 +113,7 @@ class Publisher:
                 batches[-1].append(timestamp=None, key=record.key, value=record.value, headers=record.headers)
         for batch in batches:
             batch.close()
+        self._tails[partition] = previous
         return batches
 
     def _compare_offsets(self, acknowledged: Sequence[tuple[int, int, int]]) -> None:

@@ -108,6 +108,7 @@ class Run:
             ports.topic.name,
             epoch=self._lease.epoch,
             ends=self._ends,
+            tails=self._acked,
             deadline_s=ports.settings.flush_deadline_s,
         ) as publisher:
             await self._publish_after(plan, publisher, stop)

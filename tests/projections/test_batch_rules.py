@@ -1,6 +1,7 @@
 """The pure rules of a batch: what is new, which checkpoints move, where to start, what a failure means."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import asyncpg
@@ -13,6 +14,7 @@ from infra.clock import new_id
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey
 from infra.settings import KafkaSettings, SettingsError, WorkerSettings
 from projections.failures import describe, is_poison
+from projections.gaps import Gap, find_gaps
 from projections.projection import Connection, LogRecord, ProjectionError
 from projections.run import brokers_of
 from projections.sources import Batch, Start
@@ -59,6 +61,18 @@ def test_partitions_are_judged_by_their_own_checkpoints_and_foreign_ones_left_al
     fresh = unapplied([record(5, 0), record(6, 0), record(3, 1), record(9, 2)], owned, Nothing())
 
     assert [(each.position, each.partition) for each in fresh] == [(3, 1), (6, 0)]
+
+
+def test_a_record_whose_predecessor_never_came_shows_a_gap() -> None:
+    owned = by_key(checkpoint(0, last_position=5), checkpoint(0, last_position=3, name="slower"), checkpoint(1))
+
+    def came(position: int, previous: int, partition: int = 0) -> LogRecord:
+        return replace(record(position, partition), previous=previous)
+
+    assert find_gaps([came(4, 3), came(5, 4), came(9, 5), came(8, 1), came(12, 9)], owned) == {}
+    assert find_gaps([came(5, 4), came(9, 7), came(12, 11), came(2, 1, 1)], owned) == {0: Gap(3, 4), 1: Gap(0, 1)}
+    assert find_gaps([came(4, 3), came(12, 11)], owned) == {0: Gap(4, 11)}
+    assert find_gaps([came(12, 11, partition=2)], owned) == {}, "a partition of somebody else's"
 
 
 def moved(batch: Batch, *checkpoints: Checkpoint) -> dict[int, tuple[int, int, int | None]]:

@@ -19,6 +19,7 @@ from tests.support.projecting import (
     differences,
     kafka_worker,
     log_of,
+    predecessors,
     query,
     start_worker_process,
     store_worker,
@@ -242,3 +243,20 @@ async def test_an_append_becomes_visible_at_once(
 
         # Far from the figure that the demo shows: only that nothing waits for a timer.
         assert monotonic_s() - started < 5
+
+
+async def test_what_the_topic_lacks_is_taken_from_the_event_store(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    await fill_log(database.command_url, 60, "authorize")
+    events = await log_of(database)
+    before = predecessors(events)
+    async with writable_topic(kafka, topic_prefix) as topic, kafka_worker(database, kafka, topic_prefix):
+        await topic.relay(events[:20], before)
+        await applied_at_least(database, 20)
+        # The topic was made anew behind the worker's back: its offset now lies behind events it never saw.
+        await topic.relay(events[90:], before)
+        await caught_up(database)
+
+    assert await differences(database) == []
+    assert await query(database, "SELECT FROM harbor.dead_letters") == []

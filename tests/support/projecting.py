@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,8 +137,8 @@ class Topics:
         self._producer = producer
         self._topic = topic
 
-    async def relay(self, events: Iterable[StoredEvent]) -> None:
-        """Write events as the relay does."""
+    async def relay(self, events: Iterable[StoredEvent], previous: Mapping[int, int] | None = None) -> None:
+        """Write events as the relay does; `previous` says which position comes before which in its partition."""
         async with asyncio.timeout(20):
             sent = [
                 await self._producer.send(
@@ -149,7 +149,7 @@ class Topics:
                     partition=partition_of(event.stream_id, PARTITIONS),
                 )
                 for event in events
-                for record in [to_record(event, 1)]
+                for record in [to_record(event, 1, (previous or {}).get(event.position, 0))]
             ]
             await asyncio.gather(*sent)
 
@@ -188,6 +188,17 @@ async def log_of(database: Database) -> list[StoredEvent]:
         return [stored_event(row) for row in rows]
     finally:
         await connection.close()
+
+
+def predecessors(events: Iterable[StoredEvent]) -> dict[int, int]:
+    """Give for each position the one before it in its partition, 0 for the first."""
+    last: dict[int, int] = {}
+    before: dict[int, int] = {}
+    for event in events:
+        partition = partition_of(event.stream_id, PARTITIONS)
+        before[event.position] = last.get(partition, 0)
+        last[partition] = event.position
+    return before
 
 
 async def query(database: Database, sql: str, *arguments: object) -> list[asyncpg.Record]:

@@ -162,6 +162,15 @@ def assert_repeats_are_identical(arrived: list[Arrived]) -> None:
             raise AssertionError(f"position {each.record.position} was repeated with other bytes")
 
 
+def assert_each_names_the_one_before(kept: list[Arrived]) -> None:
+    """The header `previous` is the position of the event before in the partition, however often relays restarted."""
+    last: dict[int, int] = {}
+    for each in kept:
+        if each.record.previous != last.get(each.record.partition, 0):
+            raise AssertionError(f"position {each.record.position} names {each.record.previous} as the one before")
+        last[each.record.partition] = each.record.position
+
+
 async def topic_equals_store(
     database: Database, kafka: KafkaServer, topic: str, *, timeout_s: float = 30.0
 ) -> list[Arrived]:
@@ -179,4 +188,5 @@ async def topic_equals_store(
             f"store has {len(expected)} events, a consumer keeps {len(kept)} of {len(arrived)} records"
         )
     assert_repeats_are_identical(arrived)
+    assert_each_names_the_one_before(kept)
     return arrived

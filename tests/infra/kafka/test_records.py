@@ -58,7 +58,7 @@ def without(record: Record, name: str) -> tuple[Header, ...]:
 
 
 def test_a_record_is_a_cloud_event_in_binary_mode_around_the_stored_bytes() -> None:
-    record = to_record(an_event(), epoch=9)
+    record = to_record(an_event(), epoch=9, previous=41)
     assert record == Record(
         key=b"01890a5d-ac96-774b-bcce-b302099a8057",
         value=b'{"event_id":"..."}',
@@ -73,6 +73,7 @@ def test_a_record_is_a_cloud_event_in_binary_mode_around_the_stored_bytes() -> N
             ("position", b"42"),
             ("sequence", b"3"),
             ("epoch", b"9"),
+            ("previous", b"41"),
             ("recorded_at", b"2026-11-23T01:02:03.000005Z"),
             ("tenant", b"acme.test"),
             ("schema_version", b"1"),
