@@ -18,6 +18,8 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+from infra.kafka.unreadable import step_over_unreadable
+
 BATCH_BYTES: Final = 262_144
 """Uncompressed bytes of one produce batch; a single larger record still travels, alone."""
 REQUEST_TIMEOUT_MS: Final = 10_000
@@ -60,6 +62,7 @@ def make_group_consumer(
 ) -> AIOKafkaConsumer:
     """Give a consumer of a group. It never commits by itself; its group's offsets are only a hint for lag tools."""
     _quieten()
+    step_over_unreadable()
     return AIOKafkaConsumer(
         *topics,
         bootstrap_servers=bootstrap_servers,
@@ -75,13 +78,15 @@ def make_group_consumer(
         isolation_level="read_committed",
         # A fetch is answered as soon as one record is there; a longer wait costs no latency and saves an idle broker.
         fetch_max_wait_ms=500,
-        metadata_max_age_ms=60_000,
+        # A topic that was deleted and made again is noticed by this look alone; until then nobody reads it.
+        metadata_max_age_ms=5_000,
     )
 
 
 def make_reader(bootstrap_servers: str, *, client_id: str) -> AIOKafkaConsumer:
     """Give a consumer without a group: the caller assigns partitions and seeks."""
     _quieten()
+    step_over_unreadable()
     return AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
         client_id=client_id,

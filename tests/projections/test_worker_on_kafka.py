@@ -23,9 +23,11 @@ from tests.support.projecting import (
     query,
     start_worker_process,
     store_worker,
+    topic_of,
     writable_topic,
 )
 from tests.support.servers import Database, KafkaServer
+from tests.support.unreadable import put_unreadable
 from tests.support.waiting import eventually
 
 
@@ -158,6 +160,7 @@ async def test_what_is_no_event_of_ours_is_stepped_over(
         await topic.relay(events[:10])
         for partition in range(PARTITIONS):
             await put_foreign(topic, partition)
+            await put_unreadable(kafka.bootstrap, topic_of(topic_prefix).name, partition)
         # A genuine event in a partition it does not belong to, and one that claims a position still to come.
         stranger = events[15]
         await topic.put((partition_of(stranger.stream_id, PARTITIONS) + 1) % PARTITIONS, to_record(stranger, 1))

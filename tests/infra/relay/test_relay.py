@@ -18,6 +18,7 @@ from tests.support.relaying import (
     topic_records,
 )
 from tests.support.servers import Database, KafkaServer
+from tests.support.unreadable import put_unreadable
 from tests.support.waiting import eventually
 
 
@@ -282,3 +283,17 @@ async def _delete_topic(kafka: KafkaServer, name: str) -> None:
 
     await eventually(is_gone)
     await close(admin)
+
+
+async def test_records_that_nobody_can_read_do_not_keep_the_relay_from_its_tail(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    await fill_log(database.command_url, 20)
+    topic = topic_of(topic_prefix).name
+    async with running_relay(database, kafka, topic_prefix):
+        await topic_equals_store(database, kafka, topic)
+    for partition in range(PARTITIONS):
+        await put_unreadable(kafka.bootstrap, topic, partition)
+    await fill_log(database.command_url, 20)
+    async with running_relay(database, kafka, topic_prefix):
+        await topic_equals_store(database, kafka, topic)
