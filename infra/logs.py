@@ -6,11 +6,23 @@ data are never fields.
 
 import logging
 import sys
+from contextlib import suppress
 from typing import Any
 
 import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+
+class LossyLogger(structlog.BytesLogger):
+    """Writes lines to an output that may be closed or full: then lines are lost, and never the work they tell of."""
+
+    def msg(self, message: bytes) -> None:
+        """Write a line if that is possible."""
+        with suppress(OSError, ValueError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = error = critical = exception = fatal = failure = err = msg
 
 
 def configure(process: str, level: str = "info") -> None:
@@ -30,7 +42,7 @@ def configure(process: str, level: str = "info") -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_dumps)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(file=sys.stdout.buffer),
+        logger_factory=lambda *_names: LossyLogger(sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
@@ -47,6 +59,8 @@ def configure(process: str, level: str = "info") -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    # Whoever uses a pool says once that the database is away; the pool itself writes a traceback at every attempt.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 
 def get_logger() -> FilteringBoundLogger:
