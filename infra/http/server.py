@@ -108,12 +108,19 @@ class Bounded:
         if self._is_refused or self.transport.is_closing():
             return
         self._is_refused = True
-        if self.cycle is not None and not self.cycle.response_complete and self.cycle.response_started:
-            self._close()
-            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            if self.cycle.response_started:
+                self._close()
+                return
+            self._dismiss()
         self.transport.write(_answer(kind))
         self.transport.write_eof()
         self._start_clock(LINGER_S, self.transport.abort)
+
+    def _dismiss(self) -> None:
+        """Tell the application that its client is gone: what it still says about the broken request is dropped."""
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
 
     def _head_is_late(self) -> None:
         self._timer = None

@@ -144,6 +144,19 @@ async def test_other_methods_are_refused_with_the_allowed_ones(running: Running,
     assert b"allow: GET, PUT" in answer
 
 
+async def test_a_body_whose_framing_breaks_is_refused_once_and_the_application_hears_no_more(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = ORDER + HOST + running.authorized() + b"transfer-encoding: chunked\r\n\r\n"
+
+    answers = [await talk(running.port, head + body) for body in (b"zz\r\n\r\n", b"2\r\n{}zz\r\n")]
+    wrong_method = await talk(running.port, b"DELETE" + head[4:] + b"zz\r\n\r\n")
+
+    assert [status_of(answer) for answer in (*answers, wrong_method)] == [400, 400, 400]
+    assert all(answer.count(b"HTTP/1.1 ") == 1 for answer in (*answers, wrong_method))
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_a_head_that_never_ends_is_cut_off(running: Running) -> None:
     answer = await talk(running.port, ORDER + HOST)
 
