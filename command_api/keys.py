@@ -11,6 +11,7 @@ import click
 from infra import clock
 from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyRecord
 from infra.postgres.api_keys import KeyStoreError, create_key, list_keys, revoke_key, rotate_key
+from infra.postgres.failures import UNREACHABLE
 from infra.postgres.pool import Connection, DangerousSettingsError, connect
 from infra.settings import PostgresSettings, SecuritySettings, SettingsError, load
 
@@ -110,5 +111,7 @@ def _run(work: Callable[[Connection], Awaitable[T]]) -> T:
         raise click.ClickException(str(error)) from None
     except asyncpg.UndefinedTableError:
         raise click.ClickException("the database has no key table: run python -m infra.postgres.migrate") from None
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise click.ClickException(f"PostgreSQL: {error}; is HARBOR_POSTGRES__URL right and the server up?") from None
+    except UNREACHABLE as error:
+        # The first line: what may follow is the DETAIL, which quotes the row.
+        first, *_ = str(error).splitlines() or [type(error).__name__]
+        raise click.ClickException(f"PostgreSQL: {first}; is HARBOR_POSTGRES__URL right and the server up?") from None

@@ -37,10 +37,12 @@ SCOPES: Final = PARTNER_SCOPES | INSTALLATION_SCOPES
 MAX_LIVE_KEYS: Final = 2
 """Live keys of one partner in one mode: one in use and one to rotate to."""
 
+MAX_LABEL: Final = 100
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH: Final = 8
 _SECRET_LENGTH: Final = 30
 _CHECKSUM_LENGTH: Final = 6
+_PARTNER: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 _FORM: Final = re.compile(r"hbr_(live|test)_([0-9A-Za-z]{8})_([0-9A-Za-z]{30})([0-9A-Za-z]{6})", re.ASCII)
 
 
@@ -115,6 +117,18 @@ def hash_key(pepper: bytes, text: str) -> bytes:
 def is_same_hash(left: bytes, right: bytes) -> bool:
     """Compare two hashes in constant time."""
     return hmac.compare_digest(left, right)
+
+
+def check_owner(partner_id: str | None, label: str) -> None:
+    """Check who a key is for and what it is called.
+
+    Raises:
+        ValueError: says which of them is not of the form that keys have.
+    """
+    if partner_id is not None and not _PARTNER.fullmatch(partner_id):
+        raise ValueError("a partner is 1 to 63 of a-z 0-9 _ - and starts with a letter or digit")
+    if len(label) > MAX_LABEL or (label and not label.isprintable()):
+        raise ValueError(f"a label has at most {MAX_LABEL} printable characters")
 
 
 def check_scopes(partner_id: str | None, scopes: frozenset[str]) -> None:

@@ -15,7 +15,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from infra import clock
-from infra.api_keys import MAX_LIVE_KEYS, KeyRecord, check_scopes, generate, hash_key
+from infra.api_keys import MAX_LIVE_KEYS, KeyRecord, check_owner, check_scopes, generate, hash_key
 from infra.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
 
@@ -90,9 +90,10 @@ async def create_key(
     """Create a key and give its text, which exists nowhere else, and its record.
 
     Raises:
-        ValueError: a scope is unknown or not for this kind of key.
+        ValueError: the partner or label is malformed, or a scope is unknown or not for this kind of key.
         TooManyKeysError: the partner has two live keys in this mode.
     """
+    check_owner(partner_id, label)
     check_scopes(partner_id, scopes)
     key = generate(livemode)
     hashed = hash_key(pepper, key.text)

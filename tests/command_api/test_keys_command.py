@@ -2,6 +2,8 @@
 
 import asyncio
 
+import asyncpg
+import pytest
 from click.testing import CliRunner, Result
 
 from command_api.__main__ import main
@@ -71,6 +73,37 @@ async def test_a_revoked_key_opens_nothing_and_is_listed_as_revoked(database: Da
     assert "revoked" in listed.output
     assert "till 7" in listed.output
     assert key not in listed.output
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        pytest.param(("--partner", "ACME Corp"), "Error: a partner is 1 to 63 of", id="partner"),
+        pytest.param(("--partner", "acme", "--label", "x" * 101), "Error: a label has at most 100", id="long label"),
+        pytest.param(("--partner", "acme", "--label", "\x1b[2J"), "Error: a label has at most 100", id="control code"),
+    ],
+)
+async def test_a_malformed_owner_or_label_is_told_in_one_line(
+    database: Database, words: tuple[str, ...], told: str
+) -> None:
+    refused = await run(database, "keys", "create", "--mode", "test", *words)
+
+    assert refused.exit_code == 1
+    assert refused.output.startswith(told)
+    assert refused.output.count("\n") == 1
+
+
+async def test_what_postgresql_refuses_is_told_without_the_row(database: Database) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    await admin.execute("ALTER TABLE harbor.api_keys ADD CONSTRAINT nothing CHECK (partner_id <> 'acme')")
+    await admin.close()
+
+    refused = await run(database, "keys", "create", "--partner", "acme", "--mode", "test", "--label", "CANARY")
+
+    assert refused.exit_code == 1
+    assert 'violates check constraint "nothing"' in refused.output
+    assert "CANARY" not in refused.output
+    assert "DETAIL" not in refused.output
 
 
 async def test_a_wrong_scope_or_an_unknown_key_is_told_in_one_line(database: Database) -> None:
