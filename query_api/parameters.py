@@ -4,6 +4,7 @@ A reader of parameters gives its value or raises a 422 that names the parameter 
 """
 
 import re
+import unicodedata
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -76,11 +77,13 @@ class Parameters:
             raise _bad_instant(name) from None
 
     def text(self, name: str, longest: int) -> str | None:
-        """Give a text of 1 to `longest` printable characters."""
+        """Give a text of 1 to `longest` printable characters, in NFC as every text is kept."""
         text = self.values.get(name)
-        if text is not None and (not 1 <= len(text) <= longest or not text.isprintable()):
+        if text is None:
+            return None
+        if not 1 <= len(text) <= longest or not text.isprintable():
             raise parameter_problem(name, f"{name}_invalid", f"1 to {longest} printable characters.")
-        return text
+        return unicodedata.normalize("NFC", text)
 
     def uuid(self, name: str) -> UUID | None:
         """Give an id in its canonical lower-case form."""

@@ -113,6 +113,15 @@ async def test_filters_narrow_a_list(service: QueryService) -> None:
         assert {number for number, row in enumerate(rows) if str(row.order_id) in ids} == expected, query
 
 
+async def test_a_reference_is_found_however_its_accents_are_composed(service: QueryService) -> None:
+    await service.rows.add_orders(order_row(1, external_reference="r\u00e9f"))
+    key = await service.key()
+
+    answers = [await service.get(f"{ORDERS}?external_reference={text}", key) for text in ("r%C3%A9f", "re%CC%81f")]
+
+    assert [len(answer.json()["data"]) for answer in answers] == [1, 1]
+
+
 async def test_the_link_header_leads_to_the_next_page_with_the_same_filters(service: QueryService) -> None:
     await service.rows.add_orders(*(order_row(number, external_reference="a b") for number in range(3)))
     key = await service.key()
