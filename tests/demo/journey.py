@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -43,8 +43,17 @@ class Journey:
         return [*check(self.history), *differing]
 
 
-async def travel(target: Stack, drafts: Sequence[Draft], concurrency: int, run: str, progress: bool = True) -> Journey:
+async def travel(
+    target: Stack,
+    drafts: Sequence[Draft],
+    concurrency: int,
+    run: str,
+    progress: bool = True,
+    meanwhile: Callable[[], Coroutine[None, None, None]] | None = None,
+) -> Journey:
     """Send every draft through its life, wait until all places have come to rest, collect what they hold.
+
+    `meanwhile` runs beside the orders, for whoever wants to disturb them.
 
     Raises:
         GaveUpError: a request stayed without a definite answer for two minutes.
@@ -60,7 +69,10 @@ async def travel(target: Stack, drafts: Sequence[Draft], concurrency: int, run: 
         _registered(target, session, receiver),
     ):
         started = time.perf_counter()
+        disturbance = asyncio.create_task(meanwhile()) if meanwhile is not None else None
         await _send_all(target, session, drafts, ledger, run, concurrency, progress)
+        if disturbance is not None:
+            await disturbance
         seconds = time.perf_counter() - started
         events = await collect.store_events(target, since, run)
         await _until_delivered(events, receiver.receipts, progress)

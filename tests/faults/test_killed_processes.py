@@ -1,6 +1,6 @@
 """kill -9 of any process in mid-stream loses nothing and doubles nothing."""
 
-import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,9 +30,8 @@ async def test_kill_nine_in_mid_stream_loses_and_doubles_nothing(
 ) -> None:
     async with running_system(database, kafka, topic_prefix, tmp_path) as (system, stack):
         drafts = list(generated(ORDERS, seed=len(victim), run=victim))
-        kills = asyncio.create_task(kill_and_restart(system, victim))
-        journey = await travel(stack, drafts, AT_ONCE, victim, progress=False)
-        await kills
+        disturb = partial(kill_and_restart, system, victim)
+        journey = await travel(stack, drafts, AT_ONCE, victim, progress=False, meanwhile=disturb)
         assert journey.anomalies() == []
         assert len(journey.history.orders or ()) == ORDERS
 
