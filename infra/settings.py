@@ -117,6 +117,11 @@ class WorkerSettings(BaseSettings):
     source: str = Field(default="auto", pattern="^(auto|kafka|store)$", description="where events come from")
     batch: Count = Field(default=1000, description="events applied in one transaction, at most")
     poll_s: Seconds = Field(default=0.1, description="seconds between looks at the store when it is the source")
+    max_poison_orders: Count = Field(
+        default=20,
+        description="orders whose events fail that may be parked within an hour; one more, and the worker halts with "
+        "an alarm: then the projection is to blame and not the events",
+    )
     group_id: str = Field(default="harbor-projections", description="Kafka consumer group")
     instance_id: str | None = Field(
         default=None,

@@ -25,6 +25,11 @@ SELECT DISTINCT projection, version, order_id FROM harbor.dead_letters
 WHERE status = 'parked' AND order_id = ANY($1::uuid[])
 """
 
+_POISON_ORDERS = """
+SELECT count(DISTINCT order_id) FROM harbor.dead_letters
+WHERE projection = $1 AND version = $2 AND reason = 'poison' AND parked_at > now() - interval '1 hour'
+"""
+
 _PARK = """
 INSERT INTO harbor.dead_letters (projection, version, partition, position, tenant_id, order_id, sequence, type,
                                  schema_version, event_id, recorded_at, reason, retry_from, error)
@@ -86,6 +91,12 @@ async def parked_orders(connection: Connection, order_ids: Collection[UUID]) -> 
     for row in await connection.fetch(_PARKED_ORDERS, list(order_ids)):
         parked.setdefault((row["projection"], row["version"]), set()).add(row["order_id"])
     return parked
+
+
+async def poison_orders(connection: Connection, projection: Projection) -> int:
+    """Give how many orders a projection parked within the last hour because an event of theirs failed."""
+    count: int = await connection.fetchval(_POISON_ORDERS, projection.name, projection.version)
+    return count
 
 
 async def park(connection: Connection, projection: Projection, letters: Sequence[Letter]) -> None:

@@ -18,12 +18,23 @@ _OF_THE_RECORD = (
 )
 
 
+class TooMuchPoisonError(Exception):
+    """So many orders would have to be parked that the projection is to blame; nothing was written."""
+
+    def __init__(self, projection: str, most: int, cause: str) -> None:
+        super().__init__(
+            f"projection {projection} fails with more than {most} orders within an hour, last with {cause}: mend and "
+            "restart the worker, or raise HARBOR_WORKER__MAX_POISON_ORDERS to park them all"
+        )
+
+
 def is_poison(error: Exception) -> bool:
     """Whether a record is to blame, so that trying again cannot help.
 
-    A missing table or privilege, a lost connection or a full disk is not the record's fault: the batch waits.
+    A missing table or privilege, a lost connection, a full disk or memory is not the record's fault: the batch waits.
+    A programming error looks like a poisoned record; that it hits many orders tells them apart (`TooMuchPoisonError`).
     """
-    return isinstance(error, _OF_THE_RECORD) or not isinstance(error, TRANSIENT)
+    return isinstance(error, _OF_THE_RECORD) or not isinstance(error, (*TRANSIENT, MemoryError, TooMuchPoisonError))
 
 
 def describe(error: Exception) -> str:

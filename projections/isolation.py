@@ -3,20 +3,24 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from projections.dead_letters import Letter, letter_behind, letter_for
-from projections.failures import is_poison
+from projections.dead_letters import Letter, letter_behind, letter_for, poison_orders
+from projections.failures import TooMuchPoisonError, describe, is_poison
 from projections.projection import Connection, LogRecord, Projection
 
 
-async def apply_or_park(connection: Connection, projection: Projection, records: Sequence[LogRecord]) -> list[Letter]:
+async def apply_or_park(
+    connection: Connection, projection: Projection, records: Sequence[LogRecord], most: int | None = None
+) -> list[Letter]:
     """Apply every record that can be applied and give a letter for each that cannot, or stands behind one.
 
     Runs in the caller's transaction; each attempt in a savepoint of its own, so a failed half leaves nothing behind.
 
     Raises:
+        TooMuchPoisonError: with these letters more than `most` orders (None: any) would be parked within an hour.
         Exception: a failure that is no record's fault (`failures.is_poison` says no); nothing was decided.
     """
     letters: list[Letter] = []
+    room = None if most is None else most - await poison_orders(connection, projection)
     blocked: set[UUID] = set()
 
     async def attempt(part: Sequence[LogRecord]) -> None:
@@ -30,6 +34,8 @@ async def apply_or_park(connection: Connection, projection: Projection, records:
             middle = len(free) // 2
             await attempt(free[:middle])
             await attempt(free[middle:])
+        elif most is not None and room is not None and len(blocked) >= room:
+            raise TooMuchPoisonError(projection.name, most, describe(error))
         else:
             blocked.add(free[0].order_id)
             letters.append(letter_for(free[0], error))

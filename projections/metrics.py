@@ -12,6 +12,7 @@ REBALANCES: Final = Counter("harbor_projection_rebalances", "Times partitions we
 MISSED: Final = Counter("harbor_projection_missed", "Times the topic lacked events, which the event store then gave")
 FENCED: Final = Counter("harbor_projection_fenced", "Batches rolled back because another worker owns the partition")
 FAILURES: Final = Counter("harbor_projection_failures", "Turns that failed and are tried again", ["cause"])
+HALTED: Final = Gauge("harbor_projection_halted", "1: events of too many orders fail, nothing is applied")
 BATCH_EVENTS: Final = Histogram(
     "harbor_projection_batch_events", "Events in one transaction", buckets=(1, 5, 10, 50, 100, 500, 1000, 2000, 5000)
 )

@@ -52,7 +52,7 @@ async def main(stop: asyncio.Event) -> None:
         if pool is None:
             return
         async with _source(pool, postgres, kafka, settings, brokers) as source:
-            status.worker = Worker(pool, source, PROJECTIONS)
+            status.worker = Worker(pool, source, PROJECTIONS, max_poison_orders=settings.max_poison_orders)
             await status.worker.run(stop)
 
 

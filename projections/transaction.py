@@ -52,7 +52,7 @@ async def apply_batch(
     projections: Sequence[Projection],
     foreign: ForeignRecords | None,
     *,
-    isolate: bool,
+    isolate: int | None = None,
 ) -> Outcome:
     """Apply a batch and move the checkpoints, all or nothing.
 
@@ -62,11 +62,13 @@ async def apply_batch(
         checkpoints: the owned rows as last seen, for every projection and owned partition.
         projections: applied in this order.
         foreign: where to report records that the event store does not know; None when it is the source.
-        isolate: whether to take the event store's own bytes and look for records to blame, instead of failing.
+        isolate: None: fail as a whole. Else take the event store's own bytes and look for records to blame, as long as
+            at most so many orders are parked within an hour.
 
     Raises:
         FencedError: another worker took a partition; nothing was written.
         MissedEventsError: the topic lacks events before these; nothing was written.
+        TooMuchPoisonError: more orders than `isolate` would have to be parked; nothing was written.
         Exception: a projection failed; nothing was written. With `isolate` only if no record is to blame.
     """
     async with connection.transaction():
@@ -75,7 +77,7 @@ async def apply_batch(
             records = await _genuine(connection, records, foreign)
             if gaps := find_gaps(records, checkpoints):
                 raise MissedEventsError(gaps)
-            if isolate:
+            if isolate is not None:
                 records = await _originals(connection, records)
         fresh = {projection.name: unapplied(records, checkpoints, projection) for projection in projections}
         moves = moves_of(batch, fresh, checkpoints, projections)
@@ -96,7 +98,7 @@ async def _apply(
     projections: Sequence[Projection],
     fresh: Mapping[str, Sequence[LogRecord]],
     *,
-    isolate: bool,
+    isolate: int | None,
 ) -> list[tuple[Projection, Letter]]:
     parked = await parked_orders(connection, {record.order_id for records in fresh.values() for record in records})
     letters: list[tuple[Projection, Letter]] = []
@@ -114,8 +116,8 @@ async def _apply(
                 found.append(gap)
             else:
                 free.append(record)
-        if isolate:
-            found += await apply_or_park(connection, projection, free)
+        if isolate is not None:
+            found += await apply_or_park(connection, projection, free, isolate)
         elif free:
             await projection.apply(connection, free)
         if found:

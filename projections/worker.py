@@ -20,7 +20,7 @@ from infra.logs import get_logger
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey, take
 from projections import metrics
 from projections.create_tables import create_tables
-from projections.failures import TRANSIENT, describe, is_poison
+from projections.failures import TRANSIENT, TooMuchPoisonError, describe, is_poison
 from projections.foreign import ForeignRecords
 from projections.gaps import Gap, MissedEventsError, read_missed
 from projections.projection import Projection
@@ -28,8 +28,9 @@ from projections.sources import Assignment, Batch, Source, Start
 from projections.transaction import FencedError, Outcome, apply_batch
 
 _OF_THE_SOURCE: Final = (KafkaError, TopicsError)
-_TRIED_AGAIN: Final = (*TRANSIENT, *_OF_THE_SOURCE, EventStoreError)
+_TRIED_AGAIN: Final = (*TRANSIENT, *_OF_THE_SOURCE, EventStoreError, MemoryError, TooMuchPoisonError)
 _BACKOFF_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+_HALTED_RETRY_S: Final = 10.0
 _SUMMARY_EVERY_S: Final = 1.0
 
 
@@ -55,10 +56,18 @@ class _Summary:
 class Worker:
     """Applies the projections to everything the source gives, until told to stop."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", source: Source, projections: Sequence[Projection]) -> None:
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        source: Source,
+        projections: Sequence[Projection],
+        *,
+        max_poison_orders: int = 20,
+    ) -> None:
         self._pool = pool
         self._source = source
         self._projections = tuple(projections)
+        self._max_poison_orders = max_poison_orders
         self._foreign = None if source.is_truth else ForeignRecords()
         self._tenure: _Tenure | None = None
         self._trouble: str | None = "not started"
@@ -91,7 +100,7 @@ class Worker:
                     await self._turn()
                 except _TRIED_AGAIN as error:
                     await self._recover(error)
-                    await _wait(stop, _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+                    await _wait(stop, _pause_after(error, failures))
                     failures += 1
                 else:
                     failures = 0
@@ -169,23 +178,29 @@ class Worker:
         async with self._pool.acquire() as connection:
             arguments = (connection, batch, tenure.checkpoints, self._projections, self._foreign)
             try:
-                return await apply_batch(*arguments, isolate=False)
+                return await apply_batch(*arguments)
             except (FencedError, MissedEventsError):
                 raise
             except Exception as error:
                 if not is_poison(error):
                     raise
                 get_logger().warning("projection.poison", error=describe(error), events=len(batch.records))
-            return await apply_batch(*arguments, isolate=True)
+            return await apply_batch(*arguments, isolate=self._max_poison_orders)
 
     async def _recover(self, error: Exception) -> None:
         """Forget what is believed; the next turn takes the partitions again. Logs once per trouble, not per try."""
         self._tenure = None
         cause = type(error).__name__
         metrics.FAILURES.labels(cause).inc()
+        halted = isinstance(error, TooMuchPoisonError)
+        metrics.HALTED.set(halted)
         if self._trouble != cause:
             self._trouble = cause
-            get_logger().warning("projection.waiting", cause=cause, error=str(error)[:300])
+            log = get_logger()
+            if halted:
+                log.critical("projection.halted", reason=str(error))
+            else:
+                log.warning("projection.waiting", cause=cause, error=str(error)[:300])
         if isinstance(error, _OF_THE_SOURCE):
             with suppress(*_TRIED_AGAIN):
                 await self._source.close()
@@ -194,6 +209,7 @@ class Worker:
         if self._trouble is not None:
             get_logger().info("projection.running", after=self._trouble)
             self._trouble = None
+            metrics.HALTED.set(0)
 
     def _account(self, batch: Batch, outcome: Outcome, seconds: float) -> None:
         records = outcome.records
@@ -253,6 +269,11 @@ def starts_of(checkpoints: Iterable[Checkpoint]) -> dict[int, Start]:
         ):
             starts[checkpoint.key.partition] = Start(checkpoint.next_offset, checkpoint.last_position)
     return starts
+
+
+def _pause_after(error: Exception, failures: int) -> float:
+    """Give the seconds until the next try."""
+    return _HALTED_RETRY_S if isinstance(error, TooMuchPoisonError) else _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)]
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -13,7 +13,7 @@ from domain.errors import UnknownEventError
 from infra.clock import new_id
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey
 from infra.settings import KafkaSettings, SettingsError, WorkerSettings
-from projections.failures import describe, is_poison
+from projections.failures import TooMuchPoisonError, describe, is_poison
 from projections.gaps import Gap, find_gaps
 from projections.projection import Connection, LogRecord, ProjectionError
 from projections.run import brokers_of
@@ -139,6 +139,8 @@ def test_notifications_name_every_checkpoint_within_the_limit_of_postgresql() ->
         asyncpg.UndefinedTableError(),
         asyncpg.InsufficientPrivilegeError(),
         asyncpg.InterfaceError("the connection is closed"),
+        MemoryError(),
+        TooMuchPoisonError("orders", 20, "NameError"),
     ],
     ids=lambda error: type(error).__name__,
 )

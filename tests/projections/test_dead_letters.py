@@ -151,3 +151,24 @@ async def test_a_discarded_event_is_never_applied_and_a_retry_brings_the_later_o
     rows = await query(database, "SELECT sequence FROM harbor_read.order_timeline_v1 WHERE order_id = $1", sick)
     assert sorted(row["sequence"] for row in rows) == [1, 3]
     assert await differences(database) == []
+
+
+async def test_a_projection_that_fails_with_every_order_halts_the_worker_instead_of_parking_the_log(
+    database: Database,
+) -> None:
+    order_ids = await fill_log(database.command_url, 30)
+    broken = Allergic(dict.fromkeys(order_ids, 1))
+    async with store_worker(database, [broken, TIMELINE], batch=10) as running:
+        await eventually(lambda: running.worker.readiness() == "TooMuchPoisonError", what="the worker halts")
+    assert len(await letters_of(database)) == 20  # two whole batches, none of the third
+    assert {row["applied"] for row in await _applied(database)} == {20}
+
+    broken.cannot_bear = {}  # mended, and started again
+    async with store_worker(database, [broken, TIMELINE], batch=10):
+        await caught_up(database)
+    assert len(await letters_of(database)) == 20
+
+
+async def _applied(database: Database) -> list[asyncpg.Record]:
+    sql = "SELECT sum(applied_count)::int AS applied FROM harbor.checkpoints GROUP BY projection"
+    return await query(database, sql)
