@@ -55,6 +55,10 @@ class Limits:
     max_body_bytes: int
     max_header_bytes: int = 32 * 1024
     max_headers: int = 128
+    max_arriving: int = 4096
+    """Requests whose body is still arriving; they are not among those in flight."""
+    max_held_bytes: int = 256 * 1024 * 1024
+    """Bodies of all requests together."""
 
 
 def single_headers(scope: Scope) -> tuple[dict[bytes, bytes], bytes | None]:

@@ -21,6 +21,7 @@ from structlog.typing import FilteringBoundLogger
 
 from infra import clock
 from infra.http import guards
+from infra.http.admission import Admission
 from infra.http.context import RequestContext, accepted_request_id, accepted_traceparent
 from infra.http.guards import Limits
 from infra.http.metrics import UNMATCHED, HttpMetrics
@@ -62,8 +63,8 @@ class Gate:
         self._metrics = metrics
         self._log = log
         self._translate = translate
-        self._in_flight = 0
-        metrics.watch_in_flight(lambda: self._in_flight)
+        self._admission = Admission(limits)
+        metrics.watch_in_flight(lambda: self._admission.count)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; never raises for it, so the server never answers on its own."""
@@ -74,17 +75,17 @@ class Gate:
         context = _open(scope, headers)
         exchange = _Exchange(scope, context, send)
         refusal = guards.check(scope, headers, repeated, self._limits)
-        if refusal is None and self._in_flight >= self._limits.max_in_flight and scope["path"] not in OPS_PATHS:
+        if refusal is None and self._admission.is_full and scope["path"] not in OPS_PATHS:
             refusal = Problem(OVERLOADED)
         if refusal is not None:
             await exchange.refuse(refusal)
             self._finish(exchange)
             return
-        self._in_flight += 1
+        admitted = self._admission.enter(receive)
         try:
-            await self._serve(scope, receive, exchange)
+            await self._serve(scope, admitted.receive, exchange)
         finally:
-            self._in_flight -= 1
+            admitted.leave()
             self._finish(exchange)
 
     async def _serve(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
@@ -135,11 +136,6 @@ class Gate:
                 duration_ms=round(duration_s * 1000, 3),
                 **context.log_fields,
             )
-
-    @property
-    def in_flight(self) -> int:
-        """Requests being handled now."""
-        return self._in_flight
 
 
 class _Exchange:

@@ -8,7 +8,8 @@ import pytest
 import structlog
 
 from infra.http.guards import Limits
-from tests.support.small_service import SmallService, client_of, small_service
+from tests.support.small_service import SmallService, client_of, listening, small_service, talk
+from tests.support.waiting import eventually
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -128,6 +129,60 @@ async def test_a_full_service_refuses_at_once_and_still_tells_its_operator() -> 
     assert alive.status_code == 200
     assert [task.result().status_code for task in waiting] == [200, 200]
     assert after.status_code == 201
+
+
+async def inside(client: httpx.AsyncClient, number: int) -> None:
+    """Wait until so many requests are inside the service, and the one that asks."""
+
+    async def counted() -> bool:
+        return f"harbor_http_requests_in_flight {number + 1}.0" in (await client.get("/metrics")).text
+
+    await eventually(counted)
+
+
+async def test_bodies_that_trickle_take_no_place_of_requests_at_work() -> None:
+    service = small_service(Limits(max_in_flight=2, deadline_s=10, max_body_bytes=1000, max_arriving=20))
+    key = service.keys.issue()
+    head = b"POST /api/v1/things HTTP/1.1\r\nhost: a\r\nauthorization: Bearer " + key.encode()
+    async with listening(service.app, "httptools") as port:
+        address = f"http://127.0.0.1:{port}"
+        async with httpx.AsyncClient(base_url=address, headers={"authorization": f"Bearer {key}"}) as client:
+            slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+            for _, writer in slow[:19]:
+                writer.write(head + b"\r\ncontent-length: 2\r\n\r\n{")
+            await inside(client, 19)
+            served = await client.post("/api/v1/things", content=b"{}")
+            slow[19][1].write(head + b"\r\ncontent-length: 2\r\n\r\n{")
+            await inside(client, 20)
+            refused = await client.post("/api/v1/things", content=b"{}")
+            for _, writer in slow:
+                writer.write(b"}")
+            finished = [await reader.readuntil(b"\r\n") for reader, _ in slow]
+            for _, writer in slow:
+                writer.close()
+
+    assert served.status_code == 201
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, "overloaded", "1")
+    assert {status.split()[1] for status in finished} == {b"201"}
+
+
+async def test_bodies_together_hold_no_more_than_a_bound() -> None:
+    limits = Limits(max_in_flight=9, deadline_s=10, max_body_bytes=1000, max_held_bytes=1500)
+    service = small_service(limits)
+    head = b"POST /api/v1/things HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: Bearer "
+    head += service.keys.issue().encode() + b"\r\ncontent-length: 1000\r\n\r\n"
+    async with listening(service.app, "httptools") as port:
+        first_reader, first = await asyncio.open_connection("127.0.0.1", port)
+        first.write(head + b"a" * 999)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            await inside(client, 1)
+        second = await talk(port, head + b"a" * 1000)
+        first.write(b"a")
+        finished = await first_reader.read()
+        first.close()
+        third = await talk(port, head + b"a" * 1000)
+
+    assert [answer.split(b" ", 2)[1] for answer in (second, finished, third)] == [b"503", b"201", b"201"]
 
 
 async def test_an_address_there_is_not_is_404_also_without_a_key(client: httpx.AsyncClient) -> None:
