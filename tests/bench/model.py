@@ -79,11 +79,11 @@ class Case(Frozen):
 
 
 class Layer(Frozen):
-    """What one layer of the command service costs, in microseconds of CPU per request; `of` groups layers."""
+    """What one layer of the command service costs: its share of the CPU time, and microseconds of CPU per request."""
 
     name: str
+    share: float
     us: float
-    of: str
 
 
 class Wait(Frozen):

@@ -30,15 +30,15 @@ class RequestPlan(Frozen):
     """Which requests a generator sends.
 
     Attributes:
-        kind: `fresh`: `path` again and again, each with a new key; `keys`: `path` with each listed key, round and
-            round; `paths`: each listed path once, with a new key.
-        path: of `fresh` and `keys`.
+        kind: `fresh`: `path` again and again, each with a new key; `keys`: `path` with each listed key, once;
+            `repeated keys`: the same, round and round; `paths`: each listed path once, with a new key.
+        path: of all but `paths`.
         listed: keys or paths.
         body: JSON, or nothing.
         api_key: for the Authorization header; targets that do not look at it get it all the same.
     """
 
-    kind: Literal["fresh", "keys", "paths"] = "fresh"
+    kind: Literal["fresh", "keys", "repeated keys", "paths"] = "fresh"
     path: str = CREATE_PATH
     listed: tuple[str, ...] = ()
     body: bytes = ORDER_BODY
@@ -51,13 +51,13 @@ def source(plan: RequestPlan) -> Source:
         case "fresh":
             before, after = _around_key(plan.path, plan)
             return lambda: b"%b%b%b" % (before, new_key(), after)
-        case "keys":
+        case "keys" | "repeated keys":
             before, after = _around_key(plan.path, plan)
-            endless = cycle([b"%b%b%b" % (before, key.encode(), after) for key in plan.listed])
-            return lambda: next(endless)
+            made = [b"%b%b%b" % (before, key.encode(), after) for key in plan.listed]
+            left = iter(made) if plan.kind == "keys" else cycle(made)
         case "paths":
             left = _each(plan, plan.listed)
-            return lambda: next(left, None)
+    return lambda: next(left, None)
 
 
 def new_key() -> bytes:

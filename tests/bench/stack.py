@@ -25,6 +25,7 @@ from infra.clock import now
 from infra.local.launch import Launch, free_port, spawn
 from infra.local.probe import answers
 from infra.postgres.api_keys import create_key
+from tests.bench.model import OURS
 from tests.bench.sample import stored_sizes
 from tests.support import servers
 from tests.support.servers import Database, PostgresCluster, run
@@ -32,6 +33,8 @@ from tests.support.servers import Database, PostgresCluster, run
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 READY_S: Final = 30.0
 STOP_S: Final = 20.0
+PROCESSES: Final = f"{OURS} x4"
+SAMPLED: Final = f"{OURS} sampled"
 _MODULES: Final = {
     "empty": "tests.bench.peers.empty",
     "group_commit": "tests.bench.peers.group_commit",
@@ -43,14 +46,13 @@ _UVICORN: Final = (
     *("--no-access-log", "--log-level", "warning"),
 )
 TITLES: Final = {
-    "harbor": "Harbor Orders",
-    "harbor x4": "Harbor Orders, 4 processes",
+    OURS: "Harbor Orders",
+    PROCESSES: "Harbor Orders, 4 processes",
+    SAMPLED: "Harbor Orders with a sampler",
     "group_commit": "raw ASGI + group commit",
     "empty": "empty ASGI app",
     "eventsourcing": "eventsourcing + FastAPI",
     "crud": "FastAPI + SQLAlchemy CRUD",
-    "append": "append call",
-    "insert": "bare INSERT",
 }
 
 
@@ -106,9 +108,15 @@ class BenchStack:
         """Give the settings of the server that decide what a commit means."""
         return run(_settings(self.cluster.server.url()))
 
-    def stop(self) -> None:
-        """End every target."""
-        processes = [process for target in self._targets.values() for process in target.processes]
+    @property
+    def samples_file(self) -> Path:
+        """Where the sampled service leaves its counts when it ends."""
+        return self._directory / "samples.json"
+
+    def stop(self, *names: str) -> None:
+        """End these targets; without names every one."""
+        ending = [self._targets.pop(name) for name in names or tuple(self._targets) if name in self._targets]
+        processes = [process for target in ending for process in target.processes]
         for process in processes:
             process.terminate()
         for process in processes:
@@ -119,16 +127,17 @@ class BenchStack:
                 process.wait()
 
     def _start(self, name: str) -> Target:
+        if name == SAMPLED:
+            return self._start_service(name, 1, "tests.bench.sampled_service")
         if name.startswith("harbor"):
-            _, _, count = name.partition(" x")
-            return self._start_service(name, int(count or 1))
+            return self._start_service(name, int(name.partition(" x")[2] or 1), "command_api")
         module = _MODULES[name]
         environment = self._peer_environment(name)
         port = free_port()
         arguments = ("-m", "uvicorn", f"{module}:app", "--port", str(port), *_UVICORN)
         return Target(name, (port,), "none", (self._spawn(name, arguments, environment, port),))
 
-    def _start_service(self, name: str, count: int) -> Target:
+    def _start_service(self, name: str, count: int, module: str) -> Target:
         database = run(self.cluster.create_database())
         environment = {
             "HARBOR_POSTGRES__URL": database.command_url,
@@ -139,12 +148,11 @@ class BenchStack:
             # The limiter works as always; only its number is out of the way, because one partner sends everything.
             "HARBOR_LIMITS__PARTNER_PER_S": "1000000",
             "HARBOR_LIMITS__PARTNER_BURST": "1000000",
+            "BENCH_SAMPLES": str(self.samples_file),
         }
         ports = tuple(free_port() for _ in range(count))
         processes = tuple(
-            self._spawn(
-                f"{name}-{port}", ("-m", "command_api"), environment | {"HARBOR_COMMAND_API__PORT": str(port)}, port
-            )
+            self._spawn(f"{name}-{port}", ("-m", module), environment | {"HARBOR_COMMAND_API__PORT": str(port)}, port)
             for port in ports
         )
         return Target(name, ports, run(_partner_key(database, self._pepper)), processes)

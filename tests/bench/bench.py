@@ -1,0 +1,116 @@
+"""One invocation of the benchmark: the servers it uses, and how each kind of measurement is taken and kept."""
+
+import uvloop
+
+from tests.bench.append import BATCHES, Sizes, append_round
+from tests.bench.loops import LoadError, LoadPlan
+from tests.bench.measure import Cases, measure
+from tests.bench.model import Run
+from tests.bench.orders import RequestPlan
+from tests.bench.pace import Pace
+from tests.bench.progress import Steps
+from tests.bench.stack import TITLES, BenchStack, Target, TargetError
+from tests.support.servers import run
+
+_NO_END_S = 60.0
+"""The window of a plan that ends when its listed requests are used up."""
+
+
+class Bench:
+    """One invocation: the servers, the numbers, what was measured so far, and what could not be."""
+
+    def __init__(self, stack: BenchStack, pace: Pace, steps: Steps) -> None:
+        self.stack = stack
+        self.pace = pace
+        self.cases = Cases()
+        self.left_out: dict[str, str] = {}
+        self._steps = steps
+        self._append_url: str | None = None
+
+    def say(self, text: str) -> None:
+        """Tell the person who waits."""
+        self._steps.say(text)
+
+    def target(self, name: str) -> Target | None:
+        """Give a running target; None, and a line that says why, when it cannot run here."""
+        if name in self.left_out:
+            return None
+        try:
+            return self.stack.target(name)
+        except TargetError as error:
+            self.left_out[name] = str(error)
+            self.say(f"left out: {error}")
+            return None
+
+    def closed(self, suite: str, target: Target, connections: int, requests: RequestPlan, in_round: int) -> None:
+        """Measure a closed loop of endless requests for the window of the pace."""
+        plan = LoadPlan(
+            ports=target.ports,
+            connections=connections,
+            warmup_s=self.pace.warmup_s,
+            seconds=self.pace.seconds,
+            requests=requests,
+        )
+        self._note(suite, target, plan, in_round)
+
+    def open(self, suite: str, target: Target, rate_per_s: float, seconds: float, in_round: int) -> None:
+        """Measure an open loop of creates."""
+        plan = LoadPlan(
+            ports=target.ports,
+            connections=self.pace.open_connections,
+            warmup_s=self.pace.warmup_s,
+            seconds=seconds,
+            requests=RequestPlan(api_key=target.api_key),
+            rate_per_s=rate_per_s,
+        )
+        self._note(suite, target, plan, in_round)
+
+    def listed(
+        self, suite: str, target: Target, connections: int, requests: RequestPlan, in_round: int
+    ) -> tuple[str, ...]:
+        """Send listed requests once and give the Locations; the first tenth of a second warms up."""
+        plan = LoadPlan(
+            ports=target.ports,
+            connections=connections,
+            warmup_s=0.1 if suite else 0.0,
+            seconds=_NO_END_S,
+            requests=requests,
+            wants_locations=not suite,
+        )
+        if suite:
+            return self._note(suite, target, plan, in_round, planned_s=1.0)
+        measured, locations = measure(self.stack, target, plan, in_round)
+        if measured.failed:
+            raise LoadError(f"{measured.failed} of {len(requests.listed)} orders could not be made beforehand")
+        return locations
+
+    def append(self, sizes: Sizes, suffix: str, in_round: int) -> None:
+        """Measure the append call alone, and the bare insert beside it."""
+        if self._append_url is None:
+            database = run(self.stack.cluster.create_database())
+            self._append_url = database.admin_url
+        seconds = self.pace.appends_s
+        for size, ours, raw in uvloop.run(append_round(self._append_url, sizes, BATCHES, seconds, in_round)):
+            self.cases.add("append", f"append{suffix}", size, ours)
+            self.cases.add("append", f"insert{suffix}", size, raw)
+            self._tell(f"append call{suffix}, {size} commands each", ours, seconds * 1.5)
+
+    def _note(
+        self, suite: str, target: Target, plan: LoadPlan, in_round: int, planned_s: float | None = None
+    ) -> tuple[str, ...]:
+        try:
+            measured, locations = measure(self.stack, target, plan, in_round)
+        except LoadError as error:
+            self.left_out[f"{suite}, {target.name}, {plan.connections}"] = str(error)
+            self.say(f"[red]failed[/]: {suite}, {TITLES[target.name]}, {plan.connections} connections: {error}")
+            return ()
+        self.cases.add(suite, target.name, plan.connections, measured, plan.rate_per_s)
+        offered = f"{plan.rate_per_s:,.0f}/s offered" if plan.rate_per_s else f"{plan.connections} connections"
+        seconds = planned_s if planned_s is not None else plan.warmup_s + plan.seconds
+        self._tell(f"{suite}: {TITLES[target.name]}, {offered}", measured, seconds + 0.5)
+        return locations
+
+    def _tell(self, what: str, measured: Run, planned_s: float) -> None:
+        failed = f"  [red]{measured.failed} FAILED {measured.statuses}[/]" if measured.failed else ""
+        latency = f"p50 {measured.latency.p50_ms:.2f} ms, p99 {measured.latency.p99_ms:.2f} ms"
+        self._steps.done(f"{what}: [bold]{measured.per_s:,.0f}/s[/], {latency}{failed}", planned_s)

@@ -1,0 +1,74 @@
+"""Which layer of the service a sampled stack belongs to, and what each layer costs per request. Pure.
+
+A stack belongs to the innermost of its frames that a rule knows; leaf modules that many layers use (money, text, ids)
+have no rule, so their time counts for whoever called them.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from tests.bench.model import Layer
+
+EVENT_LOOP: Final = "event loop, sockets, everything else"
+
+RULES: Final = (
+    ("structlog/", "log line"),
+    ("infra/logs.py", "log line"),
+    ("prometheus_client/", "metrics"),
+    ("infra/http/metrics.py", "metrics"),
+    ("command_api/metrics.py", "metrics"),
+    ("infra/http/auth.py", "API key, rate limit"),
+    ("infra/api_keys.py", "API key, rate limit"),
+    ("infra/postgres/api_keys.py", "API key, rate limit"),
+    ("infra/redis/", "API key, rate limit"),
+    ("command_api/json_body.py", "read and parse the body"),
+    ("command_api/models.py", "validate: shape and money"),
+    ("command_api/idempotency.py", "idempotency key, fingerprint"),
+    ("domain/order/decide.py", "decide"),
+    ("domain/order/rules.py", "decide"),
+    ("domain/order/state.py", "evolve"),
+    ("domain/codec.py", "encode the event"),
+    ("domain/order/document.py", "render the answer"),
+    ("command_api/handle.py", "handle: envelope, append command"),
+    ("command_api/recent.py", "handle: envelope, append command"),
+    ("infra/postgres/append", "append: batching, arguments, driver"),
+    ("infra/append_chains.py", "append: batching, arguments, driver"),
+    ("infra/events.py", "append: batching, arguments, driver"),
+    ("command_api/late_store.py", "append: batching, arguments, driver"),
+    ("asyncpg/", "append: batching, arguments, driver"),
+    ("command_api/routes/", "route: request in, answer out"),
+    ("infra/partitioning.py", "route: request in, answer out"),
+    ("infra/http/context.py", "gate: id, checks, deadline, headers"),
+    ("infra/http/guards.py", "gate: id, checks, deadline, headers"),
+    ("infra/http/middleware.py", "gate: id, checks, deadline, headers"),
+    ("infra/http/thin_route.py", "framework: routing, request, response"),
+    ("starlette/", "framework: routing, request, response"),
+    ("fastapi/", "framework: routing, request, response"),
+    ("uvicorn/", "HTTP server"),
+    ("infra/http/server.py", "HTTP server"),
+)
+"""Prefix of a frame -> layer; the first that fits."""
+
+
+def layer_of(stack: Sequence[str]) -> str:
+    """Give the layer of a stack, outermost frame first, frames like `domain/codec.py:encode`."""
+    for frame in reversed(stack):
+        for prefix, layer in RULES:
+            if frame.startswith(prefix):
+                return layer
+    return EVENT_LOOP
+
+
+def layers_of(samples: Mapping[str, int], cpu_us: float) -> tuple[Layer, ...]:
+    """Give the layers in the order of a request, each with its share of the samples and of `cpu_us` per request."""
+    counted: Counter[str] = Counter()
+    for stack, count in samples.items():
+        counted[layer_of(stack.split(";"))] += count
+    total = sum(counted.values())
+    order = dict.fromkeys([*(layer for _, layer in reversed(RULES)), EVENT_LOOP])
+    return tuple(
+        Layer(name=name, share=round(counted[name] / total, 4), us=round(counted[name] / total * cpu_us, 1))
+        for name in order
+        if counted[name]
+    )

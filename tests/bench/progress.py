@@ -1,0 +1,31 @@
+"""What a run says while it goes: one line per measurement, with how far it is and how long it still takes."""
+
+import time
+
+from rich.console import Console
+
+
+class Steps:
+    """Counts measurements; the time left comes from the planned seconds of each and how true they were so far."""
+
+    def __init__(self, console: Console, planned_s: float) -> None:
+        self._console = console
+        self._planned_s = planned_s
+        self._done_s = 0.0
+        self._started_s = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Say something that is not a measurement."""
+        self._console.print(f"[dim]{text}[/]", highlight=False)
+
+    def done(self, text: str, planned_s: float) -> None:
+        """Tell a measurement that was planned to take so many seconds."""
+        self._done_s = min(self._done_s + planned_s, self._planned_s)
+        took_s = time.monotonic() - self._started_s
+        left_s = (self._planned_s - self._done_s) * took_s / self._done_s
+        share = f"{self._done_s / self._planned_s:4.0%}"
+        self._console.print(f"[dim]{share} {_clock(left_s):>6} left[/]  {text}", highlight=False)
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
