@@ -100,7 +100,7 @@ _ORDER_HEADERS: Final = {
 }
 _LOCATION: Final = {"Location": _header("the order", "/api/v1/orders/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10")}
 
-_ANY: Final = (
+BODY: Final = (
     errors.BODY_EMPTY,
     errors.MALFORMED_JSON,
     errors.NOT_UTF8,
@@ -108,32 +108,17 @@ _ANY: Final = (
     errors.INVALID_UNICODE,
     errors.NUMBER_OUT_OF_RANGE,
     errors.JSON_TOO_COMPLEX,
+    errors.BODY_TIMEOUT,
+    errors.UNSUPPORTED_MEDIA_TYPE,
+)
+"""What a route that reads a body may answer."""
+_ANY: Final = (
+    *problems.EVERY_ROUTE,
+    *BODY,
+    problems.PARTNER_KEY_REQUIRED,
     errors.IDEMPOTENCY_KEY_REQUIRED,
     errors.IDEMPOTENCY_KEY_INVALID,
-    problems.MALFORMED_REQUEST,
-    problems.HOST_INVALID,
-    problems.HEADER_REPEATED,
-    problems.FRAMING_AMBIGUOUS,
-    problems.CREDENTIALS_AMBIGUOUS,
-    problems.API_KEY_MISSING,
-    problems.API_KEY_MALFORMED,
-    problems.API_KEY_INVALID,
-    problems.SCOPE_MISSING,
-    problems.PARTNER_KEY_REQUIRED,
-    problems.NOT_ACCEPTABLE,
-    errors.BODY_TIMEOUT,
-    problems.BODY_TOO_LARGE,
-    errors.UNSUPPORTED_MEDIA_TYPE,
-    problems.CONTENT_ENCODING_UNSUPPORTED,
-    problems.VALIDATION_FAILED,
     errors.IDEMPOTENCY_KEY_MISMATCH,
-    problems.RATE_LIMITED,
-    problems.HEADERS_TOO_LARGE,
-    problems.INTERNAL_ERROR,
-    problems.OVERLOADED,
-    problems.DEADLINE_EXCEEDED,
-    problems.AUTH_UNAVAILABLE,
-    problems.STORE_UNAVAILABLE,
     errors.OUTCOME_UNKNOWN,
     errors.QUEUE_FULL,
 )

@@ -88,19 +88,8 @@ _ONE: Final = {
 _LIST: Final = {**_FRESHNESS, "Link": _header('RFC 8288: rel="next", when there is a next page.')}
 
 _ANY: Final = (
-    problems.CREDENTIALS_AMBIGUOUS,
-    problems.API_KEY_MISSING,
-    problems.API_KEY_MALFORMED,
-    problems.API_KEY_INVALID,
-    problems.SCOPE_MISSING,
-    problems.NOT_ACCEPTABLE,
-    problems.VALIDATION_FAILED,
+    *problems.EVERY_ROUTE,
     CONSISTENCY_TOKEN_INVALID,
-    problems.HEADERS_TOO_LARGE,
-    problems.OVERLOADED,
-    problems.DEADLINE_EXCEEDED,
-    problems.AUTH_UNAVAILABLE,
-    problems.STORE_UNAVAILABLE,
     PROJECTION_LAGGING,
     READ_MODELS_MISSING,
 )

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from command_api import errors
-from command_api.declared import Responses
+from command_api.declared import BODY, Responses
 from command_api.documents import Document
 from command_api.json_body import read_json
 from command_api.models import parse_body
@@ -91,39 +91,7 @@ def _delivery(delivery_id: Annotated[UUID, Path(description="the delivery's id, 
     """Declare what a route of one delivery takes."""
 
 
-_ANY: Final = (
-    problems.MALFORMED_REQUEST,
-    problems.HOST_INVALID,
-    problems.HEADER_REPEATED,
-    problems.FRAMING_AMBIGUOUS,
-    problems.CREDENTIALS_AMBIGUOUS,
-    problems.API_KEY_MISSING,
-    problems.API_KEY_MALFORMED,
-    problems.API_KEY_INVALID,
-    problems.SCOPE_MISSING,
-    problems.PARTNER_KEY_REQUIRED,
-    problems.NOT_ACCEPTABLE,
-    problems.BODY_TOO_LARGE,
-    problems.CONTENT_ENCODING_UNSUPPORTED,
-    problems.HEADERS_TOO_LARGE,
-    problems.INTERNAL_ERROR,
-    problems.OVERLOADED,
-    problems.DEADLINE_EXCEEDED,
-    problems.AUTH_UNAVAILABLE,
-    problems.STORE_UNAVAILABLE,
-)
-_BODY: Final = (
-    errors.BODY_EMPTY,
-    errors.MALFORMED_JSON,
-    errors.NOT_UTF8,
-    errors.DUPLICATE_JSON_KEY,
-    errors.INVALID_UNICODE,
-    errors.NUMBER_OUT_OF_RANGE,
-    errors.JSON_TOO_COMPLEX,
-    errors.BODY_TIMEOUT,
-    errors.UNSUPPORTED_MEDIA_TYPE,
-    problems.VALIDATION_FAILED,
-)
+_ANY: Final = (*problems.EVERY_ROUTE, problems.PARTNER_KEY_REQUIRED)
 
 
 def _answers(status: int, model: type[Document] | None, description: str, *kinds: ProblemType) -> Responses:
@@ -140,7 +108,7 @@ def _answers(status: int, model: type[Document] | None, description: str, *kinds
     summary="Register a webhook endpoint",
     dependencies=[Depends(_new_endpoint)],
     responses=_answers(
-        201, CreatedWebhookEndpointDocument, "The new endpoint.", *_BODY, errors.TOO_MANY_WEBHOOK_ENDPOINTS
+        201, CreatedWebhookEndpointDocument, "The new endpoint.", *BODY, errors.TOO_MANY_WEBHOOK_ENDPOINTS
     ),
 )
 async def create_endpoint(request: Request, principal: Annotated[Principal, requires("webhooks:manage")]) -> Response:

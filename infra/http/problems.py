@@ -194,6 +194,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
     BODY_TOO_LARGE,
     CONTENT_ENCODING_UNSUPPORTED,
     VALIDATION_FAILED,
+    RATE_LIMITED,
     HEADERS_TOO_LARGE,
     INTERNAL_ERROR,
     OVERLOADED,
@@ -202,3 +203,8 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
     STORE_UNAVAILABLE,
 )
 """Codes that any service may answer. Append only: a published code keeps its meaning for ever."""
+
+EVERY_ROUTE: Final[tuple[ProblemType, ...]] = tuple(
+    kind for kind in CATALOGUE if kind not in {PARTNER_KEY_REQUIRED, NOT_FOUND, METHOD_NOT_ALLOWED, REQUEST_TIMEOUT}
+)
+"""What any route with an API key may answer; the others depend on the route, or come before there is one."""

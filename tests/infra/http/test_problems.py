@@ -1,11 +1,24 @@
 """Problem documents: a stable form, never longer than 4 KB, every code once."""
 
+from types import ModuleType
+from typing import Any
+
 import orjson
 import pytest
 
 from command_api import errors as command_errors
+from command_api import openapi as command_openapi
 from infra.http import problems
-from infra.http.problems import MAX_PROBLEM_BYTES, OVERLOADED, VALIDATION_FAILED, FieldError, Problem, render
+from infra.http.problems import (
+    MAX_PROBLEM_BYTES,
+    OVERLOADED,
+    VALIDATION_FAILED,
+    FieldError,
+    Problem,
+    ProblemType,
+    render,
+)
+from query_api import openapi as query_openapi
 from query_api import problems as query_problems
 
 ALL = (*problems.CATALOGUE, *query_problems.CATALOGUE)
@@ -59,3 +72,21 @@ def test_no_code_means_two_things() -> None:
     codes = [kind.code for kind in (*ALL, *command_errors.CATALOGUE)]
 
     assert sorted(codes) == sorted(set(codes))
+
+
+@pytest.mark.parametrize("module", [problems, command_errors, query_problems], ids=lambda module: module.__name__)
+def test_every_code_that_is_defined_stands_in_the_catalogue(module: ModuleType) -> None:
+    defined = {kind for kind in vars(module).values() if isinstance(kind, ProblemType)}
+
+    assert defined <= {*ALL, *command_errors.CATALOGUE}
+
+
+@pytest.mark.parametrize("document", [command_openapi.document(), query_openapi.document()])
+def test_every_operation_declares_what_every_route_may_answer(document: dict[str, Any]) -> None:
+    operations = [operation for methods in document["paths"].values() for operation in methods.values()]
+
+    assert operations
+    for operation in operations:
+        described = {status: answer["description"] for status, answer in operation["responses"].items()}
+        missing = {kind.code for kind in problems.EVERY_ROUTE if kind.code not in described.get(str(kind.status), "")}
+        assert not missing, operation["operationId"]
