@@ -1,5 +1,6 @@
 """What the lifespan of the query service opens, as handlers find it on a request."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,7 +19,8 @@ from query_api.freshness import Freshness
 class Reads:
     """Runs queries. `database` may still be opening; then a query raises `StoreUnavailableError`.
 
-    Waiting for a connection is bounded by the request's own deadline; a timeout here would cost a task per query.
+    All waiting is bounded by the request's own deadline; a timeout here would cost a task per query. A query that the
+    deadline cuts off takes its connection along: to give it back, the pool would wait until a frozen server answers.
     """
 
     database: LatePool
@@ -26,12 +28,20 @@ class Reads:
     async def rows(self, query: Query, values: Mapping[str, Any]) -> list[asyncpg.Record]:
         """Give all rows."""
         async with self.database.pool.acquire() as connection:
-            return await connection.fetch(query.sql, *query.arguments(**values))
+            try:
+                return await connection.fetch(query.sql, *query.arguments(**values))
+            except asyncio.CancelledError:
+                connection.terminate()
+                raise
 
     async def row(self, query: Query, values: Mapping[str, Any]) -> asyncpg.Record | None:
         """Give the first row, or None."""
         async with self.database.pool.acquire() as connection:
-            return await connection.fetchrow(query.sql, *query.arguments(**values))
+            try:
+                return await connection.fetchrow(query.sql, *query.arguments(**values))
+            except asyncio.CancelledError:
+                connection.terminate()
+                raise
 
 
 class QueryState(ServiceState):

@@ -1,15 +1,18 @@
 """The service starts before what it needs, says what is missing, and serves when it comes."""
 
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from infra.clock import monotonic_s
 from infra.local.launch import free_port
 from infra.settings import PostgresSettings
 from query_api.app import Settings, create_app
 from tests.support.query_service import DELIVERIES, ORDERS, order_row, query_service, query_settings
 from tests.support.servers import Database
 from tests.support.small_service import client_of
+from tests.support.tcp_proxy import CuttingProxy
 
 KEY = {"authorization": "Bearer hbr_test_ABCDEFGH_" + "a" * 30}
 
@@ -43,3 +46,20 @@ async def test_without_read_models_it_says_so_and_serves_when_they_are_made(data
     assert [read.status_code, read.json()["code"]] == [503, "read_models_missing"]
     assert others.status_code == 200
     assert [ready.status_code, found.status_code] == [200, 200]
+
+
+async def test_a_frozen_database_holds_no_read_past_its_deadline(database: Database) -> None:
+    url = urlsplit(database.query_url)
+    async with CuttingProxy(url.hostname or "", url.port or 0) as proxy:
+        behind = url._replace(netloc=url.netloc.replace(f":{url.port}", f":{proxy.port}")).geturl()
+        async with query_service(replace(database, query_url=behind), request_deadline_s=0.5) as service:
+            row, key = order_row(), await service.key()
+            await service.rows.add_orders(row)
+            assert (await service.get(f"{ORDERS}/{row.order_id}", key)).status_code == 200
+            proxy.freeze()
+            started_s = monotonic_s()
+            read = await service.get(f"{ORDERS}/{row.order_id}", key)
+            waited_s = monotonic_s() - started_s
+
+    assert [read.status_code, read.json()["code"]] == [503, "deadline_exceeded"]
+    assert waited_s < 2

@@ -18,6 +18,8 @@ class CuttingProxy:
         self._server: asyncio.Server | None = None
         self._wanted: Callable[[bytes], bool] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         self.cuts = 0
 
     @property
@@ -30,6 +32,10 @@ class CuttingProxy:
     def cut_after_request(self, wanted: Callable[[bytes], bool]) -> None:
         """Cut the next connection whose client sends bytes that `wanted` says yes to."""
         self._wanted = wanted
+
+    def freeze(self) -> None:
+        """Relay nothing more, as a server that is frozen: connections open, nobody answers."""
+        self._flowing.clear()
 
     async def __aenter__(self) -> Self:
         """Listen on a free port of the loopback."""
@@ -61,7 +67,9 @@ class CuttingProxy:
         server, to_server = await asyncio.open_connection(*self._target)
         answers = asyncio.create_task(_pump(server, to_client))
         try:
+            await self._flowing.wait()
             while chunk := await client.read(65536):
+                await self._flowing.wait()
                 is_cut = self._wanted is not None and self._wanted(chunk)
                 if is_cut:
                     self._wanted = None
