@@ -30,6 +30,8 @@ CHANNELS: Final = ("harbor_projected", "harbor_events")
 TRUTH_EVERY_S: Final = 5.0
 TRUTH_WHEN_BEHIND_S: Final = 1.0
 TRUTH_WHEN_DEAF_S: Final = 0.1
+MAX_WAITERS: Final = 256
+"""Reads that may wait at once; tokens of a far future must not hold every place of the service."""
 _BATCHES: Final = 4096
 
 
@@ -136,10 +138,12 @@ class Freshness:
         """Return as soon as the token's shard has reached its position.
 
         Raises:
-            Problem: 503 `projection_lagging`; it has not within `timeout_s`.
+            Problem: 503 `projection_lagging`; it has not within `timeout_s`, or `MAX_WAITERS` wait already.
         """
         if self.position(projection, token.partition) >= token.position:
             return
+        if sum(map(len, self._waiters.values())) >= MAX_WAITERS:
+            raise Problem(PROJECTION_LAGGING)
         waiter = Waiter(token.position, asyncio.get_running_loop().create_future())
         waiting = self._waiters[(projection, token.partition)]
         waiting.add(waiter)

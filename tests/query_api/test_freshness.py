@@ -9,6 +9,7 @@ import pytest
 
 from infra.http.problems import Problem
 from query_api.freshness import (
+    MAX_WAITERS,
     ORDERS,
     TRUTH_EVERY_S,
     TRUTH_WHEN_BEHIND_S,
@@ -170,6 +171,20 @@ async def test_a_waiting_read_is_woken_by_its_own_shard(freshness: Freshness) ->
     await waiting
 
     assert not too_early
+
+
+async def test_reads_that_wait_are_bounded(freshness: Freshness) -> None:
+    far = Token(0, 10**9)
+    waiting = [asyncio.create_task(freshness.wait_for(far, ORDERS, 60)) for _ in range(MAX_WAITERS)]
+    await asyncio.sleep(0)  # let each of them begin
+    with pytest.raises(Problem, match="projection_lagging"):
+        await asyncio.wait_for(freshness.wait_for(far, ORDERS, 60), 5)
+
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    freshness.learn_shards(moved(1, 7, 7))
+    await freshness.wait_for(Token(1, 7), ORDERS, 60)
 
 
 async def test_a_read_that_waits_too_long_is_told_to_come_back(freshness: Freshness) -> None:
