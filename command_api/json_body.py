@@ -117,7 +117,7 @@ def _check_media_type(content_type: str | None) -> None:
 async def _read(request: Request, max_bytes: int, timeout_s: float) -> bytes:
     declared = request.headers.get("content-length", "0")
     if not declared.isdecimal() or len(declared) > len(str(max_bytes)) or int(declared) > max_bytes:
-        raise _too_large()
+        raise Problem(BODY_TOO_LARGE)
     try:
         async with asyncio.timeout(timeout_s):
             message = await request.receive()
@@ -130,17 +130,13 @@ async def _read(request: Request, max_bytes: int, timeout_s: float) -> bytes:
                 chunks.append(message.get("body", b""))
                 size += len(chunks[-1])
     except TimeoutError:
-        raise Problem(BODY_TIMEOUT, headers={"Connection": "close"}) from None
+        raise Problem(BODY_TIMEOUT) from None
     if message["type"] != "http.request":
         raise ClientDisconnect
     if size > max_bytes:
-        raise _too_large()
+        # The server reads the rest and drops it: a close would reset the connection and lose this answer.
+        raise Problem(BODY_TOO_LARGE)
     return b"".join(chunks)
-
-
-def _too_large() -> Problem:
-    # The rest of the body is not wanted: without the close it would be read as the next request.
-    return Problem(BODY_TOO_LARGE, headers={"Connection": "close"})
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -141,6 +142,22 @@ async def test_sigterm_finishes_every_accepted_request_and_ends_with_0(database:
         assert statuses == [201] * 20
         assert await served.process.wait() == 0
     assert await written(database) == 20
+
+
+@pytest.mark.parametrize("parser", ["httptools", "h11"])
+async def test_a_client_that_is_still_sending_gets_its_refusal_and_goes_on(
+    database: Database, tmp_path: Path, parser: str
+) -> None:
+    async with running(database, tmp_path, HARBOR_COMMAND_API__HTTP=parser) as served:
+        async with connection(served.port) as (reader, writer):
+            head = served.head(b"Idempotency-Key: k", b"Transfer-Encoding: chunked") + b"\r\n"
+            writer.write(head + (b"10000\r\n" + b" " * 65_536 + b"\r\n") * 40)
+            writer.write(b"0\r\n\r\nGET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            async with asyncio.timeout(10):
+                answers = await reader.read()
+
+        assert re.findall(rb"HTTP/1\.1 (\d+) ", answers) == [b"413", b"200"]
+    assert await written(database) == 0
 
 
 async def test_one_wide_line_tells_of_each_command_and_none_holds_personal_data(
