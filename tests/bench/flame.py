@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Final
 
-from tests.bench.layers import layer_of
+from tests.bench.layers import LAYERS, layer_of
 
 WIDTH: Final = 1200
 ROW: Final = 17
 _CHARACTER: Final = 6.6
-_COLOURS: Final = ("#f4a582", "#fddbc7", "#d9c2e9", "#b8dbe6", "#c7e5be", "#f6e8a6", "#e6c7b3", "#cfd8dc")
+_COLOURS: Final = ("#f4a582", "#b8dbe6", "#f6e8a6", "#d9c2e9", "#c7e5be", "#fddbc7", "#cfd8dc", "#e3b7c8", "#d6cf9a")
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ def _draw(node: Node, rows: list[str], *, depth: int, left: float, scale: float,
 
 
 def _frame(name: str, left: float, top: float, width: float, layer: str, samples: int) -> str:
-    colour = _COLOURS[sum(layer.encode()) % len(_COLOURS)]
+    colour = _COLOURS[LAYERS.index(layer) % len(_COLOURS)]
     short = name.rpartition(":")[2]
     room = int((width - 4) / _CHARACTER)
     text = short if len(short) <= room else short[: room - 1] + "…" if room > 2 else ""

@@ -50,6 +50,9 @@ RULES: Final = (
 )
 """Prefix of a frame -> layer; the first that fits."""
 
+LAYERS: Final = tuple(dict.fromkeys([*(layer for _, layer in reversed(RULES)), EVENT_LOOP]))
+"""Every layer, about in the order in which a request meets them."""
+
 
 def layer_of(stack: Sequence[str]) -> str:
     """Give the layer of a stack, outermost frame first, frames like `domain/codec.py:encode`."""
@@ -66,9 +69,15 @@ def layers_of(samples: Mapping[str, int], cpu_us: float) -> tuple[Layer, ...]:
     for stack, count in samples.items():
         counted[layer_of(stack.split(";"))] += count
     total = sum(counted.values())
-    order = dict.fromkeys([*(layer for _, layer in reversed(RULES)), EVENT_LOOP])
     return tuple(
         Layer(name=name, share=round(counted[name] / total, 4), us=round(counted[name] / total * cpu_us, 1))
-        for name in order
+        for name in LAYERS
         if counted[name]
     )
+
+
+def heaviest(samples: Mapping[str, int], most: int) -> dict[str, int]:
+    """Give the stacks that were seen most often, and all others as one stack of one frame."""
+    ordered = sorted(samples.items(), key=lambda each: (-each[1], each[0]))
+    rest = sum(count for _, count in ordered[most:])
+    return dict(ordered[:most]) | ({"rare stacks": rest} if rest else {})

@@ -97,13 +97,14 @@ class Wait(Frozen):
 
 
 class Report(Frozen):
-    """Everything one invocation measured."""
+    """Everything one invocation measured; `samples` are the stacks behind `layers`, `left_out` what did not run."""
 
     started_at: str
     machine: dict[str, str]
     is_quick: bool
     cases: tuple[Case, ...] = ()
     layers: tuple[Layer, ...] = ()
+    samples: dict[str, int] = {}
     waits: tuple[Wait, ...] = ()
     left_out: dict[str, str] = {}
 

@@ -16,7 +16,6 @@ class Pace:
         long_s: window of the run at 60 % of the peak.
         listed: orders made beforehand for replays and state commands.
         appends_s: seconds per batch size of the append call alone.
-        calls: in-process calls per layer of the profile.
         wal_segments: WAL files made beforehand, 16 MB each.
     """
 
@@ -28,7 +27,6 @@ class Pace:
     long_s: float
     listed: int
     appends_s: float
-    calls: int
     wal_segments: int
 
 
@@ -41,18 +39,16 @@ FULL = Pace(
     long_s=60.0,
     listed=4000,
     appends_s=2.0,
-    calls=5000,
     wal_segments=64,
 )
 QUICK = Pace(
     rounds=1,
-    seconds=0.8,
+    seconds=0.6,
     warmup_s=0.2,
     connections=(1, 16, 64),
     open_connections=128,
-    long_s=3.0,
+    long_s=2.0,
     listed=1000,
     appends_s=0.3,
-    calls=300,
     wal_segments=8,
 )

@@ -1,6 +1,7 @@
 """Where the time of a create goes: CPU by layer, sampled in the running service, and the waits its metrics tell."""
 
 import signal
+from dataclasses import dataclass
 from typing import Final
 from urllib.request import urlopen
 
@@ -20,6 +21,26 @@ _WINDOWS: Final = 3
 _REQUESTS: Final = "harbor_http_request_duration_seconds"
 _CALLS: Final = "harbor_append_seconds"
 _COMMANDS: Final = "harbor_append_batch_commands"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Where the time of a create goes; `samples` are the stacks behind `layers`."""
+
+    layers: tuple[Layer, ...]
+    samples: dict[str, int]
+    waits: tuple[Wait, ...]
+
+
+NOTHING: Final = Profile((), {}, ())
+
+
+def profile(bench: Bench) -> Profile:
+    """Sample a service under load, and read the metrics of another one."""
+    bench.say("sampling the service")
+    layers, samples = sample_layers(bench)
+    bench.say("reading its metrics")
+    return Profile(layers, samples, waits(bench))
 
 
 def sample_layers(bench: Bench) -> tuple[tuple[Layer, ...], dict[str, int]]:

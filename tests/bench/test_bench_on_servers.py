@@ -1,0 +1,66 @@
+"""The benchmark on real servers, with windows of a fraction of a second: what it sends is done and nothing fails."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from infra.local.valkey import ValkeyServer
+from tests.bench import suites
+from tests.bench.bench import Bench
+from tests.bench.model import OURS
+from tests.bench.orders import RequestPlan
+from tests.bench.pace import Pace
+from tests.bench.profiling import profile
+from tests.bench.progress import Steps
+from tests.bench.stack import BenchStack
+from tests.support.servers import PostgresCluster
+
+TINY = Pace(
+    rounds=1,
+    seconds=0.2,
+    warmup_s=0.1,
+    connections=(4,),
+    open_connections=8,
+    long_s=0.2,
+    listed=60,
+    appends_s=0.02,
+    wal_segments=0,
+)
+
+
+@pytest.fixture
+def bench(postgres_cluster: PostgresCluster, valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[Bench]:
+    stack = BenchStack(postgres_cluster, valkey_server.url, tmp_path)
+    yield Bench(stack, TINY, Steps(Console(file=io.StringIO()), 10.0))
+    stack.stop()
+
+
+@pytest.mark.parametrize("name", ["empty", "group_commit", OURS])
+def test_a_target_takes_orders(bench: Bench, name: str) -> None:
+    target = bench.target(name)
+    assert target is not None, bench.left_out
+    bench.closed("create", target, 4, RequestPlan(api_key=target.api_key), 0)
+    bench.open("open", target, 50.0, 0.4, 0)
+    closed, opened = bench.cases.all
+    assert [case.runs[0].failed for case in (closed, opened)] == [0, 0]
+    assert closed.runs[0].done > 0
+    assert (opened.offered_per_s, opened.runs[0].done) == (50.0, 20)
+
+
+def test_replays_state_commands_and_appends_succeed(bench: Bench) -> None:
+    for measure in (suites.replay, suites.state, suites.append):
+        measure(bench, 0)
+    assert bench.left_out == {}
+    assert {case.suite for case in bench.cases.all} == {"replay", "authorize", "capture", "append"}
+    assert sum(run.failed for case in bench.cases.all for run in case.runs) == 0
+
+
+def test_the_running_service_tells_its_layers_and_its_waits(bench: Bench) -> None:
+    told = profile(bench)
+    assert "HTTP server" in {layer.name for layer in told.layers}
+    assert sum(layer.share for layer in told.layers) == pytest.approx(1.0, abs=0.01)
+    assert [wait.connections for wait in told.waits] == [4]
+    assert 0 < told.waits[0].append_call_ms <= told.waits[0].in_service_ms
