@@ -14,7 +14,7 @@ from typing import Final
 
 import orjson
 
-from command_api.__main__ import run_server
+from command_api.__main__ import main as command_api_main
 
 INTERVAL_S: Final = 0.001
 SEPARATOR: Final = ";"
@@ -63,7 +63,7 @@ def main() -> None:
     sampler = Sampler()
     signal.signal(signal.SIGUSR1, sampler.start)
     try:
-        run_server()
+        command_api_main(["serve"], standalone_mode=False)
     finally:
         sampler.write(Path(os.environ["BENCH_SAMPLES"]))
 
