@@ -4,6 +4,8 @@ import time
 
 from rich.console import Console
 
+_SLOWEST = 1.5
+
 
 class Steps:
     """Counts measurements; the time left comes from the planned seconds of each and how true they were so far."""
@@ -22,7 +24,8 @@ class Steps:
         """Tell a measurement that was planned to take so many seconds."""
         self._done_s = min(self._done_s + planned_s, self._planned_s)
         took_s = time.monotonic() - self._started_s
-        left_s = (self._planned_s - self._done_s) * took_s / self._done_s
+        slowness = min(took_s / self._done_s, _SLOWEST)  # the first ones also wait for their servers to start
+        left_s = (self._planned_s - self._done_s) * slowness
         share = f"{self._done_s / self._planned_s:4.0%}"
         self._console.print(f"[dim]{share} {_clock(left_s):>6} left[/]  {text}", highlight=False)
 

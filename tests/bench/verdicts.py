@@ -32,7 +32,9 @@ def _verdict(number: str, what: str, wanted: float, value: Spread | None, unit: 
     if value is None:
         return Verdict(number, what, asked, "not measured", None)
     met = value.median >= wanted if least else value.median <= wanted
-    shown = f"{_number(value.median)}{unit} ({_number(value.low)}-{_number(value.high)})"
+    shown = f"{_number(value.median)}{unit}"
+    if value.low < value.high:
+        shown += f" ({_number(value.low)}-{_number(value.high)})"
     return Verdict(number, what, asked, shown, met)
 
 
