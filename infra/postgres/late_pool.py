@@ -82,8 +82,11 @@ class LatePool:
         while True:
             await asyncio.sleep(_BACKOFF_S[min(tries, len(_BACKOFF_S) - 1)])
             tries += 1
-            if await self._attempt():
-                return
+            try:
+                if await self._attempt():
+                    return
+            except Exception as error:  # noqa: BLE001  # a service that waits must never stop looking
+                self._refused(_UNREACHABLE, error)
 
     async def _attempt(self) -> bool:
         try:

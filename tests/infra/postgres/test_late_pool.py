@@ -1,0 +1,35 @@
+"""A pool that is not there yet is looked for again, whatever the last attempt said."""
+
+from typing import Never
+
+import pytest
+
+from infra.events import StoreUnavailableError
+from infra.postgres.late_pool import LatePool
+from infra.postgres.pool import DangerousSettingsError, Pool, open_pool
+from infra.settings import PostgresSettings
+from tests.support.servers import Database
+
+
+async def test_it_keeps_looking_after_a_refusal_and_after_an_error_nobody_foresaw(database: Database) -> None:
+    errors: list[Exception] = [ConnectionRefusedError(), DangerousSettingsError("fsync is off"), ZeroDivisionError()]
+    settings = PostgresSettings.model_validate({"url": database.query_url})
+
+    async def attempt() -> Pool:
+        if errors:
+            raise errors.pop(0)
+        return await open_pool(settings, application_name="late")
+
+    async with LatePool(attempt) as late:
+        assert (await late.opened()) is late.pool
+        assert await late.check() is None
+
+
+async def test_until_it_is_open_it_says_what_it_waits_for() -> None:
+    async def attempt() -> Never:
+        raise DangerousSettingsError("fsync is off")
+
+    async with LatePool(attempt) as late:
+        assert await late.check() == "database_settings_dangerous"
+        with pytest.raises(StoreUnavailableError):
+            _ = late.pool
