@@ -148,7 +148,7 @@ FIELD_CODES: Final = {
     "email_malformed": "Not an email address.",
     "metadata_too_many": "Metadata holds at most 50 entries.",
     "metadata_key": "A metadata key is 1-40 of A-Z a-z 0-9 _ . -",
-    "status_unknown": "Not a status an order can be brought to.",
+    "status_unknown": "Not a status of an order.",
     "text_empty": "A text must not be empty.",
     "text_too_long": "A text is longer than its field takes.",
     "text_character": "A text holds a control, format, invisible, private or unassigned character.",

@@ -1,4 +1,8 @@
-"""The statuses of an order. Nobody sets one: `OrderState.status` computes it from the ledger."""
+"""The statuses of an order. Nobody sets one: `OrderState.status` computes it from the ledger.
+
+All of them are named from the start, so that no schema that names them ever needs to widen. Which of them an order can
+come to is the business of `domain.order.transitions` alone.
+"""
 
 from enum import StrEnum
 
@@ -8,8 +12,11 @@ class Status(StrEnum):
 
     PENDING = "pending"
     AUTHORIZED = "authorized"
+    PARTIALLY_CAPTURED = "partially_captured"
     CAPTURED = "captured"
+    SETTLED = "settled"
     CANCELED = "canceled"
+    EXPIRED = "expired"
 
 
 class Share(StrEnum):

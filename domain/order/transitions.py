@@ -1,7 +1,8 @@
 """The matrix of statuses and verbs, as one table. Tests, docs/states.md and `allowed_transitions` come from it.
 
 A cell either leads to a status or names the error that refuses the verb. Verbs decide by the status alone; amounts
-are checked in `domain.order.decide`.
+are checked in `domain.order.decide`. A row stands for every status that an order can come to, and for no other: to a
+status without a row no verb leads yet, so setting it is an invalid transition.
 """
 
 from collections.abc import Mapping

@@ -141,6 +141,26 @@ async def test_a_status_that_no_verb_leads_to_is_an_invalid_transition(service: 
     assert problem["allowed_transitions"] == ["authorized", "canceled"]
 
 
+@pytest.mark.parametrize("requested", ["pending", "partially_captured", "settled", "expired"])
+async def test_a_status_that_no_verb_leads_to_yet_is_refused_for_good_and_the_refusal_is_recorded(
+    service: Service, requested: str
+) -> None:
+    order_id = (await service.post(body=order_body())).json()["id"]
+    await service.post(f"{ORDERS}/{order_id}/authorize")
+    path = f"{ORDERS}/{order_id}/status"
+
+    refused = await service.send("PATCH", path, {"status": requested}, key="same")
+    await service.post(f"{ORDERS}/{order_id}/captures")
+    again = await service.send("PATCH", path, {"status": requested}, key="same")
+
+    problem = refused.json()
+    assert (refused.status_code, problem["code"], problem["retryable"]) == (409, "invalid_transition", False)
+    assert (problem["current_status"], problem["requested"]) == ("authorized", requested)
+    assert (problem["allowed_transitions"], problem["current_version"]) == (["captured", "canceled"], 2)
+    assert (again.content, again.headers["idempotency-replayed"]) == (refused.content, "true")
+    assert await service.store.head() == 3
+
+
 async def test_an_external_reference_is_taken_for_ever_and_the_refusal_is_recorded(service: Service) -> None:
     await service.post(body=order_body(external_reference="PO-1"))
 

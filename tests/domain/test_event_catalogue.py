@@ -59,5 +59,6 @@ def test_the_page_of_states_shows_every_status_and_verb() -> None:
     page = states_markdown()
     assert all(f"| **{status}** |" in page for status in Status)
     assert all(f"`{verb}`" in page for verb in Verb)
+    assert "\n| **settled** | - | - | - |\n" in page
     assert "    authorized --> captured: capture\n" in page
     assert "    captured --> [*]\n" in page

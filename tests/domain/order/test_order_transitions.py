@@ -39,12 +39,17 @@ VERB_CELLS: list[tuple[Status, str, Status | type[TransitionError]]] = [
     (Status.CANCELED, "capture", OrderTerminalError),
     (Status.CANCELED, "cancel", OrderTerminalError),
 ]
+NOT_YET = {Status.PARTIALLY_CAPTURED, Status.SETTLED, Status.EXPIRED}
 REACHED = {(status, cell) for status, _, cell in VERB_CELLS if isinstance(cell, Status)}
 
 
 def test_the_hand_written_matrix_has_every_cell() -> None:
-    assert {(status, verb) for status, verb, _ in VERB_CELLS} == {(status, verb) for status in Status for verb in Verb}
-    assert set(MATRIX) == set(Status)
+    assert {(status, verb) for status, verb, _ in VERB_CELLS} == {(status, verb) for status in PAST for verb in Verb}
+    assert set(MATRIX) == set(PAST) == set(Status) - NOT_YET
+
+
+def test_the_matrix_has_a_row_for_every_status_that_can_be_reached_and_no_other() -> None:
+    assert set(MATRIX) == {Status.PENDING} | {after for _, after in REACHED}
 
 
 @pytest.mark.parametrize(("status", "verb", "cell"), VERB_CELLS)
@@ -60,7 +65,7 @@ def test_a_verb_leads_on_or_is_refused_by_its_code(
         assert refused.allowed_transitions == allowed_transitions(status)
 
 
-@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("status", PAST)
 @pytest.mark.parametrize("target", Status)
 def test_setting_a_status_does_the_verb_that_leads_there_or_nothing_or_is_refused(
     status: Status, target: Status
@@ -76,7 +81,7 @@ def test_setting_a_status_does_the_verb_that_leads_there_or_nothing_or_is_refuse
         assert refused.allowed_transitions == allowed_transitions(status)
 
 
-@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("status", PAST)
 def test_allowed_transitions_are_what_verbs_reach(status: Status) -> None:
     assert {(status, target) for target in allowed_transitions(status)} == {
         (before, after) for before, after in REACHED if before is status
