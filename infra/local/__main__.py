@@ -1,4 +1,4 @@
-"""`python -m infra.local up | down | status | show | wipe`: the whole system on this machine."""
+"""`python -m infra.local up | down | status | show | run | wipe`: the whole system on this machine."""
 
 import asyncio
 import json
@@ -11,10 +11,10 @@ from contextlib import suppress
 import asyncpg
 import click
 
-from infra.local import detached, leftovers
+from infra.local import detached, leftovers, operate
 from infra.local.addresses import AddressError
 from infra.local.broker import NoBrokerError
-from infra.local.home import AlreadyRunsError, Home, HomeError, locate
+from infra.local.home import AlreadyRunsError, Home, HomeError, Json, locate
 from infra.local.install import InstallError
 from infra.local.kafka import KafkaError
 from infra.local.kafka_jars import TamperedJarError
@@ -58,21 +58,25 @@ def main() -> None:
 @main.command(epilog="Example: HARBOR_HOME=/tmp/second HARBOR_COMMAND_API__PORT=0 python -m infra.local up --detach")
 @click.option("--broker", type=click.Choice(["auto", "kafka", "none"]), default="auto", show_default=True)
 @click.option("--detach", is_flag=True, help="Return when everything is ready.")
+@click.option("--brief", is_flag=True, help="Say what starts, not what runs where and what to try.")
 @click.option("--ready-fd", type=int, hidden=True, help="Written to when everything is ready.")
-def up(broker: str, detach: bool, ready_fd: int | None) -> None:
+def up(broker: str, detach: bool, brief: bool, ready_fd: int | None) -> None:
     """Start everything; Ctrl-C drains and stops it."""
     home = locate()
     try:
         home.make()
         if detach:
-            sys.exit(detached.start(home, ["up", "--broker", broker], say))
+            failed = detached.start(home, ["up", "--broker", broker, *(["--brief"] if brief else [])], say)
+            if not failed and not brief:
+                say("running in the background: `make status` shows it, `make down` stops it")
+            sys.exit(failed)
         with home.held():
             home.load()
             ended = leftovers.end_leftovers(home.run_file)
             if ended:
                 say(f"ended what a killed supervisor had left: {', '.join(ended)}")
             home.stack_file.unlink(missing_ok=True)
-            asyncio.run(_run(home, broker, lambda: _tell_ready(ready_fd)))
+            asyncio.run(_run(home, broker, brief, lambda: _tell_ready(ready_fd)))
     except AlreadyRunsError as error:
         say(f"{error}: see `make status`; `make down` stops it")
     except TOLD as error:
@@ -114,16 +118,31 @@ def status() -> None:
 def show(fact: str) -> None:
     """Print one fact of what runs here: command_api, query_api, kafka, api_keys.partner_a, processes.relay.pid, ..."""
     home = locate()
-    try:
-        facts: object = json.loads(home.stack_file.read_text())
-    except OSError:
-        sys.exit(f"nothing runs in {home.path}: make up")
+    facts: object = _facts(home)
     for name in fact.split("."):
         if not isinstance(facts, dict) or name not in facts:
             known = f"; there is {', '.join(facts)}" if isinstance(facts, dict) else ""
             sys.exit(f"no {name!r} in {home.stack_file}{known}")
         facts = facts[name]
     say(facts if isinstance(facts, str) else json.dumps(facts))
+
+
+@main.command(
+    epilog="Example: python -m infra.local run projections verify orders",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.argument("module")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run(module: str, arguments: tuple[str, ...]) -> None:
+    """Run `python -m MODULE ARGUMENTS` against what runs here, with the login and settings of the stack's processes."""
+    home = locate()
+    facts = _facts(home)
+    try:
+        home.load()
+        environment = operate.environment_for(module, home, facts)
+    except TOLD as error:
+        sys.exit(f"{error}")
+    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environment)  # noqa: S606  # no shell wanted
 
 
 @main.command(epilog="Example: python -m infra.local wipe")
@@ -140,10 +159,19 @@ def wipe() -> None:
         sys.exit(f"{error}")
 
 
-async def _run(home: Home, broker: str, ready: Callable[[], None]) -> None:
+def _facts(home: Home) -> Json:
+    """Give the content of `stack.json`, or end the program if nothing runs."""
+    try:
+        facts: Json = json.loads(home.stack_file.read_text())
+    except OSError:
+        sys.exit(f"nothing runs in {home.path}: make up")
+    return facts
+
+
+async def _run(home: Home, broker: str, brief: bool, ready: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    stack = Stack(home, broker, say)
+    stack = Stack(home, broker, say, brief=brief)
 
     def on_signal() -> None:
         if stop.is_set():

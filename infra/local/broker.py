@@ -43,7 +43,7 @@ def jars_for(choice: str, say: Say, is_given_up: Callable[[], bool], directory: 
     except (kafka_jars.JarsUnavailableError, KafkaError) as error:
         if choice == "kafka":
             raise NoBrokerError(f"no broker: {error}") from error
-        say(f"no broker: {error}; the workers read the event store directly (--broker kafka insists on one)")
+        say(f"no broker: {error}; the workers read the event store directly (BROKER=kafka insists on one)")
         return None
 
 

@@ -62,7 +62,6 @@ def _follow(process: subprocess.Popen[bytes], reading: int, log: Path, say: Say)
             for line in lines.read().splitlines():
                 say(line)
             if is_ready:
-                say("running in the background: `make status` shows it, `make down` stops it")
                 return 0
             if is_over:
                 return process.returncode or 1
@@ -124,7 +123,8 @@ def status(home: Home) -> list[str]:
             f"{name:12}  {process['pid'] or '-':>7}  {process['restarts']:>8}  {memory:>8}  {facts['logs'][name]}"
         )
     addresses = ("command_api", "query_api", "postgres", "redis", "kafka", "data_dir")
-    return [*lines, *(f"{name:12}  {shown(facts[name]) if facts[name] else 'none'}" for name in addresses)]
+    lines += [f"{name:12}  {shown(facts[name]) if facts[name] else 'none'}" for name in addresses]
+    return [*lines, f"{'test API key':12}  {facts['api_keys']['partner_a']}"]
 
 
 def _memory_mb(pid: int | None) -> str:

@@ -38,12 +38,13 @@ class StackError(Exception):
 
 
 class Stack:
-    """One local stack; `home` is held by this process."""
+    """One local stack; `home` is held by this process. `brief`: it does not tell what runs where."""
 
-    def __init__(self, home: Home, broker: str, say: Say) -> None:
+    def __init__(self, home: Home, broker: str, say: Say, *, brief: bool = False) -> None:
         self._home = home
         self._broker = broker
         self._say = say
+        self._is_brief = brief
         self._supervisor = Supervisor(say, self._write_down)
         self._addresses: Addresses | None = None
         self._versions: dict[str, str] = {}
@@ -96,7 +97,8 @@ class Stack:
         await asyncio.gather(*(supervisor.until_ready(name, READY_S) for name in supervisor.kept))
         self._is_up = True
         self._write_down()
-        self._tell(self._addresses)
+        if not self._is_brief:
+            self._tell(self._addresses)
 
     async def _serve(self, addresses: Addresses) -> None:
         """Make the database ready and start what needs no topic, while the broker is still coming up."""

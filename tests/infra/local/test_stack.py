@@ -100,6 +100,44 @@ async def test_the_printed_request_creates_an_order_that_the_query_service_shows
     assert order.json() == created.json()
 
 
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("projections verify orders", "0 differences"),
+        ("projections dlq list", "nothing is parked"),
+        ("command_api keys list", "partner_a"),
+    ],
+)
+async def test_a_command_of_the_operator_runs_against_the_stack(running: RunningStack, command: str, says: str) -> None:
+    ran = await asyncio.to_thread(local, running.home, "run", *command.split())
+
+    assert ran.returncode == 0, ran.stderr
+    assert says in ran.stdout
+
+
+async def test_a_key_made_by_the_operator_is_accepted(running: RunningStack) -> None:
+    made = await asyncio.to_thread(
+        local, running.home, "run", "command_api", "keys", "create", "--partner", "acme", "--mode", "test"
+    )
+    key = re.search(r"hbr_test_\w+", made.stdout)
+    assert key is not None, made.stderr
+
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        answer = await client.get(
+            running.facts()["query_api"] + "/api/v1/orders", headers={"Authorization": f"Bearer {key[0]}"}
+        )
+    assert answer.status_code == 200, answer.text
+
+
+async def test_status_shows_what_runs_where_and_the_test_key(running: RunningStack) -> None:
+    facts = running.facts()
+
+    shown = await asyncio.to_thread(local, running.home, "status")
+
+    assert shown.returncode == 0
+    assert all(word in shown.stdout for word in [*PROCESSES, facts["command_api"], facts["api_keys"]["partner_a"]])
+
+
 @pytest.mark.parametrize("name", ["relay", "kafka", "postgres"])
 async def test_a_killed_process_comes_back_and_is_counted(running: RunningStack, name: str) -> None:
     before = running.facts()["processes"][name]
