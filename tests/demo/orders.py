@@ -89,8 +89,10 @@ def invoices(path: Path, run: str) -> list[Draft]:
                 line = Line(row["stock_code"], quantity, row["unit_price"], f"{path.name}:{number}")
                 groups.setdefault(row["invoice"], []).append(line)
                 customers.setdefault(row["invoice"], row["customer_id"] or f"guest-{row['invoice']}")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadFileError(f"{path}: {error}") from error
+    except OSError as error:
+        raise BadFileError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadFileError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     return [
         Draft(
             invoice, f"customer-{customers[invoice]}@example.com", "GBP", tuple(lines), {"run": run, "invoice": invoice}

@@ -56,10 +56,12 @@ def show(console: Console, journey: Journey, anomalies: Sequence[Anomaly]) -> No
     _refusals(console, ledger)
     console.print(_spread("create over HTTP", ledger.create_ms))
     console.print(
-        f"{_spread('append to visible', ledger.visible_ms)}   (from the 201 until the query service shows it)"
+        f"{_spread('append to visible', ledger.visible_ms)}   (from the 201 until the query service shows it)",
+        soft_wrap=True,
     )
     console.print(
-        f"{len(acknowledged)} orders in {seconds:.1f} s; {unknown} requests without an answer, each settled by its key"
+        f"{len(acknowledged)} orders in {seconds:.1f} s; {unknown} requests without an answer, each settled by its key",
+        soft_wrap=True,
     )
     if not anomalies:
         console.print("[bold green]Reconciled:[/] nothing lost, nothing doubled.")

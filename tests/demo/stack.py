@@ -68,7 +68,7 @@ def stack() -> Iterator[Stack]:
     if found is not None:
         yield found
         return
-    print("No stack runs here: starting one for this demo (make up keeps one running).", flush=True)
+    print("No stack runs here: starting one for this demo, deleted afterwards (`make up` keeps one).", flush=True)
     with tempfile.TemporaryDirectory(prefix="harbor-demo-") as folder:
         environment = os.environ | {
             "HARBOR_HOME": folder,
@@ -77,7 +77,7 @@ def stack() -> Iterator[Stack]:
         }
         local = [sys.executable, "-m", "infra.local"]
         started = subprocess.run(  # noqa: S603  # fixed words
-            [*local, "up", "--detach"], cwd=CHECKOUT, env=environment, timeout=START_TIMEOUT_S, check=False
+            [*local, "up", "--detach", "--brief"], cwd=CHECKOUT, env=environment, timeout=START_TIMEOUT_S, check=False
         )
         try:
             own = running(Path(folder))
@@ -87,4 +87,6 @@ def stack() -> Iterator[Stack]:
         finally:
             # wipe: as root in a closed directory, PostgreSQL's data lies outside the home.
             for command in ("down", "wipe"):
-                subprocess.run([*local, command], cwd=CHECKOUT, env=environment, check=False)  # noqa: S603  # fixed words
+                subprocess.run(  # noqa: S603  # fixed words
+                    [*local, command], cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL, check=False
+                )

@@ -38,5 +38,5 @@ def test_a_file_of_another_form_is_refused_with_the_reason(tmp_path: Path, conte
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(BadFileError, match=r"nowhere\.csv"):
+    with pytest.raises(BadFileError, match=r"nowhere\.csv cannot be read: No such file"):
         invoices(tmp_path / "nowhere.csv", "r")
