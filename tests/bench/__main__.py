@@ -102,13 +102,14 @@ def main(
         console.print(f"[yellow]{warning}[/]", highlight=False)
     with bench_stack() as stack:
         report = measure_all(stack, console, pace, names, is_quick=quick)
+    if json_path:
+        json_path.parent.mkdir(parents=True, exist_ok=True)
+        json_path.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
     for table in tables(report):
         show(console, table)
     for name, why in report.left_out.items():
         console.print(f"[yellow]left out:[/] {name}: {why}", highlight=False)
     if json_path:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
         console.print(f"wrote {json_path}; next: python -m tests.bench.render {json_path}", highlight=False)
     sys.exit(1 if any(run.failed for case in report.cases for run in case.runs) else 0)
 
