@@ -189,8 +189,10 @@ def run_directory() -> Iterator[Path]:
     """Give a new directory the servers' accounts can reach; it goes with its contents."""
     directory = Path(tempfile.mkdtemp(prefix="harbor-tests-"))
     directory.chmod(0o711)
-    yield directory
-    shutil.rmtree(directory, ignore_errors=True)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -198,9 +200,11 @@ def postgres(directory: Path) -> Iterator[PostgresCluster]:
     """Start PostgreSQL."""
     home = places.reachable_dir(directory / "postgres", places.server_account())
     server = PostgresServer(home / "data", free_port(), secrets.token_hex(16), max_connections=200)
-    with _started(server, directory / "postgres.log") as running:
-        yield PostgresCluster(server, running)
-    shutil.rmtree(home, ignore_errors=True)
+    try:
+        with _started(server, directory / "postgres.log") as running:
+            yield PostgresCluster(server, running)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @contextlib.contextmanager
