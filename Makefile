@@ -46,7 +46,8 @@ requirements: .venv/stamp ## compile requirements/*.txt from pyproject.toml (nee
 	uv pip compile pyproject.toml --extra local --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/dev.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/runtime.txt
 
-clean: .venv/stamp ## stop the stack and delete its data, caches and .venv
-	@$(PY) -m infra.local down
-	@$(PY) -m infra.local wipe
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+# Without data there is nothing that would need an installation to be deleted.
+HAS_DATA = $(shell test -e "$(or $(HARBOR_HOME),.harbor)" && echo yes)
+clean: $(if $(HAS_DATA),.venv/stamp) ## stop the stack and delete its data, caches and .venv
+	@$(if $(HAS_DATA),$(PY) -m infra.local down && $(PY) -m infra.local wipe)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
