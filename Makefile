@@ -6,7 +6,7 @@ PY := .venv/bin/python
 ARGS ?=
 BROKER ?= auto
 
-.PHONY: help up down status demo test test-fast check docs clean requirements
+.PHONY: help up down status demo test test-fast check docs bench clean requirements
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
