@@ -29,6 +29,7 @@ from infra.http.problems import (
     ProblemType,
     render,
 )
+from infra.http.strict_h11 import StrictConnection
 
 HEAD_DEADLINE_S: Final = 10.0
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -197,7 +198,12 @@ class BoundedHttpTools(Bounded, HttpToolsProtocol):
 
 
 class BoundedH11(Bounded, H11Protocol):
-    """The strict parser, bounded; it stops reading by itself while an answer is due."""
+    """The parser in Python, made strict and bounded; it stops reading by itself while an answer is due."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Read strictly from the first byte."""
+        self.conn = StrictConnection(_H11_BUFFER_BYTES)
+        super().connection_made(transport)
 
     def is_in_body(self) -> bool:
         """Tell whether the peer is sending a body."""
@@ -231,7 +237,6 @@ def config_of(app: ASGIApp, listen: Listen) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=DRAIN_S,
-        h11_max_incomplete_event_size=_H11_BUFFER_BYTES,
         backlog=2048,
     )
 

@@ -101,14 +101,6 @@ async def test_a_bad_head_is_refused(running: Running, headers: bytes, status: i
     assert code_of(answer) in codes
 
 
-async def test_the_same_length_twice_is_refused_or_read_as_one(running: Running) -> None:
-    lengths = b"content-length: 2\r\ncontent-length: 2\r\n"
-
-    answer = await talk(running.port, ORDER + HOST + running.authorized() + CLOSE + lengths + b"\r\n{}")
-
-    assert status_of(answer) == 400 or answer.endswith(b'{"bytes":2,"partner":"acme"}')
-
-
 @pytest.mark.parametrize("size", [1_001, 10_000_000])
 async def test_a_body_that_is_too_large_is_answered_though_it_is_still_being_sent(running: Running, size: int) -> None:
     head = ORDER + HOST + running.authorized() + b"content-length: %d\r\n\r\n" % size
