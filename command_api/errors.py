@@ -4,7 +4,8 @@ Codes are append-only: once published a code keeps its meaning and its status. `
 docs/errors.md from this table and the one which both services share (`infra.http.problems`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from domain.order.errors import InvalidCommandError, TransitionError
@@ -180,10 +181,11 @@ never changes its meaning. `retryable`: the same request, with the same Idempote
 _FIELDS_HEAD: Final = """
 ## Codes inside `errors`
 
-`validation_failed` lists at most 20 broken values, each with a JSON pointer into the body.
+`validation_failed` lists at most 20 broken values, each with a JSON pointer into the body, or to `/query/<parameter>`.
 
 | code | meaning |
 |---|---|"""
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _BY_ORDER_ERROR: Final = {kind.code: kind for kind in ORDER_PROBLEMS}
 _STORE_DOWN = (
     "The event store does not answer. Retry with the same Idempotency-Key: it settles whether this was written."
@@ -228,10 +230,11 @@ def translate(error: Exception) -> Problem | None:
     return None
 
 
-def catalogue_markdown(others: Iterable[ProblemType] = ()) -> str:
+def catalogue_markdown(others: Iterable[ProblemType] = (), other_fields: Mapping[str, str] = _NOTHING) -> str:
     """Give docs/errors.md: every code that either service answers, by status, then the codes inside `errors`.
 
-    `others` are problem types that live beside their routes. A code in two tables must mean the same in both.
+    `others` are problem types that live beside their routes, `other_fields` codes inside `errors` with what they
+    mean. A code in two tables must mean the same in both.
 
     Raises:
         ValueError: one code with two meanings.
@@ -244,5 +247,9 @@ def catalogue_markdown(others: Iterable[ProblemType] = ()) -> str:
         f"| {kind.status} | `{kind.code}` | {kind.title} | {'yes' if kind.retryable else 'no'} | {kind.detail} |"
         for kind in sorted(kinds.values(), key=lambda kind: (kind.status, kind.code))
     ]
-    fields = [f"| `{code}` | {meaning} |" for code, meaning in sorted(FIELD_CODES.items())]
+    meanings = dict(FIELD_CODES)
+    for code, meaning in other_fields.items():
+        if meanings.setdefault(code, meaning) != meaning:
+            raise ValueError(f"the code {code} has two meanings")
+    fields = [f"| `{code}` | {meaning} |" for code, meaning in sorted(meanings.items())]
     return "\n".join([_CATALOGUE_HEAD, *rows, _FIELDS_HEAD, *fields, ""])

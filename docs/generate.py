@@ -32,7 +32,9 @@ def documents() -> dict[str, Callable[[], str]]:
         "events.md": domain.catalogue.events_markdown,
         "states.md": domain.catalogue.states_markdown,
         "settings.md": infra.settings_catalogue.markdown,
-        "errors.md": lambda: command_api.errors.catalogue_markdown(query_api.problems.CATALOGUE),
+        "errors.md": lambda: command_api.errors.catalogue_markdown(
+            query_api.problems.CATALOGUE, query_api.problems.FIELD_CODES
+        ),
         "openapi/command.json": lambda: _json(command_api.openapi.document()),
         "openapi/query.json": lambda: _json(query_api.openapi.document()),
         "asyncapi.json": lambda: _json(infra.kafka.asyncapi.document(schemas)),

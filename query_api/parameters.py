@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from infra.http.problems import VALIDATION_FAILED, FieldError, Problem
-from query_api.problems import parameter_problem
+from query_api.problems import parameter_error, parameter_problem
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
@@ -52,7 +52,7 @@ class Parameters:
         if text is None:
             return DEFAULT_LIMIT
         if not _LIMIT.fullmatch(text) or int(text) > MAX_LIMIT:
-            raise parameter_problem("limit", "limit_invalid", f"A whole number from 1 to {MAX_LIMIT}.")
+            raise parameter_problem("limit", "limit_invalid")
         return int(text)
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str | None:
@@ -69,12 +69,12 @@ class Parameters:
             return None
         if not _INSTANT.fullmatch(text):
             if _NAIVE.fullmatch(text):
-                raise parameter_problem(name, "timestamp_without_offset", "Add Z or an offset such as +01:00.")
-            raise _bad_instant(name)
+                raise parameter_problem(name, "timestamp_without_offset")
+            raise parameter_problem(name, "timestamp_invalid")
         try:
             return datetime.fromisoformat(text.upper()).astimezone(UTC)
         except (ValueError, OverflowError):
-            raise _bad_instant(name) from None
+            raise parameter_problem(name, "timestamp_invalid") from None
 
     def text(self, name: str, longest: int) -> str | None:
         """Give a text of 1 to `longest` printable characters, in NFC as every text is kept."""
@@ -82,7 +82,7 @@ class Parameters:
         if text is None:
             return None
         if not 1 <= len(text) <= longest or not text.isprintable():
-            raise parameter_problem(name, f"{name}_invalid", f"1 to {longest} printable characters.")
+            raise parameter_problem(name, f"{name}_invalid")
         return unicodedata.normalize("NFC", text)
 
     def uuid(self, name: str) -> UUID | None:
@@ -92,7 +92,7 @@ class Parameters:
             return None
         found = parse_uuid(text)
         if found is None:
-            raise parameter_problem(name, f"{name}_invalid", "An id such as 019a8b5c-0000-7000-8000-000000000000.")
+            raise parameter_problem(name, f"{name}_invalid")
         return found
 
 
@@ -117,11 +117,11 @@ def read_parameters(query_string: bytes, known: AbstractSet[str]) -> Parameters:
     for name, value in pairs:
         if name not in known:
             detail = f"This address takes: {', '.join(sorted(known)) or 'no parameters'}."
-            errors.append(FieldError("/query", "parameter_unknown", detail))
+            errors.append(parameter_error(None, "parameter_unknown", detail))
         elif name in values:
-            errors.append(FieldError(f"/query/{name}", "parameter_repeated", "Send this parameter once."))
+            errors.append(parameter_error(name, "parameter_repeated"))
         elif not value:
-            errors.append(FieldError(f"/query/{name}", "parameter_empty", "Leave the parameter out instead."))
+            errors.append(parameter_error(name, "parameter_empty"))
         else:
             values[name] = value
     if errors:
@@ -132,8 +132,3 @@ def read_parameters(query_string: bytes, known: AbstractSet[str]) -> Parameters:
 def parse_uuid(text: str) -> UUID | None:
     """Give the id, or None when the text is not in the one form ids have here."""
     return UUID(text) if _UUID.fullmatch(text) else None
-
-
-def _bad_instant(name: str) -> Problem:
-    detail = "RFC 3339 with an offset, such as 2026-11-23T01:02:03Z; write + as %2B."
-    return parameter_problem(name, "timestamp_invalid", detail)

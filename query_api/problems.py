@@ -1,5 +1,7 @@
 """What only the query service refuses, and how errors of PostgreSQL become problems."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import asyncpg
@@ -36,10 +38,35 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
 )
 """Codes of this service beside those of `infra.http.problems`. Append only."""
 
+FIELD_CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "limit_invalid": "A limit is a whole number from 1 to 200.",
+        "status_invalid": "The status is not one that this list can be filtered by.",
+        "endpoint_id_invalid": "The id is not of the form 019a8b5c-0000-7000-8000-000000000000.",
+        "external_reference_invalid": "An external reference has 1 to 255 printable characters.",
+        "timestamp_invalid": "Not an RFC 3339 instant such as 2026-11-23T01:02:03Z; write + as %2B.",
+        "timestamp_without_offset": "The timestamp has no offset: add Z or one such as +01:00 (write + as %2B).",
+        "parameter_unknown": "This address does not take the parameter.",
+        "parameter_repeated": "Send this parameter once.",
+        "parameter_empty": "Leave the parameter out instead.",
+    }
+)
+"""Codes inside the `errors` of a `validation_failed`: every refusal of a parameter takes its code from here."""
 
-def parameter_problem(name: str, code: str, detail: str) -> Problem:
-    """Give the refusal of one query parameter; the value is not repeated."""
-    return Problem(VALIDATION_FAILED, errors=(FieldError(f"/query/{name}", code, detail),))
+
+def parameter_error(name: str | None, code: str, detail: str = "") -> FieldError:
+    """Give what is wrong with one query parameter, or with the query (None); the value is not repeated.
+
+    Raises:
+        KeyError: the code is not in `FIELD_CODES`.
+    """
+    meaning = FIELD_CODES[code]
+    return FieldError("/query" if name is None else f"/query/{name}", code, detail or meaning)
+
+
+def parameter_problem(name: str, code: str, detail: str = "") -> Problem:
+    """Give the refusal of one query parameter, as `parameter_error`."""
+    return Problem(VALIDATION_FAILED, errors=(parameter_error(name, code, detail),))
 
 
 def translate(error: Exception) -> Problem | None:

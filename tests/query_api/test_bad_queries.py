@@ -7,6 +7,8 @@ import pytest
 
 from infra.http.problems import MAX_PROBLEM_BYTES
 from query_api.app import create_app
+from query_api.parameters import MAX_LIMIT, MAX_REFERENCE
+from query_api.problems import FIELD_CODES, parameter_error
 from tests.support.query_service import DELIVERIES, ORDERS, QueryService, order_row, query_service, query_settings
 from tests.support.servers import Database
 from tests.support.small_service import listening
@@ -77,6 +79,20 @@ DELIVERY_LIST = {
     "endpoint_id=urn:uuid:019a8b5c-0000-7000-8000-000000000000": "endpoint_id_invalid",
     "external_reference=a": "parameter_unknown",
 }
+
+
+def test_every_code_of_a_refused_parameter_is_in_the_catalogue_and_sent_by_some_query() -> None:
+    assert set(FIELD_CODES) == {*LIST.values(), *DELIVERY_LIST.values()}
+
+
+def test_the_catalogue_tells_the_limits_that_are_enforced() -> None:
+    assert f" {MAX_LIMIT}." in FIELD_CODES["limit_invalid"]
+    assert f" {MAX_REFERENCE} " in FIELD_CODES["external_reference_invalid"]
+
+
+def test_a_code_that_nobody_catalogued_cannot_be_sent() -> None:
+    with pytest.raises(KeyError):
+        parameter_error("limit", "limit_strange", "No.")
 
 
 @pytest.fixture
