@@ -35,7 +35,7 @@ async def test_racing_writers_whose_backends_are_terminated_lose_double_and_skip
         seen.extend(await postgres_store.read_all(len(seen), 500))
         if random.random() < 0.02:  # noqa: S311  # variety, not secrecy
             terminated += len(await admin.fetch(TERMINATE))
-        await asyncio.sleep(0.002)
+        await asyncio.wait([outputs], timeout=0.002)
     while batch := await postgres_store.read_all(len(seen), 500):
         seen.extend(batch)
 

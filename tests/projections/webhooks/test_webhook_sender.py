@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from infra.clock import monotonic_s, now
 from projections.webhooks.outcomes import Outcome
 from projections.webhooks.sender import READ_BYTES, Deadlines, Lookup, Reply, Sender
+from tests.support.waiting import eventually
 from tests.support.webhooks import LOOPBACK, QUICK, LoopbackReceiver
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -65,10 +66,7 @@ async def test_a_dripping_body_ends_at_the_deadline_and_the_status_counts() -> N
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-        while True:
-            writer.write(b"x")
-            await writer.drain()
-            await asyncio.sleep(0.02)
+        await _drip(b"x", 0.02, reader, writer)
 
     started_s = monotonic_s()
     async with _listening(serve) as url:
@@ -81,10 +79,7 @@ async def test_a_dripping_head_is_a_timeout() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\n")
-        while True:
-            writer.write(b"x: y\r\n")
-            await writer.drain()
-            await asyncio.sleep(0.1)
+        await _drip(b"x: y\r\n", 0.1, reader, writer)
 
     async with _listening(serve) as url:
         assert await _send(url) == Reply(Outcome.TIMEOUT, detail="TimeoutError")
@@ -136,7 +131,8 @@ async def test_a_reset_in_the_middle_of_a_good_answer_is_still_an_answer() -> No
         await _read_request(reader)
         writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\nhalf")
         await writer.drain()
-        await asyncio.sleep(0.1)
+        # A reset throws away what the other side has not read yet.
+        await eventually(lambda: _unread_bytes(writer.get_extra_info("peername")[1]) == 0)
         writer.transport.abort()
 
     async with _listening(serve) as url:
@@ -250,6 +246,22 @@ async def _send(
 ) -> Reply:
     async with Sender(deadlines, LOOPBACK, lookup) as sender:
         return await sender.send(url, livemode=livemode, headers={}, body=b"{}", now=now())
+
+
+async def _drip(drop: bytes, every_s: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send a drop now and again until the sender hangs up."""
+    hung_up = asyncio.ensure_future(reader.read())
+    while not hung_up.done():
+        writer.write(drop)
+        await writer.drain()
+        await asyncio.wait([hung_up], timeout=every_s)
+
+
+def _unread_bytes(port: int) -> int:
+    """Give how much the kernel holds for the IPv4 socket bound to a port of this machine (proc(5), tcp: rx_queue)."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    [queues] = [row[4] for row in rows if row[1].endswith(f":{port:04X}")]
+    return int(queues.partition(":")[2], 16)
 
 
 @asynccontextmanager
