@@ -11,11 +11,12 @@ from fastapi import Header, Path, Query
 from infra.http import problems
 from infra.http.app import problem_responses
 from infra.http.problems import ProblemType
+from infra.ids import CANONICAL_UUID
 from query_api import models
 from query_api.parameters import DEFAULT_LIMIT, MAX_LIMIT, MAX_REFERENCE
 from query_api.problems import CONSISTENCY_TOKEN_INVALID, CURSOR_INVALID, PROJECTION_LAGGING, READ_MODELS_MISSING
 
-_UUID: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+_UUID: Final = f"^{CANONICAL_UUID}$"
 
 ConsistencyToken = Annotated[
     str | None,

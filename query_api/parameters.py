@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from infra.http.problems import VALIDATION_FAILED, FieldError, Problem
+from infra.ids import parse_uuid
 from query_api.problems import parameter_error, parameter_problem
 
 DEFAULT_LIMIT: Final = 50
@@ -33,7 +34,6 @@ ORDER_STATUSES: Final = (
 DELIVERY_STATUSES: Final = ("pending", "delivered", "dead", "discarded")
 
 _LIMIT: Final = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
-_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _INSTANT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})", re.ASCII
 )
@@ -127,8 +127,3 @@ def read_parameters(query_string: bytes, known: AbstractSet[str]) -> Parameters:
     if errors:
         raise Problem(VALIDATION_FAILED, errors=tuple(errors))
     return Parameters(values)
-
-
-def parse_uuid(text: str) -> UUID | None:
-    """Give the id, or None when the text is not in the one form ids have here."""
-    return UUID(text) if _UUID.fullmatch(text) else None

@@ -1,10 +1,8 @@
 """The order routes: bytes -> body -> command -> handle -> bytes. Every one takes an Idempotency-Key."""
 
-import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Final
-from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -24,10 +22,10 @@ from infra.http.auth import Principal, requires
 from infra.http.context import context_of
 from infra.http.problems import Problem
 from infra.http.thin_route import ThinRoute
+from infra.ids import parse_uuid
 from infra.partitioning import partition_of
 
 PREFIX: Final = "/api/v1/orders"
-_CANONICAL_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _SCOPE_OF_STATUS: Final = {
     Status.AUTHORIZED: "orders:authorize",
     Status.CAPTURED: "orders:capture",
@@ -135,10 +133,10 @@ async def set_status(
 
 def _order_id(request: Request) -> OrderId:
     """Give the id in the path. What is not one of ours does not exist: the same 404 as for an unknown id."""
-    text = request.path_params["order_id"]
-    if not _CANONICAL_UUID.fullmatch(text):
+    found = parse_uuid(request.path_params["order_id"])
+    if found is None:
         raise Problem(problems.NOT_FOUND)
-    return OrderId(UUID(text))
+    return OrderId(found)
 
 
 async def _accept(request: Request, principal: Principal, *, is_body_optional: bool = True) -> _Accepted:

@@ -1,6 +1,5 @@
 """The webhook routes: endpoints are configuration and not events; a resend is a wish to the delivery queue."""
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -26,6 +25,7 @@ from infra.http.auth import Principal, requires
 from infra.http.context import context_of
 from infra.http.problems import Problem, ProblemType
 from infra.http.thin_route import ThinRoute
+from infra.ids import parse_uuid
 from infra.net_guard.target import AddressRules
 from infra.postgres.failures import AWAY
 from infra.postgres.webhook_endpoints import (
@@ -37,7 +37,6 @@ from infra.postgres.webhook_endpoints import (
 
 ENDPOINTS: Final = "/api/v1/webhook-endpoints"
 DELIVERIES: Final = "/api/v1/webhook-deliveries"
-_CANONICAL_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 
 router = APIRouter(route_class=ThinRoute, tags=["webhooks"])
 
@@ -199,10 +198,10 @@ async def _store(request: Request) -> AsyncIterator[WebhookEndpoints]:
 
 def _id(request: Request, name: str) -> UUID:
     """Give an id in the path. What is not one of ours does not exist: the same 404 as for an unknown id."""
-    text = request.path_params[name]
-    if not _CANONICAL_UUID.fullmatch(text):
+    found = parse_uuid(request.path_params[name])
+    if found is None:
         raise Problem(problems.NOT_FOUND)
-    return UUID(text)
+    return found
 
 
 def _document(endpoint: WebhookEndpoint) -> dict[str, object]:

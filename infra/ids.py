@@ -1,0 +1,19 @@
+"""The one form in which ids are taken from a client: a UUID in canonical lower case (RFC 9562, 4).
+
+`uuid.UUID` reads braces, `urn:uuid:`, upper case and missing hyphens too; one id in many spellings would be many cache
+keys, many log lines, many idempotency fingerprints.
+"""
+
+import re
+from typing import Final
+from uuid import UUID
+
+CANONICAL_UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+"""As a regular expression, without anchors."""
+
+_CANONICAL_UUID: Final = re.compile(CANONICAL_UUID, re.ASCII)
+
+
+def parse_uuid(text: str) -> UUID | None:
+    """Give the id, or None when the text is not in canonical form."""
+    return UUID(text) if _CANONICAL_UUID.fullmatch(text) else None
