@@ -74,11 +74,7 @@ async def apply_batch(
     async with connection.transaction():
         records: Sequence[LogRecord] = batch.records
         if foreign is not None:
-            records = await _genuine(connection, records, foreign)
-            if gaps := find_gaps(records, checkpoints):
-                raise MissedEventsError(gaps)
-            if isolate is not None:
-                records = await _originals(connection, records)
+            records = await _vouched_for(connection, records, checkpoints, foreign, take_originals=isolate is not None)
         fresh = {projection.name: unapplied(records, checkpoints, projection) for projection in projections}
         moves = moves_of(batch, fresh, checkpoints, projections)
         moved = await advance(connection, moves) if moves else {}
@@ -91,6 +87,21 @@ async def apply_batch(
                 await connection.execute(_NOTIFY, CHANNEL, payload)
     most = max(fresh.values(), key=len, default=())
     return Outcome(moved, tuple(most), tuple(letters))
+
+
+async def _vouched_for(
+    connection: Connection,
+    records: Sequence[LogRecord],
+    checkpoints: Checkpoints,
+    foreign: ForeignRecords,
+    *,
+    take_originals: bool,
+) -> Sequence[LogRecord]:
+    """Give those records from the topic that the event store knows, once none is missing before them."""
+    genuine = await _genuine(connection, records, foreign)
+    if gaps := find_gaps(genuine, checkpoints):
+        raise MissedEventsError(gaps)
+    return await _originals(connection, genuine) if take_originals else genuine
 
 
 async def _apply(

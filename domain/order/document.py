@@ -34,16 +34,7 @@ def render_order(state: OrderState) -> bytes:
             "external_reference": state.external_reference,
             "customer_email": state.customer_email,
             "metadata": state.metadata,
-            "lines": [
-                {
-                    "line_id": line.line_id,
-                    "sku": line.sku,
-                    "quantity": line.quantity,
-                    "unit_price": amount_document(line.unit_price_minor, currency),
-                    "total": amount_document(line.total_minor, currency),
-                }
-                for line in state.lines
-            ],
+            "lines": _lines(state),
             "allowed_transitions": allowed_transitions(status),
             "created_at": instant_text(state.created_at),
             "updated_at": instant_text(state.updated_at),
@@ -52,6 +43,19 @@ def render_order(state: OrderState) -> bytes:
             "cancel_reason": state.cancel_reason,
         }
     )
+
+
+def _lines(state: OrderState) -> list[dict[str, object]]:
+    return [
+        {
+            "line_id": line.line_id,
+            "sku": line.sku,
+            "quantity": line.quantity,
+            "unit_price": amount_document(line.unit_price_minor, state.currency),
+            "total": amount_document(line.total_minor, state.currency),
+        }
+        for line in state.lines
+    ]
 
 
 def _text(instant: datetime | None) -> str | None:

@@ -52,18 +52,7 @@ def conclude(
         jitter: uniform in [-1, 1].
         scale: factor on the schedule.
     """
-    state, delay_s = "dead", 0.0
-    match VERDICTS[reply.outcome]:
-        case Verdict.DONE:
-            state = "delivered"
-        case Verdict.RETRY:
-            retry_s = retry_delay_s(
-                claim.round_attempts + 1, jitter=jitter, retry_after_s=reply.retry_after_s, scale=scale
-            )
-            if retry_s is not None:
-                state, delay_s = "pending", retry_s
-        case Verdict.DISABLE | Verdict.MISCONFIGURED:
-            pass
+    state, delay_s = _what_follows(claim, reply, jitter, scale)
     return Result(
         attempt_id=attempt_id,
         delivery_id=claim.delivery_id,
@@ -77,3 +66,17 @@ def conclude(
         state=state,
         delay_s=delay_s,
     )
+
+
+def _what_follows(claim: Claim, reply: Reply, jitter: float, scale: float) -> tuple[str, float]:
+    """Give the delivery's next state, and in how many seconds it is due again if it is pending."""
+    match VERDICTS[reply.outcome]:
+        case Verdict.DONE:
+            return "delivered", 0.0
+        case Verdict.RETRY:
+            delay_s = retry_delay_s(
+                claim.round_attempts + 1, jitter=jitter, retry_after_s=reply.retry_after_s, scale=scale
+            )
+            return ("dead", 0.0) if delay_s is None else ("pending", delay_s)
+        case Verdict.DISABLE | Verdict.MISCONFIGURED:
+            return "dead", 0.0
