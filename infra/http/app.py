@@ -1,6 +1,6 @@
 """Builds an HTTP service: its routes behind the gate, health, metrics, offline documentation.
 
-    app = build_app(name="command", title=..., routers=[orders.router], lifespan=lifespan, limits=..., translate=...)
+    app = build_app(title=..., routers=[orders.router], lifespan=lifespan, limits=..., translate=...)
 
 The lifespan yields a `ServiceState` (a service adds its own keys); handlers find it on `request.state`. It must not
 wait for a database that is down: the service starts, answers /livez, and says on /readyz what it waits for.
