@@ -10,6 +10,8 @@ import pytest
 from infra.http.problems import MAX_PROBLEM_BYTES
 from tests.support.small_service import SmallService, listening, small_service, talk
 
+pytestmark = pytest.mark.server  # a real uvicorn, and deadlines that take their time
+
 ORDER = b"POST /api/v1/things HTTP/1.1\r\n"
 HOST = b"host: harbor.test\r\n"
 CLOSE = b"connection: close\r\n"
