@@ -86,6 +86,16 @@ async def test_what_follows_a_head_is_not_held_to_the_lines_of_a_head(port: int,
     assert b"HTTP/1.1 400 " not in answer
 
 
+@pytest.mark.parametrize("trailers", [b"x: a\n\r\n", b"x: a\r\n b\r\n\r\n", b"\n"], ids=["bare LF", "folded", "empty"])
+async def test_loose_trailers_are_refused(port: int, trailers: bytes) -> None:
+    body = b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+
+    answer = await talk(port, POST + body + trailers)
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
 class Wire(asyncio.Transport):
     """The server's end of a connection: it keeps what is written."""
 
