@@ -2,11 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from infra.settings import KafkaSettings
 CHECKOUT = Path(__file__).resolve().parents[2]
 LIVE_TIMEOUT_S = 2.0
 START_TIMEOUT_S = 300
+STOP_TIMEOUT_S = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +78,32 @@ def stack() -> Iterator[Stack]:
             "HARBOR_QUERY_API__PORT": "0",
         }
         local = [sys.executable, "-m", "infra.local"]
-        started = subprocess.run(  # noqa: S603  # fixed words
-            [*local, "up", "--detach", "--brief"], cwd=CHECKOUT, env=environment, timeout=START_TIMEOUT_S, check=False
-        )
         try:
+            failed = _start([*local, "up", "--detach", "--brief"], environment)
             own = running(Path(folder))
-            if started.returncode or own is None:
+            if failed or own is None:
                 raise NoStackError("the stack did not start; see the lines above, or run: make up")
             yield own
         finally:
             # wipe: as root in a closed directory, PostgreSQL's data lies outside the home.
             for command in ("down", "wipe"):
                 subprocess.run(  # noqa: S603  # fixed words
-                    [*local, command], cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL, check=False
+                    [*local, command],
+                    cwd=CHECKOUT,
+                    env=environment,
+                    stdout=subprocess.DEVNULL,
+                    check=False,
+                    start_new_session=True,
                 )
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run `up --detach` to its end; a Ctrl-C before is handed on, and waited for: it stops what it has started."""
+    # In a session of its own, or a terminal's Ctrl-C would end it half-way through that.
+    process = subprocess.Popen(command, cwd=CHECKOUT, env=environment, start_new_session=True)  # noqa: S603  # fixed words
+    try:
+        return process.wait(START_TIMEOUT_S)
+    except BaseException:
+        process.send_signal(signal.SIGINT)
+        process.wait(STOP_TIMEOUT_S)
+        raise
