@@ -13,6 +13,8 @@ from uvicorn.server import ServerState
 from infra.http.server import Listen, config_of
 from tests.support.small_service import listening, small_service, talk
 
+pytestmark = pytest.mark.server  # a real uvicorn, on sockets and fed by hand
+
 PARSERS: Final = ["httptools", "h11"]
 GET: Final = b"GET /livez HTTP/1.1\r\nhost: harbor.test\r\n"
 POST: Final = b"POST /livez HTTP/1.1\r\nhost: harbor.test\r\n"
