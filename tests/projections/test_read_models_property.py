@@ -110,7 +110,7 @@ async def test_rows_do_not_depend_on_how_the_log_was_cut_into_batches(
     }
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(log=logs())
 def test_the_timeline_shows_every_event_and_no_personal_data(log: list[LogRecord]) -> None:
     rows = [order_timeline.row_of(record) for record in log]
@@ -120,7 +120,7 @@ def test_the_timeline_shows_every_event_and_no_personal_data(log: list[LogRecord
     assert not any("personal" in row.changes for row in rows)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(batches=batches_of_logs())
 def test_a_repeated_batch_changes_nothing(batches: list[list[LogRecord]]) -> None:
     states: dict[UUID, OrderState] = {}

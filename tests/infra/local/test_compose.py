@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import pytest
 import yaml
-from click import Group
+from click import Context, Group
 
 from infra.local import env_example, stack
 from infra.postgres.login_roles import LOGIN_ROLES
@@ -69,7 +69,7 @@ def test_the_roles_of_the_workers_exist() -> None:
     assert isinstance(projections_main, Group)
     roles = {command(services()[name])[3] for name in ("worker", "webhooks")}
 
-    assert roles <= projections_main.commands.keys()
+    assert roles <= set(projections_main.list_commands(Context(projections_main)))
 
 
 def test_every_variable_given_to_our_processes_is_a_setting() -> None:

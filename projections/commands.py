@@ -1,0 +1,214 @@
+"""The worker, and the operator's commands for read models and dead letters (`python -m projections`)."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import asyncpg
+import click
+
+from infra.clock import monotonic_s
+from infra.postgres.failures import UNREACHABLE
+from infra.postgres.pool import connect
+from infra.settings import KafkaSettings, PostgresSettings, SettingsError, load
+from projections import dlq as letters
+from projections import run, verify
+from projections.catalogue import PROJECTIONS
+from projections.create_tables import create_tables
+from projections.dead_letters import DeadLetter
+from projections.projection import Projection
+from projections.serving import serve
+
+T = TypeVar("T")
+
+_COMMAND_S = 3600.0
+_PROGRESS_EVERY_S = 1.0
+_SHOWN_DIFFERENCES = 20
+
+
+@click.group()
+def main() -> None:
+    """Hold the commands; `projections.__main__` shows them to people."""
+
+
+@main.command(epilog="Example: HARBOR_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:9092 python -m projections worker")
+def worker() -> None:
+    """Keep the read models and the webhook queue current; run as many as you like."""
+    serve("worker", run.main)
+
+
+@main.command("create-tables", epilog="Example: python -m projections create-tables")
+def create_tables_command() -> None:
+    """Create the read-model tables that are missing; a worker does the same when it starts."""
+    created = _run(create_tables)
+    click.echo(f"created {', '.join(created)}" if created else "nothing was missing")
+
+
+@main.command("verify", epilog="Example: python -m projections verify orders")
+@click.argument("name", type=click.Choice(list(verify.VERIFIABLE)))
+def verify_command(name: str) -> None:
+    """Fold the whole log again and compare the read model NAME with it, row by row; exit 1 if any row differs."""
+    started = monotonic_s()
+    try:
+        partitions = load(KafkaSettings).partitions
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    tally, found = _run(lambda connection: _verify(connection, verify.VERIFIABLE[name], partitions))
+    seconds = max(monotonic_s() - started, 1e-9)
+    click.echo(
+        f"{name}: {tally.rows} rows from {tally.events} events compared in {seconds:.1f} s "
+        f"({tally.events / seconds:,.0f} events/s), {found} differences"
+    )
+    if found:
+        click.echo("Next: look at `python -m projections dlq list`; the event store is right, the read model is not.")
+        sys.exit(1)
+
+
+@main.group(epilog="Example: python -m projections dlq list")
+def dlq() -> None:
+    """Events that a projection could not apply: list, show, retry, discard."""
+
+
+@dlq.command("list", epilog="Example: python -m projections dlq list --projection orders")
+@click.option("--projection", type=click.Choice([each.name for each in PROJECTIONS]), help="only this projection")
+@click.option("--all", "everything", is_flag=True, help="also discarded letters")
+@click.option("--limit", default=100, show_default=True, help="letters shown, at most")
+def list_command(projection: str | None, limit: int, *, everything: bool) -> None:
+    """List parked events, oldest first."""
+    status = None if everything else "parked"
+    found = _run(lambda connection: letters.list_letters(connection, status=status, projection=projection, limit=limit))
+    for letter in found:
+        click.echo(
+            f"{letter.letter_id:>8}  {letter.status:<9} {letter.projection:<15} {letter.reason:<7} "
+            f"{letter.order_id} #{letter.sequence:<4} {letter.type:<17} {letter.error}"
+        )
+    click.echo(f"{len(found)} letters" + ("" if found else ": nothing is parked"))
+
+
+@dlq.command("show", epilog="Example: python -m projections dlq show 17")
+@click.argument("letter_id", type=int)
+def show_command(letter_id: int) -> None:
+    """Show one letter in full (without the event's payload: read that from the event store by its position)."""
+    letter = _letter(_run(lambda connection: letters.find_letter(connection, letter_id)), letter_id)
+    for name in letter.__slots__:
+        click.echo(f"{name:<15} {getattr(letter, name)}")
+
+
+@dlq.command("retry", epilog="Examples: python -m projections dlq retry 17; python -m projections dlq retry --all")
+@click.argument("letter_id", type=int, required=False)
+@click.option("--all", "everything", is_flag=True, help="retry every parked order")
+def retry_command(letter_id: int | None, *, everything: bool) -> None:
+    """Apply what is parked of the letter's order in its projection, from the event store; exit 1 if some stays."""
+    if (letter_id is None) != everything:
+        raise click.UsageError("give one letter id, or --all")
+
+    async def work(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
+        if letter_id is None:
+            chosen = await letters.parked(connection)
+        else:
+            chosen = [_letter(await letters.find_letter(connection, letter_id), letter_id)]
+        return sum([await _retry(connection, letter) for letter in chosen])
+
+    sys.exit(1 if _run(work) else 0)
+
+
+@dlq.command("discard", epilog="Example: python -m projections dlq discard 17 --yes")
+@click.argument("letter_id", type=int)
+@click.confirmation_option(prompt="Give this event up in this projection for ever?")
+def discard_command(letter_id: int) -> None:
+    """Give one event up; later events of its order stay parked until they are retried.
+
+    The event stays in the event store and in the other projections. A timeline or the webhooks then go on without it;
+    an order's document cannot be folded past it and stays as it was before.
+    """
+    letter = _run(lambda connection: letters.discard(connection, letter_id))
+    if letter is None:
+        raise click.ClickException(f"letter {letter_id} is not parked: see `python -m projections dlq list --all`")
+    click.echo(f"discarded {letter_id}. Next, for later events of the order: python -m projections dlq retry --all")
+
+
+async def _retry(connection: "asyncpg.Connection[asyncpg.Record]", letter: DeadLetter) -> int:
+    """Retry one order in one projection, say what came of it, and give how many events are still parked."""
+    projection = _projection(letter)
+    if projection is None:
+        click.echo(f"{letter.letter_id}: {letter.projection} v{letter.version} is no projection of this code; skipped")
+        return 0
+    outcome = await letters.retry(connection, projection, letter)
+    because = f": {outcome.error}" if outcome.error else ""
+    click.echo(
+        f"{letter.projection} {letter.order_id}: {outcome.applied} applied, "
+        f"{outcome.still_parked} still parked{because}"
+    )
+    return outcome.still_parked
+
+
+def _projection(letter: DeadLetter) -> Projection | None:
+    return next(
+        (each for each in PROJECTIONS if (each.name, each.version) == (letter.projection, letter.version)), None
+    )
+
+
+def _letter(letter: DeadLetter | None, letter_id: int) -> DeadLetter:
+    if letter is None:
+        raise click.ClickException(f"there is no letter {letter_id}: see `python -m projections dlq list --all`")
+    return letter
+
+
+async def _verify(
+    connection: "asyncpg.Connection[asyncpg.Record]", model: verify.Verifiable, partitions: int
+) -> tuple[verify.Tally, int]:
+    """Compare with a line of progress per second on standard error; give the tally and the number of differences."""
+    tally, found, started = verify.Tally(), 0, monotonic_s()
+    head: int = await connection.fetchval("SELECT coalesce(max(last_position), 0) FROM harbor.batches")
+
+    async def show_progress() -> None:
+        while True:
+            await asyncio.sleep(_PROGRESS_EVERY_S)
+            rate = tally.events / (monotonic_s() - started)
+            left_s = (head - tally.events) / rate if rate else float("inf")
+            percent = 100 * tally.events / head if head else 100
+            click.echo(f"{percent:5.1f} %  {rate:,.0f} events/s  {left_s:.0f} s left", err=True)
+
+    progress = asyncio.create_task(show_progress())
+    try:
+        async for difference in verify.differences(connection, model, partitions=partitions, tally=tally):
+            found += 1
+            if found <= _SHOWN_DIFFERENCES:
+                order_id, sequence = difference.key
+                click.echo(f"{order_id}{f' #{sequence}' if sequence else ''} {difference.what}")
+            elif found == _SHOWN_DIFFERENCES + 1:
+                click.echo("... more differences are counted, not shown")
+    finally:
+        progress.cancel()
+    return tally, found
+
+
+def _run(work: Callable[["asyncpg.Connection[asyncpg.Record]"], Awaitable[T]]) -> T:
+    """Run a command of an operator on one connection; a failure is one line that says what to do."""
+
+    async def connected() -> T:
+        async with _connection() as connection:
+            return await work(connection)
+
+    try:
+        return asyncio.run(connected())
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
+        raise click.ClickException(
+            f"{error}: run python -m infra.postgres.migrate, then python -m projections create-tables"
+        ) from None
+    except UNREACHABLE as error:
+        raise click.ClickException(f"PostgreSQL at HARBOR_POSTGRES__URL: {error}") from None
+
+
+@asynccontextmanager
+async def _connection() -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    settings = load(PostgresSettings).model_copy(update={"command_timeout_s": _COMMAND_S})
+    connection = await connect(settings, application_name="harbor-projections-operator")
+    try:
+        yield connection
+    finally:
+        await connection.close()
