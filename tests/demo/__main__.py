@@ -25,7 +25,7 @@ def main() -> int:
     )
     parser.add_argument("--orders", type=int, default=500, help="how many generated orders (default 500)")
     parser.add_argument("--file", type=Path, help="send the invoices of this CSV instead (columns: see README)")
-    parser.add_argument("--concurrency", type=int, default=4, help="orders under way at once (default 4)")
+    parser.add_argument("--concurrency", type=int, default=2, help="orders under way at once (default 2)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the generated orders (default 1)")
     given = parser.parse_args()
     if given.orders < 1 or given.concurrency < 1:
