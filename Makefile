@@ -30,7 +30,7 @@ test: .venv/stamp ## all tests, on real PostgreSQL, Redis and Kafka. ARGS="-k na
 	@$(PY) -m pytest $(ARGS)
 
 test-fast: .venv/stamp ## the tests that need no server
-	@$(PY) -m pytest -m "not server" -n 2 $(ARGS)
+	@$(PY) -m pytest -m "not server" -n 2 --hypothesis-profile=fast $(ARGS)
 
 check: .venv/stamp ## lint, types, import directions, generated docs fresh
 	@.venv/bin/ruff format --check .

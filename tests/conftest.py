@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 import redis.asyncio
+from hypothesis import settings
 
 from infra.local.valkey import ValkeyServer
 from tests.support import servers
 from tests.support.servers import Database, KafkaServer, PostgresCluster
+
+# `make test-fast` asks for quick answers; `make test` runs the full number of examples.
+settings.register_profile("fast", max_examples=20)
 
 SERVER_FIXTURES = frozenset({"postgres_cluster", "valkey_server", "kafka"})
 

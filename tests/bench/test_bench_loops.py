@@ -11,6 +11,8 @@ from tests.bench.loops import LoadError, LoadPlan
 from tests.bench.model import NO_ANSWER
 from tests.bench.orders import RequestPlan
 
+pytestmark = pytest.mark.server  # real sockets or processes, and deadlines that take their time
+
 ANSWER = b"HTTP/1.1 201 Created\r\nLocation: /orders/%d\r\nContent-Length: 2\r\n\r\n{}"
 
 

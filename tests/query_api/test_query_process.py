@@ -9,11 +9,14 @@ from pathlib import Path
 
 import httpx
 import orjson
+import pytest
 
 from infra.local.launch import free_port
 from tests.support.query_service import ORDERS, PEPPER, query_service
 from tests.support.servers import Database
 from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.server  # real sockets or processes, and deadlines that take their time
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

@@ -14,6 +14,8 @@ from infra.local.launch import Launch
 from infra.local.supervisor import BACKOFF_S, NotReadyError, Program, Supervisor, backoff_s
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.server  # real sockets or processes, and deadlines that take their time
+
 FOREVER = ("/bin/sh", "-c", "exec sleep 600")
 IGNORES_TERM = ("/bin/sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 600; done")
 

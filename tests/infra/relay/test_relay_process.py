@@ -7,10 +7,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from tests.support.log_filler import fill_log
 from tests.support.relaying import PARTITIONS, topic_equals_store, topic_of, topic_records
 from tests.support.servers import Database, KafkaServer
 from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.server  # real sockets or processes, and deadlines that take their time
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 

@@ -23,6 +23,8 @@ from projections.webhooks.sender import READ_BYTES, Deadlines, Lookup, Reply, Se
 from tests.support.waiting import eventually
 from tests.support.webhooks import LOOPBACK, QUICK, LoopbackReceiver
 
+pytestmark = pytest.mark.server  # real sockets or processes, and deadlines that take their time
+
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 MEGABYTE = bytes(1_048_576)
 
