@@ -112,6 +112,7 @@ class KafkaSource:
         )
         if self._let_go_until is not None:
             return Batch()
+        self._rewind_what_was_cut(consumer)
         records: list[LogRecord] = []
         next_offsets: dict[int, int] = {}
         for place, raw in found.items():
@@ -172,6 +173,19 @@ class KafkaSource:
         get_logger().warning("projection.rewound", partition=place.partition, offset=first.offset)
         self._seek(place, 0)
         return False
+
+    def _rewind_what_was_cut(self, consumer: AIOKafkaConsumer) -> None:
+        """Go to the beginning of partitions that end before the last record applied: it cannot come any more.
+
+        Kafka resets an offset behind the end by itself, but one *at* the end looks like a partition that is read up.
+        """
+        for place in consumer.assignment():
+            start = self._unconfirmed.get(place.partition)
+            end = consumer.highwater(place)
+            if start is not None and start.next_offset is not None and end is not None and end < start.next_offset:
+                del self._unconfirmed[place.partition]
+                get_logger().warning("projection.rewound", partition=place.partition, offset=end)
+                self._seek(place, 0)
 
     def _parsed(self, raw: Iterable[ConsumerRecord]) -> Iterable[LogRecord]:
         for message in raw:

@@ -151,6 +151,31 @@ async def test_a_topic_made_anew_with_other_offsets_is_read_from_its_beginning(
     assert await differences(database) == []
 
 
+async def test_a_topic_made_anew_that_ends_where_the_worker_stands_is_read_from_its_beginning(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    await fill_log(database.command_url, 20, "authorize", "capture")
+    log = await log_of(database)
+    partition = partition_of(log[0].stream_id, PARTITIONS)
+    count = sum(partition_of(event.stream_id, PARTITIONS) == partition for event in log)
+    async with writable_topic(kafka, topic_prefix) as topic, kafka_worker(database, kafka, topic_prefix):
+        await topic.relay(log[:1] * (count + 1))  # the next offset lies one behind the end of the topic to come
+
+        async def stands_there() -> bool:
+            sql = "SELECT FROM harbor.checkpoints WHERE partition = $1 AND next_offset = $2"
+            return bool(await query(database, sql, partition, count + 1))
+
+        await eventually(stands_there, 30)
+
+    other_prefix = f"{topic_prefix}again."
+    async with writable_topic(kafka, other_prefix) as topic:
+        await topic.relay(log)
+        async with kafka_worker(database, kafka, other_prefix):
+            await caught_up(database)
+
+    assert await differences(database) == []
+
+
 async def test_what_is_no_event_of_ours_is_stepped_over(
     database: Database, kafka: KafkaServer, topic_prefix: str
 ) -> None:
