@@ -51,6 +51,17 @@ async def output_of(process: asyncio.subprocess.Process) -> str:
     return output.decode()
 
 
+async def logged(process: asyncio.subprocess.Process, text: str) -> str:
+    """Read the process' output until a line holds `text`; give what was read."""
+    if process.stdout is None:
+        raise AssertionError("the output is piped")
+    log = ""
+    async with asyncio.timeout(20):
+        while text not in log and (line := await process.stdout.readline()):
+            log += line.decode()
+    return log
+
+
 async def test_a_relay_killed_in_mid_stream_again_and_again_loses_and_reorders_nothing(
     database: Database, kafka: KafkaServer, topic_prefix: str
 ) -> None:
@@ -71,9 +82,10 @@ async def test_a_relay_killed_in_mid_stream_again_and_again_loses_and_reorders_n
         await output_of(process)
         await filling
     process = await start(settings)
+    log = await logged(process, '"state":"leading"')  # by then it listens to signals
     arrived = await topic_equals_store(database, kafka, name)
     process.send_signal(signal.SIGTERM)
-    log = await output_of(process)
+    log += await output_of(process)
     assert process.returncode == 0, log
     assert total <= len(arrived) < total * 2
 
@@ -90,12 +102,7 @@ async def test_a_relay_told_to_stop_while_the_broker_is_away_ends_at_once(databa
     process = await start(
         environment(HARBOR_POSTGRES__URL=database.worker_url, HARBOR_KAFKA__BOOTSTRAP_SERVERS="127.0.0.1:1")
     )
-    if process.stdout is None:
-        raise AssertionError("the output is piped")
-    log = ""
-    async with asyncio.timeout(20):
-        while '"state":"waiting"' not in log and (line := await process.stdout.readline()):
-            log += line.decode()
+    log = await logged(process, '"state":"waiting"')
     process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(5):
         log += await output_of(process)
