@@ -9,6 +9,7 @@ import secrets
 import sys
 from pathlib import Path
 
+import uvloop
 from rich.console import Console
 
 from tests.demo import report
@@ -25,7 +26,9 @@ def main() -> int:
     )
     parser.add_argument("--orders", type=int, default=500, help="how many generated orders (default 500)")
     parser.add_argument("--file", type=Path, help="send the invoices of this CSV instead (columns: see README)")
-    parser.add_argument("--concurrency", type=int, default=2, help="orders under way at once (default 2)")
+    parser.add_argument(
+        "--concurrency", type=int, default=1, help="orders under way at once (default 1: latency without a queue)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="seed of the generated orders (default 1)")
     given = parser.parse_args()
     if given.orders < 1 or given.concurrency < 1:
@@ -36,7 +39,8 @@ def main() -> int:
         drafts = invoices(given.file, run) if given.file else list(generated(given.orders, given.seed, run))
         with stack() as target:
             console.print(f"{len(drafts)} orders to {target.command_api} as {run}, {given.concurrency} at a time")
-            journey = asyncio.run(travel(target, drafts, given.concurrency, run))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                journey = runner.run(travel(target, drafts, given.concurrency, run))
     except (BadFileError, NoStackError, GaveUpError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
