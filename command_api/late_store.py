@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from infra.events import AppendCommand, AppendOutcome, StoredEvent
+from infra.events import AppendCommand, AppendOutcome, EventStoreError, StoredEvent
 from infra.postgres.appender import Appender
 from infra.postgres.event_store import PostgresEventStore
 from infra.postgres.late_pool import LatePool
@@ -23,6 +23,10 @@ class LateStore:
     async def append(self, command: AppendCommand) -> AppendOutcome:
         """Append one command; see `EventStore.append`."""
         return await self._store.append(command)
+
+    async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
+        """Append commands that were made together; see `EventStore.append_all`."""
+        return await self._store.append_all(commands)
 
     async def read_stream(
         self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None

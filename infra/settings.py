@@ -72,7 +72,7 @@ class CommandApiSettings(BaseSettings):
     max_body_bytes: Count = Field(default=1_048_576, description="largest request body in bytes")
     request_deadline_s: Seconds = Field(default=5.0, description="seconds until a request is answered 503")
     append_queue: Count = Field(default=2000, description="commands waiting for the append; more are answered 503")
-    append_batch: Count = Field(default=200, description="commands in one append call, at most")
+    append_batch: Count = Field(default=500, description="commands in one append call, at most")
     http: str = Field(default="httptools", pattern="^(httptools|h11)$", description="HTTP parser of uvicorn")
 
 

@@ -10,7 +10,7 @@ answer was lost is sent again with the same keys, and the keys tell what had bee
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -39,6 +39,7 @@ from infra.postgres.append_channel import (
     OutcomeUnknownError,
 )
 from infra.postgres.append_metrics import BATCH_COMMANDS, BATCH_SECONDS, QUEUED, RESENT
+from infra.postgres.append_waiting import Together, Waiting
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 1.0
@@ -52,23 +53,14 @@ class AppenderLimits:
     """Unfinished commands, at most; one more raises `AppendQueueFullError`."""
     queue_bytes: int = 64 * 1024 * 1024
     """Bytes of payloads and responses of unfinished commands, at most."""
-    batch_commands: int = 200
+    batch_commands: int = 500
     """Commands in one call, at most."""
     batch_bytes: int = 4 * 1024 * 1024
     """Bytes of payloads and responses in one call, at most (a single larger command travels alone)."""
     deadline_s: float = 5.0
-    """Seconds from `append` to an answer, at most."""
+    """Seconds from `append` or `append_all` to an answer, at most."""
     drain_s: float = 5.0
     """Seconds `close` waits for unfinished commands, at most."""
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    """The caller's side of a queued command."""
-
-    answer: "asyncio.Future[AppendOutcome]"
-    deadline_s: float
-    was_sent: bool = False
 
 
 class Appender:
@@ -84,7 +76,7 @@ class Appender:
         self._channel = channel
         self._limits = limits or AppenderLimits()
         self._monotonic_s = monotonic_s
-        self._chains: AppendChains[_Waiting] = AppendChains()
+        self._chains: AppendChains[Waiting] = AppendChains()
         self._wake = asyncio.Event()
         self._closing = False
         self._unreachable: str | None = None
@@ -113,23 +105,30 @@ class Appender:
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
         """Queue a command and give its outcome; see `infra.events.EventStore.append` for what is raised when."""
-        if self._closing:
-            raise StoreUnavailableError("the event store is closing")
+        [answer] = await self.append_all((command,))
+        if isinstance(answer, EventStoreError):
+            raise answer
+        return answer
+
+    async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
+        """Queue commands, all or none, and give the outcome of each; see `infra.events.EventStore.append_all`.
+
+        They travel in one call when they fit and nothing waits in front of them. They have one deadline: what has no
+        answer by then is `AppendTimeoutError` or `StoreUnavailableError` in its place.
+        """
+        self._require_room(commands)
         limits = self._limits
-        if (
-            self._chains.count >= limits.queue_commands
-            or self._chains.size_bytes + size_bytes(command) > limits.queue_bytes
-        ):
-            raise AppendQueueFullError(f"{self._chains.count} commands wait already")
-        waiting = _Waiting(asyncio.get_running_loop().create_future(), self._monotonic_s() + limits.deadline_s)
-        self._chains.add(command, waiting)
+        if not commands:
+            return []
+        together = Together(len(commands), self._monotonic_s() + limits.deadline_s)
+        for place, command in enumerate(commands):
+            self._chains.add(command, Waiting(together, place))
         QUEUED.set(self._chains.count)
         self._wake.set()
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limits.deadline_s):
-                return await waiting.answer
-        except TimeoutError:
-            raise self._too_late() from None
+                await together.settled
+        return [self._too_late() if answer is None else answer for answer in together.answers]
 
     async def close(self) -> None:
         """Take no more commands, finish those queued within `drain_s`, let go of the connection. Safe to repeat."""
@@ -154,6 +153,7 @@ class Appender:
             batch = self._chains.take(self._limits.batch_commands, self._limits.batch_bytes)
             try:
                 await self._settle(batch)
+                QUEUED.set(self._chains.count)
             except asyncio.CancelledError:
                 self._fail(batch, AppendTimeoutError("the event store closed first"))
                 raise
@@ -161,7 +161,7 @@ class Appender:
                 structlog.get_logger().exception("append.failed", commands=len(batch))
                 self._fail(batch, StoreUnavailableError(f"unexpected {type(error).__name__}"))
 
-    async def _settle(self, batch: list[Link[_Waiting]]) -> None:
+    async def _settle(self, batch: list[Link[Waiting]]) -> None:
         """Send until every command of the batch has an answer or is past its deadline."""
         pause_s = _FIRST_PAUSE_S
         while batch := self._drop_expired(batch):
@@ -187,7 +187,7 @@ class Appender:
                 self._finish(link, _own(link, outcome))
             return
 
-    async def _send(self, batch: list[Link[_Waiting]]) -> list[AppendOutcome]:
+    async def _send(self, batch: list[Link[Waiting]]) -> list[AppendOutcome]:
         started_s = self._monotonic_s()
         BATCH_COMMANDS.observe(len(batch))
         try:
@@ -199,32 +199,40 @@ class Appender:
         finally:
             BATCH_SECONDS.observe(self._monotonic_s() - started_s)
 
-    def _drop_expired(self, batch: list[Link[_Waiting]]) -> list[Link[_Waiting]]:
+    def _drop_expired(self, batch: list[Link[Waiting]]) -> list[Link[Waiting]]:
         now_s = self._monotonic_s()
         self._fail([link for link in batch if link.item.deadline_s <= now_s], self._too_late())
         return [link for link in batch if link.item.deadline_s > now_s]
 
-    def _finish(self, link: Link[_Waiting], outcome: AppendOutcome) -> None:
+    def _finish(self, link: Link[Waiting], outcome: AppendOutcome) -> None:
         """Answer a command, and with it every chained repetition of the same key: what they will get is now known."""
         answered = [(link, outcome)]
         while answered:
             link, outcome = answered.pop()
-            if not link.item.answer.done():
-                link.item.answer.set_result(outcome)
+            link.item.tell(outcome)
             for freed in self._chains.finish(link):
                 repeated = _answer_to_repetition(link.command, outcome, freed.command)
                 if repeated is None:
                     self._chains.ready(freed)
                 else:
                     answered.append((freed, repeated))
-        QUEUED.set(self._chains.count)
 
-    def _fail(self, batch: list[Link[_Waiting]], error: EventStoreError) -> None:
+    def _fail(self, batch: list[Link[Waiting]], error: EventStoreError) -> None:
         for link in batch:
             _tell(link, error)
             for freed in self._chains.finish(link):
                 self._chains.ready(freed)
         QUEUED.set(self._chains.count)
+
+    def _require_room(self, commands: Sequence[AppendCommand]) -> None:
+        if self._closing:
+            raise StoreUnavailableError("the event store is closing")
+        limits, chains = self._limits, self._chains
+        if (
+            chains.count + len(commands) > limits.queue_commands
+            or chains.size_bytes + sum(map(size_bytes, commands)) > limits.queue_bytes
+        ):
+            raise AppendQueueFullError(f"{chains.count} commands wait already")
 
     def _too_late(self) -> EventStoreError:
         if self._unreachable is not None:
@@ -239,13 +247,11 @@ class Appender:
         self._unreachable = problem
 
 
-def _tell(link: Link[_Waiting], error: EventStoreError) -> None:
-    if not link.item.answer.done():
-        link.item.answer.set_exception(type(error)(*error.args))
-        link.item.answer.exception()  # a caller that went away must not leave "exception was never retrieved"
+def _tell(link: Link[Waiting], error: EventStoreError) -> None:
+    link.item.tell(type(error)(*error.args))  # its own instance: raising one in many callers would mix their traces
 
 
-def _own(link: Link[_Waiting], outcome: AppendOutcome) -> AppendOutcome:
+def _own(link: Link[Waiting], outcome: AppendOutcome) -> AppendOutcome:
     """Recognise, after a lost answer, that the stored duplicate is what this very command wrote."""
     command = link.command
     if (

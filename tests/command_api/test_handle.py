@@ -42,6 +42,11 @@ class InterruptedStore:
             return WrongExpectedVersion(command.expected_version + 1)
         return await self.kept.append(command)
 
+    async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
+        if self.error is not None:
+            raise self.error
+        return await self.kept.append_all(commands)
+
     async def read_stream(
         self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None
     ) -> Sequence[StoredEvent]:

@@ -19,15 +19,19 @@ class Fault(Enum):
 
 
 class ScriptedChannel:
-    """`AppendChannel` whose first sends suffer the given faults; `batches` lists what was sent."""
+    """`AppendChannel` whose first sends suffer the given faults; `batches` lists what was sent.
 
-    def __init__(self, faults: Sequence[Fault] = (), *, is_held: bool = False) -> None:
+    Sends wait for `let_go` when the channel `is_held`, or once `held_after` of them went through.
+    """
+
+    def __init__(self, faults: Sequence[Fault] = (), *, is_held: bool = False, held_after: int | None = None) -> None:
         self.store = MemoryEventStore()
         self.batches: list[list[AppendCommand]] = []
         self.is_closed = False
         self._faults = list(faults)
+        self._held_after = 0 if is_held else held_after
         self._may_go = asyncio.Event()
-        if not is_held:
+        if self._held_after is None:
             self._may_go.set()
 
     def let_go(self) -> None:
@@ -37,7 +41,8 @@ class ScriptedChannel:
     async def send(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
         """Append to the memory store, unless a fault is due."""
         self.batches.append(list(commands))
-        await self._may_go.wait()
+        if self._held_after is None or len(self.batches) > self._held_after:
+            await self._may_go.wait()
         fault = self._faults.pop(0) if self._faults else None
         if fault is Fault.BUG:
             raise RuntimeError(fault.value)
