@@ -64,21 +64,27 @@ class RateLimiter:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self._broken_until_s = 0.0
 
-    async def admit(self, name: str) -> Verdict:
-        """Count one request of `name` and say whether it may go on. Never raises because of Redis."""
+    async def admit(self, name: str, cost: int = 1) -> Verdict:
+        """Count a request of `name` that weighs as much as `cost` of them and say whether it may go on.
+
+        It is admitted as a whole or not at all; refused, it has cost nothing. `cost` must not be above the burst: that
+        would never be admitted. Never raises because of Redis.
+        """
         bucket = self._bucket(name)
         now_s = self._now_s()
         if now_s - bucket.filled_s > KEEP_S:
             bucket.balance = 0
-        if bucket.balance == 0:
-            if now_s < bucket.empty_until_s:
+        wait_s = 0.0
+        if bucket.balance < cost:
+            if now_s < bucket.empty_until_s and cost == 1:
                 return Verdict(is_allowed=False, remaining=0, retry_after_s=bucket.empty_until_s - now_s)
             async with bucket.lock:  # one portion is fetched at a time; those who waited share it
-                if bucket.balance == 0:
-                    await self._fill(name, bucket)
-        if bucket.balance == 0:
-            return Verdict(is_allowed=False, remaining=0, retry_after_s=max(bucket.empty_until_s - self._now_s(), 0.0))
-        bucket.balance -= 1
+                if bucket.balance < cost:
+                    wait_s = await self._fill(name, bucket, cost - bucket.balance)
+        if bucket.balance < cost:
+            left = bucket.remaining + bucket.balance
+            return Verdict(is_allowed=False, remaining=left, retry_after_s=wait_s or self._empty_for_s(bucket))
+        bucket.balance -= cost
         return Verdict(is_allowed=True, remaining=bucket.remaining + bucket.balance, retry_after_s=0.0)
 
     async def close(self) -> None:
@@ -96,23 +102,32 @@ class RateLimiter:
             self._buckets.move_to_end(name)
         return bucket
 
-    async def _fill(self, name: str, bucket: _Bucket) -> None:
-        taken = await self._from_redis(name)
+    async def _fill(self, name: str, bucket: _Bucket, least: int) -> float:
+        """Add a portion, or `least` if that is more; give the seconds until there will be so much, 0 when there was."""
+        want = max(self._portion, least)
+        taken = await self._from_redis(name, want, least)
         if taken is None:
-            taken = take(bucket.arrival_us, self._now_s() * MICROSECONDS, self.rate, self._portion)
+            taken = take(bucket.arrival_us, self._now_s() * MICROSECONDS, self.rate, want, least)
             bucket.arrival_us = taken.arrival_us
-        now_s = self._now_s()
-        bucket.balance, bucket.remaining, bucket.filled_s = taken.granted, taken.remaining, now_s
-        bucket.empty_until_s = now_s + taken.wait_us / MICROSECONDS if taken.granted == 0 else 0.0
+        now_s, wait_s = self._now_s(), taken.wait_us / MICROSECONDS
+        bucket.remaining = taken.remaining
+        if taken.granted:
+            bucket.balance, bucket.filled_s, bucket.empty_until_s = bucket.balance + taken.granted, now_s, 0.0
+        elif least == 1:
+            bucket.empty_until_s = now_s + wait_s
+        return wait_s
 
-    async def _from_redis(self, name: str) -> Taken | None:
-        """Take a portion in Redis; None when there is no Redis or it did not answer."""
+    def _empty_for_s(self, bucket: _Bucket) -> float:
+        return max(bucket.empty_until_s - self._now_s(), 0.0)
+
+    async def _from_redis(self, name: str, want: int, least: int) -> Taken | None:
+        """Take from `least` to `want` in Redis; None when there is no Redis or it did not answer."""
         if self._script is None or self._now_s() < self._broken_until_s:
             return None
         try:
             granted, remaining, wait_us = await self._script(
                 keys=[f"harbor:rate:{self._service}:{name}"],
-                args=[self.rate.interval_us, self.rate.burst, self._portion],
+                args=[self.rate.interval_us, self.rate.burst, want, least],
             )
         except (RedisError, OSError, TimeoutError) as error:
             self._broken_until_s = self._now_s() + BREAK_S
