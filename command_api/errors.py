@@ -139,6 +139,8 @@ FIELD_CODES: Final = {
     "wrong_type": "The value is of another JSON type than the field takes.",
     "lines_required": "An order has at least one line.",
     "too_many_lines": "An order has at most 1,000 lines.",
+    "orders_required": "A batch has at least one order.",
+    "too_many_orders": "A batch has at most 500 orders.",
     "quantity_out_of_range": "A quantity is a whole number from 1 to 999.",
     "money_must_be_string": 'An amount is a decimal string such as "19.99", never a JSON number.',
     "amount_malformed": "An amount is ASCII digits with an optional point: no sign, exponent, space or leading zero.",

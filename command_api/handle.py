@@ -33,6 +33,7 @@ from infra.events import (
     NO_STREAM,
     AppendCommand,
     Appended,
+    AppendOutcome,
     ClaimTaken,
     Duplicate,
     EventStore,
@@ -47,6 +48,8 @@ from infra.tenancy import Tenant
 MAX_DECISIONS = 4
 """The first decision, and three more after somebody else appended first."""
 STREAM_TYPE = "order"
+CREATED = 201
+"""The status of the answer to a create."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,3 +266,39 @@ def _appended(path: WritePath, decision: _Decision, outcome: Appended) -> Answer
 
 def _replayed(outcome: Duplicate) -> Answer:
     return Answer(outcome.status, outcome.response, outcome.stream_id, outcome.version, outcome.position, True)
+
+
+# --- what `command_api.batch` takes from here: the same rules, for orders that are decided together ------------------
+
+
+def decide_create(path: WritePath, caller: Caller, command: CreateOrder) -> AppendCommand:
+    """Give what a create appends under the caller's key: its event and its answer.
+
+    Raises:
+        InvalidCommandError: values break rules.
+    """
+    return _decide(path, caller, command, None, CREATED).append
+
+
+def refuse_reference(caller: Caller, order_id: OrderId) -> AppendCommand:
+    """Give what is appended under the caller's key when the external reference of a new order is taken."""
+    return _refusal(caller, Problem(DUPLICATE_EXTERNAL_REFERENCE), order_id, NO_STREAM)
+
+
+def answer_of(append: AppendCommand, outcome: AppendOutcome) -> Answer:
+    """Give the answer that an append recorded, now or when the same request came first.
+
+    Raises:
+        Problem: 422 another request has the key; 409 the append lost a race.
+    """
+    match outcome:
+        case Appended(version, position):
+            return Answer(append.status, append.response, append.stream_id, version, position, replayed=False)
+        case Duplicate():
+            return _replayed(outcome)
+        case KeyMismatch():
+            raise Problem(IDEMPOTENCY_KEY_MISMATCH)
+        case ClaimTaken() | WrongExpectedVersion():
+            raise Problem(CONCURRENT_MODIFICATION)
+        case _:
+            assert_never(outcome)

@@ -10,9 +10,9 @@ class CommandMetrics:
         self._commands = Counter("harbor_commands", "Commands handled", ["type", "outcome"], registry=registry)
         self._children: dict[tuple[str, str], Counter] = {}
 
-    def count(self, kind: str, outcome: str) -> None:
-        """Count one command."""
+    def count(self, kind: str, outcome: str, commands: int = 1) -> None:
+        """Count commands of one kind that ended alike."""
         child = self._children.get((kind, outcome))
         if child is None:
             child = self._children[(kind, outcome)] = self._commands.labels(kind, outcome)
-        child.inc()
+        child.inc(commands)

@@ -168,10 +168,10 @@ async def test_without_room_for_all_of_them_none_is_queued() -> None:
         with pytest.raises(AppendQueueFullError):
             await appender.append_all([a_command() for _ in range(3)])
         assert appender.queued == 1
-        fitting = asyncio.create_task(appender.append_all([a_command() for _ in range(2)]))
+        fitting = [asyncio.create_task(appender.append_all([a_command() for _ in range(2)]))]
         await eventually(lambda: appender.queued == 3)
         channel.let_go()
-        outcomes = await fitting
+        [outcomes] = await asyncio.gather(*fitting)
 
         assert [appended(outcome).version for outcome in outcomes] == [1, 1]
 
