@@ -15,17 +15,18 @@ def measure(stack: BenchStack, target: Target, plan: LoadPlan, in_round: int) ->
     service_s, postgres_s = target.cpu_s(), stack.postgres_cpu_s()
     result = run_generator(plan)
     service_s, postgres_s = target.cpu_s() - service_s, stack.postgres_cpu_s() - postgres_s
+    commands = plan.requests.orders
     used_s = {"service": service_s, "postgres": postgres_s, "generator": result.generator_cpu_s}
     run = Run(
         round=in_round,
         seconds=round(result.seconds, 4),
-        done=result.done,
-        per_s=round(result.done / result.seconds, 2) if result.seconds > 0 else 0.0,
+        done=result.done * commands,
+        per_s=round(result.done * commands / result.seconds, 2) if result.seconds > 0 else 0.0,
         latency=result.latency,
         statuses=result.statuses,
         late_p99_ms=result.late_p99_ms,
         unanswered=result.unanswered,
-        cpu_us={name: round(cpu_s / max(result.sent, 1) * 1e6, 2) for name, cpu_s in used_s.items()},
+        cpu_us={name: round(cpu_s / max(result.sent * commands, 1) * 1e6, 2) for name, cpu_s in used_s.items()},
         generator_share=round(result.generator_share, 3),
     )
     return run, result.locations
