@@ -8,22 +8,33 @@ import asyncio
 import traceback
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeVar, assert_never
 
 from command_api import models
 from command_api.errors import (
+    CONCURRENT_MODIFICATION,
     FIELD_CODES,
+    IDEMPOTENCY_KEY_MISMATCH,
     IDEMPOTENCY_KEY_REQUIRED,
     OUTCOME_UNKNOWN,
     invalid_values,
     translate,
 )
-from command_api.handle import Answer, Caller, WritePath, answer_of, decide_create, refuse_reference
+from command_api.handle import Answer, Caller, WritePath, decide_create, refuse_reference
 from command_api.idempotency import fingerprint, parse_key
 from command_api.json_body import Json, canonical
 from domain.order.errors import InvalidCommandError
 from domain.order.ids import OrderId
-from infra.events import AppendCommand, AppendOutcome, ClaimTaken, EventStoreError
+from infra.events import (
+    AppendCommand,
+    Appended,
+    AppendOutcome,
+    ClaimTaken,
+    Duplicate,
+    EventStoreError,
+    KeyMismatch,
+    WrongExpectedVersion,
+)
 from infra.http.problems import INTERNAL_ERROR, FieldError, Problem
 from infra.logs import get_logger
 from infra.tenancy import Tenant
@@ -203,12 +214,20 @@ async def _record(path: WritePath, refused: Sequence[_Decided]) -> Sequence[Appe
 
 
 def _answer(append: AppendCommand, outcome: AppendOutcome | EventStoreError) -> Answer | Problem:
-    if isinstance(outcome, EventStoreError):
-        return translate(outcome) or Problem(OUTCOME_UNKNOWN)
-    try:
-        return answer_of(append, outcome)
-    except Problem as problem:
-        return problem
+    """Give the answer that was recorded, now or by an earlier request, or why there is none."""
+    match outcome:
+        case Appended(version, position):
+            return Answer(append.status, append.response, append.stream_id, version, position, replayed=False)
+        case Duplicate(status, response, stream_id, version, position):
+            return Answer(status, response, stream_id, version, position, replayed=True)
+        case KeyMismatch():
+            return Problem(IDEMPOTENCY_KEY_MISMATCH)
+        case ClaimTaken() | WrongExpectedVersion():
+            return Problem(CONCURRENT_MODIFICATION)
+        case EventStoreError():
+            return translate(outcome) or Problem(OUTCOME_UNKNOWN)
+        case _:
+            assert_never(outcome)
 
 
 def _invalid(pointer: str, code: str) -> Problem:

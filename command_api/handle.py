@@ -33,7 +33,6 @@ from infra.events import (
     NO_STREAM,
     AppendCommand,
     Appended,
-    AppendOutcome,
     ClaimTaken,
     Duplicate,
     EventStore,
@@ -268,11 +267,8 @@ def _replayed(outcome: Duplicate) -> Answer:
     return Answer(outcome.status, outcome.response, outcome.stream_id, outcome.version, outcome.position, True)
 
 
-# --- what `command_api.batch` takes from here: the same rules, for orders that are decided together ------------------
-
-
 def decide_create(path: WritePath, caller: Caller, command: CreateOrder) -> AppendCommand:
-    """Give what a create appends under the caller's key: its event and its answer.
+    """Give what a create appends under the caller's key: its event and its answer. For creates appended together.
 
     Raises:
         InvalidCommandError: values break rules.
@@ -283,22 +279,3 @@ def decide_create(path: WritePath, caller: Caller, command: CreateOrder) -> Appe
 def refuse_reference(caller: Caller, order_id: OrderId) -> AppendCommand:
     """Give what is appended under the caller's key when the external reference of a new order is taken."""
     return _refusal(caller, Problem(DUPLICATE_EXTERNAL_REFERENCE), order_id, NO_STREAM)
-
-
-def answer_of(append: AppendCommand, outcome: AppendOutcome) -> Answer:
-    """Give the answer that an append recorded, now or when the same request came first.
-
-    Raises:
-        Problem: 422 another request has the key; 409 the append lost a race.
-    """
-    match outcome:
-        case Appended(version, position):
-            return Answer(append.status, append.response, append.stream_id, version, position, replayed=False)
-        case Duplicate():
-            return _replayed(outcome)
-        case KeyMismatch():
-            raise Problem(IDEMPOTENCY_KEY_MISMATCH)
-        case ClaimTaken() | WrongExpectedVersion():
-            raise Problem(CONCURRENT_MODIFICATION)
-        case _:
-            assert_never(outcome)
