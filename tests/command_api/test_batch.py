@@ -243,12 +243,14 @@ async def test_five_hundred_usual_orders_fit(service: Service) -> None:
     assert [result["idempotency_key"] for result in results(answer)] == [each["idempotency_key"] for each in items]
 
 
-async def test_others_are_served_while_a_batch_is_at_work(service: Service) -> None:
-    at_work = asyncio.create_task(service.post(BATCH, batch(*(item(f"k-{number}") for number in range(500)))))
+@pytest.mark.parametrize(("count", "lines_each"), [(500, 3), (20, 1000)])
+async def test_others_are_served_while_a_batch_is_at_work(service: Service, count: int, lines_each: int) -> None:
+    orders = batch(*(item(f"k-{number}", lines=lines(lines_each)) for number in range(count)))
+    at_work = asyncio.create_task(service.post(BATCH, orders))
     await asyncio.sleep(0)
 
     meanwhile = await service.post(body=order_body())
 
     assert not at_work.done()
     assert meanwhile.status_code == 201
-    assert (await at_work).json()["summary"]["created"] == 500
+    assert (await at_work).json()["summary"]["created"] == count
