@@ -105,7 +105,11 @@ class Appender:
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
         """Queue a command and give its outcome; see `infra.events.EventStore.append` for what is raised when."""
-        [answer] = await self.append_all((command,))
+        together = self._queue((command,), size_bytes(command))
+        await together.wait()
+        [answer] = together.answers
+        if answer is None:
+            raise self._too_late()
         if isinstance(answer, EventStoreError):
             raise answer
         return answer
@@ -116,18 +120,10 @@ class Appender:
         They travel in one call when they fit and nothing waits in front of them. They have one deadline: what has no
         answer by then is `AppendTimeoutError` or `StoreUnavailableError` in its place.
         """
-        self._require_room(commands)
-        limits = self._limits
         if not commands:
             return []
-        together = Together(len(commands), self._monotonic_s() + limits.deadline_s)
-        for place, command in enumerate(commands):
-            self._chains.add(command, Waiting(together, place))
-        QUEUED.set(self._chains.count)
-        self._wake.set()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limits.deadline_s):
-                await together.settled
+        together = self._queue(commands, sum(map(size_bytes, commands)))
+        await together.wait()
         return [self._too_late() if answer is None else answer for answer in together.answers]
 
     async def close(self) -> None:
@@ -141,6 +137,20 @@ class Appender:
         for link in self._chains.drain():
             _tell(link, AppendTimeoutError("the event store closed first"))
         await self._channel.close()
+
+    def _queue(self, commands: Sequence[AppendCommand], size: int) -> Together:
+        if self._closing:
+            raise StoreUnavailableError("the event store is closing")
+        limits, chains = self._limits, self._chains
+        if chains.count + len(commands) > limits.queue_commands or chains.size_bytes + size > limits.queue_bytes:
+            raise AppendQueueFullError(f"{chains.count} commands wait already")
+        together = Together(len(commands), limits.deadline_s)
+        deadline_s = self._monotonic_s() + limits.deadline_s
+        for place, command in enumerate(commands):
+            chains.add(command, Waiting(together, place, deadline_s))
+        QUEUED.set(chains.count)
+        self._wake.set()
+        return together
 
     async def _run(self) -> None:
         while True:
@@ -201,21 +211,26 @@ class Appender:
 
     def _drop_expired(self, batch: list[Link[Waiting]]) -> list[Link[Waiting]]:
         now_s = self._monotonic_s()
-        self._fail([link for link in batch if link.item.deadline_s <= now_s], self._too_late())
+        expired = [link for link in batch if link.item.deadline_s <= now_s]
+        if not expired:
+            return batch
+        self._fail(expired, self._too_late())
         return [link for link in batch if link.item.deadline_s > now_s]
 
     def _finish(self, link: Link[Waiting], outcome: AppendOutcome) -> None:
         """Answer a command, and with it every chained repetition of the same key: what they will get is now known."""
-        answered = [(link, outcome)]
-        while answered:
-            link, outcome = answered.pop()
-            link.item.tell(outcome)
-            for freed in self._chains.finish(link):
-                repeated = _answer_to_repetition(link.command, outcome, freed.command)
+        link.item.together.tell(link.item.place, outcome)
+        freed = self._chains.finish(link)
+        answered = [(link, outcome, freed)] if freed else []
+        while answered:  # a loop: chains may be longer than Python's stack
+            link, outcome, freed = answered.pop()
+            for follower in freed:
+                repeated = _answer_to_repetition(link.command, outcome, follower.command)
                 if repeated is None:
-                    self._chains.ready(freed)
+                    self._chains.ready(follower)
                 else:
-                    answered.append((freed, repeated))
+                    follower.item.together.tell(follower.item.place, repeated)
+                    answered.append((follower, repeated, self._chains.finish(follower)))
 
     def _fail(self, batch: list[Link[Waiting]], error: EventStoreError) -> None:
         for link in batch:
@@ -223,16 +238,6 @@ class Appender:
             for freed in self._chains.finish(link):
                 self._chains.ready(freed)
         QUEUED.set(self._chains.count)
-
-    def _require_room(self, commands: Sequence[AppendCommand]) -> None:
-        if self._closing:
-            raise StoreUnavailableError("the event store is closing")
-        limits, chains = self._limits, self._chains
-        if (
-            chains.count + len(commands) > limits.queue_commands
-            or chains.size_bytes + sum(map(size_bytes, commands)) > limits.queue_bytes
-        ):
-            raise AppendQueueFullError(f"{chains.count} commands wait already")
 
     def _too_late(self) -> EventStoreError:
         if self._unreachable is not None:
@@ -248,7 +253,9 @@ class Appender:
 
 
 def _tell(link: Link[Waiting], error: EventStoreError) -> None:
-    link.item.tell(type(error)(*error.args))  # its own instance: raising one in many callers would mix their traces
+    link.item.together.tell(
+        link.item.place, type(error)(*error.args)
+    )  # its own instance: raising one in many callers would mix their traces
 
 
 def _own(link: Link[Waiting], outcome: AppendOutcome) -> AppendOutcome:

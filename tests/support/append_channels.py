@@ -1,12 +1,15 @@
 """An append channel over the memory store that fails, and waits, as a test tells it to."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from enum import Enum
 
 from infra.events import AppendCommand, AppendOutcome, AppendRejectedError
 from infra.memory_event_store import MemoryEventStore
 from infra.postgres.append_channel import BatchRefusedError, NotNowError, OutcomeUnknownError
+from infra.postgres.appender import Appender, AppenderLimits
+from tests.support.waiting import eventually
 
 
 class Fault(Enum):
@@ -61,3 +64,20 @@ class ScriptedChannel:
     async def close(self) -> None:
         """Remember that it was closed."""
         self.is_closed = True
+
+
+@asynccontextmanager
+async def gathering(
+    first: AppendCommand, limits: AppenderLimits | None = None
+) -> AsyncIterator[tuple[ScriptedChannel, Appender, "asyncio.Task[AppendOutcome]"]]:
+    """Give an appender with one command in flight that stays there until `channel.let_go()`."""
+    channel = ScriptedChannel(is_held=True)
+    async with Appender(channel, limits) as appender:
+        in_flight = asyncio.create_task(appender.append(first))
+        await eventually(lambda: channel.batches)
+        yield channel, appender, in_flight
+
+
+def sizes(channel: ScriptedChannel) -> list[int]:
+    """Give how many commands each batch had."""
+    return [len(batch) for batch in channel.batches]
