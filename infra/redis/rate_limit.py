@@ -9,8 +9,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -26,8 +26,7 @@ KEEP_S: Final = 1.0
 BREAK_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Whether one request may go on; `remaining` and `retry_after_s` are for its headers."""
 
     is_allowed: bool
@@ -42,7 +41,7 @@ class _Bucket:
     filled_s: float = 0.0
     empty_until_s: float = 0.0
     arrival_us: float = 0.0
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    filling: "asyncio.Task[None] | None" = None
 
 
 class RateLimiter:
@@ -70,14 +69,11 @@ class RateLimiter:
         now_s = self._now_s()
         if now_s - bucket.filled_s > KEEP_S:
             bucket.balance = 0
-        if bucket.balance == 0:
+        while bucket.balance == 0:
             if now_s < bucket.empty_until_s:
                 return Verdict(is_allowed=False, remaining=0, retry_after_s=bucket.empty_until_s - now_s)
-            async with bucket.lock:  # one portion is fetched at a time; those who waited share it
-                if bucket.balance == 0:
-                    await self._fill(name, bucket)
-        if bucket.balance == 0:
-            return Verdict(is_allowed=False, remaining=0, retry_after_s=max(bucket.empty_until_s - self._now_s(), 0.0))
+            await self._portion_of(name, bucket)
+            now_s = self._now_s()
         bucket.balance -= 1
         return Verdict(is_allowed=True, remaining=bucket.remaining + bucket.balance, retry_after_s=0.0)
 
@@ -95,6 +91,21 @@ class RateLimiter:
         else:
             self._buckets.move_to_end(name)
         return bucket
+
+    async def _portion_of(self, name: str, bucket: _Bucket) -> None:
+        """Wait for the next portion. One is fetched at a time, and it wakes all who wait for it at once.
+
+        A lock instead would let them in one after the other, one each time round the event loop, while newcomers take
+        what is there: under load the last of a hundred waited for a second.
+        """
+        if bucket.filling is None:
+            bucket.filling = asyncio.create_task(self._fill(name, bucket))
+        filling = bucket.filling
+        try:
+            await asyncio.shield(filling)  # whoever is cancelled leaves the others their portion
+        finally:
+            if filling.done() and bucket.filling is filling:
+                bucket.filling = None
 
     async def _fill(self, name: str, bucket: _Bucket) -> None:
         taken = await self._from_redis(name)
