@@ -9,7 +9,8 @@ with the same external reference (refused, and the refusal recorded).
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import assert_never
+from functools import lru_cache
+from typing import NamedTuple, assert_never
 from uuid import UUID
 
 from command_api.errors import (
@@ -49,8 +50,7 @@ MAX_DECISIONS = 4
 STREAM_TYPE = "order"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks, under which key, and how to speak of the request in what is recorded."""
 
     tenant: Tenant
@@ -62,8 +62,7 @@ class Caller:
     traceparent: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the client gets, now or then. `version` and `position` are of the order's last event at that time."""
 
     status: int
@@ -86,8 +85,7 @@ class WritePath:
     new_id: Callable[[], UUID] = clock.new_id
 
 
-@dataclass(frozen=True, slots=True)
-class _Decision:
+class _Decision(NamedTuple):
     """One attempt: what to append, and what the order is afterwards (None: refused, nothing changes)."""
 
     append: AppendCommand
@@ -196,13 +194,18 @@ def _record(
             occurred_at=command.now,
             partner_id=caller.tenant.partner_id,
             livemode=caller.tenant.livemode,
-            actor=Actor(type="api_key", id=caller.tenant.partner_id, key_id=caller.key_id),
+            actor=_actor(caller.tenant.partner_id, caller.key_id),
             request_id=caller.request_id,
             traceparent=caller.traceparent,
             correlation_id=caller.request_id,
             causation_id=None,
         ),
     )
+
+
+@lru_cache(maxsize=1024)
+def _actor(partner_id: str, key_id: str) -> Actor:
+    return Actor(type="api_key", id=partner_id, key_id=key_id)
 
 
 def _new_event(recorded: RecordedOrderEvent) -> NewEvent:
