@@ -19,6 +19,7 @@ import structlog
 
 from infra import clock
 from infra.append_chains import AppendChains, Link, size_bytes
+from infra.deadlines import Deadlines
 from infra.events import (
     AppendCommand,
     Appended,
@@ -83,12 +84,14 @@ class Appender:
     ) -> None:
         self._channel = channel
         self._limits = limits or AppenderLimits()
+        self._deadlines = Deadlines(self._limits.deadline_s)
         self._monotonic_s = monotonic_s
         self._chains: AppendChains[_Waiting] = AppendChains()
         self._wake = asyncio.Event()
         self._closing = False
         self._unreachable: str | None = None
         self._task: asyncio.Task[None] | None = None
+        QUEUED.set_function(lambda: self._chains.count)
 
     async def __aenter__(self) -> Self:
         """Start sending."""
@@ -123,10 +126,9 @@ class Appender:
             raise AppendQueueFullError(f"{self._chains.count} commands wait already")
         waiting = _Waiting(asyncio.get_running_loop().create_future(), self._monotonic_s() + limits.deadline_s)
         self._chains.add(command, waiting)
-        QUEUED.set(self._chains.count)
         self._wake.set()
         try:
-            async with asyncio.timeout(limits.deadline_s):
+            with self._deadlines.limit():
                 return await waiting.answer
         except TimeoutError:
             raise self._too_late() from None
@@ -217,14 +219,12 @@ class Appender:
                     self._chains.ready(freed)
                 else:
                     answered.append((freed, repeated))
-        QUEUED.set(self._chains.count)
 
     def _fail(self, batch: list[Link[_Waiting]], error: EventStoreError) -> None:
         for link in batch:
             _tell(link, error)
             for freed in self._chains.finish(link):
                 self._chains.ready(freed)
-        QUEUED.set(self._chains.count)
 
     def _too_late(self) -> EventStoreError:
         if self._unreachable is not None:
