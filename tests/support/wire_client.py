@@ -110,7 +110,7 @@ class Connection(asyncio.Protocol):
 
 
 class Swarm:
-    """Sends every request once, in their order, over connections that are spread over the ports.
+    """Sends every request once, in their order, over connections that are spread over the ports; all open at first.
 
     Attributes:
         replies: so far, in the order of arrival.
@@ -121,6 +121,7 @@ class Swarm:
         self._ports = ports
         self._connections = connections
         self._requests = iter(requests)
+        self._all_open = asyncio.Barrier(connections)
 
     async def run(self) -> list[Reply]:
         """Send until every request has a definite answer; give them all."""
@@ -133,6 +134,7 @@ class Swarm:
         mine: dict[int, Connection] = {}
         try:
             await _connected(mine, self._ports[number % len(self._ports)])
+            await self._all_open.wait()
             for request in self._requests:
                 self.replies.append(await self._settle(request, mine, self._rota(number)))
         finally:
