@@ -21,6 +21,8 @@ ORDER: Final = {
     "metadata": {"channel": "web"},
 }
 ORDER_BODY: Final = orjson.dumps(ORDER)
+AUTHORIZED: Final = orjson.dumps({"status": "authorized"})
+"""The body that brings an order to a status."""
 
 Source = Callable[[], bytes | None]
 """Gives the bytes of the next request; None: there is none left."""
@@ -34,6 +36,7 @@ class RequestPlan(Frozen):
             `repeated keys`: the same, round and round; `paths`: each listed path once, with a new key.
         path: of all but `paths`.
         listed: keys or paths.
+        method: POST, or PATCH.
         body: JSON, or nothing.
         api_key: for the Authorization header; targets that do not look at it get it all the same.
     """
@@ -41,6 +44,7 @@ class RequestPlan(Frozen):
     kind: Literal["fresh", "keys", "repeated keys", "paths"] = "fresh"
     path: str = CREATE_PATH
     listed: tuple[str, ...] = ()
+    method: Literal["POST", "PATCH"] = "POST"
     body: bytes = ORDER_BODY
     api_key: str = ""
 
@@ -74,7 +78,7 @@ def _each(plan: RequestPlan, paths: Sequence[str]) -> Iterator[bytes]:
 def _around_key(path: str, plan: RequestPlan) -> tuple[bytes, bytes]:
     """Give the request in front of its idempotency key and behind it."""
     before = (
-        f"POST {path} HTTP/1.1\r\n"
+        f"{plan.method} {path} HTTP/1.1\r\n"
         "Host: localhost\r\n"
         f"Authorization: Bearer {plan.api_key}\r\n"
         "Accept: application/json\r\n"

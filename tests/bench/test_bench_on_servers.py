@@ -10,7 +10,7 @@ from rich.console import Console
 from infra.local.valkey import ValkeyServer
 from tests.bench import suites
 from tests.bench.bench import Bench
-from tests.bench.model import OURS
+from tests.bench.model import HOT, HOT_ALONE, HOT_ORDER, HOT_WRITERS, OURS
 from tests.bench.orders import RequestPlan
 from tests.bench.pace import Pace
 from tests.bench.profiling import profile
@@ -56,6 +56,16 @@ def test_replays_state_commands_and_appends_succeed(bench: Bench) -> None:
     assert bench.left_out == {}
     assert {case.suite for case in bench.cases.all} == {"replay", "authorize", "capture", "append"}
     assert sum(run.failed for case in bench.cases.all for run in case.runs) == 0
+
+
+def test_writers_on_one_order_run_beside_the_creates_and_nothing_fails(bench: Bench) -> None:
+    suites.hot(bench, 0)
+    assert bench.left_out == {}
+    measured = {case.suite: case for case in bench.cases.all if case.suite != "create"}
+    assert set(measured) == {HOT_ALONE, HOT, HOT_ORDER}
+    assert sum(run.failed for case in measured.values() for run in case.runs) == 0
+    assert measured[HOT].offered_per_s == measured[HOT_ALONE].offered_per_s
+    assert measured[HOT_ORDER].size == HOT_WRITERS
 
 
 def test_the_running_service_tells_its_layers_and_its_waits(bench: Bench) -> None:
