@@ -15,10 +15,11 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from command_api.batch_slots import BatchSlots
 from command_api.errors import translate
 from command_api.handle import WritePath
+from command_api.json_body import BodyLimits
 from command_api.late_store import LateStore
 from command_api.metrics import CommandMetrics
 from command_api.routes import batch, orders, webhooks
-from command_api.state import BodyLimits, CommandState, WebhookConfig
+from command_api.state import CommandState, WebhookConfig
 from infra.beside import beside
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator

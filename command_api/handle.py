@@ -3,13 +3,15 @@
 The answer is rendered before the append and recorded in the same commit, so nothing can fail after the commit and a
 repeated key gets the same bytes for ever (decision 0041). Whatever raced is settled by the append alone: another
 command with the same key (its answer is given), another writer on the stream (reload and decide again), another order
-with the same external reference (refused, and the refusal recorded).
+with the same external reference (refused, and the refusal recorded). Commands of this process on one order take turns
+first, so that they do not race each other.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import assert_never
+from functools import lru_cache
+from typing import NamedTuple, assert_never
 from uuid import UUID
 
 from command_api.errors import (
@@ -19,6 +21,7 @@ from command_api.errors import (
     order_problem,
 )
 from command_api.recent import RecentOrders
+from command_api.turns import LineTooLongError, Turns
 from domain.codec import decode, encode
 from domain.order.commands import CreateOrder, OrderCommand
 from domain.order.decide import decide
@@ -51,8 +54,7 @@ CREATED = 201
 """The status of the answer to a create."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks, under which key, and how to speak of the request in what is recorded."""
 
     tenant: Tenant
@@ -64,8 +66,7 @@ class Caller:
     traceparent: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the client gets, now or then. `version` and `position` are of the order's last event at that time."""
 
     status: int
@@ -83,13 +84,13 @@ class WritePath:
 
     store: EventStore
     recent: RecentOrders = field(default_factory=RecentOrders)
+    turns: Turns = field(default_factory=Turns)
     render: Callable[[OrderState], bytes] = render_order
     now: Callable[[], datetime] = clock.now
     new_id: Callable[[], UUID] = clock.new_id
 
 
-@dataclass(frozen=True, slots=True)
-class _Decision:
+class _Decision(NamedTuple):
     """One attempt: what to append, and what the order is afterwards (None: refused, nothing changes)."""
 
     append: AppendCommand
@@ -115,8 +116,18 @@ async def handle(path: WritePath, caller: Caller, make: MakeCommand, *, status: 
             `concurrent_modification`. Nothing was written, and none is recorded under the key.
         EventStoreError: as `EventStore.append`; after all but a full queue the outcome is unknown.
     """
+    command = make(path.now())
+    if isinstance(command, CreateOrder):
+        return await _settle(path, caller, command, make, status)  # nobody else knows this new order
+    try:
+        async with path.turns.take(caller.tenant.id, command.order_id):
+            return await _settle(path, caller, make(path.now()), make, status)
+    except LineTooLongError:
+        raise Problem(CONCURRENT_MODIFICATION) from None
+
+
+async def _settle(path: WritePath, caller: Caller, command: OrderCommand, make: MakeCommand, status: int) -> Answer:
     for _ in range(MAX_DECISIONS):
-        command = make(path.now())
         state = await _load(path, caller.tenant, command)
         decision = _decide(path, caller, command, state, status)
         outcome = await path.store.append(decision.append)
@@ -131,6 +142,7 @@ async def handle(path: WritePath, caller: Caller, make: MakeCommand, *, status: 
                 return await _refuse_claim(path, caller, command.order_id)
             case WrongExpectedVersion():
                 path.recent.forget(caller.tenant.id, command.order_id)
+                command = make(path.now())
             case _:
                 assert_never(outcome)
     raise Problem(CONCURRENT_MODIFICATION)
@@ -198,13 +210,18 @@ def _record(
             occurred_at=command.now,
             partner_id=caller.tenant.partner_id,
             livemode=caller.tenant.livemode,
-            actor=Actor(type="api_key", id=caller.tenant.partner_id, key_id=caller.key_id),
+            actor=_actor(caller.tenant.partner_id, caller.key_id),
             request_id=caller.request_id,
             traceparent=caller.traceparent,
             correlation_id=caller.request_id,
             causation_id=None,
         ),
     )
+
+
+@lru_cache(maxsize=1024)
+def _actor(partner_id: str, key_id: str) -> Actor:
+    return Actor(type="api_key", id=partner_id, key_id=key_id)
 
 
 def _new_event(recorded: RecordedOrderEvent) -> NewEvent:

@@ -1,18 +1,26 @@
 """Prometheus metrics of the command side. How long appends take is measured where it happens, in `infra.postgres`."""
 
-from prometheus_client import CollectorRegistry, Counter
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 
-class CommandMetrics:
+class CommandMetrics(Collector):
     """Commands by type and by what became of them: `done`, `refused`, `replayed` or `error`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._commands = Counter("harbor_commands", "Commands handled", ["type", "outcome"], registry=registry)
-        self._children: dict[tuple[str, str], Counter] = {}
+        self._commands: dict[tuple[str, str], int] = {}
+        registry.register(self)
 
     def count(self, kind: str, outcome: str, commands: int = 1) -> None:
         """Count commands of one kind that ended alike."""
-        child = self._children.get((kind, outcome))
-        if child is None:
-            child = self._children[(kind, outcome)] = self._commands.labels(kind, outcome)
-        child.inc(commands)
+        self._commands[kind, outcome] = self._commands.get((kind, outcome), 0) + commands
+
+    def collect(self) -> Iterator[Metric]:
+        """Give what was counted so far."""
+        commands = CounterMetricFamily("harbor_commands", "Commands handled", labels=["type", "outcome"])
+        for labels, count in self._commands.items():
+            commands.add_metric(list(labels), count)
+        yield commands

@@ -7,19 +7,12 @@ from starlette.requests import Request
 
 from command_api.batch_slots import BatchSlots
 from command_api.handle import WritePath
+from command_api.json_body import BodyLimits
 from command_api.metrics import CommandMetrics
 from infra.http.app import ServiceState
 from infra.net_guard.addresses import IPNetwork
 from infra.postgres.late_pool import LatePool
 from infra.secrets_at_rest import SecretBox
-
-
-@dataclass(frozen=True, slots=True)
-class BodyLimits:
-    """The largest request body in bytes, and the seconds within which it must arrive."""
-
-    max_bytes: int
-    timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ member, a missing one or a wrong type is refused, so a foreign record cannot pas
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -75,6 +76,7 @@ _ENVELOPE_FIELDS_SET = frozenset(_ENVELOPE_FIELDS)
 
 def encode(event: OrderEvent, envelope: Envelope) -> bytes:
     """Give the bytes to store and relay."""
+    actor = envelope.actor
     return orjson.dumps(
         {
             "event_id": envelope.event_id,
@@ -82,17 +84,26 @@ def encode(event: OrderEvent, envelope: Envelope) -> bytes:
             "schema_version": event.schema_version,
             "order_id": envelope.order_id,
             "sequence": envelope.sequence,
-            "occurred_at": instant_text(envelope.occurred_at),
+            "occurred_at": envelope.occurred_at,
             "partner_id": envelope.partner_id,
             "livemode": envelope.livemode,
-            "actor": {"type": envelope.actor.type, "id": envelope.actor.id, "key_id": envelope.actor.key_id},
+            "actor": {"type": actor.type, "id": actor.id, "key_id": actor.key_id},
             "request_id": envelope.request_id,
             "traceparent": envelope.traceparent,
             "correlation_id": envelope.correlation_id,
             "causation_id": envelope.causation_id,
-            "data": orjson.Fragment(event.model_dump_json()),
-        }
+            "data": event,
+        },
+        default=_text,
+        option=orjson.OPT_PASSTHROUGH_DATETIME,
     )
+
+
+def _text(value: object) -> str:
+    """Give what orjson leaves to us: an instant always has six digits, also when they are zeros."""
+    if isinstance(value, datetime):
+        return instant_text(value)
+    raise TypeError(f"no part of an event is a {type(value).__name__}")
 
 
 def decode(

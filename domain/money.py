@@ -16,7 +16,7 @@ MAX_AMOUNT_MINOR = 10**15
 """Largest total of an order in minor units; sums of it still fit a signed 64-bit integer."""
 
 _MAX_AMOUNT_CHARS = 21
-_AMOUNT = re.compile(r"(0|[1-9][0-9]{0,15})(?:\.([0-9]{1,4}))?", re.ASCII)
+_AMOUNT = re.compile(r"(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,4})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,15 @@ def parse_amount(text: object, currency: Currency) -> int:
     """
     if not isinstance(text, str):
         raise MoneyError("money_must_be_string", 'an amount is a decimal string such as "19.99"')
-    match = _AMOUNT.fullmatch(text) if len(text) <= _MAX_AMOUNT_CHARS else None
-    if match is None:
+    if len(text) > _MAX_AMOUNT_CHARS or not _AMOUNT.fullmatch(text):
         raise MoneyError("amount_malformed", 'an amount is ASCII digits with an optional point, such as "19.99"')
-    whole, decimals = match[1], match[2] or ""
-    if len(decimals) > currency.exponent:
-        raise MoneyError("currency_precision", f"{currency.code} has {currency.exponent} digits after the point")
-    minor = int(whole + decimals.ljust(currency.exponent, "0"))
+    whole, _, decimals = text.partition(".")
+    exponent = currency.exponent
+    if len(decimals) != exponent:
+        if len(decimals) > exponent:
+            raise MoneyError("currency_precision", f"{currency.code} has {exponent} digits after the point")
+        decimals = decimals.ljust(exponent, "0")
+    minor = int(whole + decimals)
     if minor > MAX_AMOUNT_MINOR:
         raise MoneyError("amount_too_large", f"an amount is at most {MAX_AMOUNT_MINOR} minor units")
     return minor

@@ -26,7 +26,6 @@ _MAX_LOCAL_PART_CHARS = 64
 _MAX_LABEL_CHARS = 63
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _MARKS = frozenset({"Mn", "Mc", "Me"})
-_ASCII_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Default_Ignorable_Code_Point without the format characters, which are refused anyway, and the blank Braille cell
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
@@ -109,7 +108,7 @@ def _plain(value: str, least: int, most: int) -> str:
     if len(value) > most:
         raise TextError("text_too_long", f"is at most {most} characters long")
     if value.isascii():
-        if _ASCII_CONTROL.search(value):
+        if not value.isprintable():  # of ASCII that is all but the controls
             raise TextError("text_character", "holds a control character")
         return value
     if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in value):

@@ -7,7 +7,7 @@ and every operation costs the same however many commands wait.
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from infra.events import AppendCommand
@@ -25,7 +25,7 @@ class Link(Generic[T]):
     shared: tuple[tuple[str, str, object], ...]
     waits_for: int = 0
     is_finished: bool = False
-    followers: "list[Link[T]]" = field(default_factory=list)
+    followers: "tuple[Link[T], ...]" = ()
 
 
 class AppendChains(Generic[T]):
@@ -45,16 +45,21 @@ class AppendChains(Generic[T]):
     def add(self, command: AppendCommand, item: T) -> None:
         """Add a command behind every unfinished one that it shares a stream, key or claim with."""
         link = Link(command, item, size_bytes(command), _shared(command))
-        ahead = {id(self._last[name]): self._last[name] for name in link.shared if name in self._last}
-        for earlier in ahead.values():
-            earlier.followers.append(link)
-        link.waits_for = len(ahead)
+        last = self._last
+        ahead: dict[int, Link[T]] = {}
         for name in link.shared:
-            self._last[name] = link
+            earlier = last.get(name)
+            if earlier is not None:
+                ahead[id(earlier)] = earlier
+            last[name] = link
         self.count += 1
         self.size_bytes += link.size_bytes
         if not ahead:
             self._ready.append(link)
+            return
+        link.waits_for = len(ahead)
+        for earlier in ahead.values():
+            earlier.followers = (*earlier.followers, link)
 
     def take(self, max_count: int, max_bytes: int) -> list[Link[T]]:
         """Give ready commands, oldest first, at least one if any is ready and within both caps otherwise."""
@@ -77,15 +82,16 @@ class AppendChains(Generic[T]):
         link.is_finished = True
         self.count -= 1
         self.size_bytes -= link.size_bytes
+        last = self._last
         for name in link.shared:
-            if self._last.get(name) is link:
-                del self._last[name]
+            if last.get(name) is link:
+                del last[name]
         freed = []
         for follower in link.followers:
             follower.waits_for -= 1
             if follower.waits_for == 0:
                 freed.append(follower)
-        link.followers.clear()
+        link.followers = ()
         return freed
 
     def ready(self, link: Link[T]) -> None:
@@ -102,7 +108,7 @@ class AppendChains(Generic[T]):
 
 def size_bytes(command: AppendCommand) -> int:
     """Give about how many bytes a command occupies on its way."""
-    return len(command.response) + sum(len(event.payload) for event in command.events)
+    return len(command.response) + sum([len(event.payload) for event in command.events])
 
 
 def _shared(command: AppendCommand) -> tuple[tuple[str, str, object], ...]:

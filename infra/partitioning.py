@@ -23,6 +23,6 @@ def murmur2(data: bytes) -> int:
     return h ^ h >> 15
 
 
-def partition_of(order_id: UUID, partitions: int) -> int:
+def partition_of(order_id: UUID | str, partitions: int) -> int:
     """Give the partition, 0 to `partitions` - 1, of an order: murmur2 of the canonical text of its id."""
     return (murmur2(str(order_id).encode()) & 0x7FFFFFFF) % partitions

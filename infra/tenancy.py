@@ -1,6 +1,6 @@
 """Whose data it is: a partner in one mode. Test and live share nothing but code."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,11 +9,12 @@ class Tenant:
 
     partner_id: str
     livemode: bool
+    id: str = field(init=False)
+    """The name used as `tenant_id` in every table: `<partner_id>.live` or `<partner_id>.test`."""
 
-    @property
-    def id(self) -> str:
-        """Give the name used as `tenant_id` in every table: `<partner_id>.live` or `<partner_id>.test`."""
-        return f"{self.partner_id}.{'live' if self.livemode else 'test'}"
+    def __post_init__(self) -> None:
+        """Spell the name once; it is asked for several times a request."""
+        object.__setattr__(self, "id", f"{self.partner_id}.{'live' if self.livemode else 'test'}")
 
     @classmethod
     def parse(cls, tenant_id: str) -> "Tenant":

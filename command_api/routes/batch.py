@@ -47,9 +47,9 @@ async def create_orders(request: Request, principal: Annotated[Principal, requir
     the rate. An `Idempotency-Key` header is not read.
     """
     state, context = state_of(request), context_of(request)
-    tenant, bodies = principal.tenant, state["bodies"]
+    tenant = principal.tenant
     state["batches"].require_room()
-    body = await read_json(request, max_bytes=bodies.max_bytes, timeout_s=bodies.timeout_s)
+    body = await read_json(request, state["bodies"])
     orders = orders_of(body.value)
     context.log_event = "batch.handled"
     context.log_fields["orders"] = len(orders)

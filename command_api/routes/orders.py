@@ -1,8 +1,7 @@
 """The order routes: bytes -> body -> command -> handle -> bytes. Every one takes an Idempotency-Key."""
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -21,7 +20,7 @@ from infra.http import problems
 from infra.http.auth import Principal, requires
 from infra.http.context import context_of
 from infra.http.problems import Problem
-from infra.http.thin_route import ThinRoute
+from infra.http.thin_route import ReadyResponse, ThinRoute
 from infra.ids import parse_uuid
 from infra.partitioning import partition_of
 
@@ -31,12 +30,14 @@ _SCOPE_OF_STATUS: Final = {
     Status.CAPTURED: "orders:capture",
     Status.CANCELED: "orders:cancel",
 }
+_JSON: Final = (b"content-type", b"application/json")
+_PROBLEM: Final = (b"content-type", problems.PROBLEM_JSON)
+_REPLAYED: Final = (b"idempotency-replayed", b"true")
 
 router = APIRouter(route_class=ThinRoute)
 
 
-@dataclass(frozen=True, slots=True)
-class _Accepted:
+class _Accepted(NamedTuple):
     """A request that is well-formed: who, what, under which key. Whether the body fits is not known yet."""
 
     request: Request
@@ -143,12 +144,7 @@ async def _accept(request: Request, principal: Principal, *, is_body_optional: b
     context, state = context_of(request), state_of(request)
     tenant = principal.tenant
     key = parse_key(context.header(HEADER))
-    body = await read_json(
-        request,
-        max_bytes=state["bodies"].max_bytes,
-        timeout_s=state["bodies"].timeout_s,
-        is_optional=is_body_optional,
-    )
+    body = await read_json(request, state["bodies"], is_optional=is_body_optional)
     path = request.scope["path"]
     caller = Caller(
         tenant=tenant,
@@ -175,11 +171,13 @@ async def _answer(accepted: _Accepted, kind: str, make: MakeCommand, *, status: 
         raise
     finally:
         state["metrics"].count(kind, outcome)
-    context.log_fields["order_id"] = str(answer.order_id)
-    context.log_fields["position"] = answer.position
-    context.log_fields["replayed"] = answer.replayed
-    context.log_fields["code"] = answer.code
-    return _response(answer, state["partitions"])
+    order_id = str(answer.order_id)
+    fields = context.log_fields
+    fields["order_id"] = order_id
+    fields["position"] = answer.position
+    fields["replayed"] = answer.replayed
+    fields["code"] = answer.code
+    return _response(answer, order_id, state["partitions"])
 
 
 def _outcome(answer: Answer) -> str:
@@ -188,14 +186,15 @@ def _outcome(answer: Answer) -> str:
     return "done" if answer.status < 400 else "refused"  # noqa: PLR2004  # where HTTP's errors begin
 
 
-def _response(answer: Answer, partitions: int) -> Response:
-    is_order = answer.status < 400  # noqa: PLR2004  # where HTTP's errors begin
-    headers = {"content-type": "application/json" if is_order else problems.PROBLEM_JSON.decode()}
-    if answer.replayed:
-        headers["idempotency-replayed"] = "true"
-    if is_order:
-        headers["etag"] = f'"{answer.version}"'
-        headers["consistency-token"] = f"{partition_of(answer.order_id, partitions)}.{answer.position}"
+def _response(answer: Answer, order_id: str, partitions: int) -> Response:
+    headers = [_REPLAYED] if answer.replayed else []
+    if answer.status >= 400:  # noqa: PLR2004  # where HTTP's errors begin
+        headers.append(_PROBLEM)
+        return ReadyResponse(answer.body, answer.status, headers)
+    headers.append(_JSON)
+    headers.append((b"etag", b'"%d"' % answer.version))
+    partition = partition_of(order_id, partitions)
+    headers.append((b"consistency-token", b"%d.%d" % (partition, answer.position)))
     if answer.status == 201:  # noqa: PLR2004  # Created
-        headers["location"] = f"{PREFIX}/{answer.order_id}"
-    return Response(answer.body, answer.status, headers)
+        headers.append((b"location", f"{PREFIX}/{order_id}".encode("ascii")))
+    return ReadyResponse(answer.body, answer.status, headers)

@@ -114,7 +114,7 @@ async def create_endpoint(request: Request, principal: Annotated[Principal, requ
     """Register where webhooks go. It gets the events after this; its signing secret is shown in this answer only."""
     tenant, state = principal.tenant, state_of(request)
     bodies, config = state["bodies"], state["webhooks"]
-    read = await read_json(request, max_bytes=bodies.max_bytes, timeout_s=bodies.timeout_s)
+    read = await read_json(request, bodies)
     body = parse_body(WebhookEndpointBody, read.value)
     rules = AddressRules.for_mode(livemode=tenant.livemode, allow_networks=config.allow_networks)
     wish = new_endpoint(body, rules)

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from domain.money import Currency
 from domain.order.ids import OrderId
 from domain.order.status import Status
 
 
-@dataclass(frozen=True, slots=True)
-class NewLine:
+class NewLine(NamedTuple):
     """One line asked for; its number is its place."""
 
     sku: str

@@ -3,7 +3,6 @@
 Whatever is accepted here can be encoded, folded, rendered and published: this is the only gate.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
@@ -85,7 +84,7 @@ def authorize(command: Authorize, state: OrderState) -> tuple[OrderAuthorized]:
             auth_expires_at=command.now + AUTHORIZATION_LIFETIME,
             from_status=state.status,
             to_status=to_status,
-            totals=replace(state.ledger, authorized_minor=amount_minor).totals,
+            totals=state.ledger._replace(authorized_minor=amount_minor).totals,
         ),
     )
 
@@ -102,7 +101,7 @@ def capture(_command: Capture, state: OrderState) -> tuple[OrderCaptured]:
             final=True,
             from_status=state.status,
             to_status=to_status,
-            totals=replace(ledger, captured_minor=ledger.captured_minor + amount_minor).totals,
+            totals=ledger._replace(captured_minor=ledger.captured_minor + amount_minor).totals,
         ),
     )
 
@@ -120,7 +119,7 @@ def cancel(command: Cancel, state: OrderState) -> tuple[OrderCanceled]:
             released_minor=released_minor,
             from_status=state.status,
             to_status=to_status,
-            totals=replace(ledger, released_minor=ledger.released_minor + released_minor).totals,
+            totals=ledger._replace(released_minor=ledger.released_minor + released_minor).totals,
         ),
     )
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import orjson
 
 from domain.instants import instant_text
-from domain.money import amount_document
+from domain.money import AmountDocument, amount_document
 from domain.order.state import OrderState
 from domain.order.transitions import allowed_transitions
 
@@ -13,6 +13,11 @@ from domain.order.transitions import allowed_transitions
 def render_order(state: OrderState) -> bytes:
     """Give an order as compact JSON in fixed key order; it holds nothing that the append assigns."""
     ledger, currency, status = state.ledger, state.currency, state.status
+    zero = amount_document(0, currency)  # most amounts of most orders are
+
+    def amount(minor: int) -> AmountDocument:
+        return amount_document(minor, currency) if minor else zero
+
     return orjson.dumps(
         {
             "id": state.order_id,
@@ -21,20 +26,29 @@ def render_order(state: OrderState) -> bytes:
             "status": status,
             "version": state.version,
             "currency": currency.code,
-            "total": amount_document(ledger.total_minor, currency),
-            "authorized": amount_document(ledger.authorized_minor, currency),
-            "captured": amount_document(ledger.captured_minor, currency),
-            "released": amount_document(ledger.released_minor, currency),
-            "refunded": amount_document(ledger.refunded_minor, currency),
-            "settled": amount_document(ledger.settled_minor, currency),
-            "capturable": amount_document(ledger.capturable_minor, currency),
-            "refundable": amount_document(ledger.refundable_minor, currency),
+            "total": amount(ledger.total_minor),
+            "authorized": amount(ledger.authorized_minor),
+            "captured": amount(ledger.captured_minor),
+            "released": amount(ledger.released_minor),
+            "refunded": amount(ledger.refunded_minor),
+            "settled": amount(ledger.settled_minor),
+            "capturable": amount(ledger.capturable_minor),
+            "refundable": amount(ledger.refundable_minor),
             "refund_status": ledger.refund_status,
             "settlement_status": ledger.settlement_status,
             "external_reference": state.external_reference,
             "customer_email": state.customer_email,
             "metadata": state.metadata,
-            "lines": _lines(state),
+            "lines": [
+                {
+                    "line_id": line.line_id,
+                    "sku": line.sku,
+                    "quantity": line.quantity,
+                    "unit_price": amount(line.unit_price_minor),
+                    "total": amount(line.total_minor),
+                }
+                for line in state.lines
+            ],
             "allowed_transitions": allowed_transitions(status),
             "created_at": instant_text(state.created_at),
             "updated_at": instant_text(state.updated_at),
@@ -43,19 +57,6 @@ def render_order(state: OrderState) -> bytes:
             "cancel_reason": state.cancel_reason,
         }
     )
-
-
-def _lines(state: OrderState) -> list[dict[str, object]]:
-    return [
-        {
-            "line_id": line.line_id,
-            "sku": line.sku,
-            "quantity": line.quantity,
-            "unit_price": amount_document(line.unit_price_minor, state.currency),
-            "total": amount_document(line.total_minor, state.currency),
-        }
-        for line in state.lines
-    ]
 
 
 def _text(instant: datetime | None) -> str | None:

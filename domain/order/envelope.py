@@ -4,17 +4,22 @@
 `originator_version`), so the library's tools accept our events without our importing it.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from domain.instants import Instant
-from domain.order.events import Frozen, OrderEvent
+from domain.order.events import OrderEvent
 from domain.order.ids import OrderId
 
 _Name = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class Frozen(BaseModel):
+    """A closed, immutable, strictly typed document."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Actor(Frozen):
@@ -41,8 +46,7 @@ class Envelope(Frozen):
     causation_id: _Name | None
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedOrderEvent:
+class RecordedOrderEvent(NamedTuple):
     """An event at its place in a stream."""
 
     event: OrderEvent

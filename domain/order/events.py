@@ -5,9 +5,10 @@ it becomes one of these. Personal data stands alone in `personal`, a union by `s
 without a new event version (decision 0031).
 """
 
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from domain.instants import Instant
 from domain.money import MAX_AMOUNT_MINOR
@@ -38,13 +39,18 @@ Metadata = Annotated[
 ]
 
 
-class Frozen(BaseModel):
-    """A closed, immutable, strictly typed document."""
+class Document:
+    """What every part of a stored event is: closed and strictly typed wherever it is read from outside.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    Parts are plain frozen dataclasses. `decide` makes them from values it has checked, so nothing is checked again
+    when they are made; `domain.codec` holds every stored byte to the types and bounds declared here.
+    """
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
 
 
-class OrderLine(Frozen):
+@dataclass(frozen=True, kw_only=True)
+class OrderLine(Document):
     """One line as ordered; `total_minor` = quantity x unit_price_minor."""
 
     line_id: Annotated[int, Field(ge=1, le=MAX_LINES)]
@@ -54,7 +60,8 @@ class OrderLine(Frozen):
     total_minor: PositiveMinor
 
 
-class Totals(Frozen):
+@dataclass(frozen=True, kw_only=True)
+class Totals(Document):
     """The ledger after the event, minor units."""
 
     total_minor: Minor
@@ -65,14 +72,16 @@ class Totals(Frozen):
     settled_minor: Minor
 
 
-class ClearPersonal(Frozen):
+@dataclass(frozen=True, kw_only=True)
+class ClearPersonal(Document):
     """Personal data as it was given."""
 
     scheme: Literal["clear"]
     customer_email: Annotated[str, Field(min_length=1, max_length=MAX_EMAIL_CHARS)]
 
 
-class SealedPersonal(Frozen):
+@dataclass(frozen=True, kw_only=True)
+class SealedPersonal(Document):
     """Personal data encrypted with the data key `key_id`; without that key it is gone for good."""
 
     scheme: Literal["sealed"]
@@ -83,7 +92,8 @@ class SealedPersonal(Frozen):
 Personal = Annotated[ClearPersonal | SealedPersonal, Field(discriminator="scheme")]
 
 
-class OrderCreated(Frozen):
+@dataclass(frozen=True, kw_only=True)
+class OrderCreated(Document):
     """A partner placed an order; unless authorized it expires at `expires_at`."""
 
     type: ClassVar = "order.created"
@@ -100,7 +110,8 @@ class OrderCreated(Frozen):
     totals: Totals
 
 
-class OrderAuthorized(Frozen):
+@dataclass(frozen=True, kw_only=True)
+class OrderAuthorized(Document):
     """The whole total was reserved, until `auth_expires_at`."""
 
     type: ClassVar = "order.authorized"
@@ -114,7 +125,8 @@ class OrderAuthorized(Frozen):
     totals: Totals
 
 
-class OrderCaptured(Frozen):
+@dataclass(frozen=True, kw_only=True)
+class OrderCaptured(Document):
     """An authorized amount was taken; `final` says that no further capture follows."""
 
     type: ClassVar = "order.captured"
@@ -128,7 +140,8 @@ class OrderCaptured(Frozen):
     totals: Totals
 
 
-class OrderCanceled(Frozen):
+@dataclass(frozen=True, kw_only=True)
+class OrderCanceled(Document):
     """The order was given up before anything was captured; `released_minor` was authorized and is free again."""
 
     type: ClassVar = "order.canceled"

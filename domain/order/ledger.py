@@ -1,14 +1,13 @@
 """The ledger of an order: six running totals in minor units, and the invariants that hold after every event."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from domain.money import MAX_AMOUNT_MINOR
 from domain.order.events import Totals
 from domain.order.status import Share
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(NamedTuple):
     """Total `T`, authorized `A`, captured `C`, released `V`, refunded `R`, settled `S`, all in minor units."""
 
     total_minor: int
@@ -76,7 +75,10 @@ class Ledger:
         return None
 
 
+_NONE = Share.NONE
+
+
 def _share(part_minor: int, whole_minor: int) -> Share:
     if part_minor == 0:
-        return Share.NONE
+        return _NONE
     return Share.FULL if part_minor == whole_minor else Share.PARTIAL

@@ -1,7 +1,7 @@
 """The rules for values in a command; every broken one is listed, so that a partner mends a request in one go."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from domain import text
 from domain.errors import TextError
@@ -11,8 +11,7 @@ from domain.order.errors import MAX_VIOLATIONS, InvalidCommandError, Violation
 from domain.order.events import MAX_LINES, MAX_QUANTITY, OrderLine
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedOrder:
+class CheckedOrder(NamedTuple):
     """The values of a new order, normalised; every rule holds."""
 
     lines: tuple[OrderLine, ...]

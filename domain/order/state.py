@@ -6,9 +6,8 @@ A state can be kept as JSON beside a read model: a cache, not an event (decision
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import assert_never
+from typing import NamedTuple, assert_never
 from uuid import UUID
 
 import orjson
@@ -31,10 +30,10 @@ from domain.order.status import Status
 
 STATE_SHAPE = 1
 """Raise it with every change of what `dump_state` writes."""
+_PENDING = Status.PENDING  # an enum's members are slow to look up, and every order is asked for this one
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of an order."""
 
     line_id: int
@@ -48,8 +47,7 @@ class Line:
         return self.quantity * self.unit_price_minor
 
 
-@dataclass(frozen=True, slots=True)
-class OrderState:
+class OrderState(NamedTuple):
     """An order after its first `version` events. `customer_email` is None when it cannot be read any more."""
 
     order_id: OrderId
@@ -80,7 +78,7 @@ class OrderState:
         if self.canceled_at is not None:
             return Status.CANCELED
         if self.ledger.authorized_minor == 0:
-            return Status.PENDING
+            return _PENDING
         if self.ledger.captured_minor == 0:
             return Status.AUTHORIZED
         return Status.CAPTURED
@@ -183,7 +181,7 @@ def load_state(dumped: bytes) -> OrderState:
 
 
 def _created(event: OrderCreated, envelope: Envelope) -> OrderState:
-    lines = tuple(Line(line.line_id, line.sku, line.quantity, line.unit_price_minor) for line in event.lines)
+    lines = tuple([Line(line.line_id, line.sku, line.quantity, line.unit_price_minor) for line in event.lines])
     return OrderState(
         order_id=envelope.order_id,
         partner_id=envelope.partner_id,
@@ -191,7 +189,7 @@ def _created(event: OrderCreated, envelope: Envelope) -> OrderState:
         version=envelope.sequence,
         currency=currency(event.currency),
         lines=lines,
-        ledger=Ledger(sum(line.total_minor for line in lines)),
+        ledger=Ledger(sum([line.total_minor for line in lines])),
         customer_email=event.personal.customer_email if isinstance(event.personal, ClearPersonal) else None,
         external_reference=event.external_reference,
         metadata=event.metadata,
@@ -209,28 +207,25 @@ def _changed(
     match event:
         case OrderAuthorized():
             authorized_minor = ledger.authorized_minor + event.amount_minor
-            return replace(
-                state,
+            return state._replace(
                 version=envelope.sequence,
                 updated_at=at,
-                ledger=replace(ledger, authorized_minor=authorized_minor),
+                ledger=ledger._replace(authorized_minor=authorized_minor),
                 auth_expires_at=event.auth_expires_at,
             )
         case OrderCaptured():
             captured_minor = ledger.captured_minor + event.amount_minor
-            return replace(
-                state,
+            return state._replace(
                 version=envelope.sequence,
                 updated_at=at,
-                ledger=replace(ledger, captured_minor=captured_minor),
+                ledger=ledger._replace(captured_minor=captured_minor),
             )
         case OrderCanceled():
             released_minor = ledger.released_minor + event.released_minor
-            return replace(
-                state,
+            return state._replace(
                 version=envelope.sequence,
                 updated_at=at,
-                ledger=replace(ledger, released_minor=released_minor),
+                ledger=ledger._replace(released_minor=released_minor),
                 canceled_at=at,
                 cancel_reason=event.reason,
             )

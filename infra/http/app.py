@@ -19,9 +19,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.http.auth import Authenticator, declared_scopes
+from infra.http.dispatch import Dispatch
 from infra.http.docs_page import docs_routes
 from infra.http.guards import Limits
 from infra.http.metrics import HttpMetrics
@@ -52,9 +53,18 @@ class ServiceApp(FastAPI):
         super().__init__(**options)
         self._gate = gate
 
+        self._stack: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve through the gate, past the wrappers of the framework that have nothing to do here."""
+        if self._stack is None:
+            self._stack = self.build_middleware_stack()
+        scope["app"] = self
+        await self._stack(scope, receive, send)
+
     def build_middleware_stack(self) -> ASGIApp:
-        """Put the gate around the router; FastAPI needs its exit stack around every request."""
-        return self._gate(AsyncExitStackMiddleware(self.router))
+        """Put the gate around the routes; FastAPI needs its exit stack around every request that it serves itself."""
+        return self._gate(Dispatch(self.router.routes, AsyncExitStackMiddleware(self.router)))
 
     def openapi(self) -> dict[str, Any]:
         """Give the OpenAPI document, with the scopes each operation needs."""

@@ -4,9 +4,10 @@ A key is taken from `Authorization: Bearer` or `X-API-Key`, never from the addre
 keys get one and the same answer.
 """
 
+import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -36,6 +37,8 @@ from infra.tenancy import Tenant
 
 _CHALLENGE: Final = {"www-authenticate": 'Bearer realm="harbor-orders"'}
 _SCHEME: Final = "bearer "
+MAX_PROVEN: Final = 10_000
+"""Credentials remembered as proven; the one that was proven first goes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,12 @@ class Principal:
     partner_id: str | None
     livemode: bool
     scopes: frozenset[str]
+    _tenant: Tenant | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the tenant once; a principal outlives its request."""
+        tenant = None if self.partner_id is None else Tenant(self.partner_id, self.livemode)
+        object.__setattr__(self, "_tenant", tenant)
 
     @property
     def tenant(self) -> Tenant:
@@ -54,9 +63,9 @@ class Principal:
         Raises:
             Problem: 403, the key belongs to the installation and not to a partner.
         """
-        if self.partner_id is None:
+        if self._tenant is None:
             raise Problem(PARTNER_KEY_REQUIRED)
-        return Tenant(self.partner_id, self.livemode)
+        return self._tenant
 
 
 class Keys(Protocol):
@@ -71,11 +80,23 @@ class Keys(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Proven:
+    """A credential that was held against a stored key: true as long as the store of keys still gives that record."""
+
+    record: KeyRecord
+    principal: Principal
+
+
 class Authenticator:
     """Checks keys and counts requests.
 
     `pepper` is the HMAC key over keys; `now` gives the time that expiry is compared with; without a `limiter` a partner
     may send as much as it likes.
+
+    A credential that was proven is remembered by its digest, at most `MAX_PROVEN` of them: while the store of keys
+    gives the very record it was proven against, only that record's life is checked again. So a revocation works as
+    fast as it reaches the store of keys, and a new record (the cache asks again every few seconds) is proven again.
     """
 
     def __init__(
@@ -85,6 +106,8 @@ class Authenticator:
         self._keys = keys
         self._now = now
         self._limiter = limiter
+        self._policy = b"" if limiter is None else _policy_line(limiter)
+        self._proven: dict[bytes, _Proven] = {}
 
     async def authenticate(self, context: RequestContext) -> Principal:
         """Give whose key the request carries, and put the key's id and partner on its log line.
@@ -93,28 +116,48 @@ class Authenticator:
             Problem: 400 two credentials, 401 none or not a valid one, 429 the partner's rate is used up, 503 the store
                 of keys does not answer.
         """
-        text = _credential(context)
+        bearer, plain = context.headers.get(b"authorization"), context.headers.get(b"x-api-key")
+        if bearer is not None and plain is not None:
+            raise Problem(CREDENTIALS_AMBIGUOUS)
+        digest = hashlib.sha256(b"x " + plain if bearer is None and plain is not None else bearer or b"").digest()
+        proven = self._proven.get(digest)
+        try:
+            if proven is None or await self._keys.get(proven.record.key_id) is not proven.record:
+                proven = await self._prove(_credential(context))
+                self._remember(digest, proven)
+        except KeyStoreUnavailableError:
+            raise Problem(AUTH_UNAVAILABLE) from None
+        if not proven.record.is_live(self._now()):
+            raise Problem(API_KEY_INVALID, headers=_CHALLENGE)
+        principal = proven.principal
+        self._keys.note_use(principal.key_id)
+        fields = context.log_fields
+        fields["key_id"], fields["partner"], fields["livemode"] = (
+            principal.key_id,
+            principal.partner_id,
+            principal.livemode,
+        )
+        if self._limiter is not None:
+            await self._count(self._limiter, principal, context)
+        return principal
+
+    async def _prove(self, text: str) -> _Proven:
+        """Hold a credential against the stored key it names."""
         try:
             key = parse(text)
         except MalformedKeyError:
             raise Problem(API_KEY_MALFORMED, headers=_CHALLENGE) from None
-        try:
-            record = await self._keys.get(key.key_id)
-        except KeyStoreUnavailableError:
-            raise Problem(AUTH_UNAVAILABLE) from None
+        record = await self._keys.get(key.key_id)
         hashed = hash_key(self._pepper, key.text)
-        if record is None or not is_same_hash(record.hashed, hashed) or not record.is_live(self._now()):
+        if record is None or not is_same_hash(record.hashed, hashed) or record.livemode is not key.livemode:
             raise Problem(API_KEY_INVALID, headers=_CHALLENGE)
-        if record.livemode is not key.livemode:
-            raise Problem(API_KEY_INVALID, headers=_CHALLENGE)
-        self._keys.note_use(record.key_id)
-        context.log_fields["key_id"] = record.key_id
-        context.log_fields["partner"] = record.partner_id
-        context.log_fields["livemode"] = record.livemode
-        principal = Principal(record.key_id, record.partner_id, record.livemode, record.scopes)
-        if self._limiter is not None:
-            await _count(self._limiter, principal, context)
-        return principal
+        return _Proven(record, Principal(record.key_id, record.partner_id, record.livemode, record.scopes))
+
+    def _remember(self, digest: bytes, proven: _Proven) -> None:
+        self._proven.pop(digest, None)
+        if len(self._proven) >= MAX_PROVEN:
+            del self._proven[next(iter(self._proven))]
+        self._proven[digest] = proven
 
     async def count_more(self, principal: Principal, context: RequestContext, cost: int) -> None:
         """Count an authenticated request as `cost` more of them, all or none: it turned out to carry so many commands.
@@ -128,25 +171,26 @@ class Authenticator:
         if cost >= limiter.rate.burst:  # with the one that is counted already
             raise Problem(ABOVE_RATE, members={"max_commands": limiter.rate.burst})
         context.answer_headers[:] = [each for each in context.answer_headers if not each[0].startswith(b"ratelimit")]
-        await _count(limiter, principal, context, cost)
+        await self._count(limiter, principal, context, cost)
+
+    async def _count(self, limiter: RateLimiter, principal: Principal, context: RequestContext, cost: int = 1) -> None:
+        """Count the request for its partner (or installation key) and tell what is left (IETF RateLimit fields)."""
+        name = principal.key_id if principal.partner_id is None else principal.tenant.id
+        verdict = await limiter.admit(name, cost)
+        wait_s = math.ceil(verdict.retry_after_s)
+        context.answer_headers.append((b"ratelimit-policy", self._policy))
+        context.answer_headers.append((b"ratelimit", b'"partner";r=%d;t=%d' % (verdict.remaining, wait_s)))
+        if not verdict.is_allowed:
+            raise Problem(RATE_LIMITED, headers={"retry-after": str(max(wait_s, 1))})
 
 
-async def _count(limiter: RateLimiter, principal: Principal, context: RequestContext, cost: int = 1) -> None:
-    """Count the request for its partner (or installation key); tell what is left (RateLimit header fields, IETF)."""
-    name = principal.key_id if principal.partner_id is None else principal.tenant.id
-    verdict = await limiter.admit(name, cost)
+def _policy_line(limiter: RateLimiter) -> bytes:
     window_s = max(math.ceil(limiter.rate.burst / limiter.rate.per_s), 1)
-    wait_s = math.ceil(verdict.retry_after_s)
-    context.answer_headers.append((b"ratelimit-policy", b'"partner";q=%d;w=%d' % (limiter.rate.burst, window_s)))
-    context.answer_headers.append((b"ratelimit", b'"partner";r=%d;t=%d' % (verdict.remaining, wait_s)))
-    if not verdict.is_allowed:
-        raise Problem(RATE_LIMITED, headers={"retry-after": str(max(wait_s, 1))})
+    return b'"partner";q=%d;w=%d' % (limiter.rate.burst, window_s)
 
 
 def _credential(context: RequestContext) -> str:
     bearer, plain = context.header(b"authorization"), context.header(b"x-api-key")
-    if bearer is not None and plain is not None:
-        raise Problem(CREDENTIALS_AMBIGUOUS)
     if plain is not None:
         return plain
     if bearer is None:

@@ -6,7 +6,7 @@ hands over and not what a framework made of it. Decision 0050.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from starlette.types import Scope
 
@@ -41,7 +41,10 @@ _ONCE: Final = frozenset(
     }
 )
 _VERSIONS: Final = frozenset({"1.0", "1.1", "2", "2.0"})
+_USUAL_ACCEPT: Final = frozenset({b"*/*", b"application/json"})
 _JSON_ACCEPTED: Final = (b"*/*", b"application/*", b"application/json", b"application/problem+json")
+_SEPARATORS: Final = 4
+"""Bytes of ": " and of the line end."""
 _CLOSE: Final = {"connection": "close"}
 """Where it is unclear what the bytes after the head belong to, nothing after it may be believed."""
 
@@ -61,11 +64,27 @@ class Limits:
     """Bodies of all requests together."""
 
 
-def single_headers(scope: Scope) -> tuple[dict[bytes, bytes], bytes | None]:
-    """Give the first value of every header that may be sent once, and the name of one that was sent again."""
+class Head(NamedTuple):
+    """The headers of a request, read once.
+
+    `single` holds the first value of every header that may be sent once, `repeated` the name of one that was sent
+    again; `lines` and `size` (bytes, with separators) are of all headers.
+    """
+
+    single: dict[bytes, bytes]
+    repeated: bytes | None
+    lines: int
+    size: int
+
+
+def read_head(scope: Scope) -> Head:
+    """Give what the raw headers say, in one pass."""
     found: dict[bytes, bytes] = {}
     repeated: bytes | None = None
-    for name, value in scope["headers"]:
+    raw = scope["headers"]
+    size = _SEPARATORS * len(raw)
+    for name, value in raw:
+        size += len(name) + len(value)
         if name in _ONCE:
             if name not in found:
                 found[name] = value
@@ -75,13 +94,13 @@ def single_headers(scope: Scope) -> tuple[dict[bytes, bytes], bytes | None]:
                 found[name] = b""  # two parents are none (W3C Trace Context 3.2)
             else:
                 repeated = name
-    return found, repeated
+    return Head(found, repeated, len(raw), size)
 
 
-def check(scope: Scope, headers: dict[bytes, bytes], repeated: bytes | None, limits: Limits) -> Problem | None:
+def check(scope: Scope, head: Head, limits: Limits) -> Problem | None:
     """Give the refusal of a request that is malformed, ambiguous or too large by its headers; None: go on."""
-    raw = scope["headers"]
-    if len(raw) > limits.max_headers or _size(raw) > limits.max_header_bytes:
+    headers, repeated, lines, size = head
+    if lines > limits.max_headers or size > limits.max_header_bytes:
         return Problem(HEADERS_TOO_LARGE)
     if scope["http_version"] not in _VERSIONS:
         return Problem(MALFORMED_REQUEST, "Use HTTP/1.1.", headers=_CLOSE)
@@ -90,10 +109,6 @@ def check(scope: Scope, headers: dict[bytes, bytes], repeated: bytes | None, lim
     if not headers.get(b"host"):
         return Problem(HOST_INVALID, headers=_CLOSE)
     return _check_body(headers, limits) or _check_accept(scope, headers)
-
-
-def _size(raw: list[tuple[bytes, bytes]]) -> int:
-    return sum([len(name) + len(value) + 4 for name, value in raw])
 
 
 def _repeated(name: bytes) -> Problem:
@@ -123,7 +138,7 @@ def _check_body(headers: dict[bytes, bytes], limits: Limits) -> Problem | None:
 
 def _check_accept(scope: Scope, headers: dict[bytes, bytes]) -> Problem | None:
     accept = headers.get(b"accept")
-    if not accept or accept == b"*/*" or not scope["path"].startswith("/api/"):
+    if not accept or accept in _USUAL_ACCEPT or not scope["path"].startswith("/api/"):
         return None
     lowered = accept.lower()
     return None if any(kind in lowered for kind in _JSON_ACCEPTED) else Problem(NOT_ACCEPTABLE)

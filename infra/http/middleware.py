@@ -6,7 +6,6 @@ It gives each request an id, refuses what `infra.http.guards` refuses, bounds ho
 long, turns every exception into a problem document, adds the response headers, counts, and writes one log line.
 """
 
-import asyncio
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from infra import clock
+from infra.deadlines import Deadlines
 from infra.http import guards
 from infra.http.admission import Admission
 from infra.http.context import RequestContext, accepted_request_id, accepted_traceparent
@@ -60,6 +60,7 @@ class Gate:
     ) -> None:
         self._app = app
         self._limits = limits
+        self._deadlines = Deadlines(limits.deadline_s)
         self._metrics = metrics
         self._log = log
         self._translate = translate
@@ -71,10 +72,10 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers, repeated = guards.single_headers(scope)
-        context = _open(scope, headers)
+        head = guards.read_head(scope)
+        context = _open(scope, head.single)
         exchange = _Exchange(scope, context, send)
-        refusal = guards.check(scope, headers, repeated, self._limits)
+        refusal = guards.check(scope, head, self._limits)
         if refusal is None and self._admission.is_full and scope["path"] not in OPS_PATHS:
             refusal = Problem(OVERLOADED)
         if refusal is not None:
@@ -89,15 +90,15 @@ class Gate:
             self._finish(exchange)
 
     async def _serve(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
-        deadline = asyncio.timeout(self._limits.deadline_s)
+        deadline = self._deadlines.limit()
         try:
-            async with deadline:
+            with deadline:
                 await self._app(scope, receive, exchange.send)
         except Exception as error:  # the last place that can answer
             if exchange.started:
                 exchange.fail(error)
                 raise  # the answer is cut: only closing the connection tells the client so
-            problem = Problem(DEADLINE_EXCEEDED) if deadline.expired() else self._problem(error, scope, exchange)
+            problem = Problem(DEADLINE_EXCEEDED) if deadline.expired else self._problem(error, scope, exchange)
             if problem is not None:
                 await exchange.refuse(problem)
 
@@ -154,9 +155,13 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.started = True
             self.status = message["status"]
-            headers = [*message["headers"], (b"x-request-id", self.context.request_id.encode("ascii")), _NO_SNIFF]
-            headers.extend(self.context.answer_headers)
-            if not any(name == b"cache-control" for name, _ in headers):
+            context = self.context
+            headers = [*message["headers"], (b"x-request-id", context.request_id.encode("ascii")), _NO_SNIFF]
+            headers += context.answer_headers
+            for name, _ in headers:
+                if name == b"cache-control":
+                    break
+            else:
                 headers.append(_NO_STORE)
             message["headers"] = headers
         await self._send(message)
@@ -178,7 +183,7 @@ class _Exchange:
 
 def _open(scope: Scope, headers: dict[bytes, bytes]) -> RequestContext:
     context = RequestContext(
-        request_id=accepted_request_id(headers.get(b"x-request-id")) or str(clock.new_id()),
+        request_id=accepted_request_id(headers.get(b"x-request-id")) or clock.new_id_text(),
         traceparent=accepted_traceparent(headers.get(b"traceparent")),
         started_s=clock.monotonic_s(),
         headers=headers,

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import h11
 import uvicorn
@@ -20,6 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from infra import clock
+from infra.http.one_write import OneWrite
 from infra.http.problems import (
     HEADERS_TOO_LARGE,
     MALFORMED_REQUEST,
@@ -68,7 +69,8 @@ class Bounded:
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock: a connection on which nothing arrives is closed too."""
-        super().connection_made(transport)  # type: ignore[misc]  # uvicorn's protocol is the next class
+        whole = OneWrite(cast(asyncio.Transport, transport), self.loop)
+        super().connection_made(whole)  # type: ignore[misc]  # uvicorn's protocol is the next class
         self._start_clock(self.head_deadline_s, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -146,7 +148,7 @@ class Bounded:
 
 
 def _answer(kind: ProblemType) -> bytes:
-    request_id = str(clock.new_id())
+    request_id = clock.new_id_text()
     body = render(Problem(kind), "", request_id)
     return b"\r\n".join(
         [

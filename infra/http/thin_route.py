@@ -18,6 +18,16 @@ from infra.http.auth import Principal, RequiredScope
 Endpoint = Callable[[Request, Principal], Awaitable[Response]]
 
 
+class ReadyResponse(Response):
+    """A response whose header lines are ready: nothing is encoded, copied or guessed. Names are in lower case."""
+
+    def __init__(self, body: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.body = body
+        self.status_code = status
+        self.raw_headers = [*headers, (b"content-length", b"%d" % len(body))]
+        self.background = None
+
+
 class ThinRoute(APIRoute):
     """An `APIRoute` whose endpoint is `async def f(request, principal) -> Response`."""
 

@@ -7,38 +7,22 @@ from infra.events import AppendOutcome, EventStoreError
 
 
 class Together:
-    """The answers of commands that were queued together, as they come in, until all are there or the deadline passed.
+    """The answers of commands that were queued together, as they come in; `settled` is done with the last one."""
 
-    One future and one timer: `asyncio.timeout` and a future for each would cost more than queueing the commands.
-    """
+    __slots__ = ("_missing", "answers", "settled")
 
-    __slots__ = ("_missing", "_settled", "_timer", "answers")
-
-    def __init__(self, count: int, deadline_s: float) -> None:
-        loop = asyncio.get_running_loop()
+    def __init__(self, count: int) -> None:
         self.answers: list[AppendOutcome | EventStoreError | None] = [None] * count
+        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._missing = count
-        self._settled: asyncio.Future[None] = loop.create_future()
-        self._timer = loop.call_later(deadline_s, self._release)
-
-    async def wait(self) -> None:
-        """Wait for all answers, at most until the deadline; those that are missing then are None."""
-        try:
-            await self._settled
-        finally:
-            self._timer.cancel()
 
     def tell(self, place: int, answer: AppendOutcome | EventStoreError) -> None:
         """Note the answer of the command at `place`; the first one counts. Who waited may have gone away."""
         if self.answers[place] is None:
             self.answers[place] = answer
             self._missing -= 1
-            if not self._missing:
-                self._release()
-
-    def _release(self) -> None:
-        if not self._settled.done():
-            self._settled.set_result(None)
+            if not self._missing and not self.settled.done():
+                self.settled.set_result(None)
 
 
 @dataclass(slots=True, eq=False)

@@ -19,6 +19,7 @@ import structlog
 
 from infra import clock
 from infra.append_chains import AppendChains, Link, size_bytes
+from infra.deadlines import Deadlines
 from infra.events import (
     AppendCommand,
     Appended,
@@ -75,12 +76,14 @@ class Appender:
     ) -> None:
         self._channel = channel
         self._limits = limits or AppenderLimits()
+        self._deadlines = Deadlines(self._limits.deadline_s)
         self._monotonic_s = monotonic_s
         self._chains: AppendChains[Waiting] = AppendChains()
         self._wake = asyncio.Event()
         self._closing = False
         self._unreachable: str | None = None
         self._task: asyncio.Task[None] | None = None
+        QUEUED.set_function(lambda: self._chains.count)
 
     async def __aenter__(self) -> Self:
         """Start sending."""
@@ -106,7 +109,8 @@ class Appender:
     async def append(self, command: AppendCommand) -> AppendOutcome:
         """Queue a command and give its outcome; see `infra.events.EventStore.append` for what is raised when."""
         together = self._queue((command,), size_bytes(command))
-        await together.wait()
+        with contextlib.suppress(TimeoutError), self._deadlines.limit():
+            await together.settled
         [answer] = together.answers
         if answer is None:
             raise self._too_late()
@@ -123,7 +127,8 @@ class Appender:
         if not commands:
             return []
         together = self._queue(commands, sum(map(size_bytes, commands)))
-        await together.wait()
+        with contextlib.suppress(TimeoutError), self._deadlines.limit():
+            await together.settled
         return [self._too_late() if answer is None else answer for answer in together.answers]
 
     async def close(self) -> None:
@@ -144,11 +149,10 @@ class Appender:
         limits, chains = self._limits, self._chains
         if chains.count + len(commands) > limits.queue_commands or chains.size_bytes + size > limits.queue_bytes:
             raise AppendQueueFullError(f"{chains.count} commands wait already")
-        together = Together(len(commands), limits.deadline_s)
+        together = Together(len(commands))
         deadline_s = self._monotonic_s() + limits.deadline_s
         for place, command in enumerate(commands):
             chains.add(command, Waiting(together, place, deadline_s))
-        QUEUED.set(chains.count)
         self._wake.set()
         return together
 
@@ -163,7 +167,6 @@ class Appender:
             batch = self._chains.take(self._limits.batch_commands, self._limits.batch_bytes)
             try:
                 await self._settle(batch)
-                QUEUED.set(self._chains.count)
             except asyncio.CancelledError:
                 self._fail(batch, AppendTimeoutError("the event store closed first"))
                 raise
@@ -237,7 +240,6 @@ class Appender:
             _tell(link, error)
             for freed in self._chains.finish(link):
                 self._chains.ready(freed)
-        QUEUED.set(self._chains.count)
 
     def _too_late(self) -> EventStoreError:
         if self._unreachable is not None:

@@ -32,6 +32,16 @@ class LatePool:
         self._reason = _UNREACHABLE
         self._opened = asyncio.Event()
 
+    @property
+    def is_open(self) -> bool:
+        """Tell whether `pool` gives one."""
+        return self._pool is not None
+
+    @property
+    def reason(self) -> str:
+        """Give what is missing as a code, while the pool is not open."""
+        return self._reason
+
     async def opened(self) -> Pool:
         """Wait until the pool is open and give it."""
         await self._opened.wait()

@@ -9,8 +9,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -26,8 +26,7 @@ KEEP_S: Final = 1.0
 BREAK_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Whether one request may go on; `remaining` and `retry_after_s` are for its headers."""
 
     is_allowed: bool
@@ -42,7 +41,7 @@ class _Bucket:
     filled_s: float = 0.0
     empty_until_s: float = 0.0
     arrival_us: float = 0.0
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    filling: "asyncio.Task[float] | None" = None
 
 
 class RateLimiter:
@@ -74,16 +73,14 @@ class RateLimiter:
         now_s = self._now_s()
         if now_s - bucket.filled_s > KEEP_S:
             bucket.balance = 0
-        wait_s = 0.0
-        if bucket.balance < cost:
-            if now_s < bucket.empty_until_s and cost == 1:
+        while bucket.balance < cost:
+            if cost == 1 and now_s < bucket.empty_until_s:
                 return Verdict(is_allowed=False, remaining=0, retry_after_s=bucket.empty_until_s - now_s)
-            async with bucket.lock:  # one portion is fetched at a time; those who waited share it
-                if bucket.balance < cost:
-                    wait_s = await self._fill(name, bucket, cost - bucket.balance)
-        if bucket.balance < cost:
-            left = bucket.remaining + bucket.balance
-            return Verdict(is_allowed=False, remaining=left, retry_after_s=wait_s or self._empty_for_s(bucket))
+            wait_s = await self._portion_of(name, bucket, cost)
+            now_s = self._now_s()
+            if wait_s and cost > 1 and bucket.balance < cost:
+                left = bucket.remaining + bucket.balance
+                return Verdict(is_allowed=False, remaining=left, retry_after_s=wait_s)
         bucket.balance -= cost
         return Verdict(is_allowed=True, remaining=bucket.remaining + bucket.balance, retry_after_s=0.0)
 
@@ -102,6 +99,24 @@ class RateLimiter:
             self._buckets.move_to_end(name)
         return bucket
 
+    async def _portion_of(self, name: str, bucket: _Bucket, cost: int) -> float:
+        """Wait for the next portion; give the seconds until one of this cost can be had, 0 if that is not known.
+
+        One portion is fetched at a time, and it wakes all who wait for it at once. A lock instead would let them in
+        one after the other, one each time round the event loop, while newcomers take what is there: under load the
+        last of a hundred waited for a second.
+        """
+        is_ours = bucket.filling is None
+        if bucket.filling is None:
+            bucket.filling = asyncio.create_task(self._fill(name, bucket, cost - bucket.balance))
+        filling = bucket.filling
+        try:
+            wait_s = await asyncio.shield(filling)  # whoever is cancelled leaves the others their portion
+        finally:
+            if filling.done() and bucket.filling is filling:
+                bucket.filling = None
+        return wait_s if is_ours else 0.0
+
     async def _fill(self, name: str, bucket: _Bucket, least: int) -> float:
         """Add a portion, or `least` if that is more; give the seconds until there will be so much, 0 when there was."""
         want = max(self._portion, least)
@@ -116,9 +131,6 @@ class RateLimiter:
         elif least == 1:
             bucket.empty_until_s = now_s + wait_s
         return wait_s
-
-    def _empty_for_s(self, bucket: _Bucket) -> float:
-        return max(bucket.empty_until_s - self._now_s(), 0.0)
 
     async def _from_redis(self, name: str, want: int, least: int) -> Taken | None:
         """Take from `least` to `want` in Redis; None when there is no Redis or it did not answer."""

@@ -1,10 +1,13 @@
 """One invocation of the benchmark: the servers it uses, and how each kind of measurement is taken and kept."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import uvloop
 
 from tests.bench.append import BATCHES, Sizes, append_round
+from tests.bench.load import LoadResult, run_generator
 from tests.bench.loops import LoadError, LoadPlan
-from tests.bench.measure import Cases, measure
+from tests.bench.measure import Cases, measure, run_of, wait_for_requests
 from tests.bench.model import Run
 from tests.bench.orders import RequestPlan
 from tests.bench.pace import Pace
@@ -14,6 +17,8 @@ from tests.support.servers import run
 
 _NO_END_S = 60.0
 """The window of a plan that ends when its listed requests are used up."""
+_LEAD_S = 3.0
+"""How much longer than a measurement the load beside it lasts: it begins first and must not end first."""
 
 
 class Bench:
@@ -55,15 +60,42 @@ class Bench:
 
     def open(self, suite: str, target: Target, rate_per_s: float, seconds: float, in_round: int) -> None:
         """Measure an open loop of creates."""
-        plan = LoadPlan(
+        self._note(suite, target, self._open_plan(target, rate_per_s, seconds), in_round)
+
+    def open_beside(
+        self,
+        suites: tuple[str, str],
+        target: Target,
+        rate_per_s: float,
+        connections: int,
+        requests: RequestPlan,
+        in_round: int,
+    ) -> None:
+        """Measure an open loop of creates while a second generator sends `requests` in a closed loop.
+
+        `suites` names what the two did, in this order.
+        """
+        suite, suite_beside = suites
+        opened = self._open_plan(target, rate_per_s, self.pace.seconds)
+        beside = LoadPlan(
             ports=target.ports,
-            connections=self.pace.open_connections,
-            warmup_s=self.pace.warmup_s,
-            seconds=seconds,
-            requests=RequestPlan(api_key=target.api_key),
-            rate_per_s=rate_per_s,
+            connections=connections,
+            warmup_s=0.0,
+            seconds=opened.warmup_s + opened.seconds + _LEAD_S,
+            requests=requests,
         )
-        self._note(suite, target, plan, in_round)
+        with ThreadPoolExecutor(1) as thread:
+            other = thread.submit(run_generator, beside)
+            try:
+                wait_for_requests(target, connections // 2, other.done)
+                measured, _ = measure(self.stack, target, opened, in_round)
+                measured_beside = run_of(_outlasting(other), in_round)
+            except LoadError as error:
+                self._fail(suite, target, opened, error)
+                return
+        # The service's CPU is that of both, so it says nothing about either.
+        self._keep(suite, target, opened, measured.model_copy(update={"cpu_us": {}}), _planned_s(opened))
+        self._keep(suite_beside, target, beside, measured_beside, _LEAD_S)
 
     def listed(
         self, suite: str, target: Target, connections: int, requests: RequestPlan, in_round: int
@@ -101,16 +133,48 @@ class Bench:
         try:
             measured, locations = measure(self.stack, target, plan, in_round)
         except LoadError as error:
-            self.left_out[f"{suite}, {target.name}, {plan.connections}"] = str(error)
-            self.say(f"[red]failed[/]: {suite}, {TITLES[target.name]}, {plan.connections} connections: {error}")
+            self._fail(suite, target, plan, error)
             return ()
+        self._keep(suite, target, plan, measured, planned_s or _planned_s(plan))
+        return locations
+
+    def _keep(self, suite: str, target: Target, plan: LoadPlan, measured: Run, planned_s: float) -> None:
         self.cases.add(suite, target.name, plan.connections, measured, plan.rate_per_s)
         offered = f"{plan.rate_per_s:,.0f}/s offered" if plan.rate_per_s else f"{plan.connections} connections"
-        seconds = planned_s if planned_s is not None else plan.warmup_s + plan.seconds
-        self._tell(f"{suite}: {TITLES[target.name]}, {offered}", measured, seconds + 0.5)
-        return locations
+        self._tell(f"{suite}: {TITLES[target.name]}, {offered}", measured, planned_s)
+
+    def _open_plan(self, target: Target, rate_per_s: float, seconds: float) -> LoadPlan:
+        return LoadPlan(
+            ports=target.ports,
+            connections=self.pace.open_connections,
+            warmup_s=self.pace.warmup_s,
+            seconds=seconds,
+            requests=RequestPlan(api_key=target.api_key),
+            rate_per_s=rate_per_s,
+        )
+
+    def _fail(self, suite: str, target: Target, plan: LoadPlan, error: LoadError) -> None:
+        self.left_out[f"{suite}, {target.name}, {plan.connections}"] = str(error)
+        self.say(f"[red]failed[/]: {suite}, {TITLES[target.name]}, {plan.connections} connections: {error}")
 
     def _tell(self, what: str, measured: Run, planned_s: float) -> None:
         failed = f"  [red]{measured.failed} FAILED {measured.statuses}[/]" if measured.failed else ""
         latency = f"p50 {measured.latency.p50_ms:.2f} ms, p99 {measured.latency.p99_ms:.2f} ms"
         self._steps.done(f"{what}: [bold]{measured.per_s:,.0f}/s[/], {latency}{failed}", planned_s)
+
+
+def _planned_s(plan: LoadPlan) -> float:
+    return plan.warmup_s + plan.seconds + 0.5
+
+
+def _outlasting(generator: Future[LoadResult]) -> LoadResult:
+    """Give the result of a generator that still ran a moment ago.
+
+    Raises:
+        LoadError: it failed, or had ended before: then what was measured beside it was alone for a while.
+    """
+    has_ended = generator.done()
+    result = generator.result()
+    if has_ended:
+        raise LoadError("the load beside it ended first")
+    return result

@@ -8,6 +8,12 @@ from pydantic import BaseModel, ConfigDict
 OURS: Final = "harbor"
 """The target that peers are compared with."""
 
+HOT_WRITERS: Final = 200
+HOT: Final = "hot"
+"""The suite of other orders while that many writers are on one order; the two beside it: without them, and they."""
+HOT_ALONE: Final = "hot alone"
+HOT_ORDER: Final = "hot order"
+
 NO_ANSWER: Final = 0
 """Stands for a status where a connection ended before the answer."""
 

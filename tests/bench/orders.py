@@ -22,6 +22,8 @@ ORDER: Final = {
     "metadata": {"channel": "web"},
 }
 ORDER_BODY: Final = orjson.dumps(ORDER)
+AUTHORIZED: Final = orjson.dumps({"status": "authorized"})
+"""The body that brings an order to a status."""
 
 Source = Callable[[], bytes | None]
 """Gives the bytes of the next request; None: there is none left."""
@@ -38,12 +40,14 @@ class RequestPlan(Frozen):
         listed: keys or paths.
         body: JSON, or nothing; of `batches` that of one order.
         orders: how many commands one request carries.
+        method: POST, or PATCH.
         api_key: for the Authorization header; targets that do not look at it get it all the same.
     """
 
     kind: Literal["fresh", "keys", "repeated keys", "paths", "batches"] = "fresh"
     path: str = CREATE_PATH
     listed: tuple[str, ...] = ()
+    method: Literal["POST", "PATCH"] = "POST"
     body: bytes = ORDER_BODY
     orders: int = 1
     api_key: str = ""
@@ -87,7 +91,7 @@ def _batch(plan: RequestPlan) -> bytes:
 def _around_key(path: str, plan: RequestPlan) -> tuple[bytes, bytes]:
     """Give the request in front of its idempotency key and behind it."""
     before = (
-        f"POST {path} HTTP/1.1\r\n"
+        f"{plan.method} {path} HTTP/1.1\r\n"
         "Host: localhost\r\n"
         f"Authorization: Bearer {plan.api_key}\r\n"
         "Accept: application/json\r\n"

@@ -12,8 +12,8 @@ import uvloop
 from command_api.recent import MAX_ORDERS
 from tests.bench.append import BATCHES, SMALL, Sizes
 from tests.bench.bench import Bench
-from tests.bench.model import OURS
-from tests.bench.orders import BATCH_PATH, CREATE_PATH, RequestPlan, new_key
+from tests.bench.model import HOT, HOT_ALONE, HOT_ORDER, HOT_WRITERS, OURS
+from tests.bench.orders import AUTHORIZED, BATCH_PATH, CREATE_PATH, RequestPlan, new_key
 from tests.bench.pace import Pace
 from tests.bench.sample import stored_sizes
 from tests.bench.stack import PROCESSES, Target
@@ -26,6 +26,7 @@ BATCH_CONNECTIONS: Final = (1, 2, 4)
 BATCH_ORDERS: Final = 500
 OPEN_SHARES: Final = (0.3, 0.6, 0.8)
 LONG_SHARE: Final = 0.6
+HOT_SHARE: Final = 0.35
 AS_STORED: Final = ", sizes as stored"
 _OVERHEAD_S: Final = 0.5
 
@@ -92,6 +93,16 @@ def open_loop(bench: Bench, in_round: int) -> None:
             bench.open("open", target, _even(peaks[OURS] * share), bench.pace.seconds, in_round)
 
 
+def hot(bench: Bench, in_round: int) -> None:
+    """Create orders at a fixed rate, alone and while 200 writers are on one other order."""
+    for target in _running(bench, (OURS,)):
+        rate_per_s = _even(_peak(bench, target) * HOT_SHARE)
+        [order] = _orders(bench, target, 1, in_round)
+        writes = RequestPlan(method="PATCH", path=f"{order}/status", body=AUTHORIZED, api_key=target.api_key)
+        bench.open(HOT_ALONE, target, rate_per_s, bench.pace.seconds, in_round)
+        bench.open_beside((HOT, HOT_ORDER), target, rate_per_s, HOT_WRITERS, writes, in_round)
+
+
 def sustained(bench: Bench, in_round: int) -> None:
     """Offer 60 % of our peak for a minute, once."""
     if in_round == 0:
@@ -120,6 +131,7 @@ SUITES: Final = (
     Suite("state", "authorize and capture orders made just before", state, lambda _pace: 4 * (1 + _OVERHEAD_S)),
     Suite("cold", "authorize orders no process remembers", state_cold, lambda _pace: 1 + _OVERHEAD_S),
     Suite("open", "fixed rates, latency from the intended moment", open_loop, lambda pace: 6 * _window_s(pace)),
+    Suite(HOT, "a fixed rate while 200 writers are on one order", hot, lambda pace: 4 + 2 * _window_s(pace)),
     Suite("sustained", "60 % of the peak for a minute", sustained, lambda pace: pace.long_s / pace.rounds),
     Suite("batch", "create orders in batches of 500", batch, lambda pace: len(BATCH_CONNECTIONS) * _window_s(pace)),
     Suite("append", "the append call without HTTP", append, lambda pace: 3 * len(BATCHES) * pace.appends_s),

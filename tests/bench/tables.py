@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from tests.bench.model import OURS, Case, Report, Run
+from tests.bench.model import HOT, HOT_ALONE, HOT_ORDER, HOT_WRITERS, OURS, Case, Report, Run
 from tests.bench.stack import TITLES
 from tests.bench.stats import Spread, p50_ms, p99_ms, per_s, ratio, spread
 from tests.bench.verdicts import verdicts
+
+_BESIDE: Final = {HOT_ALONE: ", alone", HOT: f", {HOT_WRITERS} writers on one other order"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def _creates(report: Report) -> Table:
 
 def _others(report: Report) -> Table:
     rows = []
-    for suite in ("replay", "authorize", "capture", "authorize cold"):
+    for suite in ("replay", "authorize", "capture", "authorize cold", HOT_ORDER):
         for case in report.of(suite):
             creates = report.case("create", OURS, case.size)
             share = ratio(case, creates) if creates else None
@@ -100,13 +103,13 @@ def _batches(report: Report) -> Table:
 
 def _open(report: Report) -> Table:
     rows = []
-    for case in [*report.of("open"), *report.of("sustained")]:
+    for case in [each for suite in ("open", "sustained", HOT_ALONE, HOT) for each in report.of(suite)]:
         p95 = spread([run.latency.p95_ms for run in case.runs])
         late = spread([run.late_p99_ms or 0.0 for run in case.runs])
         seconds = f"{case.runs[0].seconds:.0f} s x {len(case.runs)}"
         rows.append(
             (
-                _title(case.target),
+                _title(case.target) + _BESIDE.get(case.suite, ""),
                 seconds,
                 f"{case.offered_per_s or 0:,.0f}",
                 f"{per_s(case).median:,.0f}",

@@ -11,7 +11,7 @@ from rich.console import Console
 from infra.local.valkey import ValkeyServer
 from tests.bench import suites
 from tests.bench.bench import Bench
-from tests.bench.model import OURS
+from tests.bench.model import HOT, HOT_ALONE, HOT_ORDER, HOT_WRITERS, OURS
 from tests.bench.orders import RequestPlan
 from tests.bench.pace import Pace
 from tests.bench.profiling import profile
@@ -69,6 +69,16 @@ def test_every_order_of_the_measured_batches_is_made(bench: Bench) -> None:
     sent = sum(sum(run.statuses.values()) for case in bench.cases.all for run in case.runs)
     assert sum(run.failed for case in bench.cases.all for run in case.runs) == 0
     assert f'harbor_commands_total{{outcome="done",type="create"}} {sent * 500:.1f}' in metrics
+
+
+def test_writers_on_one_order_run_beside_the_creates_and_nothing_fails(bench: Bench) -> None:
+    suites.hot(bench, 0)
+    assert bench.left_out == {}
+    measured = {case.suite: case for case in bench.cases.all if case.suite != "create"}
+    assert set(measured) == {HOT_ALONE, HOT, HOT_ORDER}
+    assert sum(run.failed for case in measured.values() for run in case.runs) == 0
+    assert measured[HOT].offered_per_s == measured[HOT_ALONE].offered_per_s
+    assert measured[HOT_ORDER].size == HOT_WRITERS
 
 
 def test_the_running_service_tells_its_layers_and_its_waits(bench: Bench) -> None:

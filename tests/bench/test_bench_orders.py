@@ -2,7 +2,7 @@
 
 import orjson
 
-from tests.bench.orders import ORDER_BODY, RequestPlan, Source, source
+from tests.bench.orders import AUTHORIZED, ORDER_BODY, RequestPlan, Source, source
 
 
 def keys_of(next_request: Source, count: int) -> list[bytes]:
@@ -24,6 +24,12 @@ def test_listed_keys_are_used_once_or_again_and_again() -> None:
     assert keys_of(source(once), 4) == [b"a", b"b"]
     again = once.model_copy(update={"kind": "repeated keys"})
     assert keys_of(source(again), 5) == [b"a", b"b", b"a", b"b", b"a"]
+
+
+def test_a_plan_may_change_one_order_again_and_again() -> None:
+    next_request = source(RequestPlan(method="PATCH", path="/a/status", body=AUTHORIZED))
+    assert (next_request() or b"").startswith(b"PATCH /a/status HTTP/1.1\r\n")
+    assert len(set(keys_of(next_request, 100))) == 100
 
 
 def test_each_listed_path_is_used_once_with_a_new_key_and_no_body() -> None:

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.bench.model import Case, Layer, Report, Run, Wait
+from tests.bench.model import HOT, HOT_ALONE, HOT_ORDER, HOT_WRITERS, Case, Layer, Report, Run, Wait
 from tests.bench.plot import Line, Plot, svg, ticks
 from tests.bench.render import PageError, filled, write
 from tests.bench.stats import Spread, latency_of
@@ -36,6 +36,11 @@ def a_report() -> Report:
     cases += [
         Case(suite="open", target="harbor", size=64, runs=runs(500.0), offered_per_s=rate) for rate in (500.0, 900.0)
     ]
+    cases += [
+        Case(suite=suite, target="harbor", size=64, runs=runs(300.0, p99_s), offered_per_s=300.0)
+        for suite, p99_s in ((HOT_ALONE, 0.004), (HOT, 0.005))
+    ]
+    cases += [Case(suite=HOT_ORDER, target="harbor", size=HOT_WRITERS, runs=runs(900.0))]
     cases += [Case(suite="replay", target="harbor", size=16, runs=runs(1200.0))]
     cases += [Case(suite="append", target=target, size=50, runs=runs(33_000.0)) for target in ("append", "insert")]
     cases += [Case(suite="batch", target="harbor", size=size, runs=runs(9000.0 + size)) for size in (1, 2, 4)]
@@ -62,6 +67,8 @@ def test_a_page_is_begun_and_filled_and_what_others_wrote_stays(tmp_path: Path) 
     text = page.read_text()
     assert text.count("A remark of ours.") == 1
     assert "| **Harbor Orders** | 16 | 960 (864-1,056) |" in text
+    assert "| **Harbor Orders**, 200 writers on one other order | 1 s x 3 | 300 |" in text
+    assert "| hot order | 200 | 900 (810-990) |" in text
     assert {path.name for path in written} == {
         "benchmarks.md",
         "throughput.svg",
@@ -90,6 +97,7 @@ def test_verdicts_compare_medians_of_ratios_with_the_targets() -> None:
     assert told["replays / creates, 16 connections"] == ("1.25", True)
     assert told["orders in batches of 500, one process, 4 connections"] == ("9,004/s (8,104-9,904)", False)
     assert told["append call, 50 commands each"] == ("33,000/s (29,700-36,300)", True)
+    assert told["other orders' p99 while 200 writers are on one order / alone"] == ("1.25", False)
     assert told["4 processes on one log / one process"] == ("not measured", None)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tests.bench.model import OURS, Report
+from tests.bench.model import HOT, HOT_ALONE, HOT_WRITERS, OURS, Report
 from tests.bench.stack import PROCESSES
 from tests.bench.stats import Spread, p50_ms, p99_ms, per_s, ratio, spread
 
@@ -125,6 +125,13 @@ def _t8(report: Report) -> Sequence[Verdict]:
     )
 
 
+def _hot(report: Report) -> Sequence[Verdict]:
+    beside, alone = (next(iter(report.of(suite)), None) for suite in (HOT, HOT_ALONE))
+    slower = ratio(beside, alone, lambda run: run.latency.p99_ms) if beside and alone else None
+    what = f"other orders' p99 while {HOT_WRITERS} writers are on one order / alone"
+    return [_verdict("H", what, 1.1, slower, "", least=False)]
+
+
 _PEERS: Final = {"eventsourcing": "`eventsourcing`", "crud": "CRUD", "group_commit": "raw ASGI + group commit"}
 _JUDGES: Final[tuple[Callable[[Report], Sequence[Verdict]], ...]] = (
     _t1,
@@ -136,4 +143,5 @@ _JUDGES: Final[tuple[Callable[[Report], Sequence[Verdict]], ...]] = (
     _t6,
     _t7,
     _t8,
+    _hot,
 )

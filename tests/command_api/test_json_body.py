@@ -1,8 +1,13 @@
 """A body is strict JSON or a catalogued refusal; nothing in between, and nothing slow."""
 
-import pytest
+import json
 
-from command_api.json_body import MAX_DEPTH, JsonBody, parse_json
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from command_api.json_body import MAX_DEPTH, Json, JsonBody, parse_json
 from infra.clock import monotonic_s
 from infra.http.problems import Problem
 
@@ -91,3 +96,51 @@ def test_another_value_or_another_order_of_a_list_changes_the_canonical_form() -
     bodies = [b'{"a":[1,2]}', b'{"a":[2,1]}', b'{"a":["1",2]}', b'{"a":[1.0,2]}', b'{"a":[true,2]}']
 
     assert len({parse_json(body).canonical for body in bodies}) == len(bodies)
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(VALUES)
+def test_one_value_in_every_spelling_is_one_body(value: Json) -> None:
+    """The fast way is taken by the first spelling alone."""
+    spellings = [
+        orjson.dumps(value),
+        orjson.dumps(value, option=orjson.OPT_INDENT_2),
+        json.dumps(value).encode(),
+        json.dumps(value, ensure_ascii=False, separators=(", ", " : ")).encode() + b"\n",
+    ]
+    bodies = [parse_json(spelling) for spelling in spellings]
+    assert bodies == [JsonBody(value, orjson.dumps(value, option=orjson.OPT_SORT_KEYS))] * len(spellings)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), VALUES), min_size=1, max_size=4))
+def test_a_key_twice_is_refused_in_the_tightest_spelling_too(members: list[tuple[str, object]]) -> None:
+    body = b"{%b}" % b",".join(orjson.dumps(key) + b":" + orjson.dumps(value) for key, value in members)
+
+    if len({key for key, _ in members}) == len(members):
+        assert parse_json(body).value == dict(members)
+    else:
+        with pytest.raises(Problem) as refused:
+            parse_json(body)
+        assert refused.value.kind.code == "duplicate_json_key"
+
+
+@pytest.mark.parametrize("digits", ["9223372036854775807", "-9223372036854775808"])
+def test_numbers_of_63_bits_are_accepted_in_the_tightest_spelling(digits: str) -> None:
+    assert parse_json(f'{{"a":{digits}}}'.encode()).value == {"a": int(digits)}
+
+
+@pytest.mark.parametrize("digits", ["9223372036854775808", "18446744073709551615"])
+@pytest.mark.parametrize("template", ['{"a":%s}', "[%s]", "[1,%s]", "%s"])
+def test_numbers_beyond_63_bits_are_refused_wherever_they_stand(digits: str, template: str) -> None:
+    with pytest.raises(Problem) as refused:
+        parse_json((template % digits).encode())
+
+    assert refused.value.kind.code == "number_out_of_range"

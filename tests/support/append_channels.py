@@ -1,4 +1,4 @@
-"""An append channel over the memory store that fails, and waits, as a test tells it to."""
+"""Append channels for tests: one that fails, and waits, as it is told; one that notes what goes through it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -7,7 +7,7 @@ from enum import Enum
 
 from infra.events import AppendCommand, AppendOutcome, AppendRejectedError
 from infra.memory_event_store import MemoryEventStore
-from infra.postgres.append_channel import BatchRefusedError, NotNowError, OutcomeUnknownError
+from infra.postgres.append_channel import AppendChannel, BatchRefusedError, NotNowError, OutcomeUnknownError
 from infra.postgres.appender import Appender, AppenderLimits
 from tests.support.waiting import eventually
 
@@ -81,3 +81,20 @@ async def gathering(
 def sizes(channel: ScriptedChannel) -> list[int]:
     """Give how many commands each batch had."""
     return [len(batch) for batch in channel.batches]
+
+
+class NotingChannel:
+    """`AppendChannel` that hands everything on; `batches` lists what was sent, in order."""
+
+    def __init__(self, inner: AppendChannel) -> None:
+        self.batches: list[list[AppendCommand]] = []
+        self._inner = inner
+
+    async def send(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
+        """Note the batch and hand it on."""
+        self.batches.append(list(commands))
+        return await self._inner.send(commands)
+
+    async def close(self) -> None:
+        """Close the other one."""
+        await self._inner.close()

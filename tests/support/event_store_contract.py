@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import Protocol
 
@@ -99,7 +98,7 @@ class EventStoreContract:
         command = a_command(key="k", response=b"first", status=201)
         first = appended(await store.append(command))
 
-        again = await store.append(replace(command, response=b"second", status=500, stream_id=new_id()))
+        again = await store.append(command._replace(response=b"second", status=500, stream_id=new_id()))
 
         assert again == Duplicate(201, b"first", command.stream_id, first.version, first.position, first.recorded_at)
         assert await store.head() == 1
@@ -130,7 +129,7 @@ class EventStoreContract:
         refused = a_command(stream=stream, expected=7, key="k", claim="ref")
         assert await store.append(refused) == WrongExpectedVersion(1)
 
-        assert appended(await store.append(replace(refused, expected_version=1))).version == 2
+        assert appended(await store.append(refused._replace(expected_version=1))).version == 2
         assert appended(await store.append(a_command(claim="other"))).version == 1
 
     async def test_an_answer_without_events_is_recorded(self, store: BatchEventStore) -> None:

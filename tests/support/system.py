@@ -37,7 +37,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 
 class System:
-    """Five processes over one database and one topic; each can be killed and started again."""
+    """Processes over one database, by name; each can be killed and started again.
+
+    A name is one of `COMMANDS`, or one with a number behind it: `command_api-2`.
+    """
 
     def __init__(self, environments: Mapping[str, Mapping[str, str]], ports: Mapping[str, int], logs: Path) -> None:
         self._environments = environments
@@ -51,7 +54,7 @@ class System:
             self._processes[name] = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                *COMMANDS[name],
+                *COMMANDS[name.partition("-")[0]],
                 cwd=CHECKOUT,
                 env=dict(self._environments[name]),
                 stdout=log,

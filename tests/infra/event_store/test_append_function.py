@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -84,7 +83,7 @@ TWICE = a_command()
 async def test_a_batch_that_names_something_twice_is_refused_whole(command_pool: Pool, twin: AppendCommand) -> None:
     async with command_pool.acquire() as connection:
         with pytest.raises(asyncpg.UniqueViolationError):
-            await append_batch(connection, [replace(TWICE, claim="ref"), twin])
+            await append_batch(connection, [TWICE._replace(claim="ref"), twin])
 
         assert await connection.fetchval("SELECT count(*) FROM harbor.events") == 0
 

@@ -138,3 +138,53 @@ def test_a_route_must_name_a_scope() -> None:
 
 def test_any_of_the_declared_scopes_is_enough() -> None:
     assert requires("orders:read", "audit:read").dependency == RequiredScope(("orders:read", "audit:read"))
+
+
+async def test_a_key_that_opened_something_opens_nothing_more_once_its_record_says_so(
+    service: SmallService, client: httpx.AsyncClient
+) -> None:
+    key = service.keys.issue()
+    record = service.keys.records[api_keys.parse(key).key_id]
+    before = await client.post("/api/v1/things", headers={"x-api-key": key})
+    service.keys.records[record.key_id] = dataclasses.replace(record, revoked_at=clock.now())
+    revoked = await client.post("/api/v1/things", headers={"x-api-key": key})
+    del service.keys.records[record.key_id]
+    gone = await client.post("/api/v1/things", headers={"x-api-key": key})
+
+    assert [before.status_code, revoked.status_code, gone.status_code] == [201, 401, 401]
+
+
+async def test_a_key_whose_scopes_changed_is_taken_with_its_new_ones(
+    service: SmallService, client: httpx.AsyncClient
+) -> None:
+    key = service.keys.issue()
+    record = service.keys.records[api_keys.parse(key).key_id]
+    await client.post("/api/v1/things", headers={"x-api-key": key})
+    service.keys.records[record.key_id] = dataclasses.replace(record, scopes=frozenset({"orders:read"}))
+
+    answer = await client.post("/api/v1/things", headers={"x-api-key": key})
+
+    assert answer.status_code == 403
+
+
+async def test_a_key_opens_nothing_while_nobody_can_check_it_although_it_was_proven_before(
+    service: SmallService, client: httpx.AsyncClient
+) -> None:
+    key = service.keys.issue()
+    await client.post("/api/v1/things", headers={"x-api-key": key})
+    service.keys.is_down = True
+
+    answer = await client.post("/api/v1/things", headers={"x-api-key": key})
+
+    assert answer.status_code == 503
+
+
+async def test_a_proven_key_does_not_open_the_door_in_the_form_of_the_other_header(
+    service: SmallService, client: httpx.AsyncClient
+) -> None:
+    key = service.keys.issue()
+    await client.post("/api/v1/things", headers={"authorization": f"Bearer {key}"})
+
+    answer = await client.post("/api/v1/things", headers={"x-api-key": f"Bearer {key}"})
+
+    assert answer.json()["code"] == "api_key_malformed"

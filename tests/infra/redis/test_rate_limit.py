@@ -77,6 +77,26 @@ async def test_the_whole_burst_can_be_one_request() -> None:
         assert (await limits.admit("acme.test", SLOW.burst - 1)).is_allowed
 
 
+async def test_those_who_wait_for_a_portion_are_let_in_together(redis_url: str) -> None:
+    async with limiter(redis_url) as limits:
+        waiting = [asyncio.create_task(limits.admit("acme.test")) for _ in range(2)]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for _ in range(2):
+            await asyncio.sleep(0)
+
+        assert all(task.done() for task in waiting)
+
+
+async def test_whoever_leaves_while_waiting_takes_nothing_from_the_others(redis_url: str) -> None:
+    async with limiter(redis_url) as limits:
+        first = asyncio.create_task(limits.admit("acme.test"))
+        second = asyncio.create_task(limits.admit("acme.test"))
+        await asyncio.sleep(0)
+        first.cancel()
+
+        assert (await second).is_allowed
+
+
 async def test_the_number_of_names_is_bounded() -> None:
     async with limiter(None) as limits:
         for number in range(MAX_BUCKETS + 50):

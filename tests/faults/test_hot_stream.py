@@ -1,0 +1,101 @@
+"""200 optimistic writers on one stream through two appenders: all get through, and no other stream notices."""
+
+import asyncio
+import itertools
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from uuid import UUID
+
+import asyncpg
+from pydantic import SecretStr
+
+from infra.events import Appended, WrongExpectedVersion
+from infra.postgres.append_channel import PostgresAppendChannel
+from infra.postgres.appender import Appender
+from infra.postgres.pool import connect
+from infra.settings import PostgresSettings
+from tests.faults.log_checks import Seen, check_reading
+from tests.support.append_channels import NotingChannel
+from tests.support.append_commands import a_command
+from tests.support.log_reader import LogReader
+from tests.support.servers import Database
+
+WRITERS = 200
+HOT = UUID(int=1)
+
+
+class NotedAppender:
+    """An appender of its own connection, and the batches it sent."""
+
+    def __init__(self, settings: PostgresSettings) -> None:
+        channel = PostgresAppendChannel(partial(connect, settings, application_name="hot-stream"))
+        self.channel = NotingChannel(channel)
+        self.appender = Appender(self.channel)
+
+    async def increment(self, expected: int = 0) -> int:
+        """Append to the hot stream, again at the version it turns out to have; give how often that took."""
+        for attempt in itertools.count(1):
+            outcome = await self.appender.append(a_command(stream=HOT, expected=expected))
+            if isinstance(outcome, Appended):
+                assert outcome.version == expected + 1
+                return attempt
+            assert isinstance(outcome, WrongExpectedVersion)
+            assert outcome.actual_version > expected
+            expected = outcome.actual_version
+        raise AssertionError("counting has no end")
+
+    async def append_elsewhere(self, done: asyncio.Event) -> int:
+        """Append to new streams, one after the other, until `done`: each at the first try, in the very next batch."""
+        for number in itertools.count():
+            if done.is_set():
+                return number
+            command, following = a_command(), len(self.channel.batches)
+            assert isinstance(await self.appender.append(command), Appended)
+            assert command in self.channel.batches[following]
+        raise AssertionError("counting has no end")
+
+
+async def test_200_optimistic_writers_on_one_stream_all_get_through_and_hold_up_no_other(database: Database) -> None:
+    async with appenders(database, 2) as both, asyncio.TaskGroup() as group:
+        done = asyncio.Event()
+        elsewhere = [group.create_task(each.append_elsewhere(done)) for each in both]
+        hot = [group.create_task(both[number % 2].increment()) for number in range(WRITERS)]
+        await asyncio.wait(hot)
+        done.set()
+    attempts, others = [task.result() for task in hot], sum(task.result() for task in elsewhere)
+    batches = [batch for each in both for batch in each.channel.batches]
+    sys.stdout.write(
+        f"\n{WRITERS} writers on one stream: {sum(attempts):,} attempts (most by one: {max(attempts)}) in "
+        f"{len(batches):,} batches, beside {others:,} appends to other streams\n"
+    )
+
+    seen = await whole_log(database)
+    assert list(check_reading(seen)) == []
+    assert [event.version for event in seen if event.stream_id == HOT] == list(range(1, WRITERS + 1))
+    assert len(seen) == WRITERS + others
+    assert max(attempts) <= WRITERS
+    assert others >= WRITERS
+    assert all(sum(command.stream_id == HOT for command in batch) <= 1 for batch in batches)
+
+
+@asynccontextmanager
+async def appenders(database: Database, count: int) -> AsyncIterator[list[NotedAppender]]:
+    settings = PostgresSettings(url=SecretStr(database.command_url))
+    made = [NotedAppender(settings) for _ in range(count)]
+    async with AsyncExitStack() as stack:
+        for each in made:
+            await stack.enter_async_context(each.appender)
+        yield made
+
+
+async def whole_log(database: Database) -> list[Seen]:
+    """Give the log as a reader sees it that starts at its beginning."""
+    connection = await asyncpg.connect(database.command_url)
+    try:
+        reader = LogReader(connection)
+        await reader.catch_up()
+    finally:
+        await connection.close()
+    return reader.seen

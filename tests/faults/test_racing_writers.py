@@ -1,0 +1,148 @@
+"""Racing writer processes on one log, disturbed in every way we know: nothing lost, doubled, reordered or skipped."""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from infra import clock
+from tests.faults.log_checks import Ack, check_log
+from tests.support.append_writer import APPLICATION, events_of, payload_of
+from tests.support.disturbed_channel import Disturbance
+from tests.support.log_reader import LogReader
+from tests.support.servers import Database
+
+WRITERS = 4
+COMMANDS = 27_000
+"""Of each writer; two events each on average."""
+AT_ONCE = 300
+DISTURBED_SHARE = 0.15
+EVENTS = WRITERS * sum(events_of(number) for number in range(COMMANDS))
+TERMINATE_EVERY = 1_000
+"""Events between two backends that are terminated."""
+END_S = 30.0
+
+# Backends at work first: an idle one loses nothing.
+TERMINATE_ONE = """
+SELECT pg_terminate_backend(pid)
+FROM (
+    SELECT pid FROM pg_stat_activity
+    WHERE application_name = $1 AND datname = current_database()
+    ORDER BY state = 'idle', random() LIMIT 1
+) AS victim
+"""
+KEYS = "SELECT count(*), count(DISTINCT key) FROM harbor.commands"
+LEDGER = "SELECT sum(count), max(last_position) FROM harbor.batches"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the writers printed: acknowledgements, and how often each disturbance happened."""
+
+    acks: tuple[Ack, ...]
+    disturbed: Counter[str]
+
+
+@pytest.mark.timeout(240)
+async def test_four_disturbed_writers_lose_double_reorder_and_skip_nothing(database: Database) -> None:
+    started_s = clock.monotonic_s()
+    admin, reading = [await asyncpg.connect(url) for url in (database.admin_url, database.command_url)]
+    reader = LogReader(reading)
+    writers = [await start_writer(database.command_url, f"w{number}") for number in range(WRITERS)]
+    try:
+        outputs = asyncio.gather(*(writer.communicate() for writer in writers))
+        terminated = await read_and_terminate(reader, admin, outputs)
+        await reader.catch_up()
+        told = parse(line for out, _ in await outputs for line in out.decode().splitlines())
+    finally:
+        await end(writers)
+    seconds = clock.monotonic_s() - started_s
+
+    anomalies = check_log(reader.seen, told.acks)
+    sys.stdout.write(
+        f"\n{len(reader.seen):,} events, {len(told.acks):,} acknowledged commands of {WRITERS} writers, "
+        f"{reader.polls:,} polls in {seconds:.1f} s; backends terminated: {terminated}, "
+        f"transactions disturbed: {dict(told.disturbed)}; {len(anomalies)} anomalies\n"
+    )
+
+    assert [writer.returncode for writer in writers] == [0] * WRITERS
+    assert anomalies == []
+    assert (len(reader.seen), len(told.acks)) == (EVENTS, WRITERS * COMMANDS)
+    assert reader.seen == await at_rest(database)
+    assert tuple(await admin.fetchrow(KEYS) or ()) == (WRITERS * COMMANDS,) * 2
+    assert tuple(await admin.fetchrow(LEDGER) or ()) == (EVENTS, EVENTS)
+    assert EVENTS >= 200_000
+    assert terminated >= 50
+    assert all(told.disturbed[each.value] >= 20 for each in Disturbance), told.disturbed
+    await admin.close()
+    await reading.close()
+
+
+async def read_and_terminate(
+    reader: LogReader, admin: "asyncpg.Connection[asyncpg.Record]", ended: "asyncio.Future[list[tuple[bytes, bytes]]]"
+) -> int:
+    """Poll the log until the writers have ended and terminate a backend now and then; give how many."""
+    terminated = 0
+    due = TERMINATE_EVERY
+    while not ended.done():
+        await reader.poll()
+        if len(reader.seen) >= due:
+            terminated += len(await admin.fetch(TERMINATE_ONE, APPLICATION))
+            due = len(reader.seen) + TERMINATE_EVERY
+        await asyncio.wait([ended], timeout=0.002)
+    return terminated
+
+
+async def at_rest(database: Database) -> list[object]:
+    """Give the log as a reader sees it that comes when all is over."""
+    connection = await asyncpg.connect(database.admin_url)
+    try:
+        reader = LogReader(connection)
+        await reader.catch_up()
+        return list(reader.seen)
+    finally:
+        await connection.close()
+
+
+async def start_writer(url: str, name: str) -> asyncio.subprocess.Process:
+    """Start a writer in a process of its own."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.support.append_writer",
+        *(url, name, str(COMMANDS), str(AT_ONCE), str(DISTURBED_SHARE)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+
+
+async def end(writers: Iterable[asyncio.subprocess.Process]) -> None:
+    """See that no writer outlives the test."""
+    for writer in writers:
+        if writer.returncode is None:
+            writer.kill()
+        async with asyncio.timeout(END_S):
+            await writer.wait()
+
+
+def parse(lines: Iterable[str]) -> Told:
+    """Read what the writers printed; their log lines are left out."""
+    acks: list[Ack] = []
+    disturbed: Counter[str] = Counter()
+    for line in lines:
+        match line.split():
+            case ["ack", key, stream, version, position, ids]:
+                acks.append(Ack(key, UUID(stream), int(version), int(position), tuple(sent(key, ids))))
+            case ["disturbed", what, count]:
+                disturbed[what] += int(count)
+    return Told(tuple(acks), disturbed)
+
+
+def sent(key: str, ids: str) -> Iterator[tuple[UUID, bytes]]:
+    """Give id and payload of each event of a command."""
+    for index, event_id in enumerate(ids.split(",")):
+        yield UUID(event_id), payload_of(key, index)

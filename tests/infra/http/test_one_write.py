@@ -1,0 +1,102 @@
+"""The head and the body of an answer leave in one write; nothing is held back for longer than a pass of the loop."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from infra.http.one_write import OneWrite
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+
+
+class Recorded(asyncio.Transport):
+    """A transport that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+
+    def write_eof(self) -> None:
+        self.written.append(b"EOF")
+
+    def close(self) -> None:
+        self.written.append(b"CLOSED")
+
+    def abort(self) -> None:
+        self.written.append(b"ABORTED")
+
+    def is_closing(self) -> bool:
+        return False
+
+
+@pytest.fixture
+async def transport() -> tuple[OneWrite, Recorded]:
+    recorded = Recorded()
+    return OneWrite(recorded, asyncio.get_running_loop()), recorded
+
+
+async def test_a_head_leaves_with_its_body(transport: tuple[OneWrite, Recorded]) -> None:
+    whole, recorded = transport
+    whole.write(HEAD)
+    whole.write(b"{}")
+    await asyncio.sleep(0)
+
+    assert recorded.written == [HEAD + b"{}"]
+
+
+async def test_an_answer_without_a_body_leaves_as_it_is(transport: tuple[OneWrite, Recorded]) -> None:
+    whole, recorded = transport
+    whole.write(HEAD)
+    whole.write(b"")
+
+    assert recorded.written == [HEAD]
+
+
+async def test_a_head_whose_body_does_not_come_yet_does_not_wait_for_it(transport: tuple[OneWrite, Recorded]) -> None:
+    whole, recorded = transport
+    whole.write(HEAD)
+    await asyncio.sleep(0)
+    whole.write(b"later")
+
+    assert recorded.written == [HEAD, b"later"]
+
+
+async def test_several_answers_in_one_pass_stay_apart(transport: tuple[OneWrite, Recorded]) -> None:
+    whole, recorded = transport
+    for body in (b"{}", b"[]"):
+        whole.write(HEAD)
+        whole.write(body)
+    await asyncio.sleep(0)
+
+    assert recorded.written == [HEAD + b"{}", HEAD + b"[]"]
+
+
+@pytest.mark.parametrize("data", [b"HTTP/1.1 100 Continue\r\n\r\n", b"chunk\r\n\r\n", b"HTTP/1.1 200 OK\r\n"])
+async def test_what_is_no_head_is_never_held_back(transport: tuple[OneWrite, Recorded], data: bytes) -> None:
+    whole, recorded = transport
+    whole.write(data)
+
+    assert recorded.written == [data]
+
+
+@pytest.mark.parametrize(
+    ("end", "left"),
+    [
+        (OneWrite.close, [HEAD, b"CLOSED"]),
+        (OneWrite.write_eof, [HEAD, b"EOF"]),
+        (OneWrite.abort, [b"ABORTED"]),
+    ],
+)
+async def test_the_end_of_a_connection_comes_after_what_was_held_back(
+    transport: tuple[OneWrite, Recorded], end: Callable[[OneWrite], None], left: list[bytes]
+) -> None:
+    whole, recorded = transport
+    whole.write(HEAD)
+    end(whole)
+    await asyncio.sleep(0)
+
+    assert recorded.written == left

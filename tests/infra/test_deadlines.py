@@ -1,0 +1,109 @@
+"""A time limit ends what takes too long, and nothing else."""
+
+import asyncio
+
+import pytest
+
+from infra.deadlines import TICK_S, Deadlines
+
+NEVER = 3600.0
+
+
+async def test_a_block_that_takes_too_long_ends_with_a_timeout() -> None:
+    deadlines = Deadlines(0.02)
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+
+    with pytest.raises(TimeoutError), deadlines.limit() as limit:
+        await asyncio.sleep(NEVER)
+
+    assert limit.expired
+    assert 0.02 <= loop.time() - began_s < NEVER
+
+
+async def test_a_block_that_is_quick_enough_notices_nothing() -> None:
+    deadlines = Deadlines(NEVER)
+
+    with deadlines.limit() as limit:
+        await asyncio.sleep(0)
+
+    assert not limit.expired
+
+
+async def test_the_task_goes_on_after_its_block_ended() -> None:
+    deadlines = Deadlines(0.01)
+    for _ in range(3):
+        with pytest.raises(TimeoutError), deadlines.limit():
+            await asyncio.sleep(NEVER)
+
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_of_two_limits_the_shorter_one_ends_its_own_block() -> None:
+    outer, inner = Deadlines(NEVER), Deadlines(0.01)
+
+    with outer.limit() as whole:
+        with pytest.raises(TimeoutError), inner.limit():
+            await asyncio.sleep(NEVER)
+        await asyncio.sleep(0)
+
+    assert not whole.expired
+
+
+async def test_a_task_that_somebody_else_cancels_is_cancelled() -> None:
+    deadlines = Deadlines(NEVER)
+
+    async def work() -> None:
+        with deadlines.limit():
+            await asyncio.sleep(NEVER)
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_error_of_the_block_is_not_hidden_by_a_time_that_ran_out() -> None:
+    deadlines = Deadlines(0.01)
+
+    async def fail() -> None:
+        try:
+            await asyncio.sleep(NEVER)
+        except asyncio.CancelledError:
+            raise KeyError("mine") from None
+
+    with pytest.raises(KeyError), deadlines.limit():
+        await fail()
+
+
+async def test_each_of_many_blocks_ends_when_its_own_time_is_up() -> None:
+    deadlines = Deadlines(3 * TICK_S)
+    ended: list[int] = []
+
+    async def work(number: int, seconds: float) -> None:
+        try:
+            with deadlines.limit():
+                await asyncio.sleep(seconds)
+        except TimeoutError:
+            ended.append(number)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(100):
+            group.create_task(work(number, NEVER if number % 2 else 0.0))
+            await asyncio.sleep(0)
+
+    assert ended == list(range(1, 100, 2))
+
+
+async def test_nothing_is_watched_when_nothing_runs() -> None:
+    deadlines = Deadlines(0.01)
+    with deadlines.limit():
+        await asyncio.sleep(0)
+
+    await asyncio.sleep(2 * TICK_S)
+
+    assert not deadlines._is_watching
