@@ -109,13 +109,14 @@ class Appender:
     async def append(self, command: AppendCommand) -> AppendOutcome:
         """Queue a command and give its outcome; see `infra.events.EventStore.append` for what is raised when."""
         together = self._queue((command,), size_bytes(command))
-        with contextlib.suppress(TimeoutError), self._deadlines.limit():
-            await together.settled
+        try:
+            with self._deadlines.limit():
+                await together.settled
+        except TimeoutError:
+            raise self._too_late() from None
         [answer] = together.answers
-        if answer is None:
-            raise self._too_late()
-        if isinstance(answer, EventStoreError):
-            raise answer
+        if answer is None or isinstance(answer, EventStoreError):
+            raise answer or self._too_late()
         return answer
 
     async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
