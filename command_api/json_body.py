@@ -108,13 +108,15 @@ def _as_written(data: bytes) -> Json:
     again byte for byte cannot have a key twice, for the value has none; so the fast parser may be believed (decision
     0043). What that does not prove is looked at here: escapes (a null character), numbers of over 63 bits, members.
     """
-    if not data.startswith(b"{") or b"\\" in data or data.count(_MEMBER) > MAX_MEMBERS or _MANY_DIGITS.search(data):
+    if not data.startswith(b"{") or b"\\" in data or _MANY_DIGITS.search(data):
         return None
     try:
         value: Json = orjson.loads(data)
-        return value if orjson.dumps(value) == data else None
+        if orjson.dumps(value) != data:
+            return None
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return None
+    return None if data.count(_MEMBER) > MAX_MEMBERS and _has_wide_object(value) else value
 
 
 def _scan(data: bytes) -> Json:
@@ -193,6 +195,20 @@ def _float(text: str) -> float:
 def _constant(_name: str) -> NoReturn:
     # NaN, Infinity and -Infinity: Python's scanner knows them, JSON does not.
     raise Problem(MALFORMED_JSON)
+
+
+def _has_wide_object(value: Json) -> bool:
+    """Tell whether an object has more members than `MAX_MEMBERS`; a batch of orders has thousands, each but a few."""
+    left = [value]
+    while left:
+        node = left.pop()
+        if isinstance(node, dict):
+            if len(node) > MAX_MEMBERS:
+                return True
+            left.extend(child for child in node.values() if isinstance(child, (list, dict)))
+        elif isinstance(node, list):
+            left.extend(child for child in node if isinstance(child, (list, dict)))
+    return False
 
 
 def _is_deeper_than(value: Json, limit: int) -> bool:
