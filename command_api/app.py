@@ -18,15 +18,15 @@ from command_api.handle import WritePath
 from command_api.json_body import BodyLimits
 from command_api.late_store import LateStore
 from command_api.metrics import CommandMetrics
-from command_api.routes import batch, orders, webhooks
-from command_api.state import CommandState, WebhookConfig
+from command_api.routes import api_keys, batch, orders, webhooks
+from command_api.state import CommandState, KeyChanges, WebhookConfig
 from infra.beside import beside
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.guards import Limits
-from infra.postgres.api_keys import KeyCache
 from infra.postgres.append_channel import PostgresAppendChannel
 from infra.postgres.appender import Appender, AppenderLimits
+from infra.postgres.key_cache import KeyCache
 from infra.postgres.key_watch import finder, listener, watch_keys
 from infra.postgres.late_pool import LatePool
 from infra.postgres.partitions import PartitionsReport, keep_partitions
@@ -44,13 +44,14 @@ from infra.settings import (
 )
 
 StateContext: TypeAlias = AbstractAsyncContextManager[CommandState]
-ROUTERS: Final[tuple[APIRouter, ...]] = (orders.router, batch.router, webhooks.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (orders.router, batch.router, webhooks.router, api_keys.router)
 """Every route of the service; each declares its scope with `requires`."""
 
 _NAME: Final = "harbor-command"
 _BODY_SHARE_OF_DEADLINE: Final = 0.6
 _APPEND_SHARE_OF_DEADLINE: Final = 0.9
 _BATCH_WAIT_SHARE_OF_DEADLINE: Final = 0.2
+_KEY_CHANGES_AT_ONCE: Final = 2
 _DESCRIPTION: Final = """
 Create and change orders. Reading is the query API's.
 
@@ -134,6 +135,11 @@ def batch_slots(service: CommandApiSettings) -> BatchSlots:
     return BatchSlots(service.batches_at_once, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
 
 
+def key_turns(service: CommandApiSettings) -> BatchSlots:
+    """Give the bound on changes of API keys at work: they take turns in PostgreSQL and hold connections meanwhile."""
+    return BatchSlots(_KEY_CHANGES_AT_ONCE, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
+
+
 @asynccontextmanager
 async def _opened(settings: Settings, metrics: CommandMetrics) -> AsyncIterator[CommandState]:
     async with AsyncExitStack() as stack:
@@ -147,12 +153,11 @@ async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitSta
     keys = KeyCache(finder(database))
     listen = listener(settings.postgres, f"{_NAME}-keys")
     readiness = Readiness(database, appender)
+    pepper = settings.security.api_key_pepper.get_secret_value().encode()
     await stack.enter_async_context(beside(watch_keys(listen, database, keys), "api-keys"))
     await stack.enter_async_context(beside(_watch_partitions(database, readiness), "partitions"))
     return {
-        "authenticator": Authenticator(
-            settings.security.api_key_pepper.get_secret_value().encode(), keys, limiter=limiter
-        ),
+        "authenticator": Authenticator(pepper, keys, limiter=limiter),
         "ready": readiness,
         "writes": WritePath(LateStore(database, appender)),
         "bodies": body_limits(settings.service),
@@ -161,6 +166,7 @@ async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitSta
         "metrics": metrics,
         "database": database,
         "webhooks": _webhook_config(settings),
+        "key_changes": KeyChanges(pepper, key_turns(settings.service)),
     }
 
 

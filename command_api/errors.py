@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from command_api import api_key_problems
 from domain.order.errors import InvalidCommandError, TransitionError
 from infra.events import AppendQueueFullError, AppendRejectedError, AppendTimeoutError, StoreUnavailableError
 from infra.http import problems
@@ -130,10 +131,11 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
     QUEUE_FULL,
     TOO_MANY_WEBHOOK_ENDPOINTS,
     WEBHOOK_ENDPOINT_NOT_ENABLED,
+    *api_key_problems.CATALOGUE,
 )
 """Codes of the command side beside the shared ones. Append only."""
 
-FIELD_CODES: Final = {
+FIELD_CODES: Final = api_key_problems.FIELD_CODES | {
     "required": "The field is missing.",
     "unknown_field": "The object has a field that this request does not take; the pointer names the object.",
     "wrong_type": "The value is of another JSON type than the field takes.",

@@ -1,6 +1,8 @@
-"""`python -m command_api keys`: create, list, rotate and revoke API keys, by the settings of the service."""
+"""`python -m command_api keys`: create, list, rotate, revoke and audit API keys, by the settings of the service."""
 
 import asyncio
+import os
+import pwd
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -9,7 +11,8 @@ import asyncpg
 import click
 
 from infra import clock
-from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyRecord
+from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyActor, KeyRecord
+from infra.postgres.api_key_events import newest_events
 from infra.postgres.api_keys import KeyStoreError, create_key, list_keys, revoke_key, rotate_key
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.pool import Connection, DangerousSettingsError, connect
@@ -19,7 +22,7 @@ T = TypeVar("T")
 _MODES: Final = ("live", "test")
 
 
-@click.group(help="Create, list, rotate and revoke API keys.")
+@click.group(help="Create, list, rotate, revoke and audit API keys.")
 def keys() -> None:
     """Group the commands on keys."""
 
@@ -46,6 +49,7 @@ def create(partner: str | None, mode: str, scopes: tuple[str, ...], label: str, 
             now=now,
             label=label,
             expires_at=expires_at,
+            by=_operator(),
         )
 
     _print_new(*_run(work))
@@ -73,7 +77,10 @@ def rotate(key_id: str, overlap_minutes: int) -> None:
 
     async def work(connection: Connection) -> tuple[str, KeyRecord]:
         overlap = timedelta(minutes=overlap_minutes)
-        return await rotate_key(connection, pepper=_pepper(), key_id=key_id, overlap=overlap, now=clock.now())
+        text, successor, _old = await rotate_key(
+            connection, pepper=_pepper(), key_id=key_id, overlap=overlap, now=clock.now(), by=_operator()
+        )
+        return text, successor
 
     _print_new(*_run(work))
 
@@ -82,8 +89,34 @@ def rotate(key_id: str, overlap_minutes: int) -> None:
 @click.argument("key_id")
 def revoke(key_id: str) -> None:
     """Revoke a key; every process refuses it within 5 seconds."""
-    record = _run(lambda connection: revoke_key(connection, key_id=key_id, now=clock.now()))
+    record = _run(lambda connection: revoke_key(connection, key_id=key_id, now=clock.now(), by=_operator()))
     click.echo(f"{record.key_id} is revoked since {record.revoked_at}.")
+
+
+@keys.command(epilog="Example: python -m command_api keys audit --partner acme --limit 20")
+@click.option("--key", "key_id", help="Only this key's events.")
+@click.option("--partner", help="Only events of this partner's keys.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="The last so many.")
+def audit(key_id: str | None, partner: str | None, limit: int) -> None:
+    """Show who created, rotated and revoked keys, and when; oldest first. Nobody can change this history."""
+    for event in _run(lambda connection: newest_events(connection, key_id=key_id, partner_id=partner, rows=limit)):
+        owner = f"{event.partner_id or '(installation)'} {'live' if event.livemode else 'test'}"
+        when = event.recorded_at.isoformat(timespec="milliseconds")
+        told = " ".join(f"{name}={value}" for name, value in event.details.items() if value not in (None, ""))
+        by = f"{event.actor.type}:{event.actor.id}"
+        click.echo(
+            f"{when}  {event.type:<16} {event.key_id}  {owner}  by {by}  request {event.actor.request_id}  {told}"
+        )
+
+
+def _operator() -> KeyActor:
+    """Give who types, by the operating system and not by a variable that anybody may set."""
+    user_id = os.getuid()
+    try:
+        name = pwd.getpwuid(user_id).pw_name
+    except KeyError:
+        name = f"uid-{user_id}"
+    return KeyActor("cli", name, clock.new_id_text())
 
 
 def _print_new(text: str, record: KeyRecord) -> None:

@@ -24,6 +24,14 @@ class WebhookConfig:
     max_endpoints: int
 
 
+@dataclass(frozen=True, slots=True)
+class KeyChanges:
+    """What changing API keys needs: the HMAC key of their hashes, and turns, so that a few hold connections at once."""
+
+    pepper: bytes
+    turns: BatchSlots
+
+
 class CommandState(ServiceState):
     """The service's state. `database.pool` is for routes that keep configuration rather than events."""
 
@@ -34,6 +42,7 @@ class CommandState(ServiceState):
     metrics: CommandMetrics
     database: LatePool
     webhooks: WebhookConfig
+    key_changes: KeyChanges
 
 
 def state_of(request: Request) -> CommandState:

@@ -11,7 +11,7 @@ import secrets
 import zlib
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 PARTNER_SCOPES: Final = frozenset(
     {
@@ -79,6 +79,35 @@ class KeyRecord:
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
+@dataclass(frozen=True, slots=True)
+class KeyActor:
+    """Who changes keys: a key (`api_key`, its id), somebody at a console (`cli`), or an installer (`installation`)."""
+
+    type: Literal["api_key", "cli", "installation"]
+    id: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyClaim:
+    """What makes a request for a key known again: `name` is unique for ever, `fingerprint` of what was asked for."""
+
+    name: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReach:
+    """Which keys somebody sees: those of a partner in one mode; with None all of the mode."""
+
+    partner_id: str | None
+    livemode: bool
+
+    def includes(self, record: KeyRecord) -> bool:
+        """Tell whether a key is among them."""
+        return record.livemode is self.livemode and self.partner_id in {None, record.partner_id}
+
+
 def generate(livemode: bool) -> ParsedKey:
     """Make a new key from the system's randomness."""
     key_id = "".join(secrets.choice(_DIGITS) for _ in range(_ID_LENGTH))
@@ -119,15 +148,25 @@ def is_same_hash(left: bytes, right: bytes) -> bool:
     return hmac.compare_digest(left, right)
 
 
+def is_partner_id(text: str) -> bool:
+    """Tell whether a text is of the form that ids of partners have."""
+    return _PARTNER.fullmatch(text) is not None
+
+
+def is_label(text: str) -> bool:
+    """Tell whether a text may say what a key is for."""
+    return len(text) <= MAX_LABEL and text.isprintable()
+
+
 def check_owner(partner_id: str | None, label: str) -> None:
     """Check who a key is for and what it is called.
 
     Raises:
         ValueError: says which of them is not of the form that keys have.
     """
-    if partner_id is not None and not _PARTNER.fullmatch(partner_id):
+    if partner_id is not None and not is_partner_id(partner_id):
         raise ValueError("a partner is 1 to 63 of a-z 0-9 _ - and starts with a letter or digit")
-    if len(label) > MAX_LABEL or (label and not label.isprintable()):
+    if not is_label(label):
         raise ValueError(f"a label has at most {MAX_LABEL} printable characters")
 
 

@@ -17,7 +17,7 @@ from infra.beside import beside
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.guards import Limits
-from infra.postgres.api_keys import KeyCache
+from infra.postgres.key_cache import KeyCache
 from infra.postgres.key_watch import finder, listener, watch_keys
 from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import open_pool

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from infra.http.problems import Problem
-from query_api.problems import CURSOR_INVALID
+from infra.http.problems import CURSOR_INVALID, Problem
 
 _KEY: Final = struct.Struct(">Bq16s")
 _VERSION: Final = 1

@@ -14,7 +14,7 @@ from infra.http.problems import ProblemType
 from infra.ids import CANONICAL_UUID
 from query_api import models
 from query_api.parameters import DEFAULT_LIMIT, MAX_LIMIT, MAX_REFERENCE
-from query_api.problems import CONSISTENCY_TOKEN_INVALID, CURSOR_INVALID, PROJECTION_LAGGING, READ_MODELS_MISSING
+from query_api.problems import CONSISTENCY_TOKEN_INVALID, PROJECTION_LAGGING, READ_MODELS_MISSING
 
 _UUID: Final = f"^{CANONICAL_UUID}$"
 
@@ -104,7 +104,7 @@ ORDER: Final = {
     304: {"description": "The order still has this version.", "headers": _ONE},
     **_answers(models.Order, _ONE, problems.NOT_FOUND),
 }
-ORDERS: Final = _answers(models.OrderPage, _LIST, CURSOR_INVALID)
-TIMELINE: Final = _answers(models.TimelinePage, _LIST, CURSOR_INVALID, problems.NOT_FOUND)
-DELIVERIES: Final = _answers(models.DeliveryPage, _LIST, CURSOR_INVALID)
+ORDERS: Final = _answers(models.OrderPage, _LIST, problems.CURSOR_INVALID)
+TIMELINE: Final = _answers(models.TimelinePage, _LIST, problems.CURSOR_INVALID, problems.NOT_FOUND)
+DELIVERIES: Final = _answers(models.DeliveryPage, _LIST, problems.CURSOR_INVALID)
 DELIVERY: Final = _answers(models.DeliveryWithAttempts, _FRESHNESS, problems.NOT_FOUND)

@@ -3,24 +3,29 @@
 A reader of parameters gives its value or raises a 422 that names the parameter and never repeats what was sent.
 """
 
-import re
 import unicodedata
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
-from urllib.parse import parse_qsl
 from uuid import UUID
 
-from infra.http.problems import VALIDATION_FAILED, FieldError, Problem
+from infra import rfc3339
+from infra.http.query_string import DEFAULT_LIMIT, MAX_LIMIT, read_limit, read_values
 from infra.ids import parse_uuid
-from query_api.problems import parameter_error, parameter_problem
+from query_api.problems import parameter_problem
 
-DEFAULT_LIMIT: Final = 50
-MAX_LIMIT: Final = 200
+__all__ = [
+    "DEFAULT_LIMIT",
+    "DELIVERY_STATUSES",
+    "MAX_LIMIT",
+    "MAX_REFERENCE",
+    "ORDER_STATUSES",
+    "Parameters",
+    "read_parameters",
+]
+
 MAX_REFERENCE: Final = 255
-MAX_QUERY_BYTES: Final = 4096
-_MAX_FIELDS: Final = 20
 
 ORDER_STATUSES: Final = (
     "pending",
@@ -33,12 +38,6 @@ ORDER_STATUSES: Final = (
 )
 DELIVERY_STATUSES: Final = ("pending", "delivered", "dead", "discarded")
 
-_LIMIT: Final = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
-_INSTANT: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})", re.ASCII
-)
-_NAIVE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:.]+)?", re.ASCII)
-
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
@@ -48,12 +47,7 @@ class Parameters:
 
     def limit(self) -> int:
         """Give `limit`, 1 to 200, default 50."""
-        text = self.values.get("limit")
-        if text is None:
-            return DEFAULT_LIMIT
-        if not _LIMIT.fullmatch(text) or int(text) > MAX_LIMIT:
-            raise parameter_problem("limit", "limit_invalid")
-        return int(text)
+        return read_limit(self.values)
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str | None:
         """Give a parameter that is one of a few words."""
@@ -67,13 +61,11 @@ class Parameters:
         text = self.values.get(name)
         if text is None:
             return None
-        if not _INSTANT.fullmatch(text):
-            if _NAIVE.fullmatch(text):
-                raise parameter_problem(name, "timestamp_without_offset")
-            raise parameter_problem(name, "timestamp_invalid")
         try:
-            return datetime.fromisoformat(text.upper()).astimezone(UTC)
-        except (ValueError, OverflowError):
+            return rfc3339.parse(text)
+        except rfc3339.NaiveInstantError:
+            raise parameter_problem(name, "timestamp_without_offset") from None
+        except ValueError:
             raise parameter_problem(name, "timestamp_invalid") from None
 
     def text(self, name: str, longest: int) -> str | None:
@@ -102,28 +94,4 @@ def read_parameters(query_string: bytes, known: AbstractSet[str]) -> Parameters:
     Raises:
         Problem: 422; not UTF-8, too long, or a parameter that is unknown, repeated or empty (all named at once).
     """
-    if not query_string:
-        return Parameters({})
-    if len(query_string) > MAX_QUERY_BYTES:
-        raise Problem(VALIDATION_FAILED, f"The query string is longer than {MAX_QUERY_BYTES} bytes.")
-    try:
-        pairs = parse_qsl(
-            query_string.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict"
-        )
-    except ValueError:
-        raise Problem(VALIDATION_FAILED, "The query string is not percent-encoded UTF-8.") from None
-    values: dict[str, str] = {}
-    errors: list[FieldError] = []
-    for name, value in pairs:
-        if name not in known:
-            detail = f"This address takes: {', '.join(sorted(known)) or 'no parameters'}."
-            errors.append(parameter_error(None, "parameter_unknown", detail))
-        elif name in values:
-            errors.append(parameter_error(name, "parameter_repeated"))
-        elif not value:
-            errors.append(parameter_error(name, "parameter_empty"))
-        else:
-            values[name] = value
-    if errors:
-        raise Problem(VALIDATION_FAILED, errors=tuple(errors))
-    return Parameters(values)
+    return Parameters(read_values(query_string, known))

@@ -7,12 +7,16 @@ from typing import Final
 import asyncpg
 
 from infra.events import StoreUnavailableError
-from infra.http.problems import STORE_UNAVAILABLE, VALIDATION_FAILED, FieldError, Problem, ProblemType
+from infra.http.problems import (
+    STORE_UNAVAILABLE,
+    VALIDATION_FAILED,
+    FieldError,
+    Problem,
+    ProblemType,
+)
+from infra.http.query_string import PARAMETER_CODES
 from infra.postgres.failures import AWAY
 
-CURSOR_INVALID: Final = ProblemType(
-    "cursor_invalid", 422, "Cursor not valid", "The cursor is not one that this list gave for these filters."
-)
 CONSISTENCY_TOKEN_INVALID: Final = ProblemType(
     "consistency_token_invalid",
     422,
@@ -31,7 +35,6 @@ READ_MODELS_MISSING: Final = ProblemType(
 )
 
 CATALOGUE: Final[tuple[ProblemType, ...]] = (
-    CURSOR_INVALID,
     CONSISTENCY_TOKEN_INVALID,
     PROJECTION_LAGGING,
     READ_MODELS_MISSING,
@@ -40,15 +43,12 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
 
 FIELD_CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "limit_invalid": "A limit is a whole number from 1 to 200.",
+        **PARAMETER_CODES,
         "status_invalid": "The status is not one that this list can be filtered by.",
         "endpoint_id_invalid": "The id is not of the form 019a8b5c-0000-7000-8000-000000000000.",
         "external_reference_invalid": "An external reference has 1 to 255 printable characters.",
         "timestamp_invalid": "Not an RFC 3339 instant such as 2026-11-23T01:02:03Z; write + as %2B.",
         "timestamp_without_offset": "The timestamp has no offset: add Z or one such as +01:00 (write + as %2B).",
-        "parameter_unknown": "This address does not take the parameter.",
-        "parameter_repeated": "Send this parameter once.",
-        "parameter_empty": "Leave the parameter out instead.",
     }
 )
 """Codes inside the `errors` of a `validation_failed`: every refusal of a parameter takes its code from here."""

@@ -31,11 +31,11 @@ from infra.http.problems import (
     SCOPE_MISSING,
     Problem,
 )
-from infra.postgres.api_keys import KeyStoreUnavailableError
+from infra.postgres.key_cache import KeyStoreUnavailableError
 from infra.redis.rate_limit import RateLimiter
 from infra.tenancy import Tenant
 
-_CHALLENGE: Final = {"www-authenticate": 'Bearer realm="harbor-orders"'}
+CHALLENGE: Final = {"www-authenticate": 'Bearer realm="harbor-orders"'}
 _SCHEME: Final = "bearer "
 MAX_PROVEN: Final = 10_000
 """Credentials remembered as proven; the one that was proven first goes first."""
@@ -69,7 +69,7 @@ class Principal:
 
 
 class Keys(Protocol):
-    """Where keys are found: `infra.postgres.api_keys.KeyCache`, or a fake."""
+    """Where keys are found: `infra.postgres.key_cache.KeyCache`, or a fake."""
 
     async def get(self, key_id: str) -> KeyRecord | None:
         """Give a key; raise `KeyStoreUnavailableError` when nobody can say."""
@@ -128,7 +128,7 @@ class Authenticator:
         except KeyStoreUnavailableError:
             raise Problem(AUTH_UNAVAILABLE) from None
         if not proven.record.is_live(self._now()):
-            raise Problem(API_KEY_INVALID, headers=_CHALLENGE)
+            raise Problem(API_KEY_INVALID, headers=CHALLENGE)
         principal = proven.principal
         self._keys.note_use(principal.key_id)
         fields = context.log_fields
@@ -146,11 +146,11 @@ class Authenticator:
         try:
             key = parse(text)
         except MalformedKeyError:
-            raise Problem(API_KEY_MALFORMED, headers=_CHALLENGE) from None
+            raise Problem(API_KEY_MALFORMED, headers=CHALLENGE) from None
         record = await self._keys.get(key.key_id)
         hashed = hash_key(self._pepper, key.text)
         if record is None or not is_same_hash(record.hashed, hashed) or record.livemode is not key.livemode:
-            raise Problem(API_KEY_INVALID, headers=_CHALLENGE)
+            raise Problem(API_KEY_INVALID, headers=CHALLENGE)
         return _Proven(record, Principal(record.key_id, record.partner_id, record.livemode, record.scopes))
 
     def _remember(self, digest: bytes, proven: _Proven) -> None:
@@ -194,9 +194,9 @@ def _credential(context: RequestContext) -> str:
     if plain is not None:
         return plain
     if bearer is None:
-        raise Problem(API_KEY_MISSING, headers=_CHALLENGE)
+        raise Problem(API_KEY_MISSING, headers=CHALLENGE)
     if not bearer[: len(_SCHEME)].lower() == _SCHEME:
-        raise Problem(API_KEY_MALFORMED, headers=_CHALLENGE)
+        raise Problem(API_KEY_MALFORMED, headers=CHALLENGE)
     return bearer[len(_SCHEME) :].strip(" ")
 
 

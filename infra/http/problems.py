@@ -146,6 +146,9 @@ CONTENT_ENCODING_UNSUPPORTED: Final = ProblemType(
 VALIDATION_FAILED: Final = ProblemType(
     "validation_failed", 422, "Validation failed", "One or more values are not acceptable; see errors."
 )
+CURSOR_INVALID: Final = ProblemType(
+    "cursor_invalid", 422, "Cursor not valid", "The cursor is not one that this list gave for these filters."
+)
 ABOVE_RATE: Final = ProblemType(
     "above_rate",
     422,
@@ -208,12 +211,13 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
     AUTH_UNAVAILABLE,
     STORE_UNAVAILABLE,
     ABOVE_RATE,
+    CURSOR_INVALID,
 )
 """Codes that any service may answer. Append only: a published code keeps its meaning for ever."""
 
 EVERY_ROUTE: Final[tuple[ProblemType, ...]] = tuple(
     kind
     for kind in CATALOGUE
-    if kind not in {PARTNER_KEY_REQUIRED, NOT_FOUND, METHOD_NOT_ALLOWED, REQUEST_TIMEOUT, ABOVE_RATE}
+    if kind not in {PARTNER_KEY_REQUIRED, NOT_FOUND, METHOD_NOT_ALLOWED, REQUEST_TIMEOUT, ABOVE_RATE, CURSOR_INVALID}
 )
 """What any route with an API key may answer; the others depend on the route, or come before there is one."""

@@ -6,7 +6,15 @@ from types import MappingProxyType
 import asyncpg
 
 from infra import clock
-from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, MalformedKeyError, hash_key, is_same_hash, parse
+from infra.api_keys import (
+    INSTALLATION_SCOPES,
+    PARTNER_SCOPES,
+    KeyActor,
+    MalformedKeyError,
+    hash_key,
+    is_same_hash,
+    parse,
+)
 from infra.local.addresses import DATABASE
 from infra.postgres.api_keys import TooManyKeysError, create_key, find_key
 from infra.postgres.login_roles import create_login_roles
@@ -78,7 +86,7 @@ async def install(
 
 
 async def _create_keys(admin_url: str, keys: MutableMapping[str, str], pepper: bytes) -> None:
-    connection = await asyncpg.connect(admin_url, timeout=10)
+    connection, request_id = await asyncpg.connect(admin_url, timeout=10), clock.new_id_text()
     try:
         for name, (partner_id, scopes) in API_KEYS.items():
             if not await _opens(connection, keys.get(name, ""), pepper):
@@ -90,6 +98,7 @@ async def _create_keys(admin_url: str, keys: MutableMapping[str, str], pepper: b
                     scopes=scopes,
                     now=clock.now(),
                     label=f"local stack: {name}",
+                    by=KeyActor("installation", "install", request_id),
                 )
                 keys[name] = text
     finally:

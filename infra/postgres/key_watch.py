@@ -7,7 +7,8 @@ import asyncpg
 from infra import clock
 from infra.api_keys import KeyRecord
 from infra.events import StoreUnavailableError
-from infra.postgres.api_keys import CHANNEL, KeyCache, find_key, keep_fresh, write_use
+from infra.postgres.api_keys import CHANNEL, find_key, write_use
+from infra.postgres.key_cache import KeyCache, keep_fresh
 from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import Connection, session_settings
 from infra.settings import PostgresSettings

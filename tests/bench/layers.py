@@ -21,6 +21,7 @@ RULES: Final = (
     ("infra/http/auth.py", "API key, rate limit"),
     ("infra/api_keys.py", "API key, rate limit"),
     ("infra/postgres/api_keys.py", "API key, rate limit"),
+    ("infra/postgres/key_cache.py", "API key, rate limit"),
     ("infra/redis/", "API key, rate limit"),
     ("command_api/json_body.py", "read and parse the body"),
     ("command_api/models.py", "validate: shape and money"),

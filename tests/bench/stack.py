@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import psutil
 
-from infra.api_keys import PARTNER_SCOPES
+from infra.api_keys import PARTNER_SCOPES, KeyActor
 from infra.clock import now
 from infra.local.launch import Launch, free_port, spawn
 from infra.local.probe import answers
@@ -227,6 +227,7 @@ async def _partner_key(database: Database, pepper: str) -> str:
             scopes=PARTNER_SCOPES,
             now=now(),
             label="bench",
+            by=KeyActor("installation", "bench", "bench"),
         )
     finally:
         await connection.close()

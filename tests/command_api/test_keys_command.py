@@ -1,6 +1,8 @@
 """`python -m command_api keys`: what an operator types and what happens."""
 
 import asyncio
+import os
+import pwd
 
 import asyncpg
 import pytest
@@ -73,6 +75,25 @@ async def test_a_revoked_key_opens_nothing_and_is_listed_as_revoked(database: Da
     assert "revoked" in listed.output
     assert "till 7" in listed.output
     assert key not in listed.output
+
+
+async def test_the_history_tells_who_did_what_and_never_shows_a_key(database: Database) -> None:
+    key = await create(database, "--label", "till 7", "--scope", "orders:write")
+    key_id = parse(key).key_id
+    rotated = await run(database, "keys", "rotate", key_id)
+    await run(database, "keys", "revoke", key_id)
+
+    audit = await run(database, "keys", "audit", "--key", key_id)
+    of_others = await run(database, "keys", "audit", "--partner", "globex")
+
+    me = pwd.getpwuid(os.getuid()).pw_name
+    lines = audit.output.splitlines()
+    assert [line.split()[1] for line in lines] == ["api_key.created", "api_key.rotated", "api_key.revoked"]
+    assert all(f"acme test  by cli:{me}  request " in line for line in lines)
+    assert "label=till 7 scopes=['orders:write']" in lines[0]
+    assert f"successor={parse(rotated.stdout.strip()).key_id}" in lines[1]
+    assert key not in audit.output
+    assert of_others.output == ""
 
 
 @pytest.mark.parametrize(

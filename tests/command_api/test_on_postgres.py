@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from infra import clock
+from infra.api_keys import KeyActor
 from infra.postgres.api_keys import revoke_key
 from tests.support.command_service import ORDERS, Service, partner_key, postgres_service
 from tests.support.orders import order_body
@@ -136,7 +137,7 @@ async def test_a_revoked_key_is_refused_within_five_seconds(service: Service, da
     headers = {"authorization": f"Bearer {key}"}
     assert (await service.post(body=order_body(), **headers)).status_code == 201
     connection = await asyncpg.connect(database.admin_url)
-    await revoke_key(connection, key_id=key.split("_")[2], now=clock.now())
+    await revoke_key(connection, key_id=key.split("_")[2], now=clock.now(), by=KeyActor("installation", "test", "test"))
     await connection.close()
     revoked_s = clock.monotonic_s()
 

@@ -14,12 +14,13 @@ from tests.support.system import System, free_ports, partner_key
 
 @dataclass(frozen=True, slots=True)
 class CommandProcesses:
-    """Running `python -m command_api` processes: their names in `system`, their ports, and a partner's key."""
+    """Running `python -m command_api` processes: their names in `system`, ports, a partner's key, their pepper."""
 
     system: System
     names: tuple[str, ...]
     ports: tuple[int, ...]
     api_key: str
+    pepper: str
 
     async def kill_and_restart(self, name: str) -> None:
         """End one with SIGKILL, start it again and return when it is ready."""
@@ -50,6 +51,6 @@ async def command_processes(
             await system.start(name)
         for name in ports:
             await system.ready(name)
-        yield CommandProcesses(system, tuple(ports), tuple(ports.values()), key)
+        yield CommandProcesses(system, tuple(ports), tuple(ports.values()), key, pepper)
     finally:
         await system.stop()

@@ -13,12 +13,12 @@ import orjson
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from command_api.app import Settings, assemble, batch_slots, body_limits, create_app
+from command_api.app import Settings, assemble, batch_slots, body_limits, create_app, key_turns
 from command_api.handle import WritePath
 from command_api.metrics import CommandMetrics
-from command_api.state import CommandState, WebhookConfig
+from command_api.state import CommandState, KeyChanges, WebhookConfig
 from infra import api_keys, clock
-from infra.api_keys import PARTNER_SCOPES, KeyRecord
+from infra.api_keys import PARTNER_SCOPES, KeyActor, KeyRecord
 from infra.events import EventStore
 from infra.http.app import ServiceApp
 from infra.http.auth import Authenticator
@@ -148,6 +148,7 @@ async def memory_service(
             "metrics": metrics,
             "database": LatePool(_never),
             "webhooks": WebhookConfig(SecretBox(b"w" * 32), (), 20),
+            "key_changes": KeyChanges(PEPPER.encode(), key_turns(service)),
         }
 
     async with _running(assemble(service, opened), kept, keys, keys.issue()) as running:
@@ -203,6 +204,7 @@ async def partner_key(database: Database, partner_id: str = "acme", *, livemode:
             livemode=livemode,
             scopes=PARTNER_SCOPES,
             now=clock.now(),
+            by=KeyActor("installation", "test", "test"),
         )
         return text
     finally:

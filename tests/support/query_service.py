@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import Table, insert
 
 from infra import clock
-from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES
+from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyActor
 from infra.http.app import ServiceApp
 from infra.partitioning import partition_of
 from infra.postgres.api_keys import create_key
@@ -199,6 +199,7 @@ class QueryService:
             livemode=livemode,
             scopes=frozenset(granted),
             now=clock.now(),
+            by=KeyActor("installation", "test", "test"),
         )
         return {"authorization": f"Bearer {text}"}
 

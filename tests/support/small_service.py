@@ -21,7 +21,7 @@ from infra.http.guards import Limits
 from infra.http.server import Listen, serve
 from infra.http.thin_route import ThinRoute
 from infra.local.launch import free_port
-from infra.postgres.api_keys import KeyStoreUnavailableError
+from infra.postgres.key_cache import KeyStoreUnavailableError
 from tests.support.waiting import eventually
 
 PEPPER = "p" * 32

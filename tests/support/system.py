@@ -16,6 +16,7 @@ import aiohttp
 import asyncpg
 
 from infra import clock
+from infra.api_keys import KeyActor
 from infra.postgres.api_keys import create_key
 from tests.demo.stack import Stack
 from tests.support.servers import Database, KafkaServer
@@ -156,6 +157,7 @@ async def partner_key(database: Database, pepper: str) -> str:
             partner_id="acme",
             livemode=False,
             scopes=frozenset(PARTNER_SCOPES + WEBHOOK_SCOPES),
+            by=KeyActor("installation", "test", "test"),
         )
         return key
     finally:

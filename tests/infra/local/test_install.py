@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from infra import clock
-from infra.api_keys import parse
+from infra.api_keys import KeyActor, parse
 from infra.local.install import API_KEYS, InstallError, install
 from infra.postgres.api_keys import revoke_key
 from tests.support.servers import Database, PostgresCluster
@@ -32,7 +32,7 @@ async def test_a_key_that_was_revoked_is_replaced(database: Database, postgres_c
     revoked = keys["partner_a"]
     connection = await asyncpg.connect(database.admin_url)
     try:
-        await revoke_key(connection, key_id=parse(revoked).key_id, now=clock.now())
+        await revoke_key(connection, key_id=parse(revoked).key_id, now=clock.now(), by=KeyActor("cli", "test", "r"))
     finally:
         await connection.close()
 

@@ -9,23 +9,20 @@ import asyncpg
 import pytest
 
 from infra import clock
-from infra.api_keys import KeyRecord, hash_key, parse
+from infra.api_keys import KeyActor, KeyRecord, hash_key, parse
 from infra.postgres.api_keys import (
     CHANNEL,
-    TTL_S,
     Connection,
-    KeyCache,
-    KeyStoreUnavailableError,
     TooManyKeysError,
     UnknownKeyError,
     create_key,
     find_key,
-    keep_fresh,
     list_keys,
     revoke_key,
     rotate_key,
     write_use,
 )
+from infra.postgres.key_cache import TTL_S, KeyCache, KeyStoreUnavailableError, keep_fresh
 from infra.wakeup import Wakeup
 from tests.support.servers import Database
 from tests.support.waiting import eventually
@@ -33,6 +30,7 @@ from tests.support.waiting import eventually
 PEPPER = b"p" * 32
 NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
 SCOPES = frozenset({"orders:read", "orders:write"})
+BY = KeyActor("cli", "ada", "r-1")
 
 
 @pytest.fixture
@@ -45,7 +43,7 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
 async def make(connection: Connection, partner_id: str | None = "acme", *, livemode: bool = False) -> str:
     scopes = SCOPES if partner_id else frozenset({"audit:read"})
     text, _record = await create_key(
-        connection, pepper=PEPPER, partner_id=partner_id, livemode=livemode, scopes=scopes, now=NOW
+        connection, pepper=PEPPER, partner_id=partner_id, livemode=livemode, scopes=scopes, now=NOW, by=BY
     )
     return text
 
@@ -62,7 +60,7 @@ async def test_only_the_hash_of_a_key_is_stored(connection: Connection) -> None:
 
 async def test_a_key_is_found_as_it_was_created(connection: Connection) -> None:
     text, record = await create_key(
-        connection, pepper=PEPPER, partner_id="acme", livemode=True, scopes=SCOPES, now=NOW, label="checkout"
+        connection, pepper=PEPPER, partner_id="acme", livemode=True, scopes=SCOPES, now=NOW, by=BY, label="checkout"
     )
 
     assert await find_key(connection, parse(text).key_id) == record
@@ -106,10 +104,11 @@ async def test_keys_of_the_installation_are_not_counted(connection: Connection) 
 async def test_a_rotation_keeps_rights_and_ends_the_old_key_after_the_overlap(connection: Connection) -> None:
     old = parse(await make(connection)).key_id
 
-    text, fresh = await rotate_key(connection, pepper=PEPPER, key_id=old, overlap=timedelta(hours=1), now=NOW)
+    text, fresh, ended = await rotate_key(
+        connection, pepper=PEPPER, key_id=old, overlap=timedelta(hours=1), now=NOW, by=BY
+    )
 
-    ended = await find_key(connection, old)
-    assert ended is not None
+    assert await find_key(connection, old) == ended
     assert [fresh.partner_id, fresh.livemode, fresh.scopes] == [ended.partner_id, ended.livemode, ended.scopes]
     assert ended.is_live(NOW + timedelta(minutes=59))
     assert not ended.is_live(NOW + timedelta(hours=1))
@@ -118,22 +117,22 @@ async def test_a_rotation_keeps_rights_and_ends_the_old_key_after_the_overlap(co
 
 async def test_a_second_rotation_before_the_first_has_ended_is_refused(connection: Connection) -> None:
     old = parse(await make(connection)).key_id
-    await rotate_key(connection, pepper=PEPPER, key_id=old, overlap=timedelta(hours=1), now=NOW)
+    await rotate_key(connection, pepper=PEPPER, key_id=old, overlap=timedelta(hours=1), now=NOW, by=BY)
 
     with pytest.raises(TooManyKeysError):
-        await rotate_key(connection, pepper=PEPPER, key_id=old, overlap=timedelta(hours=1), now=NOW)
+        await rotate_key(connection, pepper=PEPPER, key_id=old, overlap=timedelta(hours=1), now=NOW, by=BY)
 
 
 async def test_a_revoked_key_makes_room_and_cannot_be_rotated(connection: Connection) -> None:
     key_id = parse(await make(connection)).key_id
     await make(connection)
 
-    revoked = await revoke_key(connection, key_id=key_id, now=NOW)
-    again = await revoke_key(connection, key_id=key_id, now=NOW + timedelta(days=1))
+    revoked = await revoke_key(connection, key_id=key_id, now=NOW, by=BY)
+    again = await revoke_key(connection, key_id=key_id, now=NOW + timedelta(days=1), by=BY)
 
     assert revoked.revoked_at == again.revoked_at == NOW
     with pytest.raises(UnknownKeyError):
-        await rotate_key(connection, pepper=PEPPER, key_id=key_id, overlap=timedelta(0), now=NOW)
+        await rotate_key(connection, pepper=PEPPER, key_id=key_id, overlap=timedelta(0), now=NOW, by=BY)
     await make(connection)
 
 
@@ -271,7 +270,7 @@ async def test_a_notification_makes_a_revocation_effective_at_once(database: Dat
         assert not await is_revoked()
         async with asyncio.timeout(10):
             other = await asyncpg.connect(database.command_url)
-            await revoke_key(other, key_id=key_id, now=clock.now())
+            await revoke_key(other, key_id=key_id, now=clock.now(), by=BY)
             await other.close()
         await eventually(is_revoked)
         task.cancel()

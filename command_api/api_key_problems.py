@@ -1,0 +1,45 @@
+"""What requests about API keys are refused with, beside the codes that every route has."""
+
+from typing import Final
+
+from infra.http.problems import ProblemType
+
+GRANT_EXCEEDS_KEY: Final = ProblemType(
+    "grant_exceeds_key",
+    403,
+    "Grant exceeds the key",
+    "A key gives no more than it has: no scope it lacks, no life longer than its own.",
+)
+TOO_MANY_LIVE_KEYS: Final = ProblemType(
+    "too_many_live_keys", 409, "Too many live keys", "The partner has two live keys in this mode; revoke one first."
+)
+API_KEY_NOT_LIVE: Final = ProblemType(
+    "api_key_not_live", 409, "API key not live", "The key is revoked or expired; create a new one instead."
+)
+API_KEY_ALREADY_CREATED: Final = ProblemType(
+    "api_key_already_created",
+    409,
+    "API key created before",
+    "This request made a key before, and its secret is shown only once. If you do not have it: revoke the key that "
+    "key_id names, and create another one under a new Idempotency-Key.",
+)
+
+CATALOGUE: Final[tuple[ProblemType, ...]] = (
+    GRANT_EXCEEDS_KEY,
+    TOO_MANY_LIVE_KEYS,
+    API_KEY_NOT_LIVE,
+    API_KEY_ALREADY_CREATED,
+)
+"""Append only."""
+
+FIELD_CODES: Final = {
+    "scopes_count": "A key has at least one scope and at most all there are.",
+    "scope_unknown": "Not a scope that a key of this kind may have.",
+    "label_malformed": "A label has at most 100 printable characters.",
+    "partner_malformed": "A partner is 1 to 63 of a-z 0-9 _ - and starts with a letter or digit.",
+    "partner_from_key": "The partner comes from the key; only a key of the installation names one.",
+    "expiry_malformed": "An expiry is an RFC 3339 instant with an offset, such as 2027-01-31T00:00:00Z.",
+    "expiry_out_of_range": "An expiry lies in the future, at most 3,650 days ahead.",
+    "overlap_out_of_range": "An overlap is a whole number of seconds from 0 to 2,592,000 (30 days).",
+}
+"""Codes inside the `errors` of a `validation_failed`."""

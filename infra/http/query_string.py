@@ -1,0 +1,73 @@
+"""Query strings, read strictly by both services: what is unknown, repeated or empty is refused, nothing is guessed."""
+
+import re
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import parse_qsl
+
+from infra.http.problems import VALIDATION_FAILED, FieldError, Problem
+
+DEFAULT_LIMIT: Final = 50
+MAX_LIMIT: Final = 200
+MAX_QUERY_BYTES: Final = 4096
+_MAX_FIELDS: Final = 20
+_LIMIT: Final = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
+
+PARAMETER_CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "limit_invalid": "A limit is a whole number from 1 to 200.",
+        "parameter_unknown": "This address does not take the parameter.",
+        "parameter_repeated": "Send this parameter once.",
+        "parameter_empty": "Leave the parameter out instead.",
+    }
+)
+"""Codes inside the `errors` of a `validation_failed` that any query string may get."""
+
+
+def read_values(query_string: bytes, known: AbstractSet[str]) -> dict[str, str]:
+    """Read a raw query string: each parameter at most once, all of them known to the route.
+
+    Raises:
+        Problem: 422; not UTF-8, too long, or a parameter that is unknown, repeated or empty (all named at once).
+    """
+    if not query_string:
+        return {}
+    if len(query_string) > MAX_QUERY_BYTES:
+        raise Problem(VALIDATION_FAILED, f"The query string is longer than {MAX_QUERY_BYTES} bytes.")
+    try:
+        pairs = parse_qsl(
+            query_string.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict"
+        )
+    except ValueError:
+        raise Problem(VALIDATION_FAILED, "The query string is not percent-encoded UTF-8.") from None
+    values: dict[str, str] = {}
+    errors: list[FieldError] = []
+    for name, value in pairs:
+        if name not in known:
+            detail = f"This address takes: {', '.join(sorted(known)) or 'no parameters'}."
+            errors.append(FieldError("/query", "parameter_unknown", detail))
+        elif name in values:
+            errors.append(_error(name, "parameter_repeated"))
+        elif not value:
+            errors.append(_error(name, "parameter_empty"))
+        else:
+            values[name] = value
+    if errors:
+        raise Problem(VALIDATION_FAILED, errors=tuple(errors))
+    return values
+
+
+def read_limit(values: Mapping[str, str]) -> int:
+    """Give `limit`, 1 to 200, default 50; raises `Problem` 422 when it is neither."""
+    text = values.get("limit")
+    if text is None:
+        return DEFAULT_LIMIT
+    if not _LIMIT.fullmatch(text) or int(text) > MAX_LIMIT:
+        raise Problem(VALIDATION_FAILED, errors=(_error("limit", "limit_invalid"),))
+    return int(text)
+
+
+def _error(name: str, code: str) -> FieldError:
+    return FieldError(f"/query/{name}", code, PARAMETER_CODES[code])

@@ -1,0 +1,69 @@
+"""A key that is revoked over HTTP opens nothing in any process within five seconds."""
+
+from pathlib import Path
+
+import aiohttp
+import asyncpg
+
+from infra import clock
+from infra.api_keys import KeyActor
+from infra.postgres.api_keys import create_key
+from tests.support.command_processes import CommandProcesses, command_processes
+from tests.support.command_service import ORDERS
+from tests.support.orders import order_body
+from tests.support.servers import Database
+from tests.support.waiting import eventually
+
+PROMISED_S = 5.0
+
+
+async def manager_key(database: Database, pepper: str) -> str:
+    connection = await asyncpg.connect(database.admin_url)
+    try:
+        text, _record = await create_key(
+            connection,
+            pepper=pepper.encode(),
+            partner_id="acme",
+            livemode=False,
+            scopes=frozenset({"keys:manage"}),
+            now=clock.now(),
+            by=KeyActor("cli", "ada", "r-cli"),
+        )
+        return text
+    finally:
+        await connection.close()
+
+
+async def statuses(services: CommandProcesses, client: aiohttp.ClientSession) -> list[int]:
+    """Send an order to every process with the partner's key."""
+    found = []
+    for port in services.ports:
+        headers = {"authorization": f"Bearer {services.api_key}", "idempotency-key": clock.new_id_text()}
+        async with client.post(f"http://127.0.0.1:{port}{ORDERS}", json=order_body(), headers=headers) as answer:
+            found.append(answer.status)
+    return found
+
+
+async def test_a_key_revoked_through_one_process_is_refused_by_all_within_five_seconds(
+    database: Database, redis_url: str, tmp_path: Path
+) -> None:
+    async with (
+        command_processes(database, redis_url, tmp_path) as services,
+        aiohttp.ClientSession() as client,
+    ):
+        manager = await manager_key(database, services.pepper)
+        before = await statuses(services, client)
+        key_id = services.api_key.split("_")[2]
+        address = f"http://127.0.0.1:{services.ports[0]}/api/v1/api-keys/{key_id}/revoke"
+        async with client.post(address, headers={"authorization": f"Bearer {manager}"}) as revoked:
+            revoked_s, status = clock.monotonic_s(), revoked.status
+
+        async def all_refuse() -> bool:
+            return await statuses(services, client) == [401, 401]
+
+        await eventually(all_refuse, timeout_s=PROMISED_S)
+        took_s = clock.monotonic_s() - revoked_s
+
+    assert before == [201, 201]
+    assert status == 200
+    assert took_s < PROMISED_S

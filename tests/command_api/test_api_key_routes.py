@@ -1,0 +1,314 @@
+"""API keys over HTTP on PostgreSQL: made, rotated and revoked by a key that may, which gives no more than it has."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from infra import clock
+from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES
+from tests.support.api_keys import KEYS, KeyDesk, key_desk
+from tests.support.command_service import memory_service
+from tests.support.orders import order_body
+from tests.support.servers import Database
+
+UNKNOWN = "00000000"
+
+
+@pytest.fixture
+async def desk(database: Database) -> AsyncIterator[KeyDesk]:
+    async with key_desk(database) as running:
+        yield running
+
+
+async def test_a_key_is_made_with_what_was_asked_for_and_its_text_shown_once(desk: KeyDesk) -> None:
+    key = await desk.key("acme")
+
+    made = await desk.create(
+        key, scopes=["orders:write", "orders:read"], label="till 7", expires_at="2027-01-31T01:00:00+01:00"
+    )
+
+    document = made.json()
+    text = document.pop("key")
+    assert made.status_code == 201
+    assert made.headers["location"] == f"{KEYS}/{document['id']}"
+    assert text.startswith(f"hbr_test_{document['id']}_")
+    assert document == {
+        "id": document["id"],
+        "object": "api_key",
+        "partner_id": "acme",
+        "livemode": False,
+        "label": "till 7",
+        "scopes": ["orders:read", "orders:write"],
+        "status": "live",
+        "created_at": document["created_at"],
+        "expires_at": "2027-01-31T00:00:00.000000Z",
+        "revoked_at": None,
+        "last_used_at": None,
+    }
+    assert (await desk.service.post(body=order_body(), Authorization=f"Bearer {text}")).status_code == 201
+    for path in (KEYS, f"{KEYS}/{document['id']}", f"{KEYS}/{document['id']}/events"):
+        shown = await desk.get(key, path)
+        assert shown.status_code == 200
+        assert text not in shown.text
+        assert "hash" not in shown.text
+
+
+async def test_a_repeated_request_makes_no_second_key_and_names_the_first(desk: KeyDesk) -> None:
+    key = await desk.key("acme")
+    first = await desk.create(key, idempotency_key="k-1", scopes=["orders:read"])
+
+    again = await desk.create(key, idempotency_key="k-1", scopes=["orders:read"])
+    other = await desk.create(key, idempotency_key="k-1", scopes=["orders:write"])
+
+    assert (again.status_code, again.json()["code"]) == (409, "api_key_already_created")
+    assert again.json()["key_id"] == first.json()["id"]
+    assert first.json()["key"] not in again.text
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_mismatch")
+    assert len((await desk.get(key, KEYS)).json()["data"]) == 2
+
+
+async def test_ten_copies_of_one_request_at_once_make_one_key(desk: KeyDesk) -> None:
+    key = await desk.key(None)
+
+    answers = await asyncio.gather(
+        *(desk.create(key, idempotency_key="k-1", scopes=["events:read"]) for _ in range(10))
+    )
+
+    [made] = [answer for answer in answers if answer.status_code == 201]
+    assert {answer.json()["key_id"] for answer in answers if answer.status_code == 409} == {made.json()["id"]}
+    assert len((await desk.get(key, KEYS)).json()["data"]) == 2
+
+
+async def test_a_partner_has_two_live_keys_in_a_mode_and_a_revoked_one_makes_room(desk: KeyDesk) -> None:
+    key = await desk.key("acme")
+    second = await desk.create(key, scopes=["orders:read"])
+
+    third = await desk.create(key, scopes=["orders:read"])
+    revoked = await desk.post(key, f"{KEYS}/{second.json()['id']}/revoke")
+    fourth = await desk.create(key, scopes=["orders:read"])
+
+    assert (third.status_code, third.json()["code"]) == (409, "too_many_live_keys")
+    assert (revoked.status_code, revoked.json()["status"]) == (200, "revoked")
+    assert fourth.status_code == 201
+
+
+async def test_a_rotated_key_has_a_successor_that_can_do_the_same_and_works_until_the_overlap_ends(
+    desk: KeyDesk,
+) -> None:
+    key = await desk.key("acme", {"keys:manage", "orders:write"})
+    key_id = key.split("_")[2]
+
+    rotated = await desk.post(key, f"{KEYS}/{key_id}/rotate", {"overlap_s": 60})
+    keys = (key, rotated.json()["key"])
+    both = [await desk.service.post(body=order_body(), Authorization=f"Bearer {each}") for each in keys]
+    second = await desk.post(key, f"{KEYS}/{key_id}/rotate", {"overlap_s": 60})
+
+    document = rotated.json()
+    assert rotated.status_code == 201
+    assert document["scopes"] == ["keys:manage", "orders:write"]
+    assert document["predecessor"]["id"] == key_id
+    assert document["predecessor"]["expires_at"] is not None
+    assert [answer.status_code for answer in both] == [201, 201]
+    assert second.json()["code"] == "too_many_live_keys"
+
+
+async def test_a_rotation_that_was_repeated_names_the_successor(desk: KeyDesk) -> None:
+    key = await desk.key("acme")
+    address = f"{KEYS}/{key.split('_')[2]}/rotate"
+
+    first, again = [await desk.post(key, address, {}, idempotency_key="r-1") for _ in range(2)]
+
+    assert (again.status_code, again.json()["key_id"]) == (409, first.json()["id"])
+
+
+async def test_a_successor_expires_when_the_old_key_would_have(desk: KeyDesk) -> None:
+    key = await desk.key("acme")
+    made = await desk.create(key, scopes=["orders:read"], expires_at="2027-01-31T00:00:00Z")
+    await desk.post(key, f"{KEYS}/{key.split('_')[2]}/revoke")
+    other = await desk.key("acme")
+
+    rotated = await desk.post(other, f"{KEYS}/{made.json()['id']}/rotate", {"overlap_s": 0})
+
+    assert rotated.json()["code"] == "too_many_live_keys", "no rotation around the bound on live keys"
+    operator = await desk.key(None, INSTALLATION_SCOPES)
+    kept = await desk.create(operator, scopes=["events:read"], expires_at="2027-01-31T00:00:00Z")
+    rotated = await desk.post(operator, f"{KEYS}/{kept.json()['id']}/rotate", {"overlap_s": 0})
+    assert rotated.json()["expires_at"] == "2027-01-31T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("scopes", "wanted"),
+    [({"keys:manage"}, ["orders:read"]), ({"keys:manage", "orders:read"}, ["orders:read", "orders:write"])],
+)
+async def test_a_key_gives_no_scope_that_it_lacks(desk: KeyDesk, scopes: set[str], wanted: list[str]) -> None:
+    key = await desk.key("acme", scopes)
+
+    refused = await desk.create(key, scopes=wanted)
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "grant_exceeds_key")
+    assert refused.json()["grantable_scopes"] == sorted(scopes)
+
+
+async def test_a_key_rotates_no_key_that_can_do_more_but_may_revoke_it(desk: KeyDesk) -> None:
+    weak, strong = await desk.key("acme", {"keys:manage"}), await desk.key("acme", PARTNER_SCOPES)
+    address = f"{KEYS}/{strong.split('_')[2]}"
+
+    rotated = await desk.post(weak, f"{address}/rotate", {})
+    revoked = await desk.post(weak, f"{address}/revoke")
+
+    assert (rotated.status_code, rotated.json()["code"]) == (403, "grant_exceeds_key")
+    assert revoked.status_code == 200
+
+
+async def test_a_key_of_the_installation_gives_partners_only_what_it_has_itself(desk: KeyDesk) -> None:
+    operator = await desk.key(None, INSTALLATION_SCOPES)
+
+    writing = await desk.create(operator, partner_id="acme", scopes=["orders:write"])
+    managing = await desk.create(operator, partner_id="acme", scopes=["keys:manage", "events:read"])
+
+    assert (writing.status_code, writing.json()["code"]) == (403, "grant_exceeds_key")
+    assert (managing.status_code, managing.json()["partner_id"]) == (201, "acme")
+
+
+async def test_what_a_key_makes_does_not_outlive_it(desk: KeyDesk) -> None:
+    soon = clock.now() + timedelta(hours=1)
+    key = await desk.key("acme", expires_at=soon)
+
+    longer = await desk.create(key, scopes=["orders:read"], expires_at="2035-01-01T00:00:00Z")
+    as_long = await desk.create(key, scopes=["orders:read"])
+
+    assert (longer.status_code, longer.json()["code"]) == (403, "grant_exceeds_key")
+    assert as_long.json()["expires_at"] == soon.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+async def test_another_mode_and_another_partner_are_not_seen_and_answer_as_if_there_were_nothing(desk: KeyDesk) -> None:
+    acme, live = await desk.key("acme"), await desk.key("acme", livemode=True)
+    for stranger in (await desk.key("globex"), live, await desk.key(None, INSTALLATION_SCOPES, livemode=True)):
+        assert acme.split("_")[2] not in (await desk.get(stranger, KEYS)).text
+        for method, suffix in (("GET", ""), ("GET", "/events"), ("POST", "/rotate"), ("POST", "/revoke")):
+            theirs, missing = [
+                await desk.send(stranger, method, f"{KEYS}/{key_id}{suffix}", X_Request_ID="r")
+                for key_id in (acme.split("_")[2], UNKNOWN)
+            ]
+            assert theirs.status_code == missing.status_code == 404, (method, suffix)
+            assert theirs.content.replace(acme.split("_")[2].encode(), UNKNOWN.encode()) == missing.content
+    assert (await desk.get(acme, KEYS)).json()["data"][0]["status"] == "live"
+
+
+async def test_the_partner_comes_from_the_key(desk: KeyDesk) -> None:
+    key = await desk.key("acme")
+
+    made = await desk.create(key, scopes=["orders:read"], partner_id="acme")
+    listed = await desk.get(key, f"{KEYS}?partner_id=acme")
+
+    for answer, pointer in ((made, "/partner_id"), (listed, "/query/partner_id")):
+        assert answer.status_code == 422
+        [error] = answer.json()["errors"]
+        assert (error["pointer"], error["code"]) == (pointer, "partner_from_key")
+
+
+async def test_a_list_is_walked_newest_first_and_a_cursor_of_another_list_is_refused(desk: KeyDesk) -> None:
+    operator = await desk.key(None, INSTALLATION_SCOPES)
+    made = [await desk.key(partner) for partner in ("acme", "globex", "initech")]
+    ids = [key.split("_")[2] for key in (operator, *made)][::-1]
+    walked: list[str] = []
+    query = "?limit=2"
+    while query:
+        page = (await desk.get(operator, KEYS + query)).json()
+        walked += [each["id"] for each in page["data"]]
+        assert page["has_more"] is (page["next_cursor"] is not None)
+        query = f"?limit=2&cursor={page['next_cursor']}" if page["has_more"] else ""
+
+    of_globex = await desk.get(operator, f"{KEYS}?partner_id=globex")
+    foreign = [
+        await desk.get(made[0], f"{KEYS}?cursor={walked[1]}"),
+        await desk.get(operator, f"{KEYS}?partner_id=globex&cursor={ids[3]}"),
+        await desk.get(operator, f"{KEYS}?cursor=%00"),
+        await desk.get(operator, f"{KEYS}/{ids[0]}/events?cursor=-1"),
+    ]
+
+    assert walked == ids
+    assert [each["partner_id"] for each in of_globex.json()["data"]] == ["globex"]
+    assert [(each.status_code, each.json()["code"]) for each in foreign] == [(422, "cursor_invalid")] * 4
+
+
+async def test_a_key_tells_its_history_and_a_partner_is_not_told_which_operator_acted(desk: KeyDesk) -> None:
+    acme, operator = await desk.key("acme"), await desk.key(None)
+    made = (await desk.create(acme, scopes=["orders:read"])).json()["id"]
+    await desk.post(operator, f"{KEYS}/{made}/revoke")
+
+    to_partner, to_operator = [(await desk.get(key, f"{KEYS}/{made}/events")).json() for key in (acme, operator)]
+
+    by_acme = {"type": "api_key", "id": acme.split("_")[2]}
+    by_operator = {"type": "api_key", "id": operator.split("_")[2]}
+    assert [event["type"] for event in to_partner["data"]] == ["api_key.created", "api_key.revoked"]
+    assert [event["actor"] for event in to_partner["data"]] == [by_acme, {"type": "operator", "id": None}]
+    assert [event["actor"] for event in to_operator["data"]] == [by_acme, by_operator]
+    assert operator.split("_")[2] not in str(to_partner)
+    assert (to_partner["has_more"], to_partner["next_cursor"]) == (False, None)
+
+
+async def test_a_key_may_revoke_itself_and_then_makes_no_more_keys(desk: KeyDesk) -> None:
+    key = await desk.key("acme")
+
+    revoked = await desk.post(key, f"{KEYS}/{key.split('_')[2]}/revoke")
+    late = await desk.create(key, scopes=["orders:read"])
+
+    assert (revoked.status_code, revoked.json()["status"]) == (200, "revoked")
+    assert (late.status_code, late.json()["code"]) == (401, "api_key_invalid")
+    assert late.headers["www-authenticate"].startswith("Bearer"), "also where this process has not yet heard of it"
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "code"),
+    [
+        ({}, "/scopes", "required"),
+        ({"scopes": []}, "/scopes", "scopes_count"),
+        ({"scopes": ["orders:read"] * 50_000}, "/scopes", "scopes_count"),
+        ({"scopes": "orders:read"}, "/scopes", "wrong_type"),
+        ({"scopes": ["orders:read", "orders:eat"]}, "/scopes/1", "scope_unknown"),
+        ({"scopes": ["audit:read"]}, "/scopes/0", "scope_unknown"),
+        ({"scopes": ["orders:read"], "label": "x" * 101}, "/label", "label_malformed"),
+        ({"scopes": ["orders:read"], "label": "\u202e"}, "/label", "label_malformed"),
+        ({"scopes": ["orders:read"], "expires_at": 1764000000}, "/expires_at", "wrong_type"),
+        ({"scopes": ["orders:read"], "expires_at": "2027-01-31"}, "/expires_at", "expiry_malformed"),
+        ({"scopes": ["orders:read"], "expires_at": "2027-01-31T00:00:00"}, "/expires_at", "expiry_malformed"),
+        ({"scopes": ["orders:read"], "expires_at": "2020-01-31T00:00:00Z"}, "/expires_at", "expiry_out_of_range"),
+        ({"scopes": ["orders:read"], "expires_at": "9999-12-31T23:59:59-14:00"}, "/expires_at", "expiry_malformed"),
+        ({"scopes": ["orders:read"], "expires_at": "2999-12-31T00:00:00Z"}, "/expires_at", "expiry_out_of_range"),
+        ({"scopes": ["orders:read"], "key": "hbr_test_mine"}, "", "unknown_field"),
+        ({"scopes": ["orders:read"], "livemode": True}, "", "unknown_field"),
+    ],
+)
+async def test_a_broken_wish_is_refused_with_its_code(
+    desk: KeyDesk, body: dict[str, Any], pointer: str, code: str
+) -> None:
+    key = await desk.key("acme")
+
+    answer = await desk.post(key, KEYS, body)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+    assert (answer.json()["errors"][0]["pointer"], answer.json()["errors"][0]["code"]) == (pointer, code)
+    assert len(answer.content) <= 4096
+
+
+@pytest.mark.parametrize("overlap_s", [-1, 2_592_001, "60", 1.5, True])
+async def test_an_overlap_is_a_whole_number_of_seconds_within_thirty_days(desk: KeyDesk, overlap_s: object) -> None:
+    key = await desk.key("acme")
+
+    answer = await desk.post(key, f"{KEYS}/{key.split('_')[2]}/rotate", {"overlap_s": overlap_s})
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/overlap_s")
+
+
+async def test_without_postgresql_the_routes_answer_503() -> None:
+    async with memory_service() as service:
+        answers = [
+            await service.post(KEYS, {"scopes": ["orders:read"]}),
+            await service.http.get(KEYS),
+            await service.post(f"{KEYS}/{UNKNOWN}/revoke"),
+        ]
+    assert [(each.status_code, each.json()["code"]) for each in answers] == [(503, "store_unavailable")] * 3
