@@ -1,0 +1,98 @@
+"""Every route x every scope x every kind of key, on both services: who may is written at the route, all others may not.
+
+The routes come from the services, their bodies from the documented examples: a new route is tested without a line
+here, and one that declares no scope or documents no example fails.
+"""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from starlette.routing import Route
+
+from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, SCOPES, generate
+from infra.http.app import PUBLIC_PATHS
+from tests.support.route_matrix import Call, ServiceName, app_of, calls, without_database
+from tests.support.small_service import KnownKeys
+
+CALLS = calls()
+EVERY_CALL = pytest.mark.parametrize("call", CALLS, ids=str)
+OWNERS: list[tuple[str | None, frozenset[str]]] = [("acme", PARTNER_SCOPES), (None, INSTALLATION_SCOPES)]
+
+
+@pytest.fixture
+async def service(call: Call) -> AsyncIterator[tuple[httpx.AsyncClient, KnownKeys]]:
+    async with without_database(call.service) as running:
+        yield running
+
+
+def is_denied_by_scope(call: Call, answer: httpx.Response) -> bool:
+    """Tell whether the route's own declaration turned the key away; a finer rule inside it names fewer scopes."""
+    if answer.status_code != 403:
+        return False
+    problem = answer.json()
+    return (problem["code"], problem.get("required_scopes")) == ("scope_missing", list(call.scopes))
+
+
+@pytest.mark.parametrize("service_name", ["command", "query"])
+def test_only_the_public_addresses_are_open_and_only_for_reading(service_name: ServiceName) -> None:
+    open_to_all = [route for route in app_of(service_name).routes if not hasattr(route, "dependant")]
+
+    assert all(isinstance(route, Route) for route in open_to_all)
+    assert {getattr(route, "path", "") for route in open_to_all} == PUBLIC_PATHS
+    assert all(getattr(route, "methods", None) == {"GET", "HEAD"} for route in open_to_all)
+
+
+@EVERY_CALL
+def test_a_route_declares_which_scopes_open_it(call: Call) -> None:
+    assert call.scopes, f"{call} can be called by anybody"
+    assert set(call.scopes) <= SCOPES
+    assert call.service == "command" or call.method == "GET", "the query service only reads"
+    assert call.service == "command" or all(scope.endswith(":read") for scope in call.scopes)
+
+
+@EVERY_CALL
+async def test_without_a_good_key_nobody_comes_in(call: Call, service: tuple[httpx.AsyncClient, KnownKeys]) -> None:
+    http, _keys = service
+
+    answers = [await call.send(http, key) for key in (None, generate(livemode=False).text, "nonsense")]
+
+    codes = [(answer.status_code, answer.json()["code"]) for answer in answers]
+    assert codes == [(401, "api_key_missing"), (401, "api_key_invalid"), (401, "api_key_malformed")]
+
+
+@EVERY_CALL
+async def test_each_scope_opens_the_routes_that_name_it_and_no_other(
+    call: Call, service: tuple[httpx.AsyncClient, KnownKeys]
+) -> None:
+    http, keys = service
+    for partner_id, possible in OWNERS:
+        for scope in sorted(possible):
+            for livemode in (False, True):
+                answer = await call.send(http, keys.issue(partner_id, livemode=livemode, scopes={scope}))
+                assert is_denied_by_scope(call, answer) is (scope not in call.scopes), (partner_id, scope)
+                assert answer.status_code != 401
+
+
+@EVERY_CALL
+async def test_all_other_scopes_together_do_not_open_a_route(
+    call: Call, service: tuple[httpx.AsyncClient, KnownKeys]
+) -> None:
+    http, keys = service
+    for partner_id, possible in OWNERS:
+        answer = await call.send(http, keys.issue(partner_id, scopes=possible - set(call.scopes)))
+        assert is_denied_by_scope(call, answer), partner_id
+
+
+@EVERY_CALL
+async def test_the_documented_example_is_a_request_that_the_route_takes(
+    call: Call, service: tuple[httpx.AsyncClient, KnownKeys]
+) -> None:
+    http, keys = service
+
+    answers = [await call.send(http, keys.issue(partner_id, scopes=possible)) for partner_id, possible in OWNERS]
+
+    allowed = [answer for answer in answers if answer.status_code != 403]
+    assert allowed, "there is a kind of key that may"
+    for answer in allowed:
+        assert answer.status_code not in {400, 401, 405, 406, 415, 422}, answer.text
