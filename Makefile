@@ -32,12 +32,13 @@ test: .venv/stamp ## all tests, on real PostgreSQL, Redis and Kafka. ARGS="-k na
 test-fast: .venv/stamp ## the tests that need no server
 	@$(PY) -m pytest -m "not server" -n 2 --hypothesis-profile=fast $(ARGS)
 
-check: .venv/stamp ## lint, types, import directions, generated docs fresh
+check: .venv/stamp ## lint, types, import directions, generated docs fresh, no floats near money
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@$(PY) docs/generate.py --check
+	@$(PY) -m pytest -q --no-header -p no:cacheprovider tests/domain/test_no_floats.py
 
 docs: .venv/stamp ## regenerate docs/ (OpenAPI, AsyncAPI, events, settings, errors)
 	@$(PY) docs/generate.py

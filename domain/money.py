@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TypedDict
 
-from domain.currencies import EXPONENTS
+from domain.currencies import EXPONENTS, RETIRED
 from domain.errors import MoneyError
 
 MAX_AMOUNT_MINOR = 10**15
@@ -36,6 +36,7 @@ class AmountDocument(TypedDict):
 
 
 _CURRENCIES = {code: Currency(code, exponent) for code, exponent in EXPONENTS.items()}
+_RECORDED = {code: Currency(code, exponent) for code, exponent in RETIRED.items()} | _CURRENCIES
 
 
 def currency(code: object) -> Currency:
@@ -48,6 +49,15 @@ def currency(code: object) -> Currency:
     if known is None:
         raise MoneyError("currency_unknown", "must be an active ISO 4217 alphabetic code in upper case")
     return known
+
+
+def recorded_currency(code: str) -> Currency:
+    """Give the currency of what was recorded: active, or withdrawn since. A fact never becomes unreadable.
+
+    Raises:
+        KeyError: no order was ever priced in it.
+    """
+    return _RECORDED[code]
 
 
 def parse_amount(text: object, currency: Currency) -> int:

@@ -1,0 +1,117 @@
+"""The currencies: those of ISO 4217 that money is paid in; what was accepted once is readable for ever."""
+
+import subprocess
+import sys
+from typing import Final
+
+import iso4217
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.currencies import EXPONENTS, RETIRED
+from domain.errors import MoneyError
+from domain.money import MAX_AMOUNT_MINOR, amount_text, currency, parse_amount, recorded_currency
+
+ACCEPTED: Final = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    2: """
+        AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY
+        COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS
+        INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR
+        MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP
+        STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD XCD XCG YER ZAR ZMW ZWG
+    """,
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+"""What was ever accepted, by digits. A new release of the table may add lines; none may go, and none may change."""
+
+ONCE_ACCEPTED: Final = {code: digits for digits, codes in ACCEPTED.items() for code in codes.split()}
+
+
+def test_whatever_was_accepted_once_is_still_readable_with_the_same_digits() -> None:
+    # A code that ISO withdrew goes into RETIRED. One whose digits changed needs a decision: stored amounts count them.
+    assert {code: digits for code, digits in (EXPONENTS | RETIRED).items() if code in ONCE_ACCEPTED} == ONCE_ACCEPTED
+
+
+def test_a_currency_that_is_new_in_the_table_is_written_down_here() -> None:
+    assert EXPONENTS.keys() - ONCE_ACCEPTED.keys() == set()
+
+
+def test_no_currency_is_active_and_retired() -> None:
+    assert EXPONENTS.keys() & RETIRED.keys() == set()
+
+
+def test_the_table_is_a_recent_publication_of_the_maintenance_agency() -> None:
+    assert iso4217.__published__.isoformat() >= "2026-01-01"
+
+
+@pytest.mark.parametrize(
+    ("code", "smallest"),
+    [
+        ("JPY", "1"),
+        ("ISK", "1"),
+        ("UYI", "1"),
+        ("UGX", "1"),
+        ("HUF", "0.01"),
+        ("MRU", "0.01"),
+        ("MGA", "0.01"),
+        ("CHE", "0.01"),
+        ("XCG", "0.01"),
+        ("ZWG", "0.01"),
+        ("KWD", "0.001"),
+        ("TND", "0.001"),
+        ("CLF", "0.0001"),
+        ("UYW", "0.0001"),
+    ],
+)
+def test_the_smallest_amount_of_an_odd_one(code: str, smallest: str) -> None:
+    money = currency(code)
+
+    assert (parse_amount(smallest, money), amount_text(1, money)) == (1, smallest)
+
+
+NOT_ACCEPTED: Final = "XAU XAG XPT XPD XDR XSU XUA XBA XTS XXX HRK BGN ANG CUC SLL ZWL VEF MRO"
+
+
+@pytest.mark.parametrize("code", NOT_ACCEPTED.split())
+def test_metals_test_codes_and_withdrawn_ones_are_no_currencies_of_new_orders(code: str) -> None:
+    with pytest.raises(MoneyError):
+        currency(code)
+
+
+@pytest.mark.parametrize("code", sorted(EXPONENTS))
+def test_what_is_active_is_read_back_from_what_was_recorded(code: str) -> None:
+    assert recorded_currency(code) == currency(code)
+
+
+@pytest.mark.parametrize("code", sorted(EXPONENTS))
+@given(minor=st.integers(0, MAX_AMOUNT_MINOR))
+def test_every_currency_prints_its_own_digits_and_reads_them_exactly(code: str, minor: int) -> None:
+    money = currency(code)
+
+    text = amount_text(minor, money)
+
+    assert parse_amount(text, money) == minor
+    assert len(text.partition(".")[2]) == money.exponent
+    assert int(text.replace(".", "")) == minor
+
+
+@pytest.mark.parametrize("code", sorted(EXPONENTS))
+def test_one_digit_more_than_a_currency_has_is_refused(code: str) -> None:
+    money = currency(code)
+
+    with pytest.raises(MoneyError) as refused:
+        parse_amount(f"1.{'0' * (money.exponent + 1)}", money)
+
+    assert refused.value.code == ("currency_precision" if money.exponent < 4 else "amount_malformed")
+
+
+def test_the_table_costs_an_import_next_to_nothing_and_touches_nothing_outside() -> None:
+    heavy = "{'socket', 'asyncio', 'ssl', 'http'}"
+    program = f"import sys, domain.currencies; print(sorted({heavy} & set(sys.modules)))"
+
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603  # fixed words
+
+    assert loaded.stdout.strip() == "[]"
