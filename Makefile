@@ -6,7 +6,7 @@ PY := .venv/bin/python
 ARGS ?=
 BROKER ?= auto
 
-.PHONY: help up down status demo test test-fast check docs bench clean requirements
+.PHONY: help up down status demo test test-fast check docs bench clean requirements publish-contract
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ check: .venv/stamp ## lint, types, import directions, generated docs fresh, no f
 
 docs: .venv/stamp ## regenerate docs/ (OpenAPI, AsyncAPI, events, settings, errors)
 	@$(PY) docs/generate.py
+
+publish-contract: .venv/stamp ## hold later OpenAPI documents to those of now; refuses breaking changes
+	@$(PY) docs/generate.py --publish
 
 requirements: .venv/stamp ## compile requirements/*.txt from pyproject.toml (needs uv: pip install uv)
 	uv pip compile pyproject.toml --extra local --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/dev.txt

@@ -18,6 +18,7 @@ from infra.http.query_string import DEFAULT_LIMIT, MAX_LIMIT
 _KEY_ID: Final = "8Zk2Qp1x"
 KeyId = Annotated[str, Path(description="the key's id: the third part of its text", examples=[_KEY_ID])]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="entries of a page, at most")]
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before", examples=["8Zk2Qp1x"])]
 _DEFAULTS: Final = RotationBody()
 
 
@@ -61,7 +62,7 @@ class KeyActorDocument(Document):
     """Who did it: a key with its `id`, or the `operator` of the installation; a key of the installation sees which."""
 
     type: Literal["api_key", "operator", "cli", "installation"]
-    id: str | None
+    id: str | None = Field(examples=["8Zk2Qp1x"])
 
 
 class KeyEventDetails(Document):
@@ -82,7 +83,7 @@ class KeyEventDocument(Document):
     type: Literal["api_key.created", "api_key.rotated", "api_key.revoked"]
     key_id: str = Field(examples=[_KEY_ID])
     actor: KeyActorDocument
-    request_id: str
+    request_id: str = Field(examples=["req-7f3a"])
     recorded_at: datetime
     details: KeyEventDetails
 
@@ -101,9 +102,10 @@ def new_key(body: NewApiKeyBody, idempotency_key: IdempotencyKey, request_id: Re
 
 def list_keys(
     limit: Limit = DEFAULT_LIMIT,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    cursor: Cursor = None,
     partner_id: Annotated[
-        str | None, Query(description="only keys of this partner; for keys of the installation only")
+        str | None,
+        Query(description="only keys of this partner; for keys of the installation only", examples=["acme"]),
     ] = None,
 ) -> None:
     """Declare what GET /api-keys takes."""
@@ -125,7 +127,7 @@ def rotation(
 def events(
     key_id: KeyId,
     limit: Limit = DEFAULT_LIMIT,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    cursor: Cursor = None,
 ) -> None:
     """Declare what GET /api-keys/{key_id}/events takes."""
 

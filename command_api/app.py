@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from fastapi import APIRouter
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from command_api import webhook_events
 from command_api.batch_slots import BatchSlots
 from command_api.errors import translate
 from command_api.handle import WritePath
@@ -122,6 +123,7 @@ def assemble(service: CommandApiSettings, opened: Callable[[CommandMetrics], Sta
         ),
         translate=translate,
         registry=registry,
+        webhooks=webhook_events.router,
     )
 
 

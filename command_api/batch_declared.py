@@ -12,6 +12,7 @@ from command_api.documents import Document, OrderDocument
 from command_api.models import CreateOrderBody, RequestBody
 from infra.http import problems
 from infra.http.app import problem_responses
+from infra.http.openapi_examples import example_of
 
 _KEY: Final = "0192f0c1-8a3b-7c55-9a53-0f6f3b1f2f10"
 _ORDER: Final = "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
@@ -87,6 +88,7 @@ def new_orders(
 
 
 _HEADERS: Final = {name: ORDER_HEADERS[name] for name in ("X-Request-ID", "RateLimit", "RateLimit-Policy")}
+_ORDER_SCHEMA: Final = OrderDocument.model_json_schema(mode="serialization")
 _EXAMPLE: Final[dict[str, Any]] = {
     "summary": {"orders": 2, "created": 1, "replayed": 0, "refused": 1, "unknown": 0},
     "results": [
@@ -97,7 +99,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
             "location": f"/api/v1/orders/{_ORDER}",
             "etag": '"1"',
             "consistency_token": "7.1234",
-            "body": {"id": _ORDER, "object": "order", "status": "pending", "version": 1, "...": "the whole order"},
+            "body": example_of(_ORDER_SCHEMA, _ORDER_SCHEMA, "order", is_sent=False),
         },
         {
             "idempotency_key": "PO-2026-0043",

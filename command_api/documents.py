@@ -15,6 +15,10 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_TOTAL = {"amount": "39.98", "amount_minor": 3998, "currency": "EUR"}
+_ZERO = {"amount": "0.00", "amount_minor": 0, "currency": "EUR"}
+
+
 class Amount(Document):
     """Money: the decimal text, the same in minor units, and the currency."""
 
@@ -28,9 +32,9 @@ class OrderLineDocument(Document):
 
     line_id: int
     sku: str = Field(examples=["85123A"])
-    quantity: int
+    quantity: int = Field(examples=[2])
     unit_price: Amount
-    total: Amount
+    total: Amount = Field(examples=[_TOTAL])
 
 
 class OrderDocument(Document):
@@ -42,23 +46,23 @@ class OrderDocument(Document):
     status: Status
     version: int
     currency: str = Field(examples=["EUR"])
-    total: Amount
-    authorized: Amount
-    captured: Amount
-    released: Amount
-    refunded: Amount
-    settled: Amount
-    capturable: Amount
-    refundable: Amount
+    total: Amount = Field(examples=[_TOTAL])
+    authorized: Amount = Field(examples=[_ZERO])
+    captured: Amount = Field(examples=[_ZERO])
+    released: Amount = Field(examples=[_ZERO])
+    refunded: Amount = Field(examples=[_ZERO])
+    settled: Amount = Field(examples=[_ZERO])
+    capturable: Amount = Field(examples=[_ZERO])
+    refundable: Amount = Field(examples=[_ZERO])
     refund_status: Share
     settlement_status: Share
     external_reference: str | None = Field(examples=["PO-2026-0042"])
     customer_email: str | None = Field(examples=["buyer@example.com"])
     metadata: dict[str, str]
     lines: list[OrderLineDocument]
-    allowed_transitions: list[Status]
+    allowed_transitions: list[Status] = Field(examples=[["authorized", "canceled"]])
     created_at: datetime
     updated_at: datetime
-    expires_at: datetime
-    auth_expires_at: datetime | None
+    expires_at: datetime = Field(examples=["2026-11-30T01:02:03.123456Z"])
+    auth_expires_at: datetime | None = Field(examples=[None])
     cancel_reason: str | None

@@ -1,6 +1,7 @@
-"""Write every generated document of docs/ from the code, or (`--check`) fail where one is stale.
+"""Write every generated document of docs/ from the code, or (`--check`) fail where one is stale or breaks the contract.
 
-Run it as `make docs`; `make check` runs `python docs/generate.py --check`.
+Run it as `make docs`; `make check` runs `python docs/generate.py --check`. `--publish` makes the OpenAPI documents of
+now the contract that later ones are held to.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import infra.kafka.asyncapi  # noqa: E402
 import infra.settings_catalogue  # noqa: E402
 import query_api.openapi  # noqa: E402
 import query_api.problems  # noqa: E402
+from docs.contract.gate import AcceptanceError, Verdict, judge_all, publish  # noqa: E402
 
 
 def _json(document: object) -> str:
@@ -44,11 +46,40 @@ def documents() -> dict[str, Callable[[], str]]:
     return files
 
 
+def contract() -> dict[str, str]:
+    """Give the OpenAPI documents that clients hold, by service."""
+    files = documents()
+    return {service: files[f"openapi/{service}.json"]() for service in ("command", "query")}
+
+
+def judged(verdicts: list[Verdict]) -> int:
+    """Tell what changed since the contract was last published; give the exit status."""
+    for verdict in verdicts:
+        print("\n".join(verdict.lines()))
+    if not any(verdict.refused for verdict in verdicts):
+        return 0
+    print("Keep the old form beside the new one, raise the major version, or name the change in accepted.toml.")
+    return 1
+
+
 def main() -> int:
-    """Write or check; give the exit status."""
+    """Write, check or publish; give the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is stale")
-    check = parser.parse_args().check
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is stale or breaks clients")
+    parser.add_argument("--publish", action="store_true", help="move the published contract to what the code gives")
+    asked = parser.parse_args()
+    try:
+        if asked.publish:
+            return judged(publish(contract()))
+        stale = write_all(check=asked.check)
+        return stale or judged(judge_all({name: json.loads(text) for name, text in contract().items()}))
+    except AcceptanceError as error:
+        print(f"docs/openapi/accepted.toml: {error}")
+        return 1
+
+
+def write_all(*, check: bool) -> int:
+    """Write what is stale, or only tell; give the exit status."""
     stale = []
     for name, write in documents().items():
         path = DOCS / name

@@ -16,17 +16,26 @@ from query_api import models
 from query_api.parameters import DEFAULT_LIMIT, MAX_LIMIT, MAX_REFERENCE
 from query_api.problems import CONSISTENCY_TOKEN_INVALID, PROJECTION_LAGGING, READ_MODELS_MISSING
 
+CURSOR_EXAMPLE: Final = "AQAGN_6nTkvAAZqq8vnVx8PopToPbzsfLxC0Qm5vZGVyLWV4YW1wbGU"
 _UUID: Final = f"^{CANONICAL_UUID}$"
 
 ConsistencyToken = Annotated[
     str | None,
-    Header(description="From the answer of a command: the read waits until it is seen, up to 1 s, else 503."),
+    Header(
+        description="From the answer of a command: the read waits until it is seen, up to 1 s, else 503.",
+        examples=["7.1234"],
+    ),
 ]
-IfNoneMatch = Annotated[str | None, Header(description="ETags; 304 when the order still has one of them.")]
+IfNoneMatch = Annotated[
+    str | None, Header(description="ETags; 304 when the order still has one of them.", examples=['"1"'])
+]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows of a page, at most.")]
-Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before, with the same filters.")]
+Cursor = Annotated[
+    str | None,
+    Query(description="`next_cursor` of the page before, with the same filters.", examples=[CURSOR_EXAMPLE]),
+]
 OrderId = Annotated[str, Path(description="Id of the order.", examples=["019a8b5c-0000-7000-8000-000000000000"])]
-DeliveryId = Annotated[str, Path(description="Id of the delivery.")]
+DeliveryId = Annotated[str, Path(description="Id of the delivery.", examples=["019a8b5c-0000-7000-8000-000000000001"])]
 OrderStatus = Literal["pending", "authorized", "partially_captured", "captured", "settled", "canceled", "expired"]
 DeliveryStatus = Literal["pending", "delivered", "dead", "discarded"]
 
@@ -42,7 +51,13 @@ def list_orders(
     created_from: Annotated[datetime | None, Query(description="Created at this instant or later.")] = None,
     created_to: Annotated[datetime | None, Query(description="Created before this instant.")] = None,
     external_reference: Annotated[
-        str | None, Query(min_length=1, max_length=MAX_REFERENCE, description="The partner's own reference, exactly.")
+        str | None,
+        Query(
+            min_length=1,
+            max_length=MAX_REFERENCE,
+            description="The partner's own reference, exactly.",
+            examples=["PO-2026-0042"],
+        ),
     ] = None,
     consistency_token: ConsistencyToken = None,
 ) -> None:
@@ -61,7 +76,14 @@ def timeline(
 def list_deliveries(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-    endpoint_id: Annotated[str | None, Query(pattern=_UUID, description="Only deliveries to this endpoint.")] = None,
+    endpoint_id: Annotated[
+        str | None,
+        Query(
+            pattern=_UUID,
+            description="Only deliveries to this endpoint.",
+            examples=["019a8b5c-0000-7000-8000-000000000002"],
+        ),
+    ] = None,
     status: Annotated[DeliveryStatus | None, Query(description="Only deliveries in this status now.")] = None,
     consistency_token: ConsistencyToken = None,
 ) -> None:

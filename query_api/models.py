@@ -16,6 +16,10 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_TOTAL = {"amount": "39.98", "amount_minor": 3998, "currency": "EUR"}
+_ZERO = {"amount": "0.00", "amount_minor": 0, "currency": "EUR"}
+
+
 class Money(Document):
     """An amount, twice: for people and as whole minor units."""
 
@@ -28,10 +32,10 @@ class OrderLine(Document):
     """One line of an order."""
 
     line_id: int
-    sku: str
-    quantity: int
+    sku: str = Field(examples=["85123A"])
+    quantity: int = Field(examples=[2])
     unit_price: Money
-    total: Money
+    total: Money = Field(examples=[_TOTAL])
 
 
 class Order(Document):
@@ -42,35 +46,35 @@ class Order(Document):
     livemode: bool
     status: Literal["pending", "authorized", "partially_captured", "captured", "settled", "canceled", "expired"]
     version: int
-    currency: str
-    total: Money
-    authorized: Money
-    captured: Money
-    released: Money
-    refunded: Money
-    settled: Money
-    capturable: Money
-    refundable: Money
+    currency: str = Field(examples=["EUR"])
+    total: Money = Field(examples=[_TOTAL])
+    authorized: Money = Field(examples=[_ZERO])
+    captured: Money = Field(examples=[_ZERO])
+    released: Money = Field(examples=[_ZERO])
+    refunded: Money = Field(examples=[_ZERO])
+    settled: Money = Field(examples=[_ZERO])
+    capturable: Money = Field(examples=[_ZERO])
+    refundable: Money = Field(examples=[_ZERO])
     refund_status: Literal["none", "partial", "full"]
     settlement_status: Literal["none", "partial", "full"]
     external_reference: str | None
     customer_email: str | None
     metadata: dict[str, str]
     lines: list[OrderLine]
-    allowed_transitions: list[str]
+    allowed_transitions: list[str] = Field(examples=[["authorized", "canceled"]])
     created_at: datetime
     updated_at: datetime
-    expires_at: datetime
-    auth_expires_at: datetime | None
+    expires_at: datetime = Field(examples=["2026-11-30T01:02:03.123456Z"])
+    auth_expires_at: datetime | None = Field(examples=[None])
     cancel_reason: str | None
 
 
 class Actor(Document):
     """Who did it."""
 
-    type: str
-    id: str
-    key_id: str | None
+    type: str = Field(examples=["api_key"])
+    id: str = Field(examples=["acme"])
+    key_id: str | None = Field(examples=["8Zk2Qp1x"])
 
 
 class TimelineEntry(Document):
@@ -83,7 +87,7 @@ class TimelineEntry(Document):
     recorded_at: datetime
     actor: Actor
     from_: str | None = Field(alias="from")
-    to: str
+    to: str = Field(examples=["pending"])
     reason: str | None
     changes: dict[str, Any]
     request_id: str | None
@@ -97,7 +101,7 @@ class Delivery(Document):
     object: Literal["webhook_delivery"]
     endpoint_id: UUID
     event_id: UUID
-    event_type: str
+    event_type: str = Field(examples=["order.created"])
     order_id: UUID
     sequence: int
     status: Literal["pending", "delivered", "dead", "discarded"]
@@ -116,9 +120,9 @@ class Attempt(Document):
     attempt: int
     started_at: datetime
     latency_ms: int
-    outcome: str
-    status: int | None
-    answer: str
+    outcome: str = Field(examples=["delivered"])
+    status: int | None = Field(examples=[204])
+    answer: str = Field(examples=["ok"])
 
 
 class DeliveryWithAttempts(Delivery):

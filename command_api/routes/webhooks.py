@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Path
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -46,9 +47,9 @@ class WebhookEndpointDocument(Document):
 
     id: UUID
     object: Literal["webhook_endpoint"]
-    url: str
-    description: str
-    event_types: list[str]
+    url: str = Field(examples=["https://example.com/webhooks"])
+    description: str = Field(examples=["order desk"])
+    event_types: list[str] = Field(examples=[["order.*"]])
     payload: Literal["snapshot", "thin"]
     livemode: bool
     status: Literal["enabled", "disabled", "misconfigured"]
@@ -59,7 +60,7 @@ class WebhookEndpointDocument(Document):
 class CreatedWebhookEndpointDocument(WebhookEndpointDocument):
     """A new webhook endpoint; `secret` verifies its signatures and is shown this once."""
 
-    secret: str
+    secret: str = Field(examples=["whsec_c2VjcmV0IG9mIDMyIGJ5dGVzLCBzaG93biBvbmNlLi4u"])
 
 
 class WebhookEndpointList(Document):

@@ -21,14 +21,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.http.auth import Authenticator, declared_scopes
+from infra.http.auth import Authenticator
 from infra.http.dispatch import Dispatch
 from infra.http.docs_page import docs_routes
 from infra.http.guards import Limits
 from infra.http.metrics import HttpMetrics
 from infra.http.middleware import Gate, Translate
-from infra.http.problems import ProblemType
+from infra.http.openapi import completed, problem_responses
 from infra.logs import get_logger
+
+__all__ = ["PUBLIC_PATHS", "Lifespan", "ReadyCheck", "ServiceApp", "ServiceState", "build_app", "problem_responses"]
 
 ReadyCheck = Callable[[], Awaitable[Sequence[str]]]
 """Gives the codes of what the service waits for (`database_unreachable`); empty: ready."""
@@ -67,9 +69,10 @@ class ServiceApp(FastAPI):
         return self._gate(Dispatch(self.router.routes, AsyncExitStackMiddleware(self.router)))
 
     def openapi(self) -> dict[str, Any]:
-        """Give the OpenAPI document, with the scopes each operation needs."""
+        """Give the OpenAPI document, completed with what FastAPI does not know."""
         if self.openapi_schema is None:
-            self.openapi_schema = _with_security(super().openapi(), self)
+            routes = [route for route in self.routes if isinstance(route, APIRoute)]
+            self.openapi_schema = completed(super().openapi(), routes)
         return self.openapi_schema
 
 
@@ -83,6 +86,7 @@ def build_app(
     translate: Translate,
     registry: CollectorRegistry | None = None,
     version: str = "1",
+    webhooks: APIRouter | None = None,
 ) -> ServiceApp:
     """Give the application of one service.
 
@@ -95,6 +99,7 @@ def build_app(
         translate: the service's own exceptions as problems.
         registry: where the service counts; a new one when None.
         version: of the API.
+        webhooks: what is sent to clients, for the document only.
     """
     metrics = HttpMetrics(registry if registry is not None else CollectorRegistry())
     app = ServiceApp(
@@ -103,6 +108,7 @@ def build_app(
         description=description,
         version=version,
         lifespan=lifespan,
+        webhooks=webhooks,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -142,74 +148,3 @@ def _ops_routes(app: FastAPI, metrics: HttpMetrics) -> list[Route]:
 def _json(status: int, document: Mapping[str, Any]) -> Response:
     headers = {"retry-after": "1"} if status == 503 else None  # noqa: PLR2004  # the status itself
     return Response(orjson.dumps(document), status_code=status, headers=headers, media_type="application/json")
-
-
-def problem_responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
-    """Give the `responses` of a route for OpenAPI: every problem it may answer, by status, with its codes."""
-    by_status: dict[int, list[ProblemType]] = {}
-    for kind in kinds:
-        by_status.setdefault(kind.status, []).append(kind)
-    return {
-        status: {
-            "description": "; ".join(f"`{kind.code}`: {kind.title}" for kind in same),
-            "headers": _PROBLEM_HEADERS | _HEADERS_BY_STATUS.get(status, {}),
-            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-        for status, same in sorted(by_status.items())
-    }
-
-
-def _text_header(description: str, example: str) -> dict[str, Any]:
-    return {"description": description, "schema": {"type": "string"}, "example": example}
-
-
-_PROBLEM_HEADERS: Final = {"X-Request-ID": _text_header("the id of this request", "req-7f3a")}
-_RETRY_AFTER: Final = {"Retry-After": _text_header("seconds to wait before the request is sent again", "1")}
-_HEADERS_BY_STATUS: Final = {
-    401: {"WWW-Authenticate": _text_header("how to authenticate", 'Bearer realm="harbor-orders"')},
-    429: _RETRY_AFTER,
-    503: _RETRY_AFTER,
-}
-
-_PROBLEM_SCHEMA: Final = {
-    "title": "Problem",
-    "description": "RFC 9457. `code` is stable; extension members depend on it.",
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "instance", "code", "request_id", "retryable"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "code": {"type": "string"},
-        "request_id": {"type": "string"},
-        "retryable": {"type": "boolean"},
-        "errors": {
-            "type": "array",
-            "maxItems": 20,
-            "items": {
-                "type": "object",
-                "required": ["pointer", "code", "detail"],
-                "properties": {name: {"type": "string"} for name in ("pointer", "code", "detail")},
-            },
-        },
-    },
-}
-
-
-def _with_security(document: dict[str, Any], app: FastAPI) -> dict[str, Any]:
-    components = document.setdefault("components", {})
-    components.setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
-    components["securitySchemes"] = {
-        "bearer": {"type": "http", "scheme": "bearer", "description": "API key: hbr_live_... or hbr_test_..."},
-        "x_api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
-    }
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema:
-            scopes = list(declared_scopes(route))
-            for method in route.methods or ():
-                operation = document["paths"][route.path_format][method.lower()]
-                operation["security"] = [{"bearer": []}, {"x_api_key": []}]
-                operation["x-required-scopes"] = scopes
-    return document

@@ -77,7 +77,8 @@ def render(problem: Problem, instance: str, request_id: str) -> bytes:
     return body
 
 
-def _document(problem: Problem, errors: tuple[FieldError, ...], instance: str, request_id: str) -> bytes:
+def document_of(problem: Problem, errors: tuple[FieldError, ...], instance: str, request_id: str) -> dict[str, object]:
+    """Give a problem as a document, errors as they are given."""
     kind = problem.kind
     document: dict[str, object] = {
         "type": f"/errors/{kind.code}",
@@ -94,7 +95,11 @@ def _document(problem: Problem, errors: tuple[FieldError, ...], instance: str, r
         document["errors"] = [
             {"pointer": error.pointer[:_MAX_POINTER], "code": error.code, "detail": error.detail} for error in errors
         ]
-    return orjson.dumps(document)
+    return document
+
+
+def _document(problem: Problem, errors: tuple[FieldError, ...], instance: str, request_id: str) -> bytes:
+    return orjson.dumps(document_of(problem, errors, instance, request_id))
 
 
 MALFORMED_REQUEST: Final = ProblemType(

@@ -18,7 +18,6 @@ import query_api.openapi
 from infra.http.app import ServiceApp
 from infra.http.auth import Authenticator, declared_scopes
 from tests.support.command_service import command_settings
-from tests.support.examples import body_example
 from tests.support.query_service import query_settings
 from tests.support.servers import Database
 from tests.support.small_service import PEPPER, KnownKeys, WithState
@@ -88,8 +87,8 @@ def calls() -> list[Call]:
 
 
 def _call(service: ServiceName, route: APIRoute, method: str) -> Call:
-    document = DOCUMENTS[service]
-    body = body_example(document, document["paths"][route.path_format][method.lower()])
+    operation = DOCUMENTS[service]["paths"][route.path_format][method.lower()]
+    body = operation["requestBody"]["content"]["application/json"]["example"] if "requestBody" in operation else None
     return Call(service, method, route.path, declared_scopes(route), tuple(route.param_convertors), body)
 
 

@@ -1,0 +1,125 @@
+"""Our OpenAPI documents hold an example of everything a reader meets, and every example is one of its schema."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import jsonschema
+import orjson
+import pytest
+
+from domain.order.document import render_order
+from domain.order.events import EVENT_TYPES
+from infra.http.openapi import HEADERS
+from infra.http.openapi_examples import NoExampleError, example_of
+from infra.http.problems import CATALOGUE
+from projections.webhooks.body import EventHead, render_snapshot, render_thin
+from tests.support.orders import order_state
+from tests.support.route_matrix import DOCUMENTS
+
+Json = dict[str, Any]
+OPERATIONS: Final[list[tuple[str, Json]]] = [
+    (service, operation)
+    for service, document in DOCUMENTS.items()
+    for part in ("paths", "webhooks")
+    for path in document.get(part, {}).values()
+    for operation in path.values()
+]
+EVERY_OPERATION = pytest.mark.parametrize(
+    ("service", "operation"), OPERATIONS, ids=[f"{service}: {each['operationId']}" for service, each in OPERATIONS]
+)
+
+
+def valid(service: str, schema: Json, value: object) -> None:
+    components = DOCUMENTS[service]["components"]
+    jsonschema.Draft202012Validator({**schema, "components": components}).validate(value)
+
+
+def media_types(operation: Json) -> Iterator[tuple[str, Json]]:
+    """Give every body that an operation takes or gives."""
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        yield "request", media
+    for status, answer in operation["responses"].items():
+        for media in answer.get("content", {}).values():
+            yield status, media
+
+
+@EVERY_OPERATION
+def test_every_body_has_an_example_that_fits_its_schema(service: str, operation: Json) -> None:
+    for place, media in media_types(operation):
+        shared = [example["$ref"].rpartition("/")[2] for example in media.get("examples", {}).values()]
+        values = [DOCUMENTS[service]["components"]["examples"][name]["value"] for name in shared]
+        values += [media["example"]] if "example" in media else []
+        assert values, place
+        for value in values:
+            valid(service, media["schema"], value)
+
+
+@EVERY_OPERATION
+def test_every_parameter_and_every_header_of_an_answer_has_an_example(service: str, operation: Json) -> None:
+    for parameter in operation.get("parameters", []):
+        given = parameter["schema"].get("examples", parameter.get("examples", [parameter.get("example")]))
+        assert given[0] is not None, parameter["name"]
+        valid(service, parameter["schema"], given[0])
+    for status, answer in operation["responses"].items():
+        for name, header in answer.get("headers", {}).items():
+            assert header["example"], (status, name)
+            assert header["description"], (status, name)
+            assert name in HEADERS, name
+
+
+@EVERY_OPERATION
+def test_an_operation_tells_what_it_does_and_how_it_may_fail(service: str, operation: Json) -> None:
+    assert operation["summary"]
+    assert operation["description"]
+    if "x-required-scopes" not in operation:
+        assert operation["security"] == [], "sent to clients"
+        return
+    statuses = set(operation["responses"])
+    assert {"401", "403", "429", "500", "503"} <= statuses, service
+    for status in statuses - {"401"}:
+        assert {"X-Request-ID", "RateLimit", "RateLimit-Policy"} <= set(operation["responses"][status]["headers"])
+    for status in ("429", "503"):
+        assert "Retry-After" in operation["responses"][status]["headers"]
+
+
+def test_every_code_of_an_error_is_shown_once_as_it_is_sent() -> None:
+    shown = DOCUMENTS["command"]["components"]["examples"]
+
+    for kind in CATALOGUE:
+        if kind.code in shown:
+            value = shown[kind.code]["value"]
+            assert (value["status"], value["title"], value["retryable"]) == (kind.status, kind.title, kind.retryable)
+    assert "validation_failed" in shown
+
+
+def test_a_webhook_of_every_event_type_is_described() -> None:
+    described = DOCUMENTS["command"]["webhooks"]
+
+    assert set(described) == {kind.type for kind in EVENT_TYPES}
+    for name, path in described.items():
+        [media] = path["post"]["requestBody"]["content"].values()
+        assert media["example"]["type"] == name
+        headers = {parameter["name"] for parameter in path["post"]["parameters"]}
+        assert headers >= {"webhook-id", "webhook-timestamp", "webhook-signature"}
+
+
+@pytest.mark.parametrize("verbs", [(), ("authorize",), ("authorize", "capture"), ("cancel",)])
+def test_what_is_rendered_for_webhooks_is_what_the_document_describes(verbs: tuple[str, ...]) -> None:
+    order_id = "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
+    head = EventHead(order_id, "order.created", "2026-11-23T01:02:03.123456Z", False, 1, order_id, None)
+    before = render_order(order_state(*verbs[:-1])) if verbs else None
+    bodies = [
+        render_snapshot(head, render_order(order_state(*verbs)), before),
+        render_thin(head),
+        render_thin(head, truncated=True),
+    ]
+
+    for body in bodies:
+        valid("command", {"$ref": "#/components/schemas/WebhookEvent"}, orjson.loads(body))
+
+
+def test_a_text_that_nothing_is_known_of_has_no_example() -> None:
+    schema = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
+
+    with pytest.raises(NoExampleError, match="place/name"):
+        example_of({}, schema, "place", is_sent=True)
