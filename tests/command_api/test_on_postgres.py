@@ -119,11 +119,11 @@ async def test_settings_that_turn_dangerous_are_refused_with_503_and_heal(
 async def test_an_append_that_is_not_allowed_is_our_fault_and_not_the_callers(
     service: Service, database: Database
 ) -> None:
-    await execute(database.admin_url, "REVOKE EXECUTE ON FUNCTION harbor.append FROM harbor_command")
+    await execute(database.admin_url, "REVOKE EXECUTE ON FUNCTION harbor.append_batch FROM harbor_command")
 
     refused = await service.post(body=order_body(), key="k")
     ready = await service.http.get("/readyz")
-    await execute(database.admin_url, "GRANT EXECUTE ON FUNCTION harbor.append TO harbor_command")
+    await execute(database.admin_url, "GRANT EXECUTE ON FUNCTION harbor.append_batch TO harbor_command")
     accepted = await service.post(body=order_body(), key="k")
 
     assert (refused.status_code, refused.json()["code"]) == (503, "store_unavailable")
