@@ -106,7 +106,7 @@ class BenchStack:
 
     def settings(self) -> dict[str, str]:
         """Give the settings of the server that decide what a commit means."""
-        return run(_settings(self.cluster.server.url()))
+        return run(server_settings(self.cluster.server.url()))
 
     @property
     def samples_file(self) -> Path:
@@ -233,7 +233,8 @@ async def _partner_key(database: Database, pepper: str) -> str:
     return text
 
 
-async def _settings(url: str) -> dict[str, str]:
+async def server_settings(url: str) -> dict[str, str]:
+    """Give the settings of a server that decide what a commit means."""
     names = ["server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "wal_compression"]
     connection = await asyncpg.connect(url)
     try:
