@@ -21,16 +21,16 @@ from infra.local.launch import Launch
 from infra.local.places import Account
 
 ADMIN = "harbor_admin"
-# min_wal_size: new WAL segments cost tens of milliseconds each, recycled ones nothing. wal_compression: pglz took longer
-# than the whole append (ADR 0026). io_method: three processes less that would only wait. jit: compiles plans that never
-# pay off at this size and keeps LLVM resident. fsync and the two below it are named because the services refuse to run
-# with less.
+# min_wal_size: new WAL segments cost tens of milliseconds each, recycled ones nothing. shared_buffers, wal_compression:
+# what keeps a log of millions as fast as an empty one (ADR 0026). io_method: three processes less that would only wait.
+# jit: compiles plans that never pay off at this size and keeps LLVM resident. fsync and the two below it are named
+# because the services refuse to run with less.
 _CONFIGURATION = """\
 listen_addresses = '127.0.0.1'
 port = {port}
 unix_socket_directories = ''
 max_connections = {max_connections}
-shared_buffers = '64MB'
+shared_buffers = '256MB'
 work_mem = '8MB'
 maintenance_work_mem = '64MB'
 wal_buffers = '8MB'

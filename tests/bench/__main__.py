@@ -37,7 +37,7 @@ def measure_all(stack: BenchStack, console: Console, pace: Pace, names: Sequence
     bench = Bench(stack, pace, Steps(console, planned_s(pace, suites, LAYERS in names)))
     facts = machine.describe(stack.settings())
     bench.say("making WAL files to be reused")
-    recycle_wal(stack, pace.wal_segments)
+    recycle_wal(stack.cluster, pace.wal_segments)
     for number in range(pace.rounds):
         bench.say(f"round {number + 1} of {pace.rounds}")
         stack.execute("CHECKPOINT")

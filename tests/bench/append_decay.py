@@ -25,7 +25,7 @@ from tests.bench.append import SMALL, sending
 from tests.bench.append import run as measured
 from tests.bench.model import Case, Report
 from tests.bench.progress import Steps
-from tests.bench.stack import server_settings
+from tests.bench.stack import recycle_wal, server_settings
 from tests.bench.stats import p99_ms, per_s, ratio
 from tests.support import servers
 from tests.support.servers import PostgresCluster, run
@@ -35,6 +35,7 @@ LEAST: Final = 1 / 1.3
 EMPTY: Final = "empty"
 _CHUNK: Final = 100_000
 _EVENT_BYTES: Final = 1800  # of disk, with indexes, stream and half an answer
+_WAL_SEGMENTS: Final = 64
 _SPARE_BYTES: Final = 12 * 2**30  # WAL, what is appended while measuring, and the neighbours on the disk
 
 # Everything of events $1+1 to $2 of $3, as if batches of 100 had written them; $4 is a payload, $5 an answer.
@@ -185,6 +186,7 @@ def main(levels: tuple[int, ...], rounds: int, seconds: float, json_path: Path |
     with cluster_with_space(levels[-1]) as cluster:
         run(cluster.execute("ALTER SYSTEM SET autovacuum = off"))  # its visits would fall on one database or the other
         run(cluster.execute("SELECT pg_reload_conf()"))
+        recycle_wal(cluster, _WAL_SEGMENTS)
         full = run(cluster.create_database())
         steps = Steps(console, len(levels) * rounds * len(BATCHES) * 2 * seconds)
         for level in levels:

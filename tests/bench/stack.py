@@ -209,11 +209,12 @@ def bench_stack() -> Iterator[BenchStack]:
             stack.stop()
 
 
-def recycle_wal(stack: BenchStack, segments: int) -> None:
+def recycle_wal(cluster: PostgresCluster, segments: int) -> None:
     """Make WAL files that later writes reuse, as in a server that has run for a while: a new one costs some 45 ms."""
     for _ in range(segments):
-        stack.execute("SELECT pg_logical_emit_message(true, 'bench', 'x')", "SELECT pg_switch_wal()")
-    stack.execute("CHECKPOINT")
+        for statement in ("SELECT pg_logical_emit_message(true, 'bench', 'x')", "SELECT pg_switch_wal()"):
+            run(cluster.execute(statement))
+    run(cluster.execute("CHECKPOINT"))
 
 
 async def _partner_key(database: Database, pepper: str) -> str:
