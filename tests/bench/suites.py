@@ -11,7 +11,7 @@ import uvloop
 
 from command_api.recent import MAX_ORDERS
 from tests.bench.append import BATCHES, SMALL, Sizes
-from tests.bench.bench import Bench
+from tests.bench.bench import INSIDE_S, Bench
 from tests.bench.model import HOT, HOT_ALONE, HOT_ORDER, HOT_WRITERS, OURS
 from tests.bench.orders import AUTHORIZED, BATCH_PATH, CREATE_PATH, RequestPlan, new_key
 from tests.bench.pace import Pace
@@ -124,6 +124,12 @@ def append(bench: Bench, in_round: int) -> None:
     bench.append(Sizes(*uvloop.run(stored_sizes())), AS_STORED, in_round)
 
 
+def inside(bench: Bench, in_round: int) -> None:
+    """Look into the append function, once."""
+    if in_round == 0:
+        bench.inside_append()
+
+
 SUITES: Final = (
     Suite("create", "create orders, closed loop, beside every peer", create, lambda pace: _closed_s(pace, 5)),
     Suite("processes", "the same through 4 processes on one log", processes, lambda pace: _window_s(pace)),  # noqa: PLW0108  # defined below
@@ -135,6 +141,7 @@ SUITES: Final = (
     Suite("sustained", "60 % of the peak for a minute", sustained, lambda pace: pace.long_s / pace.rounds),
     Suite("batch", "create orders in batches of 500", batch, lambda pace: len(BATCH_CONNECTIONS) * _window_s(pace)),
     Suite("append", "the append call without HTTP", append, lambda pace: 3 * len(BATCHES) * pace.appends_s),
+    Suite("inside", "the statements of the append function", inside, lambda pace: INSIDE_S / pace.rounds),
 )
 QUICK_SUITES: Final = ("create", "replay", "state", "open", "sustained", "batch", "append")
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tests.bench.model import HOT, HOT_ALONE, HOT_ORDER, HOT_WRITERS, OURS, Case, Report, Run
+from tests.bench.model import HOT, HOT_ALONE, HOT_ORDER, HOT_WRITERS, OURS, Case, Part, Report, Run
 from tests.bench.stack import TITLES
 from tests.bench.stats import Spread, p50_ms, p99_ms, per_s, ratio, spread
 from tests.bench.verdicts import verdicts
@@ -32,6 +32,7 @@ def tables(report: Report) -> list[Table]:
         _batches(report),
         _open(report),
         _append(report),
+        inside(report.inside),
         _layers(report),
         _waits(report),
         _ceiling(report),
@@ -145,6 +146,25 @@ def _append(report: Report) -> Table:
         )
     columns = ("event + answer", "commands per call", "commands/s", "p50 ms", "p99 ms", "bare INSERT rows/s", "of it")
     return Table("append", "The append call alone, one connection", columns, tuple(rows))
+
+
+def inside(parts: Sequence[Part]) -> Table:
+    """Give what each part of an append call takes per command, a column for each batch size."""
+    sizes = sorted({part.size for part in parts})
+    found = {(part.where, part.name, part.size): part for part in parts}
+    rows = []
+    for where, name in dict.fromkeys((part.where, part.name) for part in parts):
+        cells = [_per_command(found.get((where, name, size))) for size in sizes]
+        rows.append((where, name, *cells))
+    columns = ("in", "what", *(f"{size} per call" for size in sizes))
+    title = "Inside the append function: microseconds (buffers) per command, by commands per call"
+    return Table("inside", title, columns, tuple(rows), texts=2)
+
+
+def _per_command(part: Part | None) -> str:
+    if part is None:
+        return ""
+    return f"{part.us / part.size:.2f}" + (f" ({part.buffers / part.size:.1f})" if part.buffers else "")
 
 
 def _layers(report: Report) -> Table:
