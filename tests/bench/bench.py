@@ -74,8 +74,9 @@ class Bench:
         connections: int,
         requests: RequestPlan,
         in_round: int,
+        beside_per_s: float | None = None,
     ) -> None:
-        """Measure an open loop of creates while a second generator sends `requests` in a closed loop.
+        """Measure an open loop of creates while a second generator sends `requests`, in a closed loop or at a rate.
 
         `suites` names what the two did, in this order.
         """
@@ -87,11 +88,13 @@ class Bench:
             warmup_s=0.0,
             seconds=opened.warmup_s + opened.seconds + _LEAD_S,
             requests=requests,
+            rate_per_s=beside_per_s,
         )
+        under_way = 1 if beside_per_s else connections // 2
         with ThreadPoolExecutor(1) as thread:
             other = thread.submit(run_generator, beside)
             try:
-                wait_for_requests(target, connections // 2, other.done)
+                wait_for_requests(target, under_way, other.done)
                 measured, _ = measure(self.stack, target, opened, in_round)
                 measured_beside = run_of(_outlasting(other), in_round)
             except LoadError as error:

@@ -13,6 +13,9 @@ HOT: Final = "hot"
 """The suite of other orders while that many writers are on one order; the two beside it: without them, and they."""
 HOT_ALONE: Final = "hot alone"
 HOT_ORDER: Final = "hot order"
+HOT_CONTROL: Final = "hot control"
+"""The same beside as many creates as there were commands on the hot order: what the machine's load alone does."""
+HOT_LOAD: Final = "hot load"
 
 NO_ANSWER: Final = 0
 """Stands for a status where a connection ended before the answer."""

@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tests.bench.model import HOT, HOT_ALONE, HOT_ORDER, HOT_WRITERS, OURS, Case, Part, Report, Run
+from tests.bench.model import HOT, HOT_ALONE, HOT_CONTROL, HOT_ORDER, HOT_WRITERS, OURS, Case, Part, Report, Run
 from tests.bench.stack import TITLES
 from tests.bench.stats import Spread, p50_ms, p99_ms, per_s, ratio, spread
 from tests.bench.verdicts import verdicts
 
-_BESIDE: Final = {HOT_ALONE: ", alone", HOT: f", {HOT_WRITERS} writers on one other order"}
+_BESIDE: Final = {
+    HOT_ALONE: ", alone",
+    HOT: f", {HOT_WRITERS} writers on one other order",
+    HOT_CONTROL: ", as many creates beside",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def _batches(report: Report) -> Table:
 
 def _open(report: Report) -> Table:
     rows = []
-    for case in [each for suite in ("open", "sustained", HOT_ALONE, HOT) for each in report.of(suite)]:
+    for case in [each for suite in ("open", "sustained", HOT_ALONE, HOT, HOT_CONTROL) for each in report.of(suite)]:
         p95 = spread([run.latency.p95_ms for run in case.runs])
         late = spread([run.late_p99_ms or 0.0 for run in case.runs])
         seconds = f"{case.runs[0].seconds:.0f} s x {len(case.runs)}"
