@@ -119,11 +119,21 @@ async def round_of(urls: dict[str, str], in_round: int, seconds: float) -> list[
             await connection.close()
 
 
-def at_level(cluster: PostgresCluster, urls: dict[str, str], rounds: int, seconds: float, steps: Steps) -> list[Case]:
-    """Measure rounds, each after a checkpoint: every page is written to the WAL whole at its first change after it."""
+def at_level(
+    cluster: PostgresCluster, urls: dict[str, str], rounds: int, seconds: float, steps: Steps, *, is_forced: bool
+) -> list[Case]:
+    """Measure rounds between the server's own checkpoints, or each right after a forced one.
+
+    After a checkpoint every page is written to the WAL whole at its first change: the worst moment of a large log. What
+    follows the first checkpoint goes by unmeasured otherwise.
+    """
     found: dict[tuple[str, int], Case] = {}
+    run(cluster.execute("CHECKPOINT"))
+    if not is_forced:
+        uvloop.run(round_of(urls, 0, seconds))
     for number in range(rounds):
-        run(cluster.execute("CHECKPOINT"))
+        if is_forced:
+            run(cluster.execute("CHECKPOINT"))
         for case in uvloop.run(round_of(urls, number, seconds)):
             known = found.get((case.target, case.size))
             found[case.target, case.size] = (
@@ -178,8 +188,9 @@ def _levels(_context: click.Context, _parameter: click.Parameter, value: str) ->
 @click.option("--events", "levels", default="1000000", callback=_levels, show_default=True, help="levels, ascending")
 @click.option("--rounds", default=5, show_default=True, help="rounds per level")
 @click.option("--seconds", default=2.0, show_default=True, help="seconds per batch size and database in a round")
+@click.option("--forced-checkpoints", "is_forced", is_flag=True, help="a checkpoint before every round: the worst case")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="write the figures there")
-def main(levels: tuple[int, ...], rounds: int, seconds: float, json_path: Path | None) -> None:
+def main(levels: tuple[int, ...], rounds: int, seconds: float, *, is_forced: bool, json_path: Path | None) -> None:
     """Measure the append call on an empty log and on logs of so many EVENTS, by turns."""
     console = Console(soft_wrap=True)
     cases: list[Case] = []
@@ -193,7 +204,7 @@ def main(levels: tuple[int, ...], rounds: int, seconds: float, json_path: Path |
             uvloop.run(fill(full.admin_url, level, console))
             empty = run(cluster.create_database())
             urls = {EMPTY: empty.admin_url, f"{level:,}": full.admin_url}
-            at = at_level(cluster, urls, rounds, seconds, steps)
+            at = at_level(cluster, urls, rounds, seconds, steps, is_forced=is_forced)
             cases += [case.model_copy(update={"suite": f"decay at {level:,}"}) for case in at]
             run(cluster.drop_database(empty.name))
         facts = machine.describe(run(server_settings(cluster.server.url())))

@@ -63,6 +63,7 @@ DECLARE
     v_writes   boolean;     -- is any command to be written?
     v_count    integer;     -- events to be written
     v_outcomes text[];      -- per command; NULL: all are appended
+    v_hashes   bigint[];    -- per command: the hash that its key is looked up by
     v_written  integer[];   -- the commands to be written
     v_commands integer[];   -- per event to be written: its command
     v_events   integer[];   -- per event to be written: its place in e_...
@@ -89,11 +90,14 @@ BEGIN
     END IF;
     v_horizon := v_now + interval '1 day'; -- a day, in case the clock was set back since
 
+    v_hashes := ARRAY(SELECT hashtextextended(k, 0) FROM unnest(p_keys) AS k);
+
     -- May anything stand in the way? One walk along an index per question, in the order of the index. They may say yes
     -- too often (the key of another tenant, a claim by its holder), never no too often; the exact answer is below.
     v_refused := EXISTS (
         SELECT FROM harbor.commands k
-        WHERE k.key = ANY (p_keys) AND k.tenant_id = ANY (p_tenant_ids) AND k.recorded_at < v_horizon
+        WHERE hashtextextended(k.key, 0) = ANY (v_hashes)
+          AND k.key = ANY (p_keys) AND k.tenant_id = ANY (p_tenant_ids) AND k.recorded_at < v_horizon
     );
     v_new := 0 = ALL (p_expected_versions);
     IF v_new THEN
@@ -124,13 +128,22 @@ BEGIN
         INTO v_outcomes
         FROM (SELECT generate_series(1, c_size) AS i) AS c
         LEFT JOIN harbor.commands k
-            ON k.key = p_keys[c.i] AND k.tenant_id = p_tenant_ids[least(c.i, c_tenants)] AND k.recorded_at < v_horizon
+            ON hashtextextended(k.key, 0) = v_hashes[c.i] AND k.key = p_keys[c.i]
+           AND k.tenant_id = p_tenant_ids[least(c.i, c_tenants)] AND k.recorded_at < v_horizon
         LEFT JOIN harbor.streams s
             ON s.stream_id = p_stream_ids[c.i] AND s.tenant_id = p_tenant_ids[least(c.i, c_tenants)]
         LEFT JOIN harbor.claims t
             ON t.tenant_id = p_tenant_ids[least(c.i, c_tenants)] AND t.claim = p_claims[c.i];
     END IF;
     v_writes := NOT v_refused OR 'appended' = ANY (v_outcomes);
+
+    -- No index keeps keys unique (0009), so a key that would be written twice by this batch is found here.
+    IF v_writes AND c_size <> (SELECT count(DISTINCT h) FROM unnest(v_hashes) AS h) AND EXISTS (
+        SELECT FROM (SELECT generate_series(1, c_size) AS i) AS c WHERE NOT v_refused OR v_outcomes[c.i] = 'appended'
+        GROUP BY p_keys[c.i], p_tenant_ids[least(c.i, c_tenants)] HAVING count(*) > 1
+    ) THEN
+        RAISE EXCEPTION 'a key stands twice in one batch' USING ERRCODE = 'unique_violation';
+    END IF;
 
     IF NOT v_refused AND p_event_counts IS NULL THEN
         v_written := ARRAY(SELECT generate_series(1, c_size));
@@ -226,8 +239,8 @@ BEGIN
            CASE c.outcome WHEN 'duplicate' THEN k.recorded_at ELSE v_now END
     FROM (SELECT i, coalesce(v_outcomes[i], 'appended') AS outcome FROM generate_series(1, c_size) AS i) AS c
     LEFT JOIN harbor.commands k
-        ON c.outcome = 'duplicate' AND k.key = p_keys[c.i] AND k.tenant_id = p_tenant_ids[least(c.i, c_tenants)]
-       AND k.recorded_at < v_horizon
+        ON c.outcome = 'duplicate' AND hashtextextended(k.key, 0) = v_hashes[c.i] AND k.key = p_keys[c.i]
+       AND k.tenant_id = p_tenant_ids[least(c.i, c_tenants)] AND k.recorded_at < v_horizon
     LEFT JOIN harbor.streams s
         ON c.outcome = 'conflict' AND s.stream_id = p_stream_ids[c.i] AND s.tenant_id = p_tenant_ids[least(c.i, c_tenants)]
     LEFT JOIN harbor.claims t
