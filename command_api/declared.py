@@ -12,6 +12,7 @@ from fastapi import Body, Header, Path
 from command_api import errors
 from command_api.documents import OrderDocument
 from command_api.models import CancelBody, CreateOrderBody, NothingBody, SetStatusBody
+from command_api.order_problems import ORDER_PROBLEMS
 from infra.http import problems
 from infra.http.app import problem_responses
 
@@ -130,5 +131,5 @@ CREATED: Final[Responses] = {
 }
 CHANGED: Final[Responses] = {
     200: {"model": OrderDocument, "description": "The order afterwards.", "headers": _ORDER_HEADERS},
-    **problem_responses(*_ANY, problems.NOT_FOUND, *errors.ORDER_PROBLEMS, errors.CONCURRENT_MODIFICATION),
+    **problem_responses(*_ANY, problems.NOT_FOUND, *ORDER_PROBLEMS, errors.CONCURRENT_MODIFICATION),
 }

@@ -17,15 +17,15 @@ from command_api.errors import (
     CONCURRENT_MODIFICATION,
     DUPLICATE_EXTERNAL_REFERENCE,
     IDEMPOTENCY_KEY_MISMATCH,
-    order_problem,
 )
+from command_api.order_problems import order_problem
 from command_api.recent import RecentOrders
 from domain.codec import decode, encode
 from domain.order.commands import CreateOrder, OrderCommand
 from domain.order.decide import decide
 from domain.order.document import render_order
 from domain.order.envelope import Actor, Envelope, RecordedOrderEvent
-from domain.order.errors import TransitionError
+from domain.order.errors import AmountError, TransitionError
 from domain.order.events import OrderEvent
 from domain.order.ids import OrderId
 from domain.order.state import OrderState, evolve, fold
@@ -150,7 +150,7 @@ def _decide(path: WritePath, caller: Caller, command: OrderCommand, state: Order
     version = state.version if state else NO_STREAM
     try:
         events = decide(command, state)
-    except TransitionError as error:
+    except (TransitionError, AmountError) as error:
         refusal = order_problem(error)
         return _Decision(_refusal(caller, refusal, command.order_id, version), None, refusal.kind.code)
     new_events: list[NewEvent] = []

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
 from pydantic_core import ErrorDetails
 
-from command_api.errors import FIELD_CODES, invalid_values
+from command_api.errors import invalid_values
+from command_api.field_codes import FIELD_CODES
 from command_api.json_body import Json
 from domain import money, text
 from domain.errors import MoneyError

@@ -5,7 +5,7 @@ member, a missing one or a wrong type is refused, so a foreign record cannot pas
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -15,7 +15,21 @@ from pydantic import ValidationError
 from domain.errors import MalformedEventError, UnknownEventError
 from domain.instants import instant_text
 from domain.order.envelope import Envelope, RecordedOrderEvent
-from domain.order.events import OrderAuthorized, OrderCanceled, OrderCaptured, OrderCreated, OrderEvent
+from domain.order.events import (
+    OrderAmended,
+    OrderAuthorizationReleased,
+    OrderAuthorized,
+    OrderCanceled,
+    OrderCaptured,
+    OrderCreated,
+    OrderDetailsChanged,
+    OrderEvent,
+    OrderExpired,
+    OrderNoteAdded,
+    OrderRefunded,
+    OrderSettled,
+    OrderSettlementRecorded,
+)
 from domain.upcast import UPCASTERS, JsonObject, Upcasters, upcast
 
 _MAX_PLACES_NAMED = 5
@@ -35,6 +49,24 @@ class _Created(EventDocument):
     data: OrderCreated
 
 
+class _Amended(EventDocument):
+    type: Literal["order.amended"]
+    schema_version: Literal[1]
+    data: OrderAmended
+
+
+class _DetailsChanged(EventDocument):
+    type: Literal["order.details_changed"]
+    schema_version: Literal[1]
+    data: OrderDetailsChanged
+
+
+class _NoteAdded(EventDocument):
+    type: Literal["order.note_added"]
+    schema_version: Literal[1]
+    data: OrderNoteAdded
+
+
 class _Authorized(EventDocument):
     type: Literal["order.authorized"]
     schema_version: Literal[1]
@@ -43,14 +75,44 @@ class _Authorized(EventDocument):
 
 class _Captured(EventDocument):
     type: Literal["order.captured"]
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     data: OrderCaptured
+
+
+class _AuthorizationReleased(EventDocument):
+    type: Literal["order.authorization_released"]
+    schema_version: Literal[1]
+    data: OrderAuthorizationReleased
 
 
 class _Canceled(EventDocument):
     type: Literal["order.canceled"]
     schema_version: Literal[1]
     data: OrderCanceled
+
+
+class _Expired(EventDocument):
+    type: Literal["order.expired"]
+    schema_version: Literal[1]
+    data: OrderExpired
+
+
+class _Refunded(EventDocument):
+    type: Literal["order.refunded"]
+    schema_version: Literal[1]
+    data: OrderRefunded
+
+
+class _SettlementRecorded(EventDocument):
+    type: Literal["order.settlement_recorded"]
+    schema_version: Literal[1]
+    data: OrderSettlementRecorded
+
+
+class _Settled(EventDocument):
+    type: Literal["order.settled"]
+    schema_version: Literal[1]
+    data: OrderSettled
 
 
 class CurrentEvent(NamedTuple):
@@ -63,9 +125,19 @@ class CurrentEvent(NamedTuple):
 CURRENT: Mapping[str, CurrentEvent] = MappingProxyType(
     {
         OrderCreated.type: CurrentEvent(OrderCreated.schema_version, _Created),
+        OrderAmended.type: CurrentEvent(OrderAmended.schema_version, _Amended),
+        OrderDetailsChanged.type: CurrentEvent(OrderDetailsChanged.schema_version, _DetailsChanged),
+        OrderNoteAdded.type: CurrentEvent(OrderNoteAdded.schema_version, _NoteAdded),
         OrderAuthorized.type: CurrentEvent(OrderAuthorized.schema_version, _Authorized),
         OrderCaptured.type: CurrentEvent(OrderCaptured.schema_version, _Captured),
+        OrderAuthorizationReleased.type: CurrentEvent(
+            OrderAuthorizationReleased.schema_version, _AuthorizationReleased
+        ),
         OrderCanceled.type: CurrentEvent(OrderCanceled.schema_version, _Canceled),
+        OrderExpired.type: CurrentEvent(OrderExpired.schema_version, _Expired),
+        OrderRefunded.type: CurrentEvent(OrderRefunded.schema_version, _Refunded),
+        OrderSettlementRecorded.type: CurrentEvent(OrderSettlementRecorded.schema_version, _SettlementRecorded),
+        OrderSettled.type: CurrentEvent(OrderSettled.schema_version, _Settled),
     }
 )
 """Type name -> its current version, in the order of an order's life."""
@@ -103,6 +175,8 @@ def _text(value: object) -> str:
     """Give what orjson leaves to us: an instant always has six digits, also when they are zeros."""
     if isinstance(value, datetime):
         return instant_text(value)
+    if isinstance(value, date):
+        return value.isoformat()
     raise TypeError(f"no part of an event is a {type(value).__name__}")
 
 

@@ -29,6 +29,7 @@ _SCOPE_OF_STATUS: Final = {
     Status.AUTHORIZED: "orders:authorize",
     Status.CAPTURED: "orders:capture",
     Status.CANCELED: "orders:cancel",
+    Status.SETTLED: "settlements:write",
 }
 _JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", problems.PROBLEM_JSON)

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from command_api import errors
+from command_api.field_codes import FIELD_CODES
 from infra.http import problems
 from tests.support.command_service import Service, memory_service
 from tests.support.refused_requests import REFUSED, Refused
@@ -32,7 +33,7 @@ async def test_a_bad_request_is_refused_with_its_code_and_changes_nothing(servic
     assert await service.store.head() == 0
     if refused.field_code is not None:
         assert problem["errors"][0]["code"] == refused.field_code
-        assert refused.field_code in errors.FIELD_CODES
+        assert refused.field_code in FIELD_CODES
     if refused.pointer is not None:
         assert problem["errors"][0]["pointer"] == refused.pointer
     assert len(problem.get("errors", [])) <= problems.MAX_ERRORS

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
@@ -13,6 +14,8 @@ from domain.order.status import Status
 from domain.order.transitions import Verb
 
 SCHEMAS = json_schemas()
+GOLDEN = Path(__file__).parent / "golden"
+PUBLISHED = Path(__file__).parents[2] / "docs" / "schemas"
 
 
 def all_objects() -> Iterator[JsonSchema]:
@@ -59,6 +62,14 @@ def test_the_page_of_states_shows_every_status_and_verb() -> None:
     page = states_markdown()
     assert all(f"| **{status}** |" in page for status in Status)
     assert all(f"`{verb}`" in page for verb in Verb)
-    assert "\n| **settled** | - | - | - |\n" in page
+    assert "| -> captured or partially_captured |" in page
     assert "    authorized --> captured: capture\n" in page
-    assert "    captured --> [*]\n" in page
+    assert "    partially_captured --> settled: void\n" in page
+    assert "    expired --> [*]\n" in page
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.json")), ids=lambda path: path.stem)
+def test_every_version_ever_stored_keeps_its_published_schema(path: Path) -> None:
+    document = json.loads(path.read_bytes())
+    schema = json.loads((PUBLISHED / f"{document['type']}.v{document['schema_version']}.json").read_bytes())
+    Draft202012Validator(schema).validate(document)
