@@ -1,8 +1,9 @@
-"""`python -m command_api`: serves the command API; `keys` manages API keys, `openapi` prints the document."""
+"""`python -m command_api`: serves the command API; `keys`, `import` and `openapi` are further commands."""
 
 from starlette.types import ASGIApp
 
 from command_api.app import Settings, create_app
+from command_api.imports.command import import_orders
 from command_api.keys import keys
 from command_api.openapi import document
 from infra.http.command_line import service_commands
@@ -35,6 +36,7 @@ def compose() -> tuple[ASGIApp, Listen]:
 
 main = service_commands("command_api", compose, document)
 main.add_command(keys)
+main.add_command(import_orders)
 
 if __name__ == "__main__":
     main(prog_name="python -m command_api")

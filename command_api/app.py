@@ -12,12 +12,13 @@ from typing import Final, TypeAlias
 from fastapi import APIRouter
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from command_api.batch_slots import BatchSlots
 from command_api.errors import translate
 from command_api.handle import WritePath
 from command_api.json_body import BodyLimits
 from command_api.late_store import LateStore
 from command_api.metrics import CommandMetrics
-from command_api.routes import orders, webhooks
+from command_api.routes import batch, orders, webhooks
 from command_api.state import CommandState, WebhookConfig
 from infra.beside import beside
 from infra.http.app import ServiceApp, build_app
@@ -43,17 +44,19 @@ from infra.settings import (
 )
 
 StateContext: TypeAlias = AbstractAsyncContextManager[CommandState]
-ROUTERS: Final[tuple[APIRouter, ...]] = (orders.router, webhooks.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (orders.router, batch.router, webhooks.router)
 """Every route of the service; each declares its scope with `requires`."""
 
 _NAME: Final = "harbor-command"
 _BODY_SHARE_OF_DEADLINE: Final = 0.6
 _APPEND_SHARE_OF_DEADLINE: Final = 0.9
+_BATCH_WAIT_SHARE_OF_DEADLINE: Final = 0.2
 _DESCRIPTION: Final = """
 Create and change orders. Reading is the query API's.
 
 * Every request carries an API key: `Authorization: Bearer hbr_...`.
 * Every command carries an `Idempotency-Key`; sending it again is always safe and gets the first answer again.
+* `POST /api/v1/orders/batch` takes up to 500 orders, each under its own key, in a body of at most 1 MiB.
 * Errors are `application/problem+json` (RFC 9457) with a stable `code`.
 * Amounts are decimal strings.
 """
@@ -126,6 +129,11 @@ def body_limits(service: CommandApiSettings) -> BodyLimits:
     return BodyLimits(service.max_body_bytes, service.request_deadline_s * _BODY_SHARE_OF_DEADLINE)
 
 
+def batch_slots(service: CommandApiSettings) -> BatchSlots:
+    """Give the bound on batches at work; one that waits longer could not be handled before its deadline."""
+    return BatchSlots(service.batches_at_once, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
+
+
 @asynccontextmanager
 async def _opened(settings: Settings, metrics: CommandMetrics) -> AsyncIterator[CommandState]:
     async with AsyncExitStack() as stack:
@@ -148,6 +156,7 @@ async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitSta
         "ready": readiness,
         "writes": WritePath(LateStore(database, appender)),
         "bodies": body_limits(settings.service),
+        "batches": batch_slots(settings.service),
         "partitions": settings.kafka.partitions,
         "metrics": metrics,
         "database": database,

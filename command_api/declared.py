@@ -16,6 +16,7 @@ from command_api.order_problems import ORDER_PROBLEMS
 from infra.http import problems
 from infra.http.app import problem_responses
 
+KEY_PATTERN: Final = r'^("[!#-~]{1,255}"|[!#-~]{1,255})$'
 IdempotencyKey = Annotated[
     str,
     Header(
@@ -24,7 +25,7 @@ IdempotencyKey = Annotated[
             "New for each command, 1-255 visible ASCII characters, bare or in double quotes. A repetition gets the "
             "first answer again, kept for 7 days; another request under the same key is refused (422)."
         ),
-        pattern=r'^("[!#-~]{1,255}"|[!#-~]{1,255})$',
+        pattern=KEY_PATTERN,
         examples=["0192f0c1-8a3b-7c55-9a53-0f6f3b1f2f10"],
     ),
 ]
@@ -91,7 +92,7 @@ def _header(description: str, example: str) -> dict[str, Any]:
     return {"description": description, "schema": {"type": "string"}, "example": example}
 
 
-_ORDER_HEADERS: Final = {
+ORDER_HEADERS: Final = {
     "ETag": _header("the order's version", '"1"'),
     "Consistency-Token": _header("give it to the query API to read at or after this change", "7.1234"),
     "Idempotency-Replayed": _header("`true` when this is the recorded answer of an earlier request", "true"),
@@ -126,10 +127,10 @@ _ANY: Final = (
 Responses = dict[int | str, dict[str, Any]]
 
 CREATED: Final[Responses] = {
-    201: {"model": OrderDocument, "description": "The new order.", "headers": _ORDER_HEADERS | _LOCATION},
+    201: {"model": OrderDocument, "description": "The new order.", "headers": ORDER_HEADERS | _LOCATION},
     **problem_responses(*_ANY, errors.DUPLICATE_EXTERNAL_REFERENCE, errors.ORDER_TOO_LARGE),
 }
 CHANGED: Final[Responses] = {
-    200: {"model": OrderDocument, "description": "The order afterwards.", "headers": _ORDER_HEADERS},
+    200: {"model": OrderDocument, "description": "The order afterwards.", "headers": ORDER_HEADERS},
     **problem_responses(*_ANY, problems.NOT_FOUND, *ORDER_PROBLEMS, errors.CONCURRENT_MODIFICATION),
 }

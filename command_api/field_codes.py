@@ -8,6 +8,8 @@ FIELD_CODES: Final = {
     "wrong_type": "The value is of another JSON type than the field takes.",
     "lines_required": "An order has at least one line; so has a capture by lines.",
     "too_many_lines": "An order has at most 1,000 lines.",
+    "orders_required": "A batch has at least one order.",
+    "too_many_orders": "A batch has at most 500 orders.",
     "changes_required": "An amendment has at least one change.",
     "too_many_changes": "An amendment has at most 1,000 changes.",
     "line_unknown": "The order has no line of this id, or the request names it twice.",

@@ -3,7 +3,8 @@
 The answer is rendered before the append and recorded in the same commit, so nothing can fail after the commit and a
 repeated key gets the same bytes for ever (decision 0041). Whatever raced is settled by the append alone: another
 command with the same key (its answer is given), another writer on the stream (reload and decide again), another order
-with the same external reference (refused, and the refusal recorded).
+with the same external reference (refused, and the refusal recorded). Commands of this process on one order take turns
+first, so that they do not race each other.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from command_api.errors import (
 )
 from command_api.order_problems import order_problem
 from command_api.recent import RecentOrders
+from command_api.turns import LineTooLongError, Turns
 from domain.codec import decode, encode
 from domain.order.commands import CreateOrder, OrderCommand
 from domain.order.decide import decide
@@ -48,6 +50,8 @@ from infra.tenancy import Tenant
 MAX_DECISIONS = 4
 """The first decision, and three more after somebody else appended first."""
 STREAM_TYPE = "order"
+CREATED = 201
+"""The status of the answer to a create."""
 
 
 class Caller(NamedTuple):
@@ -80,6 +84,7 @@ class WritePath:
 
     store: EventStore
     recent: RecentOrders = field(default_factory=RecentOrders)
+    turns: Turns = field(default_factory=Turns)
     render: Callable[[OrderState], bytes] = render_order
     now: Callable[[], datetime] = clock.now
     new_id: Callable[[], UUID] = clock.new_id
@@ -111,8 +116,18 @@ async def handle(path: WritePath, caller: Caller, make: MakeCommand, *, status: 
             `concurrent_modification`. Nothing was written, and none is recorded under the key.
         EventStoreError: as `EventStore.append`; after all but a full queue the outcome is unknown.
     """
+    command = make(path.now())
+    if isinstance(command, CreateOrder):
+        return await _settle(path, caller, command, make, status)  # nobody else knows this new order
+    try:
+        async with path.turns.take(caller.tenant.id, command.order_id):
+            return await _settle(path, caller, make(path.now()), make, status)
+    except LineTooLongError:
+        raise Problem(CONCURRENT_MODIFICATION) from None
+
+
+async def _settle(path: WritePath, caller: Caller, command: OrderCommand, make: MakeCommand, status: int) -> Answer:
     for _ in range(MAX_DECISIONS):
-        command = make(path.now())
         state = await _load(path, caller.tenant, command)
         decision = _decide(path, caller, command, state, status)
         outcome = await path.store.append(decision.append)
@@ -127,6 +142,7 @@ async def handle(path: WritePath, caller: Caller, make: MakeCommand, *, status: 
                 return await _refuse_claim(path, caller, command.order_id)
             case WrongExpectedVersion():
                 path.recent.forget(caller.tenant.id, command.order_id)
+                command = make(path.now())
             case _:
                 assert_never(outcome)
     raise Problem(CONCURRENT_MODIFICATION)
@@ -266,3 +282,17 @@ def _appended(path: WritePath, decision: _Decision, outcome: Appended) -> Answer
 
 def _replayed(outcome: Duplicate) -> Answer:
     return Answer(outcome.status, outcome.response, outcome.stream_id, outcome.version, outcome.position, True)
+
+
+def decide_create(path: WritePath, caller: Caller, command: CreateOrder) -> AppendCommand:
+    """Give what a create appends under the caller's key: its event and its answer. For creates appended together.
+
+    Raises:
+        InvalidCommandError: values break rules.
+    """
+    return _decide(path, caller, command, None, CREATED).append
+
+
+def refuse_reference(caller: Caller, order_id: OrderId) -> AppendCommand:
+    """Give what is appended under the caller's key when the external reference of a new order is taken."""
+    return _refusal(caller, Problem(DUPLICATE_EXTERNAL_REFERENCE), order_id, NO_STREAM)

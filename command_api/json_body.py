@@ -87,13 +87,19 @@ def parse_json(data: bytes) -> JsonBody:
     value = _as_written(data)
     if value is None:
         value = _scan(data)
-    if sum(map(data.count, _OPENERS)) > MAX_DEPTH and _is_deeper_than(value, MAX_DEPTH):
+    # Only what has so many brackets, or so many members altogether, can break these bounds; an order has neither.
+    if (sum(map(data.count, _OPENERS)) > MAX_DEPTH or data.count(_MEMBER) > MAX_MEMBERS) and _is_too_complex(value):
         raise Problem(JSON_TOO_COMPLEX)
     try:
-        return JsonBody(value, orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+        return JsonBody(value, canonical(value))
     except orjson.JSONEncodeError:
         # Depth and numbers are checked: what is left that orjson cannot write is half of a surrogate pair.
         raise Problem(INVALID_UNICODE) from None
+
+
+def canonical(value: Json) -> bytes:
+    """Give the canonical bytes of a part of a parsed body, the same as if it had come as a body of its own."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _as_written(data: bytes) -> Json:
@@ -101,9 +107,9 @@ def _as_written(data: bytes) -> Json:
 
     Most clients write as orjson does: no spaces, nothing escaped that need not be. A body that comes out of its value
     again byte for byte cannot have a key twice, for the value has none; so the fast parser may be believed (decision
-    0043). What that does not prove is looked at here: escapes (a null character), numbers of over 63 bits, members.
+    0043). What that does not prove is looked at here: escapes (a null character) and numbers of over 63 bits.
     """
-    if not data.startswith(b"{") or b"\\" in data or data.count(_MEMBER) > MAX_MEMBERS or _MANY_DIGITS.search(data):
+    if not data.startswith(b"{") or b"\\" in data or _MANY_DIGITS.search(data):
         return None
     try:
         value: Json = orjson.loads(data)
@@ -190,17 +196,21 @@ def _constant(_name: str) -> NoReturn:
     raise Problem(MALFORMED_JSON)
 
 
-def _is_deeper_than(value: Json, limit: int) -> bool:
+def _is_too_complex(value: Json) -> bool:
+    """Tell whether a value nests deeper than `MAX_DEPTH` or holds an object of more than `MAX_MEMBERS`."""
     level: list[list[Json] | dict[str, Json]] = [value] if isinstance(value, (list, dict)) else []
-    for _ in range(limit):
-        level = [
-            child
-            for node in level
-            for child in (node.values() if isinstance(node, dict) else node)
-            if isinstance(child, (list, dict))
-        ]
-        if not level:
+    for _ in range(MAX_DEPTH):
+        below: list[list[Json] | dict[str, Json]] = []
+        for node in level:
+            if isinstance(node, dict):
+                if len(node) > MAX_MEMBERS:
+                    return True
+                below += [child for child in node.values() if isinstance(child, (list, dict))]
+            else:
+                below += [child for child in node if isinstance(child, (list, dict))]
+        if not below:
             return False
+        level = below
     return True
 
 

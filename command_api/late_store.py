@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from infra.events import AppendCommand, AppendOutcome, StoredEvent, StoreUnavailableError
+from infra.events import AppendCommand, AppendOutcome, EventStoreError, StoredEvent, StoreUnavailableError
 from infra.postgres.appender import Appender
 from infra.postgres.event_store import PostgresEventStore
 from infra.postgres.late_pool import LatePool
@@ -25,6 +25,12 @@ class LateStore:
         if not self._late.is_open:
             raise StoreUnavailableError(self._late.reason)
         return await self._appender.append(command)
+
+    async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
+        """Append commands that were made together; see `EventStore.append_all`."""
+        if not self._late.is_open:
+            raise StoreUnavailableError(self._late.reason)
+        return await self._appender.append_all(commands)
 
     async def read_stream(
         self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None

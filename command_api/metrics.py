@@ -14,9 +14,9 @@ class CommandMetrics(Collector):
         self._commands: dict[tuple[str, str], int] = {}
         registry.register(self)
 
-    def count(self, kind: str, outcome: str) -> None:
-        """Count one command."""
-        self._commands[kind, outcome] = self._commands.get((kind, outcome), 0) + 1
+    def count(self, kind: str, outcome: str, commands: int = 1) -> None:
+        """Count commands of one kind that ended alike."""
+        self._commands[kind, outcome] = self._commands.get((kind, outcome), 0) + commands
 
     def collect(self) -> Iterator[Metric]:
         """Give what was counted so far."""

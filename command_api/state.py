@@ -5,6 +5,7 @@ from typing import cast
 
 from starlette.requests import Request
 
+from command_api.batch_slots import BatchSlots
 from command_api.handle import WritePath
 from command_api.json_body import BodyLimits
 from command_api.metrics import CommandMetrics
@@ -28,6 +29,7 @@ class CommandState(ServiceState):
 
     writes: WritePath
     bodies: BodyLimits
+    batches: BatchSlots
     partitions: int
     metrics: CommandMetrics
     database: LatePool

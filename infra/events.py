@@ -155,6 +155,19 @@ class EventStore(Protocol):
         """
         ...
 
+    async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
+        """Append commands that were made together, each with an outcome of its own, in their order.
+
+        As if each were given to `append`, one after the other and without a wait between: they may share streams, keys
+        and claims, and one that fails never harms another. What `append` would raise for a command stands in its place.
+        All of them are accepted or none; cancelling the caller never withdraws any.
+
+        Raises:
+            AppendQueueFullError: there is no room for all of them; nothing was written.
+            StoreUnavailableError: the store takes no more commands; nothing was written.
+        """
+        ...
+
     async def read_stream(
         self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None
     ) -> Sequence[StoredEvent]:

@@ -17,6 +17,7 @@ from infra.events import (
     AppendRejectedError,
     ClaimTaken,
     Duplicate,
+    EventStoreError,
     KeyMismatch,
     NewEvent,
     StoredEvent,
@@ -44,6 +45,16 @@ class MemoryEventStore:
         """Append one command; see `EventStore.append`. There is no queue, so it is never full and never late."""
         _check_storable(command)
         return self._refusal(command) or self._write(command)
+
+    async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
+        """Append commands one after the other; see `EventStore.append_all`."""
+        answers: list[AppendOutcome | EventStoreError] = []
+        for command in commands:
+            try:
+                answers.append(await self.append(command))
+            except EventStoreError as error:
+                answers.append(error)
+        return answers
 
     async def append_batch(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
         """Append commands, all or none, one outcome each.

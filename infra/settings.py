@@ -71,8 +71,13 @@ class CommandApiSettings(BaseSettings):
     max_in_flight: Count = Field(default=512, description="requests handled at once; more are answered 503")
     max_body_bytes: Count = Field(default=1_048_576, description="largest request body in bytes")
     request_deadline_s: Seconds = Field(default=5.0, description="seconds until a request is answered 503")
-    append_queue: Count = Field(default=2000, description="commands waiting for the append; more are answered 503")
-    append_batch: Count = Field(default=200, description="commands in one append call, at most")
+    append_queue: Count = Field(
+        default=2000, description="commands waiting for the append; more are 503; a batch is 500"
+    )
+    append_batch: Count = Field(default=500, description="commands in one append call, at most")
+    batches_at_once: Count = Field(
+        default=2, description="batches of orders at work at once; some more wait, the rest is answered 503"
+    )
     http: str = Field(default="httptools", pattern="^(httptools|h11)$", description="HTTP parser of uvicorn")
 
 
@@ -163,7 +168,7 @@ class WebhookSettings(BaseSettings):
 
 
 class LimitSettings(BaseSettings):
-    """How many requests one partner may send to one service, over all its processes."""
+    """How many requests one partner may send to one service, over all its processes; a batch counts as its orders."""
 
     model_config = SettingsConfigDict(env_prefix="HARBOR_LIMITS__", frozen=True, extra="ignore")
 

@@ -20,6 +20,7 @@ from infra import clock
 from infra.api_keys import SCOPES, KeyRecord, MalformedKeyError, hash_key, is_same_hash, parse
 from infra.http.context import RequestContext, context_of
 from infra.http.problems import (
+    ABOVE_RATE,
     API_KEY_INVALID,
     API_KEY_MALFORMED,
     API_KEY_MISSING,
@@ -158,10 +159,24 @@ class Authenticator:
             del self._proven[next(iter(self._proven))]
         self._proven[digest] = proven
 
-    async def _count(self, limiter: RateLimiter, principal: Principal, context: RequestContext) -> None:
+    async def count_more(self, principal: Principal, context: RequestContext, cost: int) -> None:
+        """Count an authenticated request as `cost` more of them, all or none: it turned out to carry so many commands.
+
+        Raises:
+            Problem: 429 the partner's rate does not allow so many now; 422 it never does at once.
+        """
+        limiter = self._limiter
+        if limiter is None or cost < 1:
+            return
+        if cost >= limiter.rate.burst:  # with the one that is counted already
+            raise Problem(ABOVE_RATE, members={"max_commands": limiter.rate.burst})
+        context.answer_headers[:] = [each for each in context.answer_headers if not each[0].startswith(b"ratelimit")]
+        await self._count(limiter, principal, context, cost)
+
+    async def _count(self, limiter: RateLimiter, principal: Principal, context: RequestContext, cost: int = 1) -> None:
         """Count the request for its partner (or installation key) and tell what is left (IETF RateLimit fields)."""
         name = principal.key_id if principal.partner_id is None else principal.tenant.id
-        verdict = await limiter.admit(name)
+        verdict = await limiter.admit(name, cost)
         wait_s = math.ceil(verdict.retry_after_s)
         context.answer_headers.append((b"ratelimit-policy", self._policy))
         context.answer_headers.append((b"ratelimit", b'"partner";r=%d;t=%d' % (verdict.remaining, wait_s)))

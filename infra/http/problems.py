@@ -146,6 +146,12 @@ CONTENT_ENCODING_UNSUPPORTED: Final = ProblemType(
 VALIDATION_FAILED: Final = ProblemType(
     "validation_failed", 422, "Validation failed", "One or more values are not acceptable; see errors."
 )
+ABOVE_RATE: Final = ProblemType(
+    "above_rate",
+    422,
+    "More than the rate allows at once",
+    "The request carries more commands than this partner's rate ever allows at once; max_commands says how many.",
+)
 RATE_LIMITED: Final = ProblemType(
     "rate_limited",
     429,
@@ -201,10 +207,13 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
     DEADLINE_EXCEEDED,
     AUTH_UNAVAILABLE,
     STORE_UNAVAILABLE,
+    ABOVE_RATE,
 )
 """Codes that any service may answer. Append only: a published code keeps its meaning for ever."""
 
 EVERY_ROUTE: Final[tuple[ProblemType, ...]] = tuple(
-    kind for kind in CATALOGUE if kind not in {PARTNER_KEY_REQUIRED, NOT_FOUND, METHOD_NOT_ALLOWED, REQUEST_TIMEOUT}
+    kind
+    for kind in CATALOGUE
+    if kind not in {PARTNER_KEY_REQUIRED, NOT_FOUND, METHOD_NOT_ALLOWED, REQUEST_TIMEOUT, ABOVE_RATE}
 )
 """What any route with an API key may answer; the others depend on the route, or come before there is one."""

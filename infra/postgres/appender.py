@@ -10,7 +10,7 @@ answer was lost is sent again with the same keys, and the keys tell what had bee
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -40,6 +40,7 @@ from infra.postgres.append_channel import (
     OutcomeUnknownError,
 )
 from infra.postgres.append_metrics import BATCH_COMMANDS, BATCH_SECONDS, QUEUED, RESENT
+from infra.postgres.append_waiting import Together, Waiting
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 1.0
@@ -53,23 +54,14 @@ class AppenderLimits:
     """Unfinished commands, at most; one more raises `AppendQueueFullError`."""
     queue_bytes: int = 64 * 1024 * 1024
     """Bytes of payloads and responses of unfinished commands, at most."""
-    batch_commands: int = 200
+    batch_commands: int = 500
     """Commands in one call, at most."""
     batch_bytes: int = 4 * 1024 * 1024
     """Bytes of payloads and responses in one call, at most (a single larger command travels alone)."""
     deadline_s: float = 5.0
-    """Seconds from `append` to an answer, at most."""
+    """Seconds from `append` or `append_all` to an answer, at most."""
     drain_s: float = 5.0
     """Seconds `close` waits for unfinished commands, at most."""
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    """The caller's side of a queued command."""
-
-    answer: "asyncio.Future[AppendOutcome]"
-    deadline_s: float
-    was_sent: bool = False
 
 
 class Appender:
@@ -86,7 +78,7 @@ class Appender:
         self._limits = limits or AppenderLimits()
         self._deadlines = Deadlines(self._limits.deadline_s)
         self._monotonic_s = monotonic_s
-        self._chains: AppendChains[_Waiting] = AppendChains()
+        self._chains: AppendChains[Waiting] = AppendChains()
         self._wake = asyncio.Event()
         self._closing = False
         self._unreachable: str | None = None
@@ -116,22 +108,29 @@ class Appender:
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
         """Queue a command and give its outcome; see `infra.events.EventStore.append` for what is raised when."""
-        if self._closing:
-            raise StoreUnavailableError("the event store is closing")
-        limits = self._limits
-        if (
-            self._chains.count >= limits.queue_commands
-            or self._chains.size_bytes + size_bytes(command) > limits.queue_bytes
-        ):
-            raise AppendQueueFullError(f"{self._chains.count} commands wait already")
-        waiting = _Waiting(asyncio.get_running_loop().create_future(), self._monotonic_s() + limits.deadline_s)
-        self._chains.add(command, waiting)
-        self._wake.set()
+        together = self._queue((command,), size_bytes(command))
         try:
             with self._deadlines.limit():
-                return await waiting.answer
+                await together.settled
         except TimeoutError:
             raise self._too_late() from None
+        [answer] = together.answers
+        if answer is None or isinstance(answer, EventStoreError):
+            raise answer or self._too_late()
+        return answer
+
+    async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
+        """Queue commands, all or none, and give the outcome of each; see `infra.events.EventStore.append_all`.
+
+        They travel in one call when they fit and nothing waits in front of them. They have one deadline: what has no
+        answer by then is `AppendTimeoutError` or `StoreUnavailableError` in its place.
+        """
+        if not commands:
+            return []
+        together = self._queue(commands, sum(map(size_bytes, commands)))
+        with contextlib.suppress(TimeoutError), self._deadlines.limit():
+            await together.settled
+        return [self._too_late() if answer is None else answer for answer in together.answers]
 
     async def close(self) -> None:
         """Take no more commands, finish those queued within `drain_s`, let go of the connection. Safe to repeat."""
@@ -144,6 +143,19 @@ class Appender:
         for link in self._chains.drain():
             _tell(link, AppendTimeoutError("the event store closed first"))
         await self._channel.close()
+
+    def _queue(self, commands: Sequence[AppendCommand], size: int) -> Together:
+        if self._closing:
+            raise StoreUnavailableError("the event store is closing")
+        limits, chains = self._limits, self._chains
+        if chains.count + len(commands) > limits.queue_commands or chains.size_bytes + size > limits.queue_bytes:
+            raise AppendQueueFullError(f"{chains.count} commands wait already")
+        together = Together(len(commands))
+        deadline_s = self._monotonic_s() + limits.deadline_s
+        for place, command in enumerate(commands):
+            chains.add(command, Waiting(together, place, deadline_s))
+        self._wake.set()
+        return together
 
     async def _run(self) -> None:
         while True:
@@ -163,7 +175,7 @@ class Appender:
                 structlog.get_logger().exception("append.failed", commands=len(batch))
                 self._fail(batch, StoreUnavailableError(f"unexpected {type(error).__name__}"))
 
-    async def _settle(self, batch: list[Link[_Waiting]]) -> None:
+    async def _settle(self, batch: list[Link[Waiting]]) -> None:
         """Send until every command of the batch has an answer or is past its deadline."""
         pause_s = _FIRST_PAUSE_S
         while batch := self._drop_expired(batch):
@@ -189,7 +201,7 @@ class Appender:
                 self._finish(link, _own(link, outcome))
             return
 
-    async def _send(self, batch: list[Link[_Waiting]]) -> list[AppendOutcome]:
+    async def _send(self, batch: list[Link[Waiting]]) -> list[AppendOutcome]:
         started_s = self._monotonic_s()
         BATCH_COMMANDS.observe(len(batch))
         try:
@@ -201,26 +213,30 @@ class Appender:
         finally:
             BATCH_SECONDS.observe(self._monotonic_s() - started_s)
 
-    def _drop_expired(self, batch: list[Link[_Waiting]]) -> list[Link[_Waiting]]:
+    def _drop_expired(self, batch: list[Link[Waiting]]) -> list[Link[Waiting]]:
         now_s = self._monotonic_s()
-        self._fail([link for link in batch if link.item.deadline_s <= now_s], self._too_late())
+        expired = [link for link in batch if link.item.deadline_s <= now_s]
+        if not expired:
+            return batch
+        self._fail(expired, self._too_late())
         return [link for link in batch if link.item.deadline_s > now_s]
 
-    def _finish(self, link: Link[_Waiting], outcome: AppendOutcome) -> None:
+    def _finish(self, link: Link[Waiting], outcome: AppendOutcome) -> None:
         """Answer a command, and with it every chained repetition of the same key: what they will get is now known."""
-        answered = [(link, outcome)]
-        while answered:
-            link, outcome = answered.pop()
-            if not link.item.answer.done():
-                link.item.answer.set_result(outcome)
-            for freed in self._chains.finish(link):
-                repeated = _answer_to_repetition(link.command, outcome, freed.command)
+        link.item.together.tell(link.item.place, outcome)
+        freed = self._chains.finish(link)
+        answered = [(link, outcome, freed)] if freed else []
+        while answered:  # a loop: chains may be longer than Python's stack
+            link, outcome, freed = answered.pop()
+            for follower in freed:
+                repeated = _answer_to_repetition(link.command, outcome, follower.command)
                 if repeated is None:
-                    self._chains.ready(freed)
+                    self._chains.ready(follower)
                 else:
-                    answered.append((freed, repeated))
+                    follower.item.together.tell(follower.item.place, repeated)
+                    answered.append((follower, repeated, self._chains.finish(follower)))
 
-    def _fail(self, batch: list[Link[_Waiting]], error: EventStoreError) -> None:
+    def _fail(self, batch: list[Link[Waiting]], error: EventStoreError) -> None:
         for link in batch:
             _tell(link, error)
             for freed in self._chains.finish(link):
@@ -239,13 +255,13 @@ class Appender:
         self._unreachable = problem
 
 
-def _tell(link: Link[_Waiting], error: EventStoreError) -> None:
-    if not link.item.answer.done():
-        link.item.answer.set_exception(type(error)(*error.args))
-        link.item.answer.exception()  # a caller that went away must not leave "exception was never retrieved"
+def _tell(link: Link[Waiting], error: EventStoreError) -> None:
+    link.item.together.tell(
+        link.item.place, type(error)(*error.args)
+    )  # its own instance: raising one in many callers would mix their traces
 
 
-def _own(link: Link[_Waiting], outcome: AppendOutcome) -> AppendOutcome:
+def _own(link: Link[Waiting], outcome: AppendOutcome) -> AppendOutcome:
     """Recognise, after a lost answer, that the stored duplicate is what this very command wrote."""
     command = link.command
     if (

@@ -12,7 +12,14 @@ from uuid import UUID
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from infra.events import AppendCommand, AppendOutcome, LogCorruptError, StoredEvent, StoreUnavailableError
+from infra.events import (
+    AppendCommand,
+    AppendOutcome,
+    EventStoreError,
+    LogCorruptError,
+    StoredEvent,
+    StoreUnavailableError,
+)
 from infra.postgres.append_batch import append_batch
 from infra.postgres.append_channel import PostgresAppendChannel
 from infra.postgres.appender import Appender, AppenderLimits
@@ -63,6 +70,10 @@ class PostgresEventStore:
     async def append(self, command: AppendCommand) -> AppendOutcome:
         """Append one command in the next batch; see `EventStore.append`."""
         return await self._appender.append(command)
+
+    async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
+        """Append commands in the next batches, in one when they fit; see `EventStore.append_all`."""
+        return await self._appender.append_all(commands)
 
     async def append_batch(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
         """Append commands in one transaction of their own, past the queue: all or none, one outcome each.

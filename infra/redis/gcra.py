@@ -24,7 +24,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a bucket gave: `granted` requests, `remaining` after them, `wait_us` until the next one if none was."""
+    """What a bucket gave: `granted` requests, `remaining` after them, `wait_us` until it can give the least wanted."""
 
     granted: int
     remaining: int
@@ -32,27 +32,30 @@ class Taken:
     arrival_us: float
 
 
-def take(arrival_us: float, now_us: float, rate: Rate, want: int) -> Taken:
-    """Take up to `want` requests from a bucket whose theoretical arrival time is `arrival_us`."""
+def take(arrival_us: float, now_us: float, rate: Rate, want: int, least: int = 1) -> Taken:
+    """Take up to `want` requests from a bucket whose theoretical arrival time is `arrival_us`; below `least` none."""
     start = max(arrival_us, now_us)
     room = max(int((now_us + rate.burst * rate.interval_us - start) / rate.interval_us + 1e-9), 0)
-    granted = min(want, room)
-    wait = 0 if granted else int(start + rate.interval_us - rate.burst * rate.interval_us - now_us) + 1
-    return Taken(granted, room - granted, max(wait, 0), start + granted * rate.interval_us)
+    if room >= least:
+        granted = min(want, room)
+        return Taken(granted, room - granted, 0, start + granted * rate.interval_us)
+    wait = int(start + (least - rate.burst) * rate.interval_us - now_us) + 1
+    return Taken(0, room, max(wait, 0), start)
 
 
 LUA = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local interval, burst, want = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local least = tonumber(ARGV[4])
 local start = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
 local room = math.max(math.floor((now + burst * interval - start) / interval + 1e-9), 0)
-local granted = math.min(want, room)
-if granted > 0 then
+if room >= least then
+  local granted = math.min(want, room)
   local arrival = start + granted * interval
   redis.call('SET', KEYS[1], string.format('%.3f', arrival), 'PX', math.ceil((arrival - now) / 1000) + 1)
   return {granted, room - granted, 0}
 end
-return {0, room, math.max(math.floor(start + interval - burst * interval - now) + 1, 0)}
+return {0, room, math.max(math.floor(start + (least - burst) * interval - now) + 1, 0)}
 """
-"""KEYS: bucket; ARGV: interval in microseconds, burst, want. Gives granted, remaining, wait in microseconds."""
+"""KEYS: bucket; ARGV: interval in microseconds, burst, want, least. Gives granted, remaining, wait in microseconds."""

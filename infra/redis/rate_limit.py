@@ -41,7 +41,7 @@ class _Bucket:
     filled_s: float = 0.0
     empty_until_s: float = 0.0
     arrival_us: float = 0.0
-    filling: "asyncio.Task[None] | None" = None
+    filling: "asyncio.Task[float] | None" = None
 
 
 class RateLimiter:
@@ -63,18 +63,25 @@ class RateLimiter:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self._broken_until_s = 0.0
 
-    async def admit(self, name: str) -> Verdict:
-        """Count one request of `name` and say whether it may go on. Never raises because of Redis."""
+    async def admit(self, name: str, cost: int = 1) -> Verdict:
+        """Count a request of `name` that weighs as much as `cost` of them and say whether it may go on.
+
+        It is admitted as a whole or not at all; refused, it has cost nothing. `cost` must not be above the burst: that
+        would never be admitted. Never raises because of Redis.
+        """
         bucket = self._bucket(name)
         now_s = self._now_s()
         if now_s - bucket.filled_s > KEEP_S:
             bucket.balance = 0
-        while bucket.balance == 0:
-            if now_s < bucket.empty_until_s:
+        while bucket.balance < cost:
+            if cost == 1 and now_s < bucket.empty_until_s:
                 return Verdict(is_allowed=False, remaining=0, retry_after_s=bucket.empty_until_s - now_s)
-            await self._portion_of(name, bucket)
+            wait_s = await self._portion_of(name, bucket, cost)
             now_s = self._now_s()
-        bucket.balance -= 1
+            if wait_s and cost > 1 and bucket.balance < cost:
+                left = bucket.remaining + bucket.balance
+                return Verdict(is_allowed=False, remaining=left, retry_after_s=wait_s)
+        bucket.balance -= cost
         return Verdict(is_allowed=True, remaining=bucket.remaining + bucket.balance, retry_after_s=0.0)
 
     async def close(self) -> None:
@@ -92,38 +99,47 @@ class RateLimiter:
             self._buckets.move_to_end(name)
         return bucket
 
-    async def _portion_of(self, name: str, bucket: _Bucket) -> None:
-        """Wait for the next portion. One is fetched at a time, and it wakes all who wait for it at once.
+    async def _portion_of(self, name: str, bucket: _Bucket, cost: int) -> float:
+        """Wait for the next portion; give the seconds until one of this cost can be had, 0 if that is not known.
 
-        A lock instead would let them in one after the other, one each time round the event loop, while newcomers take
-        what is there: under load the last of a hundred waited for a second.
+        One portion is fetched at a time, and it wakes all who wait for it at once. A lock instead would let them in
+        one after the other, one each time round the event loop, while newcomers take what is there: under load the
+        last of a hundred waited for a second.
         """
+        is_ours = bucket.filling is None
         if bucket.filling is None:
-            bucket.filling = asyncio.create_task(self._fill(name, bucket))
+            bucket.filling = asyncio.create_task(self._fill(name, bucket, cost - bucket.balance))
         filling = bucket.filling
         try:
-            await asyncio.shield(filling)  # whoever is cancelled leaves the others their portion
+            wait_s = await asyncio.shield(filling)  # whoever is cancelled leaves the others their portion
         finally:
             if filling.done() and bucket.filling is filling:
                 bucket.filling = None
+        return wait_s if is_ours else 0.0
 
-    async def _fill(self, name: str, bucket: _Bucket) -> None:
-        taken = await self._from_redis(name)
+    async def _fill(self, name: str, bucket: _Bucket, least: int) -> float:
+        """Add a portion, or `least` if that is more; give the seconds until there will be so much, 0 when there was."""
+        want = max(self._portion, least)
+        taken = await self._from_redis(name, want, least)
         if taken is None:
-            taken = take(bucket.arrival_us, self._now_s() * MICROSECONDS, self.rate, self._portion)
+            taken = take(bucket.arrival_us, self._now_s() * MICROSECONDS, self.rate, want, least)
             bucket.arrival_us = taken.arrival_us
-        now_s = self._now_s()
-        bucket.balance, bucket.remaining, bucket.filled_s = taken.granted, taken.remaining, now_s
-        bucket.empty_until_s = now_s + taken.wait_us / MICROSECONDS if taken.granted == 0 else 0.0
+        now_s, wait_s = self._now_s(), taken.wait_us / MICROSECONDS
+        bucket.remaining = taken.remaining
+        if taken.granted:
+            bucket.balance, bucket.filled_s, bucket.empty_until_s = bucket.balance + taken.granted, now_s, 0.0
+        elif least == 1:
+            bucket.empty_until_s = now_s + wait_s
+        return wait_s
 
-    async def _from_redis(self, name: str) -> Taken | None:
-        """Take a portion in Redis; None when there is no Redis or it did not answer."""
+    async def _from_redis(self, name: str, want: int, least: int) -> Taken | None:
+        """Take from `least` to `want` in Redis; None when there is no Redis or it did not answer."""
         if self._script is None or self._now_s() < self._broken_until_s:
             return None
         try:
             granted, remaining, wait_us = await self._script(
                 keys=[f"harbor:rate:{self._service}:{name}"],
-                args=[self.rate.interval_us, self.rate.burst, self._portion],
+                args=[self.rate.interval_us, self.rate.burst, want, least],
             )
         except (RedisError, OSError, TimeoutError) as error:
             self._broken_until_s = self._now_s() + BREAK_S

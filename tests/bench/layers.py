@@ -32,6 +32,7 @@ RULES: Final = (
     ("domain/order/document.py", "render the answer"),
     ("command_api/handle.py", "handle: envelope, append command"),
     ("command_api/recent.py", "handle: envelope, append command"),
+    ("command_api/turns.py", "handle: envelope, append command"),
     ("infra/postgres/append", "append: batching, arguments, driver"),
     ("infra/append_chains.py", "append: batching, arguments, driver"),
     ("infra/events.py", "append: batching, arguments, driver"),
@@ -42,11 +43,15 @@ RULES: Final = (
     ("infra/http/context.py", "gate: id, checks, deadline, headers"),
     ("infra/http/guards.py", "gate: id, checks, deadline, headers"),
     ("infra/http/middleware.py", "gate: id, checks, deadline, headers"),
+    ("infra/http/admission.py", "gate: id, checks, deadline, headers"),
+    ("infra/deadlines.py", "gate: id, checks, deadline, headers"),
     ("infra/http/thin_route.py", "framework: routing, request, response"),
+    ("infra/http/dispatch.py", "framework: routing, request, response"),
     ("starlette/", "framework: routing, request, response"),
     ("fastapi/", "framework: routing, request, response"),
     ("uvicorn/", "HTTP server"),
     ("infra/http/server.py", "HTTP server"),
+    ("infra/http/one_write.py", "HTTP server"),
 )
 """Prefix of a frame -> layer; the first that fits."""
 

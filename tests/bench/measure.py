@@ -25,17 +25,18 @@ def measure(stack: BenchStack, target: Target, plan: LoadPlan, in_round: int) ->
     result = run_generator(plan)
     service_s, postgres_s = target.cpu_s() - service_s, stack.postgres_cpu_s() - postgres_s
     used_s = {"service": service_s, "postgres": postgres_s, "generator": result.generator_cpu_s}
-    cpu_us = {name: round(cpu_s / max(result.sent, 1) * 1e6, 2) for name, cpu_s in used_s.items()}
-    return run_of(result, in_round).model_copy(update={"cpu_us": cpu_us}), result.locations
+    commands = plan.requests.orders
+    cpu_us = {name: round(cpu_s / max(result.sent * commands, 1) * 1e6, 2) for name, cpu_s in used_s.items()}
+    return run_of(result, in_round, commands).model_copy(update={"cpu_us": cpu_us}), result.locations
 
 
-def run_of(result: LoadResult, in_round: int) -> Run:
-    """Give what a generator saw as a run, without what it cost."""
+def run_of(result: LoadResult, in_round: int, commands: int = 1) -> Run:
+    """Give what a generator saw as a run, without what it cost; each of its requests carried so many `commands`."""
     return Run(
         round=in_round,
         seconds=round(result.seconds, 4),
-        done=result.done,
-        per_s=round(result.done / result.seconds, 2) if result.seconds > 0 else 0.0,
+        done=result.done * commands,
+        per_s=round(result.done * commands / result.seconds, 2) if result.seconds > 0 else 0.0,
         latency=result.latency,
         statuses=result.statuses,
         late_p99_ms=result.late_p99_ms,

@@ -48,7 +48,8 @@ class Run(Frozen):
         statuses: how many answers had each HTTP status, warm-up included; 0: no answer.
         late_p99_ms: open loop: how much later than intended the generator itself sent.
         unanswered: open loop: requests that had no answer when the wait for them ended; they count in `latency`.
-        cpu_us: CPU microseconds per request of the service, PostgreSQL and the generator, warm-up included.
+        cpu_us: CPU microseconds per request (or command, as above) of the service, PostgreSQL and the generator,
+            warm-up included.
         generator_share: the generator's use of its one core, 0 to 1: near 1 it is what was measured.
     """
 

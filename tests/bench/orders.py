@@ -10,6 +10,7 @@ import orjson
 from tests.bench.model import Frozen
 
 CREATE_PATH: Final = "/api/v1/orders"
+BATCH_PATH: Final = "/api/v1/orders/batch"
 ORDER: Final = {
     "customer_email": "buyer@example.com",
     "currency": "EUR",
@@ -33,19 +34,22 @@ class RequestPlan(Frozen):
 
     Attributes:
         kind: `fresh`: `path` again and again, each with a new key; `keys`: `path` with each listed key, once;
-            `repeated keys`: the same, round and round; `paths`: each listed path once, with a new key.
+            `repeated keys`: the same, round and round; `paths`: each listed path once, with a new key;
+            `batches`: `path` again and again, each with `orders` orders, each of them with a new key.
         path: of all but `paths`.
         listed: keys or paths.
+        body: JSON, or nothing; of `batches` that of one order.
+        orders: how many commands one request carries.
         method: POST, or PATCH.
-        body: JSON, or nothing.
         api_key: for the Authorization header; targets that do not look at it get it all the same.
     """
 
-    kind: Literal["fresh", "keys", "repeated keys", "paths"] = "fresh"
+    kind: Literal["fresh", "keys", "repeated keys", "paths", "batches"] = "fresh"
     path: str = CREATE_PATH
     listed: tuple[str, ...] = ()
     method: Literal["POST", "PATCH"] = "POST"
     body: bytes = ORDER_BODY
+    orders: int = 1
     api_key: str = ""
 
 
@@ -55,6 +59,8 @@ def source(plan: RequestPlan) -> Source:
         case "fresh":
             before, after = _around_key(plan.path, plan)
             return lambda: b"%b%b%b" % (before, new_key(), after)
+        case "batches":
+            return lambda: _batch(plan)
         case "keys" | "repeated keys":
             before, after = _around_key(plan.path, plan)
             made = [b"%b%b%b" % (before, key.encode(), after) for key in plan.listed]
@@ -73,6 +79,13 @@ def _each(plan: RequestPlan, paths: Sequence[str]) -> Iterator[bytes]:
     for path in paths:
         before, after = _around_key(path, plan)
         yield b"%b%b%b" % (before, new_key(), after)
+
+
+def _batch(plan: RequestPlan) -> bytes:
+    items = b",".join([b'{"idempotency_key":"%b","order":%b}' % (new_key(), plan.body) for _ in range(plan.orders)])
+    body = b'{"orders":[%b]}' % items
+    before, after = _around_key(plan.path, plan.model_copy(update={"body": body}))
+    return b"%b%b%b" % (before, new_key(), after)
 
 
 def _around_key(path: str, plan: RequestPlan) -> tuple[bytes, bytes]:

@@ -13,7 +13,7 @@ from command_api.recent import MAX_ORDERS
 from tests.bench.append import BATCHES, SMALL, Sizes
 from tests.bench.bench import Bench
 from tests.bench.model import HOT, HOT_ALONE, HOT_ORDER, HOT_WRITERS, OURS
-from tests.bench.orders import AUTHORIZED, CREATE_PATH, RequestPlan, new_key
+from tests.bench.orders import AUTHORIZED, BATCH_PATH, CREATE_PATH, RequestPlan, new_key
 from tests.bench.pace import Pace
 from tests.bench.sample import stored_sizes
 from tests.bench.stack import PROCESSES, Target
@@ -22,6 +22,8 @@ TARGETS: Final = ("empty", "group_commit", OURS, "eventsourcing", "crud")
 PEERS: Final = ("eventsourcing", "crud")
 PEAK_CONNECTIONS: Final = 64
 STATE_CONNECTIONS: Final = (16, 64)
+BATCH_CONNECTIONS: Final = (1, 2, 4)
+BATCH_ORDERS: Final = 500
 OPEN_SHARES: Final = (0.3, 0.6, 0.8)
 LONG_SHARE: Final = 0.6
 HOT_SHARE: Final = 0.35
@@ -108,6 +110,14 @@ def sustained(bench: Bench, in_round: int) -> None:
             bench.open("sustained", target, _even(_peak(bench, target) * LONG_SHARE), bench.pace.long_s, in_round)
 
 
+def batch(bench: Bench, in_round: int) -> None:
+    """Create orders in batches of 500, each order under a new key."""
+    for target in _running(bench, (OURS,)):
+        plan = RequestPlan(kind="batches", path=BATCH_PATH, orders=BATCH_ORDERS, api_key=target.api_key)
+        for connections in BATCH_CONNECTIONS:
+            bench.closed("batch", target, connections, plan, in_round)
+
+
 def append(bench: Bench, in_round: int) -> None:
     """Call the append function from one connection, without HTTP."""
     bench.append(SMALL, "", in_round)
@@ -123,9 +133,10 @@ SUITES: Final = (
     Suite("open", "fixed rates, latency from the intended moment", open_loop, lambda pace: 6 * _window_s(pace)),
     Suite(HOT, "a fixed rate while 200 writers are on one order", hot, lambda pace: 4 + 2 * _window_s(pace)),
     Suite("sustained", "60 % of the peak for a minute", sustained, lambda pace: pace.long_s / pace.rounds),
+    Suite("batch", "create orders in batches of 500", batch, lambda pace: len(BATCH_CONNECTIONS) * _window_s(pace)),
     Suite("append", "the append call without HTTP", append, lambda pace: 3 * len(BATCHES) * pace.appends_s),
 )
-QUICK_SUITES: Final = ("create", "replay", "state", "open", "sustained", "append")
+QUICK_SUITES: Final = ("create", "replay", "state", "open", "sustained", "batch", "append")
 
 
 def _running(bench: Bench, names: Sequence[str]) -> list[Target]:

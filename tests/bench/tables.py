@@ -29,6 +29,7 @@ def tables(report: Report) -> list[Table]:
         _verdicts(report),
         _creates(report),
         _others(report),
+        _batches(report),
         _open(report),
         _append(report),
         _layers(report),
@@ -88,6 +89,16 @@ def _others(report: Report) -> Table:
             rows.append((suite, str(case.size), _spread(per_s(case)), *latency, shown, _failed(case.runs)))
     columns = ("command", "connections", "req/s", "p50 ms", "p99 ms", "/ creates", "failed")
     return Table("commands", "Replays and state commands", columns, tuple(rows))
+
+
+def _batches(report: Report) -> Table:
+    rows = []
+    for case in report.of("batch"):
+        cpu = (_cpu(case, "service"), _cpu(case, "postgres"))
+        latency = (f"{p50_ms(case).median:.0f}", _spread(p99_ms(case)))
+        rows.append((str(case.size), _spread(per_s(case)), *latency, *cpu, _failed(case.runs)))
+    columns = ("connections", "orders/s", "batch p50 ms", "p99 ms", "CPU µs per order", "PostgreSQL µs", "failed")
+    return Table("batch", "Create orders in batches of 500, one process", columns, tuple(rows), texts=0)
 
 
 def _open(report: Report) -> Table:

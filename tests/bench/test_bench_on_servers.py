@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from rich.console import Console
@@ -56,6 +57,18 @@ def test_replays_state_commands_and_appends_succeed(bench: Bench) -> None:
     assert bench.left_out == {}
     assert {case.suite for case in bench.cases.all} == {"replay", "authorize", "capture", "append"}
     assert sum(run.failed for case in bench.cases.all for run in case.runs) == 0
+
+
+def test_every_order_of_the_measured_batches_is_made(bench: Bench) -> None:
+    suites.batch(bench, 0)
+    assert bench.left_out == {}
+    assert [(case.suite, case.size) for case in bench.cases.all] == [("batch", 1), ("batch", 2), ("batch", 4)]
+    target = bench.target(OURS)
+    assert target is not None
+    metrics = urlopen(f"http://127.0.0.1:{target.ports[0]}/metrics").read().decode()  # our own
+    sent = sum(sum(run.statuses.values()) for case in bench.cases.all for run in case.runs)
+    assert sum(run.failed for case in bench.cases.all for run in case.runs) == 0
+    assert f'harbor_commands_total{{outcome="done",type="create"}} {sent * 500:.1f}' in metrics
 
 
 def test_writers_on_one_order_run_beside_the_creates_and_nothing_fails(bench: Bench) -> None:

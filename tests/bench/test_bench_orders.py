@@ -1,5 +1,7 @@
 """The requests of the generator."""
 
+import orjson
+
 from tests.bench.orders import AUTHORIZED, ORDER_BODY, RequestPlan, Source, source
 
 
@@ -37,3 +39,12 @@ def test_each_listed_path_is_used_once_with_a_new_key_and_no_body() -> None:
     first = requests[0] or b""
     assert first.startswith(b"POST /a/authorize HTTP/1.1\r\n")
     assert b"Content-Length: 0\r\n" in first
+
+
+def test_every_order_of_a_batch_has_a_key_of_its_own() -> None:
+    next_request = source(RequestPlan(kind="batches", path="/api/v1/orders/batch", orders=3, api_key="k"))
+    requests = [next_request() or b"" for _ in range(2)]
+    bodies = [orjson.loads(request.partition(b"\r\n\r\n")[2]) for request in requests]
+    assert requests[0].startswith(b"POST /api/v1/orders/batch HTTP/1.1\r\n")
+    assert len({item["idempotency_key"] for body in bodies for item in body["orders"]}) == 6
+    assert [item["order"] for item in bodies[0]["orders"]] == [orjson.loads(ORDER_BODY)] * 3

@@ -43,6 +43,7 @@ def a_report() -> Report:
     cases += [Case(suite=HOT_ORDER, target="harbor", size=HOT_WRITERS, runs=runs(900.0))]
     cases += [Case(suite="replay", target="harbor", size=16, runs=runs(1200.0))]
     cases += [Case(suite="append", target=target, size=50, runs=runs(33_000.0)) for target in ("append", "insert")]
+    cases += [Case(suite="batch", target="harbor", size=size, runs=runs(9000.0 + size)) for size in (1, 2, 4)]
     return Report(
         started_at="2026-11-23 01:02 UTC",
         machine={"processor": "some"},
@@ -94,6 +95,7 @@ def test_verdicts_compare_medians_of_ratios_with_the_targets() -> None:
     assert told["create, 16 connections: ours / `eventsourcing`"] == ("12.0", True)
     assert told["create, 16 connections: ours / CRUD"] == ("10.0", False)
     assert told["replays / creates, 16 connections"] == ("1.25", True)
+    assert told["orders in batches of 500, one process, 4 connections"] == ("9,004/s (8,104-9,904)", False)
     assert told["append call, 50 commands each"] == ("33,000/s (29,700-36,300)", True)
     assert told["other orders' p99 while 200 writers are on one order / alone"] == ("1.25", False)
     assert told["4 processes on one log / one process"] == ("not measured", None)

@@ -97,6 +97,14 @@ def _of_creates(number: str, suite: str, what: str, least: float) -> Callable[[R
     return judge
 
 
+def _t6(report: Report) -> Sequence[Verdict]:
+    cases = [each for each in report.of("batch") if each.target == OURS]
+    best = max(cases, key=lambda case: per_s(case).median, default=None)
+    at = f", {best.size} connections" if best else ""
+    rate = per_s(best) if best else None
+    return (_verdict("T6", f"orders in batches of 500, one process{at}", 10_000.0, rate, "/s", least=True),)
+
+
 def _t7(report: Report) -> Sequence[Verdict]:
     found: list[Verdict] = []
     for size, least in ((50, 32_000.0), (100, 38_000.0)):
@@ -132,6 +140,7 @@ _JUDGES: Final[tuple[Callable[[Report], Sequence[Verdict]], ...]] = (
     _of_creates("T4", "replay", "replays", 1.2),
     _of_creates("T5", "authorize", "authorize", 0.8),
     _of_creates("T5", "capture", "capture", 0.8),
+    _t6,
     _t7,
     _t8,
     _hot,

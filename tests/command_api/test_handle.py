@@ -1,5 +1,6 @@
 """Handling a command when others race, the store fails or the answer cannot be rendered."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -33,6 +34,7 @@ class InterruptedStore:
     error: EventStoreError | None = None
     lost_races: int = 0
     reads: int = 0
+    conflicts: int = 0
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
         if self.error is not None:
@@ -40,7 +42,15 @@ class InterruptedStore:
         if self.lost_races:
             self.lost_races -= 1
             return WrongExpectedVersion(command.expected_version + 1)
-        return await self.kept.append(command)
+        await asyncio.sleep(0)  # others come in between, as they do when an append takes its time
+        outcome = await self.kept.append(command)
+        self.conflicts += isinstance(outcome, WrongExpectedVersion)
+        return outcome
+
+    async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
+        if self.error is not None:
+            raise self.error
+        return await self.kept.append_all(commands)
 
     async def read_stream(
         self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None
@@ -114,6 +124,21 @@ async def test_after_four_lost_races_the_caller_is_told_to_repeat_and_nothing_is
 
     assert (lost.status_code, lost.json()["code"], lost.json()["retryable"]) == (409, "concurrent_modification", True)
     assert (again.status_code, "idempotency-replayed" in again.headers) == (200, False)
+
+
+async def test_two_hundred_at_once_on_one_order_never_race_each_other() -> None:
+    store = InterruptedStore()
+    async with memory_service(store) as service:
+        order_id = (await service.post(body=order_body())).json()["id"]
+        verbs = ("authorize", "captures", "cancel")
+
+        answers = await asyncio.gather(
+            *(service.post(f"{ORDERS}/{order_id}/{verbs[number % 3]}") for number in range(200))
+        )
+
+    assert {answer.status_code for answer in answers} == {200, 409}
+    assert (store.conflicts, store.reads) == (0, 0)
+    assert [event.version for event in await store.read_all(0, 10)] == [1, 2, 3]
 
 
 async def test_three_lost_races_are_not_noticed() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from command_api.json_body import MAX_DEPTH, Json, JsonBody, parse_json
+from command_api.json_body import MAX_DEPTH, MAX_MEMBERS, Json, JsonBody, parse_json
 from infra.clock import monotonic_s
 from infra.http.problems import Problem
 
@@ -130,6 +130,16 @@ def test_a_key_twice_is_refused_in_the_tightest_spelling_too(members: list[tuple
         with pytest.raises(Problem) as refused:
             parse_json(body)
         assert refused.value.kind.code == "duplicate_json_key"
+
+
+def test_an_object_of_many_members_is_refused_wherever_it_stands_and_many_small_ones_are_not() -> None:
+    wide = {str(number): number for number in range(MAX_MEMBERS + 1)}
+    small = {"orders": [{"a": 1, "b": {"c": 2}}] * MAX_MEMBERS}
+
+    assert parse_json(orjson.dumps(small)).value == small
+    with pytest.raises(Problem) as refused:
+        parse_json(orjson.dumps({"orders": [{"metadata": wide}]}))
+    assert refused.value.kind.code == "json_too_complex"
 
 
 @pytest.mark.parametrize("digits", ["9223372036854775807", "-9223372036854775808"])

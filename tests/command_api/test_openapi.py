@@ -10,7 +10,8 @@ from command_api import errors
 from command_api.field_codes import FIELD_CODES
 from command_api.openapi import document
 from infra.http import problems
-from tests.support.command_service import ORDERS, Service, memory_service
+from tests.support.batches import batch, item, told
+from tests.support.command_service import BATCH, ORDERS, Service, memory_service
 from tests.support.orders import order_body
 from tests.support.refused_requests import REFUSED
 
@@ -39,6 +40,7 @@ def test_the_order_routes_are_all_there(openapi: Document) -> None:
     assert openapi["openapi"].startswith("3.1")
     assert set(OPERATIONS) == {
         (ORDERS, "post"),
+        (BATCH, "post"),
         (f"{ORDERS}/{{order_id}}/authorize", "post"),
         (f"{ORDERS}/{{order_id}}/captures", "post"),
         (f"{ORDERS}/{{order_id}}/cancel", "post"),
@@ -51,13 +53,15 @@ def test_every_operation_declares_its_headers_scopes_and_errors(openapi: Documen
     operation = openapi["paths"][path][method]
     parameters = {parameter["name"]: parameter["required"] for parameter in operation["parameters"]}
 
-    assert parameters.items() >= {"Idempotency-Key": True, "X-Request-ID": False, "traceparent": False}.items()
+    assert parameters.items() >= {"X-Request-ID": False, "traceparent": False}.items()
+    assert parameters.get("Idempotency-Key", False) is (path != BATCH), "the orders of a batch have keys of their own"
     assert operation["x-required-scopes"]
     assert operation["security"]
     for status, answer in operation["responses"].items():
         assert set(answer["content"]) == {"application/json" if status < "300" else "application/problem+json"}
-    success = operation["responses"].get("201") or operation["responses"]["200"]
-    assert set(success["headers"]) >= {"ETag", "Consistency-Token", "Idempotency-Replayed", "X-Request-ID"}
+    [success] = [answer for status, answer in operation["responses"].items() if status < "300"]
+    of_an_order = set() if path == BATCH else {"ETag", "Consistency-Token", "Idempotency-Replayed"}
+    assert set(success["headers"]) >= {"X-Request-ID", "RateLimit", "RateLimit-Policy"} | of_an_order
 
 
 async def test_answers_fit_the_declared_schemas(service: Service, openapi: Document) -> None:
@@ -74,6 +78,25 @@ async def test_answers_fit_the_declared_schemas(service: Service, openapi: Docum
         assert {name.lower() for name in declared} - sometimes <= set(answer.headers)
     for answer in (refused, invalid):
         jsonschema.validate(answer.json(), schema(openapi, "Problem"))
+
+
+async def test_the_answers_of_a_batch_fit_the_declared_schema(service: Service, openapi: Document) -> None:
+    items = [item("a", external_reference="PO-1"), item("b", external_reference="PO-1"), item("c", lines=[]), {}]
+
+    answer = await service.post(BATCH, batch(*items))
+
+    assert [status for status, _ in told(answer)] == [201, 409, 422, 400]
+    jsonschema.validate(answer.json(), schema(openapi, "BatchDocument"))
+    described = openapi["paths"][BATCH]["post"]["responses"]["207"]["description"]
+    assert all(f"{status} `{code}`" in described for status, code in told(answer) if code is not None)
+
+
+def test_what_the_schema_of_a_batch_refuses(openapi: Document) -> None:
+    validator = jsonschema.Draft202012Validator(schema(openapi, "BatchBody"))
+
+    assert validator.is_valid(batch(item("k")))
+    for body in (batch(), batch(*[item("k")] * 501), batch(item("a b")), batch(item("k", lines=[])), batch({})):
+        assert not validator.is_valid(body)
 
 
 async def test_what_the_schema_of_a_new_order_refuses_the_route_refuses(service: Service, openapi: Document) -> None:

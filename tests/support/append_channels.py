@@ -1,12 +1,15 @@
 """Append channels for tests: one that fails, and waits, as it is told; one that notes what goes through it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from enum import Enum
 
 from infra.events import AppendCommand, AppendOutcome, AppendRejectedError
 from infra.memory_event_store import MemoryEventStore
 from infra.postgres.append_channel import AppendChannel, BatchRefusedError, NotNowError, OutcomeUnknownError
+from infra.postgres.appender import Appender, AppenderLimits
+from tests.support.waiting import eventually
 
 
 class Fault(Enum):
@@ -19,15 +22,19 @@ class Fault(Enum):
 
 
 class ScriptedChannel:
-    """`AppendChannel` whose first sends suffer the given faults; `batches` lists what was sent."""
+    """`AppendChannel` whose first sends suffer the given faults; `batches` lists what was sent.
 
-    def __init__(self, faults: Sequence[Fault] = (), *, is_held: bool = False) -> None:
+    Sends wait for `let_go` when the channel `is_held`, or once `held_after` of them went through.
+    """
+
+    def __init__(self, faults: Sequence[Fault] = (), *, is_held: bool = False, held_after: int | None = None) -> None:
         self.store = MemoryEventStore()
         self.batches: list[list[AppendCommand]] = []
         self.is_closed = False
         self._faults = list(faults)
+        self._held_after = 0 if is_held else held_after
         self._may_go = asyncio.Event()
-        if not is_held:
+        if self._held_after is None:
             self._may_go.set()
 
     def let_go(self) -> None:
@@ -37,7 +44,8 @@ class ScriptedChannel:
     async def send(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
         """Append to the memory store, unless a fault is due."""
         self.batches.append(list(commands))
-        await self._may_go.wait()
+        if self._held_after is None or len(self.batches) > self._held_after:
+            await self._may_go.wait()
         fault = self._faults.pop(0) if self._faults else None
         if fault is Fault.BUG:
             raise RuntimeError(fault.value)
@@ -56,6 +64,23 @@ class ScriptedChannel:
     async def close(self) -> None:
         """Remember that it was closed."""
         self.is_closed = True
+
+
+@asynccontextmanager
+async def gathering(
+    first: AppendCommand, limits: AppenderLimits | None = None
+) -> AsyncIterator[tuple[ScriptedChannel, Appender, "asyncio.Task[AppendOutcome]"]]:
+    """Give an appender with one command in flight that stays there until `channel.let_go()`."""
+    channel = ScriptedChannel(is_held=True)
+    async with Appender(channel, limits) as appender:
+        in_flight = asyncio.create_task(appender.append(first))
+        await eventually(lambda: channel.batches)
+        yield channel, appender, in_flight
+
+
+def sizes(channel: ScriptedChannel) -> list[int]:
+    """Give how many commands each batch had."""
+    return [len(batch) for batch in channel.batches]
 
 
 class NotingChannel:

@@ -13,7 +13,7 @@ import orjson
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from command_api.app import Settings, assemble, body_limits, create_app
+from command_api.app import Settings, assemble, batch_slots, body_limits, create_app
 from command_api.handle import WritePath
 from command_api.metrics import CommandMetrics
 from command_api.state import CommandState, WebhookConfig
@@ -26,6 +26,8 @@ from infra.memory_event_store import MemoryEventStore
 from infra.postgres.api_keys import create_key
 from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import Pool
+from infra.redis.gcra import Rate
+from infra.redis.rate_limit import RateLimiter
 from infra.secrets_at_rest import SecretBox
 from infra.settings import (
     CommandApiSettings,
@@ -40,6 +42,7 @@ from tests.support.servers import Database
 
 PEPPER = "p" * 32
 ORDERS = "/api/v1/orders"
+BATCH = "/api/v1/orders/batch"
 Json = dict[str, Any]
 
 
@@ -123,8 +126,12 @@ async def memory_service(
     *,
     writes: Callable[[EventStore], WritePath] = WritePath,
     settings: CommandApiSettings | None = None,
+    rate: Rate | None = None,
 ) -> AsyncIterator[Service]:
-    """Run the service over a store in memory; `writes` may put something else into the write path."""
+    """Run the service over a store in memory; `writes` may put something else into the write path.
+
+    Without a `rate` a partner may send as much as it likes.
+    """
     kept: EventStore = store or MemoryEventStore()
     service = settings or CommandApiSettings()
     keys = KnownKeys()
@@ -132,10 +139,11 @@ async def memory_service(
     @asynccontextmanager
     async def opened(metrics: CommandMetrics) -> AsyncIterator[CommandState]:
         yield {
-            "authenticator": Authenticator(PEPPER.encode(), keys),
+            "authenticator": Authenticator(PEPPER.encode(), keys, limiter=RateLimiter(rate, None) if rate else None),
             "ready": _ready,
             "writes": writes(kept),
             "bodies": body_limits(service),
+            "batches": batch_slots(service),
             "partitions": 12,
             "metrics": metrics,
             "database": LatePool(_never),

@@ -16,6 +16,7 @@ from infra.events import (
     ClaimTaken,
     Duplicate,
     EventStore,
+    EventStoreError,
     KeyMismatch,
     WrongExpectedVersion,
     leaf_hash,
@@ -29,7 +30,7 @@ class BatchEventStore(EventStore, Protocol):
     async def append_batch(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]: ...
 
 
-def appended(outcome: AppendOutcome) -> Appended:
+def appended(outcome: AppendOutcome | EventStoreError) -> Appended:
     """Give the outcome, which must be `Appended`."""
     assert isinstance(outcome, Appended)
     return outcome
@@ -240,6 +241,43 @@ class EventStoreContract:
         (winner,) = (number for number, outcome in enumerate(outcomes) if isinstance(outcome, Appended))
         losers = [outcome for outcome in outcomes if not isinstance(outcome, Appended)]
         assert losers == [ClaimTaken(rivals[winner].stream_id)] * 9
+
+    async def test_commands_made_together_get_their_outcomes_in_order_and_one_after_the_other(
+        self, store: BatchEventStore
+    ) -> None:
+        stream, owner, first = new_id(), new_id(), a_command(key="k", response=b"first")
+
+        outcomes = await store.append_all(
+            [
+                first,
+                a_command(stream=owner, claim="ref"),
+                a_command(key="k", response=b"copy"),
+                a_command(key="k", fingerprint=OTHER_REQUEST),
+                a_command(claim="ref"),
+                a_command(stream=stream, events=2),
+                a_command(stream=stream, expected=2),
+                a_command(stream=stream, expected=2),
+            ]
+        )
+
+        won = appended(outcomes[0])
+        assert outcomes[2] == Duplicate(201, b"first", first.stream_id, 1, won.position, won.recorded_at)
+        assert outcomes[3:5] == [KeyMismatch(), ClaimTaken(owner)]
+        assert [appended(outcomes[place]).version for place in (0, 1, 5, 6)] == [1, 1, 2, 3]
+        assert outcomes[7] == WrongExpectedVersion(3)
+        assert await store.head() == 5
+
+    async def test_of_commands_made_together_one_that_cannot_be_stored_fails_alone(
+        self, store: BatchEventStore
+    ) -> None:
+        outcomes = await store.append_all([a_command(), a_command(key="k\0"), a_command()])
+
+        assert isinstance(outcomes[1], AppendRejectedError)
+        assert [appended(outcomes[place]).version for place in (0, 2)] == [1, 1]
+        assert await store.head() == 2
+
+    async def test_no_commands_have_no_outcomes(self, store: BatchEventStore) -> None:
+        assert await store.append_all([]) == []
 
     async def test_recorded_at_never_runs_backwards(self, store: BatchEventStore) -> None:
         for _ in range(20):

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -20,7 +19,7 @@ from infra.events import (
     WrongExpectedVersion,
 )
 from infra.postgres.appender import Appender, AppenderLimits
-from tests.support.append_channels import Fault, ScriptedChannel
+from tests.support.append_channels import Fault, ScriptedChannel, gathering, sizes
 from tests.support.append_commands import OTHER_REQUEST, a_command, an_event
 from tests.support.event_store_contract import EventStoreContract, appended
 from tests.support.waiting import eventually
@@ -41,27 +40,11 @@ class AppenderStore:
 
     def __init__(self, channel: ScriptedChannel, appender: Appender) -> None:
         self.append = appender.append
+        self.append_all = appender.append_all
         self.append_batch = channel.store.append_batch
         self.read_stream = channel.store.read_stream
         self.read_all = channel.store.read_all
         self.head = channel.store.head
-
-
-@asynccontextmanager
-async def gathering(
-    first: AppendCommand, limits: AppenderLimits | None = None
-) -> AsyncIterator[tuple[ScriptedChannel, Appender, "asyncio.Task[AppendOutcome]"]]:
-    """Give an appender with one command in flight that stays there until `channel.let_go()`."""
-    channel = ScriptedChannel(is_held=True)
-    async with Appender(channel, limits) as appender:
-        in_flight = asyncio.create_task(appender.append(first))
-        await eventually(lambda: channel.batches)
-        yield channel, appender, in_flight
-
-
-def sizes(channel: ScriptedChannel) -> list[int]:
-    """Give how many commands each batch had."""
-    return [len(batch) for batch in channel.batches]
 
 
 async def together(appender: Appender, channel: ScriptedChannel, commands: list[AppendCommand]) -> list[AppendOutcome]:

@@ -42,3 +42,35 @@ async def test_the_two_keys_of_a_partner_share_one_rate() -> None:
         await authenticator.authenticate(request_with(key))
     with pytest.raises(Problem):
         await authenticator.authenticate(request_with(keys.issue("acme")))
+
+
+async def test_a_request_that_carries_many_commands_counts_as_so_many() -> None:
+    keys = KnownKeys()
+    authenticator = Authenticator(PEPPER.encode(), keys, limiter=RateLimiter(Rate(per_s=1, burst=10), None))
+    key = keys.issue("acme")
+    context = request_with(key)
+    principal = await authenticator.authenticate(context)
+
+    await authenticator.count_more(principal, context, 7)
+
+    assert context.answer_headers == [
+        (b"ratelimit-policy", b'"partner";q=10;w=10'),
+        (b"ratelimit", b'"partner";r=2;t=0'),
+    ]
+    with pytest.raises(Problem) as refused:
+        await authenticator.count_more(principal, context, 7)
+    assert (refused.value.kind.code, refused.value.headers["retry-after"]) == ("rate_limited", "5")
+    await authenticator.authenticate(request_with(key))
+
+
+async def test_more_commands_than_the_rate_ever_allows_at_once_is_a_definite_answer() -> None:
+    keys = KnownKeys()
+    authenticator = Authenticator(PEPPER.encode(), keys, limiter=RateLimiter(Rate(per_s=1, burst=10), None))
+    context = request_with(keys.issue("acme"))
+    principal = await authenticator.authenticate(context)
+
+    with pytest.raises(Problem) as refused:
+        await authenticator.count_more(principal, context, 10)
+
+    assert (refused.value.kind.code, refused.value.kind.status) == ("above_rate", 422)
+    assert refused.value.members == {"max_commands": 10}

@@ -28,9 +28,19 @@ def test_no_history_gets_more_than_burst_plus_rate(rate: Rate, wants: list[tuple
     assert granted <= rate.burst + (now - start) * rate.per_s / MICROSECONDS + 1
 
 
-@given(rate=rates, want=st.integers(1, 100))
-def test_waiting_as_long_as_told_is_enough(rate: Rate, want: int) -> None:
+def test_less_than_the_least_is_not_taken() -> None:
+    rate = Rate(per_s=10, burst=5)
+    some = take(0, 1_000_000, rate, 3)
+    refused = take(some.arrival_us, 1_000_000, rate, 4, least=4)
+    assert (refused.granted, refused.remaining, refused.wait_us) == (0, 2, 200_001)
+    assert refused.arrival_us == some.arrival_us
+    assert take(some.arrival_us, 1_000_000 + refused.wait_us, rate, 4, least=4).granted == 4
+
+
+@given(rate=rates, want=st.integers(1, 100), data=st.data())
+def test_waiting_as_long_as_told_is_enough(rate: Rate, want: int, data: st.DataObject) -> None:
+    least = data.draw(st.integers(1, min(want, rate.burst)))
     drained = take(0, 5_000_000, rate, rate.burst)
-    refused = take(drained.arrival_us, 5_000_000, rate, want)
+    refused = take(drained.arrival_us, 5_000_000, rate, want, least)
     assert refused.granted == 0
-    assert take(drained.arrival_us, 5_000_000 + refused.wait_us, rate, want).granted >= 1
+    assert take(drained.arrival_us, 5_000_000 + refused.wait_us, rate, want, least).granted >= least

@@ -59,6 +59,24 @@ async def test_concurrent_requests_are_counted_exactly_once_each() -> None:
     assert sum(verdict.is_allowed for verdict in verdicts) in {40, 41}
 
 
+async def test_a_request_that_weighs_as_many_is_admitted_whole_or_not_at_all(redis_url: str) -> None:
+    for url in (redis_url, None):
+        async with limiter(url, Rate(per_s=10, burst=1000)) as limits:
+            first = await limits.admit("acme.test", 700)
+            refused = await limits.admit("acme.test", 700)
+            single = await limits.admit("acme.test")
+            fitting = await limits.admit("acme.test", 290)
+        assert [each.is_allowed for each in (first, refused, single, fitting)] == [True, False, True, True]
+        assert (first.remaining, refused.remaining) == (300, 300)
+        assert 39.0 < refused.retry_after_s <= 40.0, "until the other 400 are there, at 10 a second"
+
+
+async def test_the_whole_burst_can_be_one_request() -> None:
+    async with limiter(None) as limits:
+        assert (await limits.admit("acme.test")).is_allowed
+        assert (await limits.admit("acme.test", SLOW.burst - 1)).is_allowed
+
+
 async def test_those_who_wait_for_a_portion_are_let_in_together(redis_url: str) -> None:
     async with limiter(redis_url) as limits:
         waiting = [asyncio.create_task(limits.admit("acme.test")) for _ in range(2)]
@@ -89,9 +107,10 @@ async def test_the_number_of_names_is_bounded() -> None:
 async def test_redis_computes_the_same_rule(redis_url: str) -> None:
     client = redis.asyncio.Redis.from_url(redis_url)
     script = client.register_script(LUA)
-    rate = Rate(per_s=10, burst=5)
-    answers = [await script(keys=["bucket"], args=[rate.interval_us, rate.burst, want]) for want in (2, 2, 2, 2)]
-    assert [answer[:2] for answer in answers] == [[2, 3], [2, 1], [1, 0], [0, 0]]
-    assert 0 < answers[3][2] <= 100_001
+    rate, wants = Rate(per_s=10, burst=5), ((2, 1), (2, 1), (2, 2), (2, 1), (2, 1))
+    answers = [await script(keys=["bucket"], args=[rate.interval_us, rate.burst, want, least]) for want, least in wants]
+    assert [answer[:2] for answer in answers] == [[2, 3], [2, 1], [0, 1], [1, 0], [0, 0]]
+    assert 0 < answers[2][2] <= 100_001
+    assert 0 < answers[4][2] <= 100_001
     assert 0 < await client.pttl("bucket") <= 501
     await client.aclose()

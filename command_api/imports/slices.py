@@ -1,0 +1,45 @@
+"""Slices of an import file: as many lines as one request takes, by number and by bytes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from command_api.imports.lines import ENVELOPE, ENVELOPE_BYTES, MAX_BODY_BYTES, BadLine, OrderLine, read_lines
+
+
+@dataclass(slots=True)
+class FileSlice:
+    """Consecutive lines; `file_bytes` are those of the file from the slice before to the end of the last line."""
+
+    orders: list[OrderLine] = field(default_factory=list)
+    bad: list[BadLine] = field(default_factory=list)
+    file_bytes: int = 0
+
+    @property
+    def lines(self) -> int:
+        """How many lines there are."""
+        return len(self.orders) + len(self.bad)
+
+
+def read_slices(file: BinaryIO, run: str, max_orders: int) -> Iterator[FileSlice]:
+    """Give the file in slices of at most `max_orders` lines whose body is at most 1 MiB."""
+    part, size, begin = FileSlice(), ENVELOPE_BYTES, 0
+    for line in read_lines(file, run):
+        more = len(line.item) + 1 if isinstance(line, OrderLine) else 0
+        if part.lines == max_orders or size + more > MAX_BODY_BYTES:
+            yield part
+            part, size = FileSlice(), ENVELOPE_BYTES
+        if isinstance(line, OrderLine):
+            part.orders.append(line)
+        else:
+            part.bad.append(line)
+        size += more
+        end = file.tell()
+        part.file_bytes, begin = part.file_bytes + end - begin, end
+    if part.lines:
+        yield part
+
+
+def body_of(orders: list[OrderLine]) -> bytes:
+    """Give the body of a batch."""
+    return ENVELOPE % b",".join([line.item for line in orders])

@@ -1,0 +1,145 @@
+"""Batches of orders over PostgreSQL: one call, one ledger row; races, cuts and full queues settle by key."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.support.batches import Json, batch, item, results, told
+from tests.support.command_service import BATCH, Service, postgres_service
+from tests.support.orders import order_body
+from tests.support.servers import Database
+from tests.support.waiting import eventually
+
+CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'harbor-command-append'"
+LEDGER = "SELECT first_position, last_position FROM harbor.batches ORDER BY first_position"
+
+
+@pytest.fixture
+async def service(database: Database) -> AsyncIterator[Service]:
+    async with postgres_service(database) as running:
+        yield running
+
+
+@pytest.fixture
+async def admin(database: Database) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(database.admin_url)
+    yield connection
+    await connection.close()
+
+
+def items(count: int, prefix: str = "k") -> list[Json]:
+    return [item(f"{prefix}-{number}", external_reference=f"{prefix}-{number}") for number in range(count)]
+
+
+async def test_five_hundred_orders_travel_in_one_call_and_are_one_row_of_the_ledger(
+    service: Service, admin: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    answer = await service.post(BATCH, batch(*items(500)))
+
+    assert told(answer) == [(201, None)] * 500
+    assert [tuple(row) for row in await admin.fetch(LEDGER)] == [(1, 500)]
+    tokens = [int(result["consistency_token"].partition(".")[2]) for result in results(answer)]
+    assert tokens == list(range(1, 501))
+
+
+async def test_a_mixed_batch_is_settled_order_by_order_and_its_refusals_are_recorded(
+    service: Service, admin: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await service.post(body=order_body(external_reference="PO-1"), key="first")
+    mixed = [
+        item("new"),
+        item("first", external_reference="PO-1"),
+        item("first", currency="USD"),
+        item("taken", external_reference="PO-1"),
+        item("also-taken", external_reference="PO-1"),
+        item("bad", lines=[]),
+    ]
+
+    answers = [await service.post(BATCH, batch(*mixed)) for _ in range(2)]
+    alone = await service.post(body=order_body(external_reference="PO-1"), key="taken")
+
+    expected = [
+        (201, None),
+        (201, None),
+        (422, "idempotency_key_mismatch"),
+        (409, "duplicate_external_reference"),
+        (409, "duplicate_external_reference"),
+        (422, "validation_failed"),
+    ]
+    assert [told(answer) for answer in answers] == [expected, expected]
+    assert [result["replayed"] for result in results(answers[1])] == [True, True, False, True, True, False]
+    assert all(alone.content in answer.content for answer in answers)
+    assert await service.store.head() == 2
+    assert [tuple(row) for row in await admin.fetch(LEDGER)] == [(1, 1), (2, 2)]
+
+
+async def test_copies_of_a_batch_at_once_over_two_processes_make_each_order_once(
+    service: Service, database: Database
+) -> None:
+    body = batch(*items(100))
+    async with postgres_service(database) as other:
+        answers = await asyncio.gather(*(each.post(BATCH, body) for _ in range(2) for each in (service, other)))
+
+    bodies = {tuple(result["location"] for result in results(answer)) for answer in answers}
+    assert len(bodies) == 1
+    assert sum(answer.json()["summary"]["created"] for answer in answers) == 100
+    assert await service.store.head() == 100
+
+
+async def test_batches_and_single_creates_of_the_same_orders_at_once_make_each_order_once(service: Service) -> None:
+    singles = [
+        service.post(body=order_body(external_reference=f"k-{number}"), key=f"k-{number}") for number in range(50)
+    ]
+
+    batched, *alone = await asyncio.gather(service.post(BATCH, batch(*items(50))), *singles)
+
+    assert {answer.status_code for answer in alone} == {201}
+    assert [result["body"] for result in results(batched)] == [answer.json() for answer in alone]
+    assert await service.store.head() == 50
+
+
+async def test_without_room_in_the_queue_for_all_of_them_nothing_is_written(database: Database) -> None:
+    async with postgres_service(database, append_queue=10) as service:
+        refused = await service.post(BATCH, batch(*items(11)))
+        accepted = await service.post(BATCH, batch(*items(10)))
+
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, "queue_full", "1")
+    assert accepted.json()["summary"]["created"] == 10
+
+
+async def test_connections_cut_during_batches_lose_and_double_nothing(
+    service: Service, admin: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    async def settle(prefix: str) -> httpx.Response:
+        async def answered() -> httpx.Response | None:
+            answer = await service.post(BATCH, batch(*items(100, prefix)))
+            is_known = answer.status_code == 207 and answer.json()["summary"]["unknown"] == 0
+            return answer if is_known else None
+
+        return await eventually(answered, timeout_s=30.0) or pytest.fail("no answer")
+
+    pending = [asyncio.create_task(settle(f"p{number}")) for number in range(8)]
+    while not all(task.done() for task in pending):
+        await admin.execute(CUT)
+        await asyncio.wait(pending, timeout=0.05)
+    answers = [task.result() for task in pending]
+
+    assert {code for answer in answers for code in told(answer)} == {(201, None)}
+    assert len({result["location"] for answer in answers for result in results(answer)}) == 800
+    assert await service.store.head() == 800
+
+
+async def test_while_postgresql_cannot_write_a_batch_is_answered_503_item_by_item(
+    service: Service, admin: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await admin.execute("REVOKE EXECUTE ON FUNCTION harbor.append FROM harbor_command")
+
+    refused = await service.post(BATCH, batch(*items(3)))
+    await admin.execute("GRANT EXECUTE ON FUNCTION harbor.append TO harbor_command")
+    accepted = await service.post(BATCH, batch(*items(3)))
+
+    assert told(refused) == [(503, "store_unavailable")] * 3
+    assert told(accepted) == [(201, None)] * 3
