@@ -63,6 +63,20 @@ DUPLICATE_EXTERNAL_REFERENCE: Final = ProblemType(
     "Another of your orders has this external_reference; a reference stays taken for ever.",
 )
 
+# --- which version a client edits: not recorded, so that the same key may follow the order ---------------------------
+PRECONDITION_REQUIRED: Final = ProblemType(
+    "precondition_required",
+    428,
+    "If-Match required",
+    "This request edits an order: send If-Match with the ETag of the version that you have seen.",
+)
+PRECONDITION_FAILED: Final = ProblemType(
+    "precondition_failed",
+    412,
+    "Order has changed",
+    "The order is not at the version that If-Match names; read it again and decide again.",
+)
+
 # --- webhooks --------------------------------------------------------------------------------------------------------
 TOO_MANY_WEBHOOK_ENDPOINTS: Final = ProblemType(
     "too_many_webhook_endpoints", 409, "Too many webhook endpoints", "Delete an endpoint before you add another one."
@@ -112,6 +126,8 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
     DUPLICATE_EXTERNAL_REFERENCE,
     *ORDER_PROBLEMS,
     *AMOUNT_PROBLEMS,
+    PRECONDITION_REQUIRED,
+    PRECONDITION_FAILED,
     ORDER_TOO_LARGE,
     CONCURRENT_MODIFICATION,
     OUTCOME_UNKNOWN,

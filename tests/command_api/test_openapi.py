@@ -13,6 +13,7 @@ from infra.http import problems
 from tests.support.batches import batch, item, told
 from tests.support.command_service import BATCH, ORDERS, Service, memory_service
 from tests.support.orders import order_body
+from tests.support.refused_changes import REFUSED_CHANGES
 from tests.support.refused_requests import REFUSED
 
 Document = dict[str, Any]
@@ -43,7 +44,13 @@ def test_the_order_routes_are_all_there(openapi: Document) -> None:
         (BATCH, "post"),
         (f"{ORDERS}/{{order_id}}/authorize", "post"),
         (f"{ORDERS}/{{order_id}}/captures", "post"),
+        (f"{ORDERS}/{{order_id}}/void", "post"),
         (f"{ORDERS}/{{order_id}}/cancel", "post"),
+        (f"{ORDERS}/{{order_id}}/refunds", "post"),
+        (f"{ORDERS}/{{order_id}}/settlements", "post"),
+        (f"{ORDERS}/{{order_id}}/amendments", "post"),
+        (f"{ORDERS}/{{order_id}}/notes", "post"),
+        (f"{ORDERS}/{{order_id}}", "patch"),
         (f"{ORDERS}/{{order_id}}/status", "patch"),
     }
 
@@ -97,6 +104,40 @@ def test_what_the_schema_of_a_batch_refuses(openapi: Document) -> None:
     assert validator.is_valid(batch(item("k")))
     for body in (batch(), batch(*[item("k")] * 501), batch(item("a b")), batch(item("k", lines=[])), batch({})):
         assert not validator.is_valid(body)
+
+
+EDITS = {(f"{ORDERS}/{{order_id}}/amendments", "post"), (f"{ORDERS}/{{order_id}}", "patch")}
+
+
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_exactly_the_routes_that_edit_an_order_require_if_match(openapi: Document, path: str, method: str) -> None:
+    operation = openapi["paths"][path][method]
+    required = {parameter["name"] for parameter in operation["parameters"] if parameter["required"]}
+
+    assert ("If-Match" in required, {"412", "428"} <= set(operation["responses"])) == 2 * ((path, method) in EDITS,)
+
+
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+async def test_the_examples_of_an_operation_are_accepted(
+    service: Service, openapi: Document, path: str, method: str
+) -> None:
+    content = openapi["paths"][path][method].get("requestBody", {}).get("content", {}).get("application/json", {})
+    for name, example in content.get("examples", {}).items():
+        lines = [{"sku": "a", "quantity": 5, "unit_price": "20.00"}, {"sku": "b", "quantity": 1, "unit_price": "5.00"}]
+        order_id = (await service.post(body=order_body(lines=lines))).json()["id"]
+        if path.endswith("captures"):
+            await service.post(f"{ORDERS}/{order_id}/authorize")
+
+        answer = await service.send(method.upper(), path.format(order_id=order_id), example["value"], If_Match='"1"')
+
+        assert answer.status_code == 200, name
+
+
+def test_every_refusal_of_a_change_is_declared_where_it_is_answered(openapi: Document) -> None:
+    for name, refused in REFUSED_CHANGES.items():
+        path = ORDERS + "/{order_id}" + refused.path.removeprefix(f"{ORDERS}/")[36:]
+        declared = openapi["paths"][path][refused.method.lower()]["responses"]
+        assert f"`{refused.code}`" in declared[str(refused.status)]["description"], name
 
 
 async def test_what_the_schema_of_a_new_order_refuses_the_route_refuses(service: Service, openapi: Document) -> None:
