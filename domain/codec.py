@@ -115,29 +115,29 @@ class _Settled(EventDocument):
     data: OrderSettled
 
 
-class CurrentEvent(NamedTuple):
-    """The current version of an event type and the document it is stored as."""
+class EventVersion(NamedTuple):
+    """A version of an event type and the document it is stored as."""
 
     schema_version: int
     document: type[EventDocument]
 
 
-CURRENT: Mapping[str, CurrentEvent] = MappingProxyType(
+CURRENT: Mapping[str, EventVersion] = MappingProxyType(
     {
-        OrderCreated.type: CurrentEvent(OrderCreated.schema_version, _Created),
-        OrderAmended.type: CurrentEvent(OrderAmended.schema_version, _Amended),
-        OrderDetailsChanged.type: CurrentEvent(OrderDetailsChanged.schema_version, _DetailsChanged),
-        OrderNoteAdded.type: CurrentEvent(OrderNoteAdded.schema_version, _NoteAdded),
-        OrderAuthorized.type: CurrentEvent(OrderAuthorized.schema_version, _Authorized),
-        OrderCaptured.type: CurrentEvent(OrderCaptured.schema_version, _Captured),
-        OrderAuthorizationReleased.type: CurrentEvent(
+        OrderCreated.type: EventVersion(OrderCreated.schema_version, _Created),
+        OrderAmended.type: EventVersion(OrderAmended.schema_version, _Amended),
+        OrderDetailsChanged.type: EventVersion(OrderDetailsChanged.schema_version, _DetailsChanged),
+        OrderNoteAdded.type: EventVersion(OrderNoteAdded.schema_version, _NoteAdded),
+        OrderAuthorized.type: EventVersion(OrderAuthorized.schema_version, _Authorized),
+        OrderCaptured.type: EventVersion(OrderCaptured.schema_version, _Captured),
+        OrderAuthorizationReleased.type: EventVersion(
             OrderAuthorizationReleased.schema_version, _AuthorizationReleased
         ),
-        OrderCanceled.type: CurrentEvent(OrderCanceled.schema_version, _Canceled),
-        OrderExpired.type: CurrentEvent(OrderExpired.schema_version, _Expired),
-        OrderRefunded.type: CurrentEvent(OrderRefunded.schema_version, _Refunded),
-        OrderSettlementRecorded.type: CurrentEvent(OrderSettlementRecorded.schema_version, _SettlementRecorded),
-        OrderSettled.type: CurrentEvent(OrderSettled.schema_version, _Settled),
+        OrderCanceled.type: EventVersion(OrderCanceled.schema_version, _Canceled),
+        OrderExpired.type: EventVersion(OrderExpired.schema_version, _Expired),
+        OrderRefunded.type: EventVersion(OrderRefunded.schema_version, _Refunded),
+        OrderSettlementRecorded.type: EventVersion(OrderSettlementRecorded.schema_version, _SettlementRecorded),
+        OrderSettled.type: EventVersion(OrderSettled.schema_version, _Settled),
     }
 )
 """Type name -> its current version, in the order of an order's life."""

@@ -15,7 +15,8 @@ Generated from the code by `make docs`; do not edit.
 
 Each event is one JSON document: the value of the Kafka record and the stored payload, byte for byte. Every member is
 always there, null where there is nothing to say. A change of shape is a new `schema_version`; every old version stays
-readable. `minor units` are the smallest of the currency by ISO 4217: cents of EUR, yen of JPY, fils of KWD.
+readable, and its schema stays in docs/schemas beside the current one, which is shown here. `minor units` are the
+smallest of the currency by ISO 4217: cents of EUR, yen of JPY, fils of KWD.
 """
 
 _STATES_HEAD = """\

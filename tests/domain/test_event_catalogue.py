@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from domain.catalogue import events_markdown, example_events, json_schemas, states_markdown
+from domain.catalogue import events_markdown, example_events, json_schemas, older_json_schemas, states_markdown
 from domain.catalogue.schemas import JsonSchema, members, shapes
 from domain.codec import CURRENT, decode
 from domain.order.status import Status
@@ -25,6 +25,12 @@ def all_objects() -> Iterator[JsonSchema]:
 
 def test_every_event_has_a_schema() -> None:
     assert set(SCHEMAS) == {(name, current.schema_version) for name, current in CURRENT.items()}
+
+
+def test_every_older_version_has_a_schema_too() -> None:
+    assert set(older_json_schemas()) == {
+        (name, version) for name, current in CURRENT.items() for version in range(1, current.schema_version)
+    }
 
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=lambda schema: schema["title"])
