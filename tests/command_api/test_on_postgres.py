@@ -47,6 +47,36 @@ async def test_an_order_lives_through_its_states_and_a_repetition_gets_its_first
     assert await service.store.head() == 3
 
 
+async def test_an_edit_is_of_the_version_that_was_seen_and_its_repetition_gets_its_first_answer(
+    service: Service,
+) -> None:
+    path = f"{ORDERS}/{(await service.post(body=order_body())).json()['id']}"
+    amendment = {"changes": [{"op": "set_quantity", "line_id": 1, "quantity": 5}]}
+
+    first = await service.post(f"{path}/amendments", amendment, key="k", If_Match='"1"')
+    again = await service.post(f"{path}/amendments", amendment, key="k", If_Match='"1"')
+    late = await service.post(f"{path}/amendments", amendment, If_Match='"1"')
+    mismatch = await service.send("PATCH", path, {"metadata": {}}, key="k", If_Match='"1"')
+
+    assert (again.status_code, again.content) == (200, first.content)
+    assert (late.status_code, late.json()["current_version"]) == (412, 2)
+    assert (mismatch.status_code, mismatch.json()["code"]) == (422, "idempotency_key_mismatch")
+    assert await service.store.head() == 2
+
+
+async def test_a_reference_given_later_is_claimed_with_the_event(service: Service) -> None:
+    await service.post(body=order_body(external_reference="PO-1"))
+    path = f"{ORDERS}/{(await service.post(body=order_body())).json()['id']}"
+
+    taken = await service.send("PATCH", path, {"external_reference": "PO-1"}, key="k", If_Match='"1"')
+    again = await service.send("PATCH", path, {"external_reference": "PO-1"}, key="k", If_Match='"1"')
+    given = await service.send("PATCH", path, {"external_reference": "PO-2"}, If_Match='"1"')
+    late = await service.post(body=order_body(external_reference="PO-2"))
+
+    assert (taken.json()["code"], again.content) == ("duplicate_external_reference", taken.content)
+    assert (given.status_code, late.json()["code"]) == (200, "duplicate_external_reference")
+
+
 async def test_fifty_copies_at_once_over_two_processes_make_one_order(service: Service, database: Database) -> None:
     async with postgres_service(database) as other:
         answers = await asyncio.gather(
