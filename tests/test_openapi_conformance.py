@@ -39,9 +39,6 @@ expected-statuses = ["400", "401", "403", "404", "406", "412", "415", "422", "42
 include-path = "/api/v1/orders/batch"
 [operations.checks.negative_data_rejection]
 enabled = false
-# Its address is also one of an order whose id is not one: other methods of orders answer there as to any such id.
-[operations.checks.unsupported_method]
-enabled = false
 """
 
 
