@@ -30,6 +30,10 @@ CHECKS: Final = (
 )
 LIMIT_S: Final = 120.0
 CONFIGURATION: Final = """
+# An If-Match that no version can have names another version than the order's: 412, as for every other mismatch.
+[checks.negative_data_rejection]
+expected-statuses = ["400", "401", "403", "404", "406", "412", "415", "422", "428", "5xx"]
+
 # A batch is accepted although one of its orders is not: that one is refused in its place, inside a 207.
 [[operations]]
 include-path = "/api/v1/orders/batch"

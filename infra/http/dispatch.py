@@ -8,6 +8,7 @@ Whatever this table does not know, including every refusal (404, 405), still goe
 from collections.abc import Iterable
 
 from starlette.convertors import StringConvertor
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,6 +21,7 @@ class Dispatch:
     def __init__(self, routes: Iterable[BaseRoute], others: ASGIApp) -> None:
         self._others = others
         self._plain: dict[tuple[str, str], ThinRoute] = {}
+        self._paths: set[str] = set()
         self._of_one: dict[tuple[str, str, str], tuple[ThinRoute, str]] = {}
         for route in routes:
             if isinstance(route, ThinRoute):
@@ -37,6 +39,8 @@ class Dispatch:
                 return
             found = self._with_parameter(method, path)
             if found is not None:
+                if path in self._paths:  # the address of a route of its own is no parameter of another one
+                    raise HTTPException(405)
                 scope["route"], scope["path_params"] = found
                 await scope["route"].app(scope, receive, send)
                 return
@@ -56,6 +60,7 @@ class Dispatch:
         names = list(route.param_convertors)
         for method in route.methods or ():
             if not names:
+                self._paths.add(route.path)
                 self._plain.setdefault((method, route.path), route)
             elif len(names) == 1 and isinstance(route.param_convertors[names[0]], StringConvertor):
                 before, _, after = route.path_format.partition(f"/{{{names[0]}}}")

@@ -135,10 +135,10 @@ async def test_connections_cut_during_batches_lose_and_double_nothing(
 async def test_while_postgresql_cannot_write_a_batch_is_answered_503_item_by_item(
     service: Service, admin: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    await admin.execute("REVOKE EXECUTE ON FUNCTION harbor.append FROM harbor_command")
+    await admin.execute("REVOKE EXECUTE ON FUNCTION harbor.append_batch FROM harbor_command")
 
     refused = await service.post(BATCH, batch(*items(3)))
-    await admin.execute("GRANT EXECUTE ON FUNCTION harbor.append TO harbor_command")
+    await admin.execute("GRANT EXECUTE ON FUNCTION harbor.append_batch TO harbor_command")
     accepted = await service.post(BATCH, batch(*items(3)))
 
     assert told(refused) == [(503, "store_unavailable")] * 3
