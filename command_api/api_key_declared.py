@@ -127,7 +127,7 @@ def rotation(
 def events(
     key_id: KeyId,
     limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", examples=["42"])] = None,
 ) -> None:
     """Declare what GET /api-keys/{key_id}/events takes."""
 

@@ -23,7 +23,9 @@ from domain.order.ids import OrderId
 
 _VISIBILITIES: dict[str, Literal["internal", "partner"]] = {"internal": "internal", "partner": "partner"}
 
-LineId = Annotated[int, Field(description="the line's `line_id`", json_schema_extra={"minimum": 1}, examples=[1])]
+LineId = Annotated[
+    int, Field(description="the line's `line_id`", json_schema_extra={"minimum": 1, "maximum": 2**31 - 1}, examples=[1])
+]
 Quantity = Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": MAX_QUANTITY}, examples=[2])]
 UnitPrice = Annotated[
     str,

@@ -28,7 +28,9 @@ Amount = Annotated[
 class LineShareBody(RequestBody):
     """How much of one line."""
 
-    line_id: int = Field(description="the line's `line_id`", json_schema_extra={"minimum": 1}, examples=[1])
+    line_id: int = Field(
+        description="the line's `line_id`", json_schema_extra={"minimum": 1, "maximum": 2**31 - 1}, examples=[1]
+    )
     quantity: int = Field(json_schema_extra={"minimum": 1, "maximum": MAX_QUANTITY}, examples=[2])
 
 

@@ -10,7 +10,7 @@ import pytest
 from domain.order.document import render_order
 from domain.order.events import EVENT_TYPES
 from infra.http.openapi import HEADERS
-from infra.http.openapi_examples import NoExampleError, example_of
+from infra.http.openapi_examples import NoExampleError, example_of, resolved
 from infra.http.problems import CATALOGUE
 from projections.webhooks.body import EventHead, render_snapshot, render_thin
 from tests.support.orders import order_state
@@ -46,8 +46,8 @@ def media_types(operation: Json) -> Iterator[tuple[str, Json]]:
 @EVERY_OPERATION
 def test_every_body_has_an_example_that_fits_its_schema(service: str, operation: Json) -> None:
     for place, media in media_types(operation):
-        shared = [example["$ref"].rpartition("/")[2] for example in media.get("examples", {}).values()]
-        values = [DOCUMENTS[service]["components"]["examples"][name]["value"] for name in shared]
+        named = [resolved(DOCUMENTS[service], example) for example in media.get("examples", {}).values()]
+        values = [example["value"] for example in named]
         values += [media["example"]] if "example" in media else []
         assert values, place
         for value in values:

@@ -138,8 +138,9 @@ def _of_bounds(old: Schema, new: Schema, place: str, direction: Direction) -> It
         before, after = old.get(keyword), new.get(keyword)
         if before == after:
             continue
-        is_limit_changed = before is not None and after is not None
-        narrowed = (after > before) is higher_is_narrower if is_limit_changed else before is None
+        narrowed = before is None
+        if before is not None and after is not None:
+            narrowed = (after > before) is higher_is_narrower
         yield Change(narrowed is (direction is Direction.SENT), place, f"{keyword} {before} -> {after}")
 
 

@@ -134,7 +134,7 @@ def _complete(document: Json, operation: Json, *, is_deprecated: bool) -> None:
         if "example" not in parameter and "examples" not in parameter:
             _add_example(document, parameter, f"{name}/{parameter['name']}", is_sent=True)
     for media in operation.get("requestBody", {}).get("content", {}).values():
-        if "example" not in media:
+        if "example" not in media and "examples" not in media:
             _add_example(document, media, name, is_sent=True)
     added = ("Deprecation", "Sunset") if is_deprecated else ()
     for status, answer in operation["responses"].items():
@@ -145,7 +145,7 @@ def _complete(document: Json, operation: Json, *, is_deprecated: bool) -> None:
         for each, described in headers.items():
             described.setdefault("example", HEADERS[each][1])
         media = answer.get("content", {}).get("application/json")
-        if media is not None and "example" not in media:
+        if media is not None and "example" not in media and "examples" not in media:
             _add_example(document, media, f"{name}/{status}", is_sent=False)
 
 
@@ -171,9 +171,9 @@ def _share_examples(document: Json) -> None:
     shared = document["components"].setdefault("examples", {})
     for operation in operations(document):
         for answer in operation["responses"].values():
-            for media in answer.get("content", {}).values():
-                for name, example in media.get("examples", {}).items():
-                    if "value" in example:
-                        shared[name] = example
-                        media["examples"][name] = {"$ref": f"#/components/examples/{name}"}
+            examples = answer.get("content", {}).get("application/problem+json", {}).get("examples", {})
+            for name, example in examples.items():
+                if "value" in example:
+                    shared[name] = example
+                    examples[name] = {"$ref": f"#/components/examples/{name}"}
     document["components"]["examples"] = dict(sorted(shared.items()))

@@ -17,6 +17,8 @@ import query_api.app
 import query_api.openapi
 from infra.http.app import ServiceApp
 from infra.http.auth import Authenticator, declared_scopes
+from infra.redis.gcra import Rate
+from infra.redis.rate_limit import RateLimiter
 from tests.support.command_service import command_settings
 from tests.support.query_service import query_settings
 from tests.support.servers import Database
@@ -40,7 +42,7 @@ UNKNOWN_UUID: Final = "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One method of one route; `body` is the documented example, None where there is no body."""
+    """One method of one route; `body` and `headers` (those required) are the documented examples, None: no body."""
 
     service: ServiceName
     method: str
@@ -48,6 +50,7 @@ class Call:
     scopes: tuple[str, ...]
     parameters: tuple[str, ...]
     body: Any = field(hash=False)
+    headers: Mapping[str, str] = field(hash=False)
 
     def __str__(self) -> str:
         """Name the call in the output of a test."""
@@ -65,7 +68,7 @@ class Call:
         self, http: httpx.AsyncClient, key: str | None, ids: Mapping[str, str] | None = None
     ) -> httpx.Response:
         """Send it, under a new idempotency key and always the same request id."""
-        headers = {"x-request-id": "r", "idempotency-key": secrets.token_hex(8)}
+        headers = dict(self.headers) | {"x-request-id": "r", "idempotency-key": secrets.token_hex(8)}
         if key is not None:
             headers["authorization"] = f"Bearer {key}"
         content = b""
@@ -88,8 +91,14 @@ def calls() -> list[Call]:
 
 def _call(service: ServiceName, route: APIRoute, method: str) -> Call:
     operation = DOCUMENTS[service]["paths"][route.path_format][method.lower()]
-    body = operation["requestBody"]["content"]["application/json"]["example"] if "requestBody" in operation else None
-    return Call(service, method, route.path, declared_scopes(route), tuple(route.param_convertors), body)
+    media = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    body = next((each["value"] for each in media.get("examples", {}).values()), media.get("example"))
+    headers = {
+        each["name"].lower(): each["example"]
+        for each in operation.get("parameters", ())
+        if each["in"] == "header" and each["required"]
+    }
+    return Call(service, method, route.path, declared_scopes(route), tuple(route.param_convertors), body, headers)
 
 
 NOWHERE: Final = Database(*(["postgresql://nobody@127.0.0.1:1/nothing"] * 5))
@@ -103,11 +112,14 @@ def app_of(service: ServiceName, database: Database = NOWHERE) -> ServiceApp:
 
 
 @asynccontextmanager
-async def without_database(service: ServiceName) -> AsyncIterator[tuple[httpx.AsyncClient, KnownKeys]]:
-    """Run a service that knows keys in memory and has no database."""
+async def without_database(
+    service: ServiceName, rate: Rate | None = None
+) -> AsyncIterator[tuple[httpx.AsyncClient, KnownKeys]]:
+    """Run a service that knows keys in memory and has no database; without a `rate` it counts nobody."""
     app, keys = app_of(service), KnownKeys()
+    limiter = None if rate is None else RateLimiter(rate, None)
     async with app.router.lifespan_context(app) as state:
-        known = {**(state or {}), "authenticator": Authenticator(PEPPER.encode(), keys)}
+        known = {**(state or {}), "authenticator": Authenticator(PEPPER.encode(), keys, limiter=limiter)}
         transport = httpx.ASGITransport(WithState(app, known), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://harbor.test") as client:
             yield client, keys
