@@ -68,7 +68,7 @@ class Head(NamedTuple):
     """The headers of a request, read once.
 
     `single` holds the first value of every header that may be sent once, `repeated` the name of one that was sent
-    again; `lines` and `size` (bytes, with separators) are of all headers.
+    again; `lines` is of all headers, `size` (bytes, with separators) of them and the address.
     """
 
     single: dict[bytes, bytes]
@@ -82,7 +82,8 @@ def read_head(scope: Scope) -> Head:
     found: dict[bytes, bytes] = {}
     repeated: bytes | None = None
     raw = scope["headers"]
-    size = _SEPARATORS * len(raw)
+    # The address counts too: h11 hands over one of any length that arrives in one piece with its headers.
+    size = _SEPARATORS * len(raw) + len(scope.get("raw_path") or b"") + len(scope["query_string"])
     for name, value in raw:
         size += len(name) + len(value)
         if name in _ONCE:

@@ -12,6 +12,7 @@ from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES
 from tests.support.api_keys import KEYS, KeyDesk, key_desk
 from tests.support.command_service import memory_service
 from tests.support.orders import order_body
+from tests.support.refused_settings import BAD_KEYS
 from tests.support.servers import Database
 
 UNKNOWN = "00000000"
@@ -262,27 +263,7 @@ async def test_a_key_may_revoke_itself_and_then_makes_no_more_keys(desk: KeyDesk
     assert late.headers["www-authenticate"].startswith("Bearer"), "also where this process has not yet heard of it"
 
 
-@pytest.mark.parametrize(
-    ("body", "pointer", "code"),
-    [
-        ({}, "/scopes", "required"),
-        ({"scopes": []}, "/scopes", "scopes_count"),
-        ({"scopes": ["orders:read"] * 50_000}, "/scopes", "scopes_count"),
-        ({"scopes": "orders:read"}, "/scopes", "wrong_type"),
-        ({"scopes": ["orders:read", "orders:eat"]}, "/scopes/1", "scope_unknown"),
-        ({"scopes": ["audit:read"]}, "/scopes/0", "scope_unknown"),
-        ({"scopes": ["orders:read"], "label": "x" * 101}, "/label", "label_malformed"),
-        ({"scopes": ["orders:read"], "label": "\u202e"}, "/label", "label_malformed"),
-        ({"scopes": ["orders:read"], "expires_at": 1764000000}, "/expires_at", "wrong_type"),
-        ({"scopes": ["orders:read"], "expires_at": "2027-01-31"}, "/expires_at", "expiry_malformed"),
-        ({"scopes": ["orders:read"], "expires_at": "2027-01-31T00:00:00"}, "/expires_at", "expiry_malformed"),
-        ({"scopes": ["orders:read"], "expires_at": "2020-01-31T00:00:00Z"}, "/expires_at", "expiry_out_of_range"),
-        ({"scopes": ["orders:read"], "expires_at": "9999-12-31T23:59:59-14:00"}, "/expires_at", "expiry_malformed"),
-        ({"scopes": ["orders:read"], "expires_at": "2999-12-31T00:00:00Z"}, "/expires_at", "expiry_out_of_range"),
-        ({"scopes": ["orders:read"], "key": "hbr_test_mine"}, "", "unknown_field"),
-        ({"scopes": ["orders:read"], "livemode": True}, "", "unknown_field"),
-    ],
-)
+@pytest.mark.parametrize(("body", "pointer", "code"), BAD_KEYS)
 async def test_a_broken_wish_is_refused_with_its_code(
     desk: KeyDesk, body: dict[str, Any], pointer: str, code: str
 ) -> None:

@@ -193,6 +193,12 @@ async def test_a_header_without_end_is_refused_while_it_is_being_sent(running: R
     assert code_of(answer) == "headers_too_large"
 
 
+async def test_an_address_counts_as_headers_do(running: Running) -> None:
+    answer = await talk(running.port, b"GET /api/v1/twice?" + b"a" * 40_000 + b" HTTP/1.1\r\n" + HOST + CLOSE + b"\r\n")
+
+    assert status_of(answer) == 431
+
+
 async def test_two_requests_on_one_connection_are_both_answered(running: Running) -> None:
     one = b"GET /livez HTTP/1.1\r\n" + HOST
 
