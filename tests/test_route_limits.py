@@ -1,0 +1,85 @@
+"""On every route of both services: whoever is known is told its rate, and whoever must wait is told how long.
+
+The routes come from the services: a new one is tested without a line here.
+"""
+
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from command_api import errors
+from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES
+from infra.http import problems
+from infra.http.problems import Problem, ProblemType
+from infra.redis.gcra import Rate
+from query_api import problems as of_query_api
+from tests.support.route_matrix import Call, ServiceName, calls, without_database
+
+EVERY_CALL = pytest.mark.parametrize("call", calls(), ids=str)
+PLENTY = Rate(per_s=1000, burst=1000)
+ONE_A_SECOND = Rate(per_s=1, burst=1)
+WAIT: list[ProblemType] = [
+    kind for kind in (*problems.CATALOGUE, *errors.CATALOGUE, *of_query_api.CATALOGUE) if kind.status in {429, 503}
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an answer says of the rate and of waiting."""
+
+    status: int
+    rate: bool
+    wait_s: int | None
+
+    @classmethod
+    def by(cls, answer: httpx.Response) -> "Told":
+        rate = {"ratelimit", "ratelimit-policy"} <= set(answer.headers)
+        wait = answer.headers.get("retry-after")
+        return cls(answer.status_code, rate, None if wait is None else int(wait))
+
+
+@EVERY_CALL
+async def test_whoever_has_a_good_key_is_told_its_rate_whatever_the_answer_is(call: Call) -> None:
+    async with without_database(call.service, PLENTY) as (http, keys):
+        answers = [
+            Told.by(await call.send(http, keys.issue(partner_id, scopes=scopes)))
+            for partner_id, scopes in (
+                ("acme", PARTNER_SCOPES),
+                ("acme", PARTNER_SCOPES - set(call.scopes)),
+                (None, INSTALLATION_SCOPES),
+            )
+        ]
+        stranger = Told.by(await call.send(http, None))
+
+    assert all(told.rate for told in answers), answers
+    assert stranger == Told(401, rate=False, wait_s=None)
+    for told in answers:
+        assert (told.wait_s is not None) is (told.status in {429, 503}), told
+
+
+@EVERY_CALL
+async def test_above_the_rate_every_route_says_429_and_when_to_come_back(call: Call) -> None:
+    async with without_database(call.service, ONE_A_SECOND) as (http, keys):
+        await call.send(http, keys.issue("acme"))
+        refused = await call.send(http, keys.issue("acme"))
+        others = [await call.send(http, keys.issue("acme", livemode=True)), await call.send(http, keys.issue("globex"))]
+
+    told = Told.by(refused)
+    assert (told.status, refused.json()["code"], told.rate) == (429, "rate_limited", True)
+    assert told.wait_s == 1
+    assert all(answer.status_code != 429 for answer in others), "another mode and another partner have their own"
+
+
+@pytest.mark.parametrize("kind", WAIT, ids=lambda kind: kind.code)
+def test_whatever_asks_to_come_back_later_says_when(kind: ProblemType) -> None:
+    assert kind.retryable
+    assert int(Problem(kind).headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize("service", ["command", "query"])
+async def test_a_service_that_waits_for_something_says_so_with_retry_after(service: ServiceName) -> None:
+    async with without_database(service) as (http, _keys):
+        answer = await http.get("/readyz")
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
