@@ -186,7 +186,15 @@ class BoundedHttpTools(Bounded, HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Note that the head is complete."""
+        """Note that the head is complete, and refuse an offer to speak another protocol.
+
+        The parser takes such a message as over at the end of its head, so its body would be read as the next request.
+
+        Raises:
+            ValueError: the parser reports it as an error of the request, which is then refused and the connection closed.
+        """
+        if self.parser.should_upgrade():
+            raise ValueError("no other protocol is spoken here")
         self._part = "body"
         super().on_headers_complete()
 
