@@ -119,7 +119,7 @@ class Authenticator:
         bearer, plain = context.headers.get(b"authorization"), context.headers.get(b"x-api-key")
         if bearer is not None and plain is not None:
             raise Problem(CREDENTIALS_AMBIGUOUS)
-        digest = hashlib.sha256(b"x " + plain if bearer is None and plain is not None else bearer or b"").digest()
+        digest = hashlib.sha256(b"\0" + plain if bearer is None and plain is not None else bearer or b"").digest()
         proven = self._proven.get(digest)
         try:
             if proven is None or await self._keys.get(proven.record.key_id) is not proven.record:

@@ -52,12 +52,14 @@ class Listen:
     port: int
     parser: str
     head_deadline_s: float = HEAD_DEADLINE_S
+    flush_deadline_s: float = FLUSH_DEADLINE_S
 
 
 class Bounded:
     """Mixed into uvicorn's protocols: deadline and size of a request head, deadline of a flush."""
 
     head_deadline_s: float = HEAD_DEADLINE_S
+    flush_deadline_s: float = FLUSH_DEADLINE_S
     idle: Deadlines
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
@@ -65,6 +67,7 @@ class Bounded:
     _timer: asyncio.TimerHandle | None = None
     _head_bytes: int = 0
     _is_refused: bool = False
+    _stalled: asyncio.TimerHandle | None = None
 
     def is_in_body(self) -> bool:
         """Tell whether the bytes that arrive now belong to a body; a body nobody wants any more is read and dropped."""
@@ -79,9 +82,25 @@ class Bounded:
         self._start_clock(self.head_deadline_s, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clocks."""
         self._stop_clock()
+        self._reads_again()
         super().connection_lost(exc)  # type: ignore[misc]  # as above
+
+    def pause_writing(self) -> None:
+        """Cut the peer off if it does not read its answer for a while: nothing else would ever end it."""
+        super().pause_writing()  # type: ignore[misc]  # as above
+        self._stalled = self.loop.call_later(self.flush_deadline_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Note that the peer reads again."""
+        self._reads_again()
+        super().resume_writing()  # type: ignore[misc]  # as above
+
+    def _reads_again(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def data_received(self, data: bytes) -> None:
         """Parse, then watch the head if it is not complete."""
@@ -140,7 +159,7 @@ class Bounded:
     def _close(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()  # waits for the peer to read what is in the buffer
-            self._start_clock(FLUSH_DEADLINE_S, self.transport.abort)
+            self._start_clock(self.flush_deadline_s, self.transport.abort)
 
     def _start_clock(self, seconds: float, then: Callable[[], None]) -> None:
         self._stop_clock()
@@ -186,7 +205,15 @@ class BoundedHttpTools(Bounded, HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Note that the head is complete."""
+        """Note that the head is complete, and refuse an offer to speak another protocol.
+
+        The parser takes such a message as over at the end of its head, so its body would be read as the next request.
+
+        Raises:
+            ValueError: the parser reports it as an error of the request, which is refused and the connection closed.
+        """
+        if self.parser.should_upgrade():
+            raise ValueError("no other protocol is spoken here")
         self._part = "body"
         super().on_headers_complete()
 

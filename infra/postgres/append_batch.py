@@ -40,6 +40,9 @@ async def append_batch(
     rows = await connection.fetch(SQL, *arguments(log_id, commands))
     if len(rows) == 1 and rows[0]["outcome"] is None:
         return _all_appended(commands, rows[0])
+    if len(rows) != len(commands):
+        # Told by place, each outcome would now belong to another command.
+        raise asyncpg.InternalServerError(f"{len(rows)} outcomes for {len(commands)} commands: a key is stored twice")
     return [outcome(row) for row in rows]
 
 

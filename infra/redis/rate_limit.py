@@ -24,6 +24,7 @@ MAX_BUCKETS: Final = 10_000
 PORTION_SHARE: Final = 0.05
 KEEP_S: Final = 1.0
 BREAK_S: Final = 5.0
+_CONNECTIONS: Final = 16
 
 
 class Verdict(NamedTuple):
@@ -164,11 +165,13 @@ def _rate_limiter(redis_settings: RedisSettings, limits: LimitSettings, service:
     rate = Rate(limits.partner_per_s, limits.partner_burst)
     if redis_settings.url is None:
         return RateLimiter(rate, None, service)
-    client = redis.asyncio.Redis.from_url(
+    # A pool that waits: one that raises when all connections are busy would be taken for a Redis that is away.
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
         redis_settings.url.get_secret_value(),
         socket_timeout=redis_settings.timeout_s,
         socket_connect_timeout=redis_settings.timeout_s,
         retry=None,
-        max_connections=4,
+        max_connections=_CONNECTIONS,
+        timeout=redis_settings.timeout_s,
     )
-    return RateLimiter(rate, client, service)
+    return RateLimiter(rate, redis.asyncio.Redis.from_pool(pool), service)

@@ -1,4 +1,4 @@
-"""An append channel over PostgreSQL some of whose transactions dawdle, roll back or end before their commit."""
+"""An append channel over PostgreSQL, some of whose transactions dawdle, roll back, or end before or after a commit."""
 
 import random
 from collections import Counter
@@ -22,6 +22,8 @@ class Disturbance(Enum):
     SLOW = "slow"
     ROLLED_BACK = "rolled-back"
     CUT = "cut"
+    ANSWER_LOST = "answer-lost"
+    """Committed, and then the connection ends: the one case in which only the keys tell what was written."""
 
 
 class DisturbedChannel:
@@ -69,6 +71,10 @@ class DisturbedChannel:
                 await transaction.rollback()
                 raise NotNowError(disturbance.value)
             case Disturbance.CUT:
+                self._cut()
+                raise OutcomeUnknownError(disturbance.value)
+            case Disturbance.ANSWER_LOST:
+                await transaction.commit()
                 self._cut()
                 raise OutcomeUnknownError(disturbance.value)
             case _:

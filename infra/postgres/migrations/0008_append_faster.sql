@@ -57,7 +57,6 @@ DECLARE
     c_actors   CONSTANT integer := cardinality(e_actors);
     v_last     bigint;      -- the last position before this batch
     v_now      timestamptz; -- recorded_at of this batch
-    v_horizon  timestamptz; -- no answer was recorded later than this; spares the look into next weeks' partitions
     v_new      boolean;     -- does every command begin a stream?
     v_refused  boolean;     -- may any command not be written?
     v_writes   boolean;     -- is any command to be written?
@@ -88,7 +87,6 @@ BEGIN
         v_last := 0;
         v_now := clock_timestamp();
     END IF;
-    v_horizon := v_now + interval '1 day'; -- a day, in case the clock was set back since
 
     v_hashes := ARRAY(SELECT hashtextextended(k, 0) FROM unnest(p_keys) AS k);
 
@@ -97,7 +95,7 @@ BEGIN
     v_refused := EXISTS (
         SELECT FROM harbor.commands k
         WHERE hashtextextended(k.key, 0) = ANY (v_hashes)
-          AND k.key = ANY (p_keys) AND k.tenant_id = ANY (p_tenant_ids) AND k.recorded_at < v_horizon
+          AND k.key = ANY (p_keys) AND k.tenant_id = ANY (p_tenant_ids)
     );
     v_new := 0 = ALL (p_expected_versions);
     IF v_new THEN
@@ -129,7 +127,7 @@ BEGIN
         FROM (SELECT generate_series(1, c_size) AS i) AS c
         LEFT JOIN harbor.commands k
             ON hashtextextended(k.key, 0) = v_hashes[c.i] AND k.key = p_keys[c.i]
-           AND k.tenant_id = p_tenant_ids[least(c.i, c_tenants)] AND k.recorded_at < v_horizon
+           AND k.tenant_id = p_tenant_ids[least(c.i, c_tenants)]
         LEFT JOIN harbor.streams s
             ON s.stream_id = p_stream_ids[c.i] AND s.tenant_id = p_tenant_ids[least(c.i, c_tenants)]
         LEFT JOIN harbor.claims t
@@ -240,7 +238,7 @@ BEGIN
     FROM (SELECT i, coalesce(v_outcomes[i], 'appended') AS outcome FROM generate_series(1, c_size) AS i) AS c
     LEFT JOIN harbor.commands k
         ON c.outcome = 'duplicate' AND hashtextextended(k.key, 0) = v_hashes[c.i] AND k.key = p_keys[c.i]
-       AND k.tenant_id = p_tenant_ids[least(c.i, c_tenants)] AND k.recorded_at < v_horizon
+       AND k.tenant_id = p_tenant_ids[least(c.i, c_tenants)]
     LEFT JOIN harbor.streams s
         ON c.outcome = 'conflict' AND s.stream_id = p_stream_ids[c.i] AND s.tenant_id = p_tenant_ids[least(c.i, c_tenants)]
     LEFT JOIN harbor.claims t

@@ -13,11 +13,12 @@ BEGIN
     END IF;
     IF v_table IS NULL THEN
         EXECUTE format('CREATE TABLE harbor.%I (LIKE harbor.%I INCLUDING ALL)', p_name, p_parent);
-        IF p_parent = 'commands' THEN
-            PERFORM harbor.shape_answers(to_regclass(format('harbor.%I', p_name)));
-        ELSE
+        IF p_parent <> 'commands' THEN
             EXECUTE format('CREATE UNIQUE INDEX ON harbor.%I (%s)', p_name, p_unique);
         END IF;
+    END IF;
+    IF p_parent = 'commands' THEN
+        PERFORM harbor.shape_answers(to_regclass(format('harbor.%I', p_name)));
     END IF;
     EXECUTE format('ALTER TABLE harbor.%I DROP CONSTRAINT IF EXISTS bounds', p_name);
     EXECUTE format('ALTER TABLE harbor.%I ADD CONSTRAINT bounds CHECK (%I >= %L AND %I < %L)',
@@ -41,7 +42,9 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_unique regclass;
 BEGIN
-    EXECUTE format('CREATE INDEX ON %s (hashtextextended(key, 0))', p_table);
+    IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = p_table AND indexprs IS NOT NULL) THEN
+        EXECUTE format('CREATE INDEX ON %s (hashtextextended(key, 0))', p_table);
+    END IF;
     EXECUTE format('ALTER TABLE %s SET (toast_tuple_target = 8160)', p_table);
     FOR v_unique IN SELECT indexrelid FROM pg_index WHERE indrelid = p_table AND indisunique LOOP
         EXECUTE format('DROP INDEX %s', v_unique);
@@ -50,12 +53,30 @@ END
 $$;
 SELECT harbor.shape_answers(inhrelid::regclass) FROM pg_inherits WHERE inhparent = 'harbor.commands'::regclass;
 
--- Processes of the version before call harbor.append for some time yet: its look-ups follow the keys to their new index.
+-- Processes of the version before call harbor.append for some time yet: its look-ups follow the keys to their new index,
+-- and it finds a key that stands twice in a batch by itself, as harbor.append_batch does.
 DO $$
+DECLARE
+    c_before CONSTANT text := pg_get_functiondef('harbor.append'::regproc);
+    v_after  text;
 BEGIN
-    EXECUTE replace(
-        pg_get_functiondef('harbor.append'::regproc),
+    v_after := replace(c_before,
         'k.key = c.key AND', 'hashtextextended(k.key, 0) = hashtextextended(c.key, 0) AND k.key = c.key AND');
+    IF v_after = c_before THEN
+        RAISE EXCEPTION 'the look-ups of harbor.append are not where they were';
+    END IF;
+    IF position('    FOR i IN 1..c_size LOOP' IN v_after) = 0 THEN
+        RAISE EXCEPTION 'the loop of harbor.append is not where it was';
+    END IF;
+    EXECUTE replace(v_after, '    FOR i IN 1..c_size LOOP', $add$
+    IF EXISTS (
+        SELECT FROM unnest(p_tenant_ids, p_keys) WITH ORDINALITY AS c (tenant_id, key, ordinal)
+        WHERE NOT v_refused OR v_outcomes[c.ordinal] = 'appended'
+        GROUP BY c.tenant_id, c.key HAVING count(*) > 1
+    ) THEN
+        RAISE EXCEPTION 'a key stands twice in one batch' USING ERRCODE = 'unique_violation';
+    END IF;
+    FOR i IN 1..c_size LOOP$add$);
 END
 $$;
 

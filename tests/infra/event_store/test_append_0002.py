@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -109,3 +110,13 @@ async def test_processes_of_both_releases_share_one_log(command_pool: Pool) -> N
     outcomes = [outcome for half in halves for outcome in half]
     assert sorted(each.position for each in outcomes if isinstance(each, Appended)) == list(range(1, 41))
     assert all(isinstance(each, Duplicate) for half in again for each in half)
+
+
+@pytest.mark.parametrize("append", [append_0002, append_batch])
+async def test_neither_writes_a_key_twice(command_pool: Pool, append: Append) -> None:
+    first = a_command()
+    async with command_pool.acquire() as connection:
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await append(connection, [first, a_command(key=first.key)])
+
+        assert await connection.fetchval("SELECT count(*) FROM harbor.commands") == 0

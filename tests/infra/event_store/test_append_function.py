@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from infra.clock import new_id
-from infra.events import AppendCommand, Appended, WrongExpectedVersion
+from infra.events import AppendCommand, Appended, Duplicate, WrongExpectedVersion
 from infra.postgres import event_store
 from infra.postgres.append_batch import append_batch
 from infra.postgres.pool import Pool
@@ -86,6 +86,35 @@ async def test_a_batch_that_names_something_twice_is_refused_whole(command_pool:
             await append_batch(connection, [TWICE._replace(claim="ref"), twin])
 
         assert await connection.fetchval("SELECT count(*) FROM harbor.events") == 0
+
+
+async def test_an_answer_from_a_clock_that_was_far_ahead_still_holds_its_key(
+    command_pool: Pool, database: Database
+) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    refused = a_command(events=0)
+    async with command_pool.acquire() as connection:
+        await append_batch(connection, [refused])
+        await admin.execute("UPDATE harbor.commands SET recorded_at = recorded_at + interval '9 days'")
+        (outcome,) = await append_batch(connection, [a_command(key=refused.key, response=b"other")])
+
+    assert isinstance(outcome, Duplicate)
+    assert outcome.response == refused.response
+    await admin.close()
+
+
+async def test_a_key_that_is_stored_twice_never_gives_anybody_the_answer_of_another(
+    command_pool: Pool, database: Database
+) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    doubled = a_command()
+    async with command_pool.acquire() as connection:
+        await append_batch(connection, [doubled])
+        await admin.execute("INSERT INTO harbor.commands SELECT * FROM harbor.commands")
+
+        with pytest.raises(asyncpg.InternalServerError, match="stored twice"):
+            await append_batch(connection, [doubled, a_command()])
+    await admin.close()
 
 
 async def test_recorded_at_does_not_follow_a_clock_that_was_set_back(command_pool: Pool, database: Database) -> None:

@@ -188,3 +188,14 @@ async def test_a_proven_key_does_not_open_the_door_in_the_form_of_the_other_head
     answer = await client.post("/api/v1/things", headers={"x-api-key": f"Bearer {key}"})
 
     assert answer.json()["code"] == "api_key_malformed"
+
+
+async def test_a_key_proven_in_its_plain_header_is_not_taken_for_another_scheme(
+    service: SmallService, client: httpx.AsyncClient
+) -> None:
+    key = service.keys.issue()
+    await client.post("/api/v1/things", headers={"x-api-key": key})
+
+    answers = [await client.post("/api/v1/things", headers={"authorization": f"{word} {key}"}) for word in ("x", "k")]
+
+    assert [answer.json()["code"] for answer in answers] == ["api_key_malformed"] * 2

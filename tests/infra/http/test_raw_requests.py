@@ -1,6 +1,7 @@
 """What uvicorn's parsers would let through is refused, on real sockets, with a problem document of at most 4 KB."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -205,3 +206,39 @@ async def test_two_requests_on_one_connection_are_both_answered(running: Running
     answer = await talk(running.port, one + b"\r\n" + one + CLOSE + b"\r\n")
 
     assert answer.count(b"HTTP/1.1 200 ") == 2
+
+
+@pytest.mark.parametrize("is_split", [False, True], ids=["one segment", "two segments"])
+async def test_the_body_of_an_offer_to_upgrade_is_never_read_as_a_request(running: Running, *, is_split: bool) -> None:
+    inner = b"GET /livez HTTP/1.1\r\nhost: harbor.test\r\n\r\n"
+    head = ORDER + HOST + running.authorized() + b"content-length: %d\r\n" % len(inner)
+    head += b"upgrade: h2c\r\nconnection: Upgrade\r\n\r\n"
+    last = b"GET /nothing HTTP/1.1\r\n" + HOST + CLOSE + b"\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+    async with asyncio.timeout(10):
+        for part in (head, inner + last) if is_split else (head + inner + last,):
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0.05 if is_split else 0)  # long enough to be a segment of its own
+        answers = await reader.read()
+    writer.close()
+
+    assert b"alive" not in answers
+
+
+@pytest.mark.parametrize("parser", ["httptools", "h11"])
+async def test_a_peer_that_does_not_read_its_answers_is_cut_off(parser: str) -> None:
+    async with listening(small_service().app, parser, flush_deadline_s=0.3) as port:
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(connection, ("127.0.0.1", port))
+        asked = b"GET /openapi.json HTTP/1.1\r\nhost: harbor.test\r\n\r\n" * 2000
+
+        async def ask_for_ever() -> None:
+            while True:  # until the server takes no more, and then until it has had enough
+                await loop.sock_sendall(connection, asked)
+
+        with connection, pytest.raises(ConnectionError):
+            await asyncio.wait_for(ask_for_ever(), 20)

@@ -87,6 +87,16 @@ async def test_those_who_wait_for_a_portion_are_let_in_together(redis_url: str) 
         assert all(task.done() for task in waiting)
 
 
+async def test_many_partners_at_once_are_still_counted_over_all_processes(redis_url: str) -> None:
+    async with limiter(redis_url) as first, limiter(redis_url) as second:
+        for limits in (first, second):
+            await asyncio.gather(*(limits.admit(f"partner-{number}") for number in range(64)))
+            assert limits._broken_until_s == 0.0
+        granted = await allowed(first, "acme.test", 50) + await allowed(second, "acme.test", 50)
+
+    assert granted <= 42
+
+
 async def test_whoever_leaves_while_waiting_takes_nothing_from_the_others(redis_url: str) -> None:
     async with limiter(redis_url) as limits:
         first = asyncio.create_task(limits.admit("acme.test"))
