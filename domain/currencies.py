@@ -2,7 +2,7 @@
 
 The list is that of the `iso4217` package, which carries the table of the ISO maintenance agency and is named after the
 day on which it was published; it reads its own file once, when it is imported. Codes without a minor unit (metals, XDR,
-XTS, XXX) are left out: no order can be priced in them. Decision 0034.
+XTS, XXX) are left out: no order can be priced in them. Decision 0035.
 """
 
 from types import MappingProxyType
