@@ -149,15 +149,34 @@ async def test_settings_that_turn_dangerous_are_refused_with_503_and_heal(
 async def test_an_append_that_is_not_allowed_is_our_fault_and_not_the_callers(
     service: Service, database: Database
 ) -> None:
-    await execute(database.admin_url, "REVOKE EXECUTE ON FUNCTION harbor.append FROM harbor_command")
+    await execute(database.admin_url, "REVOKE EXECUTE ON FUNCTION harbor.append_batch FROM harbor_command")
 
     refused = await service.post(body=order_body(), key="k")
     ready = await service.http.get("/readyz")
-    await execute(database.admin_url, "GRANT EXECUTE ON FUNCTION harbor.append TO harbor_command")
+    await execute(database.admin_url, "GRANT EXECUTE ON FUNCTION harbor.append_batch TO harbor_command")
     accepted = await service.post(body=order_body(), key="k")
 
     assert (refused.status_code, refused.json()["code"]) == (503, "store_unavailable")
     assert (ready.status_code, ready.json()["waiting_for"]) == (503, ["append_interrupted"])
+    assert accepted.status_code == 201
+
+
+async def test_a_service_that_cannot_make_the_next_partitions_says_so_before_they_are_needed(
+    database: Database,
+) -> None:
+    await execute(database.admin_url, "INSERT INTO harbor.batches VALUES (0, 9500000, 9500000, 1, now())")
+    await execute(database.admin_url, "DROP TABLE harbor.events_000001, harbor.events_000002")
+    await execute(database.admin_url, "REVOKE EXECUTE ON FUNCTION harbor.maintain_partitions FROM harbor_command")
+
+    async with postgres_service(database) as service:
+
+        async def is_told() -> bool:
+            ready = await service.http.get("/readyz")
+            return (ready.status_code, ready.json().get("waiting_for")) == (503, ["partitions_short"])
+
+        await eventually(is_told)
+        accepted = await service.post(body=order_body(), key="k")
+
     assert accepted.status_code == 201
 
 
