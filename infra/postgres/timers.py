@@ -31,7 +31,8 @@ WHERE t.stream_id = c.stream_id AND t.tenant_id = c.tenant_id
 """
 # $1 now, $2 how many
 _DUE = """
-SELECT tenant_id, stream_id, due_at FROM harbor.timers WHERE attempt_at <= $1 ORDER BY attempt_at LIMIT $2
+SELECT tenant_id, stream_id, due_at FROM harbor.timers WHERE attempt_at <= $1 AND due_at <= $1
+ORDER BY attempt_at LIMIT $2
 """
 # $1 tenants, $2 streams, $3 when each was due; a timer that was set anew meanwhile stays
 _DONE = """
@@ -83,7 +84,7 @@ class Timers:
         return True
 
     async def due(self, now: datetime, limit: int) -> list[Timer]:
-        """Give at most `limit` timers to be acted on, those first that wait longest."""
+        """Give at most `limit` timers to be acted on, none before it is due, those first that wait longest."""
         rows = await self._pool.fetch(_DUE, now, limit)
         # asyncpg's own kind of UUID is not one that every encoder takes.
         return [Timer(row["tenant_id"], UUID(int=row["stream_id"].int), row["due_at"]) for row in rows]
