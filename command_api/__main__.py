@@ -3,6 +3,7 @@
 from starlette.types import ASGIApp
 
 from command_api.app import Settings, create_app
+from command_api.expiry.command import expire
 from command_api.imports.command import import_orders
 from command_api.keys import keys
 from command_api.openapi import document
@@ -36,6 +37,7 @@ def compose() -> tuple[ASGIApp, Listen]:
 
 main = service_commands("command_api", compose, document)
 main.add_command(keys)
+main.add_command(expire)
 main.add_command(import_orders)
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from command_api.batch_slots import BatchSlots
 from command_api.errors import translate
 from command_api.handle import WritePath
 from command_api.json_body import BodyLimits
-from command_api.late_store import LateStore
+from command_api.late_store import LateStore, make_appender
 from command_api.metrics import CommandMetrics
 from command_api.routes import api_keys, batch, order_changes, order_money, orders, webhooks
 from command_api.state import CommandState, KeyChanges, WebhookConfig
@@ -25,13 +25,12 @@ from infra.beside import beside
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.guards import Limits
-from infra.postgres.append_channel import PostgresAppendChannel
-from infra.postgres.appender import Appender, AppenderLimits
+from infra.postgres.appender import Appender
 from infra.postgres.key_cache import KeyCache
 from infra.postgres.key_watch import finder, listener, watch_keys
 from infra.postgres.late_pool import LatePool
 from infra.postgres.partitions import PartitionsReport, keep_partitions
-from infra.postgres.pool import connect, open_pool
+from infra.postgres.pool import open_pool
 from infra.redis.rate_limit import open_rate_limiter
 from infra.secrets_at_rest import SecretBox
 from infra.settings import (
@@ -57,7 +56,6 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
 
 _NAME: Final = "harbor-command"
 _BODY_SHARE_OF_DEADLINE: Final = 0.6
-_APPEND_SHARE_OF_DEADLINE: Final = 0.9
 _BATCH_WAIT_SHARE_OF_DEADLINE: Final = 0.2
 _KEY_CHANGES_AT_ONCE: Final = 2
 _DESCRIPTION: Final = """
@@ -157,7 +155,7 @@ async def _opened(settings: Settings, metrics: CommandMetrics) -> AsyncIterator[
 
 async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitStack) -> CommandState:
     database = await stack.enter_async_context(LatePool(lambda: open_pool(settings.postgres, application_name=_NAME)))
-    appender = await stack.enter_async_context(_appender(settings))
+    appender = await stack.enter_async_context(make_appender(settings.postgres, settings.service, _NAME))
     limiter = await stack.enter_async_context(open_rate_limiter(settings.redis, settings.limits, "command"))
     keys = KeyCache(finder(database))
     listen = listener(settings.postgres, f"{_NAME}-keys")
@@ -182,18 +180,6 @@ async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitSta
 def _webhook_config(settings: Settings) -> WebhookConfig:
     box = SecretBox.from_setting(settings.security.webhook_secrets_key)
     return WebhookConfig(box, settings.webhooks.allow_networks, settings.webhooks.max_endpoints)
-
-
-def _appender(settings: Settings) -> Appender:
-    channel = PostgresAppendChannel(lambda: connect(settings.postgres, application_name=f"{_NAME}-append"))
-    service = settings.service
-    limits = AppenderLimits(
-        queue_commands=service.append_queue,
-        batch_commands=service.append_batch,
-        # Before the request's own deadline, so that the answer says what is known about the write.
-        deadline_s=service.request_deadline_s * _APPEND_SHARE_OF_DEADLINE,
-    )
-    return Appender(channel, limits)
 
 
 async def _watch_partitions(database: LatePool, readiness: Readiness) -> None:

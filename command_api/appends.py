@@ -18,7 +18,10 @@ STREAM_TYPE = "order"
 
 
 class Caller(NamedTuple):
-    """Who asks, under which key, and how to speak of the request in what is recorded."""
+    """Who asks, under which key, and how to speak of the request in what is recorded.
+
+    `system` names a part of this system that acts by itself on an order of the tenant; there is no API key then.
+    """
 
     tenant: Tenant
     key_id: str
@@ -27,6 +30,7 @@ class Caller(NamedTuple):
     path: str
     request_id: str
     traceparent: str | None
+    system: str | None = None
 
 
 def record(
@@ -42,7 +46,7 @@ def record(
             occurred_at=command.now,
             partner_id=caller.tenant.partner_id,
             livemode=caller.tenant.livemode,
-            actor=_actor(caller.tenant.partner_id, caller.key_id),
+            actor=_actor(caller.tenant.partner_id, caller.key_id) if caller.system is None else _itself(caller.system),
             request_id=caller.request_id,
             traceparent=caller.traceparent,
             correlation_id=caller.request_id,
@@ -56,16 +60,21 @@ def _actor(partner_id: str, key_id: str) -> Actor:
     return Actor(type="api_key", id=partner_id, key_id=key_id)
 
 
+def _itself(name: str) -> Actor:
+    return Actor(type="system", id=name, key_id=None)
+
+
 def new_event(recorded: RecordedOrderEvent) -> NewEvent:
     """Give a recorded event as the store takes it."""
     event, envelope = recorded.event, recorded.envelope
+    actor = envelope.actor
     return NewEvent(
         event_id=envelope.event_id,
         type=event.type,
         schema_version=event.schema_version,
         occurred_at=envelope.occurred_at,
         payload=encode(event, envelope),
-        actor=f"api_key:{envelope.actor.key_id}",
+        actor=f"{actor.type}:{actor.key_id or actor.id}",
         correlation_id=envelope.correlation_id,
         causation_id=envelope.causation_id,
         traceparent=envelope.traceparent,

@@ -1,12 +1,30 @@
 """The event store while PostgreSQL may not be there yet: until the pool is open every call says so, nothing else."""
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from infra.events import AppendCommand, AppendOutcome, EventStoreError, StoredEvent, StoreUnavailableError
-from infra.postgres.appender import Appender
+from infra.postgres.append_channel import PostgresAppendChannel
+from infra.postgres.appender import Appender, AppenderLimits
 from infra.postgres.event_store import PostgresEventStore
 from infra.postgres.late_pool import LatePool
+from infra.postgres.pool import connect
+from infra.settings import CommandApiSettings, PostgresSettings
+
+_APPEND_SHARE_OF_DEADLINE: Final = 0.9
+
+
+def make_appender(postgres: PostgresSettings, service: CommandApiSettings, name: str) -> Appender:
+    """Give an appender on a connection of its own, by the settings of the command service."""
+    channel = PostgresAppendChannel(lambda: connect(postgres, application_name=f"{name}-append"))
+    limits = AppenderLimits(
+        queue_commands=service.append_queue,
+        batch_commands=service.append_batch,
+        # Before the request's own deadline, so that the answer says what is known about the write.
+        deadline_s=service.request_deadline_s * _APPEND_SHARE_OF_DEADLINE,
+    )
+    return Appender(channel, limits)
 
 
 class LateStore:

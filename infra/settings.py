@@ -95,7 +95,7 @@ class QueryApiSettings(BaseSettings):
 
 
 class OpsSettings(BaseSettings):
-    """Health and metrics port of the processes that serve no API (relay, worker, dispatcher)."""
+    """Health and metrics port of the processes that serve no API (relay, worker, dispatcher, timer)."""
 
     model_config = SettingsConfigDict(env_prefix="HARBOR_OPS__", frozen=True, extra="ignore")
 
@@ -167,6 +167,17 @@ class WebhookSettings(BaseSettings):
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+class ExpirySettings(BaseSettings):
+    """The timer that lets orders expire."""
+
+    model_config = SettingsConfigDict(env_prefix="HARBOR_EXPIRY__", frozen=True, extra="ignore")
+
+    poll_s: Seconds = Field(default=1.0, description="seconds between looks at the log and at what is due")
+    log_batch: Count = Field(default=2000, description="events of the log read at once, at most")
+    batch: Count = Field(default=200, description="due orders asked at once, at most")
+    retry_s: Seconds = Field(default=60.0, description="seconds until an order that could not be asked is asked again")
+
+
 class LimitSettings(BaseSettings):
     """How many requests one partner may send to one service, over all its processes; a batch counts as its orders."""
 
@@ -205,6 +216,7 @@ ALL_SETTINGS: tuple[type[BaseSettings], ...] = (
     RelaySettings,
     WorkerSettings,
     WebhookSettings,
+    ExpirySettings,
     LimitSettings,
     LoginSettings,
     LogSettings,

@@ -26,6 +26,7 @@ SERVERS = ("kafka", "valkey", "postgres")
 SERVICES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "command_api": (("command_api",), "harbor_command_login"),
     "query_api": (("query_api",), "harbor_query_login"),
+    "expiry": (("command_api", "expire"), "harbor_command_login"),
     "relay": (("infra.relay",), "harbor_worker_login"),
     "worker": (("projections", "worker"), "harbor_worker_login"),
     "webhooks": (("projections", "webhooks"), "harbor_worker_login"),
@@ -105,7 +106,7 @@ class Stack:
         await self._install(addresses)
         if "valkey" in self._supervisor.kept:
             await self._supervisor.until_ready("valkey", READY_S)
-        self._start_services(["command_api", "query_api", "webhooks"], addresses)
+        self._start_services(["command_api", "query_api", "expiry", "webhooks"], addresses)
 
     def _start_services(self, names: Sequence[str], addresses: Addresses) -> None:
         for name in names:
@@ -200,7 +201,7 @@ class Stack:
 
     def _ops(self) -> dict[str, str]:
         ports = self._home.kept.ports
-        names = [name for name in ("relay", "worker", "webhooks") if name in self._supervisor.kept]
+        names = [name for name in ("relay", "worker", "webhooks", "expiry") if name in self._supervisor.kept]
         return {name: f"http://127.0.0.1:{ports[f'{name}.ops']}" for name in names}
 
     def _write_down(self) -> None:

@@ -25,7 +25,7 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 FACTS = {"command_api", "query_api", "postgres", "redis", "kafka", "api_keys", "data_dir", "processes"}
 KEYS = {"partner_a", "partner_b", "dashboard", "auditor", "operator"}
-PROCESSES = {"postgres", "valkey", "kafka", "command_api", "query_api", "relay", "worker", "webhooks"}
+PROCESSES = {"postgres", "valkey", "kafka", "command_api", "query_api", "relay", "worker", "webhooks", "expiry"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,37 @@
+"""Which events set or clear the timer of an order; pure. The exact rule stays with `domain.order.decide_expiry`."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+import orjson
+
+from domain.instants import parse_instant
+from domain.order.events import OrderAuthorized, OrderCreated
+from domain.order.status import Status
+from infra.events import StoredEvent
+from infra.logs import get_logger
+from infra.postgres.timers import StreamKey
+
+_DUE_MEMBER: Final = {OrderCreated.type: "expires_at", OrderAuthorized.type: "auth_expires_at"}
+_TIMELESS: Final = frozenset({Status.CAPTURED, Status.SETTLED, Status.CANCELED, Status.EXPIRED})
+
+
+def timer_changes(events: Iterable[StoredEvent]) -> dict[StreamKey, datetime | None]:
+    """Give what the timers of these orders are after `events`, in log order; None: nothing is due any more.
+
+    An event that cannot be read changes no timer: it is the projections' business to complain about it, and an order
+    without a right timer is only looked at in vain.
+    """
+    changes: dict[StreamKey, datetime | None] = {}
+    for event in events:
+        try:
+            data = orjson.loads(event.payload)["data"]
+            member = _DUE_MEMBER.get(event.type)
+            if member is not None:
+                changes[event.tenant_id, event.stream_id] = parse_instant(data[member])
+            elif data["to_status"] in _TIMELESS:
+                changes[event.tenant_id, event.stream_id] = None
+        except (ValueError, KeyError, TypeError):
+            get_logger().warning("expiry.event_unreadable", position=event.position, type=event.type)
+    return changes
