@@ -1,0 +1,84 @@
+"""A small, typed client of Harbor Orders.
+
+with HarborOrders(api_key, command_url=..., query_url=...) as harbor:
+    order = harbor.orders.create("ada@example.com", "EUR", [NewLine("SHIP-BELL", 2, "19.99")])
+"""
+
+from harbor_orders_client import webhooks
+from harbor_orders_client.batches import BatchItem
+from harbor_orders_client.clients import AsyncHarborOrders, HarborOrders
+from harbor_orders_client.documents import (
+    Actor,
+    Amount,
+    Attempt,
+    Line,
+    NewWebhookEndpoint,
+    Order,
+    OrderStatus,
+    Resend,
+    TimelineEntry,
+    WebhookDelivery,
+    WebhookDeliveryWithAttempts,
+    WebhookEndpoint,
+)
+from harbor_orders_client.errors import (
+    ApiError,
+    BatchInterrupted,
+    Conflict,
+    ConnectionFailed,
+    FieldError,
+    Forbidden,
+    HarborError,
+    NotFound,
+    OutcomeUnknown,
+    PreconditionFailed,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+    UnexpectedAnswer,
+    ValidationFailed,
+    WebhookNotVerified,
+)
+from harbor_orders_client.new_orders import Money, NewLine, NewOrder
+from harbor_orders_client.webhooks import WebhookEvent
+from harbor_orders_client.wire import Service
+
+__all__ = [
+    "Actor",
+    "Amount",
+    "ApiError",
+    "AsyncHarborOrders",
+    "Attempt",
+    "BatchInterrupted",
+    "BatchItem",
+    "Conflict",
+    "ConnectionFailed",
+    "FieldError",
+    "Forbidden",
+    "HarborError",
+    "HarborOrders",
+    "Line",
+    "Money",
+    "NewLine",
+    "NewOrder",
+    "NewWebhookEndpoint",
+    "NotFound",
+    "Order",
+    "OrderStatus",
+    "OutcomeUnknown",
+    "PreconditionFailed",
+    "RateLimited",
+    "Resend",
+    "Service",
+    "TimelineEntry",
+    "Unauthorized",
+    "Unavailable",
+    "UnexpectedAnswer",
+    "ValidationFailed",
+    "WebhookDelivery",
+    "WebhookDeliveryWithAttempts",
+    "WebhookEndpoint",
+    "WebhookEvent",
+    "WebhookNotVerified",
+    "webhooks",
+]
