@@ -18,7 +18,7 @@ from command_api.handle import WritePath
 from command_api.json_body import BodyLimits
 from command_api.late_store import LateStore
 from command_api.metrics import CommandMetrics
-from command_api.routes import batch, orders, webhooks
+from command_api.routes import batch, order_changes, order_money, orders, webhooks
 from command_api.state import CommandState, WebhookConfig
 from infra.beside import beside
 from infra.http.app import ServiceApp, build_app
@@ -44,7 +44,13 @@ from infra.settings import (
 )
 
 StateContext: TypeAlias = AbstractAsyncContextManager[CommandState]
-ROUTERS: Final[tuple[APIRouter, ...]] = (orders.router, batch.router, webhooks.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    orders.router,
+    order_changes.router,
+    order_money.router,
+    batch.router,
+    webhooks.router,
+)
 """Every route of the service; each declares its scope with `requires`."""
 
 _NAME: Final = "harbor-command"

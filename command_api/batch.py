@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from typing import Final, TypeVar, assert_never
 
 from command_api import models
+from command_api.appends import Caller
 from command_api.errors import (
     CONCURRENT_MODIFICATION,
-    FIELD_CODES,
     IDEMPOTENCY_KEY_MISMATCH,
     IDEMPOTENCY_KEY_REQUIRED,
     OUTCOME_UNKNOWN,
     invalid_values,
     translate,
 )
-from command_api.handle import Answer, Caller, WritePath, decide_create, refuse_reference
+from command_api.field_codes import FIELD_CODES
+from command_api.handle import Answer, WritePath, decide_create, refuse_reference
 from command_api.idempotency import fingerprint, parse_key
 from command_api.json_body import Json, canonical
 from domain.order.errors import InvalidCommandError

@@ -12,8 +12,10 @@ from fastapi import Body, Header, Path
 from command_api import errors
 from command_api.documents import OrderDocument
 from command_api.models import CancelBody, CreateOrderBody, NothingBody, SetStatusBody
+from command_api.order_problems import ORDER_PROBLEMS
 from infra.http import problems
 from infra.http.app import problem_responses
+from infra.http.problems import ProblemType
 
 KEY_PATTERN: Final = r'^("[!#-~]{1,255}"|[!#-~]{1,255})$'
 IdempotencyKey = Annotated[
@@ -129,7 +131,14 @@ CREATED: Final[Responses] = {
     201: {"model": OrderDocument, "description": "The new order.", "headers": ORDER_HEADERS | _LOCATION},
     **problem_responses(*_ANY, errors.DUPLICATE_EXTERNAL_REFERENCE, errors.ORDER_TOO_LARGE),
 }
-CHANGED: Final[Responses] = {
-    200: {"model": OrderDocument, "description": "The order afterwards.", "headers": ORDER_HEADERS},
-    **problem_responses(*_ANY, problems.NOT_FOUND, *errors.ORDER_PROBLEMS, errors.CONCURRENT_MODIFICATION),
-}
+
+
+def changed(*kinds: ProblemType) -> Responses:
+    """Give what a route that changes an order answers; `kinds` are the refusals that only some of them have."""
+    return {
+        200: {"model": OrderDocument, "description": "The order afterwards.", "headers": ORDER_HEADERS},
+        **problem_responses(*_ANY, problems.NOT_FOUND, *ORDER_PROBLEMS, errors.CONCURRENT_MODIFICATION, *kinds),
+    }
+
+
+CHANGED: Final[Responses] = changed()

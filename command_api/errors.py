@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from domain.order.errors import InvalidCommandError, TransitionError
+from command_api.field_codes import FIELD_CODES
+from command_api.order_problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS
+from domain.order.errors import InvalidCommandError
 from infra.events import AppendQueueFullError, AppendRejectedError, AppendTimeoutError, StoreUnavailableError
 from infra.http import problems
 from infra.http.problems import FieldError, Problem, ProblemType
@@ -61,20 +63,19 @@ DUPLICATE_EXTERNAL_REFERENCE: Final = ProblemType(
     "Another of your orders has this external_reference; a reference stays taken for ever.",
 )
 
-
-def _transition(code: str, title: str) -> ProblemType:
-    return ProblemType(code, 409, title, "The order does not allow this now; see allowed_transitions.")
-
-
-ORDER_PROBLEMS: Final[tuple[ProblemType, ...]] = (
-    _transition("already_authorized", "Order is already authorized"),
-    _transition("order_terminal", "Order is closed"),
-    _transition("not_authorized", "Order is not authorized"),
-    _transition("already_captured", "Order is already captured"),
-    _transition("already_captured_use_refund", "Captured: refund instead"),
-    _transition("invalid_transition", "Status cannot be reached from here"),
+# --- which version a client edits: not recorded, so that the same key may follow the order ---------------------------
+PRECONDITION_REQUIRED: Final = ProblemType(
+    "precondition_required",
+    428,
+    "If-Match required",
+    "This request edits an order: send If-Match with the ETag of the version that you have seen.",
 )
-"""Domain error code -> problem. A test holds this table to the codes in `domain.order.errors`."""
+PRECONDITION_FAILED: Final = ProblemType(
+    "precondition_failed",
+    412,
+    "Order has changed",
+    "The order is not at the version that If-Match names; read it again and decide again.",
+)
 
 # --- webhooks --------------------------------------------------------------------------------------------------------
 TOO_MANY_WEBHOOK_ENDPOINTS: Final = ProblemType(
@@ -124,6 +125,9 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
     IDEMPOTENCY_KEY_MISMATCH,
     DUPLICATE_EXTERNAL_REFERENCE,
     *ORDER_PROBLEMS,
+    *AMOUNT_PROBLEMS,
+    PRECONDITION_REQUIRED,
+    PRECONDITION_FAILED,
     ORDER_TOO_LARGE,
     CONCURRENT_MODIFICATION,
     OUTCOME_UNKNOWN,
@@ -132,46 +136,6 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
     WEBHOOK_ENDPOINT_NOT_ENABLED,
 )
 """Codes of the command side beside the shared ones. Append only."""
-
-FIELD_CODES: Final = {
-    "required": "The field is missing.",
-    "unknown_field": "The object has a field that this request does not take; the pointer names the object.",
-    "wrong_type": "The value is of another JSON type than the field takes.",
-    "lines_required": "An order has at least one line.",
-    "too_many_lines": "An order has at most 1,000 lines.",
-    "orders_required": "A batch has at least one order.",
-    "too_many_orders": "A batch has at most 500 orders.",
-    "quantity_out_of_range": "A quantity is a whole number from 1 to 999.",
-    "money_must_be_string": 'An amount is a decimal string such as "19.99", never a JSON number.',
-    "amount_malformed": "An amount is ASCII digits with an optional point: no sign, exponent, space or leading zero.",
-    "amount_too_large": "An amount or a sum is above 10^15 minor units.",
-    "amount_zero": "An amount is more than zero.",
-    "currency_unknown": "The currency is not an active ISO 4217 code in upper case.",
-    "currency_precision": "The amount has more decimals than its currency.",
-    "email_malformed": "Not an email address.",
-    "metadata_too_many": "Metadata holds at most 50 entries.",
-    "metadata_key": "A metadata key is 1-40 of A-Z a-z 0-9 _ . -",
-    "status_unknown": "Not a status of an order.",
-    "text_empty": "A text must not be empty.",
-    "text_too_long": "A text is longer than its field takes.",
-    "text_character": "A text holds a control, format, invisible, private or unassigned character.",
-    "text_marks": "A text starts with a combining mark or has too many in a row.",
-    "text_spaces": "A text starts or ends with a space, or holds a space other than U+0020.",
-    "url_too_long": "A URL has at most 2,048 characters.",
-    "url_malformed": "A URL is https://host[:port]/path in plain ASCII, without backslash, space or control character.",
-    "scheme_not_allowed": "The scheme must be https.",
-    "userinfo_not_allowed": "A URL carries no user name or password.",
-    "fragment_not_allowed": "A URL has no fragment.",
-    "hostname_invalid": "The host is not a plain domain name.",
-    "host_not_public": "The host is not a public name.",
-    "ip_literal_not_allowed": "Live endpoints are named, not numbered.",
-    "port_not_allowed": "The port must be 443 or 8443.",
-    "address_denied": "The address is not one that webhooks may be sent to.",
-    "event_type_unknown": "A filter is an event type, a prefix with a star (order.*), or *; it must match some event.",
-    "event_types_count": "An endpoint has 1 to 32 filters.",
-    "payload_unknown": "A payload is snapshot or thin.",
-}
-"""Codes inside the `errors` of a `validation_failed`."""
 
 _CATALOGUE_HEAD: Final = """# Errors
 
@@ -188,23 +152,9 @@ _FIELDS_HEAD: Final = """
 | code | meaning |
 |---|---|"""
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
-_BY_ORDER_ERROR: Final = {kind.code: kind for kind in ORDER_PROBLEMS}
 _STORE_DOWN = (
     "The event store does not answer. Retry with the same Idempotency-Key: it settles whether this was written."
 )
-
-
-def order_problem(error: TransitionError) -> Problem:
-    """Give the final refusal of a command that the order's status does not allow."""
-    return Problem(
-        _BY_ORDER_ERROR[error.code],
-        members={
-            "current_status": error.current_status.value,
-            "requested": error.requested,
-            "allowed_transitions": [status.value for status in error.allowed_transitions],
-            "current_version": error.current_version,
-        },
-    )
 
 
 def invalid_values(errors: Iterable[FieldError]) -> Problem:

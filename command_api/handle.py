@@ -10,25 +10,24 @@ first, so that they do not race each other.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from typing import NamedTuple, assert_never
 from uuid import UUID
 
+from command_api.appends import STREAM_TYPE, Caller, new_event, record, refused
 from command_api.errors import (
     CONCURRENT_MODIFICATION,
     DUPLICATE_EXTERNAL_REFERENCE,
     IDEMPOTENCY_KEY_MISMATCH,
-    order_problem,
+    PRECONDITION_FAILED,
 )
+from command_api.order_problems import order_problem
 from command_api.recent import RecentOrders
 from command_api.turns import LineTooLongError, Turns
-from domain.codec import decode, encode
-from domain.order.commands import CreateOrder, OrderCommand
+from domain.codec import decode
+from domain.order.commands import CreateOrder, OrderCommand, UpdateDetails
 from domain.order.decide import decide
 from domain.order.document import render_order
-from domain.order.envelope import Actor, Envelope, RecordedOrderEvent
-from domain.order.errors import TransitionError
-from domain.order.events import OrderEvent
+from domain.order.errors import AmountError, TransitionError
 from domain.order.ids import OrderId
 from domain.order.state import OrderState, evolve, fold
 from infra import clock
@@ -49,21 +48,9 @@ from infra.tenancy import Tenant
 
 MAX_DECISIONS = 4
 """The first decision, and three more after somebody else appended first."""
-STREAM_TYPE = "order"
+_NO_VERSION = -1
 CREATED = 201
 """The status of the answer to a create."""
-
-
-class Caller(NamedTuple):
-    """Who asks, under which key, and how to speak of the request in what is recorded."""
-
-    tenant: Tenant
-    key_id: str
-    idempotency_key: str
-    fingerprint: bytes
-    path: str
-    request_id: str
-    traceparent: str | None
 
 
 class Answer(NamedTuple):
@@ -102,7 +89,9 @@ MakeCommand = Callable[[datetime], OrderCommand]
 """Gives the command as of an instant: a decision that is made again is made at a later time."""
 
 
-async def handle(path: WritePath, caller: Caller, make: MakeCommand, *, status: int) -> Answer:
+async def handle(
+    path: WritePath, caller: Caller, make: MakeCommand, *, status: int, expected_version: int | None = None
+) -> Answer:
     """Give the answer to a command, which is then recorded under the caller's key.
 
     Args:
@@ -110,10 +99,12 @@ async def handle(path: WritePath, caller: Caller, make: MakeCommand, *, status: 
         caller: whose command it is; `idempotency_key` and `fingerprint` make a repetition known.
         make: the command as of now. For a create its `order_id` must be new.
         status: of the answer when the command is done.
+        expected_version: the version of the order that the caller has seen; None when that does not matter.
 
     Raises:
-        Problem: 404 no such order of this partner; 422 values or another request under this key; 409
-            `concurrent_modification`. Nothing was written, and none is recorded under the key.
+        Problem: 404 no such order of this partner; 422 values or another request under this key; 412 the order is at
+            another version than expected; 409 `concurrent_modification`. Nothing was written, and none is recorded
+            under the key.
         EventStoreError: as `EventStore.append`; after all but a full queue the outcome is unknown.
     """
     command = make(path.now())
@@ -121,14 +112,23 @@ async def handle(path: WritePath, caller: Caller, make: MakeCommand, *, status: 
         return await _settle(path, caller, command, make, status)  # nobody else knows this new order
     try:
         async with path.turns.take(caller.tenant.id, command.order_id):
-            return await _settle(path, caller, make(path.now()), make, status)
+            return await _settle(path, caller, make(path.now()), make, status, expected_version)
     except LineTooLongError:
         raise Problem(CONCURRENT_MODIFICATION) from None
 
 
-async def _settle(path: WritePath, caller: Caller, command: OrderCommand, make: MakeCommand, status: int) -> Answer:
+async def _settle(
+    path: WritePath,
+    caller: Caller,
+    command: OrderCommand,
+    make: MakeCommand,
+    status: int,
+    expected_version: int | None = None,
+) -> Answer:
     for _ in range(MAX_DECISIONS):
-        state = await _load(path, caller.tenant, command)
+        state = await _load(path, caller.tenant, command, expected_version or 0)
+        if expected_version is not None and state is not None and state.version != expected_version:
+            return await _refuse_version(path, caller, command.order_id, state.version)
         decision = _decide(path, caller, command, state, status)
         outcome = await path.store.append(decision.append)
         match outcome:
@@ -139,7 +139,11 @@ async def _settle(path: WritePath, caller: Caller, command: OrderCommand, make: 
             case KeyMismatch():
                 raise Problem(IDEMPOTENCY_KEY_MISMATCH)
             case ClaimTaken():
-                return await _refuse_claim(path, caller, command.order_id)
+                answer = await _refuse_claim(path, caller, command.order_id, decision.append.expected_version)
+                if answer is not None:
+                    return answer
+                path.recent.forget(caller.tenant.id, command.order_id)
+                command = make(path.now())
             case WrongExpectedVersion():
                 path.recent.forget(caller.tenant.id, command.order_id)
                 command = make(path.now())
@@ -148,11 +152,12 @@ async def _settle(path: WritePath, caller: Caller, command: OrderCommand, make: 
     raise Problem(CONCURRENT_MODIFICATION)
 
 
-async def _load(path: WritePath, tenant: Tenant, command: OrderCommand) -> OrderState | None:
+async def _load(path: WritePath, tenant: Tenant, command: OrderCommand, seen_version: int) -> OrderState | None:
+    """Give the order as it was seen here last; read it when that is older than what the caller has seen."""
     if isinstance(command, CreateOrder):
         return None
     state = path.recent.get(tenant.id, command.order_id)
-    if state is None:
+    if state is None or state.version < seen_version:
         stored = await path.store.read_stream(tenant.id, command.order_id)
         state = fold(None, (decode(event.type, event.schema_version, event.payload) for event in stored))
         if state is None:
@@ -166,14 +171,14 @@ def _decide(path: WritePath, caller: Caller, command: OrderCommand, state: Order
     version = state.version if state else NO_STREAM
     try:
         events = decide(command, state)
-    except TransitionError as error:
+    except (TransitionError, AmountError) as error:
         refusal = order_problem(error)
-        return _Decision(_refusal(caller, refusal, command.order_id, version), None, refusal.kind.code)
+        return _Decision(refused(caller, refusal, command.order_id, version), None, refusal.kind.code)
     new_events: list[NewEvent] = []
     for event in events:
-        recorded = _record(path, caller, command, event, version + len(new_events) + 1)
+        recorded = record(event, command, caller, version + len(new_events) + 1, path.new_id())
         state = evolve(state, recorded)
-        new_events.append(_new_event(recorded))
+        new_events.append(new_event(recorded))
     if state is None:
         raise AssertionError("decide gives the first event of an order or refuses")
     append = AppendCommand(
@@ -193,70 +198,15 @@ def _decide(path: WritePath, caller: Caller, command: OrderCommand, state: Order
 
 def _claim(command: OrderCommand, state: OrderState) -> str | None:
     """Claim the reference as it was recorded: normalised, so that two spellings of one reference are one."""
-    if not isinstance(command, CreateOrder) or state.external_reference is None:
+    if not isinstance(command, CreateOrder | UpdateDetails) or command.external_reference is None:
         return None
     return f"external_reference:{state.external_reference}"
 
 
-def _record(
-    path: WritePath, caller: Caller, command: OrderCommand, event: OrderEvent, sequence: int
-) -> RecordedOrderEvent:
-    return RecordedOrderEvent(
-        event,
-        Envelope(
-            event_id=path.new_id(),
-            order_id=command.order_id,
-            sequence=sequence,
-            occurred_at=command.now,
-            partner_id=caller.tenant.partner_id,
-            livemode=caller.tenant.livemode,
-            actor=_actor(caller.tenant.partner_id, caller.key_id),
-            request_id=caller.request_id,
-            traceparent=caller.traceparent,
-            correlation_id=caller.request_id,
-            causation_id=None,
-        ),
-    )
-
-
-@lru_cache(maxsize=1024)
-def _actor(partner_id: str, key_id: str) -> Actor:
-    return Actor(type="api_key", id=partner_id, key_id=key_id)
-
-
-def _new_event(recorded: RecordedOrderEvent) -> NewEvent:
-    event, envelope = recorded.event, recorded.envelope
-    return NewEvent(
-        event_id=envelope.event_id,
-        type=event.type,
-        schema_version=event.schema_version,
-        occurred_at=envelope.occurred_at,
-        payload=encode(event, envelope),
-        actor=f"api_key:{envelope.actor.key_id}",
-        correlation_id=envelope.correlation_id,
-        causation_id=envelope.causation_id,
-        traceparent=envelope.traceparent,
-    )
-
-
-def _refusal(caller: Caller, refusal: Problem, order_id: OrderId, version: int) -> AppendCommand:
-    """Give an append of no events: only the answer is recorded, if the order is still at `version`."""
-    return AppendCommand(
-        tenant_id=caller.tenant.id,
-        key=caller.idempotency_key,
-        fingerprint=caller.fingerprint,
-        stream_id=order_id,
-        stream_type=STREAM_TYPE,
-        expected_version=version,
-        events=(),
-        status=refusal.kind.status,
-        response=problems.render(refusal, caller.path, caller.request_id),
-    )
-
-
-async def _refuse_claim(path: WritePath, caller: Caller, order_id: OrderId) -> Answer:
+async def _refuse_claim(path: WritePath, caller: Caller, order_id: OrderId, version: int) -> Answer | None:
+    """Record that the reference is taken; None when the order, if it exists, has moved on since."""
     refusal = Problem(DUPLICATE_EXTERNAL_REFERENCE)
-    append = _refusal(caller, refusal, order_id, NO_STREAM)
+    append = refused(caller, refusal, order_id, version)
     outcome = await path.store.append(append)
     match outcome:
         case Appended():
@@ -265,8 +215,30 @@ async def _refuse_claim(path: WritePath, caller: Caller, order_id: OrderId) -> A
             return _replayed(outcome)
         case KeyMismatch():
             raise Problem(IDEMPOTENCY_KEY_MISMATCH)
-        case ClaimTaken() | WrongExpectedVersion():
-            raise AssertionError("an answer alone claims nothing, and nobody else knows this new order id")
+        case WrongExpectedVersion():
+            return None
+        case ClaimTaken():
+            raise AssertionError("an answer alone claims nothing")
+        case _:
+            assert_never(outcome)
+
+
+async def _refuse_version(path: WritePath, caller: Caller, order_id: OrderId, version: int) -> Answer:
+    """Refuse an edit of another version, unless it is a repetition: the order may have moved on by the edit itself.
+
+    What an append that expects a version no stream has finds out is whether the key was used; it writes nothing.
+    """
+    refusal = Problem(PRECONDITION_FAILED, headers={"etag": f'"{version}"'}, members={"current_version": version})
+    outcome = await path.store.append(refused(caller, refusal, order_id, _NO_VERSION))
+    match outcome:
+        case Duplicate():
+            return _replayed(outcome)
+        case KeyMismatch():
+            raise Problem(IDEMPOTENCY_KEY_MISMATCH)
+        case WrongExpectedVersion():
+            raise refusal
+        case Appended() | ClaimTaken():
+            raise AssertionError("no stream has such a version, and an answer alone claims nothing")
         case _:
             assert_never(outcome)
 
@@ -295,4 +267,4 @@ def decide_create(path: WritePath, caller: Caller, command: CreateOrder) -> Appe
 
 def refuse_reference(caller: Caller, order_id: OrderId) -> AppendCommand:
     """Give what is appended under the caller's key when the external reference of a new order is taken."""
-    return _refusal(caller, Problem(DUPLICATE_EXTERNAL_REFERENCE), order_id, NO_STREAM)
+    return refused(caller, Problem(DUPLICATE_EXTERNAL_REFERENCE), order_id, NO_STREAM)

@@ -4,7 +4,7 @@ Shapes and money are judged here; everything else about a value is the domain's 
 bounds below only describe. Server-set fields (id, status, totals) are not in these models and so are refused.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Final, TypeVar
 
@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
 from pydantic_core import ErrorDetails
 
-from command_api.errors import FIELD_CODES, invalid_values
+from command_api.errors import invalid_values
+from command_api.field_codes import FIELD_CODES
 from command_api.json_body import Json
 from domain import money, text
 from domain.errors import MoneyError
@@ -24,14 +25,23 @@ from domain.order.status import Status
 from infra.http.problems import MAX_ERRORS, FieldError
 from infra.tenancy import Tenant
 
-_AMOUNT_PATTERN: Final = r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,4})?$"
+AMOUNT_PATTERN: Final = r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,4})?$"
+_AMOUNTS: Final = frozenset({"unit_price", "amount", "gross", "fee", "net"})
+_AT_TAG: Final = 2
+_COUNT_CODES: Final[Mapping[tuple[int | str, str], str]] = {
+    ("lines", "too_short"): "lines_required",
+    ("lines", "too_long"): "too_many_lines",
+    ("changes", "too_short"): "changes_required",
+    ("changes", "too_long"): "too_many_changes",
+}
 
 
-def _described(least: int, most: int) -> JsonDict:
+def described(least: int, most: int) -> JsonDict:
+    """Describe the length of a text; the domain judges it."""
     return {"minLength": least, "maxLength": most}
 
 
-Reason = Annotated[str, Field(json_schema_extra=_described(1, text.MAX_REASON_CHARS), examples=["ordered twice"])]
+Reason = Annotated[str, Field(json_schema_extra=described(1, text.MAX_REASON_CHARS), examples=["ordered twice"])]
 
 
 class RequestBody(BaseModel):
@@ -43,11 +53,11 @@ class RequestBody(BaseModel):
 class LineBody(RequestBody):
     """One line asked for."""
 
-    sku: str = Field(json_schema_extra=_described(1, text.MAX_SKU_CHARS), examples=["85123A"])
+    sku: str = Field(json_schema_extra=described(1, text.MAX_SKU_CHARS), examples=["85123A"])
     quantity: int = Field(json_schema_extra={"minimum": 1, "maximum": MAX_QUANTITY}, examples=[2])
     unit_price: str = Field(
         description="a decimal string with at most the digits of the currency",
-        json_schema_extra={"pattern": _AMOUNT_PATTERN},
+        json_schema_extra={"pattern": AMOUNT_PATTERN},
         examples=["19.99"],
     )
 
@@ -55,7 +65,7 @@ class LineBody(RequestBody):
 class CreateOrderBody(RequestBody):
     """A new order; its total is the sum of quantity x unit price."""
 
-    customer_email: str = Field(json_schema_extra=_described(3, text.MAX_EMAIL_CHARS), examples=["buyer@example.com"])
+    customer_email: str = Field(json_schema_extra=described(3, text.MAX_EMAIL_CHARS), examples=["buyer@example.com"])
     currency: str = Field(
         description="active ISO 4217 code", json_schema_extra={"pattern": "^[A-Z]{3}$"}, examples=["EUR"]
     )
@@ -64,7 +74,7 @@ class CreateOrderBody(RequestBody):
     external_reference: str | None = Field(
         default=None,
         description="your own number of the order; unique among your orders for ever",
-        json_schema_extra=_described(1, text.MAX_EXTERNAL_REFERENCE_CHARS),
+        json_schema_extra=described(1, text.MAX_EXTERNAL_REFERENCE_CHARS),
         examples=["PO-2026-0042"],
     )
     metadata: dict[str, str] = Field(
@@ -142,7 +152,7 @@ def parse_status(body: SetStatusBody) -> Status:
     try:
         return Status(body.status)
     except ValueError:
-        raise invalid_values([_error("/status", "status_unknown")]) from None
+        raise invalid_values([field_error("/status", "status_unknown")]) from None
 
 
 def _new_lines(lines: Iterable[LineBody], currency: Currency) -> tuple[NewLine, ...]:
@@ -162,23 +172,28 @@ def _new_lines(lines: Iterable[LineBody], currency: Currency) -> tuple[NewLine, 
     return tuple(new_lines)
 
 
-def _field_error(item: ErrorDetails) -> FieldError:
+def _field_error(item: ErrorDetails) -> FieldError:  # noqa: PLR0911  # one kind of error each
     path = item["loc"]
+    if len(path) > _AT_TAG and path[0] == "changes":
+        path = path[:_AT_TAG] + path[_AT_TAG + 1 :]  # the tag that chose the model is no place in the body
     match item["type"]:
         case "missing":
-            return _error(_pointer(path), "required")
+            return field_error(_pointer(path), "required")
         case "extra_forbidden":
-            return _error(_pointer(path[:-1]), "unknown_field")
-        case "too_short":
-            return _error(_pointer(path), "lines_required")
-        case "too_long":
-            return _error(_pointer(path), "too_many_lines")
-        case "string_type" if path[-1] == "unit_price":
-            return _error(_pointer(path), "money_must_be_string")
-    return _error(_pointer(path[:1] if path and path[0] == "metadata" else path), "wrong_type")
+            return field_error(_pointer(path[:-1]), "unknown_field")
+        case "too_short" | "too_long":
+            return field_error(_pointer(path), _COUNT_CODES[path[-1], item["type"]])
+        case "union_tag_not_found":
+            return field_error(f"{_pointer(path)}/op", "required")
+        case "union_tag_invalid":
+            return field_error(f"{_pointer(path)}/op", "op_unknown")
+        case "string_type" if path[-1] in _AMOUNTS:
+            return field_error(_pointer(path), "money_must_be_string")
+    return field_error(_pointer(path[:1] if path and path[0] == "metadata" else path), "wrong_type")
 
 
-def _error(pointer: str, code: str) -> FieldError:
+def field_error(pointer: str, code: str) -> FieldError:
+    """Give a broken value by its place and code."""
     return FieldError(pointer, code, FIELD_CODES[code])
 
 

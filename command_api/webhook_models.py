@@ -4,7 +4,8 @@ from typing import Final
 
 from pydantic import Field
 
-from command_api.errors import FIELD_CODES, invalid_values
+from command_api.errors import invalid_values
+from command_api.field_codes import FIELD_CODES
 from command_api.models import RequestBody
 from domain import text
 from domain.errors import TextError

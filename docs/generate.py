@@ -27,7 +27,7 @@ def _json(document: object) -> str:
 
 def documents() -> dict[str, Callable[[], str]]:
     """Give every generated file, relative to docs/, with what writes it."""
-    schemas = domain.catalogue.json_schemas()
+    schemas = domain.catalogue.json_schemas() | domain.catalogue.older_json_schemas()
     files: dict[str, Callable[[], str]] = {
         "events.md": domain.catalogue.events_markdown,
         "states.md": domain.catalogue.states_markdown,

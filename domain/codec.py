@@ -5,7 +5,7 @@ member, a missing one or a wrong type is refused, so a foreign record cannot pas
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -15,7 +15,21 @@ from pydantic import ValidationError
 from domain.errors import MalformedEventError, UnknownEventError
 from domain.instants import instant_text
 from domain.order.envelope import Envelope, RecordedOrderEvent
-from domain.order.events import OrderAuthorized, OrderCanceled, OrderCaptured, OrderCreated, OrderEvent
+from domain.order.events import (
+    OrderAmended,
+    OrderAuthorizationReleased,
+    OrderAuthorized,
+    OrderCanceled,
+    OrderCaptured,
+    OrderCreated,
+    OrderDetailsChanged,
+    OrderEvent,
+    OrderExpired,
+    OrderNoteAdded,
+    OrderRefunded,
+    OrderSettled,
+    OrderSettlementRecorded,
+)
 from domain.upcast import UPCASTERS, JsonObject, Upcasters, upcast
 
 _MAX_PLACES_NAMED = 5
@@ -35,6 +49,24 @@ class _Created(EventDocument):
     data: OrderCreated
 
 
+class _Amended(EventDocument):
+    type: Literal["order.amended"]
+    schema_version: Literal[1]
+    data: OrderAmended
+
+
+class _DetailsChanged(EventDocument):
+    type: Literal["order.details_changed"]
+    schema_version: Literal[1]
+    data: OrderDetailsChanged
+
+
+class _NoteAdded(EventDocument):
+    type: Literal["order.note_added"]
+    schema_version: Literal[1]
+    data: OrderNoteAdded
+
+
 class _Authorized(EventDocument):
     type: Literal["order.authorized"]
     schema_version: Literal[1]
@@ -43,8 +75,14 @@ class _Authorized(EventDocument):
 
 class _Captured(EventDocument):
     type: Literal["order.captured"]
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     data: OrderCaptured
+
+
+class _AuthorizationReleased(EventDocument):
+    type: Literal["order.authorization_released"]
+    schema_version: Literal[1]
+    data: OrderAuthorizationReleased
 
 
 class _Canceled(EventDocument):
@@ -53,19 +91,53 @@ class _Canceled(EventDocument):
     data: OrderCanceled
 
 
-class CurrentEvent(NamedTuple):
-    """The current version of an event type and the document it is stored as."""
+class _Expired(EventDocument):
+    type: Literal["order.expired"]
+    schema_version: Literal[1]
+    data: OrderExpired
+
+
+class _Refunded(EventDocument):
+    type: Literal["order.refunded"]
+    schema_version: Literal[1]
+    data: OrderRefunded
+
+
+class _SettlementRecorded(EventDocument):
+    type: Literal["order.settlement_recorded"]
+    schema_version: Literal[1]
+    data: OrderSettlementRecorded
+
+
+class _Settled(EventDocument):
+    type: Literal["order.settled"]
+    schema_version: Literal[1]
+    data: OrderSettled
+
+
+class EventVersion(NamedTuple):
+    """A version of an event type and the document it is stored as."""
 
     schema_version: int
     document: type[EventDocument]
 
 
-CURRENT: Mapping[str, CurrentEvent] = MappingProxyType(
+CURRENT: Mapping[str, EventVersion] = MappingProxyType(
     {
-        OrderCreated.type: CurrentEvent(OrderCreated.schema_version, _Created),
-        OrderAuthorized.type: CurrentEvent(OrderAuthorized.schema_version, _Authorized),
-        OrderCaptured.type: CurrentEvent(OrderCaptured.schema_version, _Captured),
-        OrderCanceled.type: CurrentEvent(OrderCanceled.schema_version, _Canceled),
+        OrderCreated.type: EventVersion(OrderCreated.schema_version, _Created),
+        OrderAmended.type: EventVersion(OrderAmended.schema_version, _Amended),
+        OrderDetailsChanged.type: EventVersion(OrderDetailsChanged.schema_version, _DetailsChanged),
+        OrderNoteAdded.type: EventVersion(OrderNoteAdded.schema_version, _NoteAdded),
+        OrderAuthorized.type: EventVersion(OrderAuthorized.schema_version, _Authorized),
+        OrderCaptured.type: EventVersion(OrderCaptured.schema_version, _Captured),
+        OrderAuthorizationReleased.type: EventVersion(
+            OrderAuthorizationReleased.schema_version, _AuthorizationReleased
+        ),
+        OrderCanceled.type: EventVersion(OrderCanceled.schema_version, _Canceled),
+        OrderExpired.type: EventVersion(OrderExpired.schema_version, _Expired),
+        OrderRefunded.type: EventVersion(OrderRefunded.schema_version, _Refunded),
+        OrderSettlementRecorded.type: EventVersion(OrderSettlementRecorded.schema_version, _SettlementRecorded),
+        OrderSettled.type: EventVersion(OrderSettled.schema_version, _Settled),
     }
 )
 """Type name -> its current version, in the order of an order's life."""
@@ -103,6 +175,8 @@ def _text(value: object) -> str:
     """Give what orjson leaves to us: an instant always has six digits, also when they are zeros."""
     if isinstance(value, datetime):
         return instant_text(value)
+    if isinstance(value, date):
+        return value.isoformat()
     raise TypeError(f"no part of an event is a {type(value).__name__}")
 
 

@@ -17,6 +17,8 @@ MAX_SKU_CHARS = 64
 MAX_EXTERNAL_REFERENCE_CHARS = 128
 MAX_EMAIL_CHARS = 254
 MAX_REASON_CHARS = 500
+MAX_NOTE_CHARS = 500
+MAX_BATCH_CHARS = 64
 MAX_METADATA_ENTRIES = 50
 MAX_METADATA_KEY_CHARS = 40
 MAX_METADATA_VALUE_CHARS = 500
@@ -85,6 +87,24 @@ def reason(value: str) -> str:
         TextError: `text_empty`, `text_too_long`, `text_character` or `text_marks`.
     """
     return _plain(value, 1, MAX_REASON_CHARS)
+
+
+def note(value: str) -> str:
+    """Give a note on an order: 1-500 characters, one line.
+
+    Raises:
+        TextError: as `reason`.
+    """
+    return _plain(value, 1, MAX_NOTE_CHARS)
+
+
+def batch(value: str) -> str:
+    """Give the name of a batch of settlements: 1-64 characters.
+
+    Raises:
+        TextError: as `sku`.
+    """
+    return _name(value, MAX_BATCH_CHARS)
 
 
 def metadata(value: Mapping[str, str]) -> dict[str, str]:

@@ -11,8 +11,14 @@ JsonObject = dict[str, object]
 Upcaster = Callable[[JsonObject], JsonObject]
 Upcasters = Mapping[tuple[str, int], Upcaster]
 
-UPCASTERS: Upcasters = MappingProxyType({})
-"""(type, version n) -> the step to version n + 1. Every event is at its first version today."""
+
+def captured_by_amount(data: JsonObject) -> JsonObject:
+    """order.captured 1 -> 2: `lines` came with captures by lines; every earlier capture was one of an amount."""
+    return data | {"lines": []}
+
+
+UPCASTERS: Upcasters = MappingProxyType({("order.captured", 1): captured_by_amount})
+"""(type, version n) -> the step to version n + 1."""
 
 
 def upcast(event_type: str, schema_version: int, to_version: int, data: JsonObject, upcasters: Upcasters) -> JsonObject:

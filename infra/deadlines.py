@@ -2,44 +2,67 @@
 
 A timer of the event loop costs some 3 us to set and to cancel, `asyncio.timeout` 4 us; a request that passes three of
 them pays more for its deadlines than for its validation. Whatever may take equally long ends in the order in which it
-began, so a look at the oldest every `TICK_S` is enough: a deadline comes up to that much late, and never early.
+began, so a look at the oldest every `TICK_S`, or every hundredth of the limit, is enough: a deadline comes up to that
+much late, and never early.
 
     deadlines = Deadlines(5.0)
     with deadlines.limit() as limit:
         ...                              # TimeoutError after 5.0 to 5.05 s; `limit.expired` tells whose it was
+    alarm = deadlines.call(then)         # calls `then()` after 5.0 to 5.05 s, unless `alarm.cancel()` comes first
 """
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from infra import clock
 
 TICK_S: Final = 0.05
+TICK_SHARE: Final = 0.01
+"""Of a limit: whoever may take half a minute need not be told to the twentieth of a second."""
+
+
+class Timed(Protocol):
+    """What a deadline is for: when it began on the monotonic clock, and what happens when its time is up."""
+
+    began_s: float
+
+    def expire(self) -> None:
+        """Do what is due."""
+        ...
 
 
 class Deadlines:
-    """One time limit in seconds, for any number of tasks of one event loop."""
+    """One time limit in seconds, for any number of tasks and callbacks of one event loop."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._running: dict[Limit, None] = {}  # in the order in which they began
+        self._tick_s = min(seconds, max(TICK_S, seconds * TICK_SHARE))
+        self._running: dict[Timed, None] = {}  # in the order in which they began
         self._is_watching = False
 
     def limit(self) -> "Limit":
         """Give a context manager that ends its block after `seconds`; enter it once."""
         return Limit(self)
 
-    def begin(self, limit: "Limit") -> None:
-        """Watch a block from now on."""
-        self._running[limit] = None
+    def call(self, then: Callable[[], None]) -> "Alarm":
+        """Call `then` after `seconds` unless the alarm is cancelled before."""
+        alarm = Alarm(self, then)
+        self.begin(alarm)
+        return alarm
+
+    def begin(self, timed: Timed) -> None:
+        """Watch something from now on."""
+        timed.began_s = clock.monotonic_s()
+        self._running[timed] = None
         if not self._is_watching:
             self._is_watching = True
-            asyncio.get_running_loop().call_later(min(self.seconds, TICK_S), self._look)
+            asyncio.get_running_loop().call_later(self._tick_s, self._look)
 
-    def end(self, limit: "Limit") -> None:
-        """Watch a block no longer."""
-        self._running.pop(limit, None)
+    def end(self, timed: Timed) -> None:
+        """Watch it no longer."""
+        self._running.pop(timed, None)
 
     def _look(self) -> None:
         over_s = clock.monotonic_s() - self.seconds
@@ -53,7 +76,26 @@ class Deadlines:
             limit.expire()
         self._is_watching = bool(self._running)
         if self._is_watching:
-            asyncio.get_running_loop().call_later(min(self.seconds, TICK_S), self._look)
+            asyncio.get_running_loop().call_later(self._tick_s, self._look)
+
+
+class Alarm:
+    """A callback that is due after a time; cancelled like a timer of the event loop."""
+
+    __slots__ = ("_deadlines", "_then", "began_s")
+
+    def __init__(self, deadlines: Deadlines, then: Callable[[], None]) -> None:
+        self._deadlines = deadlines
+        self._then = then
+        self.began_s = 0.0
+
+    def cancel(self) -> None:
+        """Call nobody."""
+        self._deadlines.end(self)
+
+    def expire(self) -> None:
+        """Call."""
+        self._then()
 
 
 class Limit:
@@ -62,6 +104,7 @@ class Limit:
     __slots__ = ("_cancelling", "_deadlines", "_task", "began_s", "expired")
 
     _task: "asyncio.Task[object]"
+    began_s: float
 
     def __init__(self, deadlines: Deadlines) -> None:
         self._deadlines = deadlines
@@ -78,7 +121,6 @@ class Limit:
             raise RuntimeError("a time limit is for a task")
         self._task = task
         self._cancelling = task.cancelling()
-        self.began_s = clock.monotonic_s()
         self._deadlines.begin(self)
         return self
 

@@ -10,10 +10,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 from domain.codec import decode
+from domain.order.cached_state import dump_state, load_state
 from domain.order.document import render_order
 from domain.order.envelope import RecordedOrderEvent
 from domain.order.errors import StaleStateError
-from domain.order.state import OrderState, dump_state, evolve, load_state
+from domain.order.state import OrderState, evolve
 from infra.postgres.event_store import read_streams
 from infra.tenancy import Tenant
 from projections.columns import insert_rows

@@ -13,7 +13,7 @@ from command_api import batch_declared
 from command_api.batch import Item, Sender, handle_batch, orders_of, slices
 from command_api.json_body import Json, read_json
 from command_api.metrics import CommandMetrics
-from command_api.routes.orders import PREFIX
+from command_api.order_requests import PREFIX
 from command_api.state import state_of
 from infra.http import problems
 from infra.http.auth import Principal, requires

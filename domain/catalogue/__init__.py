@@ -2,6 +2,6 @@
 
 from domain.catalogue.examples import example_events
 from domain.catalogue.pages import events_markdown, states_markdown
-from domain.catalogue.schemas import json_schemas
+from domain.catalogue.schemas import json_schemas, older_json_schemas
 
-__all__ = ["events_markdown", "example_events", "json_schemas", "states_markdown"]
+__all__ = ["events_markdown", "example_events", "json_schemas", "older_json_schemas", "states_markdown"]

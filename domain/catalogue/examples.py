@@ -1,11 +1,31 @@
-"""One example of every event: two short lives of one order, with fixed ids and times, so that pages never drift."""
+"""One example of every event: short lives of one order, with fixed ids and times, so that pages never drift.
 
-from datetime import UTC, datetime, timedelta
+The first life in which a type occurs gives its example.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from domain.codec import encode
 from domain.money import currency
-from domain.order.commands import Authorize, Cancel, Capture, CreateOrder, NewLine, OrderCommand
+from domain.order.commands import (
+    AddLine,
+    AddNote,
+    AmendLines,
+    Authorize,
+    Cancel,
+    Capture,
+    CreateOrder,
+    Expire,
+    NewLine,
+    OrderCommand,
+    Refund,
+    SetQuantity,
+    Settle,
+    UpdateDetails,
+    Void,
+)
 from domain.order.decide import decide
 from domain.order.envelope import Actor, Envelope, RecordedOrderEvent
 from domain.order.events import EVENT_TYPES
@@ -31,19 +51,43 @@ def example_events() -> tuple[bytes, ...]:
         metadata={"channel": "b2b"},
         now=at,
     )
-    authorize = Authorize(order_id, at + timedelta(minutes=1))
-    capture = Capture(order_id, at + timedelta(minutes=2))
-    cancel = Cancel(order_id, "ordered twice", at + timedelta(minutes=2))
-    lives: tuple[tuple[OrderCommand, ...], ...] = ((create, authorize, capture), (create, authorize, cancel))
     documents: dict[str, bytes] = {}
-    for life in lives:
-        state: OrderState | None = None
-        for sequence, command in enumerate(life, start=1):
-            for event in decide(command, state):
-                envelope = _envelope(order_id, sequence, command.now)
-                state = evolve(state, RecordedOrderEvent(event, envelope))
-                documents[event.type] = encode(event, envelope)
+    for life in _lives(order_id):
+        for event_type, document in _live((create, *life)):
+            documents.setdefault(event_type, document)
     return tuple(documents[event.type] for event in EVENT_TYPES)
+
+
+def _lives(order_id: OrderId) -> tuple[tuple[OrderCommand, ...], ...]:
+    def after(minutes: int) -> datetime:
+        return _TIME + timedelta(minutes=minutes)
+
+    authorize = Authorize(order_id, after(1))
+    capture = Capture(order_id, after(2))
+    refund = Refund(order_id, "5.00", "one hanger was broken", after(3))
+    settle = Settle(order_id, "64.97", "1.30", "63.67", date(2026, 11, 25), "2026-11-25-EUR", after(4))
+    changes = (AddLine("LANTERN-2", 2, "24.90"), SetQuantity(2, 3))
+    return (
+        (authorize, capture, refund, settle),
+        (authorize, Cancel(order_id, "ordered twice", after(2))),
+        (
+            AmendLines(order_id, changes, "two more lanterns", after(1)),
+            UpdateDetails(order_id, "purchasing@example.com", None, {"channel": "phone"}, after(2)),
+            AddNote(order_id, "call before delivery", "partner", after(3)),
+        ),
+        (authorize, Capture(order_id, after(2), "19.99", final=False), Void(order_id, "sold out", after(3))),
+        (Expire(order_id, after(7 * 24 * 60)),),
+    )
+
+
+def _live(life: Iterable[OrderCommand]) -> Iterable[tuple[str, bytes]]:
+    state: OrderState | None = None
+    for command in life:
+        for event in decide(command, state):
+            sequence = state.version + 1 if state else 1
+            envelope = _envelope(command.order_id, sequence, command.now)
+            state = evolve(state, RecordedOrderEvent(event, envelope))
+            yield event.type, encode(event, envelope)
 
 
 def _envelope(order_id: OrderId, sequence: int, at: datetime) -> Envelope:

@@ -15,7 +15,8 @@ Generated from the code by `make docs`; do not edit.
 
 Each event is one JSON document: the value of the Kafka record and the stored payload, byte for byte. Every member is
 always there, null where there is nothing to say. A change of shape is a new `schema_version`; every old version stays
-readable. `minor units` are the smallest of the currency by ISO 4217: cents of EUR, yen of JPY, fils of KWD.
+readable, and its schema stays in docs/schemas beside the current one, which is shown here. `minor units` are the
+smallest of the currency by ISO 4217: cents of EUR, yen of JPY, fils of KWD.
 """
 
 _STATES_HEAD = """\
@@ -24,10 +25,18 @@ _STATES_HEAD = """\
 Generated from the code (`domain/order/transitions.py`) by `make docs`; do not edit.
 
 Nobody sets a status: it is computed from the order's ledger. A cell says where a verb leads, or the code of the 409
-that refuses it. `PATCH /api/v1/orders/{id}/status` does the verb that leads to the status asked for; to the status
-that the order has already it changes nothing and answers 200; where no verb leads it is refused with
-`invalid_transition`. To a status in whose row there are only dashes no verb leads yet: it is named so that no schema
-needs to widen when one does.
+that refuses it. Where it may lead to several statuses the amounts decide: to the first when nothing is left. `expire`
+is the timer's alone. Details and notes can be changed in every status, each field as far as `field_locked` allows.
+
+| verb that the status allows, and no amount is left for | code of the 409 |
+|---|---|
+| refund, and all that was captured was given back | `fully_refunded` |
+| settle, and all that was captured is settled | `nothing_to_settle` |
+
+`PATCH /api/v1/orders/{id}/status` does the verb that leads to the status asked for (authorize, capture of all that is
+left, cancel, settlement of all that is left without a fee); to the status that the order has already it changes nothing
+and answers 200; to any other it is refused with `invalid_transition`. `allowed_transitions` of an order are the
+statuses that it can be set to.
 """
 
 
@@ -61,10 +70,11 @@ def states_markdown() -> str:
     """Give the page docs/states.md: the matrix and its diagram."""
     rows = [f"| **{status}** | " + " | ".join(_cell(status, verb) for verb in Verb) + " |" for status in Status]
     arrows = [
-        f"    {status} --> {cell}: {verb}"
+        f"    {status} --> {target}: {verb}"
         for status, row in MATRIX.items()
         for verb, cell in row.items()
-        if isinstance(cell, Status)
+        if isinstance(cell, tuple)
+        for target in cell
     ]
     ends = [f"    {status} --> [*]" for status in MATRIX if not allowed_transitions(status)]
     return "\n".join(
@@ -83,11 +93,10 @@ def states_markdown() -> str:
 
 
 def _cell(status: Status, verb: Verb) -> str:
-    row = MATRIX.get(status)
-    if row is None:
+    cell = MATRIX[status][verb]
+    if cell is None:
         return "-"
-    cell = row[verb]
-    return f"-> {cell}" if isinstance(cell, Status) else f"`{cell.code}`"
+    return f"-> {' or '.join(cell)}" if isinstance(cell, tuple) else f"`{cell.code}`"
 
 
 def _table(properties: Mapping[str, JsonSchema]) -> str:

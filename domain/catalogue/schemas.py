@@ -6,28 +6,42 @@ A consumer that validates notices at once when something is not what this catalo
 from collections.abc import Iterator
 
 from domain.catalogue.meanings import MEANINGS
-from domain.codec import CURRENT
+from domain.catalogue.older import OLDER
+from domain.codec import CURRENT, EventVersion
 
 JsonSchema = dict[str, object]
 
 
 def json_schemas() -> dict[tuple[str, int], JsonSchema]:
     """Give the closed schema of every event document by (type, schema version), in the order of an order's life."""
-    schemas: dict[tuple[str, int], JsonSchema] = {}
-    for event_type, current in CURRENT.items():
-        schema: JsonSchema = current.document.model_json_schema()
-        for shape in shapes(schema):
-            for name, member in members(shape).items():
-                member.pop("title", None)  # it only repeats the name
-                member["description"] = MEANINGS[name]
-        data = definitions(schema)[data_shape(schema)]
-        schemas[event_type, current.schema_version] = {
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            **schema,
-            "title": f"{event_type} v{current.schema_version}",
-            "description": data["description"],
-        }
-    return schemas
+    return {
+        (event_type, current.schema_version): _json_schema(event_type, current)
+        for event_type, current in CURRENT.items()
+    }
+
+
+def older_json_schemas() -> dict[tuple[str, int], JsonSchema]:
+    """Give the closed schemas of versions that are not written any more and are still in the log and on the topic."""
+    return {
+        (event_type, version.schema_version): _json_schema(event_type, version)
+        for event_type, versions in OLDER.items()
+        for version in versions
+    }
+
+
+def _json_schema(event_type: str, version: EventVersion) -> JsonSchema:
+    schema: JsonSchema = version.document.model_json_schema()
+    for shape in shapes(schema):
+        for name, member in members(shape).items():
+            member.pop("title", None)  # it only repeats the name
+            member["description"] = MEANINGS[name]
+    data = definitions(schema)[data_shape(schema)]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": f"{event_type} v{version.schema_version}",
+        "description": data["description"],
+    }
 
 
 def definitions(schema: JsonSchema) -> dict[str, JsonSchema]:

@@ -1,40 +1,54 @@
 """Decide: a command and the state it meets give the events to append, or an `OrderError`. Pure; one function a command.
 
-Whatever is accepted here can be encoded, folded, rendered and published: this is the only gate.
+Whatever is accepted here can be encoded, folded, rendered and published: this is the only gate. The functions stand by
+what they change: lines, details, the authorized amount, what was captured, and what time changes.
 """
 
 from datetime import timedelta
 from typing import assert_never
 
-from domain.order.commands import Authorize, Cancel, Capture, CreateOrder, OrderCommand, SetStatus
-from domain.order.errors import OrderExistsError, OrderNotFoundError
-from domain.order.events import (
-    ClearPersonal,
-    OrderAuthorized,
-    OrderCanceled,
-    OrderCaptured,
-    OrderCreated,
-    OrderEvent,
+from domain.money import amount_text
+from domain.order.commands import (
+    AddNote,
+    AmendLines,
+    Authorize,
+    Cancel,
+    Capture,
+    CreateOrder,
+    Expire,
+    OrderCommand,
+    Refund,
+    SetStatus,
+    Settle,
+    UpdateDetails,
+    Void,
 )
+from domain.order.decide_details import add_note, update_details
+from domain.order.decide_expiry import expire
+from domain.order.decide_lines import amend
+from domain.order.decide_money import authorize, cancel, capture, void
+from domain.order.decide_payouts import refund, settle
+from domain.order.errors import OrderExistsError, OrderNotFoundError
+from domain.order.events import ClearPersonal, OrderCreated, OrderEvent
 from domain.order.ledger import Ledger
 from domain.order.rules import checked_new_order, checked_reason
 from domain.order.state import OrderState
 from domain.order.status import Status
-from domain.order.transitions import Verb, require, verb_to
+from domain.order.transitions import Verb, verb_to
 
 ORDER_LIFETIME = timedelta(days=7)
 """How long a pending order waits for its authorization."""
-AUTHORIZATION_LIFETIME = timedelta(days=7)
-"""How long an authorization waits for its capture."""
 
 
-def decide(command: OrderCommand, state: OrderState | None) -> tuple[OrderEvent, ...]:
+# One case for each command: a reader sees all of them at once, and none hides behind a registry.
+def decide(command: OrderCommand, state: OrderState | None) -> tuple[OrderEvent, ...]:  # noqa: C901, PLR0911, PLR0912
     """Give the events that `command` causes; none when the order is already as asked.
 
     Raises:
         InvalidCommandError: values break rules.
         OrderNotFoundError: a verb meets no order. OrderExistsError: a create meets one.
-        TransitionError: the order's status does not allow it.
+        TransitionError: the order's status, or what is left of its amounts, does not allow it.
+        AmountError: the status allows it, the amount does not.
     """
     if isinstance(command, CreateOrder):
         if state is not None:
@@ -51,6 +65,20 @@ def decide(command: OrderCommand, state: OrderState | None) -> tuple[OrderEvent,
             return cancel(command, state)
         case SetStatus():
             return set_status(command, state)
+        case AmendLines():
+            return amend(command, state)
+        case UpdateDetails():
+            return update_details(command, state)
+        case AddNote():
+            return add_note(command, state)
+        case Void():
+            return void(command, state)
+        case Refund():
+            return refund(command, state)
+        case Settle():
+            return settle(command, state)
+        case Expire():
+            return expire(command, state)
         case _:
             assert_never(command)
 
@@ -73,66 +101,22 @@ def create(command: CreateOrder) -> tuple[OrderCreated]:
     )
 
 
-def authorize(command: Authorize, state: OrderState) -> tuple[OrderAuthorized]:
-    """Reserve the whole total."""
-    to_status = require(Verb.AUTHORIZE, state.status, state.version)
-    amount_minor = state.ledger.total_minor
-    return (
-        OrderAuthorized(
-            currency=state.currency.code,
-            amount_minor=amount_minor,
-            auth_expires_at=command.now + AUTHORIZATION_LIFETIME,
-            from_status=state.status,
-            to_status=to_status,
-            totals=state.ledger._replace(authorized_minor=amount_minor).totals,
-        ),
-    )
-
-
-def capture(_command: Capture, state: OrderState) -> tuple[OrderCaptured]:
-    """Take all that is still capturable."""
-    to_status = require(Verb.CAPTURE, state.status, state.version)
-    ledger = state.ledger
-    amount_minor = ledger.capturable_minor
-    return (
-        OrderCaptured(
-            currency=state.currency.code,
-            amount_minor=amount_minor,
-            final=True,
-            from_status=state.status,
-            to_status=to_status,
-            totals=ledger._replace(captured_minor=ledger.captured_minor + amount_minor).totals,
-        ),
-    )
-
-
-def cancel(command: Cancel, state: OrderState) -> tuple[OrderCanceled]:
-    """Give the order up and release what is authorized."""
-    reason = checked_reason(command.reason)
-    to_status = require(Verb.CANCEL, state.status, state.version)
-    ledger = state.ledger
-    released_minor = ledger.capturable_minor
-    return (
-        OrderCanceled(
-            currency=state.currency.code,
-            reason=reason,
-            released_minor=released_minor,
-            from_status=state.status,
-            to_status=to_status,
-            totals=ledger._replace(released_minor=ledger.released_minor + released_minor).totals,
-        ),
-    )
-
-
 def set_status(command: SetStatus, state: OrderState) -> tuple[OrderEvent, ...]:
     """Do what leads to the status asked for; nothing when the order has it already."""
     checked_reason(command.reason)
+    order_id, now = command.order_id, command.now
     match verb_to(command.status, state.status, state.version):
         case None:
             return ()
         case Verb.AUTHORIZE:
-            return authorize(Authorize(command.order_id, command.now), state)
+            return authorize(Authorize(order_id, now), state)
         case Verb.CAPTURE:
-            return capture(Capture(command.order_id, command.now), state)
+            return capture(Capture(order_id, now), state)
         case Verb.CANCEL:
-            return cancel(Cancel(command.order_id, command.reason, command.now), state)
+            return cancel(Cancel(order_id, command.reason, now), state)
+        case Verb.SETTLE:
+            rest = amount_text(state.ledger.unsettled_minor, state.currency)
+            nothing = amount_text(0, state.currency)
+            return settle(Settle(order_id, rest, nothing, rest, now.date(), None, now), state)
+        case verb:
+            raise AssertionError(f"no status is set by {verb}")

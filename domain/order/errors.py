@@ -4,13 +4,26 @@ OrderError (domain.errors.DomainError)
 ├── InvalidCommandError                 invalid_command: values break rules; all of them are listed, at most 20
 ├── OrderNotFoundError                  order_not_found
 ├── OrderExistsError                    order_exists: created twice under one id
-├── TransitionError                     the status does not allow it
+├── TransitionError                     the status (or what is left of the amounts) does not allow it
+│   ├── OrderNotAmendableError          order_not_amendable
+│   ├── FieldLockedError                field_locked: `requested` names the field
 │   ├── NotAuthorizedError              not_authorized
 │   ├── AlreadyAuthorizedError          already_authorized
 │   ├── AlreadyCapturedError            already_captured
+│   ├── NothingToVoidError              nothing_to_void
+│   ├── PartlyCapturedError             partially_captured_use_void
 │   ├── CaptureNotCancelableError       already_captured_use_refund
+│   ├── NotCapturedError                not_captured
+│   ├── FullyRefundedError              fully_refunded
+│   ├── NothingToSettleError            nothing_to_settle
 │   ├── OrderTerminalError              order_terminal
 │   └── InvalidTransitionError          invalid_transition: no verb leads from this status to the one asked for
+├── AmountError                         the status allows it, the amount does not
+│   ├── AmountZeroError                 amount_zero
+│   ├── AmountExceedsCapturableError    amount_exceeds_capturable
+│   ├── AmountExceedsRefundableError    amount_exceeds_refundable
+│   ├── AmountExceedsCapturedError      amount_exceeds_captured: more settled than was captured and is not settled
+│   └── SettlementMismatchError         settlement_mismatch: gross is not fee plus net
 ├── UnexpectedEventError                unexpected_event: the stream holds what `decide` never yields
 └── StaleStateError                     stale_state: a cached state of another shape; fold the events again
 """
@@ -18,6 +31,7 @@ OrderError (domain.errors.DomainError)
 from dataclasses import dataclass
 
 from domain.errors import DomainError
+from domain.money import Currency
 from domain.order.status import Status
 
 MAX_VIOLATIONS = 20
@@ -84,6 +98,18 @@ class TransitionError(OrderError):
         self.current_version = current_version
 
 
+class OrderNotAmendableError(TransitionError):
+    """Lines change only while the order is pending."""
+
+    code = "order_not_amendable"
+
+
+class FieldLockedError(TransitionError):
+    """The field named by `requested` cannot be changed any more."""
+
+    code = "field_locked"
+
+
 class NotAuthorizedError(TransitionError):
     """Nothing is authorized yet."""
 
@@ -102,10 +128,40 @@ class AlreadyCapturedError(TransitionError):
     code = "already_captured"
 
 
+class NothingToVoidError(TransitionError):
+    """No authorized amount is left to release."""
+
+    code = "nothing_to_void"
+
+
+class PartlyCapturedError(TransitionError):
+    """Money was taken already: release the rest by a void."""
+
+    code = "partially_captured_use_void"
+
+
 class CaptureNotCancelableError(TransitionError):
     """Money was taken: give it back by a refund."""
 
     code = "already_captured_use_refund"
+
+
+class NotCapturedError(TransitionError):
+    """Nothing was captured, so nothing can be given back."""
+
+    code = "not_captured"
+
+
+class FullyRefundedError(TransitionError):
+    """All that was captured was given back."""
+
+    code = "fully_refunded"
+
+
+class NothingToSettleError(TransitionError):
+    """Nothing was captured that is not settled."""
+
+    code = "nothing_to_settle"
 
 
 class OrderTerminalError(TransitionError):
@@ -118,6 +174,49 @@ class InvalidTransitionError(TransitionError):
     """No verb leads from the current status to the one asked for."""
 
     code = "invalid_transition"
+
+
+class AmountError(OrderError):
+    """The status allows it, the amount does not. `requested_minor` and `available_minor` are minor units."""
+
+    code = "amount_refused"
+
+    def __init__(self, requested_minor: int, available_minor: int, currency: Currency, current_version: int) -> None:
+        super().__init__(f"{requested_minor} minor units of {currency.code} are asked for, {available_minor} available")
+        self.requested_minor = requested_minor
+        self.available_minor = available_minor
+        self.currency = currency
+        self.current_version = current_version
+
+
+class AmountZeroError(AmountError):
+    """An amount is more than zero."""
+
+    code = "amount_zero"
+
+
+class AmountExceedsCapturableError(AmountError):
+    """More than is authorized and not captured."""
+
+    code = "amount_exceeds_capturable"
+
+
+class AmountExceedsRefundableError(AmountError):
+    """More than was captured and not refunded."""
+
+    code = "amount_exceeds_refundable"
+
+
+class AmountExceedsCapturedError(AmountError):
+    """More than was captured and not settled."""
+
+    code = "amount_exceeds_captured"
+
+
+class SettlementMismatchError(AmountError):
+    """The gross amount is not the fee and the net amount together (which is `available_minor`)."""
+
+    code = "settlement_mismatch"
 
 
 class UnexpectedEventError(OrderError):

@@ -2,94 +2,69 @@
 
 These are the current schema versions of the `data` member. A stored older version is upcast by `domain.codec` before
 it becomes one of these. Personal data stands alone in `personal`, a union by `scheme`, so that it can be encrypted
-without a new event version (decision 0031).
+without a new event version (decision 0031). Their parts are in `domain.order.event_parts`.
 """
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from domain.instants import Instant
-from domain.money import MAX_AMOUNT_MINOR
-from domain.order.status import Status
-from domain.text import (
-    MAX_EMAIL_CHARS,
-    MAX_EXTERNAL_REFERENCE_CHARS,
-    MAX_METADATA_ENTRIES,
-    MAX_METADATA_KEY_CHARS,
-    MAX_METADATA_VALUE_CHARS,
-    MAX_REASON_CHARS,
-    MAX_SKU_CHARS,
+from domain.order.event_parts import (
+    MAX_CHANGES,
+    MAX_LINES,
+    MAX_QUANTITY,
+    AmendedLine,
+    CapturedLine,
+    ClearNote,
+    ClearPersonal,
+    CurrencyCode,
+    Document,
+    ExternalReference,
+    LineChange,
+    Metadata,
+    Minor,
+    OrderLine,
+    Personal,
+    PersonalNote,
+    PositiveMinor,
+    Reason,
+    SealedPersonal,
+    Totals,
 )
+from domain.order.status import Status
+from domain.text import MAX_BATCH_CHARS
 
-MAX_LINES = 1_000
-MAX_QUANTITY = 999
-
-Minor = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR)]
-PositiveMinor = Annotated[int, Field(gt=0, le=MAX_AMOUNT_MINOR)]
-CurrencyCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-Reason = Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARS)]
-Metadata = Annotated[
-    dict[
-        Annotated[str, Field(min_length=1, max_length=MAX_METADATA_KEY_CHARS)],
-        Annotated[str, Field(max_length=MAX_METADATA_VALUE_CHARS)],
-    ],
-    Field(max_length=MAX_METADATA_ENTRIES),
+__all__ = [
+    "EVENT_TYPES",
+    "MAX_CHANGES",
+    "MAX_LINES",
+    "MAX_QUANTITY",
+    "AmendedLine",
+    "CapturedLine",
+    "ClearNote",
+    "ClearPersonal",
+    "Document",
+    "LineChange",
+    "OrderAmended",
+    "OrderAuthorizationReleased",
+    "OrderAuthorized",
+    "OrderCanceled",
+    "OrderCaptured",
+    "OrderCreated",
+    "OrderDetailsChanged",
+    "OrderEvent",
+    "OrderExpired",
+    "OrderLine",
+    "OrderNoteAdded",
+    "OrderRefunded",
+    "OrderSettled",
+    "OrderSettlementRecorded",
+    "SealedPersonal",
+    "Totals",
 ]
-
-
-class Document:
-    """What every part of a stored event is: closed and strictly typed wherever it is read from outside.
-
-    Parts are plain frozen dataclasses. `decide` makes them from values it has checked, so nothing is checked again
-    when they are made; `domain.codec` holds every stored byte to the types and bounds declared here.
-    """
-
-    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class OrderLine(Document):
-    """One line as ordered; `total_minor` = quantity x unit_price_minor."""
-
-    line_id: Annotated[int, Field(ge=1, le=MAX_LINES)]
-    sku: Annotated[str, Field(min_length=1, max_length=MAX_SKU_CHARS)]
-    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
-    unit_price_minor: PositiveMinor
-    total_minor: PositiveMinor
-
-
-@dataclass(frozen=True, kw_only=True)
-class Totals(Document):
-    """The ledger after the event, minor units."""
-
-    total_minor: Minor
-    authorized_minor: Minor
-    captured_minor: Minor
-    released_minor: Minor
-    refunded_minor: Minor
-    settled_minor: Minor
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClearPersonal(Document):
-    """Personal data as it was given."""
-
-    scheme: Literal["clear"]
-    customer_email: Annotated[str, Field(min_length=1, max_length=MAX_EMAIL_CHARS)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SealedPersonal(Document):
-    """Personal data encrypted with the data key `key_id`; without that key it is gone for good."""
-
-    scheme: Literal["sealed"]
-    key_id: Annotated[str, Field(min_length=1, max_length=128)]
-    ciphertext: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]+={0,2}$", max_length=4_096)]
-
-
-Personal = Annotated[ClearPersonal | SealedPersonal, Field(discriminator="scheme")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +76,65 @@ class OrderCreated(Document):
 
     currency: CurrencyCode
     lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=MAX_LINES)]
-    external_reference: Annotated[str, Field(min_length=1, max_length=MAX_EXTERNAL_REFERENCE_CHARS)] | None
+    external_reference: ExternalReference | None
     metadata: Metadata
     expires_at: Instant
     personal: Personal
     from_status: None
     to_status: Literal[Status.PENDING]
+    totals: Totals
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderAmended(Document):
+    """Lines were changed before the order was authorized; `lines` are all lines afterwards, `changes` what was done."""
+
+    type: ClassVar = "order.amended"
+    schema_version: ClassVar = 1
+
+    currency: CurrencyCode
+    lines: Annotated[tuple[AmendedLine, ...], Field(min_length=1, max_length=MAX_LINES)]
+    changes: Annotated[tuple[LineChange, ...], Field(min_length=1, max_length=MAX_CHANGES)]
+    reason: Reason | None
+    from_status: Status
+    to_status: Status
+    totals: Totals
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderDetailsChanged(Document):
+    """Details beside lines and amounts were changed; `changed` names them, the members show them as they are now.
+
+    `personal` is there only when the address was changed.
+    """
+
+    type: ClassVar = "order.details_changed"
+    schema_version: ClassVar = 1
+
+    currency: CurrencyCode
+    changed: Annotated[
+        tuple[Literal["customer_email", "external_reference", "metadata"], ...], Field(min_length=1, max_length=3)
+    ]
+    external_reference: ExternalReference | None
+    metadata: Metadata
+    personal: Personal | None
+    from_status: Status
+    to_status: Status
+    totals: Totals
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderNoteAdded(Document):
+    """Somebody wrote a note on the order; it changes nothing else."""
+
+    type: ClassVar = "order.note_added"
+    schema_version: ClassVar = 1
+
+    currency: CurrencyCode
+    visibility: Literal["internal", "partner"]
+    personal: PersonalNote
+    from_status: Status
+    to_status: Status
     totals: Totals
 
 
@@ -127,14 +155,34 @@ class OrderAuthorized(Document):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderCaptured(Document):
-    """An authorized amount was taken; `final` says that no further capture follows."""
+    """An authorized amount was taken; `final` says that no further capture follows.
+
+    `lines` says how much of which lines it pays for; it is empty for a capture by amount.
+    """
 
     type: ClassVar = "order.captured"
-    schema_version: ClassVar = 1
+    schema_version: ClassVar = 2
 
     currency: CurrencyCode
     amount_minor: PositiveMinor
     final: bool
+    lines: Annotated[tuple[CapturedLine, ...], Field(max_length=MAX_LINES)]
+    from_status: Status
+    to_status: Status
+    totals: Totals
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderAuthorizationReleased(Document):
+    """What was authorized and not captured is free again, after a capture; `cause` says by what."""
+
+    type: ClassVar = "order.authorization_released"
+    schema_version: ClassVar = 1
+
+    currency: CurrencyCode
+    released_minor: PositiveMinor
+    cause: Literal["final_capture", "voided", "expired"]
+    reason: Reason | None
     from_status: Status
     to_status: Status
     totals: Totals
@@ -155,6 +203,94 @@ class OrderCanceled(Document):
     totals: Totals
 
 
-OrderEvent = OrderCreated | OrderAuthorized | OrderCaptured | OrderCanceled
-EVENT_TYPES: tuple[type[OrderEvent], ...] = (OrderCreated, OrderAuthorized, OrderCaptured, OrderCanceled)
+@dataclass(frozen=True, kw_only=True)
+class OrderExpired(Document):
+    """The order's time ran out before anything was captured; `released_minor` was authorized and is free again."""
+
+    type: ClassVar = "order.expired"
+    schema_version: ClassVar = 1
+
+    currency: CurrencyCode
+    due_at: Instant
+    released_minor: Minor
+    from_status: Status
+    to_status: Status
+    totals: Totals
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderRefunded(Document):
+    """A captured amount was given back."""
+
+    type: ClassVar = "order.refunded"
+    schema_version: ClassVar = 1
+
+    currency: CurrencyCode
+    amount_minor: PositiveMinor
+    reason: Reason | None
+    from_status: Status
+    to_status: Status
+    totals: Totals
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderSettlementRecorded(Document):
+    """A captured amount was paid out: `gross_minor` of it, of which `fee_minor` was kept and `net_minor` arrived."""
+
+    type: ClassVar = "order.settlement_recorded"
+    schema_version: ClassVar = 1
+
+    currency: CurrencyCode
+    gross_minor: PositiveMinor
+    fee_minor: Minor
+    net_minor: Minor
+    value_date: date
+    batch: Annotated[str, Field(min_length=1, max_length=MAX_BATCH_CHARS)] | None
+    from_status: Status
+    to_status: Status
+    totals: Totals
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderSettled(Document):
+    """All that was captured is paid out and nothing more can be captured; it follows the event that completed this."""
+
+    type: ClassVar = "order.settled"
+    schema_version: ClassVar = 1
+
+    currency: CurrencyCode
+    amount_minor: PositiveMinor
+    from_status: Status
+    to_status: Status
+    totals: Totals
+
+
+OrderEvent = (
+    OrderCreated
+    | OrderAmended
+    | OrderDetailsChanged
+    | OrderNoteAdded
+    | OrderAuthorized
+    | OrderCaptured
+    | OrderAuthorizationReleased
+    | OrderCanceled
+    | OrderExpired
+    | OrderRefunded
+    | OrderSettlementRecorded
+    | OrderSettled
+)
+EVENT_TYPES: tuple[type[OrderEvent], ...] = (
+    OrderCreated,
+    OrderAmended,
+    OrderDetailsChanged,
+    OrderNoteAdded,
+    OrderAuthorized,
+    OrderCaptured,
+    OrderAuthorizationReleased,
+    OrderCanceled,
+    OrderExpired,
+    OrderRefunded,
+    OrderSettlementRecorded,
+    OrderSettled,
+)
 """Every event, in the order of an order's life."""

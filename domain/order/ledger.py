@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from domain.money import MAX_AMOUNT_MINOR
-from domain.order.events import Totals
+from domain.order.event_parts import Totals
 from domain.order.status import Share
 
 
@@ -26,6 +26,11 @@ class Ledger(NamedTuple):
     def refundable_minor(self) -> int:
         """Give C - R."""
         return self.captured_minor - self.refunded_minor
+
+    @property
+    def unsettled_minor(self) -> int:
+        """Give C - S."""
+        return self.captured_minor - self.settled_minor
 
     @property
     def refund_status(self) -> Share:

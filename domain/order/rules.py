@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from domain import text
-from domain.errors import TextError
-from domain.money import MAX_AMOUNT_MINOR
-from domain.order.commands import CreateOrder, NewLine
+from domain.errors import MoneyError, TextError
+from domain.money import MAX_AMOUNT_MINOR, Currency, parse_amount
+from domain.order.commands import CreateOrder, NewLine, UpdateDetails
 from domain.order.errors import MAX_VIOLATIONS, InvalidCommandError, Violation
 from domain.order.events import MAX_LINES, MAX_QUANTITY, OrderLine
 
@@ -19,6 +19,14 @@ class CheckedOrder(NamedTuple):
     customer_email: str
     external_reference: str | None
     metadata: dict[str, str]
+
+
+class CheckedDetails(NamedTuple):
+    """The details asked for, normalised; None where nothing is."""
+
+    customer_email: str | None
+    external_reference: str | None
+    metadata: dict[str, str] | None
 
 
 def checked_new_order(command: CreateOrder) -> CheckedOrder:
@@ -42,19 +50,62 @@ def checked_new_order(command: CreateOrder) -> CheckedOrder:
     return CheckedOrder(lines, total_minor, email, reference, metadata)
 
 
+def checked_details(command: UpdateDetails) -> CheckedDetails:
+    """Give the details asked for with texts in NFC.
+
+    Raises:
+        InvalidCommandError: with one violation for each field at most.
+    """
+    found: list[Violation] = []
+    email, reference = command.customer_email, command.external_reference
+    if email is not None:
+        email = _text(text.email, email, "customer_email", found)
+    if reference is not None:
+        reference = _text(text.external_reference, reference, "external_reference", found)
+    metadata = None if command.metadata is None else _metadata(command.metadata, found)
+    if found:
+        raise InvalidCommandError(tuple(found))
+    return CheckedDetails(email, reference, metadata)
+
+
 def checked_reason(reason: str | None) -> str | None:
     """Give a reason in NFC, if there is one.
 
     Raises:
         InvalidCommandError: with one violation.
     """
-    if reason is None:
+    return None if reason is None else checked_text(text.reason, reason, "reason")
+
+
+def checked_text(rule: Callable[[str], str], value: str, field: str) -> str:
+    """Give a text as `rule` keeps it.
+
+    Raises:
+        InvalidCommandError: with one violation.
+    """
+    try:
+        return rule(value)
+    except TextError as error:
+        raise InvalidCommandError((Violation((field,), error.code, error.detail),)) from None
+
+
+def checked_amount(value: str, currency: Currency, field: str) -> int:
+    """Give the minor units of a decimal text.
+
+    Raises:
+        InvalidCommandError: with one violation.
+    """
+    try:
+        return parse_amount(value, currency)
+    except MoneyError as error:
+        raise InvalidCommandError((Violation((field,), error.code, error.detail),)) from None
+
+
+def quantity_violation(path: tuple[str | int, ...], quantity: int) -> Violation | None:
+    """Give the rule that a quantity breaks, if it does."""
+    if 1 <= quantity <= MAX_QUANTITY:
         return None
-    found: list[Violation] = []
-    reason = _text(text.reason, reason, "reason", found)
-    if found:
-        raise InvalidCommandError(tuple(found))
-    return reason
+    return Violation(path, "quantity_out_of_range", f"is a whole number from 1 to {MAX_QUANTITY}")
 
 
 def _lines(new_lines: tuple[NewLine, ...], found: list[Violation]) -> tuple[OrderLine, ...]:
@@ -82,9 +133,9 @@ def _line(index: int, line: NewLine, found: list[Violation]) -> OrderLine | None
         sku = text.sku(sku)
     except TextError as error:
         found.append(Violation(("lines", index, "sku"), error.code, error.detail))
-    if not 1 <= line.quantity <= MAX_QUANTITY:
-        path = ("lines", index, "quantity")
-        found.append(Violation(path, "quantity_out_of_range", f"is a whole number from 1 to {MAX_QUANTITY}"))
+    out_of_range = quantity_violation(("lines", index, "quantity"), line.quantity)
+    if out_of_range is not None:
+        found.append(out_of_range)
     total_minor = line.quantity * line.unit_price_minor
     path = ("lines", index, "unit_price")
     if line.unit_price_minor <= 0:

@@ -2,44 +2,50 @@
 
 `evolve` trusts nothing: an event must continue its stream, keep currency, partner and mode, keep the ledger's
 invariants, and tell the same totals and status that the ledger computes. `decide` never yields one that it refuses.
-A state can be kept as JSON beside a read model: a cache, not an event (decision 0032).
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple, assert_never
-from uuid import UUID
 
-import orjson
-
-from domain.instants import instant_text, parse_instant
 from domain.money import Currency, currency
 from domain.order.envelope import Envelope, RecordedOrderEvent
-from domain.order.errors import StaleStateError, UnexpectedEventError
+from domain.order.errors import UnexpectedEventError
 from domain.order.events import (
+    CapturedLine,
     ClearPersonal,
+    OrderAmended,
+    OrderAuthorizationReleased,
     OrderAuthorized,
     OrderCanceled,
     OrderCaptured,
     OrderCreated,
+    OrderDetailsChanged,
     OrderEvent,
+    OrderExpired,
+    OrderNoteAdded,
+    OrderRefunded,
+    OrderSettled,
+    OrderSettlementRecorded,
 )
 from domain.order.ids import OrderId
 from domain.order.ledger import Ledger
 from domain.order.status import Status
 
-STATE_SHAPE = 1
-"""Raise it with every change of what `dump_state` writes."""
-_PENDING = Status.PENDING  # an enum's members are slow to look up, and every order is asked for this one
+# An enum's members are slow to look up, and every order is asked for these.
+_PENDING, _AUTHORIZED, _CAPTURED = Status.PENDING, Status.AUTHORIZED, Status.CAPTURED
+_PARTIALLY_CAPTURED, _SETTLED = Status.PARTIALLY_CAPTURED, Status.SETTLED
+_ENDED = frozenset({Status.CANCELED, Status.EXPIRED})
 
 
 class Line(NamedTuple):
-    """One line of an order."""
+    """One line of an order; `captured_quantity` is how much of it was captured by name."""
 
     line_id: int
     sku: str
     quantity: int
     unit_price_minor: int
+    captured_quantity: int = 0
 
     @property
     def total_minor(self) -> int:
@@ -63,9 +69,12 @@ class OrderState(NamedTuple):
     created_at: datetime
     updated_at: datetime
     expires_at: datetime
+    last_line_id: int
     auth_expires_at: datetime | None = None
     canceled_at: datetime | None = None
     cancel_reason: str | None = None
+    expired_at: datetime | None = None
+    note_count: int = 0
 
     @property
     def id(self) -> OrderId:
@@ -74,14 +83,23 @@ class OrderState(NamedTuple):
 
     @property
     def status(self) -> Status:
-        """Derive where the order stands; cancelling is possible only while nothing is captured."""
+        """Derive where the order stands; it ends by cancelling or expiring only while nothing is captured."""
         if self.canceled_at is not None:
             return Status.CANCELED
-        if self.ledger.authorized_minor == 0:
-            return _PENDING
-        if self.ledger.captured_minor == 0:
-            return Status.AUTHORIZED
-        return Status.CAPTURED
+        if self.expired_at is not None:
+            return Status.EXPIRED
+        return open_status(self.ledger)
+
+
+def open_status(ledger: Ledger) -> Status:
+    """Derive the status of an order that was neither canceled nor expired."""
+    if ledger.authorized_minor == 0:
+        return _PENDING
+    if ledger.captured_minor == 0:
+        return _AUTHORIZED
+    if ledger.capturable_minor:
+        return _PARTIALLY_CAPTURED
+    return _SETTLED if ledger.settled_minor == ledger.captured_minor else _CAPTURED
 
 
 def evolve(state: OrderState | None, recorded: RecordedOrderEvent) -> OrderState:
@@ -95,12 +113,13 @@ def evolve(state: OrderState | None, recorded: RecordedOrderEvent) -> OrderState
         if state is not None or envelope.sequence != 1:
             raise UnexpectedEventError("an order is created once, as the first event of its stream")
         after = _created(event, envelope)
-    else:
-        if state is None:
-            raise UnexpectedEventError("the first event of an order's stream is order.created")
-        _require_continuation(state, event, envelope)
-        after = _changed(state, event, envelope)
-    _require_agreement(state, event, after)
+        _require_agreement(None, event, after)
+        return after
+    if state is None:
+        raise UnexpectedEventError("the first event of an order's stream is order.created")
+    _require_continuation(state, event, envelope)
+    after = _changed(state, event, envelope)
+    _require_agreement(state.status, event, after)
     return after
 
 
@@ -113,71 +132,6 @@ def fold(state: OrderState | None, events: Iterable[RecordedOrderEvent]) -> Orde
     for recorded in events:
         state = evolve(state, recorded)
     return state
-
-
-def dump_state(state: OrderState) -> bytes:
-    """Give a state as compact JSON; `load_state` gives an equal one."""
-    ledger = state.ledger
-    return orjson.dumps(
-        {
-            "shape": STATE_SHAPE,
-            "order_id": state.order_id,
-            "partner_id": state.partner_id,
-            "livemode": state.livemode,
-            "version": state.version,
-            "currency": state.currency.code,
-            "lines": [(line.line_id, line.sku, line.quantity, line.unit_price_minor) for line in state.lines],
-            "ledger": (
-                ledger.total_minor,
-                ledger.authorized_minor,
-                ledger.captured_minor,
-                ledger.released_minor,
-                ledger.refunded_minor,
-                ledger.settled_minor,
-            ),
-            "customer_email": state.customer_email,
-            "external_reference": state.external_reference,
-            "metadata": state.metadata,
-            "created_at": instant_text(state.created_at),
-            "updated_at": instant_text(state.updated_at),
-            "expires_at": instant_text(state.expires_at),
-            "auth_expires_at": _text(state.auth_expires_at),
-            "canceled_at": _text(state.canceled_at),
-            "cancel_reason": state.cancel_reason,
-        }
-    )
-
-
-def load_state(dumped: bytes) -> OrderState:
-    """Give the state that `dump_state` wrote.
-
-    Raises:
-        StaleStateError: another shape, or not ours: fold the events again.
-    """
-    try:
-        kept = orjson.loads(dumped)
-        if kept["shape"] != STATE_SHAPE:
-            raise StaleStateError(f"the cached state has shape {kept['shape']}, not {STATE_SHAPE}")
-        return OrderState(
-            order_id=OrderId(UUID(kept["order_id"])),
-            partner_id=kept["partner_id"],
-            livemode=kept["livemode"],
-            version=kept["version"],
-            currency=currency(kept["currency"]),
-            lines=tuple(Line(*line) for line in kept["lines"]),
-            ledger=Ledger(*kept["ledger"]),
-            customer_email=kept["customer_email"],
-            external_reference=kept["external_reference"],
-            metadata=kept["metadata"],
-            created_at=parse_instant(kept["created_at"]),
-            updated_at=parse_instant(kept["updated_at"]),
-            expires_at=parse_instant(kept["expires_at"]),
-            auth_expires_at=_instant(kept["auth_expires_at"]),
-            canceled_at=_instant(kept["canceled_at"]),
-            cancel_reason=kept["cancel_reason"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise StaleStateError(f"the cached state cannot be read: {type(error).__name__}") from None
 
 
 def _created(event: OrderCreated, envelope: Envelope) -> OrderState:
@@ -196,41 +150,95 @@ def _created(event: OrderCreated, envelope: Envelope) -> OrderState:
         created_at=envelope.occurred_at,
         updated_at=envelope.occurred_at,
         expires_at=event.expires_at,
+        last_line_id=len(lines),
     )
 
 
-def _changed(
-    state: OrderState, event: OrderAuthorized | OrderCaptured | OrderCanceled, envelope: Envelope
-) -> OrderState:
+def _changed(state: OrderState, event: OrderEvent, envelope: Envelope) -> OrderState:
+    """Apply what the event says. The two that every order has are made in one step."""
     ledger = state.ledger
-    at = envelope.occurred_at
+    if isinstance(event, OrderAuthorized):
+        return state._replace(
+            version=envelope.sequence,
+            updated_at=envelope.occurred_at,
+            ledger=ledger._replace(authorized_minor=ledger.authorized_minor + event.amount_minor),
+            auth_expires_at=event.auth_expires_at,
+        )
+    if isinstance(event, OrderCaptured):
+        return state._replace(
+            version=envelope.sequence,
+            updated_at=envelope.occurred_at,
+            ledger=ledger._replace(captured_minor=ledger.captured_minor + event.amount_minor),
+            lines=_captured(state.lines, event.lines) if event.lines else state.lines,
+        )
+    return _changed_otherwise(state._replace(version=envelope.sequence, updated_at=envelope.occurred_at), event)
+
+
+# One case for each event.
+def _changed_otherwise(state: OrderState, event: OrderEvent) -> OrderState:  # noqa: C901, PLR0911
+    ledger = state.ledger
     match event:
-        case OrderAuthorized():
-            authorized_minor = ledger.authorized_minor + event.amount_minor
-            return state._replace(
-                version=envelope.sequence,
-                updated_at=at,
-                ledger=ledger._replace(authorized_minor=authorized_minor),
-                auth_expires_at=event.auth_expires_at,
-            )
-        case OrderCaptured():
-            captured_minor = ledger.captured_minor + event.amount_minor
-            return state._replace(
-                version=envelope.sequence,
-                updated_at=at,
-                ledger=ledger._replace(captured_minor=captured_minor),
-            )
         case OrderCanceled():
-            released_minor = ledger.released_minor + event.released_minor
-            return state._replace(
-                version=envelope.sequence,
-                updated_at=at,
-                ledger=ledger._replace(released_minor=released_minor),
-                canceled_at=at,
-                cancel_reason=event.reason,
-            )
+            state = _released(state, event.released_minor)
+            return state._replace(canceled_at=state.updated_at, cancel_reason=event.reason)
+        case OrderExpired():
+            state = _released(state, event.released_minor)
+            return state._replace(expired_at=state.updated_at)
+        case OrderAuthorizationReleased():
+            return _released(state, event.released_minor)
+        case OrderRefunded():
+            refunded_minor = ledger.refunded_minor + event.amount_minor
+            return state._replace(ledger=ledger._replace(refunded_minor=refunded_minor))
+        case OrderSettlementRecorded():
+            settled_minor = ledger.settled_minor + event.gross_minor
+            return state._replace(ledger=ledger._replace(settled_minor=settled_minor))
+        case OrderSettled():
+            return state
+        case OrderAmended():
+            return _amended(state, event)
+        case OrderDetailsChanged():
+            return _with_details(state, event)
+        case OrderNoteAdded():
+            return state._replace(note_count=state.note_count + 1)
+        case OrderCreated() | OrderAuthorized() | OrderCaptured():
+            raise AssertionError("applied before")
         case _:
             assert_never(event)
+
+
+def _released(state: OrderState, released_minor: int) -> OrderState:
+    ledger = state.ledger
+    return state._replace(ledger=ledger._replace(released_minor=ledger.released_minor + released_minor))
+
+
+def _captured(lines: tuple[Line, ...], shares: Iterable[CapturedLine]) -> tuple[Line, ...]:
+    quantities = {share.line_id: share.quantity for share in shares}
+    after = tuple(
+        line._replace(captured_quantity=line.captured_quantity + quantities.pop(line.line_id, 0)) for line in lines
+    )
+    if quantities or any(line.captured_quantity > line.quantity for line in after):
+        raise UnexpectedEventError("more of a line is captured than was ordered")
+    return after
+
+
+def _amended(state: OrderState, event: OrderAmended) -> OrderState:
+    if state.ledger.authorized_minor:
+        raise UnexpectedEventError("no line changes once the order was authorized")
+    lines = tuple([Line(line.line_id, line.sku, line.quantity, line.unit_price_minor) for line in event.lines])
+    return state._replace(
+        lines=lines,
+        ledger=state.ledger._replace(total_minor=sum([line.total_minor for line in lines])),
+        last_line_id=max(state.last_line_id, *(change.line_id for change in event.changes)),
+    )
+
+
+def _with_details(state: OrderState, event: OrderDetailsChanged) -> OrderState:
+    if state.external_reference not in {None, event.external_reference}:
+        raise UnexpectedEventError("an external reference is given once")
+    if event.personal is not None:
+        email = event.personal.customer_email if isinstance(event.personal, ClearPersonal) else None
+        state = state._replace(customer_email=email)
+    return state._replace(external_reference=event.external_reference, metadata=event.metadata)
 
 
 def _require_continuation(state: OrderState, event: OrderEvent, envelope: Envelope) -> None:
@@ -244,21 +252,22 @@ def _require_continuation(state: OrderState, event: OrderEvent, envelope: Envelo
         raise UnexpectedEventError("the currency of an order never changes")
 
 
-def _require_agreement(before: OrderState | None, event: OrderEvent, after: OrderState) -> None:
-    broken = after.ledger.broken_invariant()
+def _require_agreement(status_before: Status | None, event: OrderEvent, after: OrderState) -> None:
+    ledger = after.ledger
+    broken = ledger.broken_invariant()
     if broken is not None:
         raise UnexpectedEventError(f"the ledger would break {broken}")
-    if not after.ledger.agrees_with(event.totals):
+    if not ledger.agrees_with(event.totals):
         raise UnexpectedEventError("the totals on the event are not the ledger's")
-    if event.from_status != (before.status if before else None) or event.to_status != after.status:
+    if event.from_status != status_before or event.to_status != after.status:
         raise UnexpectedEventError("the statuses on the event are not the ledger's")
-    if after.canceled_at is not None and after.ledger.captured_minor:
-        raise UnexpectedEventError("an order with a captured amount is not canceled")
+    if after.canceled_at is not None or after.expired_at is not None:
+        _require_end(status_before, event, after)
 
 
-def _text(instant: datetime | None) -> str | None:
-    return None if instant is None else instant_text(instant)
-
-
-def _instant(text: str | None) -> datetime | None:
-    return None if text is None else parse_instant(text)
+def _require_end(status_before: Status | None, event: OrderEvent, after: OrderState) -> None:
+    """Hold an order that is canceled or expired to its end: only details and notes follow."""
+    if after.ledger.captured_minor or after.ledger.capturable_minor:
+        raise UnexpectedEventError("an order with a captured or reserved amount is neither canceled nor expired")
+    if status_before in _ENDED and not isinstance(event, OrderDetailsChanged | OrderNoteAdded):
+        raise UnexpectedEventError("an order ends once, and nothing but details and notes follows")

@@ -1,13 +1,14 @@
 """The matrix of statuses and verbs, as one table. Tests, docs/states.md and `allowed_transitions` come from it.
 
-A cell either leads to a status or names the error that refuses the verb. Verbs decide by the status alone; amounts
-are checked in `domain.order.decide`. A row stands for every status that an order can come to, and for no other: to a
-status without a row no verb leads yet, so setting it is an invalid transition.
+A cell either names the statuses that a verb may lead to, or the error that refuses it, or says that the timer passes
+by. Verbs decide by the status first and by amounts then (`domain.order.decide_money`). Which status of several it is
+follows from the ledger: the first one when the verb reaches all that is left, which is what setting a status does.
 """
 
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final, TypeAlias
 
 from domain.order.errors import (
     AlreadyAuthorizedError,
@@ -15,70 +16,141 @@ from domain.order.errors import (
     CaptureNotCancelableError,
     InvalidTransitionError,
     NotAuthorizedError,
+    NotCapturedError,
+    NothingToSettleError,
+    NothingToVoidError,
+    OrderNotAmendableError,
     OrderTerminalError,
+    PartlyCapturedError,
     TransitionError,
 )
 from domain.order.status import Status
 
 
 class Verb(StrEnum):
-    """What can be asked of an order that exists."""
+    """What can be asked of an order that exists; `expire` only by the timer."""
 
+    AMEND = "amend"
     AUTHORIZE = "authorize"
     CAPTURE = "capture"
+    VOID = "void"
     CANCEL = "cancel"
+    REFUND = "refund"
+    SETTLE = "settle"
+    EXPIRE = "expire"
 
 
-Cell = Status | type[TransitionError]
+Moves: TypeAlias = tuple[Status, ...]
+Cell: TypeAlias = Moves | type[TransitionError] | None
 
-MATRIX: Mapping[Status, Mapping[Verb, Cell]] = MappingProxyType(
+_OVER: Final[Mapping[Verb, Cell]] = MappingProxyType(
+    {
+        Verb.AMEND: OrderNotAmendableError,
+        Verb.AUTHORIZE: OrderTerminalError,
+        Verb.CAPTURE: OrderTerminalError,
+        Verb.VOID: NothingToVoidError,
+        Verb.CANCEL: OrderTerminalError,
+        Verb.REFUND: NotCapturedError,
+        Verb.SETTLE: NothingToSettleError,
+        Verb.EXPIRE: None,
+    }
+)
+MATRIX: Final[Mapping[Status, Mapping[Verb, Cell]]] = MappingProxyType(
     {
         Status.PENDING: {
-            Verb.AUTHORIZE: Status.AUTHORIZED,
+            Verb.AMEND: (Status.PENDING,),
+            Verb.AUTHORIZE: (Status.AUTHORIZED,),
             Verb.CAPTURE: NotAuthorizedError,
-            Verb.CANCEL: Status.CANCELED,
+            Verb.VOID: NothingToVoidError,
+            Verb.CANCEL: (Status.CANCELED,),
+            Verb.REFUND: NotCapturedError,
+            Verb.SETTLE: NothingToSettleError,
+            Verb.EXPIRE: (Status.EXPIRED,),
         },
         Status.AUTHORIZED: {
+            Verb.AMEND: OrderNotAmendableError,
             Verb.AUTHORIZE: AlreadyAuthorizedError,
-            Verb.CAPTURE: Status.CAPTURED,
-            Verb.CANCEL: Status.CANCELED,
+            Verb.CAPTURE: (Status.CAPTURED, Status.PARTIALLY_CAPTURED),
+            Verb.VOID: (Status.CANCELED,),
+            Verb.CANCEL: (Status.CANCELED,),
+            Verb.REFUND: NotCapturedError,
+            Verb.SETTLE: NothingToSettleError,
+            Verb.EXPIRE: (Status.EXPIRED,),
+        },
+        Status.PARTIALLY_CAPTURED: {
+            Verb.AMEND: OrderNotAmendableError,
+            Verb.AUTHORIZE: AlreadyAuthorizedError,
+            Verb.CAPTURE: (Status.CAPTURED, Status.PARTIALLY_CAPTURED),
+            Verb.VOID: (Status.CAPTURED, Status.SETTLED),
+            Verb.CANCEL: PartlyCapturedError,
+            Verb.REFUND: (Status.PARTIALLY_CAPTURED,),
+            Verb.SETTLE: (Status.PARTIALLY_CAPTURED,),
+            Verb.EXPIRE: (Status.CAPTURED, Status.SETTLED),
         },
         Status.CAPTURED: {
+            Verb.AMEND: OrderNotAmendableError,
             Verb.AUTHORIZE: AlreadyAuthorizedError,
             Verb.CAPTURE: AlreadyCapturedError,
+            Verb.VOID: NothingToVoidError,
             Verb.CANCEL: CaptureNotCancelableError,
+            Verb.REFUND: (Status.CAPTURED,),
+            Verb.SETTLE: (Status.SETTLED, Status.CAPTURED),
+            Verb.EXPIRE: None,
         },
-        Status.CANCELED: {
-            Verb.AUTHORIZE: OrderTerminalError,
-            Verb.CAPTURE: OrderTerminalError,
-            Verb.CANCEL: OrderTerminalError,
+        Status.SETTLED: {
+            Verb.AMEND: OrderNotAmendableError,
+            Verb.AUTHORIZE: AlreadyAuthorizedError,
+            Verb.CAPTURE: AlreadyCapturedError,
+            Verb.VOID: NothingToVoidError,
+            Verb.CANCEL: CaptureNotCancelableError,
+            Verb.REFUND: (Status.SETTLED,),
+            Verb.SETTLE: NothingToSettleError,
+            Verb.EXPIRE: None,
         },
+        Status.CANCELED: _OVER,
+        Status.EXPIRED: _OVER,
     }
 )
 
-_VERB_TO: Mapping[tuple[Status, Status], Verb] = MappingProxyType(
-    {(status, cell): verb for status, row in MATRIX.items() for verb, cell in row.items() if isinstance(cell, Status)}
-)
-_ALLOWED: Mapping[Status, tuple[Status, ...]] = MappingProxyType(
-    {status: tuple(cell for cell in row.values() if isinstance(cell, Status)) for status, row in MATRIX.items()}
+SETTING_VERBS: Final = (Verb.AUTHORIZE, Verb.CAPTURE, Verb.CANCEL, Verb.SETTLE)
+"""The verbs that setting a status stands for."""
+
+
+def _verbs_to() -> dict[tuple[Status, Status], Verb]:
+    found: dict[tuple[Status, Status], Verb] = {}
+    for status, row in MATRIX.items():
+        for verb in SETTING_VERBS:
+            cell = row[verb]
+            if isinstance(cell, tuple) and cell[0] is not status:
+                found[status, cell[0]] = verb
+    return found
+
+
+_VERB_TO: Final[Mapping[tuple[Status, Status], Verb]] = MappingProxyType(_verbs_to())
+_ALLOWED: Final[Mapping[Status, tuple[Status, ...]]] = MappingProxyType(
+    {status: tuple(target for before, target in _VERB_TO if before is status) for status in Status}
 )
 
 
 def allowed_transitions(status: Status) -> tuple[Status, ...]:
-    """Give the statuses that a verb reaches from here, in the table's order."""
+    """Give the statuses that an order can be set to from here, in the table's order."""
     return _ALLOWED[status]
 
 
-def require(verb: Verb, status: Status, version: int) -> Status:
-    """Give the status that `verb` leads to.
+def require(verb: Verb, status: Status, version: int) -> None:
+    """Go on when the table allows the verb.
 
     Raises:
         TransitionError: the leaf that the table names; `version` is the stream version it was judged at.
     """
     cell = MATRIX[status][verb]
-    if isinstance(cell, Status):
-        return cell
-    raise cell(status, verb.value, _ALLOWED[status], version)
+    if not isinstance(cell, tuple):
+        raise refusal(cell or InvalidTransitionError, verb, status, version)
+
+
+def refusal(error: type[TransitionError], requested: str, status: Status, version: int) -> TransitionError:
+    """Give a refusal of what was `requested` of an order of this status."""
+    return error(status, str(requested), _ALLOWED[status], version)
 
 
 def verb_to(target: Status, status: Status, version: int) -> Verb | None:
@@ -91,5 +163,5 @@ def verb_to(target: Status, status: Status, version: int) -> Verb | None:
         return None
     verb = _VERB_TO.get((status, target))
     if verb is None:
-        raise InvalidTransitionError(status, target.value, _ALLOWED[status], version)
+        raise refusal(InvalidTransitionError, target, status, version)
     return verb

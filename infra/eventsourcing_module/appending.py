@@ -1,4 +1,4 @@
-"""Stored events of the library become commands of `harbor.append`: all in one transaction, or none.
+"""Stored events of the library become commands of `harbor.append_batch`: all in one transaction, or none.
 
 The library gives any number of events of any number of aggregates and expects their order to be that of the log. Events
 of one aggregate that stand together are one command; a batch may hold a stream once, so an aggregate that comes
@@ -44,7 +44,7 @@ class Insertion:
 
     @property
     def is_one_command(self) -> bool:
-        """Tell whether `harbor.append` alone makes it atomic."""
+        """Tell whether `harbor.append_batch` alone makes it atomic."""
         return len(self.batches) == 1 and len(self.batches[0]) == 1
 
 

@@ -39,6 +39,7 @@ from infra.http.problems import (
     Problem,
     render,
 )
+from infra.logs import wide_line
 
 Translate = Callable[[Exception], Problem | None]
 """A service's own errors as problems; None: not one of its own."""
@@ -63,6 +64,7 @@ class Gate:
         self._deadlines = Deadlines(limits.deadline_s)
         self._metrics = metrics
         self._log = log
+        self._write_line = wide_line()
         self._translate = translate
         self._admission = Admission(limits)
         metrics.watch_in_flight(lambda: self._admission.count)
@@ -126,17 +128,19 @@ class Gate:
         is_ops = path in OPS_PATHS
         route = path if is_ops else getattr(scope.get("route"), "path", UNMATCHED)
         self._metrics.observe(route, scope["method"], exchange.status, duration_s)
-        write = self._log.debug if is_ops else self._log.info
+        fields = {
+            "request_id": context.request_id,
+            "method": scope["method"],
+            "route": route,
+            "status": exchange.status,
+            "duration_ms": round(duration_s * 1000, 3),
+            **context.log_fields,
+        }
         with suppress(OSError, ValueError):  # standard output was closed: the answer still counts
-            write(
-                context.log_event,
-                request_id=context.request_id,
-                method=scope["method"],
-                route=route,
-                status=exchange.status,
-                duration_ms=round(duration_s * 1000, 3),
-                **context.log_fields,
-            )
+            if is_ops:
+                self._log.debug(context.log_event, **fields)
+            else:
+                self._write_line(context.log_event, fields)
 
 
 class _Exchange:

@@ -20,6 +20,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from infra import clock
+from infra.deadlines import Deadlines
+from infra.http.idle_clock import IdleClock
 from infra.http.one_write import OneWrite
 from infra.http.problems import (
     HEADERS_TOO_LARGE,
@@ -56,6 +58,7 @@ class Bounded:
     """Mixed into uvicorn's protocols: deadline and size of a request head, deadline of a flush."""
 
     head_deadline_s: float = HEAD_DEADLINE_S
+    idle: Deadlines
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     cycle: Any
@@ -69,7 +72,9 @@ class Bounded:
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock: a connection on which nothing arrives is closed too."""
-        whole = OneWrite(cast(asyncio.Transport, transport), self.loop)
+        loop = asyncio.get_running_loop()
+        self.loop = cast(asyncio.AbstractEventLoop, IdleClock(loop, self.idle))
+        whole = OneWrite(cast(asyncio.Transport, transport), loop)
         super().connection_made(whole)  # type: ignore[misc]  # uvicorn's protocol is the next class
         self._start_clock(self.head_deadline_s, self._head_is_late)
 
@@ -224,7 +229,9 @@ class _Server(uvicorn.Server):
 def config_of(app: ASGIApp, listen: Listen) -> uvicorn.Config:
     """Give uvicorn's configuration; nothing of it comes from the environment."""
     parser = BoundedHttpTools if listen.parser == "httptools" else BoundedH11
-    bounded = type(parser.__name__, (parser,), {"head_deadline_s": listen.head_deadline_s})
+    bounded = type(
+        parser.__name__, (parser,), {"head_deadline_s": listen.head_deadline_s, "idle": Deadlines(KEEP_ALIVE_S)}
+    )
     return uvicorn.Config(
         app,
         host=listen.host,

@@ -1,7 +1,8 @@
-"""One call of `harbor.append`: commands to parallel arrays, result rows to outcomes. One round trip, one commit."""
+"""One call of `harbor.append_batch`: commands to parallel arrays, its answer to outcomes. One trip, one commit."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from itertools import accumulate
+from typing import TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -13,14 +14,14 @@ from infra.events import (
     ClaimTaken,
     Duplicate,
     KeyMismatch,
-    NewEvent,
     WrongExpectedVersion,
     leaf_hash,
 )
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+T = TypeVar("T")
 
-SQL = f"SELECT * FROM harbor.append({', '.join(f'${number}' for number in range(1, 23))})"
+SQL = f"SELECT * FROM harbor.append_batch({', '.join(f'${number}' for number in range(1, 22))})"
 
 
 async def append_batch(
@@ -36,41 +37,67 @@ async def append_batch(
         asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError: `infra.postgres.append_channel` tells
             which of them leave the outcome unknown.
     """
-    rows = await connection.fetch(SQL, *_arguments(log_id, commands))
-    return [_OUTCOMES[row["outcome"]](row) for row in rows]
+    rows = await connection.fetch(SQL, *arguments(log_id, commands))
+    if len(rows) == 1 and rows[0]["outcome"] is None:
+        return _all_appended(commands, rows[0])
+    return [outcome(row) for row in rows]
 
 
-def _arguments(log_id: int, commands: Sequence[AppendCommand]) -> tuple[object, ...]:
-    claims = [command.claim for command in commands]
-    events: list[tuple[int, AppendCommand, int, NewEvent]] = [
-        (ordinal, command, version, event)
-        for ordinal, command in enumerate(commands, 1)
-        for version, event in enumerate(command.events, command.expected_version + 1)
-    ]
+def outcome(row: asyncpg.Record) -> AppendOutcome:
+    """Give what a row about one command says."""
+    return _OUTCOMES[row["outcome"]](row)
+
+
+def arguments(log_id: int, commands: Sequence[AppendCommand]) -> tuple[object, ...]:
+    """Give the parameters of `SQL`; the function's own comment says what each may leave out."""
+    counts = [len(command.events) for command in commands]
+    events = [event for command in commands for event in command.events]
     return (
         log_id,
-        [command.tenant_id for command in commands],
+        _one_if_same([command.tenant_id for command in commands]),
         [command.key for command in commands],
         [command.fingerprint for command in commands],
         [command.stream_id for command in commands],
-        [command.stream_type for command in commands],
-        [command.expected_version for command in commands],
-        [command.status for command in commands],
+        _one_if_same([command.stream_type for command in commands]),
+        _one_if_same([command.expected_version for command in commands]),
+        _one_if_same([command.status for command in commands]),
         [command.response for command in commands],
-        claims if any(claim is not None for claim in claims) else None,
-        [len(command.events) for command in commands],
-        [ordinal for ordinal, _, _, _ in events],
-        [event.event_id for _, _, _, event in events],
-        [event.type for _, _, _, event in events],
-        [event.schema_version for _, _, _, event in events],
-        [event.occurred_at for _, _, _, event in events],
-        [event.actor for _, _, _, event in events],
-        [event.correlation_id for _, _, _, event in events],
-        [event.causation_id for _, _, _, event in events],
-        [event.traceparent for _, _, _, event in events],
-        [leaf_hash(command.tenant_id, command.stream_id, version, event) for _, command, version, event in events],
-        [event.payload for _, _, _, event in events],
+        _none_if_empty([command.claim for command in commands]),
+        None if counts.count(1) == len(counts) else counts,
+        [event.event_id for event in events],
+        _one_if_same([event.type for event in events]),
+        _one_if_same([event.schema_version for event in events]),
+        [event.occurred_at for event in events],
+        _one_if_same([event.actor for event in events]),
+        _none_if_empty([event.correlation_id for event in events]),
+        _none_if_empty([event.causation_id for event in events]),
+        _none_if_empty([event.traceparent for event in events]),
+        [
+            leaf_hash(command.tenant_id, command.stream_id, version, event)
+            for command in commands
+            for version, event in enumerate(command.events, command.expected_version + 1)
+        ],
+        [event.payload for event in events],
     )
+
+
+def _one_if_same(values: list[T]) -> list[T]:
+    """Give an array of one element where all are equal: what most batches agree in is sent and decoded once."""
+    return values[:1] if values and values.count(values[0]) == len(values) else values
+
+
+def _none_if_empty(values: list[str | None]) -> list[str | None] | None:
+    return None if values.count(None) == len(values) else values
+
+
+def _all_appended(commands: Sequence[AppendCommand], row: asyncpg.Record) -> list[AppendOutcome]:
+    """Give every command its place behind the first position."""
+    before, recorded_at = row["position"] - 1, row["recorded_at"]
+    counts = [len(command.events) for command in commands]
+    return [
+        Appended(command.expected_version + count, before + upto, recorded_at)
+        for command, count, upto in zip(commands, counts, accumulate(counts), strict=True)
+    ]
 
 
 def _duplicate(row: asyncpg.Record) -> Duplicate:

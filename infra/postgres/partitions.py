@@ -5,6 +5,7 @@ weeks before the first append would fail.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,7 @@ from infra.postgres.pool import Pool
 EVENTS_ALARM = 1_000_000
 COMMANDS_ALARM = timedelta(days=1)
 _MAINTAIN = "SELECT events_left, commands_left, dropped FROM harbor.maintain_partitions()"
+_LOOK = "SELECT events_left, commands_left, '{}'::text[] AS dropped FROM harbor.partitions_ahead()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,12 @@ async def maintain(pool: Pool) -> PartitionsReport:
     Raises:
         asyncpg.PostgresError, OSError: it could not be done now.
     """
-    row = await pool.fetchrow(_MAINTAIN)
-    if row is None:
-        raise LookupError("harbor.maintain_partitions gave no row")
-    report = PartitionsReport(row["events_left"], row["commands_left"], tuple(row["dropped"]))
-    EVENTS_LEFT.set(report.events_left)
-    COMMANDS_LEFT_S.set(report.commands_left.total_seconds())
-    return report
+    return await _reported(pool, _MAINTAIN)
+
+
+async def look(pool: Pool) -> PartitionsReport:
+    """Tell how far ahead partitions exist and set the metrics; changes nothing. Raises what `maintain` raises."""
+    return await _reported(pool, _LOOK)
 
 
 async def keep_partitions(
@@ -54,16 +55,20 @@ async def keep_partitions(
 ) -> None:
     """Run `maintain` now and every `every_s` seconds until cancelled; a failure is counted, logged and tried again.
 
-    `reported` is told each report, for readiness.
+    `reported` is told each report, for readiness. Where partitions cannot be made it is told how many are left, so that
+    the alarm comes before the last of them is full.
     """
     log = structlog.get_logger()
     while True:
+        report: PartitionsReport | None = None
         try:
             report = await maintain(pool)
         except UNREACHABLE as error:
             MAINTENANCE_FAILED.inc()
             log.warning("partitions.failed", reason=str(error))
-        else:
+            with contextlib.suppress(*UNREACHABLE):
+                report = await look(pool)
+        if report is not None:
             if reported is not None:
                 reported(report)
             if report.is_alarming:
@@ -71,3 +76,13 @@ async def keep_partitions(
             if report.dropped:
                 log.info("partitions.dropped", names=list(report.dropped))
         await asyncio.sleep(every_s)
+
+
+async def _reported(pool: Pool, sql: str) -> PartitionsReport:
+    row = await pool.fetchrow(sql)
+    if row is None:
+        raise LookupError("a function of harbor gave no row")
+    report = PartitionsReport(row["events_left"], row["commands_left"], tuple(row["dropped"]))
+    EVENTS_LEFT.set(report.events_left)
+    COMMANDS_LEFT_S.set(report.commands_left.total_seconds())
+    return report

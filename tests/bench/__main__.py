@@ -6,9 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich import box
 from rich.console import Console
-from rich.table import Table as RichTable
 
 from tests.bench import machine, profiling
 from tests.bench.bench import Bench
@@ -18,12 +16,12 @@ from tests.bench.pace import FULL, QUICK, Pace
 from tests.bench.progress import Steps
 from tests.bench.stack import BenchStack, bench_stack, recycle_wal
 from tests.bench.suites import QUICK_SUITES, SUITES, Suite
-from tests.bench.tables import Table, tables
+from tests.bench.tables import tables
+from tests.bench.terminal import WIDTH_OF_FILES, show
 
 LAYERS = "layers"
 NAMES = (*(suite.name for suite in SUITES), LAYERS)
 _KEPT_STACKS = 300
-_WIDTH_OF_FILES = 160
 
 
 def planned_s(pace: Pace, suites: Sequence[Suite], has_layers: bool) -> float:
@@ -39,7 +37,7 @@ def measure_all(stack: BenchStack, console: Console, pace: Pace, names: Sequence
     bench = Bench(stack, pace, Steps(console, planned_s(pace, suites, LAYERS in names)))
     facts = machine.describe(stack.settings())
     bench.say("making WAL files to be reused")
-    recycle_wal(stack, pace.wal_segments)
+    recycle_wal(stack.cluster, pace.wal_segments)
     for number in range(pace.rounds):
         bench.say(f"round {number + 1} of {pace.rounds}")
         stack.execute("CHECKPOINT")
@@ -54,19 +52,9 @@ def measure_all(stack: BenchStack, console: Console, pace: Pace, names: Sequence
         layers=profiled.layers,
         samples=heaviest(profiled.samples, _KEPT_STACKS),
         waits=profiled.waits,
+        inside=bench.inside,
         left_out=bench.left_out,
     )
-
-
-def show(console: Console, table: Table) -> None:
-    """Print a table."""
-    shown = RichTable(title=table.title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for number, column in enumerate(table.columns):
-        is_text = number < table.texts
-        shown.add_column(column, justify="left" if is_text else "right", no_wrap=True)
-    for row in table.rows:
-        shown.add_row(*(cell.replace("**", "").replace("`", "") for cell in row))
-    console.print(shown)
 
 
 _EPILOG = f"""\b
@@ -93,7 +81,7 @@ def main(
     Starts its own PostgreSQL and Redis in a temporary directory and needs nothing that runs. A full run takes about 20
     minutes and should have the machine to itself; a quick one takes less than a minute.
     """
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_FILES, soft_wrap=True)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, soft_wrap=True)
     pace = QUICK if quick else FULL
     pace = replace(pace, rounds=rounds or pace.rounds, seconds=seconds or pace.seconds)
     names = only or (QUICK_SUITES if quick else NAMES)

@@ -54,9 +54,9 @@ async def append_round(
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(_RAW_TABLE)
-        ours, raw = _appending(connection, sizes), _inserting(connection, sizes)
+        ours, raw = sending(connection, sizes), _inserting(connection, sizes)
         return [
-            (size, await _run(ours, size, seconds, in_round), await _run(raw, size, seconds / 2, in_round))
+            (size, await run(ours, size, seconds, in_round), await run(raw, size, seconds / 2, in_round))
             for size in batches
         ]
     finally:
@@ -79,7 +79,9 @@ def a_create(sizes: Sizes) -> AppendCommand:
     )
 
 
-def _appending(connection: Connection, sizes: Sizes) -> Send:
+def sending(connection: Connection, sizes: Sizes) -> Send:
+    """Give what appends creates of these sizes; the time is of the call alone, without the making of the commands."""
+
     async def send(size: int) -> float:
         commands = [a_create(sizes) for _ in range(size)]
         started_s = time.perf_counter()
@@ -101,7 +103,7 @@ def _inserting(connection: Connection, sizes: Sizes) -> Send:
     return send
 
 
-async def _run(send: Send, size: int, seconds: float, in_round: int) -> Run:
+async def run(send: Send, size: int, seconds: float, in_round: int) -> Run:
     """Send batches for a while; the rate is of the calls alone, without the making of the commands."""
     await send(size)
     took_s: list[float] = []

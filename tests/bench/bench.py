@@ -5,16 +5,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import uvloop
 
 from tests.bench.append import BATCHES, Sizes, append_round
+from tests.bench.append_profile import SIZES, profile
 from tests.bench.load import LoadResult, run_generator
 from tests.bench.loops import LoadError, LoadPlan
 from tests.bench.measure import Cases, measure, run_of, wait_for_requests
-from tests.bench.model import Run
+from tests.bench.model import Part, Run
 from tests.bench.orders import RequestPlan
 from tests.bench.pace import Pace
 from tests.bench.progress import Steps
 from tests.bench.stack import TITLES, BenchStack, Target, TargetError
 from tests.support.servers import run
 
+INSIDE_S = 15.0
+"""About how long `Bench.inside_append` takes."""
 _NO_END_S = 60.0
 """The window of a plan that ends when its listed requests are used up."""
 _LEAD_S = 3.0
@@ -29,6 +32,7 @@ class Bench:
         self.pace = pace
         self.cases = Cases()
         self.left_out: dict[str, str] = {}
+        self.inside: tuple[Part, ...] = ()
         self._steps = steps
         self._append_url: str | None = None
 
@@ -70,8 +74,9 @@ class Bench:
         connections: int,
         requests: RequestPlan,
         in_round: int,
+        beside_per_s: float | None = None,
     ) -> None:
-        """Measure an open loop of creates while a second generator sends `requests` in a closed loop.
+        """Measure an open loop of creates while a second generator sends `requests`, in a closed loop or at a rate.
 
         `suites` names what the two did, in this order.
         """
@@ -83,11 +88,13 @@ class Bench:
             warmup_s=0.0,
             seconds=opened.warmup_s + opened.seconds + _LEAD_S,
             requests=requests,
+            rate_per_s=beside_per_s,
         )
+        under_way = 1 if beside_per_s else connections // 2
         with ThreadPoolExecutor(1) as thread:
             other = thread.submit(run_generator, beside)
             try:
-                wait_for_requests(target, connections // 2, other.done)
+                wait_for_requests(target, under_way, other.done)
                 measured, _ = measure(self.stack, target, opened, in_round)
                 measured_beside = run_of(_outlasting(other), in_round)
             except LoadError as error:
@@ -126,6 +133,16 @@ class Bench:
             self.cases.add("append", f"append{suffix}", size, ours)
             self.cases.add("append", f"insert{suffix}", size, raw)
             self._tell(f"append call{suffix}, {size} commands each", ours, seconds * 1.5)
+
+    def inside_append(self) -> None:
+        """Measure the statements of the append function."""
+        database = run(self.stack.cluster.create_database())
+        self.stack.execute(
+            "CHECKPOINT"
+        )  # what the measurement before this one left to be written would slow its commits
+        self.inside = uvloop.run(profile(database.admin_url))
+        (whole,) = (part.us for part in self.inside if (part.name, part.size) == ("the whole call", SIZES[0]))
+        self._steps.done(f"inside the append function: [bold]{whole:,.0f} µs[/] a call of one", INSIDE_S)
 
     def _note(
         self, suite: str, target: Target, plan: LoadPlan, in_round: int, planned_s: float | None = None

@@ -13,6 +13,9 @@ HOT: Final = "hot"
 """The suite of other orders while that many writers are on one order; the two beside it: without them, and they."""
 HOT_ALONE: Final = "hot alone"
 HOT_ORDER: Final = "hot order"
+HOT_CONTROL: Final = "hot control"
+"""The same beside as many creates as there were commands on the hot order: what the machine's load alone does."""
+HOT_LOAD: Final = "hot load"
 
 NO_ANSWER: Final = 0
 """Stands for a status where a connection ended before the answer."""
@@ -103,6 +106,23 @@ class Wait(Frozen):
     batch_commands: float
 
 
+class Part(Frozen):
+    """What a part of one append call takes: a statement of the function, or what lies around it.
+
+    Attributes:
+        where: `function` or `call`.
+        size: commands per call.
+        us: microseconds per call.
+        buffers: pages looked at per call, where it was counted.
+    """
+
+    where: str
+    name: str
+    size: int
+    us: float
+    buffers: float | None = None
+
+
 class Report(Frozen):
     """Everything one invocation measured; `samples` are the stacks behind `layers`, `left_out` what did not run."""
 
@@ -113,6 +133,7 @@ class Report(Frozen):
     layers: tuple[Layer, ...] = ()
     samples: dict[str, int] = {}
     waits: tuple[Wait, ...] = ()
+    inside: tuple[Part, ...] = ()
     left_out: dict[str, str] = {}
 
     def case(self, suite: str, target: str, size: int) -> Case | None:

@@ -47,7 +47,7 @@ def filled(page: str, parts: dict[str, str]) -> str:
 
 def parts(report: Report) -> dict[str, str]:
     """Give the text for every pair of markers; a table without rows says that it was not measured."""
-    names = ("targets", "create", "commands", "batch", "open", "append", "layers", "waits", "ceiling")
+    names = ("targets", "create", "commands", "batch", "open", "append", "inside", "layers", "waits", "ceiling")
     made = dict.fromkeys(names, "Not part of this run.")
     made |= {table.key: markdown(table) for table in tables(report)}
     made["machine"] = "\n".join(

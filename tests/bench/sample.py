@@ -6,7 +6,8 @@ from functools import partial
 import orjson
 
 from command_api import models
-from command_api.handle import Caller, MakeCommand, WritePath, handle
+from command_api.appends import Caller
+from command_api.handle import MakeCommand, WritePath, handle
 from command_api.idempotency import fingerprint
 from domain.order.ids import OrderId
 from infra import clock

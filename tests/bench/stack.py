@@ -106,7 +106,7 @@ class BenchStack:
 
     def settings(self) -> dict[str, str]:
         """Give the settings of the server that decide what a commit means."""
-        return run(_settings(self.cluster.server.url()))
+        return run(server_settings(self.cluster.server.url()))
 
     @property
     def samples_file(self) -> Path:
@@ -209,11 +209,12 @@ def bench_stack() -> Iterator[BenchStack]:
             stack.stop()
 
 
-def recycle_wal(stack: BenchStack, segments: int) -> None:
+def recycle_wal(cluster: PostgresCluster, segments: int) -> None:
     """Make WAL files that later writes reuse, as in a server that has run for a while: a new one costs some 45 ms."""
     for _ in range(segments):
-        stack.execute("SELECT pg_logical_emit_message(true, 'bench', 'x')", "SELECT pg_switch_wal()")
-    stack.execute("CHECKPOINT")
+        for statement in ("SELECT pg_logical_emit_message(true, 'bench', 'x')", "SELECT pg_switch_wal()"):
+            run(cluster.execute(statement))
+    run(cluster.execute("CHECKPOINT"))
 
 
 async def _partner_key(database: Database, pepper: str) -> str:
@@ -233,7 +234,8 @@ async def _partner_key(database: Database, pepper: str) -> str:
     return text
 
 
-async def _settings(url: str) -> dict[str, str]:
+async def server_settings(url: str) -> dict[str, str]:
+    """Give the settings of a server that decide what a commit means."""
     names = ["server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "wal_compression"]
     connection = await asyncpg.connect(url)
     try:

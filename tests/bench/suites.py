@@ -11,8 +11,8 @@ import uvloop
 
 from command_api.recent import MAX_ORDERS
 from tests.bench.append import BATCHES, SMALL, Sizes
-from tests.bench.bench import Bench
-from tests.bench.model import HOT, HOT_ALONE, HOT_ORDER, HOT_WRITERS, OURS
+from tests.bench.bench import INSIDE_S, Bench
+from tests.bench.model import HOT, HOT_ALONE, HOT_CONTROL, HOT_LOAD, HOT_ORDER, HOT_WRITERS, OURS
 from tests.bench.orders import AUTHORIZED, BATCH_PATH, CREATE_PATH, RequestPlan, new_key
 from tests.bench.pace import Pace
 from tests.bench.sample import stored_sizes
@@ -94,13 +94,19 @@ def open_loop(bench: Bench, in_round: int) -> None:
 
 
 def hot(bench: Bench, in_round: int) -> None:
-    """Create orders at a fixed rate, alone and while 200 writers are on one other order."""
+    """Create orders at a fixed rate: alone, while 200 writers are on one other order, beside as many other creates."""
     for target in _running(bench, (OURS,)):
         rate_per_s = _even(_peak(bench, target) * HOT_SHARE)
         [order] = _orders(bench, target, 1, in_round)
         writes = RequestPlan(method="PATCH", path=f"{order}/status", body=AUTHORIZED, api_key=target.api_key)
         bench.open(HOT_ALONE, target, rate_per_s, bench.pace.seconds, in_round)
         bench.open_beside((HOT, HOT_ORDER), target, rate_per_s, HOT_WRITERS, writes, in_round)
+        hot_order = bench.cases.get(HOT_ORDER, target.name, HOT_WRITERS)
+        if hot_order is not None:
+            creates = RequestPlan(api_key=target.api_key)
+            as_many_per_s = hot_order.runs[-1].per_s
+            names = (HOT_CONTROL, HOT_LOAD)
+            bench.open_beside(names, target, rate_per_s, HOT_WRITERS, creates, in_round, as_many_per_s)
 
 
 def sustained(bench: Bench, in_round: int) -> None:
@@ -124,6 +130,12 @@ def append(bench: Bench, in_round: int) -> None:
     bench.append(Sizes(*uvloop.run(stored_sizes())), AS_STORED, in_round)
 
 
+def inside(bench: Bench, in_round: int) -> None:
+    """Look into the append function, once."""
+    if in_round == 0:
+        bench.inside_append()
+
+
 SUITES: Final = (
     Suite("create", "create orders, closed loop, beside every peer", create, lambda pace: _closed_s(pace, 5)),
     Suite("processes", "the same through 4 processes on one log", processes, lambda pace: _window_s(pace)),  # noqa: PLW0108  # defined below
@@ -131,10 +143,11 @@ SUITES: Final = (
     Suite("state", "authorize and capture orders made just before", state, lambda _pace: 4 * (1 + _OVERHEAD_S)),
     Suite("cold", "authorize orders no process remembers", state_cold, lambda _pace: 1 + _OVERHEAD_S),
     Suite("open", "fixed rates, latency from the intended moment", open_loop, lambda pace: 6 * _window_s(pace)),
-    Suite(HOT, "a fixed rate while 200 writers are on one order", hot, lambda pace: 4 + 2 * _window_s(pace)),
+    Suite(HOT, "a fixed rate while 200 writers are on one order", hot, lambda pace: 8 + 3 * _window_s(pace)),
     Suite("sustained", "60 % of the peak for a minute", sustained, lambda pace: pace.long_s / pace.rounds),
     Suite("batch", "create orders in batches of 500", batch, lambda pace: len(BATCH_CONNECTIONS) * _window_s(pace)),
     Suite("append", "the append call without HTTP", append, lambda pace: 3 * len(BATCHES) * pace.appends_s),
+    Suite("inside", "the statements of the append function", inside, lambda pace: INSIDE_S / pace.rounds),
 )
 QUICK_SUITES: Final = ("create", "replay", "state", "open", "sustained", "batch", "append")
 

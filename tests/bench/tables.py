@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tests.bench.model import HOT, HOT_ALONE, HOT_ORDER, HOT_WRITERS, OURS, Case, Report, Run
+from tests.bench.model import HOT, HOT_ALONE, HOT_CONTROL, HOT_ORDER, HOT_WRITERS, OURS, Case, Part, Report, Run
 from tests.bench.stack import TITLES
 from tests.bench.stats import Spread, p50_ms, p99_ms, per_s, ratio, spread
 from tests.bench.verdicts import verdicts
 
-_BESIDE: Final = {HOT_ALONE: ", alone", HOT: f", {HOT_WRITERS} writers on one other order"}
+_BESIDE: Final = {
+    HOT_ALONE: ", alone",
+    HOT: f", {HOT_WRITERS} writers on one other order",
+    HOT_CONTROL: ", as many creates beside",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ def tables(report: Report) -> list[Table]:
         _batches(report),
         _open(report),
         _append(report),
+        inside(report.inside),
         _layers(report),
         _waits(report),
         _ceiling(report),
@@ -103,7 +108,7 @@ def _batches(report: Report) -> Table:
 
 def _open(report: Report) -> Table:
     rows = []
-    for case in [each for suite in ("open", "sustained", HOT_ALONE, HOT) for each in report.of(suite)]:
+    for case in [each for suite in ("open", "sustained", HOT_ALONE, HOT, HOT_CONTROL) for each in report.of(suite)]:
         p95 = spread([run.latency.p95_ms for run in case.runs])
         late = spread([run.late_p99_ms or 0.0 for run in case.runs])
         seconds = f"{case.runs[0].seconds:.0f} s x {len(case.runs)}"
@@ -145,6 +150,25 @@ def _append(report: Report) -> Table:
         )
     columns = ("event + answer", "commands per call", "commands/s", "p50 ms", "p99 ms", "bare INSERT rows/s", "of it")
     return Table("append", "The append call alone, one connection", columns, tuple(rows))
+
+
+def inside(parts: Sequence[Part]) -> Table:
+    """Give what each part of an append call takes per command, a column for each batch size."""
+    sizes = sorted({part.size for part in parts})
+    found = {(part.where, part.name, part.size): part for part in parts}
+    rows = []
+    for where, name in dict.fromkeys((part.where, part.name) for part in parts):
+        cells = [_per_command(found.get((where, name, size))) for size in sizes]
+        rows.append((where, name, *cells))
+    columns = ("in", "what", *(f"{size} per call" for size in sizes))
+    title = "Inside the append function: microseconds (buffers) per command, by commands per call"
+    return Table("inside", title, columns, tuple(rows), texts=2)
+
+
+def _per_command(part: Part | None) -> str:
+    if part is None:
+        return ""
+    return f"{part.us / part.size:.2f}" + (f" ({part.buffers / part.size:.1f})" if part.buffers else "")
 
 
 def _layers(report: Report) -> Table:

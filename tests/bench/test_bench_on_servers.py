@@ -11,7 +11,7 @@ from rich.console import Console
 from infra.local.valkey import ValkeyServer
 from tests.bench import suites
 from tests.bench.bench import Bench
-from tests.bench.model import HOT, HOT_ALONE, HOT_ORDER, HOT_WRITERS, OURS
+from tests.bench.model import HOT, HOT_ALONE, HOT_CONTROL, HOT_LOAD, HOT_ORDER, HOT_WRITERS, OURS
 from tests.bench.orders import RequestPlan
 from tests.bench.pace import Pace
 from tests.bench.profiling import profile
@@ -75,7 +75,7 @@ def test_writers_on_one_order_run_beside_the_creates_and_nothing_fails(bench: Be
     suites.hot(bench, 0)
     assert bench.left_out == {}
     measured = {case.suite: case for case in bench.cases.all if case.suite != "create"}
-    assert set(measured) == {HOT_ALONE, HOT, HOT_ORDER}
+    assert set(measured) == {HOT_ALONE, HOT, HOT_ORDER, HOT_CONTROL, HOT_LOAD}
     assert sum(run.failed for case in measured.values() for run in case.runs) == 0
     assert measured[HOT].offered_per_s == measured[HOT_ALONE].offered_per_s
     assert measured[HOT_ORDER].size == HOT_WRITERS

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tests.bench.model import HOT, HOT_ALONE, HOT_WRITERS, OURS, Report
+from tests.bench.model import HOT, HOT_ALONE, HOT_CONTROL, HOT_WRITERS, OURS, Report
 from tests.bench.stack import PROCESSES
 from tests.bench.stats import Spread, p50_ms, p99_ms, per_s, ratio, spread
 
@@ -126,10 +126,13 @@ def _t8(report: Report) -> Sequence[Verdict]:
 
 
 def _hot(report: Report) -> Sequence[Verdict]:
-    beside, alone = (next(iter(report.of(suite)), None) for suite in (HOT, HOT_ALONE))
-    slower = ratio(beside, alone, lambda run: run.latency.p99_ms) if beside and alone else None
-    what = f"other orders' p99 while {HOT_WRITERS} writers are on one order / alone"
-    return [_verdict("H", what, 1.1, slower, "", least=False)]
+    beside, alone, control = (next(iter(report.of(suite)), None) for suite in (HOT, HOT_ALONE, HOT_CONTROL))
+    found: list[Verdict] = []
+    for other, than in ((alone, "alone"), (control, "beside as many creates")):
+        slower = ratio(beside, other, lambda run: run.latency.p99_ms) if beside and other else None
+        what = f"other orders' p99 while {HOT_WRITERS} writers are on one order / {than}"
+        found.append(_verdict("H", what, 1.1, slower, "", least=False))
+    return found
 
 
 _PEERS: Final = {"eventsourcing": "`eventsourcing`", "crud": "CRUD", "group_commit": "raw ASGI + group commit"}

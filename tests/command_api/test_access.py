@@ -13,15 +13,25 @@ from tests.support.command_service import ORDERS, Service, memory_service
 from tests.support.orders import order_body
 
 UNKNOWN = "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
+PAYOUT = {"gross": "10.00", "fee": "0.20", "net": "9.80", "value_date": "2026-11-25"}
+SEEN = {"If_Match": '"1"'}
+"""What somebody who edits an order has seen; the other routes do not ask."""
 COMMANDS: list[tuple[str, str, object, str]] = [
     ("POST", "", order_body(), "orders:write"),
     ("POST", "/batch", {"orders": [{"idempotency_key": "k", "order": order_body()}]}, "orders:write"),
     ("POST", "/{id}/authorize", {}, "orders:authorize"),
     ("POST", "/{id}/captures", {}, "orders:capture"),
     ("POST", "/{id}/cancel", {}, "orders:cancel"),
+    ("POST", "/{id}/void", {}, "orders:capture"),
+    ("POST", "/{id}/refunds", {}, "orders:refund"),
+    ("POST", "/{id}/settlements", PAYOUT, "settlements:write"),
+    ("POST", "/{id}/amendments", {"changes": [{"op": "set_quantity", "line_id": 1, "quantity": 2}]}, "orders:write"),
+    ("PATCH", "/{id}", {"metadata": {"a": "b"}}, "orders:write"),
+    ("POST", "/{id}/notes", {"note": "call before delivery"}, "orders:write"),
     ("PATCH", "/{id}/status", {"status": "authorized"}, "orders:authorize"),
     ("PATCH", "/{id}/status", {"status": "captured"}, "orders:capture"),
     ("PATCH", "/{id}/status", {"status": "canceled"}, "orders:cancel"),
+    ("PATCH", "/{id}/status", {"status": "settled"}, "settlements:write"),
 ]
 
 
@@ -49,8 +59,8 @@ async def test_a_key_without_the_scope_is_refused_and_one_with_only_that_scope_m
     address = ORDERS + path.format(id=order_id)
     without, only = service.keys.issue(scopes=PARTNER_SCOPES - {scope}), service.keys.issue(scopes={scope})
 
-    refused = await service.send(method, address, body, Authorization=f"Bearer {without}")
-    allowed = await service.send(method, address, body, Authorization=f"Bearer {only}")
+    refused = await service.send(method, address, body, Authorization=f"Bearer {without}", **SEEN)
+    allowed = await service.send(method, address, body, Authorization=f"Bearer {only}", **SEEN)
 
     assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing")
     assert allowed.status_code in {200, 201, 207, 409}
@@ -66,7 +76,7 @@ async def test_the_order_of_another_partner_or_mode_is_not_found_by_identical_by
     for stranger in strangers:
         foreign, missing = [
             await service.send(
-                method, ORDERS + path.format(id=id_), body, Authorization=f"Bearer {stranger}", X_Request_ID="r"
+                method, ORDERS + path.format(id=id_), body, Authorization=f"Bearer {stranger}", X_Request_ID="r", **SEEN
             )
             for id_ in (order_id, UNKNOWN)
         ]

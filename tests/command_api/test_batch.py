@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
-from command_api import errors
+from command_api.field_codes import FIELD_CODES
 from domain.codec import decode
 from tests.support.batches import Json, batch, item, results, told
 from tests.support.command_service import BATCH, ORDERS, Service, memory_service
@@ -205,9 +205,7 @@ async def test_a_body_that_is_no_batch_is_refused_as_a_whole(
     answer = await service.post(BATCH, body)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
-    assert answer.json()["errors"] == [
-        {"pointer": pointer, "code": field_code, "detail": errors.FIELD_CODES[field_code]}
-    ]
+    assert answer.json()["errors"] == [{"pointer": pointer, "code": field_code, "detail": FIELD_CODES[field_code]}]
 
 
 BAD_BYTES = [

@@ -2,21 +2,24 @@
 
 import pytest
 
-from command_api.errors import CATALOGUE, ORDER_PROBLEMS, catalogue_markdown, order_problem, translate
+from command_api.errors import CATALOGUE, catalogue_markdown, translate
+from command_api.order_problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS, order_problem
+from domain.order.commands import Capture
 from domain.order.decide import decide
-from domain.order.errors import InvalidCommandError, TransitionError
+from domain.order.errors import AmountError, InvalidCommandError, OrderError, TransitionError
 from infra.events import EventStoreError, LogCorruptError
 from infra.http.problems import ProblemType
 from tests.support.orders import NOW, create_order_command, order_state, verb_command
 
 
-def leaves(kind: type[TransitionError]) -> set[type[TransitionError]]:
+def leaves(kind: type[OrderError]) -> set[type[OrderError]]:
     below = {leaf for child in kind.__subclasses__() for leaf in leaves(child)}
     return below or {kind}
 
 
 def test_every_refusal_of_the_domain_has_its_problem_and_no_problem_is_left_over() -> None:
     assert {leaf.code for leaf in leaves(TransitionError)} == {kind.code for kind in ORDER_PROBLEMS}
+    assert {leaf.code for leaf in leaves(AmountError)} == {kind.code for kind in AMOUNT_PROBLEMS}
 
 
 def test_a_refused_transition_becomes_a_409_that_tells_what_is_allowed() -> None:
@@ -32,6 +35,22 @@ def test_a_refused_transition_becomes_a_409_that_tells_what_is_allowed() -> None
         "requested": "authorize",
         "allowed_transitions": ["captured", "canceled"],
         "current_version": 2,
+    }
+
+
+def test_a_refused_amount_becomes_a_422_that_tells_what_is_left() -> None:
+    state = order_state("authorize", "capture_some")
+    with pytest.raises(AmountError) as refused:
+        decide(Capture(state.order_id, NOW, "64.97"), state)
+
+    problem = order_problem(refused.value)
+
+    assert (problem.kind.code, problem.kind.status) == ("amount_exceeds_capturable", 422)
+    assert problem.members == {
+        "requested_amount": "64.97",
+        "available_amount": "54.97",
+        "currency": "EUR",
+        "current_version": 3,
     }
 
 

@@ -47,6 +47,36 @@ async def test_an_order_lives_through_its_states_and_a_repetition_gets_its_first
     assert await service.store.head() == 3
 
 
+async def test_an_edit_is_of_the_version_that_was_seen_and_its_repetition_gets_its_first_answer(
+    service: Service,
+) -> None:
+    path = f"{ORDERS}/{(await service.post(body=order_body())).json()['id']}"
+    amendment = {"changes": [{"op": "set_quantity", "line_id": 1, "quantity": 5}]}
+
+    first = await service.post(f"{path}/amendments", amendment, key="k", If_Match='"1"')
+    again = await service.post(f"{path}/amendments", amendment, key="k", If_Match='"1"')
+    late = await service.post(f"{path}/amendments", amendment, If_Match='"1"')
+    mismatch = await service.send("PATCH", path, {"metadata": {}}, key="k", If_Match='"1"')
+
+    assert (again.status_code, again.content) == (200, first.content)
+    assert (late.status_code, late.json()["current_version"]) == (412, 2)
+    assert (mismatch.status_code, mismatch.json()["code"]) == (422, "idempotency_key_mismatch")
+    assert await service.store.head() == 2
+
+
+async def test_a_reference_given_later_is_claimed_with_the_event(service: Service) -> None:
+    await service.post(body=order_body(external_reference="PO-1"))
+    path = f"{ORDERS}/{(await service.post(body=order_body())).json()['id']}"
+
+    taken = await service.send("PATCH", path, {"external_reference": "PO-1"}, key="k", If_Match='"1"')
+    again = await service.send("PATCH", path, {"external_reference": "PO-1"}, key="k", If_Match='"1"')
+    given = await service.send("PATCH", path, {"external_reference": "PO-2"}, If_Match='"1"')
+    late = await service.post(body=order_body(external_reference="PO-2"))
+
+    assert (taken.json()["code"], again.content) == ("duplicate_external_reference", taken.content)
+    assert (given.status_code, late.json()["code"]) == (200, "duplicate_external_reference")
+
+
 async def test_fifty_copies_at_once_over_two_processes_make_one_order(service: Service, database: Database) -> None:
     async with postgres_service(database) as other:
         answers = await asyncio.gather(
@@ -119,15 +149,34 @@ async def test_settings_that_turn_dangerous_are_refused_with_503_and_heal(
 async def test_an_append_that_is_not_allowed_is_our_fault_and_not_the_callers(
     service: Service, database: Database
 ) -> None:
-    await execute(database.admin_url, "REVOKE EXECUTE ON FUNCTION harbor.append FROM harbor_command")
+    await execute(database.admin_url, "REVOKE EXECUTE ON FUNCTION harbor.append_batch FROM harbor_command")
 
     refused = await service.post(body=order_body(), key="k")
     ready = await service.http.get("/readyz")
-    await execute(database.admin_url, "GRANT EXECUTE ON FUNCTION harbor.append TO harbor_command")
+    await execute(database.admin_url, "GRANT EXECUTE ON FUNCTION harbor.append_batch TO harbor_command")
     accepted = await service.post(body=order_body(), key="k")
 
     assert (refused.status_code, refused.json()["code"]) == (503, "store_unavailable")
     assert (ready.status_code, ready.json()["waiting_for"]) == (503, ["append_interrupted"])
+    assert accepted.status_code == 201
+
+
+async def test_a_service_that_cannot_make_the_next_partitions_says_so_before_they_are_needed(
+    database: Database,
+) -> None:
+    await execute(database.admin_url, "INSERT INTO harbor.batches VALUES (0, 9500000, 9500000, 1, now())")
+    await execute(database.admin_url, "DROP TABLE harbor.events_000001, harbor.events_000002")
+    await execute(database.admin_url, "REVOKE EXECUTE ON FUNCTION harbor.maintain_partitions FROM harbor_command")
+
+    async with postgres_service(database) as service:
+
+        async def is_told() -> bool:
+            ready = await service.http.get("/readyz")
+            return (ready.status_code, ready.json().get("waiting_for")) == (503, ["partitions_short"])
+
+        await eventually(is_told)
+        accepted = await service.post(body=order_body(), key="k")
+
     assert accepted.status_code == 201
 
 

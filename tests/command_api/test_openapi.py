@@ -7,11 +7,13 @@ import jsonschema
 import pytest
 
 from command_api import errors
+from command_api.field_codes import FIELD_CODES
 from command_api.openapi import document
 from infra.http import problems
 from tests.support.batches import batch, item, told
 from tests.support.command_service import BATCH, ORDERS, Service, memory_service
 from tests.support.orders import order_body
+from tests.support.refused_changes import REFUSED_CHANGES
 from tests.support.refused_requests import REFUSED
 
 Document = dict[str, Any]
@@ -42,7 +44,13 @@ def test_the_order_routes_are_all_there(openapi: Document) -> None:
         (BATCH, "post"),
         (f"{ORDERS}/{{order_id}}/authorize", "post"),
         (f"{ORDERS}/{{order_id}}/captures", "post"),
+        (f"{ORDERS}/{{order_id}}/void", "post"),
         (f"{ORDERS}/{{order_id}}/cancel", "post"),
+        (f"{ORDERS}/{{order_id}}/refunds", "post"),
+        (f"{ORDERS}/{{order_id}}/settlements", "post"),
+        (f"{ORDERS}/{{order_id}}/amendments", "post"),
+        (f"{ORDERS}/{{order_id}}/notes", "post"),
+        (f"{ORDERS}/{{order_id}}", "patch"),
         (f"{ORDERS}/{{order_id}}/status", "patch"),
     }
 
@@ -98,6 +106,40 @@ def test_what_the_schema_of_a_batch_refuses(openapi: Document) -> None:
         assert not validator.is_valid(body)
 
 
+EDITS = {(f"{ORDERS}/{{order_id}}/amendments", "post"), (f"{ORDERS}/{{order_id}}", "patch")}
+
+
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_exactly_the_routes_that_edit_an_order_require_if_match(openapi: Document, path: str, method: str) -> None:
+    operation = openapi["paths"][path][method]
+    required = {parameter["name"] for parameter in operation["parameters"] if parameter["required"]}
+
+    assert ("If-Match" in required, {"412", "428"} <= set(operation["responses"])) == 2 * ((path, method) in EDITS,)
+
+
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+async def test_the_examples_of_an_operation_are_accepted(
+    service: Service, openapi: Document, path: str, method: str
+) -> None:
+    content = openapi["paths"][path][method].get("requestBody", {}).get("content", {}).get("application/json", {})
+    for name, example in content.get("examples", {}).items():
+        lines = [{"sku": "a", "quantity": 5, "unit_price": "20.00"}, {"sku": "b", "quantity": 1, "unit_price": "5.00"}]
+        order_id = (await service.post(body=order_body(lines=lines))).json()["id"]
+        if path.endswith("captures"):
+            await service.post(f"{ORDERS}/{order_id}/authorize")
+
+        answer = await service.send(method.upper(), path.format(order_id=order_id), example["value"], If_Match='"1"')
+
+        assert answer.status_code == 200, name
+
+
+def test_every_refusal_of_a_change_is_declared_where_it_is_answered(openapi: Document) -> None:
+    for name, refused in REFUSED_CHANGES.items():
+        path = ORDERS + "/{order_id}" + refused.path.removeprefix(f"{ORDERS}/")[36:]
+        declared = openapi["paths"][path][refused.method.lower()]["responses"]
+        assert f"`{refused.code}`" in declared[str(refused.status)]["description"], name
+
+
 async def test_what_the_schema_of_a_new_order_refuses_the_route_refuses(service: Service, openapi: Document) -> None:
     validator = jsonschema.Draft202012Validator(schema(openapi, "CreateOrderBody"))
     bodies: list[Document] = [
@@ -135,4 +177,4 @@ def test_the_catalogue_lists_every_code_of_both_tables_once() -> None:
 
     for kind in {*problems.CATALOGUE, *errors.CATALOGUE}:
         assert sum(line.startswith(f"| {kind.status} | `{kind.code}` |") for line in lines) == 1, kind.code
-    assert all(f"| `{code}` |" in "\n".join(lines) for code in errors.FIELD_CODES)
+    assert all(f"| `{code}` |" in "\n".join(lines) for code in FIELD_CODES)

@@ -6,10 +6,13 @@ import httpx
 import pytest
 
 from command_api import errors
+from command_api.field_codes import FIELD_CODES
 from infra.http import problems
 from tests.support.command_service import Service, memory_service
+from tests.support.refused_changes import REFUSED_CHANGES
 from tests.support.refused_requests import REFUSED, Refused
 
+EVERYTHING = REFUSED | REFUSED_CHANGES
 CATALOGUED = {kind.code: kind.status for kind in (*problems.CATALOGUE, *errors.CATALOGUE)}
 
 
@@ -19,7 +22,7 @@ async def service() -> AsyncIterator[Service]:
         yield running
 
 
-@pytest.mark.parametrize("refused", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize("refused", EVERYTHING.values(), ids=EVERYTHING.keys())
 async def test_a_bad_request_is_refused_with_its_code_and_changes_nothing(service: Service, refused: Refused) -> None:
     answer = await send(service, refused)
 
@@ -32,14 +35,14 @@ async def test_a_bad_request_is_refused_with_its_code_and_changes_nothing(servic
     assert await service.store.head() == 0
     if refused.field_code is not None:
         assert problem["errors"][0]["code"] == refused.field_code
-        assert refused.field_code in errors.FIELD_CODES
+        assert refused.field_code in FIELD_CODES
     if refused.pointer is not None:
         assert problem["errors"][0]["pointer"] == refused.pointer
     assert len(problem.get("errors", [])) <= problems.MAX_ERRORS
 
 
 async def test_a_refusal_for_syntax_leaves_the_key_free_for_the_mended_request(service: Service) -> None:
-    for refused in list(REFUSED.values())[:40]:
+    for refused in [*list(REFUSED.values())[:40], *REFUSED_CHANGES.values()]:
         await send(service, refused)
 
     mended = await service.post(body=GOOD, key="k-1")

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from command_api import errors
+from command_api.field_codes import FIELD_CODES
 from tests.support.command_service import Service, memory_service, partner_key, postgres_service
 from tests.support.servers import Database
 
@@ -107,7 +107,7 @@ async def test_a_broken_endpoint_is_refused_with_its_code(body: dict[str, object
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (422, "validation_failed")
     assert (problem["errors"][0]["pointer"], problem["errors"][0]["code"]) == (pointer, code)
-    assert code in errors.FIELD_CODES
+    assert code in FIELD_CODES
     assert len(answer.content) <= 4096
 
 

@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from domain.catalogue import events_markdown, example_events, json_schemas, states_markdown
+from domain.catalogue import events_markdown, example_events, json_schemas, older_json_schemas, states_markdown
 from domain.catalogue.schemas import JsonSchema, members, shapes
 from domain.codec import CURRENT, decode
 from domain.order.status import Status
 from domain.order.transitions import Verb
 
 SCHEMAS = json_schemas()
+GOLDEN = Path(__file__).parent / "golden"
+PUBLISHED = Path(__file__).parents[2] / "docs" / "schemas"
 
 
 def all_objects() -> Iterator[JsonSchema]:
@@ -22,6 +25,12 @@ def all_objects() -> Iterator[JsonSchema]:
 
 def test_every_event_has_a_schema() -> None:
     assert set(SCHEMAS) == {(name, current.schema_version) for name, current in CURRENT.items()}
+
+
+def test_every_older_version_has_a_schema_too() -> None:
+    assert set(older_json_schemas()) == {
+        (name, version) for name, current in CURRENT.items() for version in range(1, current.schema_version)
+    }
 
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=lambda schema: schema["title"])
@@ -59,6 +68,14 @@ def test_the_page_of_states_shows_every_status_and_verb() -> None:
     page = states_markdown()
     assert all(f"| **{status}** |" in page for status in Status)
     assert all(f"`{verb}`" in page for verb in Verb)
-    assert "\n| **settled** | - | - | - |\n" in page
+    assert "| -> captured or partially_captured |" in page
     assert "    authorized --> captured: capture\n" in page
-    assert "    captured --> [*]\n" in page
+    assert "    partially_captured --> settled: void\n" in page
+    assert "    expired --> [*]\n" in page
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.json")), ids=lambda path: path.stem)
+def test_every_version_ever_stored_keeps_its_published_schema(path: Path) -> None:
+    document = json.loads(path.read_bytes())
+    schema = json.loads((PUBLISHED / f"{document['type']}.v{document['schema_version']}.json").read_bytes())
+    Draft202012Validator(schema).validate(document)

@@ -16,7 +16,8 @@ import httpx
 import orjson
 import pytest
 
-from command_api.errors import CONCURRENT_MODIFICATION, ORDER_PROBLEMS
+from command_api.errors import CONCURRENT_MODIFICATION
+from command_api.order_problems import ORDER_PROBLEMS
 from tests.support.command_processes import CommandProcesses, command_processes
 from tests.support.command_service import ORDERS
 from tests.support.orders import order_body

@@ -107,3 +107,25 @@ async def test_nothing_is_watched_when_nothing_runs() -> None:
     await asyncio.sleep(2 * TICK_S)
 
     assert not deadlines._is_watching
+
+
+async def test_an_alarm_calls_when_its_time_is_up() -> None:
+    called = asyncio.Event()
+    Deadlines(0.01).call(called.set)
+
+    async with asyncio.timeout(10):
+        await called.wait()
+
+
+async def test_a_cancelled_alarm_calls_nobody_and_those_after_it_still_do() -> None:
+    deadlines = Deadlines(0.01)
+    calls: list[str] = []
+    called = asyncio.Event()
+    first = deadlines.call(lambda: calls.append("first"))
+    deadlines.call(called.set)
+    first.cancel()
+    first.cancel()
+
+    async with asyncio.timeout(10):
+        await called.wait()
+    assert calls == []

@@ -1,11 +1,13 @@
-"""An id has one spelling."""
+"""An id has one spelling, and new ones follow each other in time."""
 
-from uuid import UUID
+from collections.abc import Callable
+from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.clock import new_id, new_id_text
 from infra.ids import parse_uuid
 
 TEXT = "019a8b5c-0000-7000-8000-00000000abcd"
@@ -36,3 +38,15 @@ def test_the_text_of_any_uuid_gives_it_back(value: UUID) -> None:
 )
 def test_any_other_spelling_is_no_id(text: str) -> None:
     assert parse_uuid(text) is None
+
+
+@pytest.mark.parametrize("make", [new_id_text, lambda: str(new_id())], ids=["text", "id"])
+def test_new_ids_are_version_7_differ_and_sort_by_their_millisecond(make: Callable[[], str]) -> None:
+    made = [make() for _ in range(2_000)]
+    ids = [UUID(text) for text in made]
+
+    assert {(each.version, each.variant) for each in ids} == {(7, RFC_4122)}
+    assert len(set(made)) == len(made)
+    assert [parse_uuid(text) for text in made] == ids
+    milliseconds = [text[:13] for text in made]
+    assert milliseconds == sorted(milliseconds)

@@ -17,8 +17,17 @@ os._exit(7)  # the interpreter's own last flush is not what is tested
 """
 
 
-def run(stdout: int) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-c", LINES]
+WIDE_LINES = """
+from infra import logs
+logs.configure("test", "{level}")
+logs.wide_line()("request.handled", dict(status=201))
+logs.get_logger().info("request.handled", status=201)
+logs.get_logger().error("stays")
+"""
+
+
+def run(stdout: int, program: str = LINES) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-c", program]
     return subprocess.run(command, stdout=stdout, timeout=30, check=False)  # noqa: S603  # our own code
 
 
@@ -29,6 +38,19 @@ def test_a_line_is_one_json_object_with_its_process_and_time() -> None:
     assert [line["number"] for line in lines] == list(range(2000))
     assert {(line["event"], line["process"], line["level"]) for line in lines} == {("line.written", "test", "info")}
     assert all(line["timestamp"].endswith("Z") for line in lines)
+
+
+def test_the_wide_line_of_a_unit_of_work_looks_like_every_other() -> None:
+    done = run(subprocess.PIPE, WIDE_LINES.format(level="info"))
+
+    wide, usual, _ = [orjson.loads(line) | {"timestamp": ""} for line in done.stdout.splitlines()]
+    assert wide == usual
+
+
+def test_the_level_leaves_wide_lines_out_too() -> None:
+    done = run(subprocess.PIPE, WIDE_LINES.format(level="warning"))
+
+    assert [orjson.loads(line)["event"] for line in done.stdout.splitlines()] == ["stays"]
 
 
 def test_work_goes_on_when_nobody_reads_the_log_any_more() -> None:

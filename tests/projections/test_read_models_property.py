@@ -22,7 +22,10 @@ from tests.support.order_strategies import create_order_commands
 from tests.support.orders import NOW, record_decision, stored, verb_command
 from tests.support.servers import Database
 
-_VERBS = ("authorize", "capture", "cancel")
+_VERBS = (
+    "amend", "details", "note", "authorize", "capture", "capture_some", "capture_last", "void", "cancel", "refund_some",
+    "settle_some", "expire",
+)  # fmt: skip
 
 
 def history_of(create: CreateOrder, verbs: Sequence[str]) -> list[RecordedOrderEvent]:
@@ -45,7 +48,7 @@ def history_of(create: CreateOrder, verbs: Sequence[str]) -> list[RecordedOrderE
 def logs(draw: st.DrawFn) -> list[LogRecord]:
     """Draw a log of up to five orders, their events interleaved as they may have been appended."""
     waiting = [
-        history_of(draw(create_order_commands()), draw(st.lists(st.sampled_from(_VERBS), max_size=4)))
+        history_of(draw(create_order_commands()), draw(st.lists(st.sampled_from(_VERBS), max_size=8)))
         for _ in range(draw(st.integers(1, 5)))
     ]
     log: list[LogRecord] = []

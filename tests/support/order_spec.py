@@ -13,7 +13,7 @@ import pytest
 
 from domain.order.commands import OrderCommand
 from domain.order.decide import decide
-from domain.order.errors import InvalidCommandError, OrderError, TransitionError, Violation
+from domain.order.errors import AmountError, InvalidCommandError, OrderError, TransitionError, Violation
 from domain.order.events import OrderEvent
 from domain.order.ids import OrderId
 from domain.order.state import OrderState, fold
@@ -63,6 +63,13 @@ class When:
             assert refused.value.current_version == self.state.version
         return refused.value
 
+    def then_amount_refused(self, error: type[AmountError], *, requested_minor: int, available_minor: int) -> None:
+        """Expect a refusal of this kind with exactly these amounts."""
+        refused = self.then_refused(error)
+        assert self.state is not None
+        assert (refused.requested_minor, refused.available_minor) == (requested_minor, available_minor)
+        assert (refused.currency, refused.current_version) == (self.state.currency, self.state.version)
+
     def then_violates(self, *expected: tuple[str, str]) -> tuple[Violation, ...]:
         """Expect that exactly these (pointer, code) are listed."""
         violations = self.violations()
@@ -87,6 +94,6 @@ def given_nothing() -> Given:
 
 
 def given(*verbs: str, **overrides: Unpack[CreateOrderFields]) -> Given:
-    """Give the order ORDER_ID of `create_order_command`, driven by `verbs` (authorize, capture, cancel)."""
+    """Give the order ORDER_ID of `create_order_command`, driven by `verbs` (see `verb_command`)."""
     overrides.setdefault("order_id", ORDER_ID)
     return Given(fold(None, recorded_history(*verbs, **overrides)))

@@ -6,13 +6,28 @@ commands and give what a stream would hold. Hypothesis strategies: `tests.suppor
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TypedDict, Unpack
 from uuid import UUID
 
 from domain.codec import encode
 from domain.money import Currency, currency
-from domain.order.commands import Authorize, Cancel, Capture, CreateOrder, NewLine, OrderCommand
+from domain.order.commands import (
+    AddLine,
+    AddNote,
+    AmendLines,
+    Authorize,
+    Cancel,
+    Capture,
+    CreateOrder,
+    Expire,
+    NewLine,
+    OrderCommand,
+    Refund,
+    Settle,
+    UpdateDetails,
+    Void,
+)
 from domain.order.decide import decide
 from domain.order.envelope import Actor, Envelope, RecordedOrderEvent
 from domain.order.events import OrderEvent
@@ -151,7 +166,7 @@ def record_all(commands: Iterable[OrderCommand]) -> tuple[RecordedOrderEvent, ..
 
 
 def recorded_history(*verbs: str, **overrides: Unpack[CreateOrderFields]) -> tuple[RecordedOrderEvent, ...]:
-    """Give the stream of an order created by `overrides` and driven by `verbs`: authorize, capture, cancel.
+    """Give the stream of an order created by `overrides` and driven by `verbs`, as `verb_command` knows them.
 
     Each verb comes one second after the one before.
     """
@@ -182,14 +197,41 @@ def order_state(*verbs: str, **overrides: Unpack[CreateOrderFields]) -> OrderSta
     return state
 
 
-def verb_command(verb: str, order_id: OrderId, now: datetime) -> OrderCommand:
-    """Give the command of a verb."""
+def verb_command(verb: str, order_id: OrderId, now: datetime) -> OrderCommand:  # noqa: C901, PLR0911, PLR0912  # one each
+    """Give the command of a verb. Amounts fit the order of `create_order_command`: 64.97 EUR.
+
+    `amend`, `details`, `note`, `authorize`, `capture`, `capture_some` (10, more may follow), `capture_last` (10, the
+    rest is released), `void`, `cancel`, `refund` (all), `refund_some` (5), `settle` (64.97), `settle_some` (10),
+    `expire` (a month later).
+    """
     match verb:
+        case "amend":
+            return AmendLines(order_id, (AddLine("EXTRA", 1, "3"),), None, now)
+        case "details":
+            return UpdateDetails(order_id, None, None, {"changed": "yes"}, now)
+        case "note":
+            return AddNote(order_id, "call before delivery", "partner", now)
         case "authorize":
             return Authorize(order_id, now)
         case "capture":
             return Capture(order_id, now)
+        case "capture_some":
+            return Capture(order_id, now, "10", final=False)
+        case "capture_last":
+            return Capture(order_id, now, "10")
+        case "void":
+            return Void(order_id, None, now)
         case "cancel":
             return Cancel(order_id, None, now)
+        case "refund":
+            return Refund(order_id, None, None, now)
+        case "refund_some":
+            return Refund(order_id, "5", None, now)
+        case "settle":
+            return Settle(order_id, "64.97", "1.30", "63.67", date(2026, 11, 25), None, now)
+        case "settle_some":
+            return Settle(order_id, "10", "1", "9", date(2026, 11, 25), "B-1", now)
+        case "expire":
+            return Expire(order_id, now + timedelta(days=30))
         case _:
-            raise ValueError("a verb is authorize, capture or cancel")
+            raise ValueError(f"no such verb: {verb}")

@@ -90,6 +90,7 @@ def test_capturing_takes_all_and_is_final() -> None:
             currency="EUR",
             amount_minor=6497,
             final=True,
+            lines=(),
             from_status=Status.AUTHORIZED,
             to_status=Status.CAPTURED,
             totals=totals(6497, authorized=6497, captured=6497),

@@ -12,17 +12,34 @@ from domain import text
 from domain.catalogue import json_schemas
 from domain.codec import decode
 from domain.money import MAX_AMOUNT_MINOR, currency
-from domain.order.commands import CreateOrder, NewLine
+from domain.order.cached_state import dump_state, load_state
+from domain.order.commands import AmendLines, CreateOrder, NewLine, SetQuantity
 from domain.order.decide import decide
 from domain.order.document import render_order
 from domain.order.errors import OrderError
-from domain.order.state import OrderState, dump_state, evolve, load_state
+from domain.order.state import OrderState, evolve
 from tests.support.order_strategies import create_order_commands
 from tests.support.orders import NOW, create_order_command, new_order_id, record_decision, stored, verb_command
 
 KAFKA_RECORD_LIMIT_BYTES = 1_048_588
 WORST_EVENT_BYTES = 900_000
-VERBS = st.lists(st.sampled_from(["authorize", "capture", "cancel"]), max_size=3)
+VERBS = st.lists(
+    st.sampled_from(
+        [
+            "amend",
+            "details",
+            "note",
+            "authorize",
+            "capture_some",
+            "capture",
+            "void",
+            "cancel",
+            "refund_some",
+            "settle_some",
+        ]
+    ),
+    max_size=6,
+)
 VALIDATORS = {name: Draft202012Validator(schema) for name, schema in json_schemas().items()}
 
 
@@ -78,6 +95,15 @@ def test_the_longest_order_fits_a_kafka_record_with_room_for_headers(command: Cr
     (created,) = record_decision(command, None)
     assert len(stored(created).payload) <= WORST_EVENT_BYTES < KAFKA_RECORD_LIMIT_BYTES
     assert len(render_order(state)) <= WORST_EVENT_BYTES
+
+
+def test_the_longest_amendment_fits_a_kafka_record_too() -> None:
+    (created,) = record_decision(LONGEST_ORDER, None)
+    state = evolve(None, created)
+    changes = tuple(SetQuantity(number, 998) for number in range(1, 1001))
+    reason = "\U0001d7d8" * text.MAX_REASON_CHARS
+    (amended,) = record_decision(AmendLines(state.order_id, changes, reason, NOW), state)
+    assert len(stored(amended).payload) <= WORST_EVENT_BYTES
 
 
 @given(

@@ -1,0 +1,87 @@
+"""What one command appends: its events as they are recorded, or its refusal, for the caller and under their key."""
+
+from functools import lru_cache
+from typing import NamedTuple
+from uuid import UUID
+
+from domain.codec import encode
+from domain.order.commands import OrderCommand
+from domain.order.envelope import Actor, Envelope, RecordedOrderEvent
+from domain.order.events import OrderEvent
+from domain.order.ids import OrderId
+from infra.events import AppendCommand, NewEvent
+from infra.http import problems
+from infra.http.problems import Problem
+from infra.tenancy import Tenant
+
+STREAM_TYPE = "order"
+
+
+class Caller(NamedTuple):
+    """Who asks, under which key, and how to speak of the request in what is recorded."""
+
+    tenant: Tenant
+    key_id: str
+    idempotency_key: str
+    fingerprint: bytes
+    path: str
+    request_id: str
+    traceparent: str | None
+
+
+def record(
+    event: OrderEvent, command: OrderCommand, caller: Caller, sequence: int, event_id: UUID
+) -> RecordedOrderEvent:
+    """Give an event at its place in the stream, told by whom, when and why."""
+    return RecordedOrderEvent(
+        event,
+        Envelope(
+            event_id=event_id,
+            order_id=command.order_id,
+            sequence=sequence,
+            occurred_at=command.now,
+            partner_id=caller.tenant.partner_id,
+            livemode=caller.tenant.livemode,
+            actor=_actor(caller.tenant.partner_id, caller.key_id),
+            request_id=caller.request_id,
+            traceparent=caller.traceparent,
+            correlation_id=caller.request_id,
+            causation_id=None,
+        ),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _actor(partner_id: str, key_id: str) -> Actor:
+    return Actor(type="api_key", id=partner_id, key_id=key_id)
+
+
+def new_event(recorded: RecordedOrderEvent) -> NewEvent:
+    """Give a recorded event as the store takes it."""
+    event, envelope = recorded.event, recorded.envelope
+    return NewEvent(
+        event_id=envelope.event_id,
+        type=event.type,
+        schema_version=event.schema_version,
+        occurred_at=envelope.occurred_at,
+        payload=encode(event, envelope),
+        actor=f"api_key:{envelope.actor.key_id}",
+        correlation_id=envelope.correlation_id,
+        causation_id=envelope.causation_id,
+        traceparent=envelope.traceparent,
+    )
+
+
+def refused(caller: Caller, refusal: Problem, order_id: OrderId, version: int) -> AppendCommand:
+    """Give an append of no events: only the answer is recorded, if the order is still at `version`."""
+    return AppendCommand(
+        tenant_id=caller.tenant.id,
+        key=caller.idempotency_key,
+        fingerprint=caller.fingerprint,
+        stream_id=order_id,
+        stream_type=STREAM_TYPE,
+        expected_version=version,
+        events=(),
+        status=refusal.kind.status,
+        response=problems.render(refusal, caller.path, caller.request_id),
+    )

@@ -1,0 +1,132 @@
+"""What events are made of: lines, totals, personal data, and the types and bounds of their members."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from domain.money import MAX_AMOUNT_MINOR
+from domain.text import (
+    MAX_EMAIL_CHARS,
+    MAX_EXTERNAL_REFERENCE_CHARS,
+    MAX_METADATA_ENTRIES,
+    MAX_METADATA_KEY_CHARS,
+    MAX_METADATA_VALUE_CHARS,
+    MAX_NOTE_CHARS,
+    MAX_REASON_CHARS,
+    MAX_SKU_CHARS,
+)
+
+MAX_LINES = 1_000
+MAX_QUANTITY = 999
+MAX_CHANGES = 1_000
+"""Changes of one amendment."""
+MAX_LINE_ID = 2**31 - 1
+"""Ids of removed lines are not given again, so an order amended often has higher ids than it has lines."""
+
+Minor = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR)]
+PositiveMinor = Annotated[int, Field(gt=0, le=MAX_AMOUNT_MINOR)]
+CurrencyCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+ExternalReference = Annotated[str, Field(min_length=1, max_length=MAX_EXTERNAL_REFERENCE_CHARS)]
+Sku = Annotated[str, Field(min_length=1, max_length=MAX_SKU_CHARS)]
+Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
+LineId = Annotated[int, Field(ge=1, le=MAX_LINE_ID)]
+Reason = Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARS)]
+Metadata = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=MAX_METADATA_KEY_CHARS)],
+        Annotated[str, Field(max_length=MAX_METADATA_VALUE_CHARS)],
+    ],
+    Field(max_length=MAX_METADATA_ENTRIES),
+]
+
+
+class Document:
+    """What every part of a stored event is: closed and strictly typed wherever it is read from outside.
+
+    Parts are plain frozen dataclasses. `decide` makes them from values it has checked, so nothing is checked again
+    when they are made; `domain.codec` holds every stored byte to the types and bounds declared here.
+    """
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderLine(Document):
+    """One line as ordered; `total_minor` = quantity x unit_price_minor."""
+
+    line_id: Annotated[int, Field(ge=1, le=MAX_LINES)]
+    sku: Sku
+    quantity: Quantity
+    unit_price_minor: PositiveMinor
+    total_minor: PositiveMinor
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmendedLine(Document):
+    """One line after an amendment; it keeps its id, and a removed line's id is not given again."""
+
+    line_id: LineId
+    sku: Sku
+    quantity: Quantity
+    unit_price_minor: PositiveMinor
+    total_minor: PositiveMinor
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineChange(Document):
+    """One change of an amendment; what it does not touch is null."""
+
+    op: Literal["add", "remove", "set_quantity", "set_price"]
+    line_id: LineId
+    quantity: Quantity | None
+    unit_price_minor: PositiveMinor | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CapturedLine(Document):
+    """How much of one line was captured."""
+
+    line_id: LineId
+    quantity: Quantity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Totals(Document):
+    """The ledger after the event, minor units."""
+
+    total_minor: Minor
+    authorized_minor: Minor
+    captured_minor: Minor
+    released_minor: Minor
+    refunded_minor: Minor
+    settled_minor: Minor
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClearPersonal(Document):
+    """Personal data as it was given."""
+
+    scheme: Literal["clear"]
+    customer_email: Annotated[str, Field(min_length=1, max_length=MAX_EMAIL_CHARS)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealedPersonal(Document):
+    """Personal data encrypted with the data key `key_id`; without that key it is gone for good."""
+
+    scheme: Literal["sealed"]
+    key_id: Annotated[str, Field(min_length=1, max_length=128)]
+    ciphertext: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]+={0,2}$", max_length=4_096)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClearNote(Document):
+    """A note as it was given."""
+
+    scheme: Literal["clear"]
+    note: Annotated[str, Field(min_length=1, max_length=MAX_NOTE_CHARS)]
+
+
+Personal = Annotated[ClearPersonal | SealedPersonal, Field(discriminator="scheme")]
+PersonalNote = Annotated[ClearNote | SealedPersonal, Field(discriminator="scheme")]

@@ -1,0 +1,208 @@
+"""Editing an order: lines, details, notes; If-Match says what the editor has seen."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from domain.codec import decode
+from domain.order.events import OrderDetailsChanged, OrderNoteAdded
+from tests.support.command_service import ORDERS, Json, Service, memory_service
+from tests.support.orders import order_body
+
+AMENDMENT: Json = {
+    "changes": [
+        {"op": "add", "sku": "LANTERN-2", "quantity": 2, "unit_price": "24.90"},
+        {"op": "set_quantity", "line_id": 1, "quantity": 5},
+        {"op": "set_price", "line_id": 1, "unit_price": "18.00"},
+        {"op": "remove", "line_id": 2},
+    ],
+    "reason": "new list",
+}
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    async with memory_service() as running:
+        yield running
+
+
+@pytest.fixture
+async def order(service: Service) -> str:
+    """Give the address of a new order."""
+    return f"{ORDERS}/{(await service.post(body=order_body())).json()['id']}"
+
+
+async def amend(service: Service, order: str, version: int, body: object = None, key: str = "") -> httpx.Response:
+    return await service.post(f"{order}/amendments", body or AMENDMENT, key=key, If_Match=f'"{version}"')
+
+
+async def update(service: Service, order: str, version: int, body: object, key: str = "") -> httpx.Response:
+    return await service.send("PATCH", order, body, key=key, If_Match=f'"{version}"')
+
+
+async def test_an_amendment_changes_the_lines_and_the_total(service: Service, order: str) -> None:
+    answer = await amend(service, order, 1)
+
+    amended = answer.json()
+    assert (answer.status_code, answer.headers["etag"], amended["status"]) == (200, '"2"', "pending")
+    assert [(line["line_id"], line["sku"], line["total"]["amount"]) for line in amended["lines"]] == [
+        (1, "LANTERN-1", "90.00"),
+        (3, "LANTERN-2", "49.80"),
+    ]
+    assert amended["total"]["amount"] == "139.80"
+
+
+async def test_an_amendment_that_breaks_a_rule_changes_nothing_and_leaves_the_key_free(
+    service: Service, order: str
+) -> None:
+    broken = {"changes": [AMENDMENT["changes"][0], {"op": "set_price", "line_id": 9, "unit_price": "1.999"}]}
+
+    refused = await amend(service, order, 1, broken, key="k")
+    mended = await amend(service, order, 1, key="k")
+
+    assert [(error["pointer"], error["code"]) for error in refused.json()["errors"]] == [
+        ("/changes/1/line_id", "line_unknown"),
+        ("/changes/1/unit_price", "currency_precision"),
+    ]
+    assert (refused.status_code, mended.status_code) == (422, 200)
+
+
+async def test_an_authorized_order_is_not_amendable_and_the_refusal_is_recorded(service: Service, order: str) -> None:
+    await service.post(f"{order}/authorize")
+
+    refused = await amend(service, order, 2, key="k")
+    again = await amend(service, order, 2, key="k")
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "order_not_amendable")
+    assert (again.content, again.headers["idempotency-replayed"]) == (refused.content, "true")
+
+
+@pytest.mark.parametrize(("method", "path", "body"), [("POST", "/amendments", AMENDMENT), ("PATCH", "", {})])
+async def test_who_edits_an_order_says_which_version_was_seen(
+    service: Service, order: str, method: str, path: str, body: object
+) -> None:
+    answer = await service.send(method, order + path, body)
+
+    assert (answer.status_code, answer.json()["code"]) == (428, "precondition_required")
+
+
+@pytest.mark.parametrize("seen", [1, 3, 99])
+async def test_an_edit_of_another_version_is_refused_with_the_version_it_is_at_and_not_recorded(
+    service: Service, order: str, seen: int
+) -> None:
+    await service.post(f"{order}/notes", {"note": "call first"})
+
+    refused = await amend(service, order, seen, key="k")
+    mended = await amend(service, order, 2, key="k")
+
+    assert (refused.status_code, refused.json()["code"]) == (412, "precondition_failed")
+    assert (refused.json()["current_version"], refused.headers["etag"]) == (2, '"2"')
+    assert (mended.status_code, mended.json()["version"]) == (200, 3)
+
+
+async def test_a_repeated_edit_gets_its_first_answer_although_it_moved_the_order_itself(
+    service: Service, order: str
+) -> None:
+    first = await amend(service, order, 1, key="k")
+    again = await amend(service, order, 1, key="k")
+
+    assert (again.status_code, again.content) == (200, first.content)
+    assert (again.headers["idempotency-replayed"], again.headers["etag"]) == ("true", '"2"')
+    assert await service.store.head() == 2
+
+
+async def test_another_edit_under_a_used_key_is_a_mismatch_whatever_version_it_names(
+    service: Service, order: str
+) -> None:
+    await amend(service, order, 1, key="k")
+
+    answer = await update(service, order, 1, {}, key="k")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_mismatch")
+
+
+async def test_a_version_that_another_process_made_is_read_before_it_is_judged(service: Service, order: str) -> None:
+    async with memory_service(service.store) as other:
+        await other.post(f"{order}/notes", {"note": "call first"})
+
+        answer = await amend(service, order, 2)
+
+    assert (answer.status_code, answer.json()["version"]) == (200, 3)
+
+
+async def test_an_edit_that_another_process_overtakes_is_refused(service: Service, order: str) -> None:
+    async with memory_service(service.store) as other:
+        await other.post(f"{order}/notes", {"note": "call first"})
+
+        answer = await amend(service, order, 1)
+
+    assert (answer.status_code, answer.json()["current_version"]) == (412, 2)
+
+
+async def test_details_are_changed_where_the_body_names_them(service: Service, order: str) -> None:
+    body = {"customer_email": "purchasing@example.com", "metadata": {"channel": "phone"}, "external_reference": "PO-1"}
+
+    answer = await update(service, order, 1, body)
+
+    changed = answer.json()
+    assert {name: changed[name] for name in body} == body
+    assert (answer.status_code, answer.headers["etag"]) == (200, '"2"')
+
+
+async def test_details_that_are_as_asked_write_nothing(service: Service, order: str) -> None:
+    answer = await update(service, order, 1, {"customer_email": "buyer@example.com"})
+
+    assert (answer.status_code, answer.json()["version"], await service.store.head()) == (200, 1, 1)
+
+
+@pytest.mark.parametrize("body", [{"customer_email": "other@example.com"}, {"external_reference": "PO-2"}])
+async def test_a_locked_field_is_named(service: Service, body: Json) -> None:
+    order = f"{ORDERS}/{(await service.post(body=order_body(external_reference='PO-1'))).json()['id']}"
+    await service.post(f"{order}/authorize")
+
+    answer = await update(service, order, 2, body)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "field_locked")
+    assert answer.json()["requested"] == next(iter(body))
+
+
+async def test_a_reference_that_another_order_has_is_refused_and_the_refusal_is_recorded(
+    service: Service, order: str
+) -> None:
+    await service.post(body=order_body(external_reference="Caf\u00e9"))
+
+    refused = await update(service, order, 1, {"external_reference": "Cafe\u0301"}, key="k")
+    again = await update(service, order, 1, {"external_reference": "Cafe\u0301"}, key="k")
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "duplicate_external_reference")
+    assert (again.content, again.headers["idempotency-replayed"]) == (refused.content, "true")
+
+
+async def test_a_reference_given_later_is_taken_for_ever(service: Service, order: str) -> None:
+    await update(service, order, 1, {"external_reference": "PO-1"})
+
+    refused = await service.post(body=order_body(external_reference="PO-1"))
+
+    assert refused.json()["code"] == "duplicate_external_reference"
+
+
+async def test_a_note_is_kept_in_any_status_as_personal_data(service: Service, order: str) -> None:
+    await service.post(f"{order}/cancel")
+
+    answer = await service.post(f"{order}/notes", {"note": "ask for Ms Smith", "visibility": "internal"})
+
+    event = (await service.store.read_all(2, 1))[0]
+    noted = decode(event.type, event.schema_version, event.payload).event
+    assert (answer.status_code, answer.json()["status"], answer.json()["version"]) == (200, "canceled", 3)
+    assert isinstance(noted, OrderNoteAdded)
+    assert noted.visibility == "internal"
+    assert b'"personal":{"scheme":"clear","note":"ask for Ms Smith"}' in event.payload
+
+
+async def test_a_changed_address_is_personal_data_too(service: Service, order: str) -> None:
+    await update(service, order, 1, {"customer_email": "other@example.com"})
+
+    event = (await service.store.read_all(1, 1))[0]
+    assert isinstance(decode(event.type, event.schema_version, event.payload).event, OrderDetailsChanged)
+    assert b'"personal":{"scheme":"clear","customer_email":"other@example.com"}' in event.payload

@@ -1,0 +1,205 @@
+"""Partitions are made and dropped while the log is in use: nobody waits, nothing is lost, the alarm is true."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+import asyncpg
+import pytest
+
+from infra import clock
+from infra.events import Appended, Duplicate
+from infra.postgres.append_batch import append_batch
+from infra.postgres.event_store import PostgresEventStore
+from infra.postgres.partitions import PartitionsReport, keep_partitions, look, maintain
+from infra.postgres.pool import Pool
+from tests.support.append_commands import a_command
+from tests.support.servers import Database
+from tests.support.waiting import eventually
+
+LOCK_TIMEOUT_S = 2.0
+PARTITIONS = "SELECT count(*) FROM pg_inherits WHERE inhparent = $1::text::regclass"
+ATTACHED = "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = $1::text::regclass)"
+
+
+@pytest.fixture
+async def admin(database: Database) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(database.admin_url)
+    yield connection
+    await connection.close()
+
+
+async def expire_a_partition(admin: "asyncpg.Connection[asyncpg.Record]") -> str:
+    """Make a partition of answers of three weeks ago and give its name."""
+    monday = await admin.fetchval("SELECT date_trunc('week', now() AT TIME ZONE 'UTC')::date - 21")
+    name = f"commands_{monday:%Y%m%d}"
+    await admin.execute(
+        "SELECT harbor.add_partition('commands', $1, 'recorded_at', $2, $3, 'key, tenant_id')",
+        name,
+        f"{monday}+00",
+        f"{monday + timedelta(weeks=1)}+00",
+    )
+    return name
+
+
+async def test_appends_cross_the_edge_while_partitions_are_made_and_dropped(
+    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await expire_a_partition(admin)
+    await admin.execute("INSERT INTO harbor.batches VALUES (0, 9999900, 9999900, 1, now())")
+    slowest_s = 0.0
+    positions: list[int] = []
+
+    async def append(calls: int) -> None:
+        nonlocal slowest_s
+        async with command_pool.acquire() as connection:
+            for _ in range(calls):
+                started_s = clock.monotonic_s()
+                for outcome in await append_batch(connection, [a_command() for _ in range(3)]):
+                    assert isinstance(outcome, Appended)
+                    positions.append(outcome.position)
+                slowest_s = max(slowest_s, clock.monotonic_s() - started_s)
+
+    async def keep_maintaining() -> None:
+        for _ in range(10):
+            await maintain(command_pool)
+            await admin.execute("DROP TABLE IF EXISTS harbor.events_000003")  # made again by the next
+            await expire_a_partition(admin)
+
+    await asyncio.gather(append(60), append(60), keep_maintaining())
+
+    assert sorted(positions) == list(range(9_999_901, 9_999_901 + 360))
+    assert slowest_s < LOCK_TIMEOUT_S
+
+
+async def test_many_maintainers_at_once_make_each_partition_once(
+    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    expired = await expire_a_partition(admin)
+    await admin.execute("INSERT INTO harbor.batches VALUES (0, 25000000, 25000000, 1, now())")
+
+    reports = await asyncio.gather(*(maintain(command_pool) for _ in range(8)))
+
+    assert {report.events_left for report in reports} == {24_999_999}
+    assert [name for report in reports for name in report.dropped] == [expired]
+    assert await admin.fetchval(PARTITIONS, "harbor.events") == 5
+
+
+async def test_a_reader_who_stays_delays_the_drop_and_neither_appends_nor_new_partitions(
+    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    expired = await expire_a_partition(admin)
+    await admin.execute("INSERT INTO harbor.batches VALUES (0, 25000000, 25000000, 1, now())")
+    async with command_pool.acquire() as reader, command_pool.acquire() as writer:
+        dump = reader.transaction()
+        await dump.start()
+        await reader.fetch("SELECT FROM harbor.commands LIMIT 1")
+        maintaining = asyncio.create_task(maintain(command_pool))
+        slowest_s = 0.0
+        while not maintaining.done():
+            started_s = clock.monotonic_s()
+            await append_batch(writer, [a_command()])
+            slowest_s = max(slowest_s, clock.monotonic_s() - started_s)
+        during = await maintaining
+        await dump.rollback()
+    after = await maintain(command_pool)
+
+    assert (during.dropped, after.dropped) == ((), (expired,))
+    assert during.events_left > 10_000_000
+    assert await admin.fetchval(PARTITIONS, "harbor.events") == 5
+    assert slowest_s < LOCK_TIMEOUT_S / 2
+
+
+async def test_what_a_maintainer_had_begun_when_it_died_is_not_there(
+    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await admin.execute("INSERT INTO harbor.batches VALUES (0, 25000000, 25000000, 1, now())")
+    transaction = admin.transaction()
+    await transaction.start()
+    await admin.execute("SELECT harbor.maintain_partitions()")
+    await transaction.rollback()
+
+    assert await admin.fetchval("SELECT to_regclass('harbor.events_000004')") is None
+    assert (await maintain(command_pool)).events_left == 24_999_999
+
+
+async def test_a_detached_partition_is_missed_and_attached_again(
+    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await admin.execute("ALTER TABLE harbor.events DETACH PARTITION harbor.events_000001")
+
+    missed = await look(command_pool)
+    report = await maintain(command_pool)
+
+    assert (missed.events_left, missed.is_alarming) == (9_999_999, False)
+    assert report.events_left == 29_999_999
+    assert await admin.fetchval(ATTACHED, "harbor.events_000001")
+
+
+async def test_the_alarm_is_raised_also_where_partitions_cannot_be_made(
+    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await admin.execute("REVOKE EXECUTE ON FUNCTION harbor.maintain_partitions FROM harbor_command")
+    await admin.execute("DROP TABLE harbor.events_000001")
+    await admin.execute("INSERT INTO harbor.batches VALUES (0, 9500000, 9500000, 1, now())")
+    reports: list[PartitionsReport] = []
+
+    task = asyncio.create_task(keep_partitions(command_pool, reported=reports.append))
+    await eventually(lambda: reports)
+    task.cancel()
+
+    assert [(report.events_left, report.is_alarming) for report in reports] == [(499_999, True)]
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_each_log_counts_when_the_next_partition_is_due(
+    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await admin.execute("INSERT INTO harbor.batches VALUES (0, 5, 5, 1, now()), (1, 12000000, 12000000, 1, now())")
+    await admin.execute("INSERT INTO harbor.batches VALUES (3, 7, 7, 1, now())")
+
+    assert await admin.fetchval("SELECT harbor.furthest_position()") == 12_000_000
+    assert (await maintain(command_pool)).events_left == 27_999_999
+
+
+async def test_the_first_moment_of_a_week_belongs_to_its_partition_and_keys_are_known_across_it(
+    postgres_store: PostgresEventStore, admin: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    monday = await admin.fetchval("SELECT date_trunc('week', now(), 'UTC') + interval '7 days'")
+    before, at = a_command(), a_command()
+
+    await postgres_store.append(before)
+    await admin.execute("UPDATE harbor.batches SET committed_at = $1", monday - timedelta(microseconds=1))
+    last = await postgres_store.append(a_command())
+    await admin.execute("UPDATE harbor.batches SET committed_at = $1", monday)
+    first = await postgres_store.append(at)
+    again = [await postgres_store.append(each) for each in (before, at)]
+
+    assert (recorded_at(last), recorded_at(first)) == (monday - timedelta(microseconds=1), monday)
+    assert await rows_of(admin, monday - timedelta(weeks=1)) == 2
+    assert await rows_of(admin, monday) == 1
+    assert all(isinstance(each, Duplicate) for each in again)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/Los_Angeles"])
+async def test_a_sessions_time_zone_moves_no_edge(admin: "asyncpg.Connection[asyncpg.Record]", zone: str) -> None:
+    before = await admin.fetch("SELECT inhrelid::regclass::text FROM pg_inherits ORDER BY 1")
+    await admin.execute(f"SET timezone = '{zone}'")
+    row = await admin.fetchrow("SELECT * FROM harbor.maintain_partitions()")
+
+    assert row is not None
+    assert timedelta(days=14) <= row["commands_left"] <= timedelta(days=21)
+    assert await admin.fetch("SELECT inhrelid::regclass::text FROM pg_inherits ORDER BY 1") == before
+
+
+def recorded_at(outcome: object) -> datetime:
+    """Give when it was appended."""
+    assert isinstance(outcome, Appended)
+    return outcome.recorded_at
+
+
+async def rows_of(admin: "asyncpg.Connection[asyncpg.Record]", monday: datetime) -> int:
+    """Give how many answers lie in the partition of a week."""
+    count: int = await admin.fetchval(f"SELECT count(*) FROM harbor.commands_{monday:%Y%m%d}")
+    return count

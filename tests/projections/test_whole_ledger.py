@@ -1,0 +1,102 @@
+"""The whole ledger of an order on the read side: each kind of event and each status arrives, also beside old rows."""
+
+from typing import Final
+
+import asyncpg
+import httpx
+import orjson
+
+from domain.order.events import EVENT_TYPES
+from domain.order.status import Status
+from query_api.parameters import ORDER_STATUSES
+from tests.support.command_service import ORDERS, Json, Service, postgres_service
+from tests.support.orders import order_body
+from tests.support.projecting import caught_up, differences, query, store_worker
+from tests.support.servers import Database
+
+_PART: Final[Json] = {"amount": "10.00", "final": False}
+_PAYOUT: Final[Json] = {"gross": "10.00", "fee": "0.20", "net": "9.80", "value_date": "2026-11-25"}
+_AMENDMENT: Final[Json] = {"changes": [{"op": "set_quantity", "line_id": 1, "quantity": 2}], "reason": "one less"}
+_LIFE: Final[tuple[tuple[str, Json], ...]] = (
+    ("amendments", _AMENDMENT),
+    ("notes", {"note": "k4nary", "visibility": "internal"}),
+    ("authorize", {}),
+    ("captures", _PART),
+    ("refunds", {"amount": "5.00", "reason": "broken"}),
+    ("settlements", _PAYOUT),
+    ("void", {"reason": "sold out"}),
+)
+
+
+async def test_every_event_of_a_whole_life_is_projected_and_the_timeline_tells_it(database: Database) -> None:
+    async with postgres_service(database) as service, store_worker(database):
+        order_id = await lived(service)
+        await caught_up(database)
+
+    timeline = await query(
+        database,
+        "SELECT type, from_status, to_status, reason, changes FROM harbor_read.order_timeline_v1 ORDER BY sequence",
+    )
+    [row] = await query(database, "SELECT status, document FROM harbor_read.orders_v1 WHERE order_id = $1", order_id)
+    assert [tuple(entry)[:4] for entry in timeline] == [
+        ("order.created", None, "pending", None),
+        ("order.amended", "pending", "pending", "one less"),
+        ("order.note_added", "pending", "pending", None),
+        ("order.authorized", "pending", "authorized", None),
+        ("order.captured", "authorized", "partially_captured", None),
+        ("order.refunded", "partially_captured", "partially_captured", "broken"),
+        ("order.settlement_recorded", "partially_captured", "partially_captured", None),
+        ("order.authorization_released", "partially_captured", "settled", "sold out"),
+        ("order.settled", "settled", "settled", None),
+    ]
+    assert not any("k4nary" in entry["changes"] for entry in timeline), "the text of a note is personal"
+    assert (row["status"], orjson.loads(row["document"])["refunded"]["amount"]) == ("settled", "5.00")
+    assert await differences(database) == []
+
+
+async def test_a_row_whose_state_has_the_shape_of_older_code_is_folded_again(database: Database) -> None:
+    async with postgres_service(database) as service, store_worker(database):
+        order_id = await lived(service)
+        await caught_up(database)
+        await make_old(database, order_id)
+        await accepted(await service.post(f"{ORDERS}/{order_id}/notes", {"note": "later"}))
+        await caught_up(database)
+
+    assert await differences(database) == []
+
+
+def test_the_query_side_names_every_status_that_an_order_can_come_to() -> None:
+    assert tuple(status.value for status in Status) == ORDER_STATUSES
+
+
+async def test_an_endpoint_can_ask_for_each_kind_of_event(database: Database) -> None:
+    async with postgres_service(database) as service:
+        for kind in EVENT_TYPES:
+            body = {"url": "https://example.com/webhooks", "event_types": [kind.type]}
+            answer = await service.post("/api/v1/webhook-endpoints", body)
+            assert answer.status_code == 201, kind.type
+
+
+async def lived(service: Service) -> str:
+    order_id: str = (await service.post(body=order_body())).json()["id"]
+    for path, body in _LIFE:
+        await accepted(await service.post(f"{ORDERS}/{order_id}/{path}", body, If_Match='"1"'))
+    return order_id
+
+
+async def accepted(answer: httpx.Response) -> None:
+    assert answer.status_code == 200, answer.text
+
+
+async def make_old(database: Database, order_id: str) -> None:
+    """Put the state of a row back to the first shape, which knew no expiry, notes or captured lines."""
+    connection = await asyncpg.connect(database.admin_url)
+    state = orjson.loads(
+        await connection.fetchval("SELECT state FROM harbor_read.orders_v1 WHERE order_id = $1", order_id)
+    )
+    old = {name: value for name, value in state.items() if name not in {"expired_at", "last_line_id", "note_count"}}
+    old |= {"shape": 1, "lines": [line[:4] for line in state["lines"]]}
+    await connection.execute(
+        "UPDATE harbor_read.orders_v1 SET state = $2 WHERE order_id = $1", order_id, orjson.dumps(old)
+    )
+    await connection.close()
