@@ -3,12 +3,30 @@
 import dataclasses
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from harbor_orders_client import NewLine, NewOrder, OrderStatus, batches, calls, clients, documents, errors
+from harbor_orders_client import (
+    AddLine,
+    LineChange,
+    LineShare,
+    NewLine,
+    NewOrder,
+    OrderStatus,
+    RemoveLine,
+    SetPrice,
+    SetQuantity,
+    batches,
+    calls,
+    clients,
+    documents,
+    errors,
+    ledger,
+)
+from harbor_orders_client.changes import document_of
 from harbor_orders_client.reading import members
 from harbor_orders_client.session import Listing
 from harbor_orders_client.verbs import AsyncPages, AsyncVerb, Pages, Verb
@@ -20,6 +38,7 @@ DOCUMENTS: Final[dict[Service, Any]] = {
 }
 ID: Final = "019a8b5c-0000-7000-8000-000000000000"
 LINES: Final = [NewLine("SHIP-BELL", 2, "19.99")]
+CHANGES: Final = (AddLine("BELL", 1, "1.00"), RemoveLine(1), SetQuantity(1, 2), SetPrice(1, "2.00"))
 ORDER: Final = NewOrder("ada@example.com", "EUR", LINES, "PO-1", {"a": "b"})
 
 COMMAND, QUERY = Service.COMMAND, Service.QUERY
@@ -50,9 +69,16 @@ def everything_asked() -> list[Request[Any]]:
     ]
     return [
         calls.create_order("ada@example.com", "EUR", LINES, external_reference="PO-1", metadata={"a": "b"}),
-        calls.authorize_order(ID),
-        calls.capture_order(ID),
-        calls.cancel_order(ID, reason="ordered twice"),
+        calls.amend_order(ID, CHANGES, version=1, reason="ordered twice"),
+        calls.update_order(ID, version=1, customer_email="a@example.com", external_reference="PO-1", metadata={}),
+        calls.add_note(ID, "call before delivery"),
+        ledger.authorize_order(ID),
+        ledger.capture_order(ID, amount="1.00", final=False),
+        ledger.capture_order(ID, lines=[LineShare(1, 1)]),
+        ledger.void_order(ID, reason="ordered twice"),
+        ledger.cancel_order(ID, reason="ordered twice"),
+        ledger.refund_order(ID, amount="1.00", reason="broken"),
+        ledger.settle_order(ID, gross="2.00", fee="1.00", net="1.00", value_date=date(2026, 11, 25), batch="b"),
         calls.set_order_status(ID, "canceled", reason="ordered twice"),
         calls.get_order(ID),
         calls.create_webhook_endpoint("https://example.com/webhooks"),
@@ -87,6 +113,7 @@ def test_every_request_exists_with_its_parameters_headers_and_body(request_: Req
 
     names = {(each["in"], each["name"].lower()) for each in promised.get("parameters", [])}
     assert {("query", name) for name in request_.query} <= names
+    assert ("if-match" in request_.headers) == (("header", "if-match") in names)
     assert (request_.idempotency_key is not None) == (("header", "idempotency-key") in names)
     if request_.content:
         schema = promised["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
@@ -120,6 +147,28 @@ def test_every_dataclass_of_the_answers_is_held_to_a_schema() -> None:
 def test_nothing_that_is_promised_is_left_unread_without_a_reason(kind: type) -> None:
     for service, name in SCHEMAS[kind]:
         assert properties(service, name).keys() - {each.name for each in members(kind)} <= {"object"}, name
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: type(change).__name__)
+def test_every_change_of_a_line_is_what_is_promised(change: LineChange) -> None:
+    schemas = {
+        AddLine: "AddLineBody",
+        RemoveLine: "RemoveLineBody",
+        SetQuantity: "SetQuantityBody",
+        SetPrice: "SetPriceBody",
+    }
+    assert document_of(change).keys() == properties(COMMAND, schemas[type(change)]).keys()
+
+
+def test_everything_the_api_does_the_client_does() -> None:
+    asked = {operation(request)["operationId"] for request in everything_asked()} | {"create_orders"}
+    promised = {
+        found["operationId"]
+        for document in DOCUMENTS.values()
+        for operations in document["paths"].values()
+        for found in operations.values()
+    }
+    assert promised == asked
 
 
 def test_the_body_of_a_batch_is_what_is_promised() -> None:

@@ -20,6 +20,7 @@ from harbor_orders_client import (
     Unavailable,
     UnexpectedAnswer,
     calls,
+    ledger,
 )
 from harbor_orders_client.consistency import Consistency
 from harbor_orders_client.documents import Amount
@@ -29,7 +30,7 @@ from harbor_orders_client.reading import read
 from harbor_orders_client.settling import Patience, Rules, settle
 from harbor_orders_client.wire import NoReply, Outcome, Pause, Reply, Request, Send
 
-CHANGE = calls.authorize_order("019a8b5c-0000-7000-8000-000000000000")
+CHANGE = ledger.authorize_order("019a8b5c-0000-7000-8000-000000000000")
 READ = calls.get_order("019a8b5c-0000-7000-8000-000000000000")
 KEYLESS = calls.create_webhook_endpoint("https://example.com")
 DELETE = calls.delete_webhook_endpoint("019a8b5c-0000-7000-8000-000000000000")

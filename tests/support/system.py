@@ -25,6 +25,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 READY_S = 30.0
 STOP_S = 15.0
 PARTNER_SCOPES = ("orders:read", "orders:write", "orders:cancel", "orders:authorize", "orders:capture")
+MONEY_SCOPES = ("orders:refund", "settlements:write")
 WEBHOOK_SCOPES = ("webhooks:read", "webhooks:manage")
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -155,7 +156,7 @@ async def partner_key(database: Database, pepper: str) -> str:
             now=clock.now(),
             partner_id="acme",
             livemode=False,
-            scopes=frozenset(PARTNER_SCOPES + WEBHOOK_SCOPES),
+            scopes=frozenset(PARTNER_SCOPES + MONEY_SCOPES + WEBHOOK_SCOPES),
         )
         return key
     finally:

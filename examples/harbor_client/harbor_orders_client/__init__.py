@@ -6,6 +6,7 @@ with HarborOrders(api_key, command_url=..., query_url=...) as harbor:
 
 from harbor_orders_client import webhooks
 from harbor_orders_client.batches import BatchItem
+from harbor_orders_client.changes import AddLine, LineChange, LineShare, RemoveLine, SetPrice, SetQuantity
 from harbor_orders_client.clients import AsyncHarborOrders, HarborOrders
 from harbor_orders_client.documents import (
     Actor,
@@ -45,6 +46,7 @@ from harbor_orders_client.wire import Service
 
 __all__ = [
     "Actor",
+    "AddLine",
     "Amount",
     "ApiError",
     "AsyncHarborOrders",
@@ -58,6 +60,8 @@ __all__ = [
     "HarborError",
     "HarborOrders",
     "Line",
+    "LineChange",
+    "LineShare",
     "Money",
     "NewLine",
     "NewOrder",
@@ -68,8 +72,11 @@ __all__ = [
     "OutcomeUnknown",
     "PreconditionFailed",
     "RateLimited",
+    "RemoveLine",
     "Resend",
     "Service",
+    "SetPrice",
+    "SetQuantity",
     "TimelineEntry",
     "Unauthorized",
     "Unavailable",

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
+from harbor_orders_client.changes import LineChange, document_of
 from harbor_orders_client.documents import (
     NewWebhookEndpoint,
     Order,
@@ -85,27 +86,47 @@ def create_order(
     return request("POST", ORDERS, Order, body=new.document(), idempotency_key=idempotency_key)
 
 
-def authorize_order(order_id: str, *, idempotency_key: str | None = None) -> Request[Order]:
-    """Authorize the whole amount of a pending order."""
-    return request("POST", order_path(order_id, "authorize"), Order, idempotency_key=idempotency_key)
+def amend_order(
+    order_id: str,
+    changes: Sequence[LineChange],
+    *,
+    version: int,
+    reason: str | None = None,
+    idempotency_key: str | None = None,
+) -> Request[Order]:
+    """Change lines of a pending order at `version`, all or none; `PreconditionFailed` when it has moved on."""
+    body = given(changes=[document_of(change) for change in changes], reason=reason)
+    path = order_path(order_id, "amendments")
+    return request("POST", path, Order, body=body, if_match=version, idempotency_key=idempotency_key)
 
 
-def capture_order(order_id: str, *, idempotency_key: str | None = None) -> Request[Order]:
-    """Capture all that is authorized."""
-    return request("POST", order_path(order_id, "captures"), Order, idempotency_key=idempotency_key)
+def update_order(
+    order_id: str,
+    *,
+    version: int,
+    customer_email: str | None = None,
+    external_reference: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    idempotency_key: str | None = None,
+) -> Request[Order]:
+    """Change details of an order at `version`; what is not given stays, `metadata` replaces all pairs."""
+    body = given(customer_email=customer_email, external_reference=external_reference, metadata=metadata)
+    return request("PATCH", order_path(order_id), Order, body=body, if_match=version, idempotency_key=idempotency_key)
 
 
-def cancel_order(order_id: str, *, reason: str | None = None, idempotency_key: str | None = None) -> Request[Order]:
-    """Give an order up before anything of it is captured."""
-    body = None if reason is None else {"reason": reason}
-    return request("POST", order_path(order_id, "cancel"), Order, body=body, idempotency_key=idempotency_key)
+def add_note(
+    order_id: str, note: str, *, visibility: str = "partner", idempotency_key: str | None = None
+) -> Request[Order]:
+    """Note something on an order, for everybody who sees it (`partner`) or for your own staff (`internal`)."""
+    body = {"note": note, "visibility": visibility}
+    return request("POST", order_path(order_id, "notes"), Order, body=body, idempotency_key=idempotency_key)
 
 
 def set_order_status(
     order_id: str, status: str, *, reason: str | None = None, idempotency_key: str | None = None
 ) -> Request[Order]:
     """Do what leads to a status; the status the order has already changes nothing."""
-    body = {"status": str(status)} | ({} if reason is None else {"reason": reason})
+    body = given(status=str(status), reason=reason)
     return request("PATCH", order_path(order_id, "status"), Order, body=body, idempotency_key=idempotency_key)
 
 
@@ -179,6 +200,11 @@ def get_webhook_delivery(delivery_id: str) -> Request[WebhookDeliveryWithAttempt
 def resend_webhook_delivery(delivery_id: str) -> Request[Resend]:
     """Have a delivery attempted again, with the same id and the same bytes; twice is no harm."""
     return Request("POST", _path(DELIVERIES, delivery_id, "resend"), reads(Resend))
+
+
+def given(**values: object) -> dict[str, Any]:
+    """Give the members that have a value."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def order_path(order_id: str, *verb: str) -> str:

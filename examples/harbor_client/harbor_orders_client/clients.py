@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from harbor_orders_client import batches, calls
+from harbor_orders_client import batches, calls, ledger
 from harbor_orders_client.batches import BatchItem
 from harbor_orders_client.new_orders import NewOrder
 from harbor_orders_client.session import Session
@@ -24,9 +24,15 @@ class Orders(Group):
     """Orders: create and change them, read them."""
 
     create = Verb(calls.create_order)
-    authorize = Verb(calls.authorize_order)
-    capture = Verb(calls.capture_order)
-    cancel = Verb(calls.cancel_order)
+    amend = Verb(calls.amend_order)
+    update = Verb(calls.update_order)
+    add_note = Verb(calls.add_note)
+    authorize = Verb(ledger.authorize_order)
+    capture = Verb(ledger.capture_order)
+    void = Verb(ledger.void_order)
+    cancel = Verb(ledger.cancel_order)
+    refund = Verb(ledger.refund_order)
+    settle = Verb(ledger.settle_order)
     set_status = Verb(calls.set_order_status)
     get = Verb(calls.get_order)
     list = Pages(calls.list_orders)
@@ -57,9 +63,15 @@ class AsyncOrders(AsyncGroup):
     """Orders: create and change them, read them."""
 
     create = AsyncVerb(calls.create_order)
-    authorize = AsyncVerb(calls.authorize_order)
-    capture = AsyncVerb(calls.capture_order)
-    cancel = AsyncVerb(calls.cancel_order)
+    amend = AsyncVerb(calls.amend_order)
+    update = AsyncVerb(calls.update_order)
+    add_note = AsyncVerb(calls.add_note)
+    authorize = AsyncVerb(ledger.authorize_order)
+    capture = AsyncVerb(ledger.capture_order)
+    void = AsyncVerb(ledger.void_order)
+    cancel = AsyncVerb(ledger.cancel_order)
+    refund = AsyncVerb(ledger.refund_order)
+    settle = AsyncVerb(ledger.settle_order)
     set_status = AsyncVerb(calls.set_order_status)
     get = AsyncVerb(calls.get_order)
     list = AsyncPages(calls.list_orders)

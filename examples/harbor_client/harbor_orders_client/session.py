@@ -80,8 +80,8 @@ class Session:
         return request.read(reply)
 
     def headers(self, request: Request[Any], token: str | None = None) -> dict[str, str]:
-        """Give the headers of a request, the same for every attempt."""
-        headers = {"accept": "application/json", "user-agent": USER_AGENT, "authorization": f"Bearer {self.api_key}"}
+        """Give the headers of a request, the same for every attempt; the key joins them when they are sent."""
+        headers = {"accept": "application/json", "user-agent": USER_AGENT}
         if request.content:
             headers["content-type"] = "application/json"
         if request.idempotency_key is not None:

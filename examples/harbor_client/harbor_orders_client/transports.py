@@ -1,6 +1,7 @@
 """The only I/O: one request through httpx, blocking or awaited, with the outcome as data.
 
-An error of httpx refers to its request, whose headers hold the API key, so only its name and text are kept.
+An error of httpx refers to its request, whose headers hold the API key, so only its name and text are kept. The key is
+put in here and nowhere before: what reports errors with the variables of every frame finds none.
 """
 
 from collections.abc import Mapping
@@ -37,7 +38,7 @@ def _arguments(session: Session, send: Send) -> Mapping[str, Any]:
         "url": session.url(send.request),
         "params": dict(send.request.query) or None,
         "content": send.request.content,
-        "headers": dict(send.headers),
+        "headers": {**send.headers, "authorization": f"Bearer {session.api_key}"},
         "timeout": send.timeout_s,
         "follow_redirects": False,
     }
