@@ -26,7 +26,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 READY_S = 30.0
 STOP_S = 15.0
 PARTNER_SCOPES = ("orders:read", "orders:write", "orders:cancel", "orders:authorize", "orders:capture")
+MONEY_SCOPES = ("orders:refund", "settlements:write")
 WEBHOOK_SCOPES = ("webhooks:read", "webhooks:manage")
+KEY_SCOPES = ("keys:manage",)
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "relay": ("infra.relay",),
@@ -156,7 +158,7 @@ async def partner_key(database: Database, pepper: str) -> str:
             now=clock.now(),
             partner_id="acme",
             livemode=False,
-            scopes=frozenset(PARTNER_SCOPES + WEBHOOK_SCOPES),
+            scopes=frozenset(PARTNER_SCOPES + MONEY_SCOPES + WEBHOOK_SCOPES + KEY_SCOPES),
             by=KeyActor("installation", "test", "test"),
         )
         return key

@@ -1,0 +1,158 @@
+"""Binds operations to a client: `authorize = Verb(calls.authorize_order)` is a method with that function's arguments.
+
+So each operation is written once, and the client that blocks and the one that awaits cannot drift apart.
+"""
+
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
+
+from harbor_orders_client.session import Listing, Page, Session
+from harbor_orders_client.wire import Program, Request
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Runs(Protocol):
+    """Something that runs programs by blocking."""
+
+    session: Session
+
+    def run(self, program: Program[T]) -> T:
+        """Run a program to its end."""
+        ...
+
+
+class Awaits(Protocol):
+    """Something that runs programs by awaiting."""
+
+    session: Session
+
+    async def run(self, program: Program[T]) -> T:
+        """Run a program to its end."""
+        ...
+
+
+class Group:
+    """Operations of a client that blocks."""
+
+    def __init__(self, client: Runs) -> None:
+        self._client = client
+
+
+class AsyncGroup:
+    """Operations of a client that awaits."""
+
+    def __init__(self, client: Awaits) -> None:
+        self._client = client
+
+
+class Verb(Generic[P, T]):
+    """One request, blocking."""
+
+    def __init__(self, call: Callable[P, Request[T]]) -> None:
+        self._call = call
+        self.__doc__ = call.__doc__
+
+    @overload
+    def __get__(self, group: None, _owner: type) -> Self: ...
+    @overload
+    def __get__(self, group: Group, _owner: type) -> Callable[P, T]: ...
+    def __get__(self, group: Group | None, _owner: type) -> "Self | Callable[P, T]":
+        if group is None:
+            return self
+        client = group._client  # noqa: SLF001  # the group's own part
+
+        @functools.wraps(self._call)
+        def verb(*args: P.args, **kwargs: P.kwargs) -> T:
+            return client.run(client.session.perform(self._call(*args, **kwargs)))
+
+        return verb
+
+
+class AsyncVerb(Generic[P, T]):
+    """One request, awaited."""
+
+    def __init__(self, call: Callable[P, Request[T]]) -> None:
+        self._call = call
+        self.__doc__ = call.__doc__
+
+    @overload
+    def __get__(self, group: None, _owner: type) -> Self: ...
+    @overload
+    def __get__(self, group: AsyncGroup, _owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, group: AsyncGroup | None, _owner: type) -> "Self | Callable[P, Coroutine[Any, Any, T]]":
+        if group is None:
+            return self
+        client = group._client  # noqa: SLF001  # the group's own part
+
+        @functools.wraps(self._call)
+        async def verb(*args: P.args, **kwargs: P.kwargs) -> T:
+            return await client.run(client.session.perform(self._call(*args, **kwargs)))
+
+        return verb
+
+
+class Pages(Generic[P, T]):
+    """A list, blocking: an iterator that fetches the next page when the one before is used up."""
+
+    def __init__(self, call: Callable[P, Listing[T]]) -> None:
+        self._call = call
+        self.__doc__ = call.__doc__
+
+    @overload
+    def __get__(self, group: None, _owner: type) -> Self: ...
+    @overload
+    def __get__(self, group: Group, _owner: type) -> Callable[P, Iterator[T]]: ...
+    def __get__(self, group: Group | None, _owner: type) -> "Self | Callable[P, Iterator[T]]":
+        if group is None:
+            return self
+        client = group._client  # noqa: SLF001  # the group's own part
+
+        @functools.wraps(self._call)
+        def verb(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+            return _items(client, self._call(*args, **kwargs))
+
+        return verb
+
+
+class AsyncPages(Generic[P, T]):
+    """A list, awaited: `async for`."""
+
+    def __init__(self, call: Callable[P, Listing[T]]) -> None:
+        self._call = call
+        self.__doc__ = call.__doc__
+
+    @overload
+    def __get__(self, group: None, _owner: type) -> Self: ...
+    @overload
+    def __get__(self, group: AsyncGroup, _owner: type) -> Callable[P, AsyncIterator[T]]: ...
+    def __get__(self, group: AsyncGroup | None, _owner: type) -> "Self | Callable[P, AsyncIterator[T]]":
+        if group is None:
+            return self
+        client = group._client  # noqa: SLF001  # the group's own part
+
+        @functools.wraps(self._call)
+        def verb(*args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+            return _async_items(client, self._call(*args, **kwargs))
+
+        return verb
+
+
+def _items(client: Runs, listing: Listing[T]) -> Iterator[T]:
+    page: Page[T] = client.run(client.session.first_page(listing.page(None)))
+    yield from page.data
+    while page.next_cursor is not None:
+        page = client.run(client.session.perform(listing.page(page.next_cursor)))
+        yield from page.data
+
+
+async def _async_items(client: Awaits, listing: Listing[T]) -> AsyncIterator[T]:
+    page: Page[T] = await client.run(client.session.first_page(listing.page(None)))
+    while True:
+        for item in page.data:
+            yield item
+        if page.next_cursor is None:
+            return
+        page = await client.run(client.session.perform(listing.page(page.next_cursor)))

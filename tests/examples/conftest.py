@@ -1,0 +1,34 @@
+"""One running system for the tests of examples/harbor_client, and both kinds of client."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.demo.stack import Stack
+from tests.support.harbor_clients import KINDS, Client, client_of
+from tests.support.servers import PostgresCluster
+from tests.support.system import running_system
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def stack(postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """Run the whole system, without a broker, for all tests here."""
+    database = await postgres_cluster.create_database()
+    async with running_system(database, None, "", tmp_path_factory.mktemp("system")) as (_system, running):
+        yield running
+    await postgres_cluster.drop_database(database.name)
+
+
+@pytest.fixture(params=KINDS, ids=["blocking", "awaited"])
+def kind(request: pytest.FixtureRequest) -> type[Client]:
+    """Give either kind of client."""
+    found: type[Client] = request.param
+    return found
+
+
+@pytest.fixture
+async def harbor(stack: Stack, kind: type[Client]) -> AsyncIterator[Client]:
+    """Give a client of the running system."""
+    async with client_of(kind, stack.api_key, command_url=stack.command_api, query_url=stack.query_api) as client:
+        yield client

@@ -1,0 +1,243 @@
+"""The client of examples/harbor_client when the network fails or the services are out of breath: real ones, made so."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from harbor_orders_client import BatchInterrupted, ConnectionFailed, OutcomeUnknown, RateLimited, Unavailable
+from tests.demo.stack import Stack
+from tests.support.command_process import CommandProcess, command_process
+from tests.support.command_service import partner_key
+from tests.support.harbor_clients import WANTED, Client, Pauses, all_of, client_of, did, new_orders
+from tests.support.servers import Database
+from tests.support.system import free_ports, running_system
+from tests.support.tcp_proxy import CuttingProxy
+from tests.support.waiting import eventually
+from tests.support.webhooks import fetch
+
+LITTLE = {"HARBOR_LIMITS__PARTNER_PER_S": "2", "HARBOR_LIMITS__PARTNER_BURST": "4"}
+AS_TOLD = (1.0, 1.25)
+"""`Retry-After: 1`, and up to a quarter of a second so that not everybody comes back at once."""
+
+
+def ends_body(request: bytes) -> bool:
+    """Tell the last bytes of a request with a JSON body."""
+    return request.endswith(b"}")
+
+
+def ends_batch(request: bytes) -> bool:
+    """Tell the last bytes of a batch."""
+    return request.endswith(b"}}]}")
+
+
+@asynccontextmanager
+async def through_proxy(
+    kind: type[Client], key: str, service: CommandProcess, pauses: Pauses | None = None, **settings: Any
+) -> AsyncIterator[tuple[CuttingProxy, Any]]:
+    """Give a client of a command service, and the proxy between them."""
+    address = urlsplit(service.url)
+    async with (
+        CuttingProxy(str(address.hostname), int(address.port or 0)) as proxy,
+        client_of(kind, key, pauses, command_url=f"http://127.0.0.1:{proxy.port}", **settings) as harbor,
+    ):
+        yield proxy, harbor
+
+
+@asynccontextmanager
+async def of_little_rate(
+    kind: type[Client], database: Database, directory: Path, pauses: Pauses | None = None, **settings: Any
+) -> AsyncIterator[Any]:
+    """Give a client of a command service that takes two requests a second, four at once."""
+    key = await partner_key(database)
+    async with (
+        command_process(database, directory, **LITTLE) as command,
+        client_of(kind, key, pauses, command_url=command.url, **settings) as harbor,
+    ):
+        yield harbor
+
+
+async def orders_in(database: Database) -> int:
+    """Give how many orders there are."""
+    [row] = await fetch(database, "SELECT count(*) AS orders FROM harbor.streams")
+    return int(row["orders"])
+
+
+@pytest.fixture
+async def command(database: Database, tmp_path: Path) -> AsyncIterator[CommandProcess]:
+    async with command_process(database, tmp_path) as running:
+        yield running
+
+
+async def test_when_the_answer_is_lost_the_order_is_sent_again_and_there_is_one(
+    command: CommandProcess, database: Database, kind: type[Client]
+) -> None:
+    key, pauses = await partner_key(database), Pauses()
+    async with through_proxy(kind, key, command, pauses) as (proxy, harbor):
+        proxy.cut_after_request(ends_body)
+        order = await did(harbor.orders.create, *WANTED)
+
+    assert (proxy.cuts, len(pauses), order.version) == (1, 1, 1)
+    assert await orders_in(database) == 1
+
+
+async def test_when_the_answer_to_a_batch_is_lost_it_is_sent_again_and_nothing_is_there_twice(
+    command: CommandProcess, database: Database, kind: type[Client]
+) -> None:
+    key = await partner_key(database)
+    async with through_proxy(kind, key, command) as (proxy, harbor):
+        proxy.cut_after_request(ends_batch)
+        items = await did(harbor.orders.create_many, new_orders(20))
+
+    assert proxy.cuts == 1
+    assert [item.replayed for item in items] == [True] * 20
+    assert await orders_in(database) == 20
+
+
+async def test_when_patience_ends_in_doubt_the_error_gives_the_key_that_settles_it(
+    command: CommandProcess, database: Database, kind: type[Client]
+) -> None:
+    key = await partner_key(database)
+    async with through_proxy(kind, key, command, max_retries=0) as (proxy, harbor):
+        proxy.cut_after_request(ends_body)
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await did(harbor.orders.create, *WANTED)
+        order = await did(harbor.orders.create, *WANTED, idempotency_key=unknown.value.idempotency_key)
+
+    assert order.status == "pending"
+    assert await orders_in(database) == 1
+
+
+async def test_what_has_no_key_is_not_repeated_in_doubt(
+    command: CommandProcess, database: Database, kind: type[Client]
+) -> None:
+    key, pauses = await partner_key(database, livemode=True), Pauses()
+    async with through_proxy(kind, key, command, pauses) as (proxy, harbor):
+        proxy.cut_after_request(ends_body)
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await did(harbor.webhook_endpoints.create, "https://example.com/webhooks")
+        made = await did(harbor.webhook_endpoints.list)
+        proxy.cut_after_request(lambda request: request.startswith(b"DELETE "))
+        await did(harbor.webhook_endpoints.delete, made[0].id)
+
+    assert (unknown.value.idempotency_key, len(made), proxy.cuts) == (None, 1, 2)
+    assert len(pauses) == 1  # the delete: found gone the second time, which is what was wanted
+
+
+async def test_a_service_that_is_not_there_was_not_asked(kind: type[Client]) -> None:
+    [port] = free_ports(1)
+    pauses = Pauses()
+    async with client_of(kind, "hbr_test_key", pauses, command_url=f"http://127.0.0.1:{port}", max_retries=2) as harbor:
+        with pytest.raises(ConnectionFailed):
+            await did(harbor.orders.create, *WANTED)
+
+    assert len(pauses) == 2
+
+
+async def test_a_service_that_comes_back_is_found_again(
+    command: CommandProcess, database: Database, kind: type[Client]
+) -> None:
+    key, pauses = await partner_key(database), Pauses()
+    await command.kill()
+    async with client_of(kind, key, pauses, command_url=command.url, max_retries=50) as harbor:
+        creating = asyncio.create_task(did(harbor.orders.create, *WANTED))
+        await eventually(lambda: pauses)
+        await command.start()
+        order = await creating
+
+    assert order.status == "pending"
+
+
+async def test_429_waits_as_long_as_it_is_told_to(database: Database, tmp_path: Path, kind: type[Client]) -> None:
+    pauses = Pauses()
+    async with of_little_rate(kind, database, tmp_path, pauses) as harbor:
+        for _ in range(6):
+            await did(harbor.orders.create, *WANTED)
+
+    assert await orders_in(database) == 6
+    assert pauses
+    assert all(AS_TOLD[0] <= pause <= AS_TOLD[1] for pause in pauses)
+
+
+async def test_429_for_longer_than_there_is_time_is_said_at_once(
+    database: Database, tmp_path: Path, kind: type[Client]
+) -> None:
+    pauses = Pauses()
+    async with of_little_rate(kind, database, tmp_path, pauses, total_timeout_s=0.9) as harbor:
+        await did(harbor.orders.create_many, new_orders(4))
+        with pytest.raises(RateLimited) as refused:
+            await did(harbor.orders.create, *WANTED)
+
+    assert (refused.value.retry_after_s, pauses) == (1.0, [])
+
+
+async def test_a_batch_above_the_rate_is_cut_to_what_the_rate_allows(
+    database: Database, tmp_path: Path, kind: type[Client]
+) -> None:
+    async with of_little_rate(kind, database, tmp_path) as harbor:
+        items = await did(harbor.orders.create_many, new_orders(6))
+
+    assert [item.error for item in items] == [None] * 6
+    assert await orders_in(database) == 6
+
+
+async def test_an_interrupted_batch_goes_on_with_what_is_left(
+    command: CommandProcess, database: Database, kind: type[Client]
+) -> None:
+    key, orders = await partner_key(database), new_orders(700)
+    async with through_proxy(kind, key, command, max_retries=0) as (proxy, harbor):
+        ends: list[bytes] = []
+
+        def ends_second_batch(request: bytes) -> bool:
+            ends.extend([request] if ends_batch(request) else [])
+            return len(ends) == 2
+
+        proxy.cut_after_request(ends_second_batch)
+        with pytest.raises(BatchInterrupted) as interrupted:
+            await did(harbor.orders.create_many, orders)
+        rest = await did(harbor.orders.create_many, interrupted.value.unsettled)
+
+    assert [len(interrupted.value.results), len(rest)] == [500, 200]
+    assert isinstance(interrupted.value.__cause__, OutcomeUnknown)
+    assert [item.new for item in [*interrupted.value.results, *rest]] == orders
+    assert await orders_in(database) == 700
+
+
+async def test_a_read_waits_for_a_read_model_that_is_behind(
+    database: Database, tmp_path: Path, kind: type[Client]
+) -> None:
+    async with running_system(database, None, "", tmp_path) as (system, stack):
+        await system.kill("worker")
+        pauses = Pauses()
+        async with _client(kind, stack, pauses) as harbor, _client(kind, stack, read_your_writes=False) as careless:
+            order = await did(harbor.orders.create, *WANTED)
+            listing = asyncio.create_task(all_of(harbor.orders.list()))
+            reading = asyncio.create_task(did(harbor.orders.get, order.id))
+            assert await all_of(careless.orders.list()) == []
+            await eventually(lambda: len(pauses) >= 2)
+            await system.start("worker")
+            assert [await reading, await listing] == [order, [order]]
+
+    assert all(AS_TOLD[0] <= pause <= AS_TOLD[1] for pause in pauses)
+
+
+async def test_a_read_model_that_stays_behind_is_said_to_be(
+    database: Database, tmp_path: Path, kind: type[Client]
+) -> None:
+    async with running_system(database, None, "", tmp_path) as (system, stack):
+        await system.kill("worker")
+        async with _client(kind, stack, max_retries=0) as harbor:
+            order = await did(harbor.orders.create, *WANTED)
+            with pytest.raises(Unavailable) as behind:
+                await did(harbor.orders.get, order.id)
+
+    assert (behind.value.code, behind.value.retryable) == ("projection_lagging", True)
+
+
+def _client(kind: type[Client], stack: Stack, pauses: Pauses | None = None, **settings: Any) -> Any:
+    addresses = {"command_url": stack.command_api, "query_url": stack.query_api}
+    return client_of(kind, stack.api_key, pauses, **addresses, **settings)

@@ -1,0 +1,88 @@
+"""What `webhooks.verify` lets in and what it does not; the official package signs."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+import orjson
+import pytest
+from standardwebhooks import Webhook
+
+from harbor_orders_client import WebhookNotVerified, webhooks
+from harbor_orders_client.webhooks import WebhookEvent
+
+SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+OTHER: Final = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+NOW_S: Final = 1_795_000_000
+EVENT: Final = {
+    "id": "019a8b5c-0000-7000-8000-000000000001",
+    "type": "order.created",
+    "timestamp": "2026-11-23T01:02:03.123456Z",
+    "api_version": "v1",
+    "livemode": False,
+    "sequence": 1,
+    "order_id": "019a8b5c-0000-7000-8000-000000000000",
+    "data": {"object": {"id": "019a8b5c-0000-7000-8000-000000000000", "object": "order", "version": 1}},
+    "request_id": None,
+    "added_later": True,
+}
+BODY: Final = orjson.dumps(EVENT)
+
+
+def signed(body: bytes = BODY, secret: str = SECRET, at_s: int = NOW_S) -> dict[str, str]:
+    """Give the headers of a webhook."""
+    signature = Webhook(secret).sign("msg_1", datetime.fromtimestamp(at_s, UTC), body.decode())
+    return {"Webhook-Id": "msg_1", "webhook-timestamp": str(at_s), "webhook-signature": signature}
+
+
+def verify(body: bytes, headers: dict[str, str], secret: str | list[str] = SECRET) -> WebhookEvent:
+    """Verify at a fixed time."""
+    return webhooks.verify(body, headers, secret, now_s=NOW_S)
+
+
+def test_a_signed_event_is_let_in_and_a_thin_one_has_no_order() -> None:
+    event = verify(BODY, signed())
+
+    assert (event.type, event.sequence, event.order, event.truncated) == ("order.created", 1, None, False)
+    assert event.timestamp == datetime(2026, 11, 23, 1, 2, 3, 123456, UTC)
+
+
+def test_while_one_secret_replaces_another_either_signature_and_either_secret_will_do() -> None:
+    both = signed() | {"webhook-signature": f"v1a,x {signed(secret=OTHER)['webhook-signature']} junk "}
+    assert verify(BODY, both, [SECRET, OTHER]).sequence == 1
+    both["webhook-signature"] += signed()["webhook-signature"]
+    assert verify(BODY, both).sequence == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (BODY + b" ", signed()),
+        (BODY, signed(secret=OTHER)),
+        (BODY, signed() | {"Webhook-Id": "msg_2"}),
+        (BODY, signed() | {"webhook-timestamp": str(NOW_S + 1)}),
+        (BODY, signed() | {"webhook-timestamp": "1e9"}),
+        (BODY, signed() | {"webhook-timestamp": "\u0661"}),
+        (BODY, signed() | {"webhook-signature": ""}),
+        (BODY, signed() | {"webhook-signature": signed()["webhook-signature"].removeprefix("v1,")}),
+        (BODY, signed() | {"webhook-signature": "v1,\u00e9"}),
+        (BODY, {}),
+        (b"[]", signed(b"[]")),
+        (b"{", signed(b"{")),
+    ],
+)
+def test_what_was_changed_or_is_no_event_is_not(body: bytes, headers: dict[str, str]) -> None:
+    with pytest.raises(WebhookNotVerified):
+        verify(body, headers)
+
+
+@pytest.mark.parametrize("age_s", [301, -301])
+def test_what_is_too_old_or_of_the_future_is_not(age_s: int) -> None:
+    with pytest.raises(WebhookNotVerified, match="too long ago"):
+        verify(BODY, signed(at_s=NOW_S - age_s))
+    assert verify(BODY, signed(at_s=NOW_S - (300 if age_s > 0 else -300))).sequence == 1
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_not base64!"])
+def test_a_secret_that_is_none_is_said_without_it(secret: str) -> None:
+    with pytest.raises(ValueError, match="whsec_ and base64"):
+        verify(BODY, signed(), secret)
