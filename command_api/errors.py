@@ -30,7 +30,11 @@ NUMBER_OUT_OF_RANGE: Final = ProblemType(
     "number_out_of_range", 400, "Number out of range", "A number in the body does not fit 64 bits."
 )
 JSON_TOO_COMPLEX: Final = ProblemType(
-    "json_too_complex", 400, "JSON too complex", "The body nests deeper than 16 or has an object of over 256 members."
+    "json_too_complex",
+    400,
+    "JSON too complex",
+    "The body nests deeper than 16, has an object of over 256 members, over 32,768 objects and lists, or over 131,072 "
+    "commas.",
 )
 BODY_TIMEOUT: Final = ProblemType(
     "body_timeout", 408, "Body too slow", "The body did not arrive in time; send the request again.", retryable=True

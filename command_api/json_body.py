@@ -37,6 +37,12 @@ MAX_DEPTH = 16
 MAX_MEMBERS = 256
 """Members of one object; far above any model here, so that 10^5 unknown fields cost nothing to refuse."""
 
+MAX_CONTAINERS = 32_768
+"""Objects and lists of one body; the smallest lines that fill 1 MiB are 25,000."""
+
+MAX_COMMAS = 131_072
+"""Commas of one body, so that its values are not many more; the smallest lines that fill 1 MiB have 75,000."""
+
 _INT64_CHARS = 20
 _INT64 = range(-(2**63), 2**63)
 _NULL_CHARACTER = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -84,11 +90,15 @@ def parse_json(data: bytes) -> JsonBody:
     Raises:
         Problem: 400 with the code of the rule that was broken.
     """
+    containers = sum(map(data.count, _OPENERS))
+    # What costs more to parse than any order does is refused unparsed: the event loop serves nobody meanwhile.
+    if containers > MAX_CONTAINERS or (len(data) > MAX_COMMAS and data.count(b",") > MAX_COMMAS):
+        raise Problem(JSON_TOO_COMPLEX)
     value = _as_written(data)
     if value is None:
         value = _scan(data)
     # Only what has so many brackets, or so many members altogether, can break these bounds; an order has neither.
-    if (sum(map(data.count, _OPENERS)) > MAX_DEPTH or data.count(_MEMBER) > MAX_MEMBERS) and _is_too_complex(value):
+    if (containers > MAX_DEPTH or data.count(_MEMBER) > MAX_MEMBERS) and _is_too_complex(value):
         raise Problem(JSON_TOO_COMPLEX)
     try:
         return JsonBody(value, canonical(value))

@@ -52,6 +52,9 @@ REFUSED = {
     "nesting of 900": (b"[" * 900 + b"]" * 900, "json_too_complex"),
     "nesting of 10^6": (b"[" * 500_000 + b"]" * 500_000, "json_too_complex"),
     "unclosed nesting of 10^6": (b'{"a":' * 200_000, "json_too_complex"),
+    "10^5 empty lists": (b'{"lines":[' + b"[]," * 100_000 + b"[]]}", "json_too_complex"),
+    "10^5 empty objects in broken text": (b'{"lines": [' + b"{}," * 100_000, "json_too_complex"),
+    "2 x 10^5 numbers": (b'{"lines": [' + b"1," * 200_000 + b"1]}", "json_too_complex"),
     "10^5 members": (b"{" + b",".join(b'"%d":1' % i for i in range(100_000)) + b"}", "json_too_complex"),
 }
 
@@ -140,6 +143,14 @@ def test_an_object_of_many_members_is_refused_wherever_it_stands_and_many_small_
     with pytest.raises(Problem) as refused:
         parse_json(orjson.dumps({"orders": [{"metadata": wide}]}))
     assert refused.value.kind.code == "json_too_complex"
+
+
+def test_as_many_of_the_smallest_lines_as_fill_a_body_are_parsed() -> None:
+    lines = [{"sku": "A", "quantity": 1, "unit_price": "1.00"}] * 22_000
+    body = orjson.dumps({"lines": lines})
+
+    assert len(body) < 1024 * 1024 < len(body) * 1.1
+    assert parse_json(body).value == {"lines": lines}
 
 
 @pytest.mark.parametrize("digits", ["9223372036854775807", "-9223372036854775808"])
