@@ -141,12 +141,30 @@ async def handle_batch(path: WritePath, sender: Sender, orders: Sequence[Json]) 
             ready = _decide(path, sender, place, orders[place], items[place])
             if ready is not None:
                 decided.append(ready)
-    taken = await _settle(decided, await path.store.append_all([each.append for each in decided]))
+    firsts, repetitions = _by_key(decided)
+    await _append(path, firsts, await path.store.append_all([each.append for each in firsts]))
+    if repetitions:
+        await _append(path, repetitions, await _try_append(path, repetitions))
+    return items
+
+
+def _by_key(decided: Sequence[_Decided]) -> tuple[list[_Decided], list[_Decided]]:
+    """Part the first item of each key from those that repeat it, which must find what became of the first."""
+    firsts: dict[str, _Decided] = {}
+    for each in decided:
+        firsts.setdefault(each.caller.idempotency_key, each)
+    return [*firsts.values()], [each for each in decided if firsts[each.caller.idempotency_key] is not each]
+
+
+async def _append(
+    path: WritePath, decided: Sequence[_Decided], outcomes: Sequence[AppendOutcome | EventStoreError]
+) -> None:
+    """Answer what was appended; record the refusal of those whose external reference is taken."""
+    taken = await _settle(decided, outcomes)
     if taken:
         for each in taken:
             each.append = refuse_reference(each.caller, OrderId(each.append.stream_id))
-        await _settle(taken, await _record(path, taken))
-    return items
+        await _settle(taken, await _try_append(path, taken))
 
 
 def _weight(value: Json) -> int:
@@ -219,12 +237,12 @@ async def _settle(
     return taken
 
 
-async def _record(path: WritePath, refused: Sequence[_Decided]) -> Sequence[AppendOutcome | EventStoreError]:
-    """Append refusals. A store that takes no more commands fails them alone: the others are written already."""
+async def _try_append(path: WritePath, more: Sequence[_Decided]) -> Sequence[AppendOutcome | EventStoreError]:
+    """Append what comes after the first. A store that takes no more commands fails it alone: the others are written."""
     try:
-        return await path.store.append_all([each.append for each in refused])
+        return await path.store.append_all([each.append for each in more])
     except EventStoreError as error:
-        return [error] * len(refused)
+        return [error] * len(more)
 
 
 def _answer(append: AppendCommand, outcome: AppendOutcome | EventStoreError) -> Answer | Problem:

@@ -178,6 +178,22 @@ async def test_a_key_twice_in_a_batch_is_a_repetition_or_another_request(service
     assert await service.store.head() == 2
 
 
+async def test_a_key_twice_in_a_batch_belongs_to_the_first_also_when_that_one_is_refused(service: Service) -> None:
+    await service.post(ORDERS, order_body(external_reference="PO-1"))
+    taken, free = item("k", external_reference="PO-1"), item("k", external_reference="PO-2")
+
+    answer = await service.post(BATCH, batch(taken, free, taken))
+    again = await service.post(BATCH, batch(free, taken))
+
+    assert told(answer) == [
+        (409, "duplicate_external_reference"),
+        (422, "idempotency_key_mismatch"),
+        (409, "duplicate_external_reference"),
+    ]
+    assert told(again) == told(answer)[1:]
+    assert [result["replayed"] for result in results(answer)] == [False, False, True]
+
+
 async def test_a_reference_twice_in_a_batch_belongs_to_the_first(service: Service) -> None:
     items = [item("a", external_reference="PO-1"), item("b", external_reference="PO-1"), item("c")]
 
