@@ -82,8 +82,8 @@ def import_orders(
 ) -> None:
     """Import a file; the help is in `_HELP`."""
     api_key = _api_key()
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise click.UsageError("--url is http://... or https://...")
+    if not _is_address(url):
+        raise click.UsageError("--url is http://HOST or https://HOST, with :PORT if it needs one")
     refused = RefusedFile(refused_path or file.with_name(file.name + ".refused.ndjson"))
     tally, progress = Tally(), Progress(sys.stderr, file.stat().st_size)
 
@@ -107,6 +107,15 @@ def import_orders(
     if tally.refused:
         click.echo(f"refused lines: {refused.path}")
         sys.exit(1)
+
+
+def _is_address(url: str) -> bool:
+    """Tell whether requests can be sent there: a scheme of HTTP, a host, and a port that exists if there is one."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _api_key() -> str:
