@@ -71,12 +71,15 @@ class Deadlines:
             if limit.began_s > over_s:
                 break
             late.append(limit)
-        for limit in late:
-            del self._running[limit]
-            limit.expire()
-        self._is_watching = bool(self._running)
-        if self._is_watching:
-            asyncio.get_running_loop().call_later(self._tick_s, self._look)
+        try:
+            for limit in late:
+                if limit in self._running:  # one that expired before it in this look may have ended it
+                    del self._running[limit]
+                    limit.expire()
+        finally:  # one that fails leaves the others their deadlines
+            self._is_watching = bool(self._running)
+            if self._is_watching:
+                asyncio.get_running_loop().call_later(self._tick_s, self._look)
 
 
 class Alarm:

@@ -4,53 +4,17 @@ Every library that uses `logging` (uvicorn, aiokafka, asyncpg) comes out in the 
 data are never fields.
 """
 
-import asyncio
 import logging
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-
-class LossyLogger:
-    """Writes lines to an output that may be closed or full: then lines are lost, and never the work they tell of.
-
-    Lines of one pass of an event loop leave together at its end: one call of the system for all requests answered in
-    it, instead of one each. Without a running loop each line leaves at once.
-    """
-
-    def __init__(self, output: BinaryIO) -> None:
-        self._output = output
-        self._flushes = False
-
-    def msg(self, message: bytes) -> None:
-        """Write a line if that is possible."""
-        with suppress(OSError, ValueError):
-            self._output.write(message + b"\n")
-            if not self._flushes:
-                self._flush_soon()
-
-    log = debug = info = warn = warning = error = critical = exception = fatal = failure = err = msg
-
-    def _flush_soon(self) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self._output.flush()
-        else:
-            self._flushes = True
-            loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flushes = False
-        with suppress(OSError, ValueError):
-            self._output.flush()
-
+from infra.log_output import LossyOutput
 
 WideLine = Callable[[str, dict[str, Any]], None]
 """Writes one line of level info: its event and its fields, which now belong to the line."""
@@ -59,7 +23,6 @@ _wide_line: WideLine | None = None
 
 def configure(process: str, level: str = "info") -> None:
     """Send all logs of this process to standard output as JSON; call once, first thing in a `__main__`."""
-    output = LossyLogger(sys.stdout.buffer)
 
     def complete(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
         """Add what every line has; one function, since a chain of five costs a request more than the line itself."""
@@ -68,7 +31,11 @@ def configure(process: str, level: str = "info") -> None:
         event["process"] = process
         return format_error(_logger, level, event) if "exc_info" in event else event
 
+    def tell_lost(lines: int) -> bytes:
+        return _render(None, "warning", complete(None, "warning", {"event": "log.lines_lost", "lines": lines}))
+
     format_error = structlog.processors.format_exc_info
+    output = LossyOutput(sys.stdout.fileno(), tell_lost)
     structlog.configure(
         processors=[complete, _render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -82,7 +49,7 @@ def configure(process: str, level: str = "info") -> None:
 
     global _wide_line  # noqa: PLW0603  # structlog keeps its configuration in a global too
     _wide_line = write_wide if logging.getLevelNamesMapping()[level.upper()] <= logging.INFO else _no_line
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _LibraryLines(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, complete],
@@ -98,6 +65,21 @@ def configure(process: str, level: str = "info") -> None:
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
     # Whoever uses a pool says once that the database is away; the pool itself writes a traceback at every attempt.
     logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
+
+
+class _LibraryLines(logging.Handler):
+    """Sends what libraries log the same way as our own lines."""
+
+    def __init__(self, output: LossyOutput) -> None:
+        super().__init__()
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        try:
+            self._output.msg(self.format(record).encode())
+        except Exception:  # noqa: BLE001  # as every handler of the standard library
+            self.handleError(record)
 
 
 def get_logger() -> FilteringBoundLogger:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from infra.deadlines import TICK_S, Deadlines
+from infra.deadlines import TICK_S, Alarm, Deadlines
 
 NEVER = 3600.0
 
@@ -129,3 +129,29 @@ async def test_a_cancelled_alarm_calls_nobody_and_those_after_it_still_do() -> N
     async with asyncio.timeout(10):
         await called.wait()
     assert calls == []
+
+
+async def test_a_callback_that_fails_leaves_the_others_their_deadlines() -> None:
+    deadlines, rung = Deadlines(0.01), asyncio.Event()
+
+    def fail() -> None:
+        raise RuntimeError("a bug")
+
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+    deadlines.call(fail)
+    deadlines.call(rung.set)
+
+    await asyncio.wait_for(rung.wait(), 5)
+
+
+async def test_a_deadline_may_end_another_that_is_due_in_the_same_look() -> None:
+    deadlines, rung = Deadlines(0.01), asyncio.Event()
+    alarms: list[Alarm] = []
+    deadlines.call(lambda: alarms[0].cancel())  # noqa: PLW0108  # there is no alarm yet
+    alarms.append(deadlines.call(rung.set))
+    last = asyncio.Event()
+    deadlines.call(last.set)
+
+    await asyncio.wait_for(last.wait(), 5)
+
+    assert not rung.is_set()

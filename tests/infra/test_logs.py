@@ -62,6 +62,77 @@ def test_work_goes_on_when_nobody_reads_the_log_any_more() -> None:
         os.close(writer)
 
 
+STALLED = """
+import asyncio, os, sys, time
+from infra import logs
+logs.configure("test")
+log = logs.get_logger()
+
+async def work():
+    for number in range(20_000):
+        log.info("line.written", number=number, text="x" * 100)
+        if number % 100 == 0:
+            await asyncio.sleep(0)
+    sys.stderr.write("done\\n")
+    sys.stderr.flush()
+    {then}
+
+asyncio.run(work())
+"""
+
+
+def test_work_goes_on_when_the_reader_of_the_log_stalls() -> None:
+    reader, writer = os.pipe()
+    try:
+        ended = run(writer, STALLED.format(then="os._exit(7)"))
+        os.close(writer)
+        taken = len(os.read(reader, 1024 * 1024))
+    finally:
+        os.close(reader)
+
+    assert ended.returncode == 7
+    assert taken > 0
+
+
+def test_a_reader_that_comes_back_gets_whole_lines_and_is_told_how_many_are_missing() -> None:
+    program = STALLED.format(then='await asyncio.to_thread(sys.stdin.read); await asyncio.sleep(0.5); log.info("last")')
+    with subprocess.Popen(  # noqa: S603  # our own code
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"done\n"  # nothing of the log is read until then
+        output, _ = process.communicate(b"", timeout=30)
+
+    lines = [orjson.loads(line) for line in output.splitlines()]
+    numbers = [line["number"] for line in lines if line["event"] == "line.written"]
+    [lost] = [line["lines"] for line in lines if line["event"] == "log.lines_lost"]
+    assert numbers == list(range(len(numbers)))
+    assert len(numbers) + lost == 20_000
+    assert lines[-1]["event"] == "last"
+
+
+def test_one_event_loop_after_another_gets_its_lines_written() -> None:
+    program = """
+import asyncio, os
+from infra import logs
+logs.configure("test")
+
+async def work(number):
+    logs.get_logger().info("line.written", number=number)
+    if number == 0:
+        raise SystemExit  # ends the loop before its next pass
+
+for number in range(3):
+    try:
+        asyncio.run(work(number))
+    except SystemExit:
+        pass
+"""
+    lines = run(subprocess.PIPE, program).stdout.splitlines()
+
+    assert [orjson.loads(line)["number"] for line in lines] == [0, 1, 2]
+
+
 def test_work_goes_on_when_the_disk_of_the_log_is_full() -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     try:
