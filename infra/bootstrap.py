@@ -20,6 +20,9 @@ def main(requirements: Path) -> int:
         print(f"Python {sys.version.split()[0]} is too old: Harbor Orders needs 3.11 or newer.")
         print("Install one and run: make PYTHON=python3.11 <target>")
         return 1
+    if VENV.is_symlink():
+        print(".venv is a link; making it anew would empty what it leads to. Remove the link and run make again.")
+        return 1
     started = time.monotonic()
     wanted = len(re.findall(r"^[a-zA-Z0-9].*==", requirements.read_text(), flags=re.MULTILINE))
     print(f"Installing {wanted} pinned packages into .venv (once; about a minute) ...", flush=True)

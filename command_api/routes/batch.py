@@ -53,9 +53,9 @@ async def create_orders(request: Request, principal: Annotated[Principal, requir
     orders = orders_of(body.value)
     context.log_event = "batch.handled"
     context.log_fields["orders"] = len(orders)
-    await state["authenticator"].count_more(principal, context, len(orders) - 1)
     sender = Sender(tenant, principal.key_id, PREFIX, context.request_id, context.traceparent)
     async with state["batches"].entered():
+        await state["authenticator"].count_more(principal, context, len(orders) - 1)
         items = await _handled(state["metrics"], orders, handle_batch(state["writes"], sender, orders))
         return await _response(items, state["partitions"], context)
 

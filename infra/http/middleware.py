@@ -210,13 +210,13 @@ def _http_problem(error: HTTPException, scope: Scope) -> Problem:
 
 
 def _allowed_methods(scope: Scope) -> list[str]:
-    """Give the methods of every route at this address; the framework names only those of the first."""
-    methods: set[str] = set()
-    for route in scope["app"].routes:
-        matched, _ = route.matches(scope)
-        if matched is not Match.NONE:
-            methods.update(getattr(route, "methods", None) or ())
-    return sorted(methods)
+    """Give the methods of every route at this address; the framework names only those of the first.
+
+    The address of a route of its own is no parameter of another one, as `infra.http.dispatch` has it.
+    """
+    routes = [route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE]
+    own = [route for route in routes if getattr(route, "path", None) == scope["path"]]
+    return sorted({method for route in own or routes for method in getattr(route, "methods", None) or ()})
 
 
 def _validation_problem(error: RequestValidationError) -> Problem:

@@ -138,6 +138,21 @@ async def test_a_batch_counts_as_its_orders_against_the_rate_and_is_refused_whol
     assert head == 3
 
 
+async def test_a_batch_that_was_turned_away_is_not_counted_as_its_orders() -> None:
+    may_go = asyncio.Event()
+    bodies = [batch(*(item(f"{number}-{order}") for order in range(10))) for number in range(6)]
+    settings = CommandApiSettings(batches_at_once=1)
+    async with memory_service(FailingStore(may_go=may_go), settings=settings, rate=Rate(per_s=1, burst=66)) as service:
+        sent = [asyncio.create_task(service.post(BATCH, body)) for body in bodies]
+        await eventually(lambda: any(task.done() for task in sent))
+        may_go.set()
+        answers = await asyncio.gather(*sent)
+        [refused] = [number for number, answer in enumerate(answers) if answer.status_code == 503]
+        again = await service.post(BATCH, bodies[refused])
+
+    assert again.status_code == 207  # 5 x 10 + 1 + 10 of 66
+
+
 async def test_a_batch_that_the_rate_never_allows_is_told_how_many_it_may_hold() -> None:
     async with memory_service(rate=Rate(per_s=1, burst=5)) as service:
         refused = await service.post(BATCH, batch(*(item(f"a-{number}") for number in range(6))))

@@ -8,7 +8,7 @@ import pytest
 from command_api import errors
 from command_api.field_codes import FIELD_CODES
 from infra.http import problems
-from tests.support.command_service import Service, memory_service
+from tests.support.command_service import BATCH, ORDERS, Service, memory_service
 from tests.support.refused_changes import REFUSED_CHANGES
 from tests.support.refused_requests import REFUSED, Refused
 
@@ -69,10 +69,14 @@ async def test_nothing_that_was_sent_comes_back(service: Service) -> None:
         assert canary.encode() not in answer.content
 
 
-async def test_405_names_the_methods_of_the_address(service: Service) -> None:
-    answer = await service.http.get("/api/v1/orders")
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("GET", ORDERS, "POST"), ("PATCH", BATCH, "POST"), ("GET", "/api/v1/api-keys/Abcd1234/revoke", "POST")],
+)
+async def test_405_names_the_methods_of_the_address(service: Service, method: str, path: str, allowed: str) -> None:
+    answer = await service.http.request(method, path)
 
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
 async def test_401_names_the_scheme(service: Service) -> None:

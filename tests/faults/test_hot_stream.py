@@ -75,7 +75,6 @@ async def test_200_optimistic_writers_on_one_stream_all_get_through_and_hold_up_
     assert list(check_reading(seen)) == []
     assert [event.version for event in seen if event.stream_id == HOT] == list(range(1, WRITERS + 1))
     assert len(seen) == WRITERS + others
-    assert max(attempts) <= WRITERS
     assert others >= WRITERS
     assert all(sum(command.stream_id == HOT for command in batch) <= 1 for batch in batches)
 

@@ -45,7 +45,7 @@ def _if_match(status: int, code: str, **headers: str) -> Refused:
 REFUSED_CHANGES: Final = {
     "amendment: no changes": _amendment("/changes", "changes_required"),
     "amendment: 1,001 changes": _amendment("/changes", "too_many_changes", *[_ADD] * 1001),
-    "amendment: 50,000 empty changes": _amendment("/changes", "too_many_changes", *[{}] * 50_000),
+    "amendment: 30,000 empty changes": _amendment("/changes", "too_many_changes", *[{}] * 30_000),
     "amendment: without changes": _edit("/amendments", {}, pointer="/changes", field_code="required"),
     "amendment: a change without op": _amendment("/changes/0/op", "required", {"line_id": 1}),
     "amendment: an unknown op": _amendment("/changes/0/op", "op_unknown", {"op": "explode"}),
