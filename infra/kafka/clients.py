@@ -131,12 +131,17 @@ async def abandon(producer: AIOKafkaProducer, deadline_s: float = CLOSE_DEADLINE
     for future in (each for batch in unsent for each in (batch.future, batch._drain_waiter)):  # noqa: SLF001  # see above
         if future.done() and not future.cancelled():
             future.exception()  # seen: nobody else may be waiting for it
-    with suppress(TimeoutError, KafkaError, OSError):
-        async with asyncio.timeout(deadline_s):
-            await producer.client.close()
+    await _cut_connections(producer, deadline_s)
     if sending is not None:
         sending.cancel()
         await asyncio.wait([sending], timeout=deadline_s)
+        await _cut_connections(producer, deadline_s)  # one that the sending task was opening meanwhile
+
+
+async def _cut_connections(producer: AIOKafkaProducer, deadline_s: float) -> None:
+    with suppress(TimeoutError, KafkaError, OSError):
+        async with asyncio.timeout(deadline_s):
+            await producer.client.close()
 
 
 def _compress_fast() -> None:
