@@ -27,7 +27,7 @@ from domain.codec import decode
 from domain.order.commands import CreateOrder, OrderCommand, UpdateDetails
 from domain.order.decide import decide
 from domain.order.document import render_order
-from domain.order.errors import AmountError, TransitionError
+from domain.order.errors import AmountError, InvalidCommandError, TransitionError
 from domain.order.ids import OrderId
 from domain.order.state import OrderState, evolve, fold
 from infra import clock
@@ -128,28 +128,37 @@ async def _settle(
     for _ in range(MAX_DECISIONS):
         state = await _load(path, caller.tenant, command, expected_version or 0)
         if expected_version is not None and state is not None and state.version != expected_version:
-            return await _refuse_version(path, caller, command.order_id, state.version)
-        decision = _decide(path, caller, command, state, status)
-        outcome = await path.store.append(decision.append)
-        match outcome:
-            case Appended():
-                return _appended(path, decision, outcome)
-            case Duplicate():
-                return _replayed(outcome)
-            case KeyMismatch():
-                raise Problem(IDEMPOTENCY_KEY_MISMATCH)
-            case ClaimTaken():
-                answer = await _refuse_claim(path, caller, command.order_id, decision.append.expected_version)
-                if answer is not None:
-                    return answer
-                path.recent.forget(caller.tenant.id, command.order_id)
-                command = make(path.now())
-            case WrongExpectedVersion():
-                path.recent.forget(caller.tenant.id, command.order_id)
-                command = make(path.now())
-            case _:
-                assert_never(outcome)
+            return await _refuse_version(path, caller, command.order_id)
+        try:
+            decision = _decide(path, caller, command, state, status)
+        except InvalidCommandError:
+            if state is not None and isinstance(found := await _find_answer(path, caller, command.order_id), Answer):
+                return found
+            raise
+        answer = await _append(path, caller, command.order_id, decision)
+        if answer is not None:
+            return answer
+        path.recent.forget(caller.tenant.id, command.order_id)
+        command = make(path.now())
     raise Problem(CONCURRENT_MODIFICATION)
+
+
+async def _append(path: WritePath, caller: Caller, order_id: OrderId, decision: _Decision) -> Answer | None:
+    """Append what was decided and give the answer that is recorded now; None when the order has moved on."""
+    outcome = await path.store.append(decision.append)
+    match outcome:
+        case Appended():
+            return _appended(path, decision, outcome)
+        case Duplicate():
+            return _replayed(outcome)
+        case KeyMismatch():
+            raise Problem(IDEMPOTENCY_KEY_MISMATCH)
+        case ClaimTaken():
+            return await _refuse_claim(path, caller, order_id, decision.append.expected_version)
+        case WrongExpectedVersion():
+            return None
+        case _:
+            assert_never(outcome)
 
 
 async def _load(path: WritePath, tenant: Tenant, command: OrderCommand, seen_version: int) -> OrderState | None:
@@ -223,20 +232,32 @@ async def _refuse_claim(path: WritePath, caller: Caller, order_id: OrderId, vers
             assert_never(outcome)
 
 
-async def _refuse_version(path: WritePath, caller: Caller, order_id: OrderId, version: int) -> Answer:
-    """Refuse an edit of another version, unless it is a repetition: the order may have moved on by the edit itself.
+async def _refuse_version(path: WritePath, caller: Caller, order_id: OrderId) -> Answer:
+    """Refuse an edit of another version, unless it is a repetition: the order may have moved on by the edit itself."""
+    found = await _find_answer(path, caller, order_id)
+    if isinstance(found, Answer):
+        return found
+    raise Problem(PRECONDITION_FAILED, headers={"etag": f'"{found}"'}, members={"current_version": found})
 
-    What an append that expects a version no stream has finds out is whether the key was used; it writes nothing.
+
+async def _find_answer(path: WritePath, caller: Caller, order_id: OrderId) -> Answer | int:
+    """Give what is recorded under the caller's key; if nothing is, the version of the order.
+
+    What is refused without being recorded is refused only after this: the first request under the key may have been
+    accepted and have changed the very thing that now stands in the way. An append that expects a version no stream has
+    finds it out and writes nothing.
+
+    Raises:
+        Problem: 422 another request under this key.
     """
-    refusal = Problem(PRECONDITION_FAILED, headers={"etag": f'"{version}"'}, members={"current_version": version})
-    outcome = await path.store.append(refused(caller, refusal, order_id, _NO_VERSION))
+    outcome = await path.store.append(refused(caller, Problem(PRECONDITION_FAILED), order_id, _NO_VERSION))
     match outcome:
         case Duplicate():
             return _replayed(outcome)
         case KeyMismatch():
             raise Problem(IDEMPOTENCY_KEY_MISMATCH)
         case WrongExpectedVersion():
-            raise refusal
+            return outcome.actual_version
         case Appended() | ClaimTaken():
             raise AssertionError("no stream has such a version, and an answer alone claims nothing")
         case _:

@@ -66,6 +66,18 @@ async def test_an_edit_is_of_the_version_that_was_seen_and_its_repetition_gets_i
     assert await service.store.head() == 2
 
 
+async def test_a_capture_of_lines_is_repeated_in_another_process(service: Service, database: Database) -> None:
+    body = {"lines": [{"line_id": 1, "quantity": 3}], "final": False}
+    async with postgres_service(database) as other:
+        path = f"{ORDERS}/{(await service.post(body=order_body())).json()['id']}"
+        await service.post(f"{path}/authorize")
+        both = await asyncio.gather(*(each.post(f"{path}/captures", body, key="k") for each in (service, other)))
+        again = await other.post(f"{path}/captures", body, key="k")
+
+    assert {(answer.status_code, answer.content) for answer in (*both, again)} == {(200, again.content)}
+    assert await service.store.head() == 3
+
+
 async def test_a_reference_given_later_is_claimed_with_the_event(service: Service) -> None:
     await service.post(body=order_body(external_reference="PO-1"))
     path = f"{ORDERS}/{(await service.post(body=order_body())).json()['id']}"

@@ -1,5 +1,6 @@
 """Captures in parts, voids, refunds, settlements: from request to answer, and what is refused how."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -172,6 +173,33 @@ async def test_a_value_that_is_none_is_named_and_leaves_the_key_free(
     assert (refused.status_code, refused.json()["code"]) == (422, "validation_failed")
     assert [(error["pointer"], error["code"]) for error in refused.json()["errors"]] == [(pointer, code)]
     assert other.status_code == 200
+
+
+async def test_a_repeated_capture_of_lines_gets_its_answer_also_when_less_than_that_is_left(service: Service) -> None:
+    order = await authorized(service)
+    body = {"lines": [{"line_id": 1, "quantity": 3}], "final": False}
+
+    first = await service.post(f"{order}/captures", body, key="k")
+    again = await service.post(f"{order}/captures", body, key="k")
+    others = await asyncio.gather(*(service.post(f"{order}/captures", body, key="k") for _ in range(5)))
+    mismatch = await service.post(f"{order}/captures", body | {"final": True}, key="k")
+    refused = await service.post(f"{order}/captures", body, key="another")
+
+    assert {(answer.status_code, answer.content) for answer in (first, again, *others)} == {(200, first.content)}
+    assert again.headers["idempotency-replayed"] == "true"
+    assert (mismatch.status_code, mismatch.json()["code"]) == (422, "idempotency_key_mismatch")
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "quantity_exceeds_line")
+    assert await types(service) == ["created", "authorized", "captured"]
+
+
+async def test_copies_of_a_capture_of_lines_at_once_take_them_once(service: Service) -> None:
+    order = await authorized(service)
+    body = {"lines": [{"line_id": 1, "quantity": 3}], "final": False}
+
+    answers = await asyncio.gather(*(service.post(f"{order}/captures", body, key="k") for _ in range(10)))
+
+    assert {(answer.status_code, answer.content) for answer in answers} == {(200, answers[0].content)}
+    assert await types(service) == ["created", "authorized", "captured"]
 
 
 async def test_a_repeated_capture_of_a_part_takes_it_once(service: Service) -> None:

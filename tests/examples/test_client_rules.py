@@ -129,7 +129,16 @@ def test_a_retry_after_beyond_the_deadline_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "outcomes", [[LOST], [SLOW], [LOST, LIMITED], [SLOW, BUSY], [LOST, UNREACHED], [LOST, refusal(401)]]
+    "outcomes",
+    [
+        [LOST],
+        [SLOW],
+        [LOST, LIMITED],
+        [SLOW, BUSY],
+        [LOST, UNREACHED],
+        [LOST, refusal(401)],
+        [LOST, refusal(409, "concurrent_modification", retryable=True)],
+    ],
 )
 def test_a_change_that_may_have_been_made_ends_as_unknown_with_its_key(outcomes: list[Outcome]) -> None:
     end = play(CHANGE, outcomes, max_retries=len(outcomes) - 1).end

@@ -122,7 +122,12 @@ def _pause_s(rules: Rules, error: HarborError, attempt: int) -> float:
 
 def _verdict(request: Request[T], error: HarborError, *, in_doubt: bool) -> HarborError:
     """Give the error to raise. A final refusal under the key settles every attempt before it."""
-    is_open = not isinstance(error, ApiError) or error.status >= _SERVER_ERRORS or error.status in _SETTLES_NOTHING
+    is_open = (
+        not isinstance(error, ApiError)
+        or error.retryable
+        or error.status >= _SERVER_ERRORS
+        or error.status in _SETTLES_NOTHING
+    )
     if in_doubt and is_open:
         return OutcomeUnknown(
             f"{request.method} {request.path} may have been acted on: {error}", request.idempotency_key
