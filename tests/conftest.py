@@ -12,8 +12,9 @@ from infra.local.valkey import ValkeyServer
 from tests.support import servers
 from tests.support.servers import Database, KafkaServer, PostgresCluster
 
-# `make test-fast` asks for quick answers; `make test` runs the full number of examples.
+# `make test-fast` asks for quick answers; "full" is for the long suites, each of which says what it takes.
 settings.register_profile("fast", max_examples=20)
+settings.register_profile("full", max_examples=1000)
 
 SERVER_FIXTURES = frozenset({"postgres_cluster", "valkey_server", "kafka"})
 

@@ -52,7 +52,7 @@ from domain.order.status import Status
 from domain.order.transitions import MATRIX, allowed_transitions
 from tests.support.orders import NOW, new_order_id
 
-_CURRENCIES: Final = tuple(currency(code) for code in ("EUR", "JPY", "KWD"))
+_CURRENCIES: Final = tuple(currency(code) for code in ("EUR", "JPY", "KWD", "CLF"))
 _ACTOR: Final = Actor(type="api_key", id="acme", key_id="k3y00001")
 _VALUE_DATE: Final = date(2026, 11, 25)
 _VERBS: Final = (
