@@ -7,6 +7,7 @@ to its shortest history. `test_order_histories.py` goes through as many in every
 from datetime import date, datetime, timedelta
 from typing import Literal
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -45,7 +46,8 @@ from domain.order.transitions import allowed_transitions
 from tests.support.order_strategies import create_order_commands, emails, external_references, metadata, skus
 from tests.support.orders import record_decision, stored
 
-EXAMPLES = 100_000 if settings.get_current_profile_name() == "full" else 150
+SOME = 150
+EXAMPLES = 100_000 if settings.get_current_profile_name() == "full" else SOME
 REASONS = st.none() | st.sampled_from(["ordered twice", "price was wrong", "買い間違い"])
 
 
@@ -234,5 +236,5 @@ class OrderMachine(RuleBasedStateMachine):
         assert [row.sequence for row in rows] == list(range(1, self.order.version + 1))
 
 
-TestOrderMachine = OrderMachine.TestCase
+TestOrderMachine = pytest.mark.timeout(0 if EXAMPLES > SOME else 120)(OrderMachine.TestCase)
 TestOrderMachine.settings = settings(max_examples=EXAMPLES, stateful_step_count=16, deadline=None)
