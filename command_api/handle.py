@@ -13,12 +13,13 @@ from datetime import datetime
 from typing import NamedTuple, assert_never
 from uuid import UUID
 
-from command_api.appends import STREAM_TYPE, Caller, new_event, record, refused
+from command_api.appends import STREAM_TYPE, Caller, ask_for_repetition, new_event, record, refused
 from command_api.errors import (
     CONCURRENT_MODIFICATION,
     DUPLICATE_EXTERNAL_REFERENCE,
     IDEMPOTENCY_KEY_MISMATCH,
     PRECONDITION_FAILED,
+    invalid_command,
 )
 from command_api.order_problems import order_problem
 from command_api.recent import RecentOrders
@@ -27,7 +28,7 @@ from domain.codec import decode
 from domain.order.commands import CreateOrder, OrderCommand, UpdateDetails
 from domain.order.decide import decide
 from domain.order.document import render_order
-from domain.order.errors import AmountError, TransitionError
+from domain.order.errors import AmountError, TransitionError, WithdrawnCurrencyError
 from domain.order.ids import OrderId
 from domain.order.state import OrderState, evolve, fold
 from infra import clock
@@ -48,7 +49,6 @@ from infra.tenancy import Tenant
 
 MAX_DECISIONS = 4
 """The first decision, and three more after somebody else appended first."""
-_NO_VERSION = -1
 CREATED = 201
 """The status of the answer to a create."""
 
@@ -129,7 +129,10 @@ async def _settle(
         state = await _load(path, caller.tenant, command, expected_version or 0)
         if expected_version is not None and state is not None and state.version != expected_version:
             return await _refuse_version(path, caller, command.order_id, state.version)
-        decision = _decide(path, caller, command, state, status)
+        try:
+            decision = _decide(path, caller, command, state, status)
+        except WithdrawnCurrencyError as error:
+            return await _refuse_unless_repeated(path, caller, command.order_id, invalid_command(error))
         outcome = await path.store.append(decision.append)
         match outcome:
             case Appended():
@@ -224,12 +227,14 @@ async def _refuse_claim(path: WritePath, caller: Caller, order_id: OrderId, vers
 
 
 async def _refuse_version(path: WritePath, caller: Caller, order_id: OrderId, version: int) -> Answer:
-    """Refuse an edit of another version, unless it is a repetition: the order may have moved on by the edit itself.
-
-    What an append that expects a version no stream has finds out is whether the key was used; it writes nothing.
-    """
+    """Refuse an edit of another version, unless it is a repetition: the order may have moved on by the edit itself."""
     refusal = Problem(PRECONDITION_FAILED, headers={"etag": f'"{version}"'}, members={"current_version": version})
-    outcome = await path.store.append(refused(caller, refusal, order_id, _NO_VERSION))
+    return await _refuse_unless_repeated(path, caller, order_id, refusal)
+
+
+async def _refuse_unless_repeated(path: WritePath, caller: Caller, order_id: OrderId, refusal: Problem) -> Answer:
+    """Give the recorded answer of what was accepted under this key when it still could be."""
+    outcome = await path.store.append(ask_for_repetition(caller, refusal, order_id))
     match outcome:
         case Duplicate():
             return _replayed(outcome)
