@@ -15,6 +15,7 @@ from infra.http.problems import Problem
 from infra.tenancy import Tenant
 
 STREAM_TYPE = "order"
+_NO_VERSION = -1
 
 
 class Caller(NamedTuple):
@@ -94,3 +95,8 @@ def refused(caller: Caller, refusal: Problem, order_id: OrderId, version: int) -
         status=refusal.kind.status,
         response=problems.render(refusal, caller.path, caller.request_id),
     )
+
+
+def ask_for_repetition(caller: Caller, refusal: Problem, order_id: OrderId) -> AppendCommand:
+    """Give an append that finds out whether the key was used. It expects a version no stream has: it writes nothing."""
+    return refused(caller, refusal, order_id, _NO_VERSION)

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Final, TypeVar, assert_never
 
 from command_api import models
-from command_api.appends import Caller
+from command_api.appends import Caller, ask_for_repetition
 from command_api.errors import (
     CONCURRENT_MODIFICATION,
     IDEMPOTENCY_KEY_MISMATCH,
     IDEMPOTENCY_KEY_REQUIRED,
     OUTCOME_UNKNOWN,
+    invalid_command,
     invalid_values,
     translate,
 )
@@ -24,7 +25,7 @@ from command_api.field_codes import FIELD_CODES
 from command_api.handle import Answer, WritePath, decide_create, refuse_reference
 from command_api.idempotency import fingerprint, parse_key
 from command_api.json_body import Json, canonical
-from domain.order.errors import InvalidCommandError
+from domain.order.errors import InvalidCommandError, WithdrawnCurrencyError
 from domain.order.ids import OrderId
 from infra.events import (
     AppendCommand,
@@ -87,11 +88,12 @@ class Item:
 
 @dataclass(slots=True)
 class _Decided:
-    """An item that has something to append."""
+    """An item that has something to append, or is refused unless it repeats what was accepted once."""
 
     item: Item
     caller: Caller
     append: AppendCommand
+    refusal: Problem | None = None
 
 
 async def slices(things: Sequence[T], weigh: Callable[[T], int] = lambda _: USUAL) -> AsyncIterator[Sequence[T]]:
@@ -190,7 +192,11 @@ def _decide(path: WritePath, sender: Sender, place: int, value: Json, item: Item
         )
         body = models.parse_body(models.CreateOrderBody, order)
         command = models.create_order(body, OrderId(path.new_id()), sender.tenant, path.now())
-        return _Decided(item, caller, decide_create(path, caller, command))
+        try:
+            return _Decided(item, caller, decide_create(path, caller, command))
+        except WithdrawnCurrencyError as error:
+            refusal = _in_batch(invalid_command(error), pointer)
+            return _Decided(item, caller, ask_for_repetition(caller, refusal, command.order_id), refusal)
     except Problem as problem:
         item.answer = _in_batch(problem, pointer)
     except InvalidCommandError as error:
@@ -232,6 +238,8 @@ async def _settle(
             each, outcome = decided[place], outcomes[place]
             if isinstance(outcome, ClaimTaken):
                 taken.append(each)
+            elif each.refusal is not None and isinstance(outcome, WrongExpectedVersion):
+                each.item.answer = each.refusal
             else:
                 each.item.answer = _answer(each.append, outcome)
     return taken

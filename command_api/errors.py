@@ -168,6 +168,11 @@ def invalid_values(errors: Iterable[FieldError]) -> Problem:
     return Problem(problems.VALIDATION_FAILED, errors=tuple(errors))
 
 
+def invalid_command(error: InvalidCommandError) -> Problem:
+    """Give the 422 that lists the rules which a command breaks; not recorded either."""
+    return invalid_values(FieldError(broken.pointer, broken.code, broken.detail) for broken in error.violations)
+
+
 def translate(error: Exception) -> Problem | None:
     """Give what the store and the domain raise as a problem; None for what nobody expected.
 
@@ -184,7 +189,7 @@ def translate(error: Exception) -> Problem | None:
         case StoreUnavailableError():
             return Problem(problems.STORE_UNAVAILABLE, _STORE_DOWN)
         case InvalidCommandError():
-            return invalid_values(FieldError(broken.pointer, broken.code, broken.detail) for broken in error.violations)
+            return invalid_command(error)
     return None
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import NamedTuple, assert_never
 from uuid import UUID
 
-from command_api.appends import STREAM_TYPE, Caller, new_event, record, refused
+from command_api.appends import STREAM_TYPE, Caller, ask_for_repetition, new_event, record, refused
 from command_api.errors import (
     CONCURRENT_MODIFICATION,
     DUPLICATE_EXTERNAL_REFERENCE,
@@ -27,7 +27,7 @@ from domain.codec import decode
 from domain.order.commands import CreateOrder, OrderCommand, UpdateDetails
 from domain.order.decide import decide
 from domain.order.document import render_order
-from domain.order.errors import AmountError, InvalidCommandError, TransitionError
+from domain.order.errors import AmountError, InvalidCommandError, TransitionError, WithdrawnCurrencyError
 from domain.order.ids import OrderId
 from domain.order.state import OrderState, evolve, fold
 from infra import clock
@@ -48,7 +48,6 @@ from infra.tenancy import Tenant
 
 MAX_DECISIONS = 4
 """The first decision, and three more after somebody else appended first."""
-_NO_VERSION = -1
 CREATED = 201
 """The status of the answer to a create."""
 
@@ -131,8 +130,11 @@ async def _settle(
             return await _refuse_version(path, caller, command.order_id)
         try:
             decision = _decide(path, caller, command, state, status)
-        except InvalidCommandError:
-            if state is not None and isinstance(found := await _find_answer(path, caller, command.order_id), Answer):
+        except InvalidCommandError as error:
+            if state is None and not isinstance(error, WithdrawnCurrencyError):
+                raise  # it was never acceptable
+            found = await _find_answer(path, caller, command.order_id)
+            if isinstance(found, Answer):
                 return found
             raise
         answer = await _append(path, caller, command.order_id, decision)
@@ -244,13 +246,12 @@ async def _find_answer(path: WritePath, caller: Caller, order_id: OrderId) -> An
     """Give what is recorded under the caller's key; if nothing is, the version of the order.
 
     What is refused without being recorded is refused only after this: the first request under the key may have been
-    accepted and have changed the very thing that now stands in the way. An append that expects a version no stream has
-    finds it out and writes nothing.
+    accepted and have changed the very thing that now stands in the way.
 
     Raises:
         Problem: 422 another request under this key.
     """
-    outcome = await path.store.append(refused(caller, Problem(PRECONDITION_FAILED), order_id, _NO_VERSION))
+    outcome = await path.store.append(ask_for_repetition(caller, Problem(PRECONDITION_FAILED), order_id))
     match outcome:
         case Duplicate():
             return _replayed(outcome)

@@ -123,11 +123,13 @@ def parse_body(kind: type[B], value: Json) -> B:
 def create_order(body: CreateOrderBody, order_id: OrderId, tenant: Tenant, now: datetime) -> CreateOrder:
     """Give the command that a body asks for, its amounts in minor units.
 
+    Whether its currency is still active is for `decide`: the body may repeat one that was accepted when it was.
+
     Raises:
         Problem: 422, the currency or amounts are not.
     """
     try:
-        currency = money.currency(body.currency)
+        currency = money.recorded_currency(body.currency)
     except MoneyError as error:
         raise invalid_values([FieldError("/currency", error.code, error.detail)]) from None
     return CreateOrder(

@@ -15,4 +15,4 @@ EXPONENTS = MappingProxyType(
 """Alphabetic code -> digits after the point, of currencies that a new order may be priced in."""
 
 RETIRED: MappingProxyType[str, int] = MappingProxyType({})
-"""The same of currencies that ISO has withdrawn since orders were priced in them: those orders stay readable."""
+"""The same of currencies that ISO has withdrawn since orders were priced in them: those orders go on."""

@@ -6,6 +6,7 @@ ASCII pattern of bounded length and turned into an integer digit by digit: no De
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -40,24 +41,21 @@ _RECORDED = {code: Currency(code, exponent) for code, exponent in RETIRED.items(
 
 
 def currency(code: object) -> Currency:
-    """Give the active currency of an upper-case alphabetic code.
+    """Give the active currency of an upper-case alphabetic code: one that a new order may be priced in.
 
     Raises:
         MoneyError: `currency_unknown`.
     """
-    known = _CURRENCIES.get(code) if isinstance(code, str) else None
-    if known is None:
-        raise MoneyError("currency_unknown", "must be an active ISO 4217 alphabetic code in upper case")
-    return known
+    return _known(_CURRENCIES, code)
 
 
-def recorded_currency(code: str) -> Currency:
+def recorded_currency(code: object) -> Currency:
     """Give the currency of what was recorded: active, or withdrawn since. A fact never becomes unreadable.
 
     Raises:
-        KeyError: no order was ever priced in it.
+        MoneyError: `currency_unknown`, no order was ever priced in it.
     """
-    return _RECORDED[code]
+    return _known(_RECORDED, code)
 
 
 def parse_amount(text: object, currency: Currency) -> int:
@@ -106,3 +104,10 @@ def amount_document(amount_minor: int, currency: Currency) -> AmountDocument:
         "amount_minor": amount_minor,
         "currency": currency.code,
     }
+
+
+def _known(currencies: Mapping[str, Currency], code: object) -> Currency:
+    known = currencies.get(code) if isinstance(code, str) else None
+    if known is None:
+        raise MoneyError("currency_unknown", "must be an active ISO 4217 alphabetic code in upper case")
+    return known

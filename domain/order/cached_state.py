@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from domain.instants import instant_text, parse_instant
-from domain.money import currency
+from domain.money import recorded_currency
 from domain.order.errors import StaleStateError
 from domain.order.ids import OrderId
 from domain.order.ledger import Ledger
@@ -62,7 +62,7 @@ def load_state(dumped: bytes) -> OrderState:
             partner_id=kept["partner_id"],
             livemode=kept["livemode"],
             version=kept["version"],
-            currency=currency(kept["currency"]),
+            currency=recorded_currency(kept["currency"]),
             lines=tuple(Line(*line) for line in kept["lines"]),
             ledger=Ledger(*kept["ledger"]),
             customer_email=kept["customer_email"],

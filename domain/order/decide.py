@@ -45,7 +45,7 @@ def decide(command: OrderCommand, state: OrderState | None) -> tuple[OrderEvent,
     """Give the events that `command` causes; none when the order is already as asked.
 
     Raises:
-        InvalidCommandError: values break rules.
+        InvalidCommandError: values break rules. WithdrawnCurrencyError: of a new order, its currency alone does.
         OrderNotFoundError: a verb meets no order. OrderExistsError: a create meets one.
         TransitionError: the order's status, or what is left of its amounts, does not allow it.
         AmountError: the status allows it, the amount does not.

@@ -2,6 +2,7 @@
 
 OrderError (domain.errors.DomainError)
 ├── InvalidCommandError                 invalid_command: values break rules; all of them are listed, at most 20
+│   └── WithdrawnCurrencyError          only the currency of a new order: an order may have been priced in it before
 ├── OrderNotFoundError                  order_not_found
 ├── OrderExistsError                    order_exists: created twice under one id
 ├── TransitionError                     the status (or what is left of the amounts) does not allow it
@@ -65,6 +66,10 @@ class InvalidCommandError(OrderError):
     def __init__(self, violations: tuple[Violation, ...]) -> None:
         super().__init__("; ".join(f"{violation.pointer}: {violation.detail}" for violation in violations))
         self.violations = violations
+
+
+class WithdrawnCurrencyError(InvalidCommandError):
+    """All that is wrong with a new order is that its currency is not active any more. It was acceptable once."""
 
 
 class OrderNotFoundError(OrderError):

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from domain import text
 from domain.errors import MoneyError, TextError
-from domain.money import MAX_AMOUNT_MINOR, Currency, parse_amount
+from domain.money import MAX_AMOUNT_MINOR, Currency, currency, parse_amount
 from domain.order.commands import CreateOrder, NewLine, UpdateDetails
-from domain.order.errors import MAX_VIOLATIONS, InvalidCommandError, Violation
+from domain.order.errors import MAX_VIOLATIONS, InvalidCommandError, Violation, WithdrawnCurrencyError
 from domain.order.events import MAX_LINES, MAX_QUANTITY, OrderLine
 
 
@@ -34,6 +34,7 @@ def checked_new_order(command: CreateOrder) -> CheckedOrder:
 
     Raises:
         InvalidCommandError: with at most 20 violations.
+        WithdrawnCurrencyError: no other rule is broken than that the currency is an active one.
     """
     found: list[Violation] = []
     email = _text(text.email, command.customer_email, "customer_email", found)
@@ -47,6 +48,7 @@ def checked_new_order(command: CreateOrder) -> CheckedOrder:
         found.append(Violation(("lines",), "amount_too_large", f"sum to at most {MAX_AMOUNT_MINOR} minor units"))
     if found:
         raise InvalidCommandError(tuple(found[:MAX_VIOLATIONS]))
+    _require_active(command.currency)
     return CheckedOrder(lines, total_minor, email, reference, metadata)
 
 
@@ -106,6 +108,13 @@ def quantity_violation(path: tuple[str | int, ...], quantity: int) -> Violation 
     if 1 <= quantity <= MAX_QUANTITY:
         return None
     return Violation(path, "quantity_out_of_range", f"is a whole number from 1 to {MAX_QUANTITY}")
+
+
+def _require_active(priced_in: Currency) -> None:
+    try:
+        currency(priced_in.code)
+    except MoneyError as error:
+        raise WithdrawnCurrencyError((Violation(("currency",), error.code, error.detail),)) from None
 
 
 def _lines(new_lines: tuple[NewLine, ...], found: list[Violation]) -> tuple[OrderLine, ...]:

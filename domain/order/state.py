@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple, assert_never
 
-from domain.money import Currency, currency
+from domain.errors import MoneyError
+from domain.money import Currency, recorded_currency
 from domain.order.envelope import Envelope, RecordedOrderEvent
 from domain.order.errors import UnexpectedEventError
 from domain.order.events import (
@@ -136,12 +137,16 @@ def fold(state: OrderState | None, events: Iterable[RecordedOrderEvent]) -> Orde
 
 def _created(event: OrderCreated, envelope: Envelope) -> OrderState:
     lines = tuple([Line(line.line_id, line.sku, line.quantity, line.unit_price_minor) for line in event.lines])
+    try:
+        currency = recorded_currency(event.currency)
+    except MoneyError:
+        raise UnexpectedEventError("no order was ever priced in such a currency") from None
     return OrderState(
         order_id=envelope.order_id,
         partner_id=envelope.partner_id,
         livemode=envelope.livemode,
         version=envelope.sequence,
-        currency=currency(event.currency),
+        currency=currency,
         lines=lines,
         ledger=Ledger(sum([line.total_minor for line in lines])),
         customer_email=event.personal.customer_email if isinstance(event.personal, ClearPersonal) else None,

@@ -1,6 +1,7 @@
 """What `webhooks.verify` lets in and what it does not; the official package signs."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final
 
 import orjson
@@ -86,3 +87,20 @@ def test_what_is_too_old_or_of_the_future_is_not(age_s: int) -> None:
 def test_a_secret_that_is_none_is_said_without_it(secret: str) -> None:
     with pytest.raises(ValueError, match="whsec_ and base64"):
         verify(BODY, signed(), secret)
+
+
+def test_a_fraction_that_is_added_one_day_arrives_with_every_digit_and_no_float() -> None:
+    rate = b"0.1000000000000000055511151231257827"
+    body = BODY.replace(b'"version":1', b'"version":1,"rate":' + rate)
+
+    order = verify(body, signed(body)).data.object
+
+    assert isinstance(order["rate"], Decimal)
+    assert str(order["rate"]) == rate.decode()
+
+
+def test_a_number_that_nothing_can_hold_is_no_event() -> None:
+    body = BODY.replace(b'"version":1', b'"version":1e99999999999999999999')
+
+    with pytest.raises(WebhookNotVerified):
+        verify(body, signed(body))

@@ -19,11 +19,11 @@
 All can be pickled. None holds an API key or a secret, in its text or in what it refers to.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from harbor_orders_client import exact
 from harbor_orders_client.wire import Reply
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ def _field_errors(found: object) -> tuple[FieldError, ...]:
 
 def _object(content: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(content)
+        found = exact.parse(content)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

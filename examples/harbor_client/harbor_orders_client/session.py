@@ -1,12 +1,12 @@
 """What both clients share: the addresses, the headers, the memory of tokens; and the programs made of one request."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
+from harbor_orders_client import exact
 from harbor_orders_client.consistency import TOKEN, Consistency, is_about_order
 from harbor_orders_client.errors import UnexpectedAnswer
 from harbor_orders_client.reading import read
@@ -101,7 +101,7 @@ def document_of(reply: Reply) -> object:
         UnexpectedAnswer: it is none.
     """
     try:
-        return json.loads(reply.content)
+        return exact.parse(reply.content)
     except ValueError:
         kind = reply.headers.get("content-type", "nothing")
         raise UnexpectedAnswer(f"a {reply.status} without JSON ({kind}): is this the address of the service?") from None

@@ -9,7 +9,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from harbor_orders_client import exact
 from harbor_orders_client.documents import Order
 from harbor_orders_client.errors import UnexpectedAnswer, WebhookNotVerified
 from harbor_orders_client.reading import read
@@ -91,7 +91,7 @@ def verify(
     if abs((time.time() if now_s is None else now_s) - int(timestamp)) > tolerance_s:
         raise WebhookNotVerified("signed too long ago, or in the future")
     try:
-        return read(WebhookEvent, json.loads(body))
+        return read(WebhookEvent, exact.parse(body))
     except (ValueError, UnexpectedAnswer):
         raise WebhookNotVerified("signed, but not an event") from None
 

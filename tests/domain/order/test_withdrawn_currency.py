@@ -1,0 +1,109 @@
+"""An order in a currency that was withdrawn since: every step of its life is as it was; only a new one is refused."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.codec import decode
+from domain.currencies import EXPONENTS
+from domain.errors import DomainError
+from domain.money import Currency
+from domain.order.cached_state import dump_state, load_state
+from domain.order.commands import CreateOrder
+from domain.order.decide import decide
+from domain.order.document import render_order
+from domain.order.envelope import RecordedOrderEvent
+from domain.order.errors import InvalidCommandError, UnexpectedEventError, WithdrawnCurrencyError
+from domain.order.events import OrderCreated
+from domain.order.state import OrderState, evolve
+from tests.support.currencies import withdrawn
+from tests.support.order_strategies import create_order_commands
+from tests.support.orders import NOW, create_order_command, record_decision, recorded_history, stored, verb_command
+
+VERBS = (
+    "amend", "details", "note", "authorize", "capture_some", "capture_last", "refund_some", "settle_some", "refund",
+    "void", "cancel", "expire",
+)  # fmt: skip
+WHOLE_LIVES = (
+    ("amend", "details", "note", "authorize", "capture_some", "capture_last", "refund_some", "settle_some", "refund"),
+    ("authorize", "capture_some", "void", "refund"),
+    ("authorize", "void"),
+    ("cancel",),
+    ("expire",),
+    ("authorize", "expire"),
+)
+
+
+def life_of(created: RecordedOrderEvent, verbs: Sequence[str]) -> list[bytes]:
+    """Give the order after every verb, or why that was refused; each event and state is read again from its bytes."""
+    state: OrderState | None = None
+    documents: list[bytes] = []
+
+    def apply(events: Sequence[RecordedOrderEvent]) -> None:
+        nonlocal state
+        for event in events:
+            row = stored(event)
+            state = load_state(dump_state(evolve(state, decode(row.type, row.schema_version, row.payload))))
+            documents.append(render_order(state))
+
+    apply([created])
+    for verb in verbs:
+        try:
+            apply(record_decision(verb_command(verb, created.envelope.order_id, NOW), state))
+        except DomainError as refused:
+            documents.append(refused.code.encode())
+    return documents
+
+
+@pytest.mark.parametrize("code", sorted(EXPONENTS))
+def test_no_step_of_a_life_changes_when_the_currency_is_withdrawn(code: str) -> None:
+    units = int("20" + "0" * EXPONENTS[code])  # 20 of the currency, so that the amounts of the verbs fit
+    lines = tuple(line._replace(unit_price_minor=units) for line in create_order_command().lines)
+    [created] = recorded_history(currency=Currency(code, EXPONENTS[code]), lines=lines)
+    before = [life_of(created, verbs) for verbs in WHOLE_LIVES]
+
+    with withdrawn(code):
+        after = [life_of(created, verbs) for verbs in WHOLE_LIVES]
+
+    assert after == before
+    assert all(document.startswith(b"{") for life in before for document in life), "no verb is refused"
+
+
+@settings(deadline=None)
+@given(command=create_order_commands(), verbs=st.lists(st.sampled_from(VERBS), max_size=8))
+def test_whatever_happens_to_an_order_happens_to_one_in_a_withdrawn_currency(
+    command: CreateOrder, verbs: list[str]
+) -> None:
+    [created] = record_decision(command, None)
+    before = life_of(created, verbs)
+
+    with withdrawn(command.currency.code):
+        assert life_of(created, verbs) == before
+
+
+@pytest.mark.parametrize("code", sorted(EXPONENTS))
+def test_a_new_order_in_a_withdrawn_currency_is_refused_by_its_currency(code: str) -> None:
+    command = create_order_command(currency=Currency(code, EXPONENTS[code]))
+
+    with withdrawn(code), pytest.raises(WithdrawnCurrencyError) as refused:
+        decide(command, None)
+
+    assert [(each.pointer, each.code) for each in refused.value.violations] == [("/currency", "currency_unknown")]
+
+
+def test_an_order_that_could_never_be_is_refused_by_the_other_rules_it_breaks() -> None:
+    with withdrawn("EUR"), pytest.raises(InvalidCommandError) as refused:
+        decide(create_order_command(lines=()), None)
+
+    assert [each.code for each in refused.value.violations] == ["lines_required"]
+
+
+def test_an_event_in_what_was_never_a_currency_is_no_event_of_an_order() -> None:
+    [created] = recorded_history()
+    assert isinstance(created.event, OrderCreated)
+
+    with pytest.raises(UnexpectedEventError):
+        evolve(None, created._replace(event=replace(created.event, currency="ZZZ")))
