@@ -160,8 +160,10 @@ async def rotate(request: Request, principal: ManagesKeys) -> Response:
 async def revoke(request: Request, principal: ManagesKeys) -> Response:
     """Revoke a key, also the one that asks: every process refuses it within 5 seconds. Repeating it changes nothing."""
     async with _changing(request) as connection:
-        found = await _seen(connection, request, principal)
         now = clock.now()
+        found = await _seen(connection, request, principal)
+        if found.key_id != principal.key_id:  # one that revoked itself may ask again as long as it gets this far
+            require_live(await api_keys.find_key(connection, principal.key_id), now)
         record = await api_keys.revoke_key(connection, key_id=found.key_id, now=now, by=_actor(request, principal))
     _note(request, record.key_id)
     return _json(200, key_document(record, now))

@@ -9,7 +9,7 @@ import pytest
 
 from infra import clock
 from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES
-from tests.support.api_keys import KEYS, KeyDesk, key_desk
+from tests.support.api_keys import KEYS, KeyDesk, id_of, key_desk
 from tests.support.command_service import memory_service
 from tests.support.orders import order_body
 from tests.support.refused_settings import BAD_KEYS
@@ -261,6 +261,31 @@ async def test_a_key_may_revoke_itself_and_then_makes_no_more_keys(desk: KeyDesk
     assert (revoked.status_code, revoked.json()["status"]) == (200, "revoked")
     assert (late.status_code, late.json()["code"]) == (401, "api_key_invalid")
     assert late.headers["www-authenticate"].startswith("Bearer"), "also where this process has not yet heard of it"
+
+
+@pytest.mark.parametrize(("path", "body"), [("rotate", {}), ("revoke", None)])
+async def test_a_revoked_key_changes_no_other_key_while_it_is_still_remembered(
+    desk: KeyDesk, path: str, body: object
+) -> None:
+    acting, other = await desk.key("acme"), await desk.key("acme")
+    await desk.revoke_unheard(acting)
+
+    refused = await desk.post(acting, f"{KEYS}/{id_of(other)}/{path}", body)
+    kept = await desk.get(other, f"{KEYS}/{id_of(other)}")
+    history = await desk.get(other, f"{KEYS}/{id_of(other)}/events")
+
+    assert (refused.status_code, refused.json()["code"]) == (401, "api_key_invalid")
+    assert (kept.json()["status"], kept.json()["expires_at"]) == ("live", None)
+    assert [event["type"] for event in history.json()["data"]] == ["api_key.created"]
+
+
+async def test_revoking_itself_again_is_answered_as_the_first_time_while_the_key_is_remembered(desk: KeyDesk) -> None:
+    key = await desk.key("acme")
+    await desk.revoke_unheard(key)
+
+    again = await desk.post(key, f"{KEYS}/{id_of(key)}/revoke")
+
+    assert (again.status_code, again.json()["status"]) == (200, "revoked")
 
 
 @pytest.mark.parametrize(("body", "pointer", "code"), BAD_KEYS)
