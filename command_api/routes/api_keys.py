@@ -127,10 +127,13 @@ async def get(request: Request, principal: ManagesKeys) -> Response:
 async def rotate(request: Request, principal: ManagesKeys) -> Response:
     """Create a successor with the same owner, mode, scopes and expiry; the old key works until the overlap ends.
 
-    The key that asks must have every scope of the successor. A repeated request is answered as by `create_api_key`.
+    The key that asks must have every scope of the successor. A partner must have one live key at most: the successor is
+    the second. A repeated request is answered as by `create_api_key`; a key that rotates itself works for at least 60
+    seconds more, so that it can repeat.
     """
     body, claim = await _asked(request, principal, is_body_optional=True)
-    overlap_ = overlap(parse_body(RotationBody, body.value))
+    is_own = request.path_params["key_id"] == principal.key_id
+    overlap_ = overlap(parse_body(RotationBody, body.value), is_own=is_own)
     async with _changing(request) as connection:
         now = clock.now()
         acting = require_live(await api_keys.find_key(connection, principal.key_id), now)

@@ -310,6 +310,37 @@ async def test_an_overlap_is_a_whole_number_of_seconds_within_thirty_days(desk: 
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/overlap_s")
 
 
+@pytest.mark.parametrize(("overlap_s", "status"), [(0, 422), (59, 422), (60, 201)])
+async def test_a_key_that_rotates_itself_works_for_a_minute_more_so_that_a_lost_answer_can_be_asked_for(
+    desk: KeyDesk, overlap_s: int, status: int
+) -> None:
+    key = await desk.key("acme")
+    address = f"{KEYS}/{id_of(key)}/rotate"
+
+    first = await desk.post(key, address, {"overlap_s": overlap_s}, idempotency_key="r-1")
+    again = await desk.post(key, address, {"overlap_s": overlap_s}, idempotency_key="r-1")
+
+    assert first.status_code == status
+    if status == 422:
+        assert (first.json()["errors"][0]["pointer"], first.json()["errors"][0]["code"]) == (
+            "/overlap_s",
+            "overlap_too_short",
+        )
+        assert len((await desk.get(key, KEYS)).json()["data"]) == 1, "nothing was made"
+    else:
+        assert (again.status_code, again.json()["key_id"]) == (409, first.json()["id"])
+
+
+async def test_another_key_is_rotated_at_once_if_so_asked(desk: KeyDesk) -> None:
+    operator, leaked = await desk.key(None), await desk.key(None, {"events:read"})
+
+    rotated = await desk.post(operator, f"{KEYS}/{id_of(leaked)}/rotate", {"overlap_s": 0})
+    old = await desk.get(leaked, KEYS)
+
+    assert (rotated.status_code, rotated.json()["predecessor"]["status"]) == (201, "expired")
+    assert (old.status_code, old.json()["code"]) == (401, "api_key_invalid")
+
+
 async def test_without_postgresql_the_routes_answer_503() -> None:
     async with memory_service() as service:
         answers = [
