@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -76,8 +75,3 @@ def instant_text(instant: datetime) -> str:
 def optional_instant(instant: datetime | None) -> str | None:
     """Give an instant as text, or None."""
     return None if instant is None else instant_text(instant)
-
-
-def purpose(route: str, reach: Reach, filters: dict[str, str]) -> str:
-    """Give the text a cursor of this list is bound to: another route, asker or filter gives another text."""
-    return orjson.dumps([route, reach.name, sorted(filters.items())]).decode()
