@@ -93,11 +93,11 @@ async def list_keys(request: Request, principal: ManagesKeys) -> Response:
     """List the keys of this partner and mode, or, with a key of the installation, all of the mode; newest first."""
     values = read_values(request.scope["query_string"], LIST)
     limit, reach = read_limit(values), _listed(principal, values.get("partner_id"))
-    after = key_before(request, reach, values)
+    after = key_before(request, reach_of(principal), values)
     async with _connection(request) as connection:
         rows = await api_keys.keys_page(connection, reach, after=after, rows=limit + 1)
     now, shown = clock.now(), rows[:limit]
-    cursor = cursor_of_key(request, reach, values, shown[-1]) if len(rows) > limit else None
+    cursor = cursor_of_key(request, reach_of(principal), values, shown[-1]) if len(rows) > limit else None
     return _json(200, page_document([key_document(each, now) for each in shown], cursor))
 
 
