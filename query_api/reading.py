@@ -58,7 +58,7 @@ async def begin(request: Request, principal: Principal, projection: str, order_i
     token = parse_token(context.header(b"consistency-token"), state["partitions"])
     freshness = state["freshness"]
     if token is not None:
-        await freshness.wait_for(token, projection, state["consistency_wait_s"])
+        await freshness.wait_for(principal.account, token, projection, state["consistency_wait_s"])
     shard = None if order_id is None else partition_of(order_id, state["partitions"])
     headers = {"x-read-position": str(freshness.position(projection, shard))}
     lag_ms = freshness.lag_ms(projection)
