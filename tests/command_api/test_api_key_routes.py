@@ -338,13 +338,51 @@ async def test_a_broken_wish_is_refused_with_its_code(
     assert len(answer.content) <= 4096
 
 
-@pytest.mark.parametrize("overlap_s", [-1, 2_592_001, "60", 1.5, True])
-async def test_an_overlap_is_a_whole_number_of_seconds_within_thirty_days(desk: KeyDesk, overlap_s: object) -> None:
+@pytest.mark.parametrize(
+    ("overlap_s", "code"),
+    [
+        (-1, "overlap_out_of_range"),
+        (2_592_001, "overlap_out_of_range"),
+        ("60", "wrong_type"),
+        (1.5, "wrong_type"),
+        (True, "wrong_type"),
+    ],
+)
+async def test_an_overlap_is_a_whole_number_of_seconds_within_thirty_days(
+    desk: KeyDesk, overlap_s: object, code: str
+) -> None:
     key = await desk.key("acme")
 
     answer = await desk.post(key, f"{KEYS}/{key.split('_')[2]}/rotate", {"overlap_s": overlap_s})
 
-    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/overlap_s")
+    [error] = answer.json()["errors"]
+    assert (answer.status_code, error["pointer"], error["code"]) == (422, "/overlap_s", code)
+
+
+async def test_thirty_days_of_overlap_are_not_too_many(desk: KeyDesk) -> None:
+    key = await desk.key("acme")
+
+    assert (await desk.post(key, f"{KEYS}/{id_of(key)}/rotate", {"overlap_s": 2_592_000})).status_code == 201
+
+
+async def test_a_key_that_is_not_live_has_no_successor(desk: KeyDesk) -> None:
+    operator, leaked = await desk.key(None), await desk.key(None, {"events:read"})
+    await desk.post(operator, f"{KEYS}/{id_of(leaked)}/revoke")
+
+    answer = await desk.post(operator, f"{KEYS}/{id_of(leaked)}/rotate", {})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "api_key_not_live")
+
+
+async def test_a_key_of_the_installation_names_partners_in_the_one_way(desk: KeyDesk) -> None:
+    operator = await desk.key(None)
+
+    made = await desk.create(operator, partner_id="ACME", scopes=["events:read"])
+    listed = await desk.get(operator, f"{KEYS}?partner_id=ACME")
+
+    for answer, pointer in ((made, "/partner_id"), (listed, "/query/partner_id")):
+        [error] = answer.json()["errors"]
+        assert (answer.status_code, error["pointer"], error["code"]) == (422, pointer, "partner_malformed")
 
 
 @pytest.mark.parametrize(("overlap_s", "status"), [(0, 422), (59, 422), (60, 201)])
