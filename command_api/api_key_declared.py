@@ -10,7 +10,7 @@ from command_api import api_key_problems, errors
 from command_api.api_key_models import NewApiKeyBody, RotationBody
 from command_api.declared import BODY, ORDER_HEADERS, IdempotencyKey, RequestId, Responses
 from command_api.documents import Document
-from infra.http import problems
+from infra.http import cursors, problems
 from infra.http.app import problem_responses
 from infra.http.problems import ProblemType
 from infra.http.query_string import DEFAULT_LIMIT, MAX_LIMIT
@@ -18,7 +18,10 @@ from infra.http.query_string import DEFAULT_LIMIT, MAX_LIMIT
 _KEY_ID: Final = "8Zk2Qp1x"
 KeyId = Annotated[str, Path(description="the key's id: the third part of its text", examples=[_KEY_ID])]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="entries of a page, at most")]
-Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before", examples=["8Zk2Qp1x"])]
+Cursor = Annotated[
+    str | None,
+    Query(description="`next_cursor` of the page before, with the same filters.", examples=[cursors.EXAMPLE]),
+]
 _DEFAULTS: Final = RotationBody()
 
 
@@ -127,7 +130,7 @@ def rotation(
 def events(
     key_id: KeyId,
     limit: Limit = DEFAULT_LIMIT,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", examples=["42"])] = None,
+    cursor: Cursor = None,
 ) -> None:
     """Declare what GET /api-keys/{key_id}/events takes."""
 

@@ -24,6 +24,8 @@ from infra.http.problems import FieldError
 MAX_LIFE: Final = timedelta(days=3650)
 DEFAULT_OVERLAP_S: Final = 3600
 MAX_OVERLAP_S: Final = 30 * 24 * 3600
+MIN_OWN_OVERLAP_S: Final = 60
+"""For a key that rotates itself: whoever lost the answer has only the old key to ask again with (decision 0055)."""
 
 
 class NewApiKeyBody(RequestBody):
@@ -63,7 +65,7 @@ class RotationBody(RequestBody):
 
     overlap_s: int = Field(
         default=DEFAULT_OVERLAP_S,
-        description="seconds for which the old key still works",
+        description="seconds for which the old key still works; at least 60 when that is the key that asks",
         json_schema_extra={"minimum": 0, "maximum": MAX_OVERLAP_S},
         examples=[86400],
     )
@@ -103,10 +105,16 @@ def wanted_key(body: NewApiKeyBody, acting: KeyRecord, now: datetime) -> WantedK
     return WantedKey(partner_id, frozenset(body.scopes), body.label, expires_at or acting.expires_at)
 
 
-def overlap(body: RotationBody) -> timedelta:
-    """Give for how long the old key still works; raises `Problem` 422 when it is out of range."""
+def overlap(body: RotationBody, *, is_own: bool) -> timedelta:
+    """Give for how long the old key still works; `is_own`: it is the key that asks.
+
+    Raises:
+        Problem: 422, it is out of range, or too short for a key that rotates itself.
+    """
     if not 0 <= body.overlap_s <= MAX_OVERLAP_S:
         raise invalid_values([_error("/overlap_s", "overlap_out_of_range")])
+    if is_own and body.overlap_s < MIN_OWN_OVERLAP_S:
+        raise invalid_values([_error("/overlap_s", "overlap_too_short")])
     return timedelta(seconds=body.overlap_s)
 
 

@@ -41,5 +41,6 @@ FIELD_CODES: Final = {
     "expiry_malformed": "An expiry is an RFC 3339 instant with an offset, such as 2027-01-31T00:00:00Z.",
     "expiry_out_of_range": "An expiry lies in the future, at most 3,650 days ahead.",
     "overlap_out_of_range": "An overlap is a whole number of seconds from 0 to 2,592,000 (30 days).",
+    "overlap_too_short": "A key that rotates itself works for at least 60 seconds more, so that it can ask again.",
 }
 """Codes inside the `errors` of a `validation_failed`."""

@@ -18,7 +18,7 @@ def reach_of(principal: Principal) -> KeyReach:
 
 
 def require_live(acting: KeyRecord | None, now: datetime) -> KeyRecord:
-    """Give the acting key as the store has it now: a key that was revoked a moment ago makes no more keys.
+    """Give the acting key as the store has it now: a key that was revoked a moment ago changes no other.
 
     Raises:
         Problem: 401, it is not live.

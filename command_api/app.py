@@ -24,6 +24,7 @@ from command_api.state import CommandState, KeyChanges, WebhookConfig
 from infra.beside import beside
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
+from infra.http.cursors import Cursors
 from infra.http.guards import Limits
 from infra.postgres.appender import Appender
 from infra.postgres.key_cache import KeyCache
@@ -174,6 +175,7 @@ async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitSta
         "database": database,
         "webhooks": _webhook_config(settings),
         "key_changes": KeyChanges(pepper, key_turns(settings.service)),
+        "cursors": Cursors(settings.security.cursor_secret.get_secret_value().encode()),
     }
 
 

@@ -122,6 +122,7 @@ def settlement(
 
 
 EDITED: Final[Responses] = changed(
+    errors.IF_MATCH_MALFORMED,
     errors.PRECONDITION_REQUIRED,
     errors.PRECONDITION_FAILED,
     errors.DUPLICATE_EXTERNAL_REFERENCE,

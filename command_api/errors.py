@@ -75,6 +75,12 @@ PRECONDITION_REQUIRED: Final = ProblemType(
     "If-Match required",
     "This request edits an order: send If-Match with the ETag of the version that you have seen.",
 )
+IF_MATCH_MALFORMED: Final = ProblemType(
+    "if_match_malformed",
+    400,
+    "If-Match malformed",
+    'Send the ETag of the version that you have seen as it was given, with its quotes: "1".',
+)
 PRECONDITION_FAILED: Final = ProblemType(
     "precondition_failed",
     412,
@@ -140,6 +146,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
     TOO_MANY_WEBHOOK_ENDPOINTS,
     WEBHOOK_ENDPOINT_NOT_ENABLED,
     *api_key_problems.CATALOGUE,
+    IF_MATCH_MALFORMED,
 )
 """Codes of the command side beside the shared ones. Append only."""
 

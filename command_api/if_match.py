@@ -3,11 +3,13 @@
 import re
 from typing import Final
 
-from command_api.errors import PRECONDITION_FAILED, PRECONDITION_REQUIRED
+from command_api.errors import IF_MATCH_MALFORMED, PRECONDITION_FAILED, PRECONDITION_REQUIRED
 from infra.http.problems import Problem
 
 IF_MATCH: Final = b"if-match"
 _ETAG: Final = re.compile(r'"([1-9][0-9]{0,9})"', re.ASCII)
+_ANY_ETAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_FORM: Final = re.compile(rf"\*|{_ANY_ETAG}(?:[ \t]*,[ \t]*{_ANY_ETAG})*")
 
 
 def parse_if_match(header: str | None) -> int:
@@ -16,11 +18,12 @@ def parse_if_match(header: str | None) -> int:
     A list, a weak ETag or `*` names no single version that the client has seen, so it never matches.
 
     Raises:
-        Problem: 428, there is none; 412, it is not the ETag of a version.
+        Problem: 428, there is none; 400, it is not of the form of the header, as a version without quotes; 412, it is
+            not the ETag of a version.
     """
     if header is None:
         raise Problem(PRECONDITION_REQUIRED)
     found = _ETAG.fullmatch(header)
     if found is None:
-        raise Problem(PRECONDITION_FAILED)
+        raise Problem(PRECONDITION_FAILED if _FORM.fullmatch(header) else IF_MATCH_MALFORMED)
     return int(found[1])

@@ -10,6 +10,7 @@ from command_api.handle import WritePath
 from command_api.json_body import BodyLimits
 from command_api.metrics import CommandMetrics
 from infra.http.app import ServiceState
+from infra.http.cursors import Cursors
 from infra.net_guard.addresses import IPNetwork
 from infra.postgres.late_pool import LatePool
 from infra.secrets_at_rest import SecretBox
@@ -43,6 +44,7 @@ class CommandState(ServiceState):
     database: LatePool
     webhooks: WebhookConfig
     key_changes: KeyChanges
+    cursors: Cursors
 
 
 def state_of(request: Request) -> CommandState:

@@ -16,6 +16,7 @@ from infra import clock
 from infra.beside import beside
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
+from infra.http.cursors import Cursors
 from infra.http.guards import Limits
 from infra.postgres.key_cache import KeyCache
 from infra.postgres.key_watch import finder, listener, watch_keys
@@ -33,7 +34,6 @@ from infra.settings import (
 from infra.wakeup import Wakeup
 from projections.tables import order_timeline, orders
 from query_api import queries
-from query_api.cursors import Cursors
 from query_api.freshness import CHANNELS, VERSIONS, Freshness, FreshnessWatch, Reading, Shard
 from query_api.metrics import FreshnessMetrics
 from query_api.problems import READ_MODELS_MISSING, translate

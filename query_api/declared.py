@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import Header, Path, Query
 
-from infra.http import problems
+from infra.http import cursors, problems
 from infra.http.app import problem_responses
 from infra.http.problems import ProblemType
 from infra.ids import CANONICAL_UUID
@@ -16,7 +16,6 @@ from query_api import models
 from query_api.parameters import DEFAULT_LIMIT, MAX_LIMIT, MAX_REFERENCE
 from query_api.problems import CONSISTENCY_TOKEN_INVALID, PROJECTION_LAGGING, READ_MODELS_MISSING
 
-CURSOR_EXAMPLE: Final = "AQAGN_6nTkvAAZqq8vnVx8PopToPbzsfLxC0Qm5vZGVyLWV4YW1wbGU"
 _UUID: Final = f"^{CANONICAL_UUID}$"
 
 ConsistencyToken = Annotated[
@@ -32,7 +31,7 @@ IfNoneMatch = Annotated[
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows of a page, at most.")]
 Cursor = Annotated[
     str | None,
-    Query(description="`next_cursor` of the page before, with the same filters.", examples=[CURSOR_EXAMPLE]),
+    Query(description="`next_cursor` of the page before, with the same filters.", examples=[cursors.EXAMPLE]),
 ]
 OrderId = Annotated[str, Path(description="Id of the order.", examples=["019a8b5c-0000-7000-8000-000000000000"])]
 DeliveryId = Annotated[str, Path(description="Id of the delivery.", examples=["019a8b5c-0000-7000-8000-000000000001"])]

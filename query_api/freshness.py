@@ -32,6 +32,10 @@ TRUTH_WHEN_BEHIND_S: Final = 1.0
 TRUTH_WHEN_DEAF_S: Final = 0.1
 MAX_WAITERS: Final = 256
 """Reads that may wait at once; tokens of a far future must not hold every place of the service."""
+MAX_WAITERS_OF_ONE: Final = MAX_WAITERS // 4
+"""Reads of one partner that may wait at once; the other places are for the others."""
+MAX_UNHEARD: Final = 1_000_000
+"""Far more events than the log takes in between two looks at its head: nobody was given a token beyond that."""
 _BATCHES: Final = 4096
 
 
@@ -45,8 +49,9 @@ class Shard:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waiter:
-    """A read that waits until its shard reaches `position`."""
+    """A read of `asker` that waits until its shard reaches `position`."""
 
+    asker: str
     position: int
     reached: asyncio.Future[None]
 
@@ -134,17 +139,18 @@ class Freshness:
         passed_at = next((at for last, at in self._batches if last > applied), now)
         return max(0, round((now - passed_at).total_seconds() * 1000))
 
-    async def wait_for(self, token: Token, projection: str, timeout_s: float) -> None:
-        """Return as soon as the token's shard has reached its position.
+    async def wait_for(self, asker: str, token: Token, projection: str, timeout_s: float) -> None:
+        """Return as soon as the token's shard has reached its position. `asker` is who may hold a share of the places.
 
         Raises:
-            Problem: 503 `projection_lagging`; it has not within `timeout_s`, or `MAX_WAITERS` wait already.
+            Problem: 503 `projection_lagging`; it has not within `timeout_s`, or too many wait already, of all or of
+                this asker, or the log is too far from there for any wait.
         """
         if self.position(projection, token.partition) >= token.position:
             return
-        if sum(map(len, self._waiters.values())) >= MAX_WAITERS:
+        if not self._may_wait(asker, token):
             raise Problem(PROJECTION_LAGGING)
-        waiter = Waiter(token.position, asyncio.get_running_loop().create_future())
+        waiter = Waiter(asker, token.position, asyncio.get_running_loop().create_future())
         waiting = self._waiters[(projection, token.partition)]
         waiting.add(waiter)
         try:
@@ -154,6 +160,12 @@ class Freshness:
             raise Problem(PROJECTION_LAGGING) from None
         finally:
             waiting.discard(waiter)
+
+    def _may_wait(self, asker: str, token: Token) -> bool:
+        if self._is_known and token.position > self._head + MAX_UNHEARD:
+            return False
+        askers = [waiter.asker for waiting in self._waiters.values() for waiter in waiting]
+        return len(askers) < MAX_WAITERS and askers.count(asker) < MAX_WAITERS_OF_ONE
 
     def _wake(self, projection: str, partition: int, position: int) -> None:
         for waiter in self._waiters.get((projection, partition), ()):

@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 import orjson
 from starlette.responses import Response
 
-from query_api.cursors import RowKey
+from infra.http.cursors import RowKey, purpose
 from query_api.parameters import Parameters
-from query_api.reading import Read, purpose
+from query_api.reading import Read
 
 CURSOR = "cursor"
 
@@ -40,6 +40,4 @@ def page(read: Read, parameters: Parameters, items: Sequence[bytes], after: RowK
 
 
 def _purpose(read: Read, parameters: Parameters) -> str:
-    """Bind cursors to everything but the page size, which may change from page to page."""
-    filters = {name: value for name, value in parameters.values.items() if name not in {CURSOR, "limit"}}
-    return purpose(read.request.scope["path"], read.reach, filters)
+    return purpose(read.request.scope["path"], read.reach.partner_id, read.reach.livemode, parameters.values)

@@ -89,12 +89,6 @@ class Reach:
         return cls(principal.partner_id, principal.livemode)
 
     @property
-    def name(self) -> str:
-        """Give a text that no other reach has, to bind cursors to."""
-        mode = "live" if self.livemode else "test"
-        return f"installation/{mode}" if self.partner_id is None else f"partner/{self.partner_id}/{mode}"
-
-    @property
     def values(self) -> dict[str, Any]:
         """Give the arguments that `visible` asks for."""
         if self.partner_id is None:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -59,7 +58,7 @@ async def begin(request: Request, principal: Principal, projection: str, order_i
     token = parse_token(context.header(b"consistency-token"), state["partitions"])
     freshness = state["freshness"]
     if token is not None:
-        await freshness.wait_for(token, projection, state["consistency_wait_s"])
+        await freshness.wait_for(principal.account, token, projection, state["consistency_wait_s"])
     shard = None if order_id is None else partition_of(order_id, state["partitions"])
     headers = {"x-read-position": str(freshness.position(projection, shard))}
     lag_ms = freshness.lag_ms(projection)
@@ -76,8 +75,3 @@ def instant_text(instant: datetime) -> str:
 def optional_instant(instant: datetime | None) -> str | None:
     """Give an instant as text, or None."""
     return None if instant is None else instant_text(instant)
-
-
-def purpose(route: str, reach: Reach, filters: dict[str, str]) -> str:
-    """Give the text a cursor of this list is bound to: another route, asker or filter gives another text."""
-    return orjson.dumps([route, reach.name, sorted(filters.items())]).decode()

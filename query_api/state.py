@@ -9,9 +9,9 @@ import asyncpg
 from starlette.requests import Request
 
 from infra.http.app import ServiceState
+from infra.http.cursors import Cursors
 from infra.postgres.late_pool import LatePool
 from infra.postgres.sql import Query
-from query_api.cursors import Cursors
 from query_api.freshness import Freshness
 
 

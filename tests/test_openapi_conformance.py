@@ -39,7 +39,7 @@ enabled = false
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "304", "403", "404", "409", "412", "422", "428"]
 
-# An If-Match that no version can have names another version than the order's: 412, as for every other mismatch.
+# An ETag that no version can have names another version than the order's: 412, as for every other mismatch.
 [checks.negative_data_rejection]
 expected-statuses = ["400", "401", "403", "404", "406", "409", "412", "415", "422", "428", "5xx"]
 

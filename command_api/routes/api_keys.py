@@ -14,6 +14,7 @@ from command_api import api_key_declared as declared
 from command_api import api_key_problems as refusals
 from command_api.api_key_documents import event_document, key_document, page_document
 from command_api.api_key_models import NewApiKeyBody, RotationBody, overlap, wanted_key
+from command_api.api_key_pages import CURSOR, cursor_of_event, cursor_of_key, event_before, key_before
 from command_api.api_key_rights import reach_of, require_grantable, require_live, require_seen
 from command_api.errors import IDEMPOTENCY_KEY_MISMATCH, invalid_values
 from command_api.idempotency import HEADER, fingerprint, parse_key
@@ -34,11 +35,10 @@ from infra.postgres.api_keys import Connection
 from infra.postgres.failures import AWAY
 
 PREFIX: Final = "/api/v1/api-keys"
-LIST: Final = frozenset({"limit", "cursor", "partner_id"})
-EVENTS: Final = frozenset({"limit", "cursor"})
+LIST: Final = frozenset({"limit", CURSOR, "partner_id"})
+EVENTS: Final = frozenset({"limit", CURSOR})
 NONE: Final[frozenset[str]] = frozenset()
 _KEY_ID: Final = re.compile(r"[0-9A-Za-z]{8}", re.ASCII)
-_EVENT_NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
 ManagesKeys = Annotated[Principal, requires("keys:manage")]
 
@@ -93,11 +93,11 @@ async def list_keys(request: Request, principal: ManagesKeys) -> Response:
     """List the keys of this partner and mode, or, with a key of the installation, all of the mode; newest first."""
     values = read_values(request.scope["query_string"], LIST)
     limit, reach = read_limit(values), _listed(principal, values.get("partner_id"))
+    after = key_before(request, reach_of(principal), values)
     async with _connection(request) as connection:
-        after = await _row_before(connection, reach, values.get("cursor"))
         rows = await api_keys.keys_page(connection, reach, after=after, rows=limit + 1)
     now, shown = clock.now(), rows[:limit]
-    cursor = shown[-1].key_id if len(rows) > limit else None
+    cursor = cursor_of_key(request, reach_of(principal), values, shown[-1]) if len(rows) > limit else None
     return _json(200, page_document([key_document(each, now) for each in shown], cursor))
 
 
@@ -127,10 +127,13 @@ async def get(request: Request, principal: ManagesKeys) -> Response:
 async def rotate(request: Request, principal: ManagesKeys) -> Response:
     """Create a successor with the same owner, mode, scopes and expiry; the old key works until the overlap ends.
 
-    The key that asks must have every scope of the successor. A repeated request is answered as by `create_api_key`.
+    The key that asks must have every scope of the successor. A partner must have one live key at most: the successor is
+    the second. A repeated request is answered as by `create_api_key`; a key that rotates itself works for at least 60
+    seconds more, so that it can repeat.
     """
     body, claim = await _asked(request, principal, is_body_optional=True)
-    overlap_ = overlap(parse_body(RotationBody, body.value))
+    is_own = request.path_params["key_id"] == principal.key_id
+    overlap_ = overlap(parse_body(RotationBody, body.value), is_own=is_own)
     async with _changing(request) as connection:
         now = clock.now()
         acting = require_live(await api_keys.find_key(connection, principal.key_id), now)
@@ -160,8 +163,10 @@ async def rotate(request: Request, principal: ManagesKeys) -> Response:
 async def revoke(request: Request, principal: ManagesKeys) -> Response:
     """Revoke a key, also the one that asks: every process refuses it within 5 seconds. Repeating it changes nothing."""
     async with _changing(request) as connection:
-        found = await _seen(connection, request, principal)
         now = clock.now()
+        found = await _seen(connection, request, principal)
+        if found.key_id != principal.key_id:  # one that revoked itself may ask again as long as it gets this far
+            require_live(await api_keys.find_key(connection, principal.key_id), now)
         record = await api_keys.revoke_key(connection, key_id=found.key_id, now=now, by=_actor(request, principal))
     _note(request, record.key_id)
     return _json(200, key_document(record, now))
@@ -177,12 +182,13 @@ async def revoke(request: Request, principal: ManagesKeys) -> Response:
 async def events(request: Request, principal: ManagesKeys) -> Response:
     """Give who created, rotated and revoked a key, and when; oldest first. The history can only grow."""
     values = read_values(request.scope["query_string"], EVENTS)
-    limit, after = read_limit(values), _event_before(values.get("cursor"))
+    limit, reach = read_limit(values), reach_of(principal)
+    after = event_before(request, reach, values)
     async with _connection(request) as connection:
         record = await _seen(connection, request, principal)
-        rows = await events_of_key(connection, record.key_id, reach_of(principal), after=after, rows=limit + 1)
+        rows = await events_of_key(connection, record.key_id, reach, after=after, rows=limit + 1)
     shown = rows[:limit]
-    cursor = str(shown[-1].number) if len(rows) > limit else None
+    cursor = cursor_of_event(request, reach, values, shown[-1].number) if len(rows) > limit else None
     return _json(200, page_document([event_document(each, principal) for each in shown], cursor))
 
 
@@ -242,24 +248,6 @@ def _listed(principal: Principal, partner_id: str | None) -> KeyReach:
 
 def _error(code: str) -> FieldError:
     return FieldError("/query/partner_id", code, refusals.FIELD_CODES[code])
-
-
-async def _row_before(connection: Connection, reach: KeyReach, cursor: str | None) -> KeyRecord | None:
-    """Give the key after which a page starts: one of this very list, so a cursor of another list is refused."""
-    if cursor is None:
-        return None
-    found = await api_keys.find_key(connection, cursor) if _KEY_ID.fullmatch(cursor) else None
-    if found is None or not reach.includes(found):
-        raise Problem(problems.CURSOR_INVALID)
-    return found
-
-
-def _event_before(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not _EVENT_NUMBER.fullmatch(cursor):
-        raise Problem(problems.CURSOR_INVALID)
-    return int(cursor)
 
 
 def _actor(request: Request, principal: Principal) -> KeyActor:

@@ -67,6 +67,11 @@ class Principal:
             raise Problem(PARTNER_KEY_REQUIRED)
         return self._tenant
 
+    @property
+    def account(self) -> str:
+        """Give under which name requests are counted: the tenant, or for a key of the installation that key."""
+        return self.key_id if self._tenant is None else self._tenant.id
+
 
 class Keys(Protocol):
     """Where keys are found: `infra.postgres.key_cache.KeyCache`, or a fake."""
@@ -175,8 +180,7 @@ class Authenticator:
 
     async def _count(self, limiter: RateLimiter, principal: Principal, context: RequestContext, cost: int = 1) -> None:
         """Count the request for its partner (or installation key) and tell what is left (IETF RateLimit fields)."""
-        name = principal.key_id if principal.partner_id is None else principal.tenant.id
-        verdict = await limiter.admit(name, cost)
+        verdict = await limiter.admit(principal.account, cost)
         wait_s = math.ceil(verdict.retry_after_s)
         context.answer_headers.append((b"ratelimit-policy", self._policy))
         context.answer_headers.append((b"ratelimit", b'"partner";r=%d;t=%d' % (verdict.remaining, wait_s)))

@@ -6,6 +6,7 @@ It gives each request an id, refuses what `infra.http.guards` refuses, bounds ho
 long, turns every exception into a problem document, adds the response headers, counts, and writes one log line.
 """
 
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -38,7 +39,9 @@ from infra.http.problems import (
     FieldError,
     Problem,
     render,
+    request_urn,
 )
+from infra.ids import CANONICAL_UUID
 from infra.logs import wide_line
 
 Translate = Callable[[Exception], Problem | None]
@@ -51,6 +54,8 @@ _NO_STORE: Final = (b"cache-control", b"no-store")
 _NO_SNIFF: Final = (b"x-content-type-options", b"nosniff")
 _CLIENT_GONE: Final = 499
 _STACK_FRAMES: Final = 8
+_ID: Final = re.compile(rf"{CANONICAL_UUID}|[0-9A-Za-z]{{8}}", re.ASCII)
+"""Of an order, an endpoint, a delivery; of an API key."""
 
 
 class Gate:
@@ -172,7 +177,7 @@ class _Exchange:
 
     async def refuse(self, problem: Problem) -> None:
         self.context.log_fields["code"] = problem.kind.code
-        body = render(problem, _instance(self.scope), self.context.request_id)
+        body = render(problem, _instance(self.scope, self.context.request_id), self.context.request_id)
         headers = [(b"content-type", PROBLEM_JSON), (b"content-length", str(len(body)).encode("ascii"))]
         headers.extend((name.encode("ascii"), value.encode("latin-1")) for name, value in problem.headers.items())
         await self.send({"type": "http.response.start", "status": problem.kind.status, "headers": headers})
@@ -196,9 +201,16 @@ def _open(scope: Scope, headers: dict[bytes, bytes]) -> RequestContext:
     return context
 
 
-def _instance(scope: Scope) -> str:
-    raw_path: bytes = scope.get("raw_path") or b""
-    return raw_path.decode("ascii", "replace")
+def _instance(scope: Scope, request_id: str) -> str:
+    """Give the address when it is one of ours and its parameters have the form of our ids; else name the request.
+
+    An address that anybody made up is never repeated: an answer must not carry somebody else's script or secret.
+    """
+    parameters = scope.get("path_params") or {}
+    if scope.get("route") is None or not all(_ID.fullmatch(str(each)) for each in parameters.values()):
+        return request_urn(request_id)
+    path: str = scope["path"]
+    return path
 
 
 def _http_problem(error: HTTPException, scope: Scope) -> Problem:

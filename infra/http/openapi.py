@@ -50,7 +50,10 @@ PROBLEM_SCHEMA: Final = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "instance": {"type": "string"},
+        "instance": {
+            "type": "string",
+            "description": "the address; `urn:request:` and the request id where there is no such address",
+        },
         "code": {"type": "string"},
         "request_id": {"type": "string"},
         "retryable": {"type": "boolean"},

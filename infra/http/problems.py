@@ -67,6 +67,11 @@ class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem
             self.headers.setdefault("retry-after", _RETRY_AFTER_S)
 
 
+def request_urn(request_id: str) -> str:
+    """Give the `instance` of a problem with a request that reached no address of ours."""
+    return f"urn:request:{request_id}"
+
+
 def render(problem: Problem, instance: str, request_id: str) -> bytes:
     """Give the problem document, at most `MAX_PROBLEM_BYTES` long: errors are dropped from the end to fit."""
     errors = problem.errors[:MAX_ERRORS]

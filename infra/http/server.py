@@ -31,6 +31,7 @@ from infra.http.problems import (
     Problem,
     ProblemType,
     render,
+    request_urn,
 )
 from infra.http.strict_h11 import StrictConnection
 
@@ -173,7 +174,7 @@ class Bounded:
 
 def _answer(kind: ProblemType) -> bytes:
     request_id = clock.new_id_text()
-    body = render(Problem(kind), "", request_id)
+    body = render(Problem(kind), request_urn(request_id), request_id)
     return b"\r\n".join(
         [
             b"HTTP/1.1 %d %b" % (kind.status, _PHRASES[kind.status]),

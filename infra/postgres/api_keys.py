@@ -214,9 +214,11 @@ async def list_keys(connection: Connection, *, partner_id: str | None = None) ->
     return [_record(row) for row in await connection.fetch(_LIST, partner_id)]
 
 
-async def keys_page(connection: Connection, reach: KeyReach, *, after: KeyRecord | None, rows: int) -> list[KeyRecord]:
-    """Give up to `rows` keys within reach, newest first, starting behind `after`."""
-    before = (None, None) if after is None else (after.created_at, after.key_id)
+async def keys_page(
+    connection: Connection, reach: KeyReach, *, after: tuple[datetime, str] | None, rows: int
+) -> list[KeyRecord]:
+    """Give up to `rows` keys within reach, newest first, behind the one that was made at `after[0]` with that id."""
+    before = (None, None) if after is None else after
     if reach.partner_id is None:
         found = await connection.fetch(_PAGE_OF_MODE, reach.livemode, *before, rows)
     else:

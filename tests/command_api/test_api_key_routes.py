@@ -9,7 +9,7 @@ import pytest
 
 from infra import clock
 from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES
-from tests.support.api_keys import KEYS, KeyDesk, key_desk
+from tests.support.api_keys import KEYS, KeyDesk, id_of, key_desk
 from tests.support.command_service import memory_service
 from tests.support.orders import order_body
 from tests.support.refused_settings import BAD_KEYS
@@ -211,29 +211,66 @@ async def test_the_partner_comes_from_the_key(desk: KeyDesk) -> None:
         assert (error["pointer"], error["code"]) == (pointer, "partner_from_key")
 
 
-async def test_a_list_is_walked_newest_first_and_a_cursor_of_another_list_is_refused(desk: KeyDesk) -> None:
-    operator = await desk.key(None, INSTALLATION_SCOPES)
-    made = [await desk.key(partner) for partner in ("acme", "globex", "initech")]
-    ids = [key.split("_")[2] for key in (operator, *made)][::-1]
-    walked: list[str] = []
-    query = "?limit=2"
-    while query:
-        page = (await desk.get(operator, KEYS + query)).json()
-        walked += [each["id"] for each in page["data"]]
-        assert page["has_more"] is (page["next_cursor"] is not None)
-        query = f"?limit=2&cursor={page['next_cursor']}" if page["has_more"] else ""
+async def walk(desk: KeyDesk, key: str, path: str) -> tuple[list[str], list[str]]:
+    """Give the ids of a list, page by page of two, and the cursors on the way."""
+    ids: list[str] = []
+    cursors: list[str] = []
+    more = True
+    while more:
+        after = f"&cursor={cursors[-1]}" if cursors else ""
+        page = (await desk.get(key, f"{path}{'&' if '?' in path else '?'}limit=2{after}")).json()
+        ids += [each["id"] for each in page["data"]]
+        more = page["has_more"]
+        assert more is (page["next_cursor"] is not None)
+        cursors += [page["next_cursor"]] if more else []
+    return ids, cursors
 
-    of_globex = await desk.get(operator, f"{KEYS}?partner_id=globex")
-    foreign = [
-        await desk.get(made[0], f"{KEYS}?cursor={walked[1]}"),
-        await desk.get(operator, f"{KEYS}?partner_id=globex&cursor={ids[3]}"),
-        await desk.get(operator, f"{KEYS}?cursor=%00"),
-        await desk.get(operator, f"{KEYS}/{ids[0]}/events?cursor=-1"),
+
+async def test_a_list_is_walked_newest_first(desk: KeyDesk) -> None:
+    operator = await desk.key(None, INSTALLATION_SCOPES)
+    made = [await desk.key(partner) for partner in ("acme", "globex", "initech", "acme")]
+
+    every, _cursors = await walk(desk, operator, KEYS)
+    of_acme, _cursors = await walk(desk, operator, f"{KEYS}?partner_id=acme")
+    own, _cursors = await walk(desk, made[0], KEYS)
+
+    assert every == [id_of(key) for key in (operator, *made)][::-1]
+    assert of_acme == own == [id_of(made[3]), id_of(made[0])]
+
+
+async def test_a_cursor_is_signed_and_good_only_for_the_list_asker_and_filter_that_it_was_given_for(
+    desk: KeyDesk,
+) -> None:
+    operator, live = await desk.key(None), await desk.key(None, livemode=True)
+    partners = [await desk.key(partner) for partner in ("acme", "globex", "acme")]
+    for _ in range(3):
+        leaked = (await desk.create(operator, scopes=["events:read"])).json()["id"]
+        rotated = await desk.post(operator, f"{KEYS}/{leaked}/rotate", {"overlap_s": 60})
+        await desk.post(operator, f"{KEYS}/{leaked}/revoke")
+    history, other_history = f"{KEYS}/{leaked}/events", f"{KEYS}/{rotated.json()['id']}/events"
+    _ids, [of_all, *_] = await walk(desk, operator, KEYS)
+    events, [of_history] = await walk(desk, operator, history)
+    edited = of_all[:8] + ("A" if of_all[8] != "A" else "B") + of_all[9:]
+
+    refused = [
+        await desk.get(key, f"{path}{'&' if '?' in path else '?'}cursor={cursor}")
+        for key, path, cursor in (
+            (partners[0], KEYS, of_all),
+            (live, KEYS, of_all),
+            (operator, f"{KEYS}?partner_id=acme", of_all),
+            (operator, history, of_all),
+            (operator, KEYS, of_history),
+            (operator, other_history, of_history),
+            (operator, KEYS, edited),
+            (operator, KEYS, id_of(partners[0])),
+            (operator, KEYS, "%00"),
+            (operator, history, events[0]),
+            (operator, history, "-1"),
+        )
     ]
 
-    assert walked == ids
-    assert [each["partner_id"] for each in of_globex.json()["data"]] == ["globex"]
-    assert [(each.status_code, each.json()["code"]) for each in foreign] == [(422, "cursor_invalid")] * 4
+    assert len(events) == 3
+    assert [(each.status_code, each.json()["code"]) for each in refused] == [(422, "cursor_invalid")] * len(refused)
 
 
 async def test_a_key_tells_its_history_and_a_partner_is_not_told_which_operator_acted(desk: KeyDesk) -> None:
@@ -263,6 +300,31 @@ async def test_a_key_may_revoke_itself_and_then_makes_no_more_keys(desk: KeyDesk
     assert late.headers["www-authenticate"].startswith("Bearer"), "also where this process has not yet heard of it"
 
 
+@pytest.mark.parametrize(("path", "body"), [("rotate", {}), ("revoke", None)])
+async def test_a_revoked_key_changes_no_other_key_while_it_is_still_remembered(
+    desk: KeyDesk, path: str, body: object
+) -> None:
+    acting, other = await desk.key("acme"), await desk.key("acme")
+    await desk.revoke_unheard(acting)
+
+    refused = await desk.post(acting, f"{KEYS}/{id_of(other)}/{path}", body)
+    kept = await desk.get(other, f"{KEYS}/{id_of(other)}")
+    history = await desk.get(other, f"{KEYS}/{id_of(other)}/events")
+
+    assert (refused.status_code, refused.json()["code"]) == (401, "api_key_invalid")
+    assert (kept.json()["status"], kept.json()["expires_at"]) == ("live", None)
+    assert [event["type"] for event in history.json()["data"]] == ["api_key.created"]
+
+
+async def test_revoking_itself_again_is_answered_as_the_first_time_while_the_key_is_remembered(desk: KeyDesk) -> None:
+    key = await desk.key("acme")
+    await desk.revoke_unheard(key)
+
+    again = await desk.post(key, f"{KEYS}/{id_of(key)}/revoke")
+
+    assert (again.status_code, again.json()["status"]) == (200, "revoked")
+
+
 @pytest.mark.parametrize(("body", "pointer", "code"), BAD_KEYS)
 async def test_a_broken_wish_is_refused_with_its_code(
     desk: KeyDesk, body: dict[str, Any], pointer: str, code: str
@@ -276,13 +338,82 @@ async def test_a_broken_wish_is_refused_with_its_code(
     assert len(answer.content) <= 4096
 
 
-@pytest.mark.parametrize("overlap_s", [-1, 2_592_001, "60", 1.5, True])
-async def test_an_overlap_is_a_whole_number_of_seconds_within_thirty_days(desk: KeyDesk, overlap_s: object) -> None:
+@pytest.mark.parametrize(
+    ("overlap_s", "code"),
+    [
+        (-1, "overlap_out_of_range"),
+        (2_592_001, "overlap_out_of_range"),
+        ("60", "wrong_type"),
+        (1.5, "wrong_type"),
+        (True, "wrong_type"),
+    ],
+)
+async def test_an_overlap_is_a_whole_number_of_seconds_within_thirty_days(
+    desk: KeyDesk, overlap_s: object, code: str
+) -> None:
     key = await desk.key("acme")
 
     answer = await desk.post(key, f"{KEYS}/{key.split('_')[2]}/rotate", {"overlap_s": overlap_s})
 
-    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/overlap_s")
+    [error] = answer.json()["errors"]
+    assert (answer.status_code, error["pointer"], error["code"]) == (422, "/overlap_s", code)
+
+
+async def test_thirty_days_of_overlap_are_not_too_many(desk: KeyDesk) -> None:
+    key = await desk.key("acme")
+
+    assert (await desk.post(key, f"{KEYS}/{id_of(key)}/rotate", {"overlap_s": 2_592_000})).status_code == 201
+
+
+async def test_a_key_that_is_not_live_has_no_successor(desk: KeyDesk) -> None:
+    operator, leaked = await desk.key(None), await desk.key(None, {"events:read"})
+    await desk.post(operator, f"{KEYS}/{id_of(leaked)}/revoke")
+
+    answer = await desk.post(operator, f"{KEYS}/{id_of(leaked)}/rotate", {})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "api_key_not_live")
+
+
+async def test_a_key_of_the_installation_names_partners_in_the_one_way(desk: KeyDesk) -> None:
+    operator = await desk.key(None)
+
+    made = await desk.create(operator, partner_id="ACME", scopes=["events:read"])
+    listed = await desk.get(operator, f"{KEYS}?partner_id=ACME")
+
+    for answer, pointer in ((made, "/partner_id"), (listed, "/query/partner_id")):
+        [error] = answer.json()["errors"]
+        assert (answer.status_code, error["pointer"], error["code"]) == (422, pointer, "partner_malformed")
+
+
+@pytest.mark.parametrize(("overlap_s", "status"), [(0, 422), (59, 422), (60, 201)])
+async def test_a_key_that_rotates_itself_works_for_a_minute_more_so_that_a_lost_answer_can_be_asked_for(
+    desk: KeyDesk, overlap_s: int, status: int
+) -> None:
+    key = await desk.key("acme")
+    address = f"{KEYS}/{id_of(key)}/rotate"
+
+    first = await desk.post(key, address, {"overlap_s": overlap_s}, idempotency_key="r-1")
+    again = await desk.post(key, address, {"overlap_s": overlap_s}, idempotency_key="r-1")
+
+    assert first.status_code == status
+    if status == 422:
+        assert (first.json()["errors"][0]["pointer"], first.json()["errors"][0]["code"]) == (
+            "/overlap_s",
+            "overlap_too_short",
+        )
+        assert len((await desk.get(key, KEYS)).json()["data"]) == 1, "nothing was made"
+    else:
+        assert (again.status_code, again.json()["key_id"]) == (409, first.json()["id"])
+
+
+async def test_another_key_is_rotated_at_once_if_so_asked(desk: KeyDesk) -> None:
+    operator, leaked = await desk.key(None), await desk.key(None, {"events:read"})
+
+    rotated = await desk.post(operator, f"{KEYS}/{id_of(leaked)}/rotate", {"overlap_s": 0})
+    old = await desk.get(leaked, KEYS)
+
+    assert (rotated.status_code, rotated.json()["predecessor"]["status"]) == (201, "expired")
+    assert (old.status_code, old.json()["code"]) == (401, "api_key_invalid")
 
 
 async def test_without_postgresql_the_routes_answer_503() -> None:

@@ -228,3 +228,26 @@ async def test_the_loop_ends_after_the_turn_under_way_and_says_when_it_is_ready(
         await eventually(lambda: timer.ready() is True)
         stop.set()
         await asyncio.wait_for(running, 10)
+
+
+async def test_an_order_that_is_authorized_while_it_is_asked_to_expire_keeps_its_new_timer(
+    service: Service, database: Database
+) -> None:
+    order_id = await order(service)
+    now = Clock()
+
+    async with expirer(database, now) as timer, expirer(database, now) as other:
+        await timer.turn()
+        now.at += WEEK
+        due = await timer._timers().due(now.at, 10)  # this process stops here, and goes on below
+        await service.post(f"{ORDERS}/{order_id}/authorize")
+        now.at -= WEEK
+        await other.turn()
+        now.at += WEEK - timedelta(seconds=5)
+        await timer._expire(timer._timers(), due)
+        assert (await timers_left(database), await status_of(service, order_id)) == (1, "authorized")
+        now.at += WEEK
+        late = await timer.turn()
+
+    assert late.outcomes == {Outcome.DONE: 1}
+    assert (await timers_left(database), await status_of(service, order_id)) == (0, "expired")

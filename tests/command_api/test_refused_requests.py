@@ -1,5 +1,6 @@
 """Whatever is sent, a refusal has its catalogued code, is small, echoes nothing and changes nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -8,7 +9,9 @@ import pytest
 from command_api import errors
 from command_api.field_codes import FIELD_CODES
 from infra.http import problems
+from infra.settings import CommandApiSettings
 from tests.support.command_service import BATCH, ORDERS, Service, memory_service
+from tests.support.orders import order_body
 from tests.support.refused_changes import REFUSED_CHANGES
 from tests.support.refused_requests import REFUSED, Refused
 
@@ -39,6 +42,20 @@ async def test_a_bad_request_is_refused_with_its_code_and_changes_nothing(servic
     if refused.pointer is not None:
         assert problem["errors"][0]["pointer"] == refused.pointer
     assert len(problem.get("errors", [])) <= problems.MAX_ERRORS
+
+
+async def test_a_body_that_stops_coming_is_a_408_of_its_own_before_the_request_is_out_of_time() -> None:
+    async def half() -> AsyncIterator[bytes]:
+        yield b'{"currency":'
+        await asyncio.Event().wait()
+
+    headers = {"idempotency-key": "k", "content-type": "application/json"}
+    async with memory_service(settings=CommandApiSettings(request_deadline_s=0.5)) as service:
+        late = await service.http.post(ORDERS, content=half(), headers=headers)
+        whole = await service.post(body=order_body(), key="k")
+
+    assert (late.status_code, late.json()["code"], late.json()["retryable"]) == (408, "body_timeout", True)
+    assert whole.status_code == 201
 
 
 async def test_a_refusal_for_syntax_leaves_the_key_free_for_the_mended_request(service: Service) -> None:

@@ -8,6 +8,7 @@ from command_api.field_codes import FIELD_CODES
 from tests.support.command_service import Service, memory_service, partner_key, postgres_service
 from tests.support.refused_settings import BAD_ENDPOINTS
 from tests.support.servers import Database
+from tests.support.webhooks import create_endpoint, fetch, queue_orders, read_deliveries
 
 ENDPOINTS = "/api/v1/webhook-endpoints"
 UNKNOWN = "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
@@ -93,3 +94,14 @@ async def test_without_postgresql_the_routes_answer_503() -> None:
     async with memory_service() as service:
         answers = [await service.http.post(ENDPOINTS, json=GOOD), await service.http.get(ENDPOINTS)]
     assert [(each.status_code, each.json()["code"]) for each in answers] == [(503, "store_unavailable")] * 2
+
+
+async def test_nothing_is_sent_again_to_an_endpoint_that_is_not_enabled(service: Service, database: Database) -> None:
+    await create_endpoint(database, "https://example.com/")
+    await queue_orders(database, 1)
+    [delivery] = await read_deliveries(database)
+    await fetch(database, "UPDATE harbor.webhook_endpoints SET status = 'disabled'")
+
+    answer = await service.http.post(f"/api/v1/webhook-deliveries/{delivery['delivery_id']}/resend")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "webhook_endpoint_not_enabled")

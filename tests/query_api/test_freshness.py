@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from infra.http.problems import Problem
 from query_api.freshness import (
-    MAX_WAITERS,
     ORDERS,
     TRUTH_EVERY_S,
     TRUTH_WHEN_BEHIND_S,
@@ -23,6 +23,7 @@ from query_api.freshness import (
 )
 from query_api.tokens import Token
 
+NEAR = Token(1, 7)
 START = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
 
 
@@ -157,11 +158,11 @@ def test_notifications_move_head_and_shards(freshness: Freshness) -> None:
 async def test_a_read_of_what_is_there_does_not_wait(freshness: Freshness) -> None:
     freshness.learn_shards(moved(1, 7, 7))
 
-    await freshness.wait_for(Token(1, 7), ORDERS, 1.0)
+    await freshness.wait_for("acme.test", Token(1, 7), ORDERS, 1.0)
 
 
 async def test_a_waiting_read_is_woken_by_its_own_shard(freshness: Freshness) -> None:
-    waiting = asyncio.create_task(freshness.wait_for(Token(1, 7), ORDERS, 60.0))
+    waiting = asyncio.create_task(freshness.wait_for("acme.test", Token(1, 7), ORDERS, 60.0))
     await asyncio.sleep(0)
 
     freshness.learn_shards([*moved(0, 9, 5), *moved(1, 6, 1)])
@@ -173,23 +174,64 @@ async def test_a_waiting_read_is_woken_by_its_own_shard(freshness: Freshness) ->
     assert not too_early
 
 
-async def test_reads_that_wait_are_bounded(freshness: Freshness) -> None:
-    far = Token(0, 10**9)
-    waiting = [asyncio.create_task(freshness.wait_for(far, ORDERS, 60)) for _ in range(MAX_WAITERS)]
+@asynccontextmanager
+async def waiters(freshness: Freshness, *askers: str) -> AsyncIterator[None]:
+    """Let a read of each of them wait for what does not come."""
+    far = Token(0, 10**5)
+    waiting = [asyncio.create_task(freshness.wait_for(asker, far, ORDERS, 60)) for asker in askers]
     await asyncio.sleep(0)  # let each of them begin
-    with pytest.raises(Problem, match="projection_lagging"):
-        await asyncio.wait_for(freshness.wait_for(far, ORDERS, 60), 5)
-
+    yield
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def is_turned_away(freshness: Freshness, asker: str, token: Token = NEAR) -> bool:
+    """Tell whether a read of somebody is refused before it has waited at all."""
+    waiting = asyncio.create_task(freshness.wait_for(asker, token, ORDERS, 60))
+    await asyncio.wait([waiting], timeout=0.05)
+    if waiting.done():
+        with pytest.raises(Problem, match="projection_lagging"):
+            waiting.result()
+        return True
+    waiting.cancel()
+    return False
+
+
+async def test_reads_that_wait_are_bounded(freshness: Freshness) -> None:
+    async with waiters(freshness, *(f"partner-{number % 5}.test" for number in range(255))):
+        assert not await is_turned_away(freshness, "acme.test")
+    async with waiters(freshness, *(f"partner-{number % 5}.test" for number in range(256))):
+        assert await is_turned_away(freshness, "acme.test")
+
     freshness.learn_shards(moved(1, 7, 7))
-    await freshness.wait_for(Token(1, 7), ORDERS, 60)
+    await freshness.wait_for("acme.test", Token(1, 7), ORDERS, 60)
+
+
+async def test_one_partner_holds_a_quarter_of_the_places_at_most(freshness: Freshness) -> None:
+    async with waiters(freshness, *["acme.test"] * 63):
+        assert not await is_turned_away(freshness, "acme.test")
+    async with waiters(freshness, *["acme.test"] * 64):
+        assert await is_turned_away(freshness, "acme.test")
+        assert not await is_turned_away(freshness, "acme.live")
+
+    assert not await is_turned_away(freshness, "acme.test"), "places are given back"
+
+
+async def test_nobody_waits_for_what_the_log_cannot_reach_in_time(freshness: Freshness) -> None:
+    far = Token(1, 1_000_000 + 8)
+    unknown = await is_turned_away(freshness, "acme.test", far)
+    freshness.learn_all(Reading(7, all_of(), []))
+    beyond = await is_turned_away(freshness, "acme.test", far)
+    freshness.learn_head(8)
+    near = await is_turned_away(freshness, "acme.test", far)
+
+    assert [unknown, beyond, near] == [False, True, False]
 
 
 async def test_a_read_that_waits_too_long_is_told_to_come_back(freshness: Freshness) -> None:
     with pytest.raises(Problem, match="projection_lagging") as raised:
-        await freshness.wait_for(Token(1, 7), ORDERS, 0.01)
+        await freshness.wait_for("acme.test", Token(1, 7), ORDERS, 0.01)
 
     assert raised.value.headers == {"retry-after": "1"}
 

@@ -4,7 +4,9 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import suppress
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -32,26 +34,42 @@ def environment(database: Database, port: int) -> dict[str, str]:
     }
 
 
-async def test_the_process_serves_and_ends_with_0_on_sigterm_with_connections_open(database: Database) -> None:
+@asynccontextmanager
+async def query_process(database: Database, **settings: str) -> AsyncIterator[tuple[Process, str]]:
+    """Run the process until it is ready; give it and its address."""
     port = free_port()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "query_api",
         cwd=CHECKOUT,
-        env=environment(database, port),
+        env=environment(database, port) | settings,
         stdout=asyncio.subprocess.PIPE,
     )
-    async with query_service(database) as service, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
-        key = await service.key()
+    url = f"http://127.0.0.1:{port}"
 
-        async def is_ready() -> bool:
+    async def is_ready() -> bool:
+        async with httpx.AsyncClient(base_url=url) as http:
             with suppress(httpx.TransportError):
                 return (await http.get("/readyz")).status_code == 200
             return False
 
+    try:
         await eventually(is_ready, timeout_s=30.0)
-        answer = await http.get(ORDERS, headers=key)
+        yield process, url
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def test_the_process_serves_and_ends_with_0_on_sigterm_with_connections_open(database: Database) -> None:
+    async with (
+        query_service(database) as service,
+        query_process(database) as (process, url),
+        httpx.AsyncClient(base_url=url) as http,
+    ):
+        answer = await http.get(ORDERS, headers=await service.key())
         process.send_signal(signal.SIGTERM)
         output, _nothing = await asyncio.wait_for(process.communicate(), 20)
 
@@ -60,6 +78,35 @@ async def test_the_process_serves_and_ends_with_0_on_sigterm_with_connections_op
     assert process.returncode == 0
     assert {line["process"] for line in lines} == {"query_api"}
     assert [line["status"] for line in lines if line.get("route") == ORDERS] == [200]
+
+
+async def test_a_partner_that_waits_with_300_reads_leaves_places_for_another_to_wait(database: Database) -> None:
+    patient = {"HARBOR_QUERY_API__CONSISTENCY_WAIT_S": "4.5"}
+    limits = httpx.Limits(max_connections=None)
+    async with (
+        query_service(database) as service,
+        query_process(database, **patient) as (_process, url),
+        httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as http,
+    ):
+        greedy, other = await service.key("globex"), await service.key("acme")
+        await service.rows.log_reaches(1)
+        flood = [
+            asyncio.create_task(http.get(ORDERS, headers=greedy | {"consistency-token": "0.1000"})) for _ in range(300)
+        ]
+        refused = await eventually(lambda: [task for task in flood if task.done()])
+
+        one_behind = asyncio.create_task(http.get(ORDERS, headers=other | {"consistency-token": "3.1"}))
+        await asyncio.wait([one_behind], timeout=0.3)
+        waits = not one_behind.done()
+        await service.rows.apply(3, 1, 1)
+        answer = await one_behind
+        still_waiting = sum(not task.done() for task in flood)
+        answers = await asyncio.gather(*flood)
+
+    assert (waits, answer.status_code) == (True, 200)
+    assert 0 < still_waiting <= 64
+    assert {(each.status_code, each.json()["code"]) for each in answers} == {(503, "projection_lagging")}
+    assert refused
 
 
 async def test_a_missing_setting_stops_the_start_with_one_line_that_names_it() -> None:

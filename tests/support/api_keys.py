@@ -19,6 +19,11 @@ from tests.support.servers import Database
 KEYS: Final = "/api/v1/api-keys"
 
 
+def id_of(key: str) -> str:
+    """Give the id in the text of a key."""
+    return key.split("_")[2]
+
+
 @dataclass(frozen=True, slots=True)
 class KeyDesk:
     """A running service, and the database in which `key` makes keys as an operator at a console would."""
@@ -51,6 +56,13 @@ class KeyDesk:
         finally:
             await connection.close()
         return text
+
+    async def revoke_unheard(self, key: str) -> None:
+        """Revoke a key of which the service has just heard, in such a way that it does not hear of that."""
+        assert (await self.get(key, KEYS)).status_code == 200
+        connection = await asyncpg.connect(self.database.admin_url)
+        await connection.execute("UPDATE harbor.api_keys SET revoked_at = now() WHERE key_id = $1", id_of(key))
+        await connection.close()
 
     async def send(self, key: str, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
         """Send any request with a key."""

@@ -22,6 +22,7 @@ from infra.api_keys import PARTNER_SCOPES, KeyActor, KeyRecord
 from infra.events import EventStore
 from infra.http.app import ServiceApp
 from infra.http.auth import Authenticator
+from infra.http.cursors import Cursors
 from infra.memory_event_store import MemoryEventStore
 from infra.postgres.api_keys import create_key
 from infra.postgres.late_pool import LatePool
@@ -149,6 +150,7 @@ async def memory_service(
             "database": LatePool(_never),
             "webhooks": WebhookConfig(SecretBox(b"w" * 32), (), 20),
             "key_changes": KeyChanges(PEPPER.encode(), key_turns(service)),
+            "cursors": Cursors(b"c" * 32),
         }
 
     async with _running(assemble(service, opened), kept, keys, keys.issue()) as running:

@@ -18,6 +18,7 @@ from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator, Principal, requires
 from infra.http.context import context_of
 from infra.http.guards import Limits
+from infra.http.problems import NOT_FOUND, Problem
 from infra.http.server import Listen, serve
 from infra.http.thin_route import ThinRoute
 from infra.local.launch import free_port
@@ -69,7 +70,7 @@ class SmallService:
 
 
 def small_service(limits: Limits = LIMITS) -> SmallService:
-    """Give a service with POST /api/v1/things, GET /api/v1/slow, /api/v1/broken and PUT, GET /api/v1/twice."""
+    """Give a service of POST things, GET things/{id} (none is found), slow, broken, PUT and GET twice."""
     keys, release = KnownKeys(), asyncio.Event()
     router = APIRouter(route_class=ThinRoute)
     seen: list[str | None] = []
@@ -80,6 +81,10 @@ def small_service(limits: Limits = LIMITS) -> SmallService:
         seen.append(context_of(request).traceparent)
         context_of(request).log_event = "thing.created"
         return Response(b'{"bytes":%d,"partner":"%b"}' % (len(body), (principal.partner_id or "").encode()), 201)
+
+    @router.get("/api/v1/things/{thing_id}")  # noqa: FAST003  # a thin route reads the request itself
+    async def find(_request: Request, _principal: Writer) -> Response:
+        raise Problem(NOT_FOUND)
 
     @router.get("/api/v1/slow")
     async def slow(_request: Request, _principal: Writer) -> Response:

@@ -37,12 +37,14 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "command_api": ("command_api",),
     "query_api": ("query_api",),
 }
+ALONE: dict[str, tuple[str, ...]] = {"timer": ("command_api", "expire")}
+"""Processes that tests run without the rest."""
 
 
 class System:
     """Processes over one database, by name; each can be killed and started again.
 
-    A name is one of `COMMANDS`, or one with a number behind it: `command_api-2`.
+    A name is one of `COMMANDS` or `ALONE`, or one with a number behind it: `command_api-2`.
     """
 
     def __init__(self, environments: Mapping[str, Mapping[str, str]], ports: Mapping[str, int], logs: Path) -> None:
@@ -57,7 +59,7 @@ class System:
             self._processes[name] = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                *COMMANDS[name.partition("-")[0]],
+                *(COMMANDS | ALONE)[name.partition("-")[0]],
                 cwd=CHECKOUT,
                 env=dict(self._environments[name]),
                 stdout=log,

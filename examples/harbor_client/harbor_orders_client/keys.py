@@ -44,6 +44,7 @@ def rotate_api_key(
 ) -> Request[RotatedApiKey]:
     """Create the successor of a key, which works for `overlap_s` seconds more (an hour unless given).
 
+    A key that rotates itself needs an overlap of at least 60 s, to ask again when the answer was lost.
     Keep the `key` of the answer; for one that was lost see `create_api_key`.
     """
     path = item_path(KEYS, key_id, "rotate")

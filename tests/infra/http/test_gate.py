@@ -86,6 +86,30 @@ async def test_an_unexpected_error_tells_the_client_its_request_id_and_nothing_e
     assert "secret-canary" not in str(logs), "a message may hold data"
 
 
+@pytest.mark.parametrize(
+    ("path", "instance"),
+    [
+        ("/api/v1/things/019a8b5c-0000-7000-8000-000000000000", "/api/v1/things/019a8b5c-0000-7000-8000-000000000000"),
+        ("/api/v1/things/8Zk2Qp1x", "/api/v1/things/8Zk2Qp1x"),
+        ("/api/v1/brok%65n", "/api/v1/broken"),
+        ("/CANARY%3Cscript%3E", "urn:request:r-1"),
+        ("/api/v1/things/CANARY%3Cscript%3E", "urn:request:r-1"),
+        ("/api/v1/things/canary-of-somebody", "urn:request:r-1"),
+        ("/api/v1/broken/CANARY", "urn:request:r-1"),
+    ],
+)
+async def test_an_instance_names_an_address_of_ours_and_repeats_nothing_else(
+    client: httpx.AsyncClient, path: str, instance: str
+) -> None:
+    for method in ("GET", "DELETE"):
+        answer = await client.request(method, path, headers={"x-request-id": "r-1"})
+
+        assert answer.status_code >= 400
+        assert answer.json()["instance"] in {instance, "urn:request:r-1"}
+        assert "canary" not in answer.text.lower()
+    assert (await client.get(path, headers={"x-request-id": "r-1"})).json()["instance"] == instance
+
+
 async def test_there_is_one_log_line_with_the_name_and_fields_a_handler_gave(client: httpx.AsyncClient) -> None:
     with structlog.testing.capture_logs() as logs:
         await client.post("/api/v1/things", headers={"x-request-id": "r-2"})

@@ -49,6 +49,15 @@ def test_a_problem_fits_into_4_kilobytes_whatever_went_wrong(count: int) -> None
     assert len(body) <= MAX_PROBLEM_BYTES
 
 
+@pytest.mark.parametrize(("count", "shown"), [(19, 19), (20, 20), (21, 20)])
+def test_a_problem_lists_twenty_errors_at_most(count: int, shown: int) -> None:
+    wrong = FieldError("/lines/0/quantity", "quantity_out_of_range", "A quantity is a whole number from 1 to 999.")
+
+    body = orjson.loads(render(Problem(VALIDATION_FAILED, errors=(wrong,) * count), "/api/v1/orders", "r-1"))
+
+    assert len(body["errors"]) == shown
+
+
 def test_extension_members_stand_beside_the_others() -> None:
     body = orjson.loads(render(Problem(OVERLOADED, members={"current_status": "pending"}), "/", "r"))
 

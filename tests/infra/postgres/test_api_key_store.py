@@ -22,7 +22,7 @@ from infra.postgres.api_keys import (
     rotate_key,
     write_use,
 )
-from infra.postgres.key_cache import TTL_S, KeyCache, KeyStoreUnavailableError, keep_fresh
+from infra.postgres.key_cache import LOOKUP_TIMEOUT_S, TTL_S, KeyCache, KeyStoreUnavailableError, keep_fresh
 from infra.wakeup import Wakeup
 from tests.support.servers import Database
 from tests.support.waiting import eventually
@@ -211,6 +211,20 @@ async def test_an_entry_is_never_used_when_it_is_older_than_its_time_to_live() -
     gone = await keys.get("ABCDEFGH")
 
     assert [still is None, gone is None] == [False, True]
+
+
+async def test_a_revocation_that_nobody_tells_of_is_effective_within_five_seconds(connection: Connection) -> None:
+    key_id, now = parse(await make(connection)).key_id, Clock()
+    keys = KeyCache(lambda key: find_key(connection, key), monotonic_s=now)
+    await keys.get(key_id)
+    await connection.execute("UPDATE harbor.api_keys SET revoked_at = now() WHERE key_id = $1", key_id)
+
+    now.s = 4.0  # and one second more that the answer to the question may take
+    record = await keys.get(key_id)
+
+    assert record is not None
+    assert record.revoked_at is not None
+    assert LOOKUP_TIMEOUT_S <= 1.0
 
 
 @pytest.mark.parametrize("error", [ConnectionError(), TimeoutError(), asyncpg.CannotConnectNowError()])

@@ -11,9 +11,12 @@ import hashlib
 import hmac
 import re
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
+
+import orjson
 
 from infra.http.problems import CURSOR_INVALID, Problem
 
@@ -23,12 +26,28 @@ _MAC_BYTES: Final = 16
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
 
 
+EXAMPLE: Final = "AQAGN_6nTkvAAZqq8vnVx8PopToPbzsfLxC0Qm5vZGVyLWV4YW1wbGU"
+_UNBOUND: Final = frozenset({"cursor", "limit"})
+"""Parameters that a cursor is not bound to: the page size may change from page to page."""
+
+
 @dataclass(frozen=True, slots=True)
 class RowKey:
     """The sort key of a row: a number (microseconds, or a version), and the id that breaks ties."""
 
     number: int
     id: UUID
+
+
+def purpose(route: str, partner_id: str | None, livemode: bool, values: Mapping[str, str]) -> str:
+    """Give the text a cursor of this list is bound to: another route, asker or filter gives another text.
+
+    `partner_id` is None for a key of the installation; `values` are all parameters of the request.
+    """
+    mode = "live" if livemode else "test"
+    asker = f"installation/{mode}" if partner_id is None else f"partner/{partner_id}/{mode}"
+    filters = sorted((name, value) for name, value in values.items() if name not in _UNBOUND)
+    return orjson.dumps([route, asker, filters]).decode()
 
 
 class Cursors:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.http.cursors import Cursors, RowKey
 from infra.http.problems import Problem
-from query_api.cursors import Cursors, RowKey
 
 CURSORS = Cursors(b"s" * 32)
 ROW = RowKey(1_764_000_000_000_000, UUID("019a8b5c-0000-7000-8000-000000000000"))

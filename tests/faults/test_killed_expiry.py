@@ -1,0 +1,140 @@
+"""kill -9 of timers, again and again, while orders move on around their due time: each expires once, none early."""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+import pytest
+
+from domain.codec import decode
+from domain.order.decide_expiry import due_at
+from domain.order.state import OrderState, evolve
+from infra.events import StoredEvent
+from tests.support.command_service import ORDERS, Json, Service
+from tests.support.orders import order_body
+from tests.support.past_writer import past_service
+from tests.support.servers import Database
+from tests.support.system import System, free_ports
+from tests.support.waiting import eventually
+
+TIMERS = ("timer-1", "timer-2")
+KILLS = 6
+LEFT = timedelta(seconds=2)
+AROUND_S: Final = (-0.1, 0.0, 0.05, 0.3, 1.5)
+"""How long after its due time an order is moved on."""
+STORIES: Final[tuple[tuple[tuple[str, Json], ...], ...]] = (
+    (),
+    (("authorize", {}),),
+    (("authorize", {}), ("captures", {})),
+    (("authorize", {}), ("captures", {"amount": "10.00", "final": False})),
+)
+"""What happens to an order; the last of it about when the order is due."""
+
+_IS_OVER: Final = """
+SELECT position = (SELECT max(last_position) FROM harbor.batches) AND NOT EXISTS (SELECT FROM harbor.timers)
+FROM harbor.timer_position
+"""
+
+
+@asynccontextmanager
+async def timers(database: Database, logs: Path) -> AsyncIterator[System]:
+    """Run two timers that look often and take little at once, so that a kill finds them in the middle of something."""
+    ports = dict(zip(TIMERS, free_ports(len(TIMERS)), strict=True))
+    shared = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")} | {
+        "HARBOR_POSTGRES__URL": database.command_url,
+        "HARBOR_EXPIRY__POLL_S": "0.02",
+        "HARBOR_EXPIRY__BATCH": "3",
+        "HARBOR_EXPIRY__LOG_BATCH": "5",
+    }
+    system = System({name: shared | {"HARBOR_OPS__PORT": str(port)} for name, port in ports.items()}, ports, logs)
+    try:
+        for name in TIMERS:
+            await system.start(name)
+        for name in TIMERS:
+            await system.ready(name)
+        yield system
+    finally:
+        await system.stop()
+
+
+async def disturb(system: System) -> None:
+    """Kill one timer after the other, each as soon as it works again."""
+    for number in range(KILLS):
+        name = TIMERS[number % len(TIMERS)]
+        await system.kill(name)
+        await system.start(name)
+        await system.ready(name)
+
+
+async def write_orders(service: Service, disturbed: "asyncio.Task[None]") -> Counter[tuple[str, int]]:
+    """Write orders as long as timers are killed; give how often each last step was answered how."""
+    told: Counter[tuple[str, int]] = Counter()
+    async with asyncio.TaskGroup() as orders:
+        for number in count():
+            story, after_s = STORIES[number % len(STORIES)], AROUND_S[number % len(AROUND_S)]
+            orders.create_task(live(service, story, LEFT.total_seconds() + after_s, told))
+            await asyncio.wait([disturbed], timeout=0.05)
+            if disturbed.done():
+                return told
+    raise AssertionError("numbers do not end")
+
+
+async def live(
+    service: Service, story: tuple[tuple[str, Json], ...], move_after_s: float, told: Counter[tuple[str, int]]
+) -> None:
+    """Write an order; its last step comes `move_after_s` after the one before, which has set its due time."""
+    order_id = (await service.post(body=order_body())).json()["id"]
+    for path, body in story[:-1]:
+        assert (await service.post(f"{ORDERS}/{order_id}/{path}", body)).status_code == 200
+    for path, body in story[-1:]:
+        await asyncio.sleep(move_after_s)
+        told[path, (await service.post(f"{ORDERS}/{order_id}/{path}", body)).status_code] += 1
+
+
+async def whole_log(service: Service) -> list[StoredEvent]:
+    """Give all events, in order."""
+    return list(await service.store.read_all(0, await service.store.head()))
+
+
+def anomalies(log: list[StoredEvent]) -> list[str]:
+    """Give what is wrong with a log in which every order's time is over: early, repeated, missing expiries."""
+    found: list[str] = []
+    states: dict[object, OrderState] = {}
+    for event in log:
+        state = states.get(event.stream_id)
+        if event.actor == "system:expiry":
+            due = due_at(state) if state else None
+            if due is None or event.recorded_at < due:
+                found.append(f"{event.stream_id}: {event.type} at {event.recorded_at}, due {due}")
+        states[event.stream_id] = evolve(state, decode(event.type, event.schema_version, event.payload))
+    return found + [f"{key}: never asked, {state.status}" for key, state in states.items() if due_at(state)]
+
+
+@pytest.mark.timeout(120)
+async def test_kill_nine_of_timers_lets_each_due_order_expire_once_and_none_early(
+    database: Database, tmp_path: Path
+) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    async with past_service(database, LEFT) as service, timers(database, tmp_path) as system:
+        disturbed = asyncio.create_task(disturb(system))
+        told = await write_orders(service, disturbed)
+        await disturbed
+
+        await eventually(lambda: admin.fetchval(_IS_OVER), timeout_s=15.0, what="every timer was acted on")
+        log = await whole_log(service)
+        statuses = await system.stop()
+    await admin.close()
+
+    assert anomalies(log) == []
+    asked = [event for event in log if event.actor == "system:expiry"]
+    assert len(asked) == len({event.stream_id for event in asked}), "an order is over once it has expired"
+    assert {event.type for event in asked} == {"order.expired", "order.authorization_released"}
+    assert {(path, status) for path, status in told} >= {("authorize", 200), ("captures", 200), ("captures", 409)}
+    assert statuses == dict.fromkeys(TIMERS, 0)

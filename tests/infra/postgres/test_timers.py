@@ -1,0 +1,72 @@
+"""Timers on PostgreSQL: a follower that was overtaken changes none, and what was set anew is not forgotten."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from pydantic import SecretStr
+
+from infra.postgres.pool import open_pool
+from infra.postgres.timers import Timer, Timers
+from infra.settings import PostgresSettings
+from tests.support.order_spec import ORDER_ID
+from tests.support.orders import NOW
+from tests.support.servers import Database
+
+KEY = ("acme.test", ORDER_ID)
+SOON, LATER, LAST = (NOW + timedelta(hours=hours) for hours in (1, 2, 3))
+
+
+@pytest.fixture
+async def timers(database: Database) -> AsyncIterator[Timers]:
+    settings = PostgresSettings(url=SecretStr(database.command_url))
+    async with await open_pool(settings, application_name="timers-test") as pool:
+        yield Timers(pool)
+
+
+async def test_a_follower_that_was_overtaken_neither_sets_a_timer_back_nor_goes_back_itself(timers: Timers) -> None:
+    followed = await timers.follow(0, 2, {KEY: LATER})
+
+    late = await timers.follow(0, 1, {KEY: SOON})
+
+    assert (followed, late, await timers.position()) == (True, False, 2)
+    assert await timers.due(LAST, 10) == [Timer(*KEY, LATER)]
+
+
+async def test_a_follower_that_was_overtaken_clears_no_timer(timers: Timers) -> None:
+    await timers.follow(0, 2, {KEY: LATER})
+
+    assert not await timers.follow(1, 2, {KEY: None})
+
+    assert await timers.due(LAST, 10) == [Timer(*KEY, LATER)]
+
+
+async def test_a_timer_that_was_set_anew_while_it_was_acted_on_is_not_forgotten(timers: Timers) -> None:
+    await timers.follow(0, 1, {KEY: SOON})
+    acted_on = await timers.due(SOON, 10)
+    await timers.follow(1, 2, {KEY: LATER})
+
+    await timers.done(acted_on)
+
+    assert await timers.due(SOON, 10) == []
+    assert await timers.due(LATER, 10) == [Timer(*KEY, LATER)]
+
+
+async def test_a_timer_that_was_set_anew_while_it_failed_does_not_wait_for_the_failure(timers: Timers) -> None:
+    await timers.follow(0, 1, {KEY: SOON})
+    failed = await timers.due(SOON, 10)
+    await timers.follow(1, 2, {KEY: LATER})
+
+    await timers.postpone(failed, LAST)
+
+    assert await timers.due(LATER, 10) == [Timer(*KEY, LATER)]
+
+
+async def test_a_timer_is_only_one_tenants(timers: Timers) -> None:
+    theirs = ("globex.test", ORDER_ID)
+    await timers.follow(0, 1, {KEY: SOON, theirs: SOON})
+
+    await timers.done([Timer(*KEY, SOON)])
+    await timers.follow(1, 2, {KEY: None})
+
+    assert await timers.due(SOON, 10) == [Timer(*theirs, SOON)]
