@@ -61,8 +61,8 @@ class SettlementBody(RequestBody):
     """A payout of captured money: `gross` = `fee` + `net`."""
 
     gross: Amount
-    fee: Amount
-    net: Amount
+    fee: Amount = Field(examples=["0.60"])
+    net: Amount = Field(examples=["19.39"])
     value_date: str = Field(
         description="the day the money counts from", json_schema_extra={"format": "date"}, examples=["2026-11-25"]
     )

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from docs.contract.operations import changes
-from docs.contract.schemas import Change
+from docs.contract.change import Change
+from docs.contract.document import changes
 
 OPENAPI: Final = Path(__file__).resolve().parents[1] / "openapi"
 PUBLISHED: Final = "published"

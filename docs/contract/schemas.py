@@ -1,178 +1,168 @@
 """What a change of a JSON Schema means to clients: breaking, or an addition they need not notice. Pure.
 
 A value that clients *send* may only become less narrow; one that they *get* may only become more so. What cannot be
-proved harmless (a pattern that was edited) counts as breaking.
+proved harmless counts as breaking: an edited pattern, and every difference of a keyword that no rule here speaks of.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Iterator
 from typing import Any, Final
 
-Schema = Mapping[str, Any]
+from docs.contract.change import NO_RULE, Change, Direction
+from docs.contract.keywords import RULED, of_sets, of_values
+from docs.contract.references import NOTES, Schema, as_schema, both, resolved, text, unfolded
 
-
-class Direction(Enum):
-    """Which way a value travels."""
-
-    SENT = "sent by clients"
-    RECEIVED = "received by clients"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One difference; `place` leads to it (`create_order/201/body/status`), `what` says what happened there."""
-
-    is_breaking: bool
-    place: str
-    what: str
-
-    def __str__(self) -> str:
-        """Give the line that names the change, here and in the list of accepted ones."""
-        return f"{self.place}: {self.what}"
-
-
-# keyword -> whether a higher number lets less through
-_BOUNDS: Final = {
-    "minimum": True,
-    "exclusiveMinimum": True,
-    "minLength": True,
-    "minItems": True,
-    "minProperties": True,
-    "maximum": False,
-    "exclusiveMaximum": False,
-    "maxLength": False,
-    "maxItems": False,
-    "maxProperties": False,
-}
-_FORMS: Final = ("pattern", "format", "contentEncoding")
+_UNIONS: Final = ("anyOf", "oneOf")
+_MEMBERS: Final = frozenset({"properties", "required", "additionalProperties"})
+_OF_EVERY: Final = {"items": "[]", "propertyNames": "{name}"}
+_NESTED: Final = frozenset({*_MEMBERS, *_OF_EVERY, "allOf", "not", "discriminator"})
 
 
 class Comparison:
-    """Compares schemas of two documents; follows references, each pair of them once."""
+    """Compares schemas of two documents, each use of a reference by what it leads to there."""
 
     def __init__(self, old: Schema, new: Schema) -> None:
         self._old = old
         self._new = new
-        self._seen: set[tuple[str, str, Direction]] = set()
+        self._under_way: set[tuple[str, str, Direction]] = set()
 
-    def changes(self, old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
+    def changes(self, old: Any, new: Any, place: str, direction: Direction) -> Iterator[Change]:
         """Give every difference between two schemas of the same value."""
-        pair = (str(old.get("$ref", "")), str(new.get("$ref", "")), direction)
-        if pair[0] or pair[1]:
-            if pair in self._seen:
-                return
-            self._seen.add(pair)
-        old, new = resolved(self._old, old), resolved(self._new, new)
-        old_variants, new_variants = _variants(old), _variants(new)
-        if len(old_variants) > 1 or len(new_variants) > 1:
-            yield from self._of_variants(old_variants, new_variants, place, direction)
+        before, after = resolved(self._old, old), resolved(self._new, new)
+        if not before and not after:
             return
-        yield from _of_values(_types(old), _types(new), place, "type", direction)
-        yield from _of_enums(old, new, place, direction)
-        yield from _of_bounds(old, new, place, direction)
-        yield from _of_forms(old, new, place, direction)
-        yield from self._of_members(old, new, place, direction)
-        if isinstance(old.get("items"), Mapping) and isinstance(new.get("items"), Mapping):
-            yield from self.changes(old["items"], new["items"], f"{place}[]", direction)
+        if not _refers(old) and not _refers(new):
+            yield from self._of_resolved(old, new, place, direction)
+            return
+        pair = (text(before), text(after), direction)
+        if pair in self._under_way:
+            return  # a schema that holds itself: the outer one tells of it
+        self._under_way.add(pair)
+        yield from self._of_resolved(old, new, place, direction)
+        self._under_way.discard(pair)
 
-    def _of_variants(self, old: list[Schema], new: list[Schema], place: str, direction: Direction) -> Iterator[Change]:
-        olds = {_name(self._old, each): each for each in old}
-        news = {_name(self._new, each): each for each in new}
-        yield from _of_values(set(olds), set(news), place, "variant", direction)
-        for name in olds.keys() & news.keys():
-            yield from self.changes(olds[name], news[name], place, direction)
+    def _of_resolved(self, old: Any, new: Any, place: str, direction: Direction) -> Iterator[Change]:
+        before, after = resolved(self._old, old), resolved(self._new, new)
+        if _union(before) or _union(after):
+            yield from self._of_variants(old, new, place, direction)
+        else:
+            yield from self._of_one(before, after, place, direction)
+
+    def _of_one(self, old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
+        yield from of_values(old, new, place, direction)
+        yield from self._of_members(old, new, place, direction)
+        for keyword, step in _OF_EVERY.items():
+            yield from self.changes(old.get(keyword), new.get(keyword), f"{place}{step}", direction)
+        yield from self._of_parts(old, new, place, direction)
+        yield from self._of_not(old, new, place, direction)
+        yield from _of_discriminators(old, new, place, direction)
+        for keyword in sorted((old.keys() | new.keys()) - NOTES - RULED - _NESTED):
+            if not self._is_same(old, new, keyword):
+                yield Change(True, place, f"{keyword} {NO_RULE}")
+
+    def _is_same(self, old: Schema, new: Schema, keyword: str) -> bool:
+        if (keyword in old) is not (keyword in new):
+            return False
+        return text(unfolded(self._old, old[keyword])) == text(unfolded(self._new, new[keyword]))
+
+    def _of_parts(self, old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
+        """Compare what holds all at once (`allOf`), in its order; one part more narrows."""
+        olds, news = list(old.get("allOf", ())), list(new.get("allOf", ()))
+        for before, after in zip(olds, news, strict=False):
+            yield from self.changes(before, after, place, direction)
+        if len(olds) != len(news):
+            narrowed = len(olds) < len(news)
+            what = f"a part of allOf {'added' if narrowed else 'removed'}"
+            yield Change(direction.breaks(narrowed=narrowed), place, what)
+
+    def _of_not(self, old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
+        """Compare what is forbidden: to forbid more narrows."""
+        if "not" in old and "not" in new:
+            yield from self.changes(old["not"], new["not"], f"{place} not", direction.flipped)
+        elif "not" in old or "not" in new:
+            narrowed = "not" in new
+            what = f"not {'added' if narrowed else 'removed'}"
+            yield Change(direction.breaks(narrowed=narrowed), place, what)
+
+    def _of_variants(self, old: Any, new: Any, place: str, direction: Direction) -> Iterator[Change]:
+        """Compare what holds one at a time, where one side at least has a choice."""
+        olds, news = _variants(self._old, old), _variants(self._new, new)
+        kinds = [_union(resolved(self._old, old)), _union(resolved(self._new, new))]
+        if all(kinds) and kinds[0] != kinds[1]:
+            yield Change(True, place, f"{kinds[0]} became {kinds[1]}: {NO_RULE}")
+        pairs = self._pairs(olds, news, direction)
+        for before, after in pairs:
+            yield from self.changes(before, after, place, direction)
+        for before in _without(olds, [before for before, _ in pairs]):
+            what = f"variant {_name(self._old, before)} removed"
+            yield Change(direction.breaks(narrowed=True), place, what)
+        for after in _without(news, [after for _, after in pairs]):
+            # a value that fits two of a oneOf is refused: without a discriminator, one more may narrow as well
+            overlaps = kinds[1] == "oneOf" and "discriminator" not in resolved(self._new, new)
+            what = f"variant {_name(self._new, after)} added"
+            yield Change(overlaps or direction.breaks(narrowed=False), place, what)
+
+    def _pairs(self, olds: list[Schema], news: list[Schema], direction: Direction) -> list[tuple[Schema, Schema]]:
+        """Find each variant again: the very same one, else one of its name."""
+        pairs: list[tuple[Schema, Schema]] = []
+
+        def is_same(before: Schema, after: Schema) -> bool:
+            return not list(self.changes(before, after, "", direction))
+
+        def is_namesake(before: Schema, after: Schema) -> bool:
+            return _name(self._old, before) == _name(self._new, after)
+
+        for is_it in (is_same, is_namesake):
+            for before in _without(olds, [before for before, _ in pairs]):
+                free = _without(news, [after for _, after in pairs])
+                pairs += [(before, after) for after in free if is_it(before, after)][:1]
+        return pairs
 
     def _of_members(self, old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
         olds, news = old.get("properties", {}), new.get("properties", {})
         was, now = set(old.get("required", ())), set(new.get("required", ()))
-        is_sent = direction is Direction.SENT
         for name in sorted(olds.keys() - news.keys()):
             yield Change(True, f"{place}/{name}", "property removed")
         for name in sorted(news.keys() - olds.keys()):
-            if is_sent and name in now:
-                yield Change(True, f"{place}/{name}", "required property added")
-            else:
-                yield Change(False, f"{place}/{name}", "property added")
+            breaks = name in now - was and direction is Direction.SENT
+            yield Change(breaks, f"{place}/{name}", f"{'required ' if breaks else ''}property added")
+            if old.get("additionalProperties") is not False:  # it had a meaning before: that of every other member
+                yield from self.changes(old.get("additionalProperties"), news[name], f"{place}/{name}", direction)
         for name in sorted(olds.keys() & news.keys()):
-            if (name in was) is not (name in now):
-                what = "property became required" if name in now else "property became optional"
-                yield Change((name in now) is is_sent, f"{place}/{name}", what)
             yield from self.changes(olds[name], news[name], f"{place}/{name}", direction)
-        if is_sent and _is_closed(new) and not _is_closed(old):
-            yield Change(True, place, "unknown properties are refused now")
+        for name in sorted((was ^ now) - (olds.keys() ^ news.keys())):
+            what = f"property became {'required' if name in now else 'optional'}"
+            yield Change(direction.breaks(narrowed=name in now), f"{place}/{name}", what)
+        yield from self._of_others(old, new, place, direction)
+
+    def _of_others(self, old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
+        """Compare what an object may hold beside its properties."""
+        before, after = old.get("additionalProperties", True), new.get("additionalProperties", True)
+        if (before is False) is (after is False):
+            if before is not False:
+                yield from self.changes(before, after, f"{place}/*", direction)
+            return
+        narrowed = after is False
+        what = f"unknown properties are {'refused' if narrowed else 'possible'} now"
+        yield Change(direction.breaks(narrowed=narrowed), place, what)
 
 
-def resolved(document: Schema, schema: Schema) -> Schema:
-    """Give what a `$ref` stands for; what stands beside the reference wins."""
-    while "$ref" in schema:
-        found: Any = document
-        for step in schema["$ref"].removeprefix("#/").split("/"):
-            found = found[step]
-        schema = {**found, **{name: value for name, value in schema.items() if name != "$ref"}}
-    return schema
+def _refers(schema: Any) -> bool:
+    return "$ref" in as_schema(schema)
 
 
-def _of_values(
-    old: set[str] | None, new: set[str] | None, place: str, noun: str, direction: Direction
-) -> Iterator[Change]:
-    """Compare two sets of what is possible; None: everything is."""
-    is_sent = direction is Direction.SENT
-    if old is None or new is None:
-        if old is not new:
-            narrowed = old is None
-            yield Change(narrowed is is_sent, place, f"{noun}s {'limited' if narrowed else 'no longer limited'}")
-        return
-    for value in sorted(old - new):
-        yield Change(is_sent, place, f"{noun} {value} removed")
-    for value in sorted(new - old):
-        yield Change(not is_sent, place, f"{noun} {value} added")
+def _union(schema: Schema) -> str | None:
+    """Give the keyword that offers a choice; where there are two, the second is a choice of each of its variants."""
+    return next((keyword for keyword in _UNIONS if keyword in schema), None)
 
 
-def _of_enums(old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
-    yield from _of_values(_enum(old), _enum(new), place, "value", direction)
-
-
-def _of_bounds(old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
-    for keyword, higher_is_narrower in _BOUNDS.items():
-        before, after = old.get(keyword), new.get(keyword)
-        if before == after:
-            continue
-        narrowed = before is None
-        if before is not None and after is not None:
-            narrowed = (after > before) is higher_is_narrower
-        yield Change(narrowed is (direction is Direction.SENT), place, f"{keyword} {before} -> {after}")
-
-
-def _of_forms(old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
-    for keyword in _FORMS:
-        before, after = old.get(keyword), new.get(keyword)
-        if before == after:
-            continue
-        is_sent = direction is Direction.SENT
-        harmless = after is None if is_sent else before is None
-        yield Change(not harmless, place, f"{keyword} {before} -> {after}")
-
-
-def _types(schema: Schema) -> set[str] | None:
-    kinds = schema.get("type")
-    if kinds is None:
-        return None
-    found = {kinds} if isinstance(kinds, str) else set(kinds)
-    return found | {"integer"} if "number" in found else found
-
-
-def _enum(schema: Schema) -> set[str] | None:
-    if "const" in schema:
-        return {repr(schema["const"])}
-    return {repr(value) for value in schema["enum"]} if "enum" in schema else None
-
-
-def _variants(schema: Schema) -> list[Schema]:
-    for keyword in ("anyOf", "oneOf"):
-        if keyword in schema:
-            return list(schema[keyword])
-    return [schema]
+def _variants(document: Schema, schema: Any) -> list[Schema]:
+    """Give what a value may be, each with what stands beside the choice; a schema without one is its only variant."""
+    whole = resolved(document, schema)
+    keyword = _union(whole)
+    if keyword is None:
+        return [as_schema(schema)]
+    beside = {name: value for name, value in whole.items() if name != keyword and name not in NOTES}
+    return [both(as_schema(each), beside) for each in whole[keyword]]
 
 
 def _name(document: Schema, schema: Schema) -> str:
@@ -183,5 +173,16 @@ def _name(document: Schema, schema: Schema) -> str:
     return kinds if isinstance(kinds, str) else ",".join(sorted(kinds))
 
 
-def _is_closed(schema: Schema) -> bool:
-    return schema.get("additionalProperties") is False
+def _without(all_of: list[Schema], taken: list[Schema]) -> list[Schema]:
+    """Leave out those very objects (an equal one may stand twice)."""
+    ids = {id(each) for each in taken}
+    return [each for each in all_of if id(each) not in ids]
+
+
+def _of_discriminators(old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
+    """Compare how a reader tells variants apart: marks may come and go with the variants, nothing else may move."""
+    before, after = dict(old.get("discriminator", {})), dict(new.get("discriminator", {}))
+    olds, news = before.pop("mapping", {}), after.pop("mapping", {})
+    if text(before) != text(after) or any(olds[mark] != news[mark] for mark in olds.keys() & news.keys()):
+        yield Change(True, place, f"discriminator {NO_RULE}")
+    yield from of_sets(set(olds), set(news), place, "discriminator value", direction)

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pytest
 
+from docs.contract.document import changes
 from docs.contract.gate import AcceptanceError, Accepted, judge, judge_all, publish, read_accepted
-from docs.contract.operations import changes
 
 Json = dict[str, Any]
 
@@ -27,10 +27,12 @@ THING: Final[Json] = {
 PROBLEM: Final[Json] = {"application/problem+json": {"schema": {}, "examples": {"taken": {}, "gone": {}}}}
 CONTRACT: Final[Json] = {
     "info": {"version": "1"},
+    "security": [{"bearer": []}, {"x_api_key": []}],
     "paths": {
         "/things": {
             "post": {
                 "operationId": "make_thing",
+                "tags": ["things", "made"],
                 "x-required-scopes": ["things:write"],
                 "parameters": [
                     {"name": "Key", "in": "header", "required": True, "schema": {"type": "string"}},
@@ -42,13 +44,16 @@ CONTRACT: Final[Json] = {
                 },
                 "responses": {
                     "201": {
-                        "headers": {"ETag": {}, "Location": {}},
+                        "headers": {
+                            "ETag": {"schema": {"type": "string"}, "required": True},
+                            "Location": {"schema": {"type": "string"}},
+                        },
                         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}},
                     },
                     "409": {"content": PROBLEM},
                 },
             },
-            "get": {"operationId": "list_things", "responses": {"200": {}}},
+            "get": {"operationId": "list_things", "security": [], "responses": {"200": {}}},
         },
     },
     "webhooks": {
@@ -65,11 +70,15 @@ CONTRACT: Final[Json] = {
         }
     },
     "components": {
+        "securitySchemes": {
+            "bearer": {"type": "http", "scheme": "bearer", "description": "a key"},
+            "x_api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        },
         "schemas": {
             "Thing": THING,
             "ThingBody": copy.deepcopy(THING),
             "Part": {"type": "object", "properties": {"id": {"type": "integer"}}},
-        }
+        },
     },
 }
 Plant = Callable[[Json], object]
@@ -87,6 +96,26 @@ def sent(document: Json) -> Json:
 
 def received(document: Json) -> Json:
     found: Json = document["components"]["schemas"]["Thing"]
+    return found
+
+
+def listing(document: Json) -> Json:
+    found: Json = document["paths"]["/things"]["get"]
+    return found
+
+
+def made(document: Json) -> Json:
+    found: Json = make(document)["responses"]["201"]
+    return found
+
+
+def webhook(document: Json) -> Json:
+    found: Json = document["webhooks"]["thing.made"]["post"]
+    return found
+
+
+def logins(document: Json) -> Json:
+    found: Json = document["components"]["securitySchemes"]
     return found
 
 
@@ -147,6 +176,40 @@ BREAKING: Final[dict[str, Plant]] = {
     "an error loses its code": lambda d: make(d)["responses"]["409"].update(
         content={"application/problem+json": {"schema": {}, "examples": {"taken": {}}}}
     ),
+    "a header of an answer becomes optional": lambda d: made(d)["headers"]["ETag"].update(required=False),
+    "a header of an answer has another type": lambda d: made(d)["headers"]["ETag"].update(schema={"type": "integer"}),
+    "a header of an answer has any type": lambda d: made(d)["headers"]["ETag"].pop("schema"),
+    "a header of an answer is written otherwise": lambda d: made(d)["headers"]["ETag"].update(explode=True),
+    "an answer has links": lambda d: made(d).update(links={"next": {}}),
+    "a parameter is written otherwise": lambda d: make(d)["parameters"][1].update(style="pipeDelimited"),
+    "a parameter of a query is spelled in capitals": lambda d: make(d)["parameters"][1].update(name="LIMIT"),
+    "a body is encoded otherwise": lambda d: (
+        make(d)["requestBody"]["content"]["application/json"].update(encoding={"name": {}})
+    ),
+    "a parameter of the whole path is required": lambda d: d["paths"]["/things"].update(
+        parameters=[{"name": "x", "in": "query", "required": True, "schema": {"type": "string"}}]
+    ),
+    "an operation is at another server": lambda d: make(d).update(servers=[{"url": "https://other.example"}]),
+    "a path is at another server": lambda d: d["paths"]["/things"].update(servers=[{"url": "https://other.example"}]),
+    "everything is at another server": lambda d: d.update(servers=[{"url": "https://other.example"}]),
+    "an operation calls back": lambda d: make(d).update(callbacks={"done": {}}),
+    "an operation is of another group": lambda d: make(d).update(tags=["things"]),
+    "an open route asks for a scope": lambda d: listing(d).update({"x-required-scopes": ["things:read"]}),
+    "an open route asks for a login": lambda d: listing(d).update(security=[{"bearer": []}]),
+    "an open route asks for the login of all": lambda d: listing(d).pop("security"),
+    "a login no longer opens a route": lambda d: make(d).update(security=[{"bearer": []}]),
+    "a login no longer opens any route": lambda d: d.update(security=[{"bearer": []}]),
+    "two logins are needed at once": lambda d: make(d).update(security=[{"bearer": [], "x_api_key": []}]),
+    "a way to log in is removed": lambda d: logins(d).pop("x_api_key"),
+    "a way to log in is another": lambda d: logins(d)["x_api_key"].update(name="X-Key"),
+    "the document has another dialect": lambda d: d.update(jsonSchemaDialect="https://other.example"),
+    "a licence is named": lambda d: d["info"].update(license={"name": "other"}),
+    "components of a kind without a rule": lambda d: d["components"].update(pathItems={"thing": {}}),
+    "a webhook may come without a body": lambda d: webhook(d)["requestBody"].update(required=False),
+    "a webhook is signed otherwise": lambda d: webhook(d).update(security=[{"bearer": []}]),
+    "what a webhook is answered must be more": lambda d: webhook(d)["responses"].update(
+        {"2XX": {"headers": {"X-Seen": {"required": True}}}}
+    ),
     "a webhook is removed": lambda d: d["webhooks"].pop("thing.made"),
     "a header of a webhook is removed": lambda d: d["webhooks"]["thing.made"]["post"]["parameters"].clear(),
 }  # fmt: skip
@@ -170,11 +233,34 @@ ADDITIVE: Final[dict[str, Plant]] = {
     "a property is added to an answer": lambda d: add(received(d), "colour", is_required=True),
     "an answer has fewer values": lambda d: received(d)["properties"]["size"].update(enum=["s", "m"]),
     "a text received is bounded more": lambda d: received(d)["properties"]["name"].update(maxLength=9),
+    "a header of an answer is always there": lambda d: made(d)["headers"]["Location"].update(required=True),
+    "a header of an answer is described more closely": lambda d: (
+        made(d)["headers"]["Location"]["schema"].update(maxLength=99)
+    ),
+    "a further login opens a route": lambda d: make(d).update(security=[*d["security"], {"cookie": []}]),
+    "a route is opened to all": lambda d: make(d).update(security=[]),
+    "a route asks for no scope any more": lambda d: make(d).pop("x-required-scopes"),
+    "a way to log in is added": lambda d: logins(d).update(cookie={"type": "apiKey"}),
+    "a webhook has a further header": lambda d: webhook(d)["parameters"].append(
+        {"name": "x", "in": "header", "required": True, "schema": {"type": "string"}}
+    ),
     "a webhook is added": lambda d: d["webhooks"].update({"thing.lost": {"post": {"responses": {}}}}),
 }  # fmt: skip
 UNNOTICED: Final[dict[str, Plant]] = {
     "a description is edited": lambda d: make(d).update(description="better words"),
     "an example is edited": lambda d: received(d)["properties"]["name"].update(examples=["a"]),
+    "titles and versions are edited": lambda d: d["info"].update(title="Things", version="1.1"),
+    "tags are in another order": lambda d: make(d)["tags"].reverse(),
+    "operations are in another order": lambda d: d["paths"].update({"/things": d["paths"].pop("/things")}),
+    "a login is described": lambda d: logins(d)["bearer"].update(description="better words"),
+    "headers are written in small letters": lambda d: made(d).update(
+        headers={name.lower(): header for name, header in made(d)["headers"].items()}
+    ),
+    "the login of all is said again": lambda d: make(d).update(security=d["security"]),
+    "parameters are kept apart": lambda d: (
+        d["components"].update(parameters={"limit": make(d)["parameters"].pop()}),
+        make(d)["parameters"].append({"$ref": "#/components/parameters/limit"}),
+    ),
     "properties are in another order": lambda d: received(d).update(
         properties=dict(reversed(received(d)["properties"].items()))
     ),
