@@ -153,7 +153,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
     "whole numbers of fixed width": {
         "infra/local/kafka.py": {an_import("struct")},
         "infra/partitioning.py": {an_import("struct")},
-        "query_api/cursors.py": {an_import("struct")},
+        "infra/http/cursors.py": {an_import("struct")},
     },
 }
 
