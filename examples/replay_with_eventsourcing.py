@@ -9,6 +9,7 @@ can only read. Nothing below is Harbor's code: `PERSISTENCE_MODULE` is all that 
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -133,7 +134,7 @@ def address(home: Path) -> str:
     try:
         stack = json.loads((home / "stack.json").read_text())
     except OSError:
-        sys.exit("no stack runs here; start one with: make up DETACH=1")
+        sys.exit(f"nothing runs in {home}; start it with: {_same_home()}make up DETACH=1")
     return str(stack["postgres_read_only"])
 
 
@@ -149,6 +150,11 @@ def main(tenant_id: str | None) -> None:
     print("captured, in minor units")
     for currency, amount_minor in sorted(replayed.captured_minor.items()):
         print(f"  {currency:<24}{amount_minor:>12}")
+
+
+def _same_home() -> str:
+    named = os.environ.get("HARBOR_HOME")
+    return f"HARBOR_HOME={shlex.quote(named)} " if named else ""
 
 
 if __name__ == "__main__":

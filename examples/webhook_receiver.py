@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -27,7 +28,7 @@ async def main(port: int) -> None:
     try:
         stack = json.loads((home / "stack.json").read_text())
     except OSError:
-        sys.exit("no stack runs here; start one with: make up DETACH=1")
+        sys.exit(f"nothing runs in {home}; start it with: {_same_home()}make up DETACH=1")
     headers = {"Authorization": f"Bearer {stack['api_keys']['partner_a']}"}
     endpoints = f"{stack['command_api']}/api/v1/webhook-endpoints"
     secret: list[str] = []
@@ -63,6 +64,11 @@ async def main(port: int) -> None:
         finally:
             await session.delete(f"{endpoints}/{endpoint['id']}")
             await runner.cleanup()
+
+
+def _same_home() -> str:
+    named = os.environ.get("HARBOR_HOME")
+    return f"HARBOR_HOME={shlex.quote(named)} " if named else ""
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import click
 from infra.local import detached, leftovers, operate
 from infra.local.addresses import AddressError
 from infra.local.broker import NoBrokerError
-from infra.local.home import AlreadyRunsError, Home, HomeError, Json, locate
+from infra.local.home import AlreadyRunsError, Home, HomeError, Json, locate, make_command
 from infra.local.install import InstallError
 from infra.local.kafka import KafkaError
 from infra.local.kafka_jars import TamperedJarError
@@ -70,7 +70,7 @@ def up(broker: str, detach: bool, brief: bool, ready_fd: int | None) -> None:
         if detach:
             failed = detached.start(home, ["up", "--broker", broker, *(["--brief"] if brief else [])], say)
             if not failed and not brief:
-                say("running in the background: `make status` shows it, `make down` stops it")
+                say(f"running in the background: {_what_next()}")
             sys.exit(failed)
         with home.held():
             home.load()
@@ -80,7 +80,7 @@ def up(broker: str, detach: bool, brief: bool, ready_fd: int | None) -> None:
             home.stack_file.unlink(missing_ok=True)
             asyncio.run(_run(home, broker, brief, lambda: _tell_ready(ready_fd)))
     except AlreadyRunsError as error:
-        say(f"{error}: see `make status`; `make down` stops it")
+        say(f"{error}: {_what_next()}")
     except TOLD as error:
         sys.exit(f"{error}")
 
@@ -110,7 +110,7 @@ def status() -> None:
     """Show what runs in this home; exit status 1 if nothing does."""
     home = locate()
     lines = detached.status(home)
-    for line in lines or [f"nothing runs in {home.path}: make up"]:
+    for line in lines or [f"nothing runs in {home.path}: {make_command('up')}"]:
         say(line)
     sys.exit(0 if lines else 1)
 
@@ -161,12 +161,16 @@ def wipe() -> None:
         sys.exit(f"{error}")
 
 
+def _what_next() -> str:
+    return f"`{make_command('status')}` shows it, `{make_command('down')}` stops it"
+
+
 def _facts(home: Home) -> Json:
     """Give the content of `stack.json`, or end the program if nothing runs."""
     try:
         facts: Json = json.loads(home.stack_file.read_text())
     except OSError:
-        sys.exit(f"nothing runs in {home.path}: make up")
+        sys.exit(f"nothing runs in {home.path}: {make_command('up')}")
     return facts
 
 

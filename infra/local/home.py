@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import secrets
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,7 +110,9 @@ class Home:
         except FileNotFoundError:
             self.kept = Kept()
         except (ValueError, TypeError) as error:
-            raise HomeError(f"{path} cannot be read: restore it, or `make clean` to start with empty data") from error
+            raise HomeError(
+                f"{path} cannot be read: restore it, or `{make_command('clean')}` to start with empty data"
+            ) from error
 
     def save(self) -> None:
         """Write what the next start needs."""
@@ -160,6 +163,15 @@ def locate() -> Home:
     """Give the home named by HARBOR_HOME, or `.harbor` in the checkout."""
     named = os.environ.get("HARBOR_HOME")
     return Home(Path(named).expanduser().resolve() if named else CHECKOUT / ".harbor")
+
+
+def make_command(target: str) -> str:
+    """Give what a person types to make `target` for the home of this process, from any shell."""
+    return (
+        f"HARBOR_HOME={shlex.quote(str(locate().path))} make {target}"
+        if os.environ.get("HARBOR_HOME")
+        else f"make {target}"
+    )
 
 
 def write_private(path: Path, content: Json) -> None:
