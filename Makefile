@@ -55,6 +55,7 @@ requirements: .venv/stamp ## compile requirements/*.txt from pyproject.toml (nee
 
 # Without data there is nothing that would need an installation to be deleted.
 HAS_DATA = $(shell test -e "$(or $(HARBOR_HOME),.harbor)" && echo yes)
-clean: $(if $(HAS_DATA),.venv/stamp) ## stop the stack and delete its data, caches and .venv
-	@$(if $(HAS_DATA),$(PY) -m infra.local down && $(PY) -m infra.local wipe)
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+CACHES := .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: $(if $(HAS_DATA),.venv/stamp) ## stop the stack and delete its data, caches and .venv; HARBOR_HOME=/path: only that home
+	@if test -e .venv/stamp; then $(PY) -m infra.local clean; fi
+	@$(if $(HARBOR_HOME),,rm -rf $(CACHES) && echo "deleted $(CACHES)")

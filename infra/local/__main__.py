@@ -1,4 +1,4 @@
-"""`python -m infra.local up | down | status | show | run | wipe`: the whole system on this machine."""
+"""`python -m infra.local up | down | status | show | run | wipe | clean`: the whole system on this machine."""
 
 import asyncio
 import json
@@ -11,10 +11,10 @@ from contextlib import suppress
 import asyncpg
 import click
 
-from infra.local import detached, leftovers, operate
+from infra.local import detached, leftovers, operate, running
 from infra.local.addresses import AddressError
 from infra.local.broker import NoBrokerError
-from infra.local.home import AlreadyRunsError, Home, HomeError, Json, locate, make_command
+from infra.local.home import CHECKOUT, AlreadyRunsError, Home, HomeError, Json, locate, make_command
 from infra.local.install import InstallError
 from infra.local.kafka import KafkaError
 from infra.local.kafka_jars import TamperedJarError
@@ -150,19 +150,45 @@ def run(module: str, arguments: tuple[str, ...]) -> None:
 @main.command(epilog="Example: python -m infra.local wipe")
 def wipe() -> None:
     """Delete the data of this home, for good; refuses while a stack runs in it."""
-    home = locate()
-    if not home.path.exists():
-        return
     try:
-        with home.held():
-            leftovers.end_leftovers(home.run_file)
-            home.wipe()
+        _wipe(locate())
+    except TOLD as error:
+        sys.exit(f"{error}")
+
+
+@main.command(epilog="Example: HARBOR_HOME=/tmp/second python -m infra.local clean")
+def clean() -> None:
+    """Stop what runs in this home and delete its data, for good: the first half of `make clean`.
+
+    Without HARBOR_HOME the second half takes .venv away as well: this refuses, before it does anything, while another
+    home's stack runs from it.
+    """
+    home = locate()
+    others = () if os.environ.get("HARBOR_HOME") else running.stacks_of(CHECKOUT, besides=home)
+    if others:
+        sys.exit("\n".join([*(f"a stack of this checkout runs {each}" for each in others), "nothing was deleted"]))
+    try:
+        try:
+            _wipe(home)
+        except AlreadyRunsError:
+            say("stopping: services drain, then the servers")
+            detached.stop(home)
+            _wipe(home)
     except TOLD as error:
         sys.exit(f"{error}")
 
 
 def _what_next() -> str:
     return f"`{make_command('status')}` shows it, `{make_command('down')}` stops it"
+
+
+def _wipe(home: Home) -> None:
+    if not home.path.exists():
+        return
+    with home.held():
+        leftovers.end_leftovers(home.run_file)
+        deleted = home.wipe()
+    say(f"deleted {', '.join(map(str, deleted))}")
 
 
 def _facts(home: Home) -> Json:
