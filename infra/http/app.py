@@ -119,7 +119,7 @@ def build_app(
     # Not include_router: it walks a second router for every request and hides the route template from the metrics.
     for router in routers:
         app.router.routes.extend(router.routes)
-    app.router.routes.extend([*_ops_routes(app, metrics), *docs_routes(title)])
+    app.router.routes.extend([*_ops_routes(app, metrics), *docs_routes(title, app.openapi)])
     return app
 
 
