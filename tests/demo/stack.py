@@ -16,6 +16,8 @@ from infra.local.home import make_command
 from infra.settings import KafkaSettings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+PARTNER = "partner_b"
+"""Whose orders the demo makes: not partner_a's, whose webhooks a person may be watching."""
 LIVE_TIMEOUT_S = 2.0
 START_TIMEOUT_S = 300
 STOP_TIMEOUT_S = 100
@@ -56,7 +58,7 @@ def running(home: Path) -> Stack | None:
         facts["postgres"],
         facts["kafka"],
         f"{KafkaSettings().topic_prefix}orders.events.v1",
-        facts["api_keys"]["partner_a"],
+        facts["api_keys"][PARTNER],
     )
 
 
