@@ -132,6 +132,7 @@ def assemble(service: CommandApiSettings, opened: Callable[[CommandMetrics], Sta
         translate=translate,
         registry=registry,
         webhooks=webhook_events.router,
+        elsewhere={"GET": "The query service answers reads."},
     )
 
 

@@ -87,6 +87,7 @@ def build_app(
     registry: CollectorRegistry | None = None,
     version: str = "1",
     webhooks: APIRouter | None = None,
+    elsewhere: Mapping[str, str] | None = None,
 ) -> ServiceApp:
     """Give the application of one service.
 
@@ -100,10 +101,18 @@ def build_app(
         registry: where the service counts; a new one when None.
         version: of the API.
         webhooks: what is sent to clients, for the document only.
+        elsewhere: by method, who takes what no address here does.
     """
     metrics = HttpMetrics(registry if registry is not None else CollectorRegistry())
     app = ServiceApp(
-        gate=lambda routes: Gate(routes, limits=limits, metrics=metrics, log=get_logger(), translate=translate),
+        gate=lambda routes: Gate(
+            routes,
+            limits=limits,
+            metrics=metrics,
+            log=get_logger(),
+            translate=translate,
+            elsewhere=elsewhere or {},
+        ),
         title=title,
         description=description,
         version=version,
