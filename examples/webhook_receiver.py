@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -52,7 +53,11 @@ async def main(port: int) -> None:
     application.router.add_post("/webhooks", receive)
     runner = web.AppRunner(application)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+    except OSError as error:
+        await runner.cleanup()
+        sys.exit(f"port {port} cannot be used ({os.strerror(error.errno or 0)}): choose another one with --port")
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/webhooks"
     async with aiohttp.ClientSession(headers=headers, raise_for_status=True) as session:
         async with session.post(endpoints, json={"url": url, "event_types": ["order.*"]}) as response:
@@ -60,10 +65,18 @@ async def main(port: int) -> None:
         secret.append(endpoint["secret"])
         print(f"registered {url}; waiting for webhooks, Ctrl-C ends", flush=True)
         try:
-            await asyncio.Event().wait()
+            await _asked_to_end()
         finally:
             await session.delete(f"{endpoints}/{endpoint['id']}")
             await runner.cleanup()
+
+
+async def _asked_to_end() -> None:
+    """Wait until whoever started this ends it: Ctrl-C, a closed terminal, or `kill`."""
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await ended.wait()
 
 
 def _same_home() -> str:
