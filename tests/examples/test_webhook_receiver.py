@@ -1,46 +1,15 @@
 """examples/webhook_receiver.py: one line when it cannot start, and no endpoint left behind however it is ended."""
 
-import asyncio
-import json
-import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.demo.stack import Stack
-
-RECEIVER: Final = Path(__file__).resolve().parents[2] / "examples" / "webhook_receiver.py"
-
-
-@pytest.fixture
-def home(stack: Stack, tmp_path: Path) -> Path:
-    """Give a home in which the running system is found."""
-    facts = {"command_api": stack.command_api, "api_keys": {"partner_a": stack.api_key}}
-    (tmp_path / "stack.json").write_text(json.dumps(facts))
-    return tmp_path
-
-
-@asynccontextmanager
-async def receiver(home: Path, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(RECEIVER), *options),
-        env=os.environ | {"HARBOR_HOME": str(home)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+from tests.support.example_receiver import receiver
 
 
 async def endpoints(stack: Stack) -> list[dict[str, Any]]:
