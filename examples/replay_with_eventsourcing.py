@@ -138,6 +138,12 @@ def address(home: Path) -> str:
     return str(stack["postgres_read_only"])
 
 
+def rows(counts: Mapping[str, int]) -> list[str]:
+    """Give the lines of a table, by name."""
+    width = max((len(name) for name in counts), default=0)
+    return [f"  {name:<{width}}{count:>12}" for name, count in sorted(counts.items())]
+
+
 def main(tenant_id: str | None) -> None:
     """Replay the running stack's log and print what it says."""
     sys.path.append(str(CHECKOUT))  # the library imports `infra.eventsourcing_module` by name
@@ -145,11 +151,8 @@ def main(tenant_id: str | None) -> None:
     variables = {"HARBOR_POSTGRES__URL": address(home)} | ({"HARBOR_TENANT": tenant_id} if tenant_id else {})
     replayed = replay(variables, lambda line: print(line, file=sys.stderr))
     print(f"{sum(replayed.events.values())} events")
-    for topic, count in sorted(replayed.events.items()):
-        print(f"  {topic:<24}{count:>12}")
-    print("captured, in minor units")
-    for currency, amount_minor in sorted(replayed.captured_minor.items()):
-        print(f"  {currency:<24}{amount_minor:>12}")
+    for line in [*rows(replayed.events), "captured, in minor units", *rows(replayed.captured_minor)]:
+        print(line)
 
 
 def _same_home() -> str:
