@@ -43,6 +43,9 @@ check: .venv/stamp ## lint, types, import directions, generated docs fresh, no f
 docs: .venv/stamp ## regenerate docs/ (OpenAPI, AsyncAPI, events, settings, errors)
 	@$(PY) docs/generate.py
 
+bench: .venv/stamp ## the write path beside its peers, 20 minutes. ARGS=--quick: one. ARGS="--only create"
+	@$(PY) -m tests.bench $(ARGS)
+
 publish-contract: .venv/stamp ## hold later OpenAPI documents to those of now; refuses breaking changes
 	@$(PY) docs/generate.py --publish
 
@@ -52,6 +55,7 @@ requirements: .venv/stamp ## compile requirements/*.txt from pyproject.toml (nee
 
 # Without data there is nothing that would need an installation to be deleted.
 HAS_DATA = $(shell test -e "$(or $(HARBOR_HOME),.harbor)" && echo yes)
-clean: $(if $(HAS_DATA),.venv/stamp) ## stop the stack and delete its data, caches and .venv
-	@$(if $(HAS_DATA),$(PY) -m infra.local down && $(PY) -m infra.local wipe)
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+CACHES := .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: $(if $(HAS_DATA),.venv/stamp) ## stop the stack and delete its data, caches and .venv; HARBOR_HOME=/path: only that home
+	@if test -e .venv/stamp; then $(PY) -m infra.local clean; fi
+	@$(if $(HARBOR_HOME),,rm -rf $(CACHES) && echo "deleted $(CACHES)")

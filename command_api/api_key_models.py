@@ -121,7 +121,9 @@ def overlap(body: RotationBody, *, is_own: bool) -> timedelta:
 def _wrong_scopes(scopes: list[str], possible: frozenset[str]) -> list[FieldError]:
     if not 1 <= len(scopes) <= len(SCOPES):
         return [_error("/scopes", "scopes_count")]
-    return [_error(f"/scopes/{index}", "scope_unknown") for index, each in enumerate(scopes) if each not in possible]
+    detail = f"{FIELD_CODES['scope_unknown']} One of: {', '.join(sorted(possible))}."
+    wrong = [index for index, each in enumerate(scopes) if each not in possible]
+    return [FieldError(f"/scopes/{index}", "scope_unknown", detail) for index in wrong]
 
 
 def _expiry(text: str | None, now: datetime) -> tuple[datetime | None, list[FieldError]]:

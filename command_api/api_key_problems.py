@@ -11,7 +11,11 @@ GRANT_EXCEEDS_KEY: Final = ProblemType(
     "A key gives no more than it has: no scope it lacks, no life longer than its own.",
 )
 TOO_MANY_LIVE_KEYS: Final = ProblemType(
-    "too_many_live_keys", 409, "Too many live keys", "The partner has two live keys in this mode; revoke one first."
+    "too_many_live_keys",
+    409,
+    "Too many live keys",
+    "The partner has two live keys in this mode; a new one, or a successor, would be the third. Revoke one first: "
+    "GET /api/v1/api-keys lists them, POST /api/v1/api-keys/{id}/revoke revokes one.",
 )
 API_KEY_NOT_LIVE: Final = ProblemType(
     "api_key_not_live", 409, "API key not live", "The key is revoked or expired; create a new one instead."

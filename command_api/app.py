@@ -63,8 +63,11 @@ _DESCRIPTION: Final = """
 Create and change orders. Reading is the query API's.
 
 * Every request carries an API key: `Authorization: Bearer hbr_...`.
-* Every command carries an `Idempotency-Key`; sending it again is always safe and gets the first answer again.
+* Every change of an order, and making or rotating an API key, takes an `Idempotency-Key`: sending it again is always
+  safe and makes nothing twice.
 * `POST /api/v1/orders/batch` takes up to 500 orders, each under its own key, in a body of at most 1 MiB.
+* Other changes take none. Deleting a webhook endpoint, resending a delivery and revoking an API key may be repeated;
+  a repeated `POST /api/v1/webhook-endpoints` makes a second one.
 * Errors are `application/problem+json` (RFC 9457) with a stable `code`.
 * Amounts are decimal strings.
 """
@@ -130,6 +133,7 @@ def assemble(service: CommandApiSettings, opened: Callable[[CommandMetrics], Sta
         translate=translate,
         registry=registry,
         webhooks=webhook_events.router,
+        elsewhere={"GET": "The query service answers reads."},
     )
 
 

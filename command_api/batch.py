@@ -117,7 +117,7 @@ def orders_of(value: Json) -> list[Json]:
     if not isinstance(value, dict):
         raise _invalid("", "wrong_type")
     if not value.keys() <= _ENVELOPE:
-        raise _invalid("", "unknown_field")
+        raise invalid_values([models.unknown_field("", sorted(_ENVELOPE))])
     if "orders" not in value:
         raise _invalid("/orders", "required")
     orders = value["orders"]
@@ -222,7 +222,7 @@ def _order_of(value: Json, item: Item) -> Json:
         raise _invalid("/idempotency_key", "wrong_type")
     item.key = parse_key(key)
     if not value.keys() <= _ITEM:
-        raise _invalid("", "unknown_field")
+        raise invalid_values([models.unknown_field("", sorted(_ITEM))])
     if "order" not in value:
         raise _invalid("/order", "required")
     return value["order"]

@@ -20,6 +20,7 @@ from infra.settings import PostgresSettings, SecuritySettings, SettingsError, lo
 
 T = TypeVar("T")
 _MODES: Final = ("live", "test")
+_KEY_ROW: Final = "{:<8}  {:<8}  {:<20}  {:<4}  {:<22}  {}  {}"
 
 
 @click.group(help="Create, list, rotate, revoke and audit API keys.")
@@ -60,13 +61,15 @@ def create(partner: str | None, mode: str, scopes: tuple[str, ...], label: str, 
 def list_command(partner: str | None) -> None:
     """List keys, oldest first; the keys themselves are not stored and cannot be shown."""
     now = clock.now()
-    for record in _run(lambda connection: list_keys(connection, partner_id=partner)):
+    records = _run(lambda connection: list_keys(connection, partner_id=partner))
+    click.echo(_KEY_ROW.format("key", "state", "partner", "mode", "used", "scopes", "label"))
+    for record in records:
         state = "live" if record.is_live(now) else "revoked" if record.revoked_at else "expired"
         used = record.last_used_at.isoformat(timespec="minutes") if record.last_used_at else "never"
         mode = "live" if record.livemode else "test"
         owner = record.partner_id or "(installation)"
         scopes = ",".join(sorted(record.scopes))
-        click.echo(f"{record.key_id}  {state:<8} {owner:<20} {mode}  used {used}  {scopes}  {record.label}")
+        click.echo(_KEY_ROW.format(record.key_id, state, owner, mode, used, scopes, record.label))
 
 
 @keys.command(epilog="Example: python -m command_api keys rotate 8Zk2Qp1x --overlap-minutes 1440")

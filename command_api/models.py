@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from command_api.errors import invalid_values
 from command_api.field_codes import FIELD_CODES
 from command_api.json_body import Json
+from command_api.taken_fields import fields_at, told_fields
 from domain import money, text
 from domain.errors import MoneyError
 from domain.money import Currency
@@ -117,7 +118,10 @@ def parse_body(kind: type[B], value: Json) -> B:
         return kind.model_validate(value)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
-        raise invalid_values(_field_error(item) for item in found[:MAX_ERRORS]) from None
+        errors = dict.fromkeys(
+            _field_error(kind, item) for item in found[:MAX_ERRORS]
+        )  # one per object, of unknown fields
+        raise invalid_values(errors) from None
 
 
 def create_order(body: CreateOrderBody, order_id: OrderId, tenant: Tenant, now: datetime) -> CreateOrder:
@@ -154,7 +158,8 @@ def parse_status(body: SetStatusBody) -> Status:
     try:
         return Status(body.status)
     except ValueError:
-        raise invalid_values([field_error("/status", "status_unknown")]) from None
+        one_of = f"{FIELD_CODES['status_unknown']} One of: {', '.join(Status)}."
+        raise invalid_values([FieldError("/status", "status_unknown", one_of)]) from None
 
 
 def _new_lines(lines: Iterable[LineBody], currency: Currency) -> tuple[NewLine, ...]:
@@ -174,7 +179,7 @@ def _new_lines(lines: Iterable[LineBody], currency: Currency) -> tuple[NewLine, 
     return tuple(new_lines)
 
 
-def _field_error(item: ErrorDetails) -> FieldError:  # noqa: PLR0911  # one kind of error each
+def _field_error(kind: type[RequestBody], item: ErrorDetails) -> FieldError:  # noqa: PLR0911  # one kind of error each
     path = item["loc"]
     if len(path) > _AT_TAG and path[0] == "changes":
         path = path[:_AT_TAG] + path[_AT_TAG + 1 :]  # the tag that chose the model is no place in the body
@@ -182,7 +187,7 @@ def _field_error(item: ErrorDetails) -> FieldError:  # noqa: PLR0911  # one kind
         case "missing":
             return field_error(_pointer(path), "required")
         case "extra_forbidden":
-            return field_error(_pointer(path[:-1]), "unknown_field")
+            return unknown_field(_pointer(path[:-1]), fields_at(kind, item["loc"][:-1]))
         case "too_short" | "too_long":
             return field_error(_pointer(path), _COUNT_CODES[path[-1], item["type"]])
         case "union_tag_not_found":
@@ -197,6 +202,11 @@ def _field_error(item: ErrorDetails) -> FieldError:  # noqa: PLR0911  # one kind
 def field_error(pointer: str, code: str) -> FieldError:
     """Give a broken value by its place and code."""
     return FieldError(pointer, code, FIELD_CODES[code])
+
+
+def unknown_field(pointer: str, taken: Iterable[str]) -> FieldError:
+    """Give an object that has more fields than it takes; the reader is told those, never what was sent."""
+    return FieldError(pointer, "unknown_field", f"{FIELD_CODES['unknown_field']} {told_fields(taken)}")
 
 
 def _pointer(path: tuple[int | str, ...]) -> str:

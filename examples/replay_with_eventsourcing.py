@@ -9,6 +9,7 @@ can only read. Nothing below is Harbor's code: `PERSISTENCE_MODULE` is all that 
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -133,8 +134,14 @@ def address(home: Path) -> str:
     try:
         stack = json.loads((home / "stack.json").read_text())
     except OSError:
-        sys.exit("no stack runs here; start one with: make up DETACH=1")
+        sys.exit(f"nothing runs in {home}; start it with: {_same_home()}make up DETACH=1")
     return str(stack["postgres_read_only"])
+
+
+def rows(counts: Mapping[str, int]) -> list[str]:
+    """Give the lines of a table, by name."""
+    width = max((len(name) for name in counts), default=0)
+    return [f"  {name:<{width}}{count:>12}" for name, count in sorted(counts.items())]
 
 
 def main(tenant_id: str | None) -> None:
@@ -144,11 +151,13 @@ def main(tenant_id: str | None) -> None:
     variables = {"HARBOR_POSTGRES__URL": address(home)} | ({"HARBOR_TENANT": tenant_id} if tenant_id else {})
     replayed = replay(variables, lambda line: print(line, file=sys.stderr))
     print(f"{sum(replayed.events.values())} events")
-    for topic, count in sorted(replayed.events.items()):
-        print(f"  {topic:<24}{count:>12}")
-    print("captured, in minor units")
-    for currency, amount_minor in sorted(replayed.captured_minor.items()):
-        print(f"  {currency:<24}{amount_minor:>12}")
+    for line in [*rows(replayed.events), "captured, in minor units", *rows(replayed.captured_minor)]:
+        print(line)
+
+
+def _same_home() -> str:
+    named = os.environ.get("HARBOR_HOME")
+    return f"HARBOR_HOME={shlex.quote(named)} " if named else ""
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 import json
 import os
+import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -27,7 +29,7 @@ async def main(port: int) -> None:
     try:
         stack = json.loads((home / "stack.json").read_text())
     except OSError:
-        sys.exit("no stack runs here; start one with: make up DETACH=1")
+        sys.exit(f"nothing runs in {home}; start it with: {_same_home()}make up DETACH=1")
     headers = {"Authorization": f"Bearer {stack['api_keys']['partner_a']}"}
     endpoints = f"{stack['command_api']}/api/v1/webhook-endpoints"
     secret: list[str] = []
@@ -51,7 +53,11 @@ async def main(port: int) -> None:
     application.router.add_post("/webhooks", receive)
     runner = web.AppRunner(application)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+    except OSError as error:
+        await runner.cleanup()
+        sys.exit(f"port {port} cannot be used ({os.strerror(error.errno or 0)}): choose another one with --port")
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/webhooks"
     async with aiohttp.ClientSession(headers=headers, raise_for_status=True) as session:
         async with session.post(endpoints, json={"url": url, "event_types": ["order.*"]}) as response:
@@ -59,10 +65,23 @@ async def main(port: int) -> None:
         secret.append(endpoint["secret"])
         print(f"registered {url}; waiting for webhooks, Ctrl-C ends", flush=True)
         try:
-            await asyncio.Event().wait()
+            await _asked_to_end()
         finally:
             await session.delete(f"{endpoints}/{endpoint['id']}")
             await runner.cleanup()
+
+
+async def _asked_to_end() -> None:
+    """Wait until whoever started this ends it: Ctrl-C, a closed terminal, or `kill`."""
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await ended.wait()
+
+
+def _same_home() -> str:
+    named = os.environ.get("HARBOR_HOME")
+    return f"HARBOR_HOME={shlex.quote(named)} " if named else ""
 
 
 if __name__ == "__main__":

@@ -93,6 +93,7 @@ def create_app(settings: Settings) -> ServiceApp:
         ),
         translate=translate,
         registry=registry,
+        elsewhere=dict.fromkeys(("POST", "PATCH", "DELETE"), "The command service takes changes."),
     )
 
 

@@ -14,12 +14,24 @@ import click
 
 from command_api.imports.progress import Progress, Tally, clock_text
 from command_api.imports.refusals import RefusedFile
-from command_api.imports.sending import AbortError, HttpService, Outcome, Patience, Service, settle
+from command_api.imports.sending import (
+    AbortError,
+    Contact,
+    HttpService,
+    Outcome,
+    Patience,
+    Service,
+    WrongPlaceError,
+    settle,
+)
 from command_api.imports.slices import FileSlice, read_slices
 from infra.api_keys import MalformedKeyError, parse
 
 API_KEY: Final = "HARBOR_API_KEY"
 MAX_ORDERS: Final = 500
+_API: Final = "/api/v1"
+_GIVE_UP_S: Final = 600.0
+_UNREACHED_S: Final = 30.0
 _AGAIN: Final = "Run the same command again to continue: orders that are there already are not made twice."
 _HELP: Final = """Create the orders of FILE, one JSON object per line, through POST /api/v1/orders/batch.
 
@@ -68,7 +80,9 @@ class ImportStopped(click.ClickException):
 )
 @click.option("--deadline", type=click.FloatRange(0.1, 600), default=30.0, show_default=True, help="seconds a request")
 @click.option(
-    "--give-up", type=click.FloatRange(0.1, 86_400), default=600.0, show_default=True, help="seconds without progress"
+    "--give-up",
+    type=click.FloatRange(0.1, 86_400),
+    help=f"seconds without progress  [default: {_GIVE_UP_S:g}; {_UNREACHED_S:g} while the service was never reached]",
 )
 def import_orders(
     file: Path,
@@ -78,29 +92,37 @@ def import_orders(
     in_flight: int,
     max_orders: int,
     deadline: float,
-    give_up: float,
+    give_up: float | None,
 ) -> None:
     """Import a file; the help is in `_HELP`."""
     api_key = _api_key()
     if not _is_address(url):
         raise click.UsageError("--url is http://HOST or https://HOST, with :PORT if it needs one")
+    service_url = url.rstrip("/").removesuffix(_API)
+    patience = Patience(give_up or _GIVE_UP_S, unreached_s=give_up or _UNREACHED_S)
     refused = RefusedFile(refused_path or file.with_name(file.name + ".refused.ndjson"))
     tally, progress = Tally(), Progress(sys.stderr, file.stat().st_size)
 
+    def say(line: str) -> None:
+        progress.end()
+        click.echo(line, err=True)
+
     async def work() -> None:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=in_flight)) as session:
-            service = HttpService(session, url, api_key, deadline)
+            service = HttpService(session, service_url, api_key, deadline)
             with file.open("rb") as lines:
                 slices = read_slices(lines, run, max_orders)
-                await Import(service, Patience(give_up), refused, tally, progress).all(slices, in_flight)
+                await Import(service, patience, Contact(say), refused, tally, progress).all(slices, in_flight)
 
     try:
         with closing(refused):
             asyncio.run(work())
     except KeyboardInterrupt:
         raise ImportStopped(f"stopped. {_AGAIN}") from None
+    except WrongPlaceError as error:
+        raise ImportStopped(f"{_sentence(error)} Is --url the address of the command service?") from None
     except AbortError as error:
-        raise ImportStopped(f"{error}. {_AGAIN}") from None
+        raise ImportStopped(f"{_sentence(error)} {_AGAIN}") from None
     finally:
         progress.end()
         click.echo(summary(tally, progress.elapsed_s))
@@ -113,9 +135,14 @@ def _is_address(url: str) -> bool:
     """Tell whether requests can be sent there: a scheme of HTTP, a host, and a port that exists if there is one."""
     try:
         parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        is_plain = not parts.query and not parts.fragment
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and is_plain
     except ValueError:
         return False
+
+
+def _sentence(error: AbortError) -> str:
+    return f"{str(error).rstrip('.')}."
 
 
 def _api_key() -> str:
@@ -141,10 +168,17 @@ class Import:
     """One import: sends slices, some at once, and counts."""
 
     def __init__(
-        self, service: Service, patience: Patience, refused: RefusedFile, tally: Tally, progress: Progress
+        self,
+        service: Service,
+        patience: Patience,
+        contact: Contact,
+        refused: RefusedFile,
+        tally: Tally,
+        progress: Progress,
     ) -> None:
         self._service = service
         self._patience = patience
+        self._contact = contact
         self._refused = refused
         self._tally = tally
         self._progress = progress
@@ -159,7 +193,7 @@ class Import:
 
         async def one(part: FileSlice) -> None:
             try:
-                self._note(part, await settle(self._service, part.orders, self._patience))
+                self._note(part, await settle(self._service, part.orders, self._patience, self._contact))
             finally:
                 free.release()
 
@@ -170,7 +204,8 @@ class Import:
                     await free.acquire()
                     tasks.create_task(one(part))
         except* (AbortError, OSError) as group:
-            aborted = AbortError(str(group.exceptions[0]))
+            first = group.exceptions[0]
+            aborted = first if isinstance(first, AbortError) else AbortError(str(first))
         if aborted is not None:
             raise aborted
 

@@ -1,7 +1,8 @@
 """Sends a slice until the outcome of every order in it is known: the same keys again, as often as it takes."""
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -17,12 +18,18 @@ _ANSWERED: Final = 207
 _UNKNOWN_FROM: Final = 500
 _REFUSED_FROM: Final = 400
 _RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
+_NO_SUCH_PLACE: Final = frozenset({404, 405})
+_CONNECT_S: Final = 10.0
 _LONGEST_PAUSE_S: Final = 15.0
 _LONGEST_RETRY_AFTER_S: Final = 120.0
 
 
 class AbortError(Exception):
-    """The import cannot go on; the message says why."""
+    """The import cannot go on; the message says why. It may be run again."""
+
+
+class WrongPlaceError(AbortError):
+    """Nothing there takes batches; running it again would not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +44,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds without any progress after which the import gives up, and of the first pause between two attempts."""
+    """Seconds without progress after which the import gives up.
+
+    `unreached_s` holds while the service was never reached; `first_pause_s` is the first pause between two attempts.
+    """
 
     give_up_s: float
+    unreached_s: float
     first_pause_s: float = 0.25
 
 
@@ -50,15 +61,42 @@ class Reply:
     status: int
     retry_after_s: float | None
     document: dict[str, Any] = field(default_factory=dict)
+    is_reached: bool = True
 
     @property
     def reason(self) -> str:
-        """Give the code in it, or the status."""
-        return f"{self.status} {self.document.get('code', '')}".strip()
+        """Give its status and the code in it; of no answer, why there is none."""
+        code = str(self.document.get("code", ""))
+        return f"{self.status} {code}".strip() if self.status else code
+
+
+@dataclass(slots=True)
+class Contact:
+    """What all slices of an import know of the service together; `say` is told when there is no answer."""
+
+    say: Callable[[str], None] = lambda _line: None
+    is_reached: bool = False
+    _is_told: bool = False
+
+    def patience_s(self, patience: Patience) -> float:
+        """Give after how many seconds to give up, as far as is known now."""
+        return patience.give_up_s if self.is_reached else min(patience.unreached_s, patience.give_up_s)
+
+    def note(self, reply: Reply, patience: Patience) -> None:
+        """Take notice of an attempt; the first one in a row without an answer is told."""
+        self.is_reached = self.is_reached or reply.is_reached
+        if not reply.status and not self._is_told:
+            hint = "" if reply.is_reached else " (is it up? make up DETACH=1)"
+            self.say(f"{reply.reason}; trying for {self.patience_s(patience):g} s{hint}")
+        self._is_told = not reply.status
 
 
 class Service(Protocol):
-    """Takes the body of a batch; raises `OSError` when it cannot be reached and `TimeoutError` when it is late."""
+    """Takes the body of a batch.
+
+    Raises `ConnectionResetError` when it breaks off, `TimeoutError` when it is late, other `OSError`s when it cannot be
+    reached.
+    """
 
     async def post(self, body: bytes) -> Reply:
         """Send a batch."""
@@ -70,9 +108,10 @@ class HttpService:
 
     def __init__(self, session: aiohttp.ClientSession, url: str, api_key: str, timeout_s: float) -> None:
         self._session = session
-        self._url = url.rstrip("/") + BATCH_PATH
+        self._address = url
+        self._url = url + BATCH_PATH
         self._headers = {"authorization": f"Bearer {api_key}", "content-type": "application/json"}
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(timeout_s, _CONNECT_S))
 
     async def post(self, body: bytes) -> Reply:
         """Send a batch; a redirect is not followed, the key is for this address alone."""
@@ -82,42 +121,62 @@ class HttpService:
             ) as answer:
                 content = await answer.read()
                 return Reply(answer.status, _seconds(answer.headers.get("retry-after")), _document(content))
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise ConnectionError(f"cannot reach {self._address} ({_cause(error)})") from error
         except aiohttp.ClientError as error:
-            raise ConnectionError(str(error) or type(error).__name__) from error
+            raise ConnectionResetError(f"{self._address} breaks off ({str(error) or type(error).__name__})") from error
 
 
-async def settle(service: Service, orders: Sequence[OrderLine], patience: Patience) -> list[Outcome]:
-    """Send orders until the outcome of each is known.
+async def settle(
+    service: Service, orders: Sequence[OrderLine], patience: Patience, contact: Contact | None = None
+) -> list[Outcome]:
+    """Send orders until the outcome of each is known; `contact` is shared by all that are sent at once.
 
     Raises:
         AbortError: the service refuses the request as such, or did not answer usefully for too long.
     """
     outcomes: list[Outcome] = []
+    contact = contact or Contact()
     left, pause_s = list(orders), patience.first_pause_s
-    deadline_s = clock.monotonic_s() + patience.give_up_s
+    since_s = clock.monotonic_s()
     while left:
         reply = await _reply(service, left)
+        contact.note(reply, patience)
         if reply.status == _ANSWERED:
             known = _outcomes(left, reply)
             left = [each.line for each in known if each.status >= _UNKNOWN_FROM]
             if len(left) < len(known):
-                pause_s, deadline_s = patience.first_pause_s, clock.monotonic_s() + patience.give_up_s
+                pause_s, since_s = patience.first_pause_s, clock.monotonic_s()
             outcomes += [each for each in known if each.status < _UNKNOWN_FROM]
             if not left:
                 break
         elif reply.status and reply.status not in _RETRIED:
-            raise AbortError(f"the service answers {reply.reason}: {_advice(reply)}")
-        if clock.monotonic_s() > deadline_s:
-            raise AbortError(f"no progress for {patience.give_up_s:g} s; the last answer was: {reply.reason}")
+            raise _refusal(reply)
+        if clock.monotonic_s() - since_s > (patient_s := contact.patience_s(patience)):
+            raise AbortError(f"no progress for {patient_s:g} s: {reply.reason}")
         await asyncio.sleep(pause_s if reply.retry_after_s is None else max(reply.retry_after_s, pause_s))
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
     return outcomes
 
 
-def _advice(reply: Reply) -> str:
-    detail = str(reply.document.get("detail", "not understood"))
+def _refusal(reply: Reply) -> AbortError:
+    told = f"the service answers {reply.reason}: {reply.document.get('detail', 'not understood')}"
     most = reply.document.get("max_commands")
-    return detail if most is None else f"{detail} Use --batch {most}"
+    if reply.status in _NO_SUCH_PLACE:
+        return WrongPlaceError(told)
+    return AbortError(told if most is None else f"{told} Use --batch {most}")
+
+
+def _cause(error: aiohttp.ClientError) -> str:
+    """Give why there was no connection, in the words of the operating system."""
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return "no such host"
+        case aiohttp.ClientConnectorError(errno=int(number)) if number > 0:
+            return os.strerror(number)
+        case aiohttp.ConnectionTimeoutError():
+            return "no answer"
+    return "no connection"
 
 
 async def _reply(service: Service, orders: list[OrderLine]) -> Reply:
@@ -127,7 +186,7 @@ async def _reply(service: Service, orders: list[OrderLine]) -> Reply:
     except TimeoutError:
         return Reply(0, None, {"code": "no answer in time"})
     except OSError as error:
-        return Reply(0, None, {"code": str(error)})
+        return Reply(0, None, {"code": str(error)}, is_reached=isinstance(error, ConnectionResetError))
 
 
 def _outcomes(orders: list[OrderLine], reply: Reply) -> list[Outcome]:

@@ -87,6 +87,7 @@ def build_app(
     registry: CollectorRegistry | None = None,
     version: str = "1",
     webhooks: APIRouter | None = None,
+    elsewhere: Mapping[str, str] | None = None,
 ) -> ServiceApp:
     """Give the application of one service.
 
@@ -100,10 +101,18 @@ def build_app(
         registry: where the service counts; a new one when None.
         version: of the API.
         webhooks: what is sent to clients, for the document only.
+        elsewhere: by method, who takes what no address here does.
     """
     metrics = HttpMetrics(registry if registry is not None else CollectorRegistry())
     app = ServiceApp(
-        gate=lambda routes: Gate(routes, limits=limits, metrics=metrics, log=get_logger(), translate=translate),
+        gate=lambda routes: Gate(
+            routes,
+            limits=limits,
+            metrics=metrics,
+            log=get_logger(),
+            translate=translate,
+            elsewhere=elsewhere or {},
+        ),
         title=title,
         description=description,
         version=version,
@@ -119,7 +128,7 @@ def build_app(
     # Not include_router: it walks a second router for every request and hides the route template from the metrics.
     for router in routers:
         app.router.routes.extend(router.routes)
-    app.router.routes.extend([*_ops_routes(app, metrics), *docs_routes(title)])
+    app.router.routes.extend([*_ops_routes(app, metrics), *docs_routes(title, app.openapi)])
     return app
 
 

@@ -200,7 +200,7 @@ def _credential(context: RequestContext) -> str:
     if bearer is None:
         raise Problem(API_KEY_MISSING, headers=CHALLENGE)
     if not bearer[: len(_SCHEME)].lower() == _SCHEME:
-        raise Problem(API_KEY_MALFORMED, headers=CHALLENGE)
+        raise Problem(API_KEY_MALFORMED, "Send it as: Authorization: Bearer <key>", headers=CHALLENGE)
     return bearer[len(_SCHEME) :].strip(" ")
 
 

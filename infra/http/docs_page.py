@@ -1,11 +1,16 @@
 """/docs without the internet: Swagger UI from the swagger-ui-bundle package, under a policy that allows no other host.
 
-The page has no inline script: the start call is a file of its own, so the policy needs no exception for scripts.
+The page has no inline script: the start call is a file of its own, so the policy needs no exception for scripts. It
+shows a copy of the document in which "Try it out" begins with what can be sent: see `to_try_out`.
 """
 
+import copy
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -19,8 +24,23 @@ _ASSETS: Final = {
     "favicon-32x32.png": "image/png",
 }
 # The packaged Swagger UI is older than OpenAPI 3.1 and refuses the number; what our documents use of 3.1 it shows.
-_START: Final = b"""window.onload = async () => {
-  const answer = await fetch("/openapi.json");
+_NEW_KEY: Final = "new-for-each-request"
+"""Stands in the field of an Idempotency-Key; a request that still has it is sent with a new random one."""
+_START: Final = b"""const newKey = () => {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+};
+const withNewKey = (request) => {
+  if ((request.headers ?? {})["Idempotency-Key"] === "%(new_key)b") {
+    request.headers["Idempotency-Key"] = newKey();
+  }
+  return request;
+};
+window.onload = async () => {
+  const answer = await fetch("/docs/openapi.json");
   const spec = await answer.json();
   spec.openapi = "3.0.3";
   window.ui = SwaggerUIBundle({
@@ -28,10 +48,11 @@ _START: Final = b"""window.onload = async () => {
     dom_id: "#swagger-ui",
     deepLinking: true,
     validatorUrl: null,
+    requestInterceptor: withNewKey,
     presets: [SwaggerUIBundle.presets.apis],
   });
 };
-"""
+""" % {b"new_key": _NEW_KEY.encode()}
 _POLICY: Final = {
     # Swagger UI sets style attributes and draws its icons from data: addresses.
     "content-security-policy": (
@@ -42,10 +63,14 @@ _POLICY: Final = {
 _CACHED: Final = {"cache-control": "public, max-age=86400"}
 
 
-def docs_routes(title: str) -> list[BaseRoute]:
-    """Give the routes of the page and of the few files it needs."""
+def docs_routes(title: str, document: Callable[[], dict[str, Any]]) -> list[BaseRoute]:
+    """Give the routes of the page and of the few files it needs; `document` gives the service's OpenAPI document."""
     page = _page(title)
     contents = {name: Path(str(swagger_ui_path), name).read_bytes() for name in _ASSETS}
+
+    @cache
+    def shown() -> bytes:
+        return orjson.dumps(to_try_out(document()))
 
     async def docs(_request: Request) -> Response:
         return HTMLResponse(page, headers=_POLICY)
@@ -54,11 +79,41 @@ def docs_routes(title: str) -> list[BaseRoute]:
         name = request.path_params["name"]
         if name == "start.js":
             return Response(_START, media_type="text/javascript", headers=_CACHED)
+        if name == "openapi.json":
+            return Response(shown(), media_type="application/json")
         if name not in contents:
             raise Problem(NOT_FOUND)
         return Response(contents[name], media_type=_ASSETS[name], headers=_CACHED)
 
     return [Route("/docs", docs), Route("/docs/{name}", asset)]
+
+
+def to_try_out(document: dict[str, Any]) -> dict[str, Any]:
+    """Give the document for the page: Swagger UI fills every field with its example, and sends what stands there.
+
+    So optional parameters lose theirs (an example of a cursor is no cursor), and the example of an Idempotency-Key is
+    the word that becomes a new key in each request.
+    """
+    shown = copy.deepcopy(document)
+    for parameter in _parameters(shown):
+        if parameter["name"] == "Idempotency-Key":
+            _forget_examples(parameter)
+            parameter["example"] = _NEW_KEY
+        elif not parameter.get("required"):
+            _forget_examples(parameter)
+    return shown
+
+
+def _parameters(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            yield from operation.get("parameters", ())
+
+
+def _forget_examples(parameter: dict[str, Any]) -> None:
+    for each in (parameter, parameter["schema"], *parameter["schema"].get("anyOf", ())):
+        each.pop("example", None)
+        each.pop("examples", None)
 
 
 def _page(title: str) -> str:

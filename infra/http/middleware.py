@@ -10,6 +10,7 @@ import re
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Final
 
 from fastapi.exceptions import RequestValidationError
@@ -50,6 +51,8 @@ Translate = Callable[[Exception], Problem | None]
 OPS_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics"})
 """Answered even when the service is full: an operator must see it, and a supervisor must not restart it."""
 
+_NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
+_LOOKED_AROUND: Final = "There is nothing here; /docs shows what there is."
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _NO_SNIFF: Final = (b"x-content-type-options", b"nosniff")
 _CLIENT_GONE: Final = 499
@@ -59,10 +62,20 @@ _ID: Final = re.compile(rf"{CANONICAL_UUID}|[0-9A-Za-z]{{8}}", re.ASCII)
 
 
 class Gate:
-    """ASGI middleware. `log` writes bytes; `translate` maps a service's own exceptions."""
+    """ASGI middleware. `log` writes bytes; `translate` maps a service's own exceptions.
+
+    `elsewhere` says for methods that an address here does not have who may take them.
+    """
 
     def __init__(
-        self, app: ASGIApp, *, limits: Limits, metrics: HttpMetrics, log: FilteringBoundLogger, translate: Translate
+        self,
+        app: ASGIApp,
+        *,
+        limits: Limits,
+        metrics: HttpMetrics,
+        log: FilteringBoundLogger,
+        translate: Translate,
+        elsewhere: Mapping[str, str] = _NOWHERE,
     ) -> None:
         self._app = app
         self._limits = limits
@@ -71,6 +84,7 @@ class Gate:
         self._log = log
         self._write_line = wide_line()
         self._translate = translate
+        self._elsewhere = elsewhere
         self._admission = Admission(limits)
         metrics.watch_in_flight(lambda: self._admission.count)
 
@@ -114,7 +128,7 @@ class Gate:
             case Problem():
                 return error
             case HTTPException():
-                return _http_problem(error, scope)
+                return _http_problem(error, scope, self._elsewhere)
             case RequestValidationError():
                 return _validation_problem(error)
             case ClientDisconnect():
@@ -213,11 +227,14 @@ def _instance(scope: Scope, request_id: str) -> str:
     return path
 
 
-def _http_problem(error: HTTPException, scope: Scope) -> Problem:
+def _http_problem(error: HTTPException, scope: Scope, elsewhere: Mapping[str, str]) -> Problem:
+    is_api = scope["path"].startswith("/api/")
     if error.status_code == METHOD_NOT_ALLOWED.status:
-        return Problem(METHOD_NOT_ALLOWED, headers={"allow": ", ".join(_allowed_methods(scope))})
+        hint = elsewhere.get(scope["method"]) if is_api else None
+        detail = f"{METHOD_NOT_ALLOWED.detail} {hint}" if hint else None
+        return Problem(METHOD_NOT_ALLOWED, detail, headers={"allow": ", ".join(_allowed_methods(scope))})
     if error.status_code == NOT_FOUND.status:
-        return Problem(NOT_FOUND)
+        return Problem(NOT_FOUND, None if is_api else _LOOKED_AROUND)
     return Problem(MALFORMED_REQUEST)
 
 

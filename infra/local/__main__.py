@@ -1,4 +1,4 @@
-"""`python -m infra.local up | down | status | show | run | wipe`: the whole system on this machine."""
+"""`python -m infra.local up | down | status | show | run | wipe | clean`: the whole system on this machine."""
 
 import asyncio
 import json
@@ -11,10 +11,10 @@ from contextlib import suppress
 import asyncpg
 import click
 
-from infra.local import detached, leftovers, operate
+from infra.local import detached, leftovers, operate, running
 from infra.local.addresses import AddressError
 from infra.local.broker import NoBrokerError
-from infra.local.home import AlreadyRunsError, Home, HomeError, Json, locate
+from infra.local.home import CHECKOUT, AlreadyRunsError, Home, HomeError, Json, locate, make_command
 from infra.local.install import InstallError
 from infra.local.kafka import KafkaError
 from infra.local.kafka_jars import TamperedJarError
@@ -70,7 +70,7 @@ def up(broker: str, detach: bool, brief: bool, ready_fd: int | None) -> None:
         if detach:
             failed = detached.start(home, ["up", "--broker", broker, *(["--brief"] if brief else [])], say)
             if not failed and not brief:
-                say("running in the background: `make status` shows it, `make down` stops it")
+                say(f"running in the background: {_what_next()}")
             sys.exit(failed)
         with home.held():
             home.load()
@@ -80,7 +80,7 @@ def up(broker: str, detach: bool, brief: bool, ready_fd: int | None) -> None:
             home.stack_file.unlink(missing_ok=True)
             asyncio.run(_run(home, broker, brief, lambda: _tell_ready(ready_fd)))
     except AlreadyRunsError as error:
-        say(f"{error}: see `make status`; `make down` stops it")
+        say(f"{error}: {_what_next()}")
     except TOLD as error:
         sys.exit(f"{error}")
 
@@ -110,7 +110,7 @@ def status() -> None:
     """Show what runs in this home; exit status 1 if nothing does."""
     home = locate()
     lines = detached.status(home)
-    for line in lines or [f"nothing runs in {home.path}: make up"]:
+    for line in lines or [f"nothing runs in {home.path}: {make_command('up')}"]:
         say(line)
     sys.exit(0 if lines else 1)
 
@@ -150,15 +150,45 @@ def run(module: str, arguments: tuple[str, ...]) -> None:
 @main.command(epilog="Example: python -m infra.local wipe")
 def wipe() -> None:
     """Delete the data of this home, for good; refuses while a stack runs in it."""
-    home = locate()
-    if not home.path.exists():
-        return
     try:
-        with home.held():
-            leftovers.end_leftovers(home.run_file)
-            home.wipe()
+        _wipe(locate())
     except TOLD as error:
         sys.exit(f"{error}")
+
+
+@main.command(epilog="Example: HARBOR_HOME=/tmp/second python -m infra.local clean")
+def clean() -> None:
+    """Stop what runs in this home and delete its data, for good: the first half of `make clean`.
+
+    Without HARBOR_HOME the second half takes .venv away as well: this refuses, before it does anything, while another
+    home's stack runs from it.
+    """
+    home = locate()
+    others = () if os.environ.get("HARBOR_HOME") else running.stacks_of(CHECKOUT, besides=home)
+    if others:
+        sys.exit("\n".join([*(f"a stack of this checkout runs {each}" for each in others), "nothing was deleted"]))
+    try:
+        try:
+            _wipe(home)
+        except AlreadyRunsError:
+            say("stopping: services drain, then the servers")
+            detached.stop(home)
+            _wipe(home)
+    except TOLD as error:
+        sys.exit(f"{error}")
+
+
+def _what_next() -> str:
+    return f"`{make_command('status')}` shows it, `{make_command('down')}` stops it"
+
+
+def _wipe(home: Home) -> None:
+    if not home.path.exists():
+        return
+    with home.held():
+        leftovers.end_leftovers(home.run_file)
+        deleted = home.wipe()
+    say(f"deleted {', '.join(map(str, deleted))}")
 
 
 def _facts(home: Home) -> Json:
@@ -166,7 +196,7 @@ def _facts(home: Home) -> Json:
     try:
         facts: Json = json.loads(home.stack_file.read_text())
     except OSError:
-        sys.exit(f"nothing runs in {home.path}: make up")
+        sys.exit(f"nothing runs in {home.path}: {make_command('up')}")
     return facts
 
 

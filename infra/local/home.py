@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import secrets
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,7 +110,9 @@ class Home:
         except FileNotFoundError:
             self.kept = Kept()
         except (ValueError, TypeError) as error:
-            raise HomeError(f"{path} cannot be read: restore it, or `make clean` to start with empty data") from error
+            raise HomeError(
+                f"{path} cannot be read: restore it, or `{make_command('clean')}` to start with empty data"
+            ) from error
 
     def save(self) -> None:
         """Write what the next start needs."""
@@ -142,24 +145,38 @@ class Home:
             self.save()  # before anything is written there, so that `wipe` finds it
         return Path(self.kept.postgres_dir)
 
-    def wipe(self) -> None:
-        """Delete the stack's data, also what lies outside the home; the stack does not run."""
+    def wipe(self) -> list[Path]:
+        """Delete the stack's data, also what lies outside the home, and give what was; the stack does not run."""
         self.load()
-        if self.kept.postgres_dir:
-            shutil.rmtree(self.kept.postgres_dir, ignore_errors=True)
         # Only what this module's docstring lists: HARBOR_HOME may point at a directory with other things in it.
-        for name in ("postgres", "valkey", "kafka", "logs"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in ("home.json", "stack.json", "run.json", "lock"):
-            (self.path / name).unlink(missing_ok=True)
+        directories = {self.path / name for name in ("postgres", "valkey", "kafka", "logs")}
+        if self.kept.postgres_dir:
+            directories.add(Path(self.kept.postgres_dir))
+        files = {self.path / name for name in ("home.json", "stack.json", "run.json", "lock")}
+        found = sorted(path for path in directories | files if path.exists())
+        for path in directories:
+            shutil.rmtree(path, ignore_errors=True)
+        for path in files:
+            path.unlink(missing_ok=True)
         if self.path.exists() and not any(self.path.iterdir()):
             self.path.rmdir()
+            return [self.path, *(path for path in found if self.path not in path.parents)]
+        return found
 
 
 def locate() -> Home:
     """Give the home named by HARBOR_HOME, or `.harbor` in the checkout."""
     named = os.environ.get("HARBOR_HOME")
     return Home(Path(named).expanduser().resolve() if named else CHECKOUT / ".harbor")
+
+
+def make_command(target: str) -> str:
+    """Give what a person types to make `target` for the home of this process, from any shell."""
+    return (
+        f"HARBOR_HOME={shlex.quote(str(locate().path))} make {target}"
+        if os.environ.get("HARBOR_HOME")
+        else f"make {target}"
+    )
 
 
 def write_private(path: Path, content: Json) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from infra.local.addresses import Addresses, environment_of, role_url
-from infra.local.home import Home, HomeError, Json
+from infra.local.home import Home, HomeError, Json, make_command
 
 # module -> login role of its commands; a module that is not here runs as the workers do
 _LOGINS: Mapping[str, str] = MappingProxyType(
@@ -35,7 +35,9 @@ def environment_for(module: str, home: Home, facts: Json) -> dict[str, str]:
             _port(facts["query_api"]),
         )
     except (KeyError, ValueError) as error:
-        raise HomeError(f"{home.stack_file} is not readable by this version: `make down`, then `make up`") from error
+        raise HomeError(
+            f"{home.stack_file} is not readable by this version: `{make_command('down')}`, then `{make_command('up')}`"
+        ) from error
     role = _LOGINS.get(module, _WORKER)
     return environment_of(_OPERATOR, home, addresses, role_url(admin_url, role, home.password(role)))
 

@@ -72,6 +72,8 @@ async def test_a_revoked_key_opens_nothing_and_is_listed_as_revoked(database: Da
 
     assert revoked.exit_code == 0
     assert await status(database, key) == 401
+    assert listed.output.splitlines()[0].split() == ["key", "state", "partner", "mode", "used", "scopes", "label"]
+    assert listed.output.splitlines()[1].index("test") == listed.output.index("mode")
     assert "revoked" in listed.output
     assert "till 7" in listed.output
     assert key not in listed.output

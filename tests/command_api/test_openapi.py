@@ -17,6 +17,8 @@ from tests.support.refused_changes import REFUSED_CHANGES
 from tests.support.refused_requests import REFUSED
 
 Document = dict[str, Any]
+API_KEYS = "/api/v1/api-keys"
+ENDPOINTS = "/api/v1/webhook-endpoints"
 OPERATIONS = [
     (path, method) for path, methods in document()["paths"].items() if path.startswith(ORDERS) for method in methods
 ]
@@ -53,6 +55,29 @@ def test_the_order_routes_are_all_there(openapi: Document) -> None:
         (f"{ORDERS}/{{order_id}}", "patch"),
         (f"{ORDERS}/{{order_id}}/status", "patch"),
     }
+
+
+def test_the_page_says_which_changes_take_a_key_and_which_need_none(openapi: Document) -> None:
+    with_key: set[tuple[str, str]] = set()
+    without: set[tuple[str, str]] = set()
+    for path, methods in openapi["paths"].items():
+        for method, operation in methods.items():
+            named = {each["name"] for each in operation.get("parameters", ())}
+            place = with_key if "Idempotency-Key" in named else without
+            place.update(set() if method == "get" else {(method, path)})
+
+    assert {path for _, path in with_key if not path.startswith(ORDERS)} == {API_KEYS, f"{API_KEYS}/{{key_id}}/rotate"}
+    assert without == {
+        ("post", BATCH),  # in each item
+        ("post", ENDPOINTS),
+        ("delete", f"{ENDPOINTS}/{{endpoint_id}}"),
+        ("post", "/api/v1/webhook-deliveries/{delivery_id}/resend"),
+        ("post", f"{API_KEYS}/{{key_id}}/revoke"),
+    }
+    description = openapi["info"]["description"]
+    assert "Every change of an order, and making or rotating an API key, takes an `Idempotency-Key`" in description
+    assert "`POST /api/v1/webhook-endpoints` makes a second one" in description
+    assert "Every command carries" not in description
 
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)

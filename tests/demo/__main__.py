@@ -16,7 +16,7 @@ from tests.demo import report
 from tests.demo.journey import travel
 from tests.demo.orders import BadFileError, generated, invoices
 from tests.demo.partner import GaveUpError
-from tests.demo.stack import NoStackError, stack
+from tests.demo.stack import PARTNER, NoStackError, stack
 
 
 def main() -> int:
@@ -38,7 +38,9 @@ def main() -> int:
     try:
         drafts = invoices(given.file, run) if given.file else list(generated(given.orders, given.seed, run))
         with stack() as target:
-            console.print(f"{len(drafts)} orders to {target.command_api} as {run}, {given.concurrency} at a time")
+            console.print(
+                f"{len(drafts)} orders to {target.command_api} as {PARTNER}, run {run}, {given.concurrency} at a time"
+            )
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 journey = runner.run(travel(target, drafts, given.concurrency, run))
     except (BadFileError, NoStackError, GaveUpError) as error:

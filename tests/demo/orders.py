@@ -2,6 +2,7 @@
 
 import csv
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,18 @@ from pathlib import Path
 COLUMNS = ("invoice", "stock_code", "quantity", "unit_price", "customer_id")
 CURRENCIES = ("EUR", "USD", "GBP", "JPY", "KWD")
 DIGITS = {"JPY": 0, "KWD": 3}
+_WHOLE = re.compile(r" *-?[0-9]{1,9} *", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line as it will be sent; `source` says where it came from, for the report of refusals."""
+    """One line as it will be sent; `source` says where it came from, for the report of refusals.
+
+    A quantity that is no whole number stays the text it is in the file: the service refuses it, and it is counted.
+    """
 
     sku: str
-    quantity: int
+    quantity: int | str
     unit_price: str
     source: str
 
@@ -82,15 +87,14 @@ def invoices(path: Path, run: str) -> list[Draft]:
             if missing:
                 raise BadFileError(f"{path}: no column {', '.join(missing)}; needed: {', '.join(COLUMNS)}")
             for number, row in enumerate(reader, start=2):
-                try:
-                    quantity = int(row["quantity"])
-                except (TypeError, ValueError):
-                    raise BadFileError(f"{path}, line {number}: quantity is not a whole number") from None
-                line = Line(row["stock_code"], quantity, row["unit_price"], f"{path.name}:{number}")
-                groups.setdefault(row["invoice"], []).append(line)
-                customers.setdefault(row["invoice"], row["customer_id"] or f"guest-{row['invoice']}")
+                invoice, stock_code, quantity, unit_price, customer_id = (row[name] or "" for name in COLUMNS)
+                line = Line(stock_code, _quantity(quantity), unit_price, f"{path.name}:{number}")
+                groups.setdefault(invoice, []).append(line)
+                customers.setdefault(invoice, customer_id or f"guest-{invoice}")
     except OSError as error:
         raise BadFileError(f"{path} cannot be read: {error.strerror}") from error
+    except csv.Error as error:
+        raise BadFileError(f"{path} is not CSV: {error}") from error
     except UnicodeDecodeError as error:
         raise BadFileError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     return [
@@ -99,6 +103,10 @@ def invoices(path: Path, run: str) -> list[Draft]:
         )
         for invoice, lines in groups.items()
     ]
+
+
+def _quantity(text: str) -> int | str:
+    return int(text) if _WHOLE.fullmatch(text) else text
 
 
 def _price(minor: int, digits: int) -> str:

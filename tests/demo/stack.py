@@ -12,9 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.local.home import make_command
 from infra.settings import KafkaSettings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+PARTNER = "partner_b"
+"""Whose orders the demo makes: not partner_a's, whose webhooks a person may be watching."""
 LIVE_TIMEOUT_S = 2.0
 START_TIMEOUT_S = 300
 STOP_TIMEOUT_S = 100
@@ -55,7 +58,7 @@ def running(home: Path) -> Stack | None:
         facts["postgres"],
         facts["kafka"],
         f"{KafkaSettings().topic_prefix}orders.events.v1",
-        facts["api_keys"]["partner_a"],
+        facts["api_keys"][PARTNER],
     )
 
 
@@ -70,7 +73,10 @@ def stack() -> Iterator[Stack]:
     if found is not None:
         yield found
         return
-    print("No stack runs here: starting one for this demo, deleted afterwards (`make up` keeps one).", flush=True)
+    print(
+        f"No stack runs here: starting one for this demo, deleted afterwards (`{make_command('up')}` keeps one).",
+        flush=True,
+    )
     with tempfile.TemporaryDirectory(prefix="harbor-demo-") as folder:
         environment = os.environ | {
             "HARBOR_HOME": folder,
@@ -82,7 +88,7 @@ def stack() -> Iterator[Stack]:
             failed = _start([*local, "up", "--detach", "--brief"], environment)
             own = running(Path(folder))
             if failed or own is None:
-                raise NoStackError("the stack did not start; see the lines above, or run: make up")
+                raise NoStackError(f"the stack did not start; see the lines above, or run: {make_command('up')}")
             yield own
         finally:
             # wipe: as root in a closed directory, PostgreSQL's data lies outside the home.

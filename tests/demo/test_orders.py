@@ -26,9 +26,20 @@ def test_an_invoice_becomes_one_order_with_its_lines_in_file_order(tmp_path: Pat
     assert (first.email, second.email) == ("customer-9@example.com", "customer-guest-2@example.com")
 
 
+def test_a_line_that_is_broken_is_sent_as_it_stands_to_be_refused_and_counted(tmp_path: Path) -> None:
+    file = tmp_path / "invoices.csv"
+    quantities = ["two", "", "1.5", "1_0", "9" * 5000, "4"]
+    file.write_text(HEADER + "".join(f"1,A,x,{each},2010-12-01,1.5,9,UK\n" for each in quantities) + "1,B\n")
+
+    [draft] = invoices(file, "r")
+
+    assert [line.quantity for line in draft.lines] == ["two", "", "1.5", "1_0", "9" * 5000, 4, ""]
+    assert (draft.lines[-1].unit_price, draft.lines[-1].source) == ("", "invoices.csv:8")
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("a,b\n1,2\n", "no column invoice"), (HEADER + "1,A,x,two,2010-12-01,1.5,9,UK\n", "line 2: quantity")],
+    [("a,b\n1,2\n", "no column invoice"), (HEADER + f"1,{'A' * 200_000},x,2,2010-12-01,1.5,9,UK\n", "field larger")],
 )
 def test_a_file_of_another_form_is_refused_with_the_reason(tmp_path: Path, content: str, says: str) -> None:
     file = tmp_path / "other.csv"

@@ -1,6 +1,8 @@
 """One running system for the tests of examples/harbor_client, and both kinds of client."""
 
+import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -18,6 +20,14 @@ async def stack(postgres_cluster: PostgresCluster, tmp_path_factory: pytest.Temp
     async with running_system(database, None, "", tmp_path_factory.mktemp("system")) as (_system, running):
         yield running
     await postgres_cluster.drop_database(database.name)
+
+
+@pytest.fixture
+def home(stack: Stack, tmp_path: Path) -> Path:
+    """Give a home in which the running system is found."""
+    facts = {"command_api": stack.command_api, "query_api": stack.query_api, "api_keys": {"partner_a": stack.api_key}}
+    (tmp_path / "stack.json").write_text(json.dumps(facts))
+    return tmp_path
 
 
 @pytest.fixture(params=KINDS, ids=["blocking", "awaited"])

@@ -1,4 +1,4 @@
-"""The quickstart of examples/harbor_client/README.md runs as it stands there."""
+"""The quickstart of examples/harbor_client runs, and its README shows what runs."""
 
 import asyncio
 import os
@@ -12,8 +12,13 @@ from tests.demo.stack import Stack
 CLIENT: Final = Path(__file__).resolve().parents[2] / "examples" / "harbor_client"
 
 
-async def test_the_quickstart_runs_and_says_what_it_should(stack: Stack) -> None:
+def test_the_readme_shows_the_quickstart_as_it_is() -> None:
     [code] = re.findall(r"```python\n(.*?)```", (CLIENT / "README.md").read_text(), re.DOTALL)
+
+    assert (CLIENT / "quickstart.py").read_text().partition("\n\n")[2] == code
+
+
+async def test_the_quickstart_runs_and_says_what_it_should(stack: Stack) -> None:
     variables = {
         "HARBOR_API_KEY": stack.api_key,
         "HARBOR_COMMAND_URL": stack.command_api,
@@ -21,7 +26,7 @@ async def test_the_quickstart_runs_and_says_what_it_should(stack: Stack) -> None
         "PYTHONPATH": str(CLIENT),
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, env=os.environ | variables, stdout=asyncio.subprocess.PIPE
+        sys.executable, str(CLIENT / "quickstart.py"), env=os.environ | variables, stdout=asyncio.subprocess.PIPE
     )
     said, _ = await process.communicate()
 

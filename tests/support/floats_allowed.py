@@ -115,6 +115,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "projections/commands.py": {FLOAT, LITERAL, SECONDS, DIVISION},
     },
     "decimals of the client: exact, and refused when they are floats": {
+        "examples/harbor_client/quickstart.py": {an_import("decimal")},
         "examples/harbor_client/harbor_orders_client/documents.py": {an_import("decimal")},
         "examples/harbor_client/harbor_orders_client/exact.py": {an_import("decimal")},
         "examples/harbor_client/harbor_orders_client/new_orders.py": {an_import("decimal")},
@@ -146,6 +147,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "infra/local/launch.py": {an_import("ctypes")},
         "infra/local/leftovers.py": {JSON, LITERAL},
         "infra/local/places.py": {DIVISION},
+        "infra/local/running.py": {DIVISION},
         "infra/local/postgres.py": {an_import("importlib"), DIVISION},
         "infra/local/stack.py": {LITERAL, an_import("importlib")},
         "infra/local/valkey.py": {an_import("importlib")},

@@ -7,11 +7,11 @@ import orjson
 import pytest
 
 from command_api.imports.lines import OrderLine
-from command_api.imports.sending import AbortError, Patience, Reply, settle
+from command_api.imports.sending import AbortError, Contact, Patience, Reply, settle
 from infra import clock
 
 ORDERS = [OrderLine(number, f"k-{number}", b"{}", is_key_derived=False) for number in range(3)]
-PATIENT = Patience(give_up_s=10.0, first_pause_s=0.001)
+PATIENT = Patience(give_up_s=10.0, unreached_s=10.0, first_pause_s=0.001)
 
 
 @dataclass
@@ -93,11 +93,39 @@ async def test_an_answer_that_is_not_understood_stops_the_import(document: dict[
         await settle(ScriptedService([Reply(207, None, document)]), ORDERS, PATIENT)
 
 
+async def test_what_was_never_reached_is_given_up_sooner() -> None:
+    soon = Patience(give_up_s=60.0, unreached_s=0.05, first_pause_s=0.001)
+
+    with pytest.raises(AbortError, match=r"no progress for 0\.05 s: away"):
+        await settle(ScriptedService([ConnectionRefusedError("away")]), ORDERS, soon)
+
+
+@pytest.mark.parametrize("contact", [Reply(503, None), ConnectionResetError("reset"), TimeoutError()])
+async def test_what_was_reached_once_has_all_the_patience(contact: Reply | Exception) -> None:
+    patience = Patience(give_up_s=60.0, unreached_s=0.0, first_pause_s=0.001)
+    service = ScriptedService([contact, ConnectionRefusedError("away"), answered(201, 201, 201)])
+
+    assert len(await settle(service, ORDERS, patience)) == 3
+
+
+async def test_trouble_is_told_once_until_there_is_an_answer_again() -> None:
+    told: list[str] = []
+    away, busy = ConnectionRefusedError("away"), Reply(503, None)
+    service = ScriptedService([away, away, busy, away, answered(201, 201, 201)])
+
+    await settle(service, ORDERS, Patience(9.0, unreached_s=5.0, first_pause_s=0.001), Contact(told.append))
+
+    assert told == [
+        "away; trying for 5 s (is it up? make up DETACH=1)",
+        "away; trying for 9 s (is it up? make up DETACH=1)",
+    ]
+
+
 @pytest.mark.parametrize("failure", [ConnectionRefusedError("refused"), Reply(503, None), answered(503, 503, 503)])
 async def test_without_progress_for_too_long_it_gives_up(failure: Reply | Exception) -> None:
     service = ScriptedService([failure])
 
     with pytest.raises(AbortError, match="no progress"):
-        await settle(service, ORDERS, Patience(give_up_s=0.05, first_pause_s=0.001))
+        await settle(service, ORDERS, Patience(give_up_s=0.05, unreached_s=0.05, first_pause_s=0.001))
 
     assert len(service.asked) > 1

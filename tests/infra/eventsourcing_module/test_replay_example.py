@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from examples.replay_with_eventsourcing import SECTION, Replayed, replay
+from examples.replay_with_eventsourcing import SECTION, Replayed, replay, rows
 from tests.support.log_filler import fill_log
 from tests.support.orders import recorded_history
 from tests.support.servers import Database
@@ -33,6 +33,12 @@ async def test_it_counts_events_and_sums_revenue_of_all_tenants_or_of_one(databa
         {"order.created": 7, "order.authorized": 7, "order.captured": 7}, {"EUR": 7 * TOTAL_MINOR}
     )
     assert lines[:2] == [f"log at {SECTION} of 1281 (78%)", "log at 1281 of 1281 (100%)"]
+
+
+def test_the_longest_name_of_an_event_leaves_the_counts_in_one_column() -> None:
+    shown = rows({"order.created": 100_000, "order.authorization_released": 7})
+
+    assert shown == ["  order.authorization_released           7", "  order.created                     100000"]
 
 
 async def test_it_runs_against_the_address_in_stack_json(database: Database, tmp_path: Path) -> None:

@@ -65,6 +65,19 @@ async def test_a_malformed_key_is_refused_before_any_look_up(
     assert [answer.status_code, answer.json()["code"]] == [401, "api_key_malformed"]
 
 
+@pytest.mark.parametrize("bare", [True, False])
+async def test_a_key_without_its_scheme_is_told_how_to_be_sent(
+    service: SmallService, client: httpx.AsyncClient, bare: bool
+) -> None:
+    key = service.keys.issue()
+
+    answer = await client.post("/api/v1/things", headers={"authorization": key if bare else f"Key {key}"})
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "api_key_malformed")
+    assert answer.json()["detail"] == "Send it as: Authorization: Bearer <key>"
+    assert key not in answer.text
+
+
 async def test_unknown_wrong_revoked_expired_and_other_mode_get_one_answer(
     service: SmallService, client: httpx.AsyncClient
 ) -> None:

@@ -1,9 +1,15 @@
 """The documentation page works without the internet: everything it needs comes from the service itself."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
+import orjson
 import pytest
 
+from command_api.openapi import document as command_document
+from infra.http.docs_page import to_try_out
+from query_api.openapi import document as query_document
 from tests.support.small_service import client_of, small_service
 
 
@@ -39,10 +45,41 @@ async def test_the_page_shows_the_document_of_this_service() -> None:
         start = await client.get("/docs/start.js")
         document = (await client.get("/openapi.json")).json()
 
-    assert 'fetch("/openapi.json")' in start.text
+    assert 'fetch("/docs/openapi.json")' in start.text
     operation = document["paths"]["/api/v1/things"]["post"]
     assert operation["x-required-scopes"] == ["orders:write"]
     assert operation["security"] == [{"bearer": []}, {"x_api_key": []}]
+
+
+@pytest.mark.parametrize("document", [command_document, query_document])
+async def test_trying_out_begins_with_nothing_that_is_only_an_example(document: Callable[[], dict[str, Any]]) -> None:
+    published = document()
+    shown = to_try_out(published)
+
+    assert published == document(), "the document itself keeps its examples"
+    optional, keys = [], set()
+    for methods in shown["paths"].values():
+        for parameter in (each for operation in methods.values() for each in operation.get("parameters", ())):
+            if parameter["name"] == "Idempotency-Key":
+                keys.add(parameter["example"])
+            elif not parameter["required"]:
+                optional.append(parameter)
+            else:
+                assert "example" in parameter, parameter["name"]
+    assert optional
+    assert "example" not in orjson.dumps(optional).decode()
+    assert keys <= {"new-for-each-request"}
+
+
+async def test_the_page_loads_that_document_and_makes_a_new_key_for_each_request() -> None:
+    service = small_service()
+    async with client_of(service.app) as client:
+        loaded = (await client.get("/docs/openapi.json")).json()
+        start = (await client.get("/docs/start.js")).text
+
+    assert loaded == to_try_out(service.app.openapi())
+    assert 'request.headers ?? {})["Idempotency-Key"] === "new-for-each-request"' in start
+    assert "requestInterceptor: withNewKey" in start
 
 
 @pytest.mark.parametrize("name", ["index.html", "..%2f..%2f__init__.py", "%2e%2e", "swagger-ui.js.map"])

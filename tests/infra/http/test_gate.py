@@ -215,6 +215,14 @@ async def test_an_address_there_is_not_is_404_also_without_a_key(client: httpx.A
     assert [answer.status_code, answer.json()["code"]] == [404, "not_found"]
 
 
+@pytest.mark.parametrize("path", ["/", "/orders", "/doc"])
+async def test_who_looks_around_without_a_key_is_told_where_the_page_is(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert answer.json()["detail"] == "There is nothing here; /docs shows what there is."
+
+
 async def test_a_wrong_method_is_told_all_methods_of_the_address(client: httpx.AsyncClient) -> None:
     answer = await client.patch("/api/v1/twice")
 

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from infra.local.__main__ import main
-from infra.local.home import Home, HomeError, Json
+from infra.local.home import Home, HomeError, Json, make_command
 from infra.local.operate import environment_for
 
 FACTS: Json = {
@@ -75,3 +75,15 @@ def test_a_damaged_home_is_told_and_not_shown_as_a_trace(tmp_path: Path) -> None
 
     assert ran.exit_code == 1
     assert "restore it" in ran.output
+
+
+@pytest.mark.parametrize("command", [["status"], ["show", "kafka"], ["run", "projections"]])
+def test_what_to_type_next_is_for_the_home_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    home = tmp_path / "a second"
+    told = CliRunner().invoke(main, command, env={"HARBOR_HOME": str(home)}).output
+    monkeypatch.delenv("HARBOR_HOME", raising=False)
+
+    assert f"nothing runs in {home}: HARBOR_HOME='{home}' make up" in told
+    assert make_command("down") == "make down"

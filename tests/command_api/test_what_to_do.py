@@ -1,0 +1,85 @@
+"""What a refusal tells a person to do next, beside the code it has for programs."""
+
+from typing import Any
+
+import pytest
+
+from command_api.api_key_models import NewApiKeyBody, wanted_key
+from command_api.change_models import AmendmentBody
+from command_api.models import CreateOrderBody, NothingBody, RequestBody, parse_body
+from command_api.money_models import CaptureBody
+from domain.order.status import Status
+from infra import clock
+from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyRecord
+from infra.http.problems import MAX_ERRORS, MAX_PROBLEM_BYTES, Problem, render
+from tests.support.batches import batch, item
+from tests.support.command_service import BATCH, ORDERS, memory_service
+from tests.support.orders import order_body
+
+LINE = {"sku": "a", "quantity": 1, "unit_price": "1.00"}
+UNKNOWN: list[tuple[type[RequestBody], dict[str, Any], str, str]] = [
+    (CreateOrderBody, order_body(colour="red"), "", "customer_email, currency, lines, external_reference, metadata"),
+    (CreateOrderBody, order_body(lines=[LINE, LINE | {"colour": 1}]), "/lines/1", "sku, quantity, unit_price"),
+    (CaptureBody, {"lines": [{"line_id": 1, "quantity": 1, "sku": 1}]}, "/lines/0", "line_id, quantity"),
+    (AmendmentBody, {"changes": [{"op": "remove", "line_id": 1, "x": 1}]}, "/changes/0", "op, line_id"),
+    (AmendmentBody, {"changes": [LINE | {"op": "add", "x": 1}]}, "/changes/0", "op, sku, quantity, unit_price"),
+    (NothingBody, {"x": 1}, "", "no field"),
+]
+
+
+def refused(kind: type[RequestBody], body: dict[str, Any]) -> Problem:
+    with pytest.raises(Problem) as problem:
+        parse_body(kind, body)
+    return problem.value
+
+
+@pytest.mark.parametrize(("kind", "body", "pointer", "takes"), UNKNOWN)
+def test_an_unknown_field_is_told_with_those_that_the_object_takes(
+    kind: type[RequestBody], body: dict[str, Any], pointer: str, takes: str
+) -> None:
+    [error] = refused(kind, body).errors
+
+    assert (error.pointer, error.code) == (pointer, "unknown_field")
+    assert error.detail.endswith(f" The object takes: {takes}.")
+    assert "colour" not in error.detail
+
+
+def test_many_of_them_are_told_once_and_in_a_bounded_answer() -> None:
+    once = refused(CreateOrderBody, order_body(**{f"f{number}": 1 for number in range(200)}))
+    many = refused(NewApiKeyBody, {"scopes": []} | {f"f{number}": 1 for number in range(200)})
+    lines = refused(CreateOrderBody, order_body(lines=[LINE | {"x": 1}] * 999))
+
+    assert (len(once.errors), len(many.errors), len(lines.errors)) == (1, 1, MAX_ERRORS)
+    assert len(render(lines, ORDERS, "request")) <= MAX_PROBLEM_BYTES
+
+
+async def test_a_batch_tells_what_it_and_its_items_take() -> None:
+    async with memory_service() as service:
+        envelope = await service.post(BATCH, body={"orders": [item("k")], "mode": "fast"})
+        answer = await service.post(BATCH, body=batch(item("k") | {"colour": "red"}))
+
+    assert envelope.json()["errors"][0]["detail"].endswith(" The object takes: orders.")
+    [result] = answer.json()["results"]
+    assert result["body"]["errors"][0]["detail"].endswith(" The object takes: idempotency_key, order.")
+
+
+async def test_a_status_that_is_none_is_told_with_those_that_are() -> None:
+    async with memory_service() as service:
+        order_id = (await service.post(body=order_body())).json()["id"]
+        answer = await service.send("PATCH", f"{ORDERS}/{order_id}/status", {"status": "shipped"})
+
+    [error] = answer.json()["errors"]
+    assert (error["code"], error["detail"].split(" One of: ")[1]) == ("status_unknown", f"{', '.join(Status)}.")
+
+
+@pytest.mark.parametrize(("partner_id", "scopes"), [("acme", PARTNER_SCOPES), (None, INSTALLATION_SCOPES)])
+def test_a_scope_that_is_none_is_told_with_those_that_such_a_key_may_have(
+    partner_id: str | None, scopes: frozenset[str]
+) -> None:
+    acting = KeyRecord("id", partner_id, False, scopes, b"", "", clock.now())
+    with pytest.raises(Problem) as problem:
+        wanted_key(NewApiKeyBody(scopes=["orders:eat"]), acting, clock.now())
+
+    [error] = problem.value.errors
+    assert error.code == "scope_unknown"
+    assert error.detail.endswith(f" One of: {', '.join(sorted(scopes))}.")

@@ -1,0 +1,34 @@
+"""Who asks one service for what the other one does is told so."""
+
+import httpx
+import pytest
+
+from tests.support.command_service import ORDERS, memory_service
+from tests.support.query_service import query_service
+from tests.support.servers import Database
+
+ORDER = f"{ORDERS}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
+ALLOWED = "The Allow header lists the methods of this address."
+
+
+@pytest.mark.parametrize("path", [ORDERS, ORDER])
+async def test_a_read_at_the_command_service(path: str) -> None:
+    async with memory_service() as service:
+        read = await service.send("GET", path)
+        put = await service.send("PUT", path)
+
+    assert told(read) == f"{ALLOWED} The query service answers reads."
+    assert told(put) == ALLOWED
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", ORDERS), ("PATCH", ORDER)])
+async def test_a_change_at_the_query_service(database: Database, method: str, path: str) -> None:
+    async with query_service(database) as service:
+        answer = await service.http.request(method, path)
+
+    assert told(answer) == f"{ALLOWED} The command service takes changes."
+
+
+def told(answer: httpx.Response) -> str:
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    return str(answer.json()["detail"])
