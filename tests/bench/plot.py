@@ -22,10 +22,14 @@ _LABEL_GAP: Final = 15
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: its name and its points (x, spread of y), x ascending. The first line of a plot is drawn thicker."""
+    """One line: its name and its points (x, spread of y), x ascending.
+
+    `mark` is the number of its colour and marker, the same for the same thing in every plot; 0 is drawn thicker.
+    """
 
     name: str
     points: tuple[tuple[float, Spread], ...]
+    mark: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,8 @@ def svg(plot: Plot) -> str:
         *_grid(plot, frame),
     ]
     ends = _label_heights([frame.y(line.points[-1][1].median) for line in plot.lines])
-    for number, (line, end) in enumerate(zip(plot.lines, ends, strict=True)):
-        parts += _line(line, frame, number, end)
+    for line, end in zip(plot.lines, ends, strict=True):
+        parts += _line(line, frame, end)
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -110,7 +114,8 @@ def _grid(plot: Plot, frame: _Frame) -> list[str]:
     return parts
 
 
-def _line(line: Line, frame: _Frame, number: int, label_y: float) -> list[str]:
+def _line(line: Line, frame: _Frame, label_y: float) -> list[str]:
+    number = line.mark
     colour = _COLOURS[number % len(_COLOURS)]
     places = [(frame.x(x), frame.y(spread.median), spread) for x, spread in line.points]
     way = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in places)

@@ -83,7 +83,7 @@ def _by_connections(report: Report, value: Callable[[Case], Spread]) -> tuple[Li
         cases = sorted((each for each in report.of("create") if each.target == target), key=lambda each: each.size)
         points = tuple((float(case.size), value(case)) for case in cases if value(case).low > 0)
         if points:
-            lines.append(Line(TITLES[target], points))
+            lines.append(Line(TITLES[target], points, _PLOTTED.index(target)))
     return tuple(lines)
 
 
@@ -94,7 +94,7 @@ def _by_rate(report: Report) -> tuple[Line, ...]:
         cases.sort(key=lambda each: each.offered_per_s or 0.0)
         points = tuple((case.offered_per_s or 1.0, p99_ms(case)) for case in cases)
         if points:
-            lines.append(Line(TITLES[target], points))
+            lines.append(Line(TITLES[target], points, _PLOTTED.index(target)))
     return tuple(lines)
 
 

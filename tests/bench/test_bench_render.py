@@ -1,5 +1,6 @@
 """The page, its tables, its plots and its verdicts."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -113,9 +114,18 @@ def test_ticks_are_round_and_enclose_the_values(low: float, high: float, expecte
     assert ticks(low, high) == expected
 
 
+def test_a_line_has_its_colour_whatever_stands_beside_it() -> None:
+    line = Line("peer", ((1.0, Spread(100, 90, 110)), (64.0, Spread(90, 80, 100))), 2)
+    colours = [
+        next(path.attrib["fill"] for path in ET.fromstring(drawn).iter() if path.text == "peer")  # noqa: S314  # our own
+        for drawn in (svg(Plot("t", "x", "y", lines)) for lines in ((line,), (replace(line, name="a", mark=0), line)))
+    ]
+    assert colours[0] == colours[1]
+
+
 def test_a_plot_is_well_formed_and_its_names_do_not_overlap() -> None:
     lines = tuple(
-        Line(name, ((1.0, Spread(100, 90, 110)), (64.0, Spread(100 + number, 90, 110))))
+        Line(name, ((1.0, Spread(100, 90, 110)), (64.0, Spread(100 + number, 90, 110))), number)
         for number, name in enumerate(("ours & theirs", "b", "c"))
     )
     drawn = ET.fromstring(svg(Plot("A <title>", "connections", "req/s", lines)))  # noqa: S314  # our own
