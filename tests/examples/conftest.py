@@ -1,6 +1,7 @@
 """One running system for the tests of examples/harbor_client, and both kinds of client."""
 
 import json
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,16 +11,32 @@ import pytest_asyncio
 from tests.demo.stack import Stack
 from tests.support.harbor_clients import KINDS, Client, client_of
 from tests.support.servers import PostgresCluster
-from tests.support.system import running_system
+from tests.support.system import System, partner_key, running_system
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def stack(postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+async def running(
+    postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[System, Stack]]:
     """Run the whole system, without a broker, for all tests here."""
     database = await postgres_cluster.create_database()
-    async with running_system(database, None, "", tmp_path_factory.mktemp("system")) as (_system, running):
-        yield running
+    async with running_system(database, None, "", tmp_path_factory.mktemp("system")) as started:
+        yield started
     await postgres_cluster.drop_database(database.name)
+
+
+@pytest.fixture(scope="package")
+def stack(running: tuple[System, Stack]) -> Stack:
+    """Give the addresses of the running system and the key of a partner, which no test may change."""
+    return running[1]
+
+
+@pytest.fixture
+async def own_key(running: tuple[System, Stack]) -> str:
+    """Give a key of a partner that no other test knows."""
+    system, stack = running
+    pepper = system.environments["command_api"]["HARBOR_SECURITY__API_KEY_PEPPER"]
+    return await partner_key(stack.postgres, pepper, f"partner-{secrets.token_hex(4)}")
 
 
 @pytest.fixture

@@ -208,25 +208,28 @@ async def _attempted(harbor: Any, delivery_id: str) -> Any:
 
 
 async def test_a_key_is_made_rotated_and_revoked_and_its_history_tells_so(
-    harbor: Any, stack: Stack, kind: type[Client]
+    stack: Stack, kind: type[Client], own_key: str
 ) -> None:
-    made = await did(harbor.api_keys.create, ["orders:read"], label="reporting", idempotency_key=f"key-{kind.__name__}")
-    async with client_of(kind, made.key, command_url=stack.command_api, query_url=stack.query_api) as reporting:
-        with pytest.raises(Forbidden):
-            await did(reporting.orders.create, *WANTED)
-    with pytest.raises(Conflict) as made_before:
-        await did(harbor.api_keys.create, ["orders:read"], label="reporting", idempotency_key=f"key-{kind.__name__}")
-    revoked = await did(harbor.api_keys.revoke, made.id)
-    own = stack.api_key.split("_")[2]
-    successor = await did(harbor.api_keys.rotate, own, overlap_s=3600)
-    await did(harbor.api_keys.revoke, successor.id)
+    addresses: dict[str, Any] = {"command_url": stack.command_api, "query_url": stack.query_api}
+    async with client_of(kind, own_key, **addresses) as harbor:
+        made = await did(harbor.api_keys.create, ["orders:read"], label="reporting", idempotency_key="reporting")
+        async with client_of(kind, made.key, **addresses) as reporting:
+            with pytest.raises(Forbidden):
+                await did(reporting.orders.create, *WANTED)
+        with pytest.raises(Conflict) as made_before:
+            await did(harbor.api_keys.create, ["orders:read"], label="reporting", idempotency_key="reporting")
+        revoked = await did(harbor.api_keys.revoke, made.id)
+        own = own_key.split("_")[2]
+        successor = await did(harbor.api_keys.rotate, own, overlap_s=3600)
+        found = await did(harbor.api_keys.get, made.id)
+        listed = await all_of(harbor.api_keys.list(page_size=1))
+        events = await all_of(harbor.api_keys.events(made.id, page_size=1))
 
     assert made_before.value.problem.members["key_id"] == made.id
     assert (revoked.label, revoked.scopes, revoked.status) == ("reporting", ("orders:read",), "revoked")
-    assert await did(harbor.api_keys.get, made.id) == revoked
+    assert found == revoked
     assert (successor.predecessor.id, successor.predecessor.status) == (own, "live")
-    assert {made.id, successor.id, own} <= {each.id for each in await all_of(harbor.api_keys.list(page_size=1))}
-    events = await all_of(harbor.api_keys.events(made.id, page_size=1))
+    assert [each.id for each in listed] == [successor.id, made.id, own]
     assert [each.type for each in events] == ["api_key.created", "api_key.revoked"]
     assert not any(each.key in repr(each) for each in (made, successor))
 

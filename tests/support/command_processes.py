@@ -45,7 +45,7 @@ async def command_processes(
     }
     environments = {name: shared | {"HARBOR_COMMAND_API__PORT": str(port)} for name, port in ports.items()}
     system = System(environments, ports, logs)
-    key = await partner_key(database, pepper)
+    key = await partner_key(database.admin_url, pepper)
     try:
         for name in ports:
             await system.start(name)

@@ -48,7 +48,7 @@ class System:
     """
 
     def __init__(self, environments: Mapping[str, Mapping[str, str]], ports: Mapping[str, int], logs: Path) -> None:
-        self._environments = environments
+        self.environments = environments
         self._ports = ports
         self._logs = logs
         self._processes: dict[str, Process] = {}
@@ -61,7 +61,7 @@ class System:
                 "-m",
                 *(COMMANDS | ALONE)[name.partition("-")[0]],
                 cwd=CHECKOUT,
-                env=dict(self._environments[name]),
+                env=dict(self.environments[name]),
                 stdout=log,
                 stderr=log,
             )
@@ -136,7 +136,7 @@ async def running_system(
         database.admin_url,
         kafka.bootstrap if kafka is not None else None,
         f"{topic_prefix}orders.events.v1",
-        await partner_key(database, secret["HARBOR_SECURITY__API_KEY_PEPPER"]),
+        await partner_key(database.admin_url, secret["HARBOR_SECURITY__API_KEY_PEPPER"]),
     )
     system = System(environments, ports, logs)
     names = [name for name in COMMANDS if kafka is not None or name != "relay"]
@@ -150,15 +150,15 @@ async def running_system(
         await system.stop()
 
 
-async def partner_key(database: Database, pepper: str) -> str:
+async def partner_key(admin_url: str, pepper: str, partner_id: str = "acme") -> str:
     """Make a test-mode key with every partner scope; give its text."""
-    connection = await asyncpg.connect(database.admin_url)
+    connection = await asyncpg.connect(admin_url)
     try:
         key, _record = await create_key(
             connection,
             pepper=pepper.encode(),
             now=clock.now(),
-            partner_id="acme",
+            partner_id=partner_id,
             livemode=False,
             scopes=frozenset(PARTNER_SCOPES + MONEY_SCOPES + WEBHOOK_SCOPES + KEY_SCOPES),
             by=KeyActor("installation", "test", "test"),
