@@ -48,10 +48,10 @@ class LossyOutput:
     def msg(self, line: bytes) -> None:
         """Write a line, without its end, if that is possible."""
         if self._waiting_bytes > MAX_WAITING_BYTES:
-            self._lost += 1
-            return
-        self._waiting.append(line + b"\n")
-        self._waiting_bytes += len(line) + 1
+            self._lost += 1  # and what waits is tried again: nothing else may ever do it
+        else:
+            self._waiting.append(line + b"\n")
+            self._waiting_bytes += len(line) + 1
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import orjson
+import pytest
 
 LINES = """
 from infra import logs
@@ -109,6 +110,43 @@ def test_a_reader_that_comes_back_gets_whole_lines_and_is_told_how_many_are_miss
     assert numbers == list(range(len(numbers)))
     assert len(numbers) + lost == 20_000
     assert lines[-1]["event"] == "last"
+
+
+@pytest.mark.parametrize("start", ["write(20_000)", "asyncio.run(in_loop(20_000))"])
+def test_a_reader_that_comes_back_is_written_to_again_without_the_event_loop_of_before(start: str) -> None:
+    program = f"""
+import asyncio, sys
+from infra import logs
+logs.configure("test")
+
+def write(count):
+    for number in range(count):
+        logs.get_logger().info("line.written", number=number, text="x" * 100)
+
+async def in_loop(count):
+    for part in range(100):
+        write(count // 100)
+        await asyncio.sleep(0)
+
+{start}
+sys.stderr.write("done\\n")
+sys.stderr.flush()
+sys.stdin.read(1)
+for word in range(2000):
+    write(1)
+sys.stderr.write("again\\n")
+sys.stderr.flush()
+import os
+os._exit(0)  # the last words at the end of a process are not what is tested
+"""
+    with subprocess.Popen(  # noqa: S603  # our own code
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"done\n"
+        output, _ = process.communicate(b"x", timeout=30)
+
+    assert len(output) > 1024 * 1024, "what waited was written, and not only what the pipe held"
 
 
 def test_one_event_loop_after_another_gets_its_lines_written() -> None:
