@@ -13,9 +13,14 @@ logs.configure("test")
 log = logs.get_logger()
 for number in range(2000):
     log.info("line.written", number=number)
-import os
-os._exit(7)  # the interpreter's own last flush is not what is tested
 """
+ENDS_AT_ONCE = (
+    LINES
+    + """
+import os
+os._exit(7)  # without the last words at the end of a process
+"""
+)
 
 
 WIDE_LINES = """
@@ -27,13 +32,13 @@ logs.get_logger().error("stays")
 """
 
 
-def run(stdout: int, program: str = LINES) -> subprocess.CompletedProcess[bytes]:
+def run(stdout: int, program: str) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-c", program]
     return subprocess.run(command, stdout=stdout, timeout=30, check=False)  # noqa: S603  # our own code
 
 
 def test_a_line_is_one_json_object_with_its_process_and_time() -> None:
-    done = run(subprocess.PIPE)
+    done = run(subprocess.PIPE, LINES)
 
     lines = [orjson.loads(line) for line in done.stdout.splitlines()]
     assert [line["number"] for line in lines] == list(range(2000))
@@ -58,7 +63,7 @@ def test_work_goes_on_when_nobody_reads_the_log_any_more() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        assert run(writer).returncode == 7
+        assert run(writer, ENDS_AT_ONCE).returncode == 7
     finally:
         os.close(writer)
 
@@ -174,6 +179,6 @@ for number in range(3):
 def test_work_goes_on_when_the_disk_of_the_log_is_full() -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     try:
-        assert run(full).returncode == 7
+        assert run(full, ENDS_AT_ONCE).returncode == 7
     finally:
         os.close(full)
