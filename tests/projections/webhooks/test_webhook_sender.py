@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from cryptography import x509
@@ -133,8 +134,10 @@ async def test_a_reset_in_the_middle_of_a_good_answer_is_still_an_answer() -> No
         await _read_request(reader)
         writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\nhalf")
         await writer.drain()
-        # A reset throws away what the other side has not read yet.
-        await eventually(lambda: _unread_bytes(writer.get_extra_info("peername")[1]) == 0)
+        ours, theirs = (writer.get_extra_info(end)[1] for end in ("sockname", "peername"))
+        # A reset throws away what the other side has not got yet, and what it has not read.
+        await eventually(lambda: _queues(ours, theirs).to_send == 0)
+        await eventually(lambda: _queues(theirs, ours).to_read == 0)
         writer.transport.abort()
 
     async with _listening(serve) as url:
@@ -259,11 +262,20 @@ async def _drip(drop: bytes, every_s: float, reader: asyncio.StreamReader, write
         await asyncio.wait([hung_up], timeout=every_s)
 
 
-def _unread_bytes(port: int) -> int:
-    """Give how much the kernel holds for the IPv4 socket bound to a port of this machine (proc(5), tcp: rx_queue)."""
+class _Queues(NamedTuple):
+    to_send: int
+    to_read: int
+
+
+def _queues(port: int, peer_port: int) -> _Queues:
+    """Give the bytes the kernel holds for one end of a connection on 127.0.0.1 (proc(5), tcp: tx_queue, rx_queue).
+
+    Both ends name the connection: a port alone may be bound to several of them at once.
+    """
+    ends = f"0100007F:{port:04X}", f"0100007F:{peer_port:04X}"
     rows = [row.split() for row in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
-    [queues] = [row[4] for row in rows if row[1].endswith(f":{port:04X}")]
-    return int(queues.partition(":")[2], 16)
+    [queues] = [row[4].split(":") for row in rows if (row[1], row[2]) == ends]
+    return _Queues(*(int(queue, 16) for queue in queues))
 
 
 @asynccontextmanager
