@@ -22,9 +22,10 @@ from command_api.errors import (
     translate,
 )
 from command_api.field_codes import FIELD_CODES
-from command_api.handle import Answer, WritePath, decide_create, refuse_reference
+from command_api.handle import WritePath, decide_create, refuse_reference
 from command_api.idempotency import fingerprint, parse_key
 from command_api.json_body import Json, canonical
+from command_api.recent import Answer
 from domain.order.errors import InvalidCommandError, WithdrawnCurrencyError
 from domain.order.ids import OrderId
 from infra.events import (

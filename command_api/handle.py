@@ -21,7 +21,7 @@ from command_api.errors import (
     PRECONDITION_FAILED,
 )
 from command_api.order_problems import order_problem
-from command_api.recent import RecentOrders
+from command_api.recent import Answer, RecentAnswers, RecentOrders
 from command_api.turns import LineTooLongError, Turns
 from domain.codec import decode
 from domain.order.commands import CreateOrder, OrderCommand, UpdateDetails
@@ -52,24 +52,13 @@ CREATED = 201
 """The status of the answer to a create."""
 
 
-class Answer(NamedTuple):
-    """What the client gets, now or then. `version` and `position` are of the order's last event at that time."""
-
-    status: int
-    body: bytes
-    order_id: UUID
-    version: int
-    position: int
-    replayed: bool
-    code: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class WritePath:
     """What handling needs from outside. `render` gives the bytes of an order; `now` and `new_id` ask the machine."""
 
     store: EventStore
     recent: RecentOrders = field(default_factory=RecentOrders)
+    answers: RecentAnswers = field(default_factory=RecentAnswers)
     turns: Turns = field(default_factory=Turns)
     render: Callable[[OrderState], bytes] = render_order
     now: Callable[[], datetime] = clock.now
@@ -106,6 +95,9 @@ async def handle(
             under the key.
         EventStoreError: as `EventStore.append`; after all but a full queue the outcome is unknown.
     """
+    known = _known_answer(path, caller)
+    if known is not None:
+        return known
     command = make(path.now())
     if isinstance(command, CreateOrder):
         return await _settle(path, caller, command, make, status)  # nobody else knows this new order
@@ -114,6 +106,17 @@ async def handle(
             return await _settle(path, caller, make(path.now()), make, status, expected_version)
     except LineTooLongError:
         raise Problem(CONCURRENT_MODIFICATION) from None
+
+
+def _known_answer(path: WritePath, caller: Caller) -> Answer | None:
+    """Give what this process lately saw recorded under the caller's key."""
+    known = path.answers.get(caller.tenant.id, caller.idempotency_key)
+    if known is None:
+        return None
+    fingerprint, answer = known
+    if fingerprint != caller.fingerprint:
+        raise Problem(IDEMPOTENCY_KEY_MISMATCH)
+    return answer
 
 
 async def _settle(
@@ -152,7 +155,7 @@ async def _append(path: WritePath, caller: Caller, order_id: OrderId, decision: 
         case Appended():
             return _appended(path, decision, outcome)
         case Duplicate():
-            return _replayed(outcome)
+            return _replayed(path, caller, outcome)
         case KeyMismatch():
             raise Problem(IDEMPOTENCY_KEY_MISMATCH)
         case ClaimTaken():
@@ -223,7 +226,7 @@ async def _refuse_claim(path: WritePath, caller: Caller, order_id: OrderId, vers
         case Appended():
             return _appended(path, _Decision(append, None, refusal.kind.code), outcome)
         case Duplicate():
-            return _replayed(outcome)
+            return _replayed(path, caller, outcome)
         case KeyMismatch():
             raise Problem(IDEMPOTENCY_KEY_MISMATCH)
         case WrongExpectedVersion():
@@ -254,7 +257,7 @@ async def _find_answer(path: WritePath, caller: Caller, order_id: OrderId) -> An
     outcome = await path.store.append(ask_for_repetition(caller, Problem(PRECONDITION_FAILED), order_id))
     match outcome:
         case Duplicate():
-            return _replayed(outcome)
+            return _replayed(path, caller, outcome)
         case KeyMismatch():
             raise Problem(IDEMPOTENCY_KEY_MISMATCH)
         case WrongExpectedVersion():
@@ -269,13 +272,17 @@ def _appended(path: WritePath, decision: _Decision, outcome: Appended) -> Answer
     append = decision.append
     if decision.state is not None:
         path.recent.put(append.tenant_id, decision.state)
-    return Answer(
+    given = Answer(
         append.status, append.response, append.stream_id, outcome.version, outcome.position, False, decision.code
     )
+    path.answers.put(append.tenant_id, append.key, append.fingerprint, given._replace(replayed=True, code=None))
+    return given
 
 
-def _replayed(outcome: Duplicate) -> Answer:
-    return Answer(outcome.status, outcome.response, outcome.stream_id, outcome.version, outcome.position, True)
+def _replayed(path: WritePath, caller: Caller, outcome: Duplicate) -> Answer:
+    given = Answer(outcome.status, outcome.response, outcome.stream_id, outcome.version, outcome.position, True)
+    path.answers.put(caller.tenant.id, caller.idempotency_key, caller.fingerprint, given)
+    return given
 
 
 def decide_create(path: WritePath, caller: Caller, command: CreateOrder) -> AppendCommand:

@@ -6,10 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from command_api.appends import Caller
-from command_api.handle import Answer, MakeCommand, handle
+from command_api.handle import MakeCommand, handle
 from command_api.idempotency import HEADER, fingerprint, parse_key
 from command_api.if_match import IF_MATCH, parse_if_match
 from command_api.json_body import JsonBody, read_json
+from command_api.recent import Answer
 from command_api.state import state_of
 from domain.order.ids import OrderId
 from infra.http import problems

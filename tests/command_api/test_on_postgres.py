@@ -49,6 +49,22 @@ async def test_an_order_lives_through_its_states_and_a_repetition_gets_its_first
     assert await service.store.head() == 3
 
 
+async def test_a_process_that_did_not_give_the_first_answer_gives_the_same_bytes(database: Database) -> None:
+    key = await partner_key(database)
+    async with postgres_service(database, key) as first:
+        created = await first.post(body=order_body(), key="create")
+        refused = await first.post(f"{ORDERS}/{created.json()['id']}/captures", key="capture")
+    async with postgres_service(database, key) as second:
+        answers = [await second.post(body=order_body(), key="create") for _ in range(2)]
+        captures = [await second.post(f"{ORDERS}/{created.json()['id']}/captures", key="capture") for _ in range(2)]
+
+    for answer in answers:
+        assert (answer.status_code, answer.content) == (201, created.content)
+        assert answer.headers["consistency-token"] == created.headers["consistency-token"]
+        assert answer.headers["idempotency-replayed"] == "true"
+    assert [(answer.status_code, answer.content) for answer in captures] == [(409, refused.content)] * 2
+
+
 async def test_an_edit_is_of_the_version_that_was_seen_and_its_repetition_gets_its_first_answer(
     service: Service,
 ) -> None:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from command_api.app import Settings, assemble, batch_slots, body_limits, create_app, key_turns
 from command_api.handle import WritePath
 from command_api.metrics import CommandMetrics
+from command_api.recent import RecentAnswers
 from command_api.state import CommandState, KeyChanges, WebhookConfig
 from infra import api_keys, clock
 from infra.api_keys import PARTNER_SCOPES, KeyActor, KeyRecord
@@ -121,15 +122,22 @@ async def _ready() -> list[str]:
     return []
 
 
+def writes_that_ask(store: EventStore) -> WritePath:
+    """Give a write path that remembers no answer."""
+    return WritePath(store, answers=RecentAnswers(max_answers=0))
+
+
 @asynccontextmanager
 async def memory_service(
     store: EventStore | None = None,
     *,
-    writes: Callable[[EventStore], WritePath] = WritePath,
+    writes: Callable[[EventStore], WritePath] = writes_that_ask,
     settings: CommandApiSettings | None = None,
     rate: Rate | None = None,
 ) -> AsyncIterator[Service]:
     """Run the service over a store in memory; `writes` may put something else into the write path.
+
+    By default it asks the store for every repetition, as a process does that did not give the first answer.
 
     Without a `rate` a partner may send as much as it likes.
     """
