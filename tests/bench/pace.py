@@ -39,7 +39,7 @@ FULL = Pace(
     long_s=60.0,
     listed=4000,
     appends_s=2.0,
-    wal_segments=64,
+    wal_segments=128,
 )
 QUICK = Pace(
     rounds=1,

@@ -111,8 +111,12 @@ def hot(bench: Bench, in_round: int) -> None:
 
 
 def sustained(bench: Bench, in_round: int) -> None:
-    """Offer 60 % of our peak for a minute, in the first rounds only: it is the longest of all measurements."""
+    """Offer 60 % of our peak for a minute, in the first rounds only: it is the longest of all measurements.
+
+    A checkpoint before it makes the WAL files of the round so far ready to be used again.
+    """
     if in_round < LONG_ROUNDS:
+        bench.stack.execute("CHECKPOINT")
         for target in _running(bench, (OURS,)):
             bench.open("sustained", target, _even(_peak(bench, target) * LONG_SHARE), bench.pace.long_s, in_round)
 
