@@ -7,7 +7,7 @@ with the same external reference (refused, and the refusal recorded). Commands o
 first, so that they do not race each other.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, assert_never
@@ -21,6 +21,7 @@ from command_api.errors import (
     PRECONDITION_FAILED,
 )
 from command_api.order_problems import order_problem
+from command_api.pauses import MAX_DECISIONS, pause_after
 from command_api.recent import Answer, RecentAnswers, RecentOrders
 from command_api.turns import LineTooLongError, Turns
 from domain.codec import decode
@@ -46,15 +47,16 @@ from infra.http import problems
 from infra.http.problems import Problem
 from infra.tenancy import Tenant
 
-MAX_DECISIONS = 4
-"""The first decision, and three more after somebody else appended first."""
 CREATED = 201
 """The status of the answer to a create."""
 
 
 @dataclass(frozen=True, slots=True)
 class WritePath:
-    """What handling needs from outside. `render` gives the bytes of an order; `now` and `new_id` ask the machine."""
+    """What handling needs from outside. `render` gives the bytes of an order; `now` and `new_id` ask the machine.
+
+    `pause` waits after the so-many-th lost race of a command.
+    """
 
     store: EventStore
     recent: RecentOrders = field(default_factory=RecentOrders)
@@ -63,6 +65,7 @@ class WritePath:
     render: Callable[[OrderState], bytes] = render_order
     now: Callable[[], datetime] = clock.now
     new_id: Callable[[], UUID] = clock.new_id
+    pause: Callable[[int], Awaitable[None]] = pause_after
 
 
 class _Decision(NamedTuple):
@@ -127,8 +130,11 @@ async def _settle(
     status: int,
     expected_version: int | None = None,
 ) -> Answer:
-    for _ in range(MAX_DECISIONS):
-        state = await _load(path, caller.tenant, command, expected_version or 0)
+    for lost in range(MAX_DECISIONS):
+        if lost:
+            await path.pause(lost)
+            command = make(path.now())
+        state = await _load(path, caller.tenant, command, expected_version or 0, is_stale=lost > 0)
         if expected_version is not None and state is not None and state.version != expected_version:
             return await _refuse_version(path, caller, command.order_id)
         try:
@@ -143,8 +149,6 @@ async def _settle(
         answer = await _append(path, caller, command.order_id, decision)
         if answer is not None:
             return answer
-        path.recent.forget(caller.tenant.id, command.order_id)
-        command = make(path.now())
     raise Problem(CONCURRENT_MODIFICATION)
 
 
@@ -166,14 +170,17 @@ async def _append(path: WritePath, caller: Caller, order_id: OrderId, decision: 
             assert_never(outcome)
 
 
-async def _load(path: WritePath, tenant: Tenant, command: OrderCommand, seen_version: int) -> OrderState | None:
-    """Give the order as it was seen here last; read it when that is older than what the caller has seen."""
+async def _load(
+    path: WritePath, tenant: Tenant, command: OrderCommand, seen_version: int, *, is_stale: bool
+) -> OrderState | None:
+    """Give the order as it was seen here last, and read on when it is stale or older than what the caller has seen."""
     if isinstance(command, CreateOrder):
         return None
     state = path.recent.get(tenant.id, command.order_id)
-    if state is None or state.version < seen_version:
-        stored = await path.store.read_stream(tenant.id, command.order_id)
-        state = fold(None, (decode(event.type, event.schema_version, event.payload) for event in stored))
+    if state is None or is_stale or state.version < seen_version:
+        version = state.version if state else NO_STREAM
+        stored = await path.store.read_stream(tenant.id, command.order_id, version + 1)
+        state = fold(state, (decode(event.type, event.schema_version, event.payload) for event in stored))
         if state is None:
             # Another partner's order and no order at all are the same answer.
             raise Problem(problems.NOT_FOUND)

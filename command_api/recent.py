@@ -68,12 +68,6 @@ class RecentOrders:
             _, dropped = self._states.popitem(last=False)
             self._lines -= len(dropped.lines)
 
-    def forget(self, tenant_id: str, order_id: UUID) -> None:
-        """Drop an order that turned out to be stale."""
-        dropped = self._states.pop((tenant_id, order_id), None)
-        if dropped is not None:
-            self._lines -= len(dropped.lines)
-
 
 class _Recorded(NamedTuple):
     fingerprint: bytes

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from command_api.handle import MAX_DECISIONS, WritePath
+from command_api.handle import WritePath
+from command_api.pauses import MAX_DECISIONS
 from domain.order.state import OrderState
 from infra.events import (
     AppendCommand,
@@ -34,6 +35,7 @@ class InterruptedStore:
     error: EventStoreError | None = None
     lost_races: int = 0
     reads: int = 0
+    read_from: list[int] = field(default_factory=list)
     conflicts: int = 0
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
@@ -56,6 +58,7 @@ class InterruptedStore:
         self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None
     ) -> Sequence[StoredEvent]:
         self.reads += 1
+        self.read_from.append(from_version)
         return await self.kept.read_stream(tenant_id, stream_id, from_version, to_version)
 
     async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
@@ -92,7 +95,7 @@ async def test_an_order_known_from_before_is_not_read_again() -> None:
     assert (captured.status_code, store.reads) == (200, 0)
 
 
-async def test_a_stale_order_costs_one_conflict_and_is_decided_again() -> None:
+async def test_a_stale_order_costs_one_conflict_and_is_read_on_and_decided_again() -> None:
     store = InterruptedStore()
     async with memory_service(store) as one, memory_service(store) as other:
         order_id = (await one.post(body=order_body())).json()["id"]
@@ -101,6 +104,7 @@ async def test_a_stale_order_costs_one_conflict_and_is_decided_again() -> None:
         captured = await one.post(f"{ORDERS}/{order_id}/captures")
 
     assert (captured.status_code, captured.json()["status"], captured.headers["etag"]) == (200, "captured", '"3"')
+    assert store.read_from == [1, 2]  # `other` read all of it, `one` what it had not seen
 
 
 async def test_a_refusal_is_not_recorded_when_somebody_changed_the_order_meanwhile() -> None:
@@ -114,9 +118,22 @@ async def test_a_refusal_is_not_recorded_when_somebody_changed_the_order_meanwhi
     assert again.status_code == 200
 
 
-async def test_after_four_lost_races_the_caller_is_told_to_repeat_and_nothing_is_recorded() -> None:
-    store = InterruptedStore()
-    async with memory_service(store) as service:
+class Pauses:
+    """Counts the pauses of a write path instead of pausing."""
+
+    def __init__(self) -> None:
+        self.after: list[int] = []
+
+    async def __call__(self, lost: int) -> None:
+        self.after.append(lost)
+
+    def writes(self, store: EventStore) -> WritePath:
+        return WritePath(store, pause=self)
+
+
+async def test_who_loses_every_race_is_told_to_repeat_and_nothing_is_recorded() -> None:
+    store, pauses = InterruptedStore(), Pauses()
+    async with memory_service(store, writes=pauses.writes) as service:
         order_id = (await service.post(body=order_body())).json()["id"]
         store.lost_races = MAX_DECISIONS
         lost = await service.post(f"{ORDERS}/{order_id}/authorize", key="k")
@@ -124,6 +141,7 @@ async def test_after_four_lost_races_the_caller_is_told_to_repeat_and_nothing_is
 
     assert (lost.status_code, lost.json()["code"], lost.json()["retryable"]) == (409, "concurrent_modification", True)
     assert (again.status_code, "idempotency-replayed" in again.headers) == (200, False)
+    assert pauses.after == list(range(1, MAX_DECISIONS))
 
 
 async def test_two_hundred_at_once_on_one_order_never_race_each_other() -> None:
@@ -141,9 +159,9 @@ async def test_two_hundred_at_once_on_one_order_never_race_each_other() -> None:
     assert [event.version for event in await store.read_all(0, 10)] == [1, 2, 3]
 
 
-async def test_three_lost_races_are_not_noticed() -> None:
-    store = InterruptedStore()
-    async with memory_service(store) as service:
+async def test_races_lost_before_the_last_are_not_noticed() -> None:
+    store, pauses = InterruptedStore(), Pauses()
+    async with memory_service(store, writes=pauses.writes) as service:
         order_id = (await service.post(body=order_body())).json()["id"]
         store.lost_races = MAX_DECISIONS - 1
 

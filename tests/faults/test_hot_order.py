@@ -114,6 +114,32 @@ async def test_200_that_change_one_order_at_once_leave_serial_versions_and_answe
         assert await changes(database, order_id) == history
 
 
+@pytest.mark.timeout(180)
+async def test_100_who_note_something_on_one_order_through_four_processes_are_all_heard(
+    database: Database, redis_url: str, tmp_path: Path
+) -> None:
+    async with command_processes(database, redis_url, tmp_path, count=4) as services:
+        order_id = await new_order(services)
+        notes = [
+            make_request(
+                "POST",
+                f"{ORDERS}/{order_id}/notes",
+                key=f"n-{number}",
+                api_key=services.api_key,
+                body=orjson.dumps({"note": f"number {number}"}),
+                request_id=f"n-{number}",
+            )
+            for number in range(100)
+        ]
+
+        replies = await definite_replies(services.ports, notes)
+
+        assert Counter(code_of(reply) for reply in replies) == {None: 100}
+        assert sorted(version_of(reply) for reply in replies) == list(range(2, 102))
+        history = await changes(database, order_id)
+        assert [change.version for change in history] == list(range(1, 102))
+
+
 async def new_order(services: CommandProcesses) -> str:
     request = make_request(
         "POST",

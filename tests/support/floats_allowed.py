@@ -27,6 +27,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "command_api/expiry/expirer.py": {ROUND, SECONDS},
         "command_api/imports/sending.py": {JSON, FLOAT, LITERAL, SECONDS},
         "command_api/late_store.py": {LITERAL},
+        "command_api/pauses.py": {DIVISION, SECONDS, an_import("random")},
         "command_api/recent.py": {FLOAT, LITERAL, SECONDS},
         "examples/replay_with_eventsourcing.py": {JSON, LITERAL, DIVISION},
         "infra/clock.py": {FLOAT, an_import("time"), SECONDS},
