@@ -35,10 +35,13 @@ READY_S: Final = 30.0
 STOP_S: Final = 20.0
 PROCESSES: Final = f"{OURS} x4"
 SAMPLED: Final = f"{OURS} sampled"
+WITH_FUNCTIONS: Final = "eventsourcing_functions"
+"""The same program with the library's own functions in the database switched on."""
 _MODULES: Final = {
     "empty": "tests.bench.peers.empty",
     "group_commit": "tests.bench.peers.group_commit",
     "eventsourcing": "tests.bench.peers.eventsourcing_app",
+    WITH_FUNCTIONS: "tests.bench.peers.eventsourcing_app",
     "crud": "tests.bench.peers.crud_app",
 }
 _UVICORN: Final = (
@@ -52,6 +55,7 @@ TITLES: Final = {
     "group_commit": "raw ASGI + group commit",
     "empty": "empty ASGI app",
     "eventsourcing": "eventsourcing + FastAPI",
+    WITH_FUNCTIONS: "eventsourcing + FastAPI, database functions",
     "crud": "FastAPI + SQLAlchemy CRUD",
 }
 
@@ -176,6 +180,7 @@ class BenchStack:
             "POSTGRES_PORT": str(parts.port),
             "POSTGRES_USER": parts.username or "",
             "POSTGRES_PASSWORD": parts.password or "",
+            "POSTGRES_ENABLE_DB_FUNCTIONS": "yes" if name == WITH_FUNCTIONS else "no",
         }
 
     def _spawn(

@@ -16,9 +16,9 @@ from tests.bench.model import HOT, HOT_ALONE, HOT_CONTROL, HOT_LOAD, HOT_ORDER, 
 from tests.bench.orders import AUTHORIZED, BATCH_PATH, CREATE_PATH, RequestPlan, new_key
 from tests.bench.pace import Pace
 from tests.bench.sample import stored_sizes
-from tests.bench.stack import PROCESSES, Target
+from tests.bench.stack import PROCESSES, WITH_FUNCTIONS, Target
 
-TARGETS: Final = ("empty", "group_commit", OURS, "eventsourcing", "crud")
+TARGETS: Final = ("empty", "group_commit", OURS, "eventsourcing", WITH_FUNCTIONS, "crud")
 PEERS: Final = ("eventsourcing", "crud")
 PEAK_CONNECTIONS: Final = 64
 STATE_CONNECTIONS: Final = (16, 64)
@@ -142,7 +142,9 @@ def inside(bench: Bench, in_round: int) -> None:
 
 
 SUITES: Final = (
-    Suite("create", "create orders, closed loop, beside every peer", create, lambda pace: _closed_s(pace, 5)),
+    Suite(
+        "create", "create orders, closed loop, beside every peer", create, lambda pace: _closed_s(pace, len(TARGETS))
+    ),
     Suite("processes", "the same through 4 processes on one log", processes, lambda pace: _window_s(pace)),  # noqa: PLW0108  # defined below
     Suite("replay", "repeat requests under used keys", replay, lambda pace: 1 + 2 * _window_s(pace)),
     Suite("state", "authorize and capture orders made just before", state, lambda _pace: 4 * (1 + _OVERHEAD_S)),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.bench.model import HOT, HOT_ALONE, HOT_CONTROL, HOT_WRITERS, OURS, Report
-from tests.bench.stack import PROCESSES
+from tests.bench.stack import PROCESSES, WITH_FUNCTIONS
 from tests.bench.stats import Spread, p50_ms, p99_ms, per_s, ratio, spread
 
 
@@ -54,7 +54,7 @@ def _t1(report: Report) -> Sequence[Verdict]:
     for connections, most_ms in ((16, 8.0), (64, 20.0)):
         ours = report.case("create", OURS, connections)
         at = f"create, {connections} connections"
-        for peer, least in (("eventsourcing", 10.0), ("crud", 12.0), ("group_commit", 0.6)):
+        for peer, least in (("eventsourcing", 10.0), (WITH_FUNCTIONS, 10.0), ("crud", 12.0), ("group_commit", 0.6)):
             value = _ratio(report, ("create", OURS, connections), ("create", peer, connections))
             found.append(_verdict("T1", f"{at}: ours / {_PEERS[peer]}", least, value, "", least=True))
         value = p99_ms(ours) if ours else None
@@ -135,7 +135,12 @@ def _hot(report: Report) -> Sequence[Verdict]:
     return found
 
 
-_PEERS: Final = {"eventsourcing": "`eventsourcing`", "crud": "CRUD", "group_commit": "raw ASGI + group commit"}
+_PEERS: Final = {
+    "eventsourcing": "`eventsourcing`",
+    WITH_FUNCTIONS: "`eventsourcing` with its database functions",
+    "crud": "CRUD",
+    "group_commit": "raw ASGI + group commit",
+}
 _JUDGES: Final[tuple[Callable[[Report], Sequence[Verdict]], ...]] = (
     _t1,
     _t2,
