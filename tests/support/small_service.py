@@ -22,8 +22,8 @@ from infra.http.guards import Limits
 from infra.http.problems import NOT_FOUND, Problem
 from infra.http.server import Listen, serve
 from infra.http.thin_route import ThinRoute
-from infra.local.launch import free_port
 from infra.postgres.key_cache import KeyStoreUnavailableError
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 PEPPER = "p" * 32
