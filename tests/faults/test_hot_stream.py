@@ -9,6 +9,7 @@ from functools import partial
 from uuid import UUID
 
 import asyncpg
+import pytest
 from pydantic import SecretStr
 
 from infra.events import Appended, WrongExpectedVersion
@@ -57,6 +58,7 @@ class NotedAppender:
         raise AssertionError("counting has no end")
 
 
+@pytest.mark.timeout(600)
 async def test_200_optimistic_writers_on_one_stream_all_get_through_and_hold_up_no_other(database: Database) -> None:
     async with appenders(database, 2) as both, asyncio.TaskGroup() as group:
         done = asyncio.Event()

@@ -22,7 +22,7 @@ from infra.local.home import CHECKOUT
 from tests.support.waiting import eventually
 
 # The stack brings its own servers, so no fixture says it.
-pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 FACTS = {"command_api", "query_api", "postgres", "redis", "kafka", "api_keys", "data_dir", "processes"}
 KEYS = {"partner_a", "partner_b", "dashboard", "auditor", "operator"}
 PROCESSES = {"postgres", "valkey", "kafka", "command_api", "query_api", "relay", "worker", "webhooks", "expiry"}
