@@ -104,11 +104,11 @@ def _inserting(connection: Connection, sizes: Sizes) -> Send:
 
 
 async def run(send: Send, size: int, seconds: float, in_round: int) -> Run:
-    """Send batches for a while; the rate is of the calls alone, without the making of the commands."""
+    """Send batches for a while, one at least; the rate is of the calls alone, without the making of the commands."""
     await send(size)
     took_s: list[float] = []
     end_s = time.perf_counter() + seconds
-    while time.perf_counter() < end_s:
+    while not took_s or time.perf_counter() < end_s:
         took_s.append(await send(size))
     done, busy_s = size * len(took_s), sum(took_s)
     return Run(

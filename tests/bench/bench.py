@@ -20,8 +20,6 @@ INSIDE_S = 15.0
 """About how long `Bench.inside_append` takes."""
 _NO_END_S = 60.0
 """The window of a plan that ends when its listed requests are used up."""
-_LEAD_S = 3.0
-"""How much longer than a measurement the load beside it lasts: it begins first and must not end first."""
 
 
 class Bench:
@@ -86,7 +84,7 @@ class Bench:
             ports=target.ports,
             connections=connections,
             warmup_s=0.0,
-            seconds=opened.warmup_s + opened.seconds + _LEAD_S,
+            seconds=opened.warmup_s + opened.seconds + self.pace.lead_s,
             requests=requests,
             rate_per_s=beside_per_s,
         )
@@ -102,7 +100,7 @@ class Bench:
                 return
         # The service's CPU is that of both, so it says nothing about either.
         self._keep(suite, target, opened, measured.model_copy(update={"cpu_us": {}}), _planned_s(opened))
-        self._keep(suite_beside, target, beside, measured_beside, _LEAD_S)
+        self._keep(suite_beside, target, beside, measured_beside, self.pace.lead_s)
 
     def listed(
         self, suite: str, target: Target, connections: int, requests: RequestPlan, in_round: int

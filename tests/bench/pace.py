@@ -13,6 +13,7 @@ class Pace:
         warmup_s: before each window.
         connections: of the closed loop.
         open_connections: of the open loop, at most in use at once.
+        lead_s: how much longer than a measurement the load beside it lasts: it begins first and must not end first.
         long_s: window of the run at 60 % of the peak.
         listed: orders made beforehand for replays and state commands.
         appends_s: seconds per batch size of the append call alone.
@@ -24,6 +25,7 @@ class Pace:
     warmup_s: float
     connections: tuple[int, ...]
     open_connections: int
+    lead_s: float
     long_s: float
     listed: int
     appends_s: float
@@ -36,6 +38,7 @@ FULL = Pace(
     warmup_s=1.0,
     connections=(1, 16, 64, 256),
     open_connections=256,
+    lead_s=3.0,
     long_s=60.0,
     listed=4000,
     appends_s=2.0,
@@ -47,6 +50,7 @@ QUICK = Pace(
     warmup_s=0.2,
     connections=(1, 16, 64),
     open_connections=128,
+    lead_s=3.0,
     long_s=2.0,
     listed=1000,
     appends_s=0.3,

@@ -22,12 +22,13 @@ import psutil
 
 from infra.api_keys import PARTNER_SCOPES, KeyActor
 from infra.clock import now
-from infra.local.launch import Launch, free_port, spawn
+from infra.local.launch import Launch, spawn
 from infra.local.probe import answers
 from infra.postgres.api_keys import create_key
 from tests.bench.model import OURS
 from tests.bench.sample import stored_sizes
 from tests.support import servers
+from tests.support.ports import free_port
 from tests.support.servers import Database, PostgresCluster, run
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]

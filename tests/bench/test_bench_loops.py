@@ -70,16 +70,18 @@ async def test_a_closed_loop_ends_when_its_listed_requests_are_used_up_and_tells
         result = await generate(a_plan(port, requests=requests, seconds=30.0, wants_locations=True))
     assert (result.done, result.statuses) == (6, {201: 6})
     assert result.locations == tuple(f"/orders/{number}" for number in range(1, 7))
-    assert result.seconds < 5
+    assert result.seconds < 30, "not at the end of its time"
 
 
 async def test_a_closed_loop_hides_a_stall_and_an_open_loop_shows_everybody_who_waited() -> None:
+    thousand = RequestPlan(kind="keys", listed=tuple(map(str, range(1000))))
     async with serving(stalls_at=20, stall_s=0.3) as port:
-        closed = await generate(a_plan(port))
+        closed = await generate(a_plan(port, requests=thousand, seconds=60.0))
         opened = await generate(a_plan(port, rate_per_s=200.0))
-    # one request of thousands was slow
+    # one request of a thousand was slow
+    assert closed.done == 1000
     assert closed.latency.max_ms >= 300
-    assert closed.latency.p99_ms < 100
+    assert closed.latency.p99_ms < 300
     # but whoever came at a fixed rate while it lasted waited too
     assert opened.done == 100
     assert opened.latency.p50_ms > 20

@@ -18,7 +18,7 @@ from infra.settings import KafkaSettings
 CHECKOUT = Path(__file__).resolve().parents[2]
 PARTNER = "partner_b"
 """Whose orders the demo makes: not partner_a's, whose webhooks a person may be watching."""
-LIVE_TIMEOUT_S = 2.0
+LIVE_TIMEOUT_S = 20.0
 START_TIMEOUT_S = 300
 STOP_TIMEOUT_S = 100
 

@@ -12,7 +12,7 @@ import pytest
 from infra.local.home import CHECKOUT
 
 # The stack brings its own servers, so no fixture says it.
-pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 
 def processes_below(directory: Path) -> list[str]:

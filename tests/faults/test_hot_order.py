@@ -26,7 +26,7 @@ from tests.support.wire_client import Reply, Request, Swarm, make_request
 
 WRITERS = 200
 ORDERS_TRIED = 6
-DEADLINE_S = 5.0
+DEADLINE_S = 60.0
 DEFINITE = {kind.code for kind in (*ORDER_PROBLEMS, CONCURRENT_MODIFICATION)}
 LEGAL = {
     ("created", "authorized"),
@@ -89,7 +89,7 @@ async def test_of_200_that_authorize_one_order_at_once_exactly_one_wins(
     assert await appended_commands(services) - before <= WRITERS * 2
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_200_that_change_one_order_at_once_leave_serial_versions_and_answers_that_stay(
     services: CommandProcesses, database: Database
 ) -> None:

@@ -9,11 +9,12 @@ from functools import partial
 from uuid import UUID
 
 import asyncpg
+import pytest
 from pydantic import SecretStr
 
 from infra.events import Appended, WrongExpectedVersion
 from infra.postgres.append_channel import PostgresAppendChannel
-from infra.postgres.appender import Appender
+from infra.postgres.appender import Appender, AppenderLimits
 from infra.postgres.pool import connect
 from infra.settings import PostgresSettings
 from tests.faults.log_checks import Seen, check_reading
@@ -32,7 +33,7 @@ class NotedAppender:
     def __init__(self, settings: PostgresSettings) -> None:
         channel = PostgresAppendChannel(partial(connect, settings, application_name="hot-stream"))
         self.channel = NotingChannel(channel)
-        self.appender = Appender(self.channel)
+        self.appender = Appender(self.channel, AppenderLimits(deadline_s=60.0))
 
     async def increment(self, expected: int = 0) -> int:
         """Append to the hot stream, again at the version it turns out to have; give how often that took."""
@@ -57,6 +58,7 @@ class NotedAppender:
         raise AssertionError("counting has no end")
 
 
+@pytest.mark.timeout(600)
 async def test_200_optimistic_writers_on_one_stream_all_get_through_and_hold_up_no_other(database: Database) -> None:
     async with appenders(database, 2) as both, asyncio.TaskGroup() as group:
         done = asyncio.Event()
@@ -81,7 +83,7 @@ async def test_200_optimistic_writers_on_one_stream_all_get_through_and_hold_up_
 
 @asynccontextmanager
 async def appenders(database: Database, count: int) -> AsyncIterator[list[NotedAppender]]:
-    settings = PostgresSettings(url=SecretStr(database.command_url))
+    settings = PostgresSettings(url=SecretStr(database.command_url), command_timeout_s=60.0)
     made = [NotedAppender(settings) for _ in range(count)]
     async with AsyncExitStack() as stack:
         for each in made:

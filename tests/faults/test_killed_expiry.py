@@ -92,7 +92,10 @@ async def live(
     """Write an order; its last step comes `move_after_s` after the one before, which has set its due time."""
     order_id = (await service.post(body=order_body())).json()["id"]
     for path, body in story[:-1]:
-        assert (await service.post(f"{ORDERS}/{order_id}/{path}", body)).status_code == 200
+        status = (await service.post(f"{ORDERS}/{order_id}/{path}", body)).status_code
+        if status != 200:  # the machine stood still until its time was over
+            told["late", status] += 1
+            return
     for path, body in story[-1:]:
         await asyncio.sleep(move_after_s)
         told[path, (await service.post(f"{ORDERS}/{order_id}/{path}", body)).status_code] += 1
@@ -117,7 +120,7 @@ def anomalies(log: list[StoredEvent]) -> list[str]:
     return found + [f"{key}: never asked, {state.status}" for key, state in states.items() if due_at(state)]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_kill_nine_of_timers_lets_each_due_order_expire_once_and_none_early(
     database: Database, tmp_path: Path
 ) -> None:
@@ -127,7 +130,7 @@ async def test_kill_nine_of_timers_lets_each_due_order_expire_once_and_none_earl
         told = await write_orders(service, disturbed)
         await disturbed
 
-        await eventually(lambda: admin.fetchval(_IS_OVER), timeout_s=15.0, what="every timer was acted on")
+        await eventually(lambda: admin.fetchval(_IS_OVER), timeout_s=60.0, what="every timer was acted on")
         log = await whole_log(service)
         statuses = await system.stop()
     await admin.close()
@@ -136,5 +139,6 @@ async def test_kill_nine_of_timers_lets_each_due_order_expire_once_and_none_earl
     asked = [event for event in log if event.actor == "system:expiry"]
     assert len(asked) == len({event.stream_id for event in asked}), "an order is over once it has expired"
     assert {event.type for event in asked} == {"order.expired", "order.authorization_released"}
-    assert {(path, status) for path, status in told} >= {("authorize", 200), ("captures", 200), ("captures", 409)}
+    assert set(told) >= {("authorize", 200), ("captures", 200), ("captures", 409)}
+    assert {status for path, status in told if path == "late"} <= {409}
     assert statuses == dict.fromkeys(TIMERS, 0)

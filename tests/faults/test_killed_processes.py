@@ -23,7 +23,7 @@ async def kill_and_restart(system: System, name: str) -> None:
         await system.ready(name)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("victim", ["relay", "worker", "dispatcher", "command_api"])
 async def test_kill_nine_in_mid_stream_loses_and_doubles_nothing(
     victim: str, database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path
@@ -36,6 +36,7 @@ async def test_kill_nine_in_mid_stream_loses_and_doubles_nothing(
         assert len(journey.history.orders or ()) == ORDERS
 
 
+@pytest.mark.timeout(300)
 async def test_sigterm_ends_every_process_cleanly(
     database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path
 ) -> None:

@@ -96,7 +96,10 @@ SELECT position, stream_id, version, event_id, payload FROM planted
 WHERE position > $1
 ORDER BY position LIMIT $2
 """
-LOCK_WAITERS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+LOCK_WAITERS = """
+SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
+"""
 
 
 async def test_positions_from_a_sequence_make_a_polling_reader_skip_what_commits_late(database: Database) -> None:

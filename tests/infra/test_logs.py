@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 
 import orjson
 import pytest
@@ -34,7 +35,8 @@ logs.get_logger().error("stays")
 
 def run(stdout: int, program: str) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-c", program]
-    return subprocess.run(command, stdout=stdout, timeout=30, check=False)  # noqa: S603  # our own code
+    # A pipe that takes all the lines: at its end a process waits for a slow reader, but not for ever.
+    return subprocess.run(command, stdout=stdout, timeout=60, check=False, pipesize=1024 * 1024)  # noqa: S603  # our own code
 
 
 def test_a_line_is_one_json_object_with_its_process_and_time() -> None:
@@ -101,15 +103,18 @@ def test_work_goes_on_when_the_reader_of_the_log_stalls() -> None:
 
 
 def test_a_reader_that_comes_back_gets_whole_lines_and_is_told_how_many_are_missing() -> None:
-    program = STALLED.format(then='await asyncio.to_thread(sys.stdin.read); await asyncio.sleep(0.5); log.info("last")')
-    with subprocess.Popen(  # noqa: S603  # our own code
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    program = STALLED.format(then='await asyncio.to_thread(sys.stdin.read); log.info("last")')
+    with started(program) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         assert process.stderr is not None
         assert process.stderr.readline() == b"done\n"  # nothing of the log is read until then
-        output, _ = process.communicate(b"", timeout=30)
+        lines = [orjson.loads(process.stdout.readline())]
+        while lines[-1]["event"] != "log.lines_lost":
+            lines.append(orjson.loads(process.stdout.readline()))
+        process.stdin.close()
+        lines += [orjson.loads(line) for line in process.stdout]
 
-    lines = [orjson.loads(line) for line in output.splitlines()]
     numbers = [line["number"] for line in lines if line["event"] == "line.written"]
     [lost] = [line["lines"] for line in lines if line["event"] == "log.lines_lost"]
     assert numbers == list(range(len(numbers)))
@@ -136,22 +141,44 @@ async def in_loop(count):
 {start}
 sys.stderr.write("done\\n")
 sys.stderr.flush()
-sys.stdin.read(1)
-for word in range(2000):
+for turn in sys.stdin:
     write(1)
-sys.stderr.write("again\\n")
-sys.stderr.flush()
+    sys.stderr.write("again\\n")
+    sys.stderr.flush()
 import os
 os._exit(0)  # the last words at the end of a process are not what is tested
 """
-    with subprocess.Popen(  # noqa: S603  # our own code
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with started(program) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         assert process.stderr is not None
         assert process.stderr.readline() == b"done\n"
-        output, _ = process.communicate(b"x", timeout=30)
+        output = process.stdout.fileno()
+        os.set_blocking(output, False)
+        read = turns = 0
+        while read <= 1024 * 1024 and turns < 2000:
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            assert process.stderr.readline() == b"again\n"
+            read, turns = read + all_of(output), turns + 1
+        process.stdin.close()
 
-    assert len(output) > 1024 * 1024, "what waited was written, and not only what the pipe held"
+    assert read > 1024 * 1024, "what waited was written, and not only what the pipe held"
+
+
+def started(program: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(  # noqa: S603  # our own code
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def all_of(pipe: int) -> int:
+    """Empty a pipe that does not block; give how many bytes it held."""
+    held = 0
+    with suppress(BlockingIOError):
+        while part := os.read(pipe, 1024 * 1024):
+            held += len(part)
+    return held
 
 
 def test_one_event_loop_after_another_gets_its_lines_written() -> None:

@@ -1,10 +1,11 @@
 """Append channels for tests: one that fails, and waits, as it is told; one that notes what goes through it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
 
+from infra.clock import monotonic_s
 from infra.events import AppendCommand, AppendOutcome, AppendRejectedError
 from infra.memory_event_store import MemoryEventStore
 from infra.postgres.append_channel import AppendChannel, BatchRefusedError, NotNowError, OutcomeUnknownError
@@ -66,13 +67,23 @@ class ScriptedChannel:
         self.is_closed = True
 
 
+class StillClock:
+    """A clock that stands still until it is moved: what waits in an appender is not past its deadline before."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
 @asynccontextmanager
 async def gathering(
-    first: AppendCommand, limits: AppenderLimits | None = None
+    first: AppendCommand, limits: AppenderLimits | None = None, clock: Callable[[], float] = monotonic_s
 ) -> AsyncIterator[tuple[ScriptedChannel, Appender, "asyncio.Task[AppendOutcome]"]]:
     """Give an appender with one command in flight that stays there until `channel.let_go()`."""
     channel = ScriptedChannel(is_held=True)
-    async with Appender(channel, limits) as appender:
+    async with Appender(channel, limits, monotonic_s=clock) as appender:
         in_flight = asyncio.create_task(appender.append(first))
         await eventually(lambda: channel.batches)
         yield channel, appender, in_flight

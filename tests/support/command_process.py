@@ -41,7 +41,7 @@ class CommandProcess:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "command_api", cwd=CHECKOUT, env=self._environment, stdout=output, stderr=output
             )
-        await eventually(self._is_ready, timeout_s=30.0, what=self._log.read_text())
+        await eventually(self._is_ready, timeout_s=60.0, what=self._log.read_text())
 
     async def kill(self) -> None:
         """End it at once, whatever it is doing."""

@@ -38,6 +38,9 @@ async def command_processes(
     pepper = secrets.token_hex(32)
     shared = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")} | {
         "HARBOR_POSTGRES__URL": database.command_url,
+        # What is to be refused is refused at once; a slow machine is no reason to answer 503.
+        "HARBOR_POSTGRES__COMMAND_TIMEOUT_S": "60",
+        "HARBOR_COMMAND_API__REQUEST_DEADLINE_S": "60",
         "HARBOR_REDIS__URL": redis_url,
         "HARBOR_SECURITY__API_KEY_PEPPER": pepper,
         "HARBOR_SECURITY__CURSOR_SECRET": secrets.token_hex(32),

@@ -139,7 +139,7 @@ class Topics:
 
     async def relay(self, events: Iterable[StoredEvent], previous: Mapping[int, int] | None = None) -> None:
         """Write events as the relay does; `previous` says which position comes before which in its partition."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             sent = [
                 await self._producer.send(
                     self._topic.name,
@@ -161,7 +161,7 @@ class Topics:
         self, partition: int, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()
     ) -> None:
         """Write anything at all."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self._producer.send_and_wait(
                 self._topic.name, key=key, value=value, headers=list(headers), partition=partition
             )
@@ -211,7 +211,7 @@ async def query(database: Database, sql: str, *arguments: object) -> list[asyncp
         await connection.close()
 
 
-async def caught_up(database: Database, timeout_s: float = 30.0) -> None:
+async def caught_up(database: Database, timeout_s: float = 60.0) -> None:
     """Wait until every projection has counted every event of the log."""
 
     async def is_caught_up() -> bool:
@@ -225,7 +225,7 @@ async def caught_up(database: Database, timeout_s: float = 30.0) -> None:
     await eventually(is_caught_up, timeout_s, "every projection has applied the whole log")
 
 
-async def applied_at_least(database: Database, events: int, timeout_s: float = 30.0) -> None:
+async def applied_at_least(database: Database, events: int, timeout_s: float = 60.0) -> None:
     """Wait until a projection has counted so many events."""
 
     async def has_counted() -> bool:

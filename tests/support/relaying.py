@@ -60,7 +60,8 @@ async def running_relay(
     topic_prefix: str,
     *,
     batch: int = 500,
-    flush_deadline_s: float = 5.0,
+    flush_deadline_s: float = 30.0,
+    offsets_every_s: float = 0.5,
     lease_name: str | None = None,
 ) -> AsyncIterator[RunningRelay]:
     """Run a relay in this process while the context is open.
@@ -82,7 +83,7 @@ async def running_relay(
             topic=topic_of(topic_prefix),
             settings=RelaySettings(batch=batch, flush_deadline_s=flush_deadline_s),
             metrics=RelayMetrics(registry),
-            offsets_every_s=0.5,
+            offsets_every_s=offsets_every_s,
         )
         lease = relay_lease(ports, holder=str(new_id()))
         if lease_name is not None:
@@ -104,7 +105,7 @@ class Arrived:
     headers: Headers
 
 
-async def topic_records(kafka: KafkaServer, topic: str, *, deadline_s: float = 20.0) -> list[Arrived]:
+async def topic_records(kafka: KafkaServer, topic: str, *, deadline_s: float = 60.0) -> list[Arrived]:
     """Give everything a topic holds, each partition in order of offset."""
     reader = make_reader(kafka.bootstrap, client_id="test-reader")
     try:
@@ -172,7 +173,7 @@ def assert_each_names_the_one_before(kept: list[Arrived]) -> None:
 
 
 async def topic_equals_store(
-    database: Database, kafka: KafkaServer, topic: str, *, timeout_s: float = 30.0
+    database: Database, kafka: KafkaServer, topic: str, *, timeout_s: float = 60.0
 ) -> list[Arrived]:
     """Wait until the topic holds every event of the store; check that it holds nothing else, in order; give it all."""
     expected = await stored(database)

@@ -17,12 +17,13 @@ import asyncpg
 from infra import clock
 from infra.local import kafka_jars, places
 from infra.local.kafka import KafkaServer as KafkaProgram
-from infra.local.launch import Launch, free_port, spawn
+from infra.local.launch import Launch, spawn
 from infra.local.postgres import PostgresServer
 from infra.local.valkey import ValkeyServer
 from infra.postgres.login_roles import LOGIN_ROLES, create_login_roles
 from infra.postgres.migrate import migrate
 from projections.create_tables import create_tables
+from tests.support.ports import free_port
 
 T = TypeVar("T")
 START_TIMEOUT_S = 60

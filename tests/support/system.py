@@ -5,7 +5,6 @@ import base64
 import os
 import secrets
 import signal
-import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping
@@ -19,12 +18,13 @@ from infra import clock
 from infra.api_keys import KeyActor
 from infra.postgres.api_keys import create_key
 from tests.demo.stack import Stack
+from tests.support.ports import free_port
 from tests.support.servers import Database, KafkaServer
 from tests.support.waiting import eventually
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-READY_S = 30.0
-STOP_S = 15.0
+READY_S = 60.0
+STOP_S = 60.0
 PARTNER_SCOPES = ("orders:read", "orders:write", "orders:cancel", "orders:authorize", "orders:capture")
 MONEY_SCOPES = ("orders:refund", "settlements:write")
 WEBHOOK_SCOPES = ("webhooks:read", "webhooks:manage")
@@ -189,10 +189,5 @@ async def run_once(command: tuple[str, ...], environment: Mapping[str, str]) -> 
 
 
 def free_ports(count: int) -> list[int]:
-    """Give ports that nobody listened on a moment ago."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [int(listener.getsockname()[1]) for listener in listeners]
-    finally:
-        for listener in listeners:
-            listener.close()
+    """Give so many ports that nobody else has or gets."""
+    return [free_port() for _ in range(count)]

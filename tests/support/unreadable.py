@@ -22,7 +22,7 @@ class _NotUtf8(str):
 async def put_unreadable(bootstrap_servers: str, topic: str, partition: int) -> None:
     """Write a batch of one such record."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await producer.start()
         try:
             batch = producer.create_batch()

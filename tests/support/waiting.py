@@ -9,13 +9,15 @@ from infra import clock
 
 T = TypeVar("T")
 POLL_S = 0.01
+PATIENCE_S = 30.0
+"""Costs nothing where all is well, and a machine that stalls for seconds makes no test fail."""
 
 
 @overload
-async def eventually(predicate: Callable[[], Awaitable[T]], timeout_s: float = 10.0, what: str = "") -> T: ...
+async def eventually(predicate: Callable[[], Awaitable[T]], timeout_s: float = PATIENCE_S, what: str = "") -> T: ...
 @overload
-async def eventually(predicate: Callable[[], T], timeout_s: float = 10.0, what: str = "") -> T: ...
-async def eventually(predicate: Callable[[], object], timeout_s: float = 10.0, what: str = "") -> object:
+async def eventually(predicate: Callable[[], T], timeout_s: float = PATIENCE_S, what: str = "") -> T: ...
+async def eventually(predicate: Callable[[], object], timeout_s: float = PATIENCE_S, what: str = "") -> object:
     """Give the first truthy answer of the predicate, which may be a coroutine function.
 
     Raises:

@@ -30,7 +30,7 @@ from projections.webhooks.metrics import DispatcherMetrics
 from projections.webhooks.sender import Deadlines, Lookup, Sender
 from tests.support.log_filler import fill_log
 from tests.support.servers import Database
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
 ACME = Tenant("acme", livemode=False)
 SECRETS_KEY = bytes(range(32))
@@ -96,7 +96,7 @@ class LoopbackReceiver:
         self.received.append(Received(headers, await request.read(), asyncio.get_running_loop().time()))
         return await self.answer(request)
 
-    async def wait_for(self, count: int, timeout_s: float = 10.0) -> list[Received]:
+    async def wait_for(self, count: int, timeout_s: float = PATIENCE_S) -> list[Received]:
         """Give what was received once it is `count` POSTs or more."""
         await eventually(lambda: len(self.received) >= count, timeout_s, f"{count} webhooks")
         return self.received
@@ -153,7 +153,7 @@ async def fetch(database: Database, query: str, *arguments: object) -> list[asyn
         await connection.close()
 
 
-async def wait_for_states(database: Database, expected: Mapping[str, int], timeout_s: float = 10.0) -> None:
+async def wait_for_states(database: Database, expected: Mapping[str, int], timeout_s: float = PATIENCE_S) -> None:
     """Wait until the queue holds so many deliveries of each state."""
 
     async def reached() -> bool:

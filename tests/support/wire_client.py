@@ -149,8 +149,8 @@ class Swarm:
         for port in rota:
             try:
                 connection = await _connected(mine, port)
-            except ConnectionRefusedError:
-                continue  # nothing was sent
+            except ConnectionError:
+                continue  # nothing was sent: refused, or accepted by the kernel for a process that was just killed
             try:
                 answer = await connection.ask(request)
             except ConnectionError:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from pydantic import SecretStr
 
+from infra.postgres.appender import AppenderLimits
 from infra.postgres.event_store import PostgresEventStore, open_event_store
 from infra.postgres.pool import Pool, open_pool
 from infra.settings import PostgresSettings
@@ -13,7 +14,7 @@ from tests.support.servers import Database
 
 @pytest.fixture
 def command_settings(database: Database) -> PostgresSettings:
-    return PostgresSettings(url=SecretStr(database.command_url))
+    return PostgresSettings(url=SecretStr(database.command_url), command_timeout_s=60.0)
 
 
 @pytest.fixture
@@ -25,5 +26,5 @@ async def command_pool(command_settings: PostgresSettings) -> AsyncIterator[Pool
 
 @pytest.fixture
 async def postgres_store(command_settings: PostgresSettings, command_pool: Pool) -> AsyncIterator[PostgresEventStore]:
-    async with open_event_store(command_settings, command_pool) as store:
+    async with open_event_store(command_settings, command_pool, AppenderLimits(deadline_s=60.0)) as store:
         yield store

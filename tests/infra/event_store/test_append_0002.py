@@ -78,7 +78,7 @@ async def written_by(
     return seen
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(batches=st.lists(BATCHES, min_size=1, max_size=4))
 def test_it_gives_the_same_outcomes_and_writes_the_same_rows(
     database: Database, batches: list[list[AppendCommand]]

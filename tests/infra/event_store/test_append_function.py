@@ -15,7 +15,10 @@ from tests.support.append_commands import a_command
 from tests.support.servers import Database
 from tests.support.waiting import eventually
 
-WAITING_FOR_THE_LOG = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+WAITING_FOR_THE_LOG = """
+SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
+"""
 
 
 @pytest.mark.parametrize("isolation", ["repeatable_read", "serializable"])

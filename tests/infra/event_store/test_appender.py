@@ -19,7 +19,7 @@ from infra.events import (
     WrongExpectedVersion,
 )
 from infra.postgres.appender import Appender, AppenderLimits
-from tests.support.append_channels import Fault, ScriptedChannel, gathering, sizes
+from tests.support.append_channels import Fault, ScriptedChannel, StillClock, gathering, sizes
 from tests.support.append_commands import OTHER_REQUEST, a_command, an_event
 from tests.support.event_store_contract import EventStoreContract, appended
 from tests.support.waiting import eventually
@@ -175,10 +175,12 @@ async def test_the_queue_is_bounded_in_bytes_too() -> None:
 
 
 async def test_nobody_waits_past_the_deadline() -> None:
-    async with gathering(a_command(), AppenderLimits(deadline_s=0.05)) as (channel, appender, in_flight):
+    clock = StillClock()
+    async with gathering(a_command(), AppenderLimits(deadline_s=0.05), clock) as (channel, appender, in_flight):
         behind = asyncio.create_task(appender.append(a_command()))
         results = await asyncio.gather(in_flight, behind, return_exceptions=True)
         assert [type(result) for result in results] == [AppendTimeoutError, AppendTimeoutError]
+        clock.now_s = 0.1
         channel.let_go()
         await eventually(lambda: appender.queued == 0)
 
@@ -186,11 +188,12 @@ async def test_nobody_waits_past_the_deadline() -> None:
 
 
 async def test_an_unreachable_server_is_reported_as_such_at_the_deadline() -> None:
-    channel = ScriptedChannel([Fault.NOT_NOW] * 100)
-    async with Appender(channel, AppenderLimits(deadline_s=0.1)) as appender:
+    channel, clock = ScriptedChannel([Fault.NOT_NOW] * 100), StillClock()
+    async with Appender(channel, AppenderLimits(deadline_s=0.1), monotonic_s=clock) as appender:
         with pytest.raises(StoreUnavailableError):
             await appender.append(a_command())
         assert not appender.is_reachable
+        clock.now_s = 0.2
 
 
 async def test_a_caller_that_goes_away_does_not_withdraw_its_command() -> None:

@@ -13,7 +13,7 @@ from infra.events import (
     StoreUnavailableError,
 )
 from infra.postgres.appender import Appender, AppenderLimits
-from tests.support.append_channels import Fault, ScriptedChannel, gathering, sizes
+from tests.support.append_channels import Fault, ScriptedChannel, StillClock, gathering, sizes
 from tests.support.append_commands import a_command, an_event
 from tests.support.event_store_contract import appended
 from tests.support.waiting import eventually
@@ -70,7 +70,7 @@ async def test_without_room_for_the_bytes_of_all_of_them_none_is_queued() -> Non
 async def test_at_the_deadline_what_is_known_is_told_and_the_rest_is_unknown() -> None:
     stream = new_id()
     channel = ScriptedChannel(held_after=1)
-    async with Appender(channel, AppenderLimits(deadline_s=0.1)) as appender:
+    async with Appender(channel, AppenderLimits(deadline_s=0.1), monotonic_s=StillClock()) as appender:
         outcomes = await appender.append_all([a_command(stream=stream), a_command(), a_command(stream=stream)])
         channel.let_go()
 

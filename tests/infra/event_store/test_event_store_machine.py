@@ -151,7 +151,7 @@ class EventStoreMachine(RuleBasedStateMachine):
 
 
 TestMemoryStoreMachine = EventStoreMachine.TestCase
-TestMemoryStoreMachine.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestMemoryStoreMachine.settings = settings(max_examples=40, stateful_step_count=25)
 
 
 def test_postgres_answers_every_history_as_the_model_does(database: Database) -> None:
@@ -175,9 +175,7 @@ def test_postgres_answers_every_history_as_the_model_does(database: Database) ->
                 self.do(self.pool.close())
             super().teardown()
 
-    run_state_machine_as_test(
-        PostgresMachine, settings=settings(max_examples=40, stateful_step_count=15, deadline=None)
-    )
+    run_state_machine_as_test(PostgresMachine, settings=settings(max_examples=40, stateful_step_count=15))
 
 
 @pytest.mark.parametrize("events", [0, 1])

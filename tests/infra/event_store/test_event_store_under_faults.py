@@ -14,7 +14,14 @@ from tests.support.servers import Database
 from tests.support.tcp_proxy import CuttingProxy
 from tests.support.waiting import eventually
 
-TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'harbor-append'"
+TERMINATE = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = 'harbor-append' AND datname = current_database()
+"""
+WAITING = """
+SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database
+WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
+"""
 
 
 async def test_a_connection_cut_at_the_commit_is_settled_by_sending_again(
@@ -47,10 +54,13 @@ async def test_a_backend_terminated_while_it_waits_for_the_log_loses_nothing(
         await admin.execute("SELECT pg_advisory_xact_lock(1212240466, 0)")
         pending = [asyncio.create_task(postgres_store.append(a_command())) for _ in range(5)]
         watcher = await asyncpg.connect(database.admin_url)
-        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        await eventually(lambda: watcher.fetchval(waiting))
+        terminated = await eventually(lambda: watcher.fetchval(WAITING))
         await watcher.fetch(TERMINATE)
-        await eventually(lambda: watcher.fetchval(waiting))
+
+        async def waits_again() -> bool:
+            return await watcher.fetchval(WAITING) not in {None, terminated}
+
+        await eventually(waits_again)
 
     outcomes = await asyncio.gather(*pending)
 

@@ -25,7 +25,7 @@ from tests.support import servers
 from tests.support.library_cases import a_factory, module_environment
 from tests.support.servers import Database
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 COUNTERS = """
 CREATE TABLE harbor_read.event_counters (kind text PRIMARY KEY, events integer NOT NULL);
 GRANT USAGE ON SCHEMA harbor_read TO harbor_command;

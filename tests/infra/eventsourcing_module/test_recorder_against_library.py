@@ -36,7 +36,7 @@ insertions = st.lists(st.lists(turns, max_size=6), max_size=8)
 bounds = st.none() | st.integers(-1, 8)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(insertions=insertions, first=st.integers(0, 1), gt=bounds, lte=bounds, desc=st.booleans(), limit=bounds)
 def test_it_answers_like_the_library_in_memory(
     database: Database,

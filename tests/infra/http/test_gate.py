@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from infra.http.guards import Limits
-from tests.support.small_service import SmallService, client_of, listening, small_service, talk
+from tests.support.small_service import IMPATIENT, SmallService, client_of, listening, small_service, talk
 from tests.support.waiting import eventually
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -129,8 +129,10 @@ async def test_there_is_one_log_line_with_the_name_and_fields_a_handler_gave(cli
     }
 
 
-async def test_a_request_past_its_deadline_is_answered_503(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/api/v1/slow")
+async def test_a_request_past_its_deadline_is_answered_503() -> None:
+    service = small_service(IMPATIENT)
+    async with client_of(service.app, authorization=f"Bearer {service.keys.issue()}") as client:
+        answer = await client.get("/api/v1/slow")
 
     assert answer.status_code == 503
     assert answer.json()["code"] == "deadline_exceeded"
@@ -138,7 +140,7 @@ async def test_a_request_past_its_deadline_is_answered_503(client: httpx.AsyncCl
 
 
 async def test_a_full_service_refuses_at_once_and_still_tells_its_operator() -> None:
-    service = small_service(Limits(max_in_flight=2, deadline_s=10, max_body_bytes=1000))
+    service = small_service(Limits(max_in_flight=2, deadline_s=60, max_body_bytes=1000))
     async with client_of(service.app, authorization=f"Bearer {service.keys.issue()}") as client:
         async with asyncio.TaskGroup() as group:
             waiting = [group.create_task(client.get("/api/v1/slow")) for _ in range(2)]
@@ -165,7 +167,7 @@ async def inside(client: httpx.AsyncClient, number: int) -> None:
 
 
 async def test_bodies_that_trickle_take_no_place_of_requests_at_work() -> None:
-    service = small_service(Limits(max_in_flight=2, deadline_s=10, max_body_bytes=1000, max_arriving=20))
+    service = small_service(Limits(max_in_flight=2, deadline_s=60, max_body_bytes=1000, max_arriving=20))
     key = service.keys.issue()
     head = b"POST /api/v1/things HTTP/1.1\r\nhost: a\r\nauthorization: Bearer " + key.encode()
     async with listening(service.app, "httptools") as port:
@@ -191,7 +193,7 @@ async def test_bodies_that_trickle_take_no_place_of_requests_at_work() -> None:
 
 
 async def test_bodies_together_hold_no_more_than_a_bound() -> None:
-    limits = Limits(max_in_flight=9, deadline_s=10, max_body_bytes=1000, max_held_bytes=1500)
+    limits = Limits(max_in_flight=9, deadline_s=60, max_body_bytes=1000, max_held_bytes=1500)
     service = small_service(limits)
     head = b"POST /api/v1/things HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: Bearer "
     head += service.keys.issue().encode() + b"\r\ncontent-length: 1000\r\n\r\n"

@@ -1,5 +1,8 @@
 """A partner that sends more than its rate is told so, and when to come back; others do not notice."""
 
+from functools import partial
+from itertools import count
+
 import pytest
 
 from infra.http.auth import Authenticator
@@ -10,13 +13,18 @@ from infra.redis.rate_limit import RateLimiter
 from tests.support.small_service import PEPPER, KnownKeys
 
 
+def limiter(burst: int) -> RateLimiter:
+    """Give a limiter of one request a second and so many at once, whose clock moves by a millisecond a look."""
+    return RateLimiter(Rate(per_s=1, burst=burst), None, now_s=partial(next, count(0.0, 0.001)))
+
+
 def request_with(key: str) -> RequestContext:
     return RequestContext("r-1", None, 0.0, headers={b"authorization": b"Bearer " + key.encode()})
 
 
 async def test_every_answer_says_how_much_is_left() -> None:
     keys = KnownKeys()
-    authenticator = Authenticator(PEPPER.encode(), keys, limiter=RateLimiter(Rate(per_s=1, burst=3), None))
+    authenticator = Authenticator(PEPPER.encode(), keys, limiter=limiter(3))
     context = request_with(keys.issue("acme"))
     await authenticator.authenticate(context)
     assert context.answer_headers == [(b"ratelimit-policy", b'"partner";q=3;w=3'), (b"ratelimit", b'"partner";r=2;t=0')]
@@ -24,7 +32,7 @@ async def test_every_answer_says_how_much_is_left() -> None:
 
 async def test_more_than_the_rate_is_429_with_retry_after_and_only_for_that_partner() -> None:
     keys = KnownKeys()
-    authenticator = Authenticator(PEPPER.encode(), keys, limiter=RateLimiter(Rate(per_s=1, burst=3), None))
+    authenticator = Authenticator(PEPPER.encode(), keys, limiter=limiter(3))
     greedy, modest = keys.issue("greedy"), keys.issue("modest")
     for _ in range(3):
         await authenticator.authenticate(request_with(greedy))
@@ -37,7 +45,7 @@ async def test_more_than_the_rate_is_429_with_retry_after_and_only_for_that_part
 
 async def test_the_two_keys_of_a_partner_share_one_rate() -> None:
     keys = KnownKeys()
-    authenticator = Authenticator(PEPPER.encode(), keys, limiter=RateLimiter(Rate(per_s=1, burst=2), None))
+    authenticator = Authenticator(PEPPER.encode(), keys, limiter=limiter(2))
     for key in (keys.issue("acme"), keys.issue("acme")):
         await authenticator.authenticate(request_with(key))
     with pytest.raises(Problem):
@@ -46,7 +54,7 @@ async def test_the_two_keys_of_a_partner_share_one_rate() -> None:
 
 async def test_a_request_that_carries_many_commands_counts_as_so_many() -> None:
     keys = KnownKeys()
-    authenticator = Authenticator(PEPPER.encode(), keys, limiter=RateLimiter(Rate(per_s=1, burst=10), None))
+    authenticator = Authenticator(PEPPER.encode(), keys, limiter=limiter(10))
     key = keys.issue("acme")
     context = request_with(key)
     principal = await authenticator.authenticate(context)
@@ -65,7 +73,7 @@ async def test_a_request_that_carries_many_commands_counts_as_so_many() -> None:
 
 async def test_more_commands_than_the_rate_ever_allows_at_once_is_a_definite_answer() -> None:
     keys = KnownKeys()
-    authenticator = Authenticator(PEPPER.encode(), keys, limiter=RateLimiter(Rate(per_s=1, burst=10), None))
+    authenticator = Authenticator(PEPPER.encode(), keys, limiter=limiter(10))
     context = request_with(keys.issue("acme"))
     principal = await authenticator.authenticate(context)
 

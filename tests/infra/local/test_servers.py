@@ -4,6 +4,7 @@ import asyncpg
 import redis.asyncio
 from aiokafka import AIOKafkaProducer
 
+from tests.support.ports import free_port, reserve
 from tests.support.servers import Database, KafkaServer, PostgresCluster
 
 
@@ -66,3 +67,7 @@ async def test_a_killed_broker_comes_back_on_its_own_data(kafka: KafkaServer) ->
         await producer.stop()
 
     assert len(brokers) == 1
+
+
+def test_a_port_that_was_given_is_not_given_again() -> None:
+    assert not reserve(free_port())

@@ -22,7 +22,7 @@ from infra.local.home import CHECKOUT
 from tests.support.waiting import eventually
 
 # The stack brings its own servers, so no fixture says it.
-pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 FACTS = {"command_api", "query_api", "postgres", "redis", "kafka", "api_keys", "data_dir", "processes"}
 KEYS = {"partner_a", "partner_b", "dashboard", "auditor", "operator"}
 PROCESSES = {"postgres", "valkey", "kafka", "command_api", "query_api", "relay", "worker", "webhooks", "expiry"}
@@ -94,7 +94,7 @@ async def test_the_printed_request_creates_an_order_that_the_query_service_shows
             answer = await client.get(address, headers=authorization)
             return answer if answer.status_code == 200 else None
 
-        order = await eventually(shown, timeout_s=20)
+        order = await eventually(shown, timeout_s=60)
 
     assert order is not None
     assert order.json() == created.json()
@@ -148,7 +148,7 @@ async def test_a_killed_process_comes_back_and_is_counted(running: RunningStack,
         now: dict[str, int] = running.facts()["processes"][name]
         return now if now["pid"] not in {None, before["pid"]} else None
 
-    after = await eventually(restarted, timeout_s=20)
+    after = await eventually(restarted, timeout_s=60)
     assert after is not None
     assert after["restarts"] == before["restarts"] + 1
     assert f"{name} ended (SIGKILL); starting it again" in (running.home / "logs" / "up.log").read_text()

@@ -32,7 +32,7 @@ class Workshop:
     def _count(self) -> None:
         self.changes += 1
 
-    def program(self, name: str, argv: tuple[str, ...], drain_s: float = 5.0, is_ready: bool = True) -> Program:
+    def program(self, name: str, argv: tuple[str, ...], drain_s: float = 60.0, is_ready: bool = True) -> Program:
         async def ready() -> bool:
             return is_ready
 
@@ -99,7 +99,7 @@ async def test_what_does_not_drain_in_its_time_is_killed(workshop: Workshop) -> 
 
 async def test_stopping_during_a_backoff_starts_nothing_more(workshop: Workshop) -> None:
     workshop.supervisor.keep(workshop.program("fails", ("/bin/sh", "-c", "exit 3")))
-    await eventually(lambda: len(workshop.said) == 2)
+    await eventually(lambda: len(workshop.said) >= 2)
 
     await workshop.supervisor.stop(["fails"])
 
@@ -114,14 +114,14 @@ async def test_a_process_that_ends_again_and_again_is_told_with_the_end_of_its_l
     )
 
     with pytest.raises(NotReadyError, match=r"(?s)broken: ended again and again.*broken.log.*no such table"):
-        await workshop.supervisor.until_ready("broken", timeout_s=20)
+        await workshop.supervisor.until_ready("broken", timeout_s=60)
 
 
 async def test_a_program_that_cannot_be_started_at_all_is_told(workshop: Workshop) -> None:
     workshop.supervisor.keep(workshop.program("missing", ("/no/such/program",), is_ready=False))
 
     with pytest.raises(FileNotFoundError, match="/no/such/program"):
-        await workshop.supervisor.until_ready("missing", timeout_s=5)
+        await workshop.supervisor.until_ready("missing", timeout_s=60)
 
 
 async def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
@@ -143,4 +143,12 @@ async def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> Non
     starter.kill()
     await starter.wait()
 
-    await eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+    await eventually(lambda: has_ended(child))
+
+
+def has_ended(pid: int) -> bool:
+    """Tell whether a process of somebody else is gone, or only waits to be taken note of."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True

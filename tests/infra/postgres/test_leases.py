@@ -1,6 +1,7 @@
 """Leases on real PostgreSQL, with clocks that the test moves."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import asyncpg
 import pytest
@@ -103,15 +104,36 @@ async def test_of_many_that_see_a_dead_lease_one_takes_it(pool: Pool) -> None:
     assert sum(taken) == 1
 
 
+async def test_a_standby_that_looks_as_often_as_it_says_takes_over_within_the_time_to_live(pool: Pool) -> None:
+    clock = Clock()
+    await lease(pool, "silent", Clock()).try_acquire()
+    standby = lease(pool, "standby", clock)
+
+    began_s = clock.now_s
+    while not await standby.try_acquire():
+        clock.now_s += standby.look_every_s
+
+    assert clock.now_s - began_s <= TTL_S
+
+
 async def test_a_kept_lease_outlives_its_time_and_is_released_at_the_end(pool: Pool) -> None:
-    keeper = Lease(pool, name="relay", holder="keeper", ttl_s=0.6)
+    clock = Clock()
+    keeper = lease(pool, "keeper", clock, ttl_s=0.6)
     await keeper.try_acquire()
     async with keeper.kept():
-        await eventually(lambda: _renewals(pool, at_least=8))
-        assert keeper.is_held()
+        for _ in range(2):
+            clock.now_s += 0.4 * 0.6  # twice that is past what it believes in without a renewal
+            renewals = await _renewals(pool)
+            # The renewal after next was asked for after the clock had moved, and has been answered by the one after it.
+            await eventually(partial(_has_renewed, pool, renewals + 3))
+            assert keeper.is_held()
     assert await lease(pool, "next", Clock()).try_acquire()
 
 
-async def _renewals(pool: Pool, *, at_least: int) -> bool:
-    renewals = await pool.fetchval("SELECT renewals FROM harbor.leases WHERE name = 'relay'")
-    return bool(renewals >= at_least)
+async def _renewals(pool: Pool) -> int:
+    renewals: int = await pool.fetchval("SELECT renewals FROM harbor.leases WHERE name = 'relay'")
+    return renewals
+
+
+async def _has_renewed(pool: Pool, times: int) -> bool:
+    return await _renewals(pool) >= times

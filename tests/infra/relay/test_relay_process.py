@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.kafka.tail import read_offsets
 from tests.support.log_filler import fill_log
-from tests.support.relaying import PARTITIONS, topic_equals_store, topic_of, topic_records
+from tests.support.relaying import PARTITIONS, topic_equals_store, topic_of
 from tests.support.servers import Database, KafkaServer
 from tests.support.waiting import eventually
 
@@ -56,7 +57,7 @@ async def logged(process: asyncio.subprocess.Process, text: str) -> str:
     if process.stdout is None:
         raise AssertionError("the output is piped")
     log = ""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while text not in log and (line := await process.stdout.readline()):
             log += line.decode()
     return log
@@ -77,7 +78,7 @@ async def test_a_relay_killed_in_mid_stream_again_and_again_loses_and_reorders_n
         async def is_under_way(before: int = seen) -> bool:
             return await _count(kafka, name) > before
 
-        await eventually(is_under_way, timeout_s=20)
+        await eventually(is_under_way, timeout_s=60)
         process.send_signal(signal.SIGKILL)
         await output_of(process)
         await filling
@@ -104,14 +105,15 @@ async def test_a_relay_told_to_stop_while_the_broker_is_away_ends_at_once(databa
     )
     log = await logged(process, '"state":"waiting"')
     process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(5):
-        log += await output_of(process)
+    log += await output_of(process)
     assert process.returncode == 0, log
+    assert "process.cut_off" not in log
     assert log.count('"state":"waiting"') == 1
 
 
 async def _count(kafka: KafkaServer, topic: str) -> int:
     try:
-        return len(await topic_records(kafka, topic, deadline_s=1.0))
+        offsets = await read_offsets(kafka.bootstrap, topic, deadline_s=3.0)
     except TimeoutError:
         return 0  # the relay has not created the topic yet
+    return sum(end for _begin, end in offsets.values())
