@@ -50,7 +50,7 @@ class NewApiKeyBody(RequestBody):
         default=None,
         description="until when it works; without, as long as the key that asks",
         json_schema_extra={"format": "date-time"},
-        examples=["2027-01-31T00:00:00Z"],
+        examples=["2035-01-31T00:00:00Z"],
     )
     partner_id: str | None = Field(
         default=None,

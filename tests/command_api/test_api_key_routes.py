@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
 
+import command_api.app
 from infra import clock
 from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES
+from infra.postgres.key_cache import KeyCache
 from tests.support.api_keys import KEYS, KeyDesk, id_of, key_desk
 from tests.support.command_service import memory_service
 from tests.support.orders import order_body
@@ -16,6 +19,9 @@ from tests.support.refused_settings import BAD_KEYS
 from tests.support.servers import Database
 
 UNKNOWN = "00000000"
+EXPIRY = clock.now().replace(microsecond=0) + timedelta(days=60)
+EXPIRY_IN_PARIS = EXPIRY.astimezone(timezone(timedelta(hours=1))).isoformat()
+EXPIRY_IN_AN_ANSWER = EXPIRY.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
 
 
 @pytest.fixture
@@ -24,12 +30,18 @@ async def desk(database: Database) -> AsyncIterator[KeyDesk]:
         yield running
 
 
+@pytest.fixture
+async def remembering(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[KeyDesk]:
+    """Run a service that remembers keys for an hour, so that none is forgotten while the machine stalls."""
+    monkeypatch.setattr(command_api.app, "KeyCache", partial(KeyCache, ttl_s=3600.0))
+    async with key_desk(database) as running:
+        yield running
+
+
 async def test_a_key_is_made_with_what_was_asked_for_and_its_text_shown_once(desk: KeyDesk) -> None:
     key = await desk.key("acme")
 
-    made = await desk.create(
-        key, scopes=["orders:write", "orders:read"], label="till 7", expires_at="2027-01-31T01:00:00+01:00"
-    )
+    made = await desk.create(key, scopes=["orders:write", "orders:read"], label="till 7", expires_at=EXPIRY_IN_PARIS)
 
     document = made.json()
     text = document.pop("key")
@@ -45,7 +57,7 @@ async def test_a_key_is_made_with_what_was_asked_for_and_its_text_shown_once(des
         "scopes": ["orders:read", "orders:write"],
         "status": "live",
         "created_at": document["created_at"],
-        "expires_at": "2027-01-31T00:00:00.000000Z",
+        "expires_at": EXPIRY_IN_AN_ANSWER,
         "revoked_at": None,
         "last_used_at": None,
     }
@@ -127,7 +139,7 @@ async def test_a_rotation_that_was_repeated_names_the_successor(desk: KeyDesk) -
 
 async def test_a_successor_expires_when_the_old_key_would_have(desk: KeyDesk) -> None:
     key = await desk.key("acme")
-    made = await desk.create(key, scopes=["orders:read"], expires_at="2027-01-31T00:00:00Z")
+    made = await desk.create(key, scopes=["orders:read"], expires_at=EXPIRY_IN_PARIS)
     await desk.post(key, f"{KEYS}/{key.split('_')[2]}/revoke")
     other = await desk.key("acme")
 
@@ -135,9 +147,9 @@ async def test_a_successor_expires_when_the_old_key_would_have(desk: KeyDesk) ->
 
     assert rotated.json()["code"] == "too_many_live_keys", "no rotation around the bound on live keys"
     operator = await desk.key(None, INSTALLATION_SCOPES)
-    kept = await desk.create(operator, scopes=["events:read"], expires_at="2027-01-31T00:00:00Z")
+    kept = await desk.create(operator, scopes=["events:read"], expires_at=EXPIRY_IN_PARIS)
     rotated = await desk.post(operator, f"{KEYS}/{kept.json()['id']}/rotate", {"overlap_s": 0})
-    assert rotated.json()["expires_at"] == "2027-01-31T00:00:00.000000Z"
+    assert rotated.json()["expires_at"] == EXPIRY_IN_AN_ANSWER
 
 
 @pytest.mark.parametrize(
@@ -178,7 +190,7 @@ async def test_what_a_key_makes_does_not_outlive_it(desk: KeyDesk) -> None:
     soon = clock.now() + timedelta(hours=1)
     key = await desk.key("acme", expires_at=soon)
 
-    longer = await desk.create(key, scopes=["orders:read"], expires_at="2035-01-01T00:00:00Z")
+    longer = await desk.create(key, scopes=["orders:read"], expires_at=EXPIRY_IN_PARIS)
     as_long = await desk.create(key, scopes=["orders:read"])
 
     assert (longer.status_code, longer.json()["code"]) == (403, "grant_exceeds_key")
@@ -302,25 +314,27 @@ async def test_a_key_may_revoke_itself_and_then_makes_no_more_keys(desk: KeyDesk
 
 @pytest.mark.parametrize(("path", "body"), [("rotate", {}), ("revoke", None)])
 async def test_a_revoked_key_changes_no_other_key_while_it_is_still_remembered(
-    desk: KeyDesk, path: str, body: object
+    remembering: KeyDesk, path: str, body: object
 ) -> None:
-    acting, other = await desk.key("acme"), await desk.key("acme")
-    await desk.revoke_unheard(acting)
+    acting, other = await remembering.key("acme"), await remembering.key("acme")
+    await remembering.revoke_unheard(acting)
 
-    refused = await desk.post(acting, f"{KEYS}/{id_of(other)}/{path}", body)
-    kept = await desk.get(other, f"{KEYS}/{id_of(other)}")
-    history = await desk.get(other, f"{KEYS}/{id_of(other)}/events")
+    refused = await remembering.post(acting, f"{KEYS}/{id_of(other)}/{path}", body)
+    kept = await remembering.get(other, f"{KEYS}/{id_of(other)}")
+    history = await remembering.get(other, f"{KEYS}/{id_of(other)}/events")
 
     assert (refused.status_code, refused.json()["code"]) == (401, "api_key_invalid")
     assert (kept.json()["status"], kept.json()["expires_at"]) == ("live", None)
     assert [event["type"] for event in history.json()["data"]] == ["api_key.created"]
 
 
-async def test_revoking_itself_again_is_answered_as_the_first_time_while_the_key_is_remembered(desk: KeyDesk) -> None:
-    key = await desk.key("acme")
-    await desk.revoke_unheard(key)
+async def test_revoking_itself_again_is_answered_as_the_first_time_while_the_key_is_remembered(
+    remembering: KeyDesk,
+) -> None:
+    key = await remembering.key("acme")
+    await remembering.revoke_unheard(key)
 
-    again = await desk.post(key, f"{KEYS}/{id_of(key)}/revoke")
+    again = await remembering.post(key, f"{KEYS}/{id_of(key)}/revoke")
 
     assert (again.status_code, again.json()["status"]) == (200, "revoked")
 

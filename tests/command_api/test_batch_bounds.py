@@ -1,8 +1,11 @@
 """A batch where the store, the process or the partner's rate is at its bounds, or one of its orders meets a bug."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
 
 import pytest
 
@@ -20,10 +23,14 @@ from infra.events import (
 )
 from infra.memory_event_store import MemoryEventStore
 from infra.redis.gcra import Rate
+from infra.redis.rate_limit import RateLimiter
 from infra.settings import CommandApiSettings
+from tests.support import command_service
 from tests.support.batches import batch, item, results, told
 from tests.support.command_service import BATCH, memory_service
 from tests.support.waiting import eventually
+
+A_DAY: Final = 86_400.0
 
 
 @dataclass
@@ -115,7 +122,9 @@ async def test_a_bug_that_one_order_meets_costs_only_that_order() -> None:
 async def test_so_many_batches_are_at_work_some_wait_and_the_rest_is_told_to_come_back() -> None:
     may_go = asyncio.Event()
     store = FailingStore(may_go=may_go)
-    async with memory_service(store, settings=CommandApiSettings(batches_at_once=1)) as service:
+    async with memory_service(
+        store, settings=CommandApiSettings(batches_at_once=1, request_deadline_s=A_DAY)
+    ) as service:
         sent = [asyncio.create_task(service.post(BATCH, batch(item(f"k-{number}")))) for number in range(6)]
         await eventually(lambda: any(task.done() for task in sent))
         may_go.set()
@@ -126,7 +135,11 @@ async def test_so_many_batches_are_at_work_some_wait_and_the_rest_is_told_to_com
     assert (refused.json()["code"], refused.headers["retry-after"]) == ("overloaded", "1")
 
 
-async def test_a_batch_counts_as_its_orders_against_the_rate_and_is_refused_whole() -> None:
+async def test_a_batch_counts_as_its_orders_against_the_rate_and_is_refused_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    a_millisecond_a_look = partial(next, itertools.count(1.0, 0.001))  # however long the machine takes
+    monkeypatch.setattr(command_service, "RateLimiter", partial(RateLimiter, now_s=a_millisecond_a_look))
     async with memory_service(rate=Rate(per_s=1, burst=5)) as service:
         first = await service.post(BATCH, batch(*(item(f"a-{number}") for number in range(3))))
         second = await service.post(BATCH, batch(*(item(f"b-{number}") for number in range(3))))
@@ -141,7 +154,7 @@ async def test_a_batch_counts_as_its_orders_against_the_rate_and_is_refused_whol
 async def test_a_batch_that_was_turned_away_is_not_counted_as_its_orders() -> None:
     may_go = asyncio.Event()
     bodies = [batch(*(item(f"{number}-{order}") for order in range(10))) for number in range(6)]
-    settings = CommandApiSettings(batches_at_once=1)
+    settings = CommandApiSettings(batches_at_once=1, request_deadline_s=A_DAY)
     async with memory_service(FailingStore(may_go=may_go), settings=settings, rate=Rate(per_s=1, burst=66)) as service:
         sent = [asyncio.create_task(service.post(BATCH, body)) for body in bodies]
         await eventually(lambda: any(task.done() for task in sent))

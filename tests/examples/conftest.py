@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 import pytest_asyncio
@@ -13,6 +14,9 @@ from tests.support.harbor_clients import KINDS, Client, client_of
 from tests.support.servers import PostgresCluster
 from tests.support.system import System, partner_key, running_system
 
+PATIENT: Final = {"HARBOR_QUERY_API__CONSISTENCY_WAIT_S": "8", "HARBOR_QUERY_API__REQUEST_DEADLINE_S": "30"}
+"""What is read with curl, as in README.md, is not read again: a worker on a stalled machine gets its time to follow."""
+
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def running(
@@ -20,8 +24,12 @@ async def running(
 ) -> AsyncIterator[tuple[System, Stack]]:
     """Run the whole system, without a broker, for all tests here."""
     database = await postgres_cluster.create_database()
-    async with running_system(database, None, "", tmp_path_factory.mktemp("system")) as started:
-        yield started
+    async with running_system(database, None, "", tmp_path_factory.mktemp("system")) as (system, stack):
+        system.environments = {**system.environments, "query_api": {**system.environments["query_api"], **PATIENT}}
+        await system.kill("query_api")
+        await system.start("query_api")
+        await system.ready("query_api")
+        yield system, stack
     await postgres_cluster.drop_database(database.name)
 
 

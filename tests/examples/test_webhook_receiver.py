@@ -14,7 +14,9 @@ from tests.support.example_receiver import receiver
 
 async def endpoints(stack: Stack) -> list[dict[str, Any]]:
     """Give the endpoints that the partner has."""
-    async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {stack.api_key}"}) as client:
+    async with httpx.AsyncClient(
+        trust_env=False, timeout=30, headers={"Authorization": f"Bearer {stack.api_key}"}
+    ) as client:
         answer = await client.get(f"{stack.command_api}/api/v1/webhook-endpoints")
     return list(answer.json()["data"])
 

@@ -78,10 +78,16 @@ async def test_a_worker_frozen_past_its_lease_writes_nothing_when_it_wakes(datab
     zombie = await start_worker_process(database, tmp_path / "zombie.log", **settings)
     await applied_at_least(database, 3)
     zombie.send_signal(signal.SIGSTOP)
+
+    async def holds_nothing() -> bool:
+        """End a transaction that was cut in half: it holds its checkpoints until the server ends it."""
+        mine = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'harbor-projections'"
+        await query(database, f"SELECT pg_terminate_backend(pid) {mine} AND state LIKE 'idle in%'")
+        return not await query(database, f"SELECT {mine} AND state <> 'idle'")  # what runs yet is cut in half soon
+
     try:
+        await eventually(holds_nothing)
         async with store_worker(database):
-            # A transaction that was cut in half holds its checkpoints until the server ends it.
-            await query(database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state LIKE 'idle in%'")
             await caught_up(database)
             zombie.send_signal(signal.SIGCONT)
             await fill_log(database.command_url, 30, "cancel")

@@ -92,7 +92,7 @@ async def test_both_parsers_give_the_same_answers(database: Database, parser: st
     async with (
         query_service(database) as service,
         listening(create_app(query_settings(database)), parser) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http,
     ):
         key = await service.key()
         for query in (*BAD_LISTS, *BAD_QUERIES, "limit=\xff", "limit=a b"):

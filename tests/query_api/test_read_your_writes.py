@@ -10,6 +10,8 @@ from tests.support.query_service import DELIVERIES, ORDERS, PARTITIONS, QuerySer
 from tests.support.servers import Database
 from tests.support.waiting import eventually
 
+PATIENT = {"consistency_wait_s": 50.0, "request_deadline_s": 60.0}
+
 
 @pytest.fixture
 async def service(database: Database) -> AsyncIterator[QueryService]:
@@ -18,7 +20,7 @@ async def service(database: Database) -> AsyncIterator[QueryService]:
 
 
 async def test_a_read_waits_until_its_shard_is_there_and_sees_the_order(database: Database) -> None:
-    async with query_service(database, consistency_wait_s=4) as service:
+    async with query_service(database, **PATIENT) as service:
         row, key = order_row(), await service.key()
         shard = partition_of(row.order_id, PARTITIONS)
         waiting = asyncio.create_task(service.get(f"{ORDERS}/{row.order_id}", key, consistency_token=f"{shard}.1"))
@@ -53,7 +55,7 @@ async def test_another_shard_does_not_wake_a_read(service: QueryService) -> None
 
 
 async def test_a_lost_notification_only_costs_time(database: Database) -> None:
-    async with query_service(database, consistency_wait_s=4) as service:
+    async with query_service(database, **PATIENT) as service:
         key = await service.key()
         await service.rows.log_reaches(1)
         waiting = asyncio.create_task(service.get(ORDERS, key, consistency_token="3.1"))

@@ -18,6 +18,8 @@ from tests.support.servers import Database
 from tests.support.waiting import eventually
 
 MANY = 6000
+NOT_AT_ONCE = {"HARBOR_LIMITS__PARTNER_PER_S": "1000", "HARBOR_LIMITS__PARTNER_BURST": "1000"}
+"""So that an import of so many takes seconds, and whoever is to disturb it in the middle finds it there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,12 @@ async def partner(database: Database, tmp_path: Path) -> AsyncIterator[Partner]:
         yield Partner(database, service, await partner_key(database), tmp_path)
 
 
+@pytest.fixture
+async def slowed(database: Database, tmp_path: Path) -> AsyncIterator[Partner]:
+    async with command_process(database, tmp_path, **NOT_AT_ONCE) as service:
+        yield Partner(database, service, await partner_key(database), tmp_path)
+
+
 def many(count: int = MANY) -> list[dict[str, Any]]:
     return [order_body(metadata={"number": str(number)}) for number in range(count)]
 
@@ -100,9 +108,11 @@ async def test_a_file_is_brought_in_and_again_costs_nothing(partner: Partner) ->
 
 async def test_one_wide_line_tells_of_each_batch_and_none_holds_personal_data(partner: Partner) -> None:
     await partner.bring_in(partner.write(*many(2), order_body(currency="eur")))
+    path = partner.directory / "command_api.log"
+    await eventually(lambda: b'"batch.handled"' in path.read_bytes().rpartition(b"\n")[0])
     await partner.service.kill()
 
-    log = (partner.directory / "command_api.log").read_bytes()
+    log = path.read_bytes()
     [line] = [line for line in map(orjson.loads, log.splitlines()) if line["event"] == "batch.handled"]
     counts = ("orders", "created", "replayed", "refused", "unknown")
     assert [line[name] for name in counts] == [3, 2, 0, 1, 0]
@@ -170,43 +180,43 @@ async def test_an_older_file_of_refused_lines_is_kept(partner: Partner) -> None:
     assert orjson.loads(refused.read_bytes())["refused"]["line"] == 1
 
 
-async def test_a_service_killed_in_the_middle_loses_and_doubles_nothing(partner: Partner) -> None:
-    path = partner.write(*many())
-    process = await partner.begin(path)
+async def test_a_service_killed_in_the_middle_loses_and_doubles_nothing(slowed: Partner) -> None:
+    path = slowed.write(*many())
+    process = await slowed.begin(path)
     for reached in (500, 2500):
 
         async def is_reached(reached: int = reached) -> bool:
-            return await partner.orders() >= reached
+            return await slowed.orders() >= reached
 
         await eventually(is_reached, timeout_s=30.0)
         assert process.returncode is None
-        await partner.service.kill()
-        await partner.service.start()
+        await slowed.service.kill()
+        await slowed.service.start()
 
     first = await ended(process)
-    again = await partner.bring_in(path)
+    again = await slowed.bring_in(path)
 
     assert (first.status, again.status) == (0, 0), first.errors + again.errors
-    assert await partner.orders() == MANY
+    assert await slowed.orders() == MANY
     assert f"0 created, {MANY:,} were there already" in again.said
 
 
-async def test_an_import_killed_in_the_middle_is_continued_by_the_same_command(partner: Partner) -> None:
-    path = partner.write(*many())
-    process = await partner.begin(path)
+async def test_an_import_killed_in_the_middle_is_continued_by_the_same_command(slowed: Partner) -> None:
+    path = slowed.write(*many())
+    process = await slowed.begin(path)
 
     async def is_halfway() -> bool:
-        return await partner.orders() >= 1000
+        return await slowed.orders() >= 1000
 
     await eventually(is_halfway, timeout_s=30.0)
     assert process.returncode is None
     process.kill()
     await process.wait()
-    continued = await partner.bring_in(path)
+    continued = await slowed.bring_in(path)
 
     assert continued.status == 0
     assert "were there already, 0 refused" in continued.said
-    assert await partner.orders() == MANY
+    assert await slowed.orders() == MANY
 
 
 async def test_a_partner_above_its_rate_is_slowed_down_and_not_refused(database: Database, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import itertools
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -20,6 +20,7 @@ from domain.order.errors import OrderError
 from domain.order.state import OrderState, evolve
 from tests.support.order_strategies import create_order_commands
 from tests.support.orders import NOW, create_order_command, new_order_id, record_decision, stored, verb_command
+from tests.support.properties import UNHURRIED
 
 KAFKA_RECORD_LIMIT_BYTES = 1_048_588
 WORST_EVENT_BYTES = 900_000
@@ -66,7 +67,7 @@ def pass_the_chain(command: CreateOrder, verbs: list[str]) -> OrderState:
     return state
 
 
-@settings(deadline=None)
+@UNHURRIED
 @given(create_order_commands(), VERBS)
 def test_any_accepted_order_can_be_stored_reread_folded_cached_and_rendered(
     command: CreateOrder, verbs: list[str]
@@ -106,6 +107,7 @@ def test_the_longest_amendment_fits_a_kafka_record_too() -> None:
     assert len(stored(amended).payload) <= WORST_EVENT_BYTES
 
 
+@UNHURRIED
 @given(
     st.builds(
         CreateOrder,

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 from standardwebhooks import WebhookVerificationError
 
+from infra.settings import WebhookSettings
 from infra.tenancy import Tenant
 from tests.support.servers import Database
 from tests.support.webhooks import (
@@ -20,14 +21,20 @@ from tests.support.webhooks import (
     webhook_settings,
 )
 
+WAITS_S = 40.0
 ATTEMPTS = "SELECT attempt, outcome, status, answer FROM harbor.webhook_attempts ORDER BY attempt_id"
+
+
+def unhurried(**overrides: object) -> WebhookSettings:
+    """Give settings by which an attempt fails for what it is answered, and not because the machine stalled."""
+    return webhook_settings(connect_timeout_s=WAITS_S, total_timeout_s=WAITS_S, **overrides)
 
 
 async def test_a_webhook_is_signed_so_that_the_official_package_verifies_it(database: Database) -> None:
     async with LoopbackReceiver() as receiver:
         created = await create_endpoint(database, receiver.url)
         [order_id] = await queue_orders(database, 1)
-        async with dispatching(database):
+        async with dispatching(database, unhurried()):
             [received] = await receiver.wait_for(1)
             await wait_for_states(database, {"delivered": 1})
     verify(received, created.secret)
@@ -50,7 +57,7 @@ async def test_a_500_is_tried_again_with_the_same_id_and_bytes_until_it_succeeds
     async with LoopbackReceiver(answer) as receiver:
         created = await create_endpoint(database, receiver.url)
         await queue_orders(database, 1)
-        async with dispatching(database):
+        async with dispatching(database, unhurried()):
             received = list(await receiver.wait_for(3))
             await wait_for_states(database, {"delivered": 1})
     assert len({(each.webhook_id, each.body) for each in received}) == 1
@@ -71,7 +78,7 @@ async def test_the_schedule_and_retry_after_decide_when_the_next_attempt_is_due(
     async with LoopbackReceiver(answer) as receiver:
         await create_endpoint(database, receiver.url)
         await queue_orders(database, 1)
-        async with dispatching(database, webhook_settings(schedule_scale=1.0)):
+        async with dispatching(database, unhurried(schedule_scale=1.0)):
             await receiver.wait_for(1)
             await wait_for_states(database, {"pending": 1})
     [row] = await fetch(
@@ -80,7 +87,7 @@ async def test_the_schedule_and_retry_after_decide_when_the_next_attempt_is_due(
         "FROM harbor.webhook_deliveries",
     )
     assert row["last_outcome"] == "rate_limited"
-    assert 99 <= row["wait_s"] <= 102
+    assert 99 <= row["wait_s"] <= 100 + WAITS_S, "so long after the attempt's end, which may have taken its time"
 
 
 async def test_thirteen_failures_make_a_dead_letter_that_stays_visible(database: Database) -> None:
@@ -90,7 +97,7 @@ async def test_thirteen_failures_make_a_dead_letter_that_stays_visible(database:
     async with LoopbackReceiver(answer) as receiver:
         await create_endpoint(database, receiver.url)
         await queue_orders(database, 1)
-        async with dispatching(database, webhook_settings(schedule_scale=0.000_001)):
+        async with dispatching(database, unhurried(schedule_scale=0.000_001)):
             await wait_for_states(database, {"dead": 1}, timeout_s=20)
     assert len(receiver.received) == 13
     rows = await fetch(database, "SELECT attempt_count, last_outcome, last_status FROM harbor.webhook_deliveries")
@@ -104,7 +111,7 @@ async def test_410_disables_the_endpoint_at_once_and_the_rest_stays_queued(datab
     async with LoopbackReceiver(answer) as receiver:
         await create_endpoint(database, receiver.url)
         await queue_orders(database, 3)
-        async with dispatching(database, webhook_settings(max_in_flight_per_endpoint=1)):
+        async with dispatching(database, unhurried(max_in_flight_per_endpoint=1)):
             await wait_for_states(database, {"dead": 1, "pending": 2})
     assert len(receiver.received) == 1
     [row] = await fetch(database, "SELECT status, status_reason FROM harbor.webhook_endpoints")
@@ -114,7 +121,7 @@ async def test_410_disables_the_endpoint_at_once_and_the_rest_stays_queued(datab
 async def test_a_blocked_address_is_not_tried_again_and_marks_the_endpoint(database: Database) -> None:
     await create_endpoint(database, "https://127.0.0.1/")
     await queue_orders(database, 1)
-    async with dispatching(database, webhook_settings(allow_networks=())):
+    async with dispatching(database, unhurried(allow_networks=())):
         await wait_for_states(database, {"dead": 1})
     [row] = await fetch(database, "SELECT status FROM harbor.webhook_endpoints")
     assert row["status"] == "misconfigured"
@@ -130,7 +137,7 @@ async def test_a_redirect_to_loopback_is_a_failure_and_not_followed(database: Da
         async with LoopbackReceiver(answer) as receiver:
             await create_endpoint(database, receiver.url)
             await queue_orders(database, 1)
-            async with dispatching(database, webhook_settings(schedule_scale=1.0)):
+            async with dispatching(database, unhurried(schedule_scale=1.0)):
                 await receiver.wait_for(1)
                 await wait_for_states(database, {"pending": 1})
     assert inside.received == []
@@ -144,7 +151,7 @@ async def test_at_most_4_kib_of_an_answer_are_kept(database: Database) -> None:
     async with LoopbackReceiver(answer) as receiver:
         await create_endpoint(database, receiver.url)
         await queue_orders(database, 1)
-        async with dispatching(database):
+        async with dispatching(database, unhurried()):
             await wait_for_states(database, {"delivered": 1})
     assert [tuple(row) for row in await fetch(database, ATTEMPTS)] == [(1, "delivered", 200, b"x" * 4096)]
 
@@ -154,7 +161,7 @@ async def test_what_is_queued_for_a_deleted_endpoint_is_discarded(database: Data
         await create_endpoint(database, receiver.url)
         await queue_orders(database, 3)
         await fetch(database, "UPDATE harbor.webhook_endpoints SET status = 'deleted', sealed_secret = NULL")
-        async with dispatching(database):
+        async with dispatching(database, unhurried()):
             await wait_for_states(database, {"discarded": 3})
     assert receiver.received == []
 
@@ -172,14 +179,10 @@ async def test_a_dead_endpoint_delays_nobody_else(database: Database) -> None:
         await create_endpoint(database, good.url, tenant=other)
         await queue_orders(database, 200)
         await queue_orders(database, 100, tenant=other)
-        settings = webhook_settings(total_timeout_s=5.0, max_in_flight=20, max_in_flight_per_endpoint=20)
-        async with dispatching(database, settings):
-            started_s = asyncio.get_running_loop().time()
-            received = await good.wait_for(100, timeout_s=5)
-            took_s = received[-1].at_s - started_s
+        async with dispatching(database, unhurried(max_in_flight=20, max_in_flight_per_endpoint=20)):
+            await good.wait_for(100, timeout_s=WAITS_S - 10.0)  # before the first attempt at the dead one has ended
             held = len(dead.received)
             never.set()
-    assert took_s < 4
     assert held <= 2
 
 
@@ -187,7 +190,7 @@ async def test_two_dispatchers_share_the_queue_and_send_nothing_twice(database: 
     async with LoopbackReceiver() as receiver:
         await create_endpoint(database, receiver.url)
         await queue_orders(database, 200)
-        async with dispatching(database), dispatching(database):
+        async with dispatching(database, unhurried()), dispatching(database, unhurried()):
             await wait_for_states(database, {"delivered": 200})
     assert len({each.webhook_id for each in receiver.received}) == len(receiver.received) == 200
 
@@ -199,7 +202,7 @@ async def test_an_open_breaker_burns_no_attempts(database: Database) -> None:
     async with LoopbackReceiver(answer) as receiver:
         await create_endpoint(database, receiver.url)
         await queue_orders(database, 20)
-        async with dispatching(database, webhook_settings(schedule_scale=1.0, max_in_flight_per_endpoint=1)):
+        async with dispatching(database, unhurried(schedule_scale=1.0, max_in_flight_per_endpoint=1)):
             await wait_for_states(database, {"pending": 20})
             await receiver.wait_for(5)
     assert len(receiver.received) == 5

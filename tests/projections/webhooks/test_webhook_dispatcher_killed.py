@@ -39,6 +39,7 @@ async def test_kill_9_between_the_2xx_and_the_record_repeats_the_same_webhook_an
             first.kill()
             await first.wait()
         await wait_for_states(database, {"leased": 5})
+        await fetch(database, "UPDATE harbor.webhook_deliveries SET next_attempt_at = now()")  # their leases have ended
         async with _dispatcher(database):
             await wait_for_states(database, {"delivered": 5}, timeout_s=START_S)
     by_id: dict[str, list[bytes]] = {}
@@ -73,7 +74,9 @@ async def _dispatcher(database: Database) -> AsyncIterator[Process]:
         "HARBOR_SECURITY__CURSOR_SECRET": "c" * 32,
         "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY": base64.b64encode(SECRETS_KEY).decode(),
         "HARBOR_WEBHOOKS__ALLOW_NETWORKS": "127.0.0.0/8",
-        "HARBOR_WEBHOOKS__LEASE_S": "1",
+        "HARBOR_WEBHOOKS__CONNECT_TIMEOUT_S": "40",  # nothing is sent again because the machine stalled
+        "HARBOR_WEBHOOKS__TOTAL_TIMEOUT_S": "40",
+        "HARBOR_WEBHOOKS__LEASE_S": "60",
         "HARBOR_WEBHOOKS__SCHEDULE_SCALE": "0.001",
     }
     process = await asyncio.create_subprocess_exec(

@@ -23,6 +23,7 @@ from tests.support.webhooks import (
     read_deliveries,
     verify,
     wait_for_states,
+    webhook_settings,
 )
 
 WISH = NewEndpoint("https://example.com/", "desk", ("order.*",), "snapshot")
@@ -78,7 +79,7 @@ async def test_a_dead_or_delivered_webhook_can_be_sent_again_with_the_same_id_an
     async with LoopbackReceiver() as receiver:
         created = await create_endpoint(database, receiver.url)
         await queue_orders(database, 1)
-        async with dispatching(database):
+        async with dispatching(database, webhook_settings(connect_timeout_s=40.0, total_timeout_s=40.0)):
             await wait_for_states(database, {"delivered": 1})
             [delivery] = await read_deliveries(database)
             for attempt in (2, 3):
