@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from command_api.json_body import MAX_DEPTH, MAX_MEMBERS, Json, JsonBody, parse_json
 from infra.http.problems import Problem
-from tests.support.properties import UNHURRIED
 
 REFUSED = {
     "nothing": (b"", "body_empty"),
@@ -111,7 +110,6 @@ VALUES = st.recursive(
 )
 
 
-@UNHURRIED
 @given(VALUES)
 def test_one_value_in_every_spelling_is_one_body(value: Json) -> None:
     """The fast way is taken by the first spelling alone."""
@@ -125,7 +123,6 @@ def test_one_value_in_every_spelling_is_one_body(value: Json) -> None:
     assert bodies == [JsonBody(value, orjson.dumps(value, option=orjson.OPT_SORT_KEYS))] * len(spellings)
 
 
-@UNHURRIED
 @given(st.lists(st.tuples(st.sampled_from("abc"), VALUES), min_size=1, max_size=4))
 def test_a_key_twice_is_refused_in_the_tightest_spelling_too(members: list[tuple[str, object]]) -> None:
     body = b"{%b}" % b",".join(orjson.dumps(key) + b":" + orjson.dumps(value) for key, value in members)

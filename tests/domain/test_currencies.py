@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from domain.currencies import EXPONENTS, RETIRED
 from domain.errors import MoneyError
 from domain.money import MAX_AMOUNT_MINOR, amount_text, currency, parse_amount, recorded_currency
-from tests.support.properties import UNHURRIED
 
 ACCEPTED: Final = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
@@ -88,7 +87,6 @@ def test_what_is_active_is_read_back_from_what_was_recorded(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", sorted(EXPONENTS))
-@UNHURRIED
 @given(minor=st.integers(0, MAX_AMOUNT_MINOR))
 def test_every_currency_prints_its_own_digits_and_reads_them_exactly(code: str, minor: int) -> None:
     money = currency(code)

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from domain.currencies import EXPONENTS
 from domain.errors import MoneyError
 from domain.money import MAX_AMOUNT_MINOR, Currency, amount_document, amount_text, currency, parse_amount
-from tests.support.properties import UNHURRIED
 
 EUR = Currency("EUR", 2)
 JPY = Currency("JPY", 0)
@@ -112,13 +111,11 @@ def test_money_in_an_answer_has_text_minor_units_and_currency() -> None:
     assert amount_document(100, JPY) == {"amount": "100", "amount_minor": 100, "currency": "JPY"}
 
 
-@UNHURRIED
 @given(st.integers(0, MAX_AMOUNT_MINOR), st.sampled_from(sorted(EXPONENTS)).map(currency))
 def test_every_amount_reads_back_from_its_text(minor: int, money: Currency) -> None:
     assert parse_amount(amount_text(minor, money), money) == minor
 
 
-@UNHURRIED
 @given(st.text(max_size=30) | st.from_regex(r"[0-9+\-. eE_]{1,25}"))
 def test_any_text_is_an_amount_in_bounds_or_a_coded_refusal(text: str) -> None:
     code = ""

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from domain import text
 from domain.errors import TextError
-from tests.support.properties import UNHURRIED
 
 NAMES = [text.sku, text.external_reference]
 TEXTS = [*NAMES, text.reason]
@@ -156,7 +155,6 @@ def test_metadata_has_at_most_fifty_pairs() -> None:
     assert refused.value.code == "metadata_too_many"
 
 
-@UNHURRIED
 @given(st.text(max_size=80), st.sampled_from([*TEXTS, text.email]))
 def test_what_is_accepted_is_nfc_encodable_and_accepted_again(value: str, rule: Callable[[str], str]) -> None:
     try:

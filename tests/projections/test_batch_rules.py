@@ -20,7 +20,6 @@ from projections.run import brokers_of
 from projections.sources import Batch, Start
 from projections.transaction import moves_of, notifications, unapplied
 from projections.worker import starts_of
-from tests.support.properties import UNHURRIED
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -46,7 +45,6 @@ def by_key(*checkpoints: Checkpoint) -> dict[CheckpointKey, Checkpoint]:
     return {each.key: each for each in checkpoints}
 
 
-@UNHURRIED
 @given(st.lists(st.integers(1, 30)), st.integers(0, 30))
 def test_each_position_past_the_checkpoint_is_new_once(positions: list[int], last: int) -> None:
     # A relay repeats only runs of contiguous order, so a first sighting is always past all that came before.

@@ -48,9 +48,7 @@ INSTANTS = st.integers(0, 20)
     limits=st.lists(st.integers(1, 7), min_size=1, max_size=4),
     between_pages=st.lists(st.lists(INSTANTS, max_size=3), max_size=6),
 )
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_a_walk_meets_every_order_once(
     paging: "Paging", instants: list[int], limits: list[int], between_pages: list[list[int]]
 ) -> None:

@@ -20,7 +20,6 @@ from domain.order.errors import OrderError
 from domain.order.state import OrderState, evolve
 from tests.support.order_strategies import create_order_commands
 from tests.support.orders import NOW, create_order_command, new_order_id, record_decision, stored, verb_command
-from tests.support.properties import UNHURRIED
 
 KAFKA_RECORD_LIMIT_BYTES = 1_048_588
 WORST_EVENT_BYTES = 900_000
@@ -67,7 +66,6 @@ def pass_the_chain(command: CreateOrder, verbs: list[str]) -> OrderState:
     return state
 
 
-@UNHURRIED
 @given(create_order_commands(), VERBS)
 def test_any_accepted_order_can_be_stored_reread_folded_cached_and_rendered(
     command: CreateOrder, verbs: list[str]
@@ -107,7 +105,6 @@ def test_the_longest_amendment_fits_a_kafka_record_too() -> None:
     assert len(stored(amended).payload) <= WORST_EVENT_BYTES
 
 
-@UNHURRIED
 @given(
     st.builds(
         CreateOrder,

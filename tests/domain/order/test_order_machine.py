@@ -45,7 +45,6 @@ from domain.order.status import Status
 from domain.order.transitions import allowed_transitions
 from tests.support.order_strategies import create_order_commands, emails, external_references, metadata, skus
 from tests.support.orders import record_decision, stored
-from tests.support.properties import UNHURRIED
 
 SOME = 150
 EXAMPLES = 100_000 if settings.get_current_profile_name() == "full" else SOME
@@ -238,4 +237,4 @@ class OrderMachine(RuleBasedStateMachine):
 
 
 TestOrderMachine = pytest.mark.timeout(0 if EXAMPLES > SOME else 120)(OrderMachine.TestCase)
-TestOrderMachine.settings = settings(UNHURRIED, max_examples=EXAMPLES, stateful_step_count=16)
+TestOrderMachine.settings = settings(max_examples=EXAMPLES, stateful_step_count=16)

@@ -22,7 +22,6 @@ from domain.order.state import OrderState, evolve
 from tests.support.currencies import withdrawn
 from tests.support.order_strategies import create_order_commands
 from tests.support.orders import NOW, create_order_command, record_decision, recorded_history, stored, verb_command
-from tests.support.properties import UNHURRIED
 
 VERBS = (
     "amend", "details", "note", "authorize", "capture_some", "capture_last", "refund_some", "settle_some", "refund",
@@ -73,7 +72,6 @@ def test_no_step_of_a_life_changes_when_the_currency_is_withdrawn(code: str) -> 
     assert all(document.startswith(b"{") for life in before for document in life), "no verb is refused"
 
 
-@UNHURRIED
 @given(command=create_order_commands(), verbs=st.lists(st.sampled_from(VERBS), max_size=8))
 def test_whatever_happens_to_an_order_happens_to_one_in_a_withdrawn_currency(
     command: CreateOrder, verbs: list[str]

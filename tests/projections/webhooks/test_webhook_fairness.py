@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projections.webhooks.fairness import share_slots
-from tests.support.properties import UNHURRIED
 
 
 def test_an_endpoint_alone_gets_its_own_bound() -> None:
@@ -27,7 +26,6 @@ def test_those_who_wait_longest_are_served_when_there_are_more_than_slots() -> N
     assert share_slots(["a", "b", "c"], {"x": 8}, slots=10, per_endpoint=10) == {"a": 1, "b": 1}
 
 
-@UNHURRIED
 @given(
     waiting=st.lists(st.integers(0, 30), unique=True, max_size=20),
     held=st.dictionaries(st.integers(0, 30), st.integers(1, 10), max_size=10),

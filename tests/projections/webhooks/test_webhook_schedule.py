@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projections.webhooks.schedule import DELAYS_S, MAX_ATTEMPTS, parse_retry_after, retry_delay_s
-from tests.support.properties import UNHURRIED
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -19,13 +18,11 @@ def test_thirteen_attempts_spread_over_about_72_hours() -> None:
     assert 71 <= sum(DELAYS_S) / 3600 <= 73
 
 
-@UNHURRIED
 @given(st.integers(min_value=MAX_ATTEMPTS), st.floats(-1, 1), st.none() | st.floats(0, 1e9))
 def test_after_thirteen_attempts_there_is_no_other(made: int, jitter: float, retry_after_s: float | None) -> None:
     assert retry_delay_s(made, jitter=jitter, retry_after_s=retry_after_s) is None
 
 
-@UNHURRIED
 @given(st.integers(0, MAX_ATTEMPTS - 1), st.floats(-1, 1), st.none() | st.floats(0, 1e9), st.floats(0.001, 1))
 def test_a_delay_stays_within_its_jitter_and_above_what_the_receiver_asked(
     made: int, jitter: float, retry_after_s: float | None, scale: float

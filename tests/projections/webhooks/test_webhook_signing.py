@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from projections.webhooks.signing import sign
-from tests.support.properties import UNHURRIED
 
 SECRET = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -24,7 +23,6 @@ def test_during_a_rotation_both_secrets_sign() -> None:
     )
 
 
-@UNHURRIED
 @given(st.binary(min_size=1, max_size=64), st.text(max_size=100))
 def test_the_official_package_verifies_what_we_sign(secret: bytes, text: str) -> None:
     body, now = text.encode(errors="replace"), datetime.now(UTC)
