@@ -176,12 +176,17 @@ class Authenticator:
         if cost >= limiter.rate.burst:  # with the one that is counted already
             raise Problem(ABOVE_RATE, members={"max_commands": limiter.rate.burst})
         context.answer_headers[:] = [each for each in context.answer_headers if not each[0].startswith(b"ratelimit")]
-        await self._count(limiter, principal, context, cost)
+        await self._count(limiter, principal, context, cost, counted=1)
 
-    async def _count(self, limiter: RateLimiter, principal: Principal, context: RequestContext, cost: int = 1) -> None:
-        """Count the request for its partner (or installation key) and tell what is left (IETF RateLimit fields)."""
+    async def _count(
+        self, limiter: RateLimiter, principal: Principal, context: RequestContext, cost: int = 1, counted: int = 0
+    ) -> None:
+        """Count the request for its partner (or installation key) and tell what is left (IETF RateLimit fields).
+
+        `counted` of it were counted before: who comes back pays for them again, so they are waited for too.
+        """
         verdict = await limiter.admit(principal.account, cost)
-        wait_s = math.ceil(verdict.retry_after_s)
+        wait_s = 0 if verdict.is_allowed else math.ceil(verdict.retry_after_s + counted / limiter.rate.per_s)
         context.answer_headers.append((b"ratelimit-policy", self._policy))
         context.answer_headers.append((b"ratelimit", b'"partner";r=%d;t=%d' % (verdict.remaining, wait_s)))
         if not verdict.is_allowed:

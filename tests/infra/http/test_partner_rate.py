@@ -67,8 +67,30 @@ async def test_a_request_that_carries_many_commands_counts_as_so_many() -> None:
     ]
     with pytest.raises(Problem) as refused:
         await authenticator.count_more(principal, context, 7)
-    assert (refused.value.kind.code, refused.value.headers["retry-after"]) == ("rate_limited", "5")
+    assert (refused.value.kind.code, refused.value.headers["retry-after"]) == ("rate_limited", "6")
     await authenticator.authenticate(request_with(key))
+
+
+@pytest.mark.parametrize("commands", [2, 7, 10])
+async def test_who_comes_back_with_many_commands_when_told_to_is_let_in(commands: int) -> None:
+    now_s = [0.0]
+    keys = KnownKeys()
+    slow = RateLimiter(Rate(per_s=1, burst=10), None, now_s=lambda: now_s[0])
+    authenticator = Authenticator(PEPPER.encode(), keys, limiter=slow)
+    key = keys.issue("acme")
+
+    async def send(at_once: int) -> None:
+        context = request_with(key)
+        await authenticator.count_more(await authenticator.authenticate(context), context, at_once - 1)
+
+    for _ in range(9):  # one is left: enough for a request, not for what it carries
+        await send(1)
+    now_s[0] += 0.5  # a full second more or less would be hidden by the rounding of the header
+    with pytest.raises(Problem) as refused:
+        await send(commands)
+
+    now_s[0] += int(refused.value.headers["retry-after"])
+    await send(commands)
 
 
 async def test_more_commands_than_the_rate_ever_allows_at_once_is_a_definite_answer() -> None:
