@@ -2,13 +2,15 @@
 
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import orjson
 
 from command_api.imports.lines import BadLine
-from command_api.imports.sending import Outcome
+from command_api.imports.sending import AbortError, Outcome
 
 _PLACE: Final = re.compile(r"/orders/\d+/order")
 _RECORDED: Final = "duplicate_external_reference"
@@ -47,18 +49,39 @@ class RefusedFile:
             raise PlaceError(f"{self.path} is the file that is imported")
 
     def add(self, refused: Outcome | BadLine) -> None:
-        """Write one line."""
-        if self._file is None:
-            keep(self.path)
-            self._file = self.path.open("wb")
-        self.count += 1
+        """Write one line; once it is counted it is on the file.
+
+        Raises:
+            AbortError: it cannot be written.
+        """
         record = _bad(refused) if isinstance(refused, BadLine) else _refused(refused)
-        self._file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+        with self._telling():
+            if self._file is None:
+                keep(self.path)
+                self._file = self.path.open("wb")
+            self._file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+            self._file.flush()
+        self.count += 1
 
     def close(self) -> None:
-        """Finish the file."""
+        """Finish the file.
+
+        Raises:
+            AbortError: something of it could not be written, then or before.
+        """
         if self._file is not None:
-            self._file.close()
+            with self._telling():
+                self._file.close()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise AbortError(
+                f"refused lines cannot be written to {self.path} ({error.strerror}): "
+                "make room there, or give another file with --refused"
+            ) from error
 
 
 def keep(path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,7 +15,10 @@ import pytest
 from click.testing import CliRunner
 
 from command_api.imports.command import import_orders
+from command_api.imports.lines import BadLine
+from command_api.imports.refusals import RefusedFile
 from infra.api_keys import generate
+from tests.support.command_process import CHECKOUT, clean_environment
 from tests.support.system import free_ports
 
 
@@ -197,3 +202,35 @@ def test_a_directory_that_is_not_there_is_told_before_anything_is_sent(tmp_path:
     assert ended.status == 2
     assert "there is no directory" in ended.said
     assert "cannot reach" not in ended.said
+
+
+def test_a_refused_line_is_on_the_file_as_soon_as_it_is_counted(tmp_path: Path) -> None:
+    refused = RefusedFile(tmp_path / "refused.ndjson")
+
+    refused.add(BadLine(1, "malformed_json", "No JSON.", b"no JSON"))
+
+    assert refused.count == 1
+    assert orjson.loads(refused.path.read_bytes())["refused"]["line"] == 1
+    refused.close()
+
+
+def test_a_disk_that_is_full_stops_the_import_and_says_what_to_do(tmp_path: Path) -> None:
+    orders = tmp_path / "orders.ndjson"
+    orders.write_text(NO_ORDER * 20)
+    command = [sys.executable, "-m", "command_api", "import", str(orders)]
+
+    ended = subprocess.run(  # noqa: S603  # our own command
+        ["/bin/sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *command],  # no file of more than a kilobyte
+        cwd=CHECKOUT,
+        env=clean_environment() | {"HARBOR_API_KEY": generate(livemode=False).text},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    refused = orders.with_name("orders.ndjson.refused.ndjson")
+    [line] = ended.stderr.splitlines()
+    assert ended.returncode == 2
+    assert line.startswith(f"Error: refused lines cannot be written to {refused} (File too large): make room")
+    assert "Run the same command again to continue" in line
+    assert orjson.loads(refused.read_bytes().splitlines()[0])["refused"]["line"] == 1
