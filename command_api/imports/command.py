@@ -39,7 +39,7 @@ _HELP: Final = """Create the orders of FILE, one JSON object per line, through P
 A line is an order as POST /api/v1/orders takes it, or
   {"idempotency_key": "...", "order": {...}}
 
-The API key is taken from the environment variable HARBOR_API_KEY.
+FILE is a regular file, no pipe. The API key is taken from the environment variable HARBOR_API_KEY.
 
 Running the same file again never doubles an order, whatever happened in between. A line without a key gets one
 that follows from the order's content and --run (and, among lines of the same content, from which of them it is), so
@@ -60,10 +60,24 @@ class ImportStopped(click.ClickException):
     exit_code = 2
 
 
+def _regular(_context: click.Context, _parameter: click.Parameter, file: Path) -> Path:
+    """Refuse what can be read only once: the same file is read again from its beginning after whatever stopped it."""
+    if str(file) == "-" or not file.is_file():
+        raise click.BadParameter(
+            f"{file} is no regular file. An import that stopped is run again from the beginning of its file, which a "
+            "pipe does not give twice: save the lines in a file and import that"
+        )
+    return file
+
+
 @click.command(
     "import", help=_HELP, epilog="Example: HARBOR_API_KEY=hbr_test_... python -m command_api import orders.ndjson"
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),  # a dash, to be told why it is none
+    callback=_regular,
+)
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="of the command service")
 @click.option("--run", default="", help="name of this run; another name makes other keys for lines without one")
 @click.option(

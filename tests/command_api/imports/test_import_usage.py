@@ -32,8 +32,13 @@ def run(directory: Path, *arguments: str, lines: str = "{}\n") -> Ended:
     """Import a file of one order, with a key of the right form."""
     orders = directory / "orders.ndjson"
     orders.write_text(lines)
+    return run_with(str(orders), *arguments)
+
+
+def run_with(*arguments: str) -> Ended:
+    """Run the command with a key of the right form."""
     environment = {"HARBOR_API_KEY": generate(livemode=False).text}
-    ended = CliRunner().invoke(import_orders, [str(orders), *arguments], env=environment)
+    ended = CliRunner().invoke(import_orders, arguments, env=environment)
     return Ended(ended.exit_code, ended.output)
 
 
@@ -234,3 +239,26 @@ def test_a_disk_that_is_full_stops_the_import_and_says_what_to_do(tmp_path: Path
     assert line.startswith(f"Error: refused lines cannot be written to {refused} (File too large): make room")
     assert "Run the same command again to continue" in line
     assert orjson.loads(refused.read_bytes().splitlines()[0])["refused"]["line"] == 1
+
+
+@pytest.fixture
+def pipe() -> Iterator[int]:
+    """Give the end of a pipe where lines can be read, as of `/dev/stdin` behind a `|`."""
+    reads, writes = os.pipe()
+    os.write(writes, NO_ORDER.encode())
+    os.close(writes)
+    try:
+        yield reads
+    finally:
+        os.close(reads)
+
+
+@pytest.mark.parametrize("path", ["/dev/fd/{pipe}", "-"])
+def test_a_pipe_is_refused_because_it_cannot_be_read_again(pipe: int, path: str) -> None:
+    ended = run_with(path.format(pipe=pipe), *NOWHERE)
+
+    assert ended.status == 2
+    assert "is no regular file" in ended.said
+    assert "save the lines in a file and import that" in ended.said
+    assert "again to continue" not in ended.said
+    assert os.read(pipe, 100) == NO_ORDER.encode()
