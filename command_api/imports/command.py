@@ -13,7 +13,7 @@ import aiohttp
 import click
 
 from command_api.imports.progress import Progress, Tally, clock_text
-from command_api.imports.refusals import RefusedFile
+from command_api.imports.refusals import PlaceError, RefusedFile
 from command_api.imports.sending import (
     AbortError,
     Contact,
@@ -39,7 +39,7 @@ _HELP: Final = """Create the orders of FILE, one JSON object per line, through P
 A line is an order as POST /api/v1/orders takes it, or
   {"idempotency_key": "...", "order": {...}}
 
-The API key is taken from the environment variable HARBOR_API_KEY.
+FILE is a regular file, no pipe. The API key is taken from the environment variable HARBOR_API_KEY.
 
 Running the same file again never doubles an order, whatever happened in between. A line without a key gets one
 that follows from the order's content and --run (and, among lines of the same content, from which of them it is), so
@@ -48,7 +48,7 @@ external_reference protects an order from being made again. To make the same ord
 --run.
 
 Lines that are refused go to FILE.refused.ndjson with code and pointer, and the import goes on. Mend the orders there
-and import that file; mend them in one file only, not in both.
+and import that file; mend them in one file only, not in both. An older file of that name is kept as .1, .2, ...
 
 Exit status: 0 all orders are there; 1 some lines were refused; 2 wrong usage, or the import stopped: run it again.
 """
@@ -60,14 +60,31 @@ class ImportStopped(click.ClickException):
     exit_code = 2
 
 
+def _regular(_context: click.Context, _parameter: click.Parameter, file: Path) -> Path:
+    """Refuse what can be read only once: the same file is read again from its beginning after whatever stopped it."""
+    if str(file) == "-" or not file.is_file():
+        raise click.BadParameter(
+            f"{file} is no regular file. An import that stopped is run again from the beginning of its file, which a "
+            "pipe does not give twice: save the lines in a file and import that"
+        )
+    return file
+
+
 @click.command(
     "import", help=_HELP, epilog="Example: HARBOR_API_KEY=hbr_test_... python -m command_api import orders.ndjson"
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),  # a dash, to be told why it is none
+    callback=_regular,
+)
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="of the command service")
 @click.option("--run", default="", help="name of this run; another name makes other keys for lines without one")
 @click.option(
-    "--refused", "refused_path", type=click.Path(dir_okay=False, path_type=Path), help="file of refused lines"
+    "--refused",
+    "refused_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="file of refused lines, or /dev/null",
 )
 @click.option("--in-flight", type=click.IntRange(1, 16), default=2, show_default=True, help="batches sent at once")
 @click.option(
@@ -101,6 +118,10 @@ def import_orders(
     service_url = url.rstrip("/").removesuffix(_API)
     patience = Patience(give_up or _GIVE_UP_S, unreached_s=give_up or _UNREACHED_S)
     refused = RefusedFile(refused_path or file.with_name(file.name + ".refused.ndjson"))
+    try:
+        refused.check(file)
+    except PlaceError as error:
+        raise click.UsageError(f"{error}: give a file for the refused lines with --refused") from None
     tally, progress = Tally(), Progress(sys.stderr, file.stat().st_size)
 
     def say(line: str) -> None:

@@ -2,7 +2,8 @@
 
 uvicorn writes the head and the body of an answer apart, and uvloop hands each write to the kernel at once: two calls
 and two wake-ups of the client, some 6 us a request under load. A head whose body does not follow in the same pass of
-the event loop (a stream that has nothing to say yet) leaves at the end of that pass.
+the event loop (a stream that has nothing to say yet) leaves at the end of that pass. What is written to a client that
+is gone is dropped: uvicorn tells only the last of pipelined requests so, and uvloop raises for the others.
 """
 
 import asyncio
@@ -27,23 +28,28 @@ class OneWrite(asyncio.Transport):
         head = self._head
         if head is not None:
             self._head = None
-            self._transport.write(head + data if data else head)
+            self._send(head + data if data else head)
         elif isinstance(data, bytes) and data.endswith(_END) and _is_head(data):
             self._head = data
             self._loop.call_soon(self.flush)
         else:
+            self._send(data)
+
+    def _send(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._transport.is_closing():
             self._transport.write(data)
 
     def flush(self) -> None:
         """Write what is held back."""
         head, self._head = self._head, None
-        if head is not None and not self._transport.is_closing():
-            self._transport.write(head)
+        if head is not None:
+            self._send(head)
 
     def write_eof(self) -> None:
         """Write what is held back, then the end."""
         self.flush()
-        self._transport.write_eof()
+        if not self._transport.is_closing():
+            self._transport.write_eof()
 
     def close(self) -> None:
         """Write what is held back, then close."""

@@ -1,10 +1,10 @@
 """How fast is the append call alone? One connection, everything in it: lock, checks, events, answers, ledger, commit.
 
-    python -m tests.bench.append postgresql://admin:...@localhost/scratch
+    python -m tests.bench.append $(python -m tests.bench.scratch postgresql://admin:...@localhost/postgres)
 
-The database must be migrated (`python -m infra.postgres.migrate`) and is written to. Beside our figure stands the raw
-limit of the same server in the same round: rows of the same size with a primary key, inserted by one statement per
-batch, nothing else. Part of `python -m tests.bench` as the suite `append`.
+The database is written to, so it must be migrated and empty, which `tests.bench.scratch` makes. Beside our figure
+stands the raw limit of the same server in the same round: rows of the same size with a primary key, inserted by one
+statement per batch, nothing else. Part of `python -m tests.bench` as the suite `append`.
 """
 
 import secrets
@@ -22,6 +22,7 @@ from infra.events import AppendCommand, NewEvent
 from infra.postgres.append_batch import append_batch
 from infra.postgres.pool import Connection
 from tests.bench.model import Case, Run
+from tests.bench.scratch import refuse_unless_scratch
 from tests.bench.stats import latency_of, p50_ms, p99_ms, per_s, ratio
 
 BATCHES: Final = (1, 10, 50, 100, 500)
@@ -140,12 +141,19 @@ def _line(ours: Case, raw: Case) -> str:
     )
 
 
-@click.command(epilog="Example: python -m tests.bench.append postgresql://admin:secret@localhost:5432/scratch")
+_EPILOG: Final = """\b
+Example:
+  python -m tests.bench.append $(python -m tests.bench.scratch postgresql://admin:secret@localhost:5432/postgres)
+"""
+
+
+@click.command(epilog=_EPILOG)
 @click.argument("url")
 @click.option("--runs", default=5, show_default=True, help="runs per batch size")
 @click.option("--seconds", default=2.0, show_default=True, help="seconds per run")
 def main(url: str, runs: int, seconds: float) -> None:
-    """Measure the append call in the database at URL."""
+    """Measure the append call in the scratch database at URL, an administrator's address."""
+    refuse_unless_scratch(url)
     pairs = uvloop.run(_rounds(url, runs, seconds))
     click.echo("batch   commands/s (range)           p50 ms   p99 ms   raw rows/s   of raw")
     for ours, raw in pairs:

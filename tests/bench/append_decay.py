@@ -10,7 +10,7 @@ is what a system that has run for a while keeps. Payloads and answers have the s
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -144,6 +144,40 @@ def at_level(
     return list(found.values())
 
 
+def measure_all(
+    cluster: PostgresCluster,
+    levels: Sequence[int],
+    rounds: int,
+    seconds: float,
+    console: Console,
+    *,
+    is_forced: bool,
+    started_at: Callable[[], str] = machine.started_at,
+) -> Report:
+    """Fill a log up to each level and measure there; the report tells when it began and how busy the machine was then.
+
+    The databases are dropped at the end.
+    """
+    begun = Report(
+        started_at=started_at(),
+        machine=machine.describe(run(server_settings(cluster.server.url()))),
+        is_quick=False,
+        cases=(),
+    )
+    cases: list[Case] = []
+    full = run(cluster.create_database())
+    steps = Steps(console, len(levels) * rounds * len(BATCHES) * 2 * seconds)
+    for level in levels:
+        uvloop.run(fill(full.admin_url, level, console))
+        empty = run(cluster.create_database())
+        urls = {EMPTY: empty.admin_url, f"{level:,}": full.admin_url}
+        at = at_level(cluster, urls, rounds, seconds, steps, is_forced=is_forced)
+        cases += [case.model_copy(update={"suite": f"decay at {level:,}"}) for case in at]
+        run(cluster.drop_database(empty.name))
+    run(cluster.drop_database(full.name))
+    return begun.model_copy(update={"cases": tuple(cases)})
+
+
 def show(console: Console, cases: Sequence[Case]) -> None:
     """Print a line per level and batch size."""
     console.print("events          batch   commands/s     empty log   of empty (range)        p99 ms")
@@ -193,24 +227,13 @@ def _levels(_context: click.Context, _parameter: click.Parameter, value: str) ->
 def main(levels: tuple[int, ...], rounds: int, seconds: float, *, is_forced: bool, json_path: Path | None) -> None:
     """Measure the append call on an empty log and on logs of so many EVENTS, by turns."""
     console = Console(soft_wrap=True)
-    cases: list[Case] = []
     with cluster_with_space(levels[-1]) as cluster:
         run(cluster.execute("ALTER SYSTEM SET autovacuum = off"))  # its visits would fall on one database or the other
         run(cluster.execute("SELECT pg_reload_conf()"))
         recycle_wal(cluster, _WAL_SEGMENTS)
-        full = run(cluster.create_database())
-        steps = Steps(console, len(levels) * rounds * len(BATCHES) * 2 * seconds)
-        for level in levels:
-            uvloop.run(fill(full.admin_url, level, console))
-            empty = run(cluster.create_database())
-            urls = {EMPTY: empty.admin_url, f"{level:,}": full.admin_url}
-            at = at_level(cluster, urls, rounds, seconds, steps, is_forced=is_forced)
-            cases += [case.model_copy(update={"suite": f"decay at {level:,}"}) for case in at]
-            run(cluster.drop_database(empty.name))
-        facts = machine.describe(run(server_settings(cluster.server.url())))
-    show(console, cases)
+        report = measure_all(cluster, levels, rounds, seconds, console, is_forced=is_forced)
+    show(console, report.cases)
     if json_path:
-        report = Report(started_at=machine.started_at(), machine=facts, is_quick=False, cases=tuple(cases))
         json_path.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
         console.print(f"wrote {json_path}", highlight=False)
 

@@ -25,6 +25,7 @@ from infra.postgres.pool import session_settings
 from tests.bench.append import SMALL, a_create
 from tests.bench.append_marks import BLOCKS, CLOCK, MARKED, READ_MARKS, marked
 from tests.bench.model import Part
+from tests.bench.scratch import refuse_unless_scratch
 from tests.bench.tables import inside
 from tests.bench.terminal import WIDTH_OF_FILES, show
 from tests.support import servers
@@ -142,10 +143,11 @@ def _middle(values: Sequence[float]) -> float:
 
 
 @click.command(epilog="Example: python -m tests.bench.append_profile")
-@click.option("--url", help="administrator's address of a migrated scratch database [a server of its own]")
+@click.option("--url", help="administrator's address of a database that tests.bench.scratch made [a server of its own]")
 def main(url: str | None) -> None:
     """Show where the time of an append call goes, by batch size."""
     if url:
+        refuse_unless_scratch(url)
         parts = uvloop.run(profile(url))
     else:
         with servers.run_directory() as directory, servers.postgres(directory) as cluster:

@@ -12,7 +12,7 @@ from tests.bench.append_marks import CLOCK, UnknownShapeError, marked
 from tests.bench.append_profile import profile
 from tests.bench.model import Part
 from tests.bench.tables import inside
-from tests.support.servers import Database
+from tests.support.servers import Database, PostgresCluster
 
 DEFINITION = """CREATE OR REPLACE FUNCTION harbor.append_batch(a integer)
 AS $function$
@@ -91,6 +91,24 @@ async def test_a_filled_log_is_one_the_append_goes_on_with(database: Database) -
     assert row is not None
     assert tuple(row) == (4000, 4000, 4000)
     assert partitions in (1, 2)  # one in the last moment of a week
+
+
+def test_the_figures_on_a_full_log_tell_when_they_were_begun(postgres_cluster: PostgresCluster) -> None:
+    said = io.StringIO()
+
+    report = append_decay.measure_all(
+        postgres_cluster,
+        levels=(1000,),
+        rounds=1,
+        seconds=0.01,
+        console=Console(file=said),
+        is_forced=True,
+        started_at=lambda: "later" if said.getvalue() else "before anything was done",
+    )
+
+    assert report.started_at == "before anything was done"
+    assert {case.suite for case in report.cases} == {"decay at 1,000"}
+    assert {case.target for case in report.cases} == {"empty", "1,000"}
 
 
 def test_a_disk_that_is_too_small_is_refused_with_one_line() -> None:

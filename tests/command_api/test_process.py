@@ -164,6 +164,27 @@ async def test_a_client_that_is_still_sending_gets_its_refusal_and_goes_on(
     assert await written(database) == 0
 
 
+@pytest.mark.parametrize("parser", PARSERS)
+async def test_a_client_that_goes_away_with_requests_under_way_is_no_error(
+    database: Database, tmp_path: Path, parser: str
+) -> None:
+    async with running(database, tmp_path, HARBOR_COMMAND_API__HTTP=parser) as served:
+        for client in range(5):
+            async with connection(served.port) as (reader, writer):
+                length = b"Content-Length: %d" % len(GOOD)
+                for number in range(30):
+                    writer.write(served.head(b"Idempotency-Key: k-%d-%d" % (client, number), length) + b"\r\n" + GOOD)
+                assert b" 201 " in await reader.readline()
+                writer.transport.abort()
+        served.process.terminate()
+        await served.process.wait()
+
+    lines = served.events()
+    assert sum(line["event"] == "command.handled" for line in lines) > 5, "requests were under way"
+    assert [line for line in lines if line["level"] == "error" or "error" in line] == []
+    assert {line["status"] for line in lines if line["event"] == "command.handled"} <= {201, 499}
+
+
 async def test_one_wide_line_tells_of_each_command_and_none_holds_personal_data(
     database: Database, tmp_path: Path
 ) -> None:

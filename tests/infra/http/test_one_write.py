@@ -16,6 +16,7 @@ class Recorded(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written: list[bytes] = []
+        self.is_gone = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written.append(bytes(data))
@@ -30,7 +31,7 @@ class Recorded(asyncio.Transport):
         self.written.append(b"ABORTED")
 
     def is_closing(self) -> bool:
-        return False
+        return self.is_gone
 
 
 @pytest.fixture
@@ -100,3 +101,16 @@ async def test_the_end_of_a_connection_comes_after_what_was_held_back(
     await asyncio.sleep(0)
 
     assert recorded.written == left
+
+
+async def test_what_is_written_to_a_client_that_is_gone_is_dropped(transport: tuple[OneWrite, Recorded]) -> None:
+    whole, recorded = transport
+    whole.write(HEAD)
+    recorded.is_gone = True
+    whole.write(b"{}")
+    whole.write(b"later")
+    whole.write(HEAD)
+    whole.write_eof()
+    await asyncio.sleep(0)
+
+    assert recorded.written == []
