@@ -254,9 +254,9 @@ async def test_no_key_of_a_partner_can_stand_in_the_way(service: Service, databa
 async def test_the_loop_ends_after_the_turn_under_way_and_says_when_it_is_ready(database: Database) -> None:
     stop = asyncio.Event()
     async with expirer(database, Clock()) as timer:
-        assert timer.ready() == "no turn yet"
+        assert timer.waiting_for() == ("starting",)
         running = asyncio.create_task(timer.run(stop))
-        await eventually(lambda: timer.ready() is True)
+        await eventually(lambda: timer.waiting_for() == ())
         stop.set()
         await asyncio.wait_for(running, 10)
 

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from domain.codec import decode
-from domain.order.decide_expiry import due_at
+from domain.order.due import due_at
 from domain.order.state import OrderState, evolve
 from infra.events import StoredEvent
 from tests.support.command_service import ORDERS, Json, Service
