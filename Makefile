@@ -6,6 +6,11 @@ PY := .venv/bin/python
 ARGS ?=
 BROKER ?= auto
 
+# Without data nothing runs and nothing can be deleted: no installation is needed to know that.
+HAS_DATA := $(shell home="$(or $(HARBOR_HOME),.harbor)"; \
+	case "$$home" in ("~"/*) home="$$HOME/`printf %s "$$home" | cut -c3-`";; esac; test -e "$$home" && echo yes)
+NOTHING_RUNS = $(PYTHON) -B -m infra.local.home
+
 .PHONY: help up down status demo test test-fast check docs bench clean requirements publish-contract
 
 help: ## list the targets
@@ -17,11 +22,11 @@ help: ## list the targets
 up: .venv/stamp ## the whole system; Ctrl-C stops it. DETACH=1: return when ready. BROKER=auto|kafka|none
 	@$(PY) -m infra.local up --broker $(BROKER) $(if $(filter 1 yes true,$(DETACH)),--detach,) $(ARGS)
 
-down: .venv/stamp ## stop what `make up` started; the data stays
-	@$(PY) -m infra.local down $(ARGS)
+down: $(if $(HAS_DATA),.venv/stamp) ## stop what `make up` started; the data stays
+	@$(if $(HAS_DATA),$(PY) -m infra.local down $(ARGS),$(NOTHING_RUNS))
 
-status: .venv/stamp ## what runs where
-	@$(PY) -m infra.local status $(ARGS)
+status: $(if $(HAS_DATA),.venv/stamp) ## what runs where
+	@$(if $(HAS_DATA),$(PY) -m infra.local status $(ARGS),$(NOTHING_RUNS); exit 1)
 
 demo: .venv/stamp ## orders flowing through the system, reconciled. ARGS="--file orders.csv"
 	@$(PY) -m tests.demo $(ARGS)
@@ -53,8 +58,6 @@ requirements: .venv/stamp ## compile requirements/*.txt from pyproject.toml (nee
 	uv pip compile pyproject.toml --extra local --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/dev.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/runtime.txt
 
-# Without data there is nothing that would need an installation to be deleted.
-HAS_DATA = $(shell test -e "$(or $(HARBOR_HOME),.harbor)" && echo yes)
 CACHES := .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 clean: $(if $(HAS_DATA),.venv/stamp) ## stop the stack and delete its data, caches and .venv; HARBOR_HOME=/path: only that home
 	@if test -e .venv/stamp; then $(PY) -m infra.local clean; fi

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from infra.api_keys import too_many_live_keys
 from infra.http.problems import ProblemType
 
 GRANT_EXCEEDS_KEY: Final = ProblemType(
@@ -14,8 +15,7 @@ TOO_MANY_LIVE_KEYS: Final = ProblemType(
     "too_many_live_keys",
     409,
     "Too many live keys",
-    "The partner has two live keys in this mode; a new one, or a successor, would be the third. Revoke one first: "
-    "GET /api/v1/api-keys lists them, POST /api/v1/api-keys/{id}/revoke revokes one.",
+    too_many_live_keys(lists="GET /api/v1/api-keys", revokes="POST /api/v1/api-keys/{id}/revoke"),
 )
 API_KEY_NOT_LIVE: Final = ProblemType(
     "api_key_not_live", 409, "API key not live", "The key is revoked or expired; create a new one instead."

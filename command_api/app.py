@@ -22,6 +22,7 @@ from command_api.metrics import CommandMetrics
 from command_api.routes import api_keys, batch, order_changes, order_money, orders, webhooks
 from command_api.state import CommandState, KeyChanges, WebhookConfig
 from infra.beside import beside
+from infra.health import Waiting
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
@@ -94,8 +95,8 @@ class Readiness:
     appender: Appender
     partitions: PartitionsReport | None = field(default=None)
 
-    async def __call__(self) -> Sequence[str]:
-        """Give the codes of what the service waits for; empty when it can take commands."""
+    async def __call__(self) -> Sequence[Waiting]:
+        """Give what the service waits for; nothing when it can take commands."""
         waiting = await self.database.check()
         if waiting is not None:
             return [waiting]

@@ -46,6 +46,14 @@ _PARTNER: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 _FORM: Final = re.compile(r"hbr_(live|test)_([0-9A-Za-z]{8})_([0-9A-Za-z]{30})([0-9A-Za-z]{6})", re.ASCII)
 
 
+def too_many_live_keys(*, lists: str, revokes: str) -> str:
+    """Say why a partner gets no further key; `lists` and `revokes` are what the reader may type or send."""
+    return (
+        "The partner has two live keys in this mode; a new one, or a successor, would be the third. "
+        f"Revoke one first: {lists} lists them, {revokes} revokes one."
+    )
+
+
 class MalformedKeyError(ValueError):
     """Not of the form of a key, or its checksum is wrong."""
 

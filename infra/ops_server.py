@@ -1,35 +1,37 @@
 """Health and metrics port of the processes that serve no API: /livez, /readyz, /metrics.
 
-`/livez` answers as long as the event loop turns. `/readyz` answers 200 when the process can do its work, else 503 with
-the reason. Neither looks at anything but memory: a probe must not add load to what is already in trouble.
+The answers are those of every process (`infra.health`). None looks at anything but memory: a probe must not add load to
+what is already in trouble.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
+from infra.health import Health, Waiting, liveness, readiness
 from infra.logs import get_logger
 from infra.settings import OpsSettings
 
-Ready = Callable[[], bool | str]
+WaitingFor = Callable[[], Sequence[Waiting]]
+"""Gives what the process waits for; nothing: it is ready."""
 
 
 class OpsServer:
     """Serves the three paths while the context is open.
 
     ```python
-    async with OpsServer(settings, ready=lambda: leader.is_held or "no lease") as ops:
+    async with OpsServer(settings, lambda: () if worker.is_open else ("starting",)) as ops:
         ...
     ```
-    `ready` gives True, or False, or the reason why not (a string). `port` is known once the context is open.
+    `port` is known once the context is open.
     """
 
-    def __init__(self, settings: OpsSettings, ready: Ready, registry: CollectorRegistry = REGISTRY) -> None:
+    def __init__(self, settings: OpsSettings, waiting_for: WaitingFor, registry: CollectorRegistry = REGISTRY) -> None:
         self._settings = settings
-        self._ready = ready
+        self._waiting_for = waiting_for
         self._registry = registry
         self.port = settings.port
         application = web.Application()
@@ -60,14 +62,14 @@ class OpsServer:
         await self._runner.cleanup()
 
     async def _live(self, _request: web.Request) -> web.Response:
-        return web.json_response({"status": "ok"})
+        return _response(liveness())
 
     async def _readiness(self, _request: web.Request) -> web.Response:
-        answer = self._ready()
-        if answer is True:
-            return web.json_response({"status": "ok"})
-        reason = answer if isinstance(answer, str) else "not ready"
-        return web.json_response({"status": "unavailable", "reason": reason}, status=503)
+        return _response(readiness(self._waiting_for()))
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _response(health: Health) -> web.Response:
+    return web.Response(status=health.status, headers=health.headers, body=health.body)

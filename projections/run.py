@@ -2,11 +2,12 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 from infra.clock import new_id
+from infra.health import Waiting
 from infra.kafka.clients import make_group_consumer
 from infra.kafka.topics import events_topic
 from infra.ops_server import OpsServer
@@ -24,17 +25,6 @@ from projections.worker import Worker
 _APPLICATION: Final = "harbor-projections"
 
 
-class _Status:
-    """What /readyz answers before there is a worker, and after."""
-
-    def __init__(self) -> None:
-        self.worker: Worker | None = None
-
-    def readiness(self) -> bool | str:
-        """Give True or what is waited for."""
-        return "waiting for the database" if self.worker is None else self.worker.readiness()
-
-
 async def main(stop: asyncio.Event) -> None:
     """Apply projections until `stop` is set; `python -m projections worker`.
 
@@ -43,17 +33,20 @@ async def main(stop: asyncio.Event) -> None:
     """
     postgres, kafka, settings = load(PostgresSettings), load(KafkaSettings), load(WorkerSettings)
     brokers = brokers_of(settings, kafka)
-    status = _Status()
-    async with (
-        OpsServer(load(OpsSettings), status.readiness),
-        LatePool(lambda: open_pool(postgres, application_name=_APPLICATION)) as late,
-    ):
+    working: list[Worker] = []
+
+    def waiting_for() -> Sequence[Waiting]:
+        return late.waiting_for() or (working[0].waiting_for() if working else ("starting",))
+
+    late = LatePool(lambda: open_pool(postgres, application_name=_APPLICATION))
+    async with OpsServer(load(OpsSettings), waiting_for), late:
         pool = await _opened(late, stop)
         if pool is None:
             return
         async with _source(pool, postgres, kafka, settings, brokers) as source:
-            status.worker = Worker(pool, source, PROJECTIONS, max_poison_orders=settings.max_poison_orders)
-            await status.worker.run(stop)
+            worker = Worker(pool, source, PROJECTIONS, max_poison_orders=settings.max_poison_orders)
+            working.append(worker)
+            await worker.run(stop)
 
 
 def brokers_of(settings: WorkerSettings, kafka: KafkaSettings) -> str | None:

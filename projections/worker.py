@@ -14,7 +14,8 @@ import asyncpg
 from aiokafka.errors import KafkaError
 
 from infra.clock import monotonic_s, now
-from infra.events import EventStoreError
+from infra.events import EventStoreError, LogCorruptError
+from infra.health import Waiting
 from infra.kafka.topics import TopicsError
 from infra.logs import get_logger
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey, take
@@ -71,11 +72,12 @@ class Worker:
         self._foreign = None if source.is_truth else ForeignRecords()
         self._tenure: _Tenure | None = None
         self._trouble: str | None = "not started"
+        self._waiting: Waiting = "starting"
         self._summary = _Summary(monotonic_s())
 
-    def readiness(self) -> bool | str:
-        """Give True while turns succeed (a standby without partitions is ready too), else the reason."""
-        return self._trouble or True
+    def waiting_for(self) -> tuple[Waiting, ...]:
+        """Give nothing while turns succeed (a standby without partitions is ready too), else what is in the way."""
+        return () if self._trouble is None else (self._waiting,)
 
     @property
     def owned(self) -> frozenset[int]:
@@ -194,6 +196,7 @@ class Worker:
         metrics.FAILURES.labels(cause).inc()
         halted = isinstance(error, TooMuchPoisonError)
         metrics.HALTED.set(halted)
+        self._waiting = _waits_after(error)
         if self._trouble != cause:
             self._trouble = cause
             log = get_logger()
@@ -274,6 +277,23 @@ def starts_of(checkpoints: Iterable[Checkpoint]) -> dict[int, Start]:
 def _pause_after(error: Exception, failures: int) -> float:
     """Give the seconds until the next try."""
     return _HALTED_RETRY_S if isinstance(error, TooMuchPoisonError) else _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)]
+
+
+def _waits_after(error: Exception) -> Waiting:
+    """Say what a worker waits for that was stopped by this."""
+    match error:
+        case TooMuchPoisonError():
+            return "too_many_poison_orders"
+        case MemoryError():
+            return "memory_short"
+        case TopicsError():
+            return "topic_unusable"
+        case KafkaError():
+            return "broker_unreachable"
+        case LogCorruptError():
+            return "log_corrupt"
+        case _:
+            return "database_unreachable"
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

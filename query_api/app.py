@@ -4,7 +4,7 @@ Nothing is opened before the lifespan starts, and nothing waits for PostgreSQL o
 there, /readyz says what is missing and reads are answered 503.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +14,8 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from infra import clock
 from infra.beside import beside
-from infra.http.app import ServiceApp, build_app
+from infra.health import Waiting
+from infra.http.app import ReadyCheck, ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.http.guards import Limits
@@ -36,7 +37,7 @@ from projections.tables import order_timeline, orders
 from query_api import queries
 from query_api.freshness import CHANNELS, VERSIONS, Freshness, FreshnessWatch, Reading, Shard
 from query_api.metrics import FreshnessMetrics
-from query_api.problems import READ_MODELS_MISSING, translate
+from query_api.problems import translate
 from query_api.routes import orders as order_routes
 from query_api.routes import webhook_deliveries
 from query_api.state import QueryState, Reads
@@ -119,13 +120,13 @@ async def _open(settings: Settings, metrics: FreshnessMetrics, stack: AsyncExitS
     )
 
 
-def _ready(database: LatePool) -> Callable[[], Awaitable[Sequence[str]]]:
-    async def ready() -> Sequence[str]:
+def _ready(database: LatePool) -> ReadyCheck:
+    async def ready() -> Sequence[Waiting]:
         waiting = await database.check()
         if waiting is not None:
             return [waiting]
         exist = await database.pool.fetchval(queries.TABLES_EXIST, READ_MODELS)
-        return [] if exist else [READ_MODELS_MISSING.code]
+        return [] if exist else ["read_models_missing"]
 
     return ready
 

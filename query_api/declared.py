@@ -72,6 +72,15 @@ def timeline(
     """Declare what `GET /orders/{order_id}/timeline` takes."""
 
 
+def notes(
+    order_id: OrderId,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+    consistency_token: ConsistencyToken = None,
+) -> None:
+    """Declare what `GET /orders/{order_id}/notes` takes."""
+
+
 def list_deliveries(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
@@ -127,5 +136,6 @@ ORDER: Final = {
 }
 ORDERS: Final = _answers(models.OrderPage, _LIST, problems.CURSOR_INVALID)
 TIMELINE: Final = _answers(models.TimelinePage, _LIST, problems.CURSOR_INVALID, problems.NOT_FOUND)
+NOTES: Final = _answers(models.NotePage, _LIST, problems.CURSOR_INVALID, problems.NOT_FOUND)
 DELIVERIES: Final = _answers(models.DeliveryPage, _LIST, problems.CURSOR_INVALID)
 DELIVERY: Final = _answers(models.DeliveryWithAttempts, _FRESHNESS, problems.NOT_FOUND)

@@ -94,6 +94,17 @@ class TimelineEntry(Document):
     position: int
 
 
+class Note(Document):
+    """A note on an order. `note` is null where its text was erased; `sequence` is that of its event."""
+
+    sequence: int
+    event_id: UUID
+    occurred_at: datetime
+    actor: Actor
+    visibility: Literal["partner", "internal"]
+    note: str | None = Field(examples=["call before delivery"])
+
+
 class Delivery(Document):
     """One event on its way to one endpoint."""
 
@@ -148,6 +159,12 @@ class TimelinePage(Page):
     """A page of a timeline."""
 
     data: list[TimelineEntry]
+
+
+class NotePage(Page):
+    """A page of notes."""
+
+    data: list[Note]
 
 
 class DeliveryPage(Page):

@@ -24,6 +24,7 @@ from domain.order.commands import Expire
 from domain.order.ids import OrderId
 from infra.clock import monotonic_s
 from infra.events import EventStore, EventStoreError
+from infra.health import Waiting
 from infra.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.timers import Timer, Timers
@@ -81,15 +82,15 @@ class Expirer:
         self._writes = writes
         self._settings = settings
         self._metrics = metrics
-        self._trouble: str | None = "no turn yet"
+        self._waiting: Waiting | None = "starting"
 
     @property
     def _now(self) -> Callable[[], datetime]:
         return self._writes.now
 
-    def ready(self) -> bool | str:
-        """Tell whether the last turn was done, or what stood in its way."""
-        return self._trouble or True
+    def waiting_for(self) -> tuple[Waiting, ...]:
+        """Give what stood in the way of the last turn; nothing when it was done."""
+        return () if self._waiting is None else (self._waiting,)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take turns until `stop` is set; a turn under way is finished."""
@@ -97,11 +98,11 @@ class Expirer:
             is_behind = False
             try:
                 is_behind = (await self.turn()).is_behind
-                self._trouble = None
+                self._waiting = None
             except (EventStoreError, *UNREACHABLE) as error:
-                if self._trouble is None or not self._trouble.startswith("store"):
+                if self._waiting != "database_unreachable":
                     get_logger().warning("expiry.waiting", error=type(error).__name__)
-                self._trouble = f"store: {type(error).__name__}"
+                self._waiting = "database_unreachable"
             if not is_behind:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._settings.poll_s):

@@ -31,5 +31,5 @@ async def main(stop: asyncio.Event) -> None:
     ):
         store = LateStore(database, appender)
         expirer = Expirer(lambda: Timers(database.pool), store, WritePath(store), settings, ExpiryMetrics(REGISTRY))
-        async with OpsServer(load(OpsSettings), expirer.ready):
+        async with OpsServer(load(OpsSettings), lambda: database.waiting_for() or expirer.waiting_for()):
             await expirer.run(stop)

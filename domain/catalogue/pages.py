@@ -37,6 +37,10 @@ is the timer's alone. Details and notes can be changed in every status, each fie
 left, cancel, settlement of all that is left without a fee); to the status that the order has already it changes nothing
 and answers 200; to any other it is refused with `invalid_transition`. `allowed_transitions` of an order are the
 statuses that it can be set to.
+
+Times are exact: from `expires_at` of a pending order and from `auth_expires_at` of an authorized one on, requests are
+refused as the timer's event will have it, with that `current_status`, also where the timer has not written it yet. An
+order shows the change once it is written.
 """
 
 

@@ -105,7 +105,7 @@ def set_status(command: SetStatus, state: OrderState) -> tuple[OrderEvent, ...]:
     """Do what leads to the status asked for; nothing when the order has it already."""
     checked_reason(command.reason)
     order_id, now = command.order_id, command.now
-    match verb_to(command.status, state.status, state.version):
+    match verb_to(command.status, state, now):
         case None:
             return ()
         case Verb.AUTHORIZE:

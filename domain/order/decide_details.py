@@ -1,9 +1,11 @@
 """Decide about what stands beside lines and amounts: the buyer's address, the reference, metadata, notes."""
 
+from datetime import datetime
 from typing import Literal
 
 from domain import text
 from domain.order.commands import AddNote, UpdateDetails
+from domain.order.due import status_at
 from domain.order.errors import FieldLockedError
 from domain.order.events import ClearNote, ClearPersonal, OrderDetailsChanged, OrderNoteAdded
 from domain.order.rules import CheckedDetails, checked_details, checked_text
@@ -17,7 +19,7 @@ _Changed = tuple[Literal["customer_email", "external_reference", "metadata"], ..
 def update_details(command: UpdateDetails, state: OrderState) -> tuple[OrderDetailsChanged, ...]:
     """Change what is given and differs; nothing when all is as asked."""
     asked = checked_details(command)
-    changed = _changed(asked, state)
+    changed = _changed(asked, state, command.now)
     if not changed:
         return ()
     email = asked.customer_email if "customer_email" in changed else None
@@ -50,7 +52,7 @@ def add_note(command: AddNote, state: OrderState) -> tuple[OrderNoteAdded]:
     )
 
 
-def _changed(asked: CheckedDetails, state: OrderState) -> _Changed:
+def _changed(asked: CheckedDetails, state: OrderState, now: datetime) -> _Changed:
     """Name what differs.
 
     Raises:
@@ -58,12 +60,12 @@ def _changed(asked: CheckedDetails, state: OrderState) -> _Changed:
     """
     changed: _Changed = ()
     if asked.customer_email is not None and asked.customer_email != state.customer_email:
-        if state.status is not Status.PENDING:
-            raise refusal(FieldLockedError, "customer_email", state.status, state.version)
+        if status_at(state, now) is not Status.PENDING:
+            raise refusal(FieldLockedError, "customer_email", state, now)
         changed += ("customer_email",)
     if asked.external_reference is not None and asked.external_reference != state.external_reference:
         if state.external_reference is not None:
-            raise refusal(FieldLockedError, "external_reference", state.status, state.version)
+            raise refusal(FieldLockedError, "external_reference", state, now)
         changed += ("external_reference",)
     if asked.metadata is not None and asked.metadata != state.metadata:
         changed += ("metadata",)

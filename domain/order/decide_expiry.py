@@ -1,23 +1,11 @@
 """Decide what time alone changes. The timer asks; an order that is not due, or was captured a moment before, stays."""
 
-from datetime import datetime
-
 from domain.order.commands import Expire
+from domain.order.due import due_at
 from domain.order.events import OrderEvent, OrderExpired
 from domain.order.releases import released
 from domain.order.state import OrderState
 from domain.order.status import Status
-
-
-def due_at(state: OrderState) -> datetime | None:
-    """Give when the order's time runs out; None when time changes nothing of it any more."""
-    match state.status:
-        case Status.PENDING:
-            return state.expires_at
-        case Status.AUTHORIZED | Status.PARTIALLY_CAPTURED:
-            return state.auth_expires_at
-        case _:
-            return None
 
 
 def expire(command: Expire, state: OrderState) -> tuple[OrderEvent, ...]:

@@ -26,7 +26,7 @@ class Amended(NamedTuple):
 def amend(command: AmendLines, state: OrderState) -> tuple[OrderAmended, ...]:
     """Change lines; nothing when they are as asked already."""
     reason = checked_reason(command.reason)
-    require(Verb.AMEND, state.status, state.version)
+    require(Verb.AMEND, state, command.now)
     lines, changes = amended_lines(command.changes, state)
     if lines == state.lines:
         return ()

@@ -33,7 +33,7 @@ _AUTHORIZED = Status.AUTHORIZED
 def authorize(command: Authorize, state: OrderState) -> tuple[OrderAuthorized]:
     """Reserve the whole total."""
     status = state.status
-    require(_AUTHORIZE, status, state.version)
+    require(_AUTHORIZE, state, command.now)
     amount_minor = state.ledger.total_minor
     return (
         OrderAuthorized(
@@ -51,7 +51,7 @@ def capture(command: Capture, state: OrderState) -> tuple[OrderCaptured | OrderA
     """Take what is asked for; a final capture of less than is left releases the rest."""
     amount_minor = None if command.amount is None else checked_amount(command.amount, state.currency, "amount")
     status = state.status
-    require(_CAPTURE, status, state.version)
+    require(_CAPTURE, state, command.now)
     ledger = state.ledger
     left_minor = ledger.capturable_minor
     lines: tuple[CapturedLine, ...] = ()
@@ -93,7 +93,7 @@ def capture(command: Capture, state: OrderState) -> tuple[OrderCaptured | OrderA
 def void(command: Void, state: OrderState) -> tuple[OrderEvent, ...]:
     """Release what is authorized and not captured; before any capture that cancels the order."""
     reason = checked_reason(command.reason)
-    require(Verb.VOID, state.status, state.version)
+    require(Verb.VOID, state, command.now)
     if state.status is _AUTHORIZED:
         return (_canceled(reason, state),)
     return released(state, "voided", reason)
@@ -102,7 +102,7 @@ def void(command: Void, state: OrderState) -> tuple[OrderEvent, ...]:
 def cancel(command: Cancel, state: OrderState) -> tuple[OrderCanceled]:
     """Give the order up and release what is authorized."""
     reason = checked_reason(command.reason)
-    require(Verb.CANCEL, state.status, state.version)
+    require(Verb.CANCEL, state, command.now)
     return (_canceled(reason, state),)
 
 

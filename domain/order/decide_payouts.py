@@ -22,10 +22,10 @@ def refund(command: Refund, state: OrderState) -> tuple[OrderRefunded]:
     reason = checked_reason(command.reason)
     amount_minor = None if command.amount is None else checked_amount(command.amount, state.currency, "amount")
     status, ledger = state.status, state.ledger
-    require(Verb.REFUND, status, state.version)
+    require(Verb.REFUND, state, command.now)
     left_minor = ledger.refundable_minor
     if left_minor == 0:
-        raise refusal(FullyRefundedError, Verb.REFUND, status, state.version)
+        raise refusal(FullyRefundedError, Verb.REFUND, state, command.now)
     if amount_minor is None:
         amount_minor = left_minor
     if amount_minor == 0:
@@ -51,10 +51,10 @@ def settle(command: Settle, state: OrderState) -> tuple[OrderSettlementRecorded 
     net_minor = checked_amount(command.net, state.currency, "net")
     batch = None if command.batch is None else checked_text(text.batch, command.batch, "batch")
     status, ledger = state.status, state.ledger
-    require(Verb.SETTLE, status, state.version)
+    require(Verb.SETTLE, state, command.now)
     left_minor = ledger.unsettled_minor
     if left_minor == 0:
-        raise refusal(NothingToSettleError, Verb.SETTLE, status, state.version)
+        raise refusal(NothingToSettleError, Verb.SETTLE, state, command.now)
     if gross_minor == 0:
         raise AmountZeroError(0, left_minor, state.currency, state.version)
     if gross_minor != fee_minor + net_minor:

@@ -3,13 +3,16 @@
 A cell either names the statuses that a verb may lead to, or the error that refuses it, or says that the timer passes
 by. Verbs decide by the status first and by amounts then (`domain.order.decide_money`). Which status of several it is
 follows from the ledger: the first one when the verb reaches all that is left, which is what setting a status does.
+An order whose time has run out is judged by the status that the timer will give it (`domain.order.due`).
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from domain.order.due import status_at
 from domain.order.errors import (
     AlreadyAuthorizedError,
     AlreadyCapturedError,
@@ -24,6 +27,7 @@ from domain.order.errors import (
     PartlyCapturedError,
     TransitionError,
 )
+from domain.order.state import OrderState
 from domain.order.status import Status
 
 
@@ -137,31 +141,33 @@ def allowed_transitions(status: Status) -> tuple[Status, ...]:
     return _ALLOWED[status]
 
 
-def require(verb: Verb, status: Status, version: int) -> None:
-    """Go on when the table allows the verb.
+def require(verb: Verb, state: OrderState, now: datetime) -> None:
+    """Go on when the table allows the verb at `now`.
 
     Raises:
-        TransitionError: the leaf that the table names; `version` is the stream version it was judged at.
+        TransitionError: the leaf that the table names.
     """
-    cell = MATRIX[status][verb]
+    cell = MATRIX[status_at(state, now)][verb]
     if not isinstance(cell, tuple):
-        raise refusal(cell or InvalidTransitionError, verb, status, version)
+        raise refusal(cell or InvalidTransitionError, verb, state, now)
 
 
-def refusal(error: type[TransitionError], requested: str, status: Status, version: int) -> TransitionError:
-    """Give a refusal of what was `requested` of an order of this status."""
-    return error(status, str(requested), _ALLOWED[status], version)
+def refusal(error: type[TransitionError], requested: str, state: OrderState, now: datetime) -> TransitionError:
+    """Give a refusal of what was `requested` of an order at `now`."""
+    status = status_at(state, now)
+    return error(status, str(requested), _ALLOWED[status], state.version)
 
 
-def verb_to(target: Status, status: Status, version: int) -> Verb | None:
-    """Give the verb that leads from `status` to `target`; None when the order stands there already.
+def verb_to(target: Status, state: OrderState, now: datetime) -> Verb | None:
+    """Give the verb that leads to `target`; None when the order is recorded there already.
 
     Raises:
         InvalidTransitionError: no verb does.
     """
+    status = state.status
     if target is status:
         return None
     verb = _VERB_TO.get((status, target))
     if verb is None:
-        raise refusal(InvalidTransitionError, target, status, version)
+        raise refusal(InvalidTransitionError, target, state, now)
     return verb

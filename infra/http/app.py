@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from infra.health import Health, Waiting, liveness, readiness
 from infra.http.auth import Authenticator
 from infra.http.dispatch import Dispatch
 from infra.http.docs_page import docs_routes
@@ -32,8 +33,8 @@ from infra.logs import get_logger
 
 __all__ = ["PUBLIC_PATHS", "Lifespan", "ReadyCheck", "ServiceApp", "ServiceState", "build_app", "problem_responses"]
 
-ReadyCheck = Callable[[], Awaitable[Sequence[str]]]
-"""Gives the codes of what the service waits for (`database_unreachable`); empty: ready."""
+ReadyCheck = Callable[[], Awaitable[Sequence[Waiting]]]
+"""Gives what the service waits for; nothing: it is ready."""
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
 
@@ -134,17 +135,16 @@ def build_app(
 
 def _ops_routes(app: FastAPI, metrics: HttpMetrics) -> list[Route]:
     async def livez(_request: Request) -> Response:
-        return _json(200, {"status": "alive"})
+        return _health(liveness())
 
     async def readyz(request: Request) -> Response:
-        waiting = list(await request.state.ready())
-        return _json(503 if waiting else 200, {"status": "waiting" if waiting else "ready", "waiting_for": waiting})
+        return _health(readiness(await request.state.ready()))
 
     async def exposition(_request: Request) -> Response:
         return Response(metrics.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def openapi(_request: Request) -> Response:
-        return _json(200, app.openapi())
+        return Response(orjson.dumps(app.openapi()), media_type="application/json")
 
     return [
         Route("/livez", livez),
@@ -154,6 +154,5 @@ def _ops_routes(app: FastAPI, metrics: HttpMetrics) -> list[Route]:
     ]
 
 
-def _json(status: int, document: Mapping[str, Any]) -> Response:
-    headers = {"retry-after": "1"} if status == 503 else None  # noqa: PLR2004  # the status itself
-    return Response(orjson.dumps(document), status_code=status, headers=headers, media_type="application/json")
+def _health(health: Health) -> Response:
+    return Response(health.body, status_code=health.status, headers=health.headers)

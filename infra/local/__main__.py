@@ -14,7 +14,7 @@ import click
 from infra.local import detached, leftovers, operate, running
 from infra.local.addresses import AddressError
 from infra.local.broker import NoBrokerError
-from infra.local.home import CHECKOUT, AlreadyRunsError, Home, HomeError, Json, locate, make_command
+from infra.local.home import CHECKOUT, AlreadyRunsError, Home, HomeError, Json, locate, make_command, nothing_runs
 from infra.local.install import InstallError
 from infra.local.kafka import KafkaError
 from infra.local.kafka_jars import TamperedJarError
@@ -90,13 +90,13 @@ def down() -> None:
     """Drain and stop what runs in this home; the data stays."""
     home = locate()
     if not home.path.exists():
-        say(f"nothing runs in {home.path}")
+        say(nothing_runs())
         return
     try:
         with home.held():
             ended = leftovers.end_leftovers(home.run_file)
             home.stack_file.unlink(missing_ok=True)
-        say(f"ended what a killed supervisor had left: {', '.join(ended)}" if ended else f"nothing runs in {home.path}")
+        say(f"ended what a killed supervisor had left: {', '.join(ended)}" if ended else nothing_runs())
     except AlreadyRunsError:
         say("stopping: services drain, then the servers")
         detached.stop(home)
@@ -110,7 +110,7 @@ def status() -> None:
     """Show what runs in this home; exit status 1 if nothing does."""
     home = locate()
     lines = detached.status(home)
-    for line in lines or [f"nothing runs in {home.path}: {make_command('up')}"]:
+    for line in lines or [nothing_runs()]:
         say(line)
     sys.exit(0 if lines else 1)
 
@@ -196,7 +196,7 @@ def _facts(home: Home) -> Json:
     try:
         facts: Json = json.loads(home.stack_file.read_text())
     except OSError:
-        sys.exit(f"nothing runs in {home.path}: {make_command('up')}")
+        sys.exit(nothing_runs())
     return facts
 
 

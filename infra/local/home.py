@@ -179,6 +179,11 @@ def make_command(target: str) -> str:
     )
 
 
+def nothing_runs() -> str:
+    """Say so of the home of this process, and what would start it."""
+    return f"nothing runs in {locate().path}: {make_command('up')}"
+
+
 def write_private(path: Path, content: Json) -> None:
     """Replace a JSON file at once, readable by its owner only; a reader sees the old or the new one, whole."""
     unfinished = path.with_suffix(".unfinished")
@@ -189,3 +194,8 @@ def write_private(path: Path, content: Json) -> None:
         file.flush()
         os.fsync(file.fileno())
     unfinished.rename(path)
+
+
+if __name__ == "__main__":
+    # `make status` asks this where nothing was installed yet: this module needs Python alone.
+    print(nothing_runs())

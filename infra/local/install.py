@@ -71,7 +71,7 @@ async def install(
     except MigrationError as error:
         raise InstallError(f"migrations: {error}") from error
     except TooManyKeysError as error:
-        raise InstallError(f"API keys: {error} (python -m command_api keys list)") from error
+        raise InstallError(f"API keys: {error}") from error
     except (OSError, TimeoutError) as error:
         reason = str(error) or type(error).__name__
         raise InstallError(

@@ -21,6 +21,7 @@ from infra.api_keys import (
     check_scopes,
     generate,
     hash_key,
+    too_many_live_keys,
 )
 from infra.postgres.api_key_events import write_event
 from infra.postgres.key_cache import LOOKUP_TIMEOUT_S
@@ -81,7 +82,13 @@ class KeyStoreError(Exception):
 
 
 class TooManyKeysError(KeyStoreError):
-    """The partner has `MAX_LIVE_KEYS` live keys in this mode; revoke one first."""
+    """The partner has `MAX_LIVE_KEYS` live keys in this mode; the message tells operators what to type."""
+
+    def __init__(self, partner_id: str) -> None:
+        keys = "python -m command_api keys"
+        super().__init__(
+            too_many_live_keys(lists=f"{keys} list --partner {partner_id}", revokes=f"{keys} revoke KEY_ID")
+        )
 
 
 class UnknownKeyError(KeyStoreError):
@@ -248,7 +255,7 @@ async def _insert(connection: Connection, record: KeyRecord) -> None:
     if partner_id is not None:
         live = await connection.fetchval(_COUNT_LIVE, partner_id, livemode, record.created_at)
         if live >= MAX_LIVE_KEYS:
-            raise TooManyKeysError(f"{partner_id} has {MAX_LIVE_KEYS} live keys in this mode; revoke one first")
+            raise TooManyKeysError(partner_id)
     await connection.execute(
         _INSERT,
         record.key_id,

@@ -11,15 +11,16 @@ from types import TracebackType
 from typing import Final, Self
 
 from infra.events import StoreUnavailableError
+from infra.health import Waiting
 from infra.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.migrate import MigrationError
 from infra.postgres.pool import DangerousSettingsError, Pool, SchemaBehindError
 
 _BACKOFF_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
-_UNREACHABLE: Final = "database_unreachable"
-_DANGEROUS: Final = "database_settings_dangerous"
-_BEHIND: Final = "migrations_missing"
+_UNREACHABLE: Final[Waiting] = "database_unreachable"
+_DANGEROUS: Final[Waiting] = "database_settings_dangerous"
+_BEHIND: Final[Waiting] = "migrations_missing"
 
 
 class LatePool:
@@ -29,7 +30,7 @@ class LatePool:
         self._open = open_pool
         self._pool: Pool | None = None
         self._task: asyncio.Task[None] | None = None
-        self._reason = _UNREACHABLE
+        self._reason: Waiting = _UNREACHABLE
         self._opened = asyncio.Event()
 
     @property
@@ -38,9 +39,13 @@ class LatePool:
         return self._pool is not None
 
     @property
-    def reason(self) -> str:
-        """Give what is missing as a code, while the pool is not open."""
+    def reason(self) -> Waiting:
+        """Give what is missing, while the pool is not open."""
         return self._reason
+
+    def waiting_for(self) -> tuple[Waiting, ...]:
+        """Give what is missing; nothing once the pool is open."""
+        return () if self._pool is not None else (self._reason,)
 
     async def opened(self) -> Pool:
         """Wait until the pool is open and give it."""
@@ -58,8 +63,8 @@ class LatePool:
             raise StoreUnavailableError(self._reason)
         return self._pool
 
-    async def check(self, timeout_s: float = 1.0) -> str | None:
-        """Ask PostgreSQL whether it answers now; give what is missing as a code, or None."""
+    async def check(self, timeout_s: float = 1.0) -> Waiting | None:
+        """Ask PostgreSQL whether it answers now; give what is missing, or None."""
         if self._pool is None:
             return self._reason
         try:
@@ -112,7 +117,7 @@ class LatePool:
             get_logger().info("postgres.connected")
         return self._pool is not None
 
-    def _refused(self, reason: str, error: Exception) -> None:
+    def _refused(self, reason: Waiting, error: Exception) -> None:
         """Log each change of state once, not each attempt."""
         if self._task is None or reason != self._reason:
             get_logger().warning("postgres.waiting", reason=reason, error=str(error))

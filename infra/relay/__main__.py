@@ -12,13 +12,14 @@ from prometheus_client import REGISTRY
 
 from infra import runtime
 from infra.clock import new_id
+from infra.health import Waiting
 from infra.kafka.topics import events_topic
 from infra.logs import configure, get_logger
 from infra.ops_server import OpsServer
 from infra.postgres.event_store import open_event_store
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.migrate import MigrationError
-from infra.postgres.pool import Pool, SchemaBehindError, connect, open_pool
+from infra.postgres.pool import DangerousSettingsError, Pool, SchemaBehindError, connect, open_pool
 from infra.relay.metrics import RelayMetrics
 from infra.relay.relay import Relay, relay_lease
 from infra.relay.run import Ports
@@ -54,8 +55,8 @@ def main() -> None:
 async def _serve(stop: asyncio.Event, kafka: KafkaSettings, bootstrap_servers: str) -> None:
     postgres, settings, ops = load(PostgresSettings), load(RelaySettings), load(OpsSettings)
     status = _Status()
-    async with OpsServer(ops, ready=status.ready):
-        pool = await _open_pool(postgres, stop)
+    async with OpsServer(ops, status.waiting_for):
+        pool = await _open_pool(postgres, stop, status)
         if pool is None:
             return
         try:
@@ -83,12 +84,13 @@ class _Status:
 
     def __init__(self) -> None:
         self.relay: Relay | None = None
+        self.before: Waiting = "starting"
 
-    def ready(self) -> bool | str:
-        return "waiting for the database" if self.relay is None else self.relay.ready()
+    def waiting_for(self) -> tuple[Waiting, ...]:
+        return (self.before,) if self.relay is None else self.relay.waiting_for()
 
 
-async def _open_pool(postgres: PostgresSettings, stop: asyncio.Event) -> Pool | None:
+async def _open_pool(postgres: PostgresSettings, stop: asyncio.Event, status: _Status) -> Pool | None:
     """Wait until the database can be used, with one line when it cannot; `None`: told to stop meanwhile."""
     is_known = False
     while not stop.is_set():
@@ -97,6 +99,7 @@ async def _open_pool(postgres: PostgresSettings, stop: asyncio.Event) -> Pool | 
         except (*UNREACHABLE, SchemaBehindError, MigrationError) as error:
             if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
                 raise  # waiting does not mend a wrong password
+            status.before = _waits_after(error)
             if not is_known:
                 get_logger().warning("relay.state", state="waiting", reason=f"database: {error!r}")
                 is_known = True
@@ -104,6 +107,17 @@ async def _open_pool(postgres: PostgresSettings, stop: asyncio.Event) -> Pool | 
             async with asyncio.timeout(_RETRY_S):
                 await stop.wait()
     return None
+
+
+def _waits_after(error: Exception) -> Waiting:
+    """Say what a relay waits for that could not open its pool."""
+    match error:
+        case DangerousSettingsError():
+            return "database_settings_dangerous"
+        case SchemaBehindError() | MigrationError():
+            return "migrations_missing"
+        case _:
+            return "database_unreachable"
 
 
 if __name__ == "__main__":

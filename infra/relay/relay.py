@@ -8,8 +8,11 @@ import asyncio
 from contextlib import suppress
 from typing import Final, Literal
 
+import asyncpg
+
 from infra.clock import monotonic_s
-from infra.events import LogCorruptError
+from infra.events import EventStoreError, LogCorruptError
+from infra.health import Waiting
 from infra.kafka.topics import TopicsError
 from infra.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
@@ -34,7 +37,7 @@ class Relay:
         self._ports = ports
         self._lease = lease
         self._state: State = "starting"
-        self._reason = ""
+        self._waiting: Waiting | None = "starting"
         self._known: Marks | None = None
         self._rewound: frozenset[int] = frozenset()
         self._attempted: dict[int, int] = {}
@@ -44,11 +47,9 @@ class Relay:
         """What the relay is doing."""
         return self._state
 
-    def ready(self) -> bool | str:
-        """Give True when it publishes or stands by, else the reason why not."""
-        if self._state in {"standby", "leading"}:
-            return True
-        return f"{self._state}: {self._reason}" if self._reason else self._state
+    def waiting_for(self) -> tuple[Waiting, ...]:
+        """Give nothing when it publishes or stands by, else what is in the way."""
+        return () if self._waiting is None else (self._waiting,)
 
     async def relay(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set; the flush under way is finished and the lease given up."""
@@ -59,7 +60,7 @@ class Relay:
                 try:
                     acquired = await self._lease.try_acquire()
                 except UNREACHABLE as error:
-                    self._enter("waiting", f"database: {error!r}")
+                    self._enter("waiting", f"database: {error!r}", waiting="database_unreachable")
                     await _pause(stop, _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
                     failures += 1
                     continue
@@ -71,7 +72,7 @@ class Relay:
                     await _pause(stop, self._lease.look_every_s)
         finally:
             waking.cancel()
-            self._enter("stopped")
+            self._enter("stopped", waiting="stopping")
 
     async def _lead(self, stop: asyncio.Event) -> None:
         metrics = self._ports.metrics
@@ -120,15 +121,15 @@ class Relay:
     def _failed(self, state: Literal["waiting", "halted"], error: Exception) -> None:
         self._ports.metrics.errors.labels(type(error).__name__).inc()
         reason = str(error) if state == "halted" else f"{type(error).__name__}: {error}"
-        self._enter(state, reason)
+        self._enter(state, reason, waiting=_waits_after(error))
 
-    def _enter(self, state: State, reason: str = "", **fields: object) -> None:
+    def _enter(self, state: State, reason: str = "", *, waiting: Waiting | None = None, **fields: object) -> None:
         if state != self._state:
             log = get_logger()
             write = {"waiting": log.warning, "halted": log.critical}.get(state, log.info)
             write("relay.state", state=state, before=self._state, topic=self._ports.topic.name, **fields, reason=reason)
             self._ports.metrics.halted.set(state == "halted")
-        self._state, self._reason = state, reason
+        self._state, self._waiting = state, waiting
 
     async def _observe_backlog(self) -> None:
         """Keep the lag true while nothing can be sent."""
@@ -143,6 +144,23 @@ class Relay:
     async def _wake_on(self, stop: asyncio.Event) -> None:
         await stop.wait()
         self._ports.wakeup.wake()
+
+
+def _waits_after(error: Exception) -> Waiting:
+    """Say what a relay waits for whose run ended with this."""
+    match error:
+        case TopicAheadOfStoreError():
+            return "topic_ahead_of_store"
+        case TopicRewoundError():
+            return "topic_rewound"
+        case TopicsError():
+            return "topic_unusable"
+        case LogCorruptError():
+            return "log_corrupt"
+        case EventStoreError() | asyncpg.PostgresError() | asyncpg.InterfaceError():
+            return "database_unreachable"
+        case _:
+            return "broker_unreachable"
 
 
 def relay_lease(ports: Ports, *, holder: str) -> Lease:

@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from infra import clock
+from infra.health import Waiting
 from infra.logs import get_logger
 from infra.postgres.late_pool import LatePool
 from infra.secrets_at_rest import SealedSecretError, SecretBox
@@ -69,11 +70,11 @@ class Dispatcher:
         self._wake_planned = False
         self._unreadable: set[UUID] = set()
         self._next_depth_s = 0.0
-        self._problem: str | None = "not started"
+        self._waiting: Waiting | None = "starting"
 
-    def ready(self) -> bool | str:
-        """Say whether the queue can be read, or why not."""
-        return self._problem or True
+    def waiting_for(self) -> tuple[Waiting, ...]:
+        """Give why the queue cannot be read; nothing when it can."""
+        return () if self._waiting is None else (self._waiting,)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Dispatch until `stop` is set, then let attempts under way end and record them."""
@@ -254,17 +255,17 @@ class Dispatcher:
 
     async def _report(self, error: Exception, stop: asyncio.Event) -> None:
         self._ports.metrics.errors.inc()
-        if self._problem is None or self._problem == "not started":
+        if self._waiting != "database_unreachable":
             get_logger().warning("dispatcher.waiting", error=repr(error))
-        self._problem = "the queue cannot be read"
+        self._waiting = "database_unreachable"
         with suppress(TimeoutError):
             async with asyncio.timeout(_BACKOFF_S):
                 await stop.wait()
 
     def _ready_again(self) -> None:
-        if self._problem is not None:
+        if self._waiting is not None:
             get_logger().info("dispatcher.ready")
-        self._problem = None
+        self._waiting = None
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()

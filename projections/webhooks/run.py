@@ -40,7 +40,7 @@ async def main(stop: asyncio.Event) -> None:
     ):
         metrics = DispatcherMetrics(REGISTRY)
         dispatcher = Dispatcher(Ports(database, wakeup, sender, box, settings, metrics, SystemRandom()))
-        async with OpsServer(load(OpsSettings), dispatcher.ready):
+        async with OpsServer(load(OpsSettings), lambda: database.waiting_for() or dispatcher.waiting_for()):
             await dispatcher.run(stop)
 
 

@@ -1,4 +1,4 @@
-"""Orders: one, a list, and the timeline of one."""
+"""Orders: one, a list, the timeline of one and its notes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -26,10 +26,13 @@ PREFIX: Final = "/api/v1/orders"
 NONE: Final[frozenset[str]] = frozenset()
 LIST: Final = frozenset({"limit", CURSOR, "status", "created_from", "created_to", "external_reference"})
 TIMELINE: Final = frozenset({"limit", CURSOR})
+NOTES: Final = TIMELINE
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 ReadsOrders = Annotated[Principal, requires("orders:read", "dashboard:read", "audit:read")]
+ReadsNotes = Annotated[Principal, requires("orders:read", "audit:read")]
+"""What a partner's people write to each other is no dashboard's business."""
 
 router = APIRouter(route_class=ThinRoute, tags=["orders"])
 
@@ -108,6 +111,33 @@ async def get_timeline(request: Request, principal: ReadsOrders) -> Response:
     return page(read, parameters, [_entry(row) for row in shown], last)
 
 
+@router.get(
+    PREFIX + "/{order_id}/notes",
+    operation_id="list_order_notes",
+    summary="Notes on one order",
+    dependencies=[Depends(declared.notes)],
+    responses=declared.NOTES,
+)
+async def list_notes(request: Request, principal: ReadsNotes) -> Response:
+    """Give the notes on an order, oldest first. The text of one that was erased is null."""
+    parameters = read_parameters(request.scope["query_string"], NOTES)
+    limit = parameters.limit()
+    order_id, read = await _begin_one(request, principal, ORDER_TIMELINE)
+    after = cursor_of(read, parameters)
+    is_partner = principal.partner_id is not None
+    values = {"order_id": order_id, "after": 0 if after is None else after.number, **read.reach.values}
+    rows = await read.state["reads"].rows(queries.notes_page(is_partner=is_partner), {**values, "rows": limit + 1})
+    of_order = rows or await read.state["reads"].rows(
+        queries.timeline_page(is_partner=is_partner), {**values, "after": 0, "rows": 1}
+    )
+    if not of_order:
+        raise read.not_found()
+    _note(request, of_order[0]["partner_id"], order_id)
+    shown = rows[:limit]
+    last = RowKey(shown[-1]["sequence"], order_id) if len(rows) > limit else None
+    return page(read, parameters, [_note_document(row) for row in shown], last)
+
+
 async def _begin_one(request: Request, principal: Principal, projection: str) -> tuple[UUID, Read]:
     order_id = parse_uuid(request.path_params["order_id"])
     read = await begin(request, principal, projection, order_id)
@@ -161,5 +191,18 @@ def _entry(row: asyncpg.Record) -> bytes:
             "changes": orjson.Fragment(row["changes"]),
             "request_id": row["request_id"],
             "position": row["position"],
+        }
+    )
+
+
+def _note_document(row: asyncpg.Record) -> bytes:
+    return orjson.dumps(
+        {
+            "sequence": row["sequence"],
+            "event_id": str(row["event_id"]),
+            "occurred_at": instant_text(row["occurred_at"]),
+            "actor": orjson.Fragment(row["actor"]),
+            "visibility": row["visibility"],
+            "note": row["note"],
         }
     )

@@ -21,7 +21,7 @@ from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import open_pool
 from infra.postgres.timers import Timers
 from infra.settings import CommandApiSettings, ExpirySettings, PostgresSettings
-from tests.support.command_service import ORDERS, Json, Service, postgres_service
+from tests.support.command_service import ORDERS, Json, Service, memory_service, postgres_service
 from tests.support.orders import order_body
 from tests.support.servers import Database
 from tests.support.waiting import eventually
@@ -106,6 +106,37 @@ async def test_what_is_due_expires_and_nothing_else(service: Service, database: 
         "captured",
     ]
     assert await timers_left(database) == 0
+
+
+async def test_a_capture_after_the_due_time_is_refused_while_no_timer_runs_and_the_timer_still_ends_the_order(
+    database: Database,
+) -> None:
+    now = Clock()
+    async with (
+        expirer(database, now) as timer,
+        memory_service(timer._store, writes=lambda store: WritePath(store, now=now)) as service,
+    ):
+        order_id = await order(service, ("authorize", {}))
+        part = await order(service, ("authorize", {}), PART)
+        intime = await service.post(f"{ORDERS}/{part}/captures", {"amount": "1.00", "final": False}, key="in-time")
+        now.at += WEEK
+        late = await service.post(f"{ORDERS}/{order_id}/captures", key="late")
+        late_part = await service.post(f"{ORDERS}/{part}/captures")
+        lost_answer = await service.post(f"{ORDERS}/{part}/captures", {"amount": "1.00", "final": False}, key="in-time")
+        turn = await timer.turn()
+        repeated = await service.post(f"{ORDERS}/{order_id}/captures", key="late")
+        after = await service.post(f"{ORDERS}/{order_id}/captures")
+
+        members = ("code", "current_status", "allowed_transitions", "current_version")
+        assert [late.json()[member] for member in members] == ["order_terminal", "expired", [], 2]
+        assert [after.json()[member] for member in members] == ["order_terminal", "expired", [], 3]
+        assert (late.status_code, late_part.json()["code"]) == (409, "already_captured")
+        assert (lost_answer.status_code, lost_answer.content) == (200, intime.content)
+        assert (repeated.content, repeated.headers["idempotency-replayed"]) == (late.content, "true")
+        assert turn.outcomes == {Outcome.DONE: 2}
+        assert [await status_of(service, each) for each in (order_id, part)] == ["expired", "captured"]
+        events = await service.store.read_all(0, 100)
+    assert not [event for event in events if event.type == "order.captured" and event.occurred_at >= now.at]
 
 
 async def test_an_expiry_is_told_as_the_systems_own_act_at_its_time(service: Service, database: Database) -> None:
@@ -223,9 +254,9 @@ async def test_no_key_of_a_partner_can_stand_in_the_way(service: Service, databa
 async def test_the_loop_ends_after_the_turn_under_way_and_says_when_it_is_ready(database: Database) -> None:
     stop = asyncio.Event()
     async with expirer(database, Clock()) as timer:
-        assert timer.ready() == "no turn yet"
+        assert timer.waiting_for() == ("starting",)
         running = asyncio.create_task(timer.run(stop))
-        await eventually(lambda: timer.ready() is True)
+        await eventually(lambda: timer.waiting_for() == ())
         stop.set()
         await asyncio.wait_for(running, 10)
 

@@ -51,7 +51,28 @@ async def test_a_third_live_key_is_refused_in_one_line(database: Database) -> No
     third = await run(database, "keys", "create", "--partner", "acme", "--mode", "test")
 
     assert third.exit_code == 1
-    assert third.output == "Error: acme has 2 live keys in this mode; revoke one first\n"
+    assert third.output == (
+        "Error: The partner has two live keys in this mode; a new one, or a successor, would be the third. "
+        "Revoke one first: python -m command_api keys list --partner acme lists them, "
+        "python -m command_api keys revoke KEY_ID revokes one.\n"
+    )
+
+
+async def test_a_third_key_is_refused_in_the_same_words_over_http_and_to_operators(database: Database) -> None:
+    first, _second = [await create(database) for _ in range(2)]
+
+    by_command = [
+        await run(database, "keys", "create", "--partner", "acme", "--mode", "test"),
+        await run(database, "keys", "rotate", parse(first).key_id),
+    ]
+    async with postgres_service(database, first) as service:
+        over_http = await service.post("/api/v1/api-keys", {"label": "third", "scopes": ["orders:read"]})
+
+    detail = over_http.json()["detail"]
+    for refused in by_command:
+        said = refused.output.replace("python -m command_api keys list --partner acme", "GET /api/v1/api-keys")
+        said = said.replace("python -m command_api keys revoke KEY_ID", "POST /api/v1/api-keys/{id}/revoke")
+        assert said == f"Error: {detail}\n"
 
 
 async def test_a_rotated_key_has_a_successor_and_both_work_during_the_overlap(database: Database) -> None:

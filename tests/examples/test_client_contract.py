@@ -49,6 +49,7 @@ SCHEMAS: Final = {
     documents.Line: [(COMMAND, "OrderLineDocument"), (QUERY, "OrderLine")],
     documents.Amount: [(COMMAND, "Amount"), (QUERY, "Money")],
     documents.TimelineEntry: [(QUERY, "TimelineEntry")],
+    documents.Note: [(QUERY, "Note")],
     documents.Actor: [(QUERY, "Actor")],
     documents.WebhookEndpoint: [(COMMAND, "WebhookEndpointDocument")],
     documents.NewWebhookEndpoint: [(COMMAND, "CreatedWebhookEndpointDocument")],
@@ -72,6 +73,7 @@ def everything_asked() -> list[Request[Any]]:
     lists: list[Listing[Any]] = [
         calls.list_orders(status="pending", created_from=None, external_reference="PO-1"),
         calls.list_timeline(ID),
+        calls.list_notes(ID),
         calls.list_webhook_deliveries(endpoint_id=ID, status="dead"),
         keys.list_api_keys(partner_id="acme"),
         keys.list_api_key_events("abcd1234"),
@@ -144,6 +146,7 @@ def test_every_answer_is_read_as_what_is_promised(request_: Request[Any]) -> Non
     assert schema in known | {
         "OrderPage",
         "TimelinePage",
+        "NotePage",
         "DeliveryPage",
         "WebhookEndpointList",
         "ApiKeyList",

@@ -69,6 +69,7 @@ async def test_an_order_is_amended_and_captured_in_parts_and_given_back_in_parts
     assert (refunded.captured.amount, refunded.refunded.amount) == (Decimal("39.99"), Decimal("0.99"))
     assert (settled.status, settled.metadata) == ("settled", {"a": "b"})
     assert await did(harbor.orders.get, order.id) == settled
+    assert [each.note for each in await all_of(harbor.orders.notes(order.id))] == ["call before delivery"]
 
 
 async def test_a_status_may_be_asked_for_instead_and_a_reason_given(harbor: Any) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import count
@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from domain.codec import decode
-from domain.order.decide_expiry import due_at
+from domain.order.due import due_at
 from domain.order.state import OrderState, evolve
 from infra.events import StoredEvent
 from tests.support.command_service import ORDERS, Json, Service
@@ -43,9 +43,18 @@ FROM harbor.timer_position
 """
 
 
+_HELD_UP: Final = """
+SELECT array_agg(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'harbor-expiry%' AND wait_event_type = 'Lock'
+"""
+_EXPIRED: Final = "SELECT array_agg(stream_id) FROM harbor.events WHERE type = 'order.expired'"
+
+
 @asynccontextmanager
-async def timers(database: Database, logs: Path) -> AsyncIterator[System]:
-    """Run two timers that look often and take little at once, so that a kill finds them in the middle of something."""
+async def timers(
+    database: Database, logs: Path, running: Sequence[str] = TIMERS, **settings: str
+) -> AsyncIterator[System]:
+    """Run timers that look often and take little at once, so that a kill finds them in the middle of something."""
     ports = dict(zip(TIMERS, free_ports(len(TIMERS)), strict=True))
     shared = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")} | {
         "HARBOR_POSTGRES__URL": database.command_url,
@@ -53,11 +62,12 @@ async def timers(database: Database, logs: Path) -> AsyncIterator[System]:
         "HARBOR_EXPIRY__BATCH": "3",
         "HARBOR_EXPIRY__LOG_BATCH": "5",
     }
+    shared |= settings
     system = System({name: shared | {"HARBOR_OPS__PORT": str(port)} for name, port in ports.items()}, ports, logs)
     try:
-        for name in TIMERS:
+        for name in running:
             await system.start(name)
-        for name in TIMERS:
+        for name in running:
             await system.ready(name)
         yield system
     finally:
@@ -142,3 +152,42 @@ async def test_kill_nine_of_timers_lets_each_due_order_expire_once_and_none_earl
     assert set(told) >= {("authorize", 200), ("captures", 200), ("captures", 409)}
     assert {status for path, status in told if path == "late"} <= {409}
     assert statuses == dict.fromkeys(TIMERS, 0)
+
+
+@asynccontextmanager
+async def appends_held_up(database: Database) -> AsyncIterator[None]:
+    """Let no append go on, and everybody read, while the context is open."""
+    connection = await asyncpg.connect(database.admin_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE harbor.events IN SHARE ROW EXCLUSIVE MODE")
+            yield
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("is_append_lost", [True, False], ids=["its append is lost", "its append comes through"])
+async def test_a_timer_killed_while_its_question_is_on_its_way_has_forgotten_nothing(
+    database: Database, tmp_path: Path, *, is_append_lost: bool
+) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    async with past_service(database, timedelta(0)) as service:
+        order_ids = sorted([(await service.post(body=order_body())).json()["id"] for _ in range(5)])
+    asking, later = TIMERS
+
+    async with timers(database, tmp_path, running=(), HARBOR_EXPIRY__BATCH="10") as system:
+        async with appends_held_up(database):
+            await system.start(asking)
+            await eventually(lambda: admin.fetchval(_HELD_UP), what="the timer asks, and waits for its answer")
+            await system.kill(asking)
+            if is_append_lost:  # else PostgreSQL, which does not notice that nobody listens, does it when it can
+                await admin.execute(f"SELECT pg_terminate_backend(pid, 10000) FROM unnest(({_HELD_UP})) AS pid")
+        await system.start(later)
+
+        await eventually(lambda: admin.fetchval(_IS_OVER), what="every timer was acted on")
+        expired = await admin.fetchval(_EXPIRED)
+        statuses = await system.stop()
+    await admin.close()
+
+    assert sorted(map(str, expired or ())) == order_ids
+    assert statuses == {later: 0}

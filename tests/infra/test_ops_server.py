@@ -1,9 +1,12 @@
 """The workers' health and metrics port."""
 
+from collections.abc import Sequence
+
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from infra.health import Waiting
 from infra.ops_server import OpsServer
 from infra.settings import OpsSettings
 
@@ -16,24 +19,23 @@ async def get(port: int, path: str) -> httpx.Response:
 
 
 async def test_livez_answers_while_the_loop_turns() -> None:
-    async with OpsServer(SETTINGS, ready=lambda: False) as ops:
+    async with OpsServer(SETTINGS, lambda: ("starting",)) as ops:
         answer = await get(ops.port, "/livez")
 
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
 
 
 @pytest.mark.parametrize(
-    ("ready", "status", "body"),
+    ("waiting", "status", "body"),
     [
-        (True, 200, {"status": "ok"}),
-        (False, 503, {"status": "unavailable", "reason": "not ready"}),
-        ("no lease", 503, {"status": "unavailable", "reason": "no lease"}),
+        ((), 200, {"status": "ready", "waiting_for": []}),
+        (("broker_unreachable",), 503, {"status": "waiting", "waiting_for": ["broker_unreachable"]}),
     ],
 )
 async def test_readyz_tells_whether_work_can_be_done_and_why_not(
-    ready: bool | str, status: int, body: dict[str, str]
+    waiting: Sequence[Waiting], status: int, body: dict[str, object]
 ) -> None:
-    async with OpsServer(SETTINGS, ready=lambda: ready) as ops:
+    async with OpsServer(SETTINGS, lambda: waiting) as ops:
         answer = await get(ops.port, "/readyz")
 
     assert (answer.status_code, answer.json()) == (status, body)
@@ -43,7 +45,7 @@ async def test_metrics_are_in_the_prometheus_text_format() -> None:
     registry = CollectorRegistry()
     Counter("harbor_example", "An example.", registry=registry).inc(3)
 
-    async with OpsServer(SETTINGS, ready=lambda: True, registry=registry) as ops:
+    async with OpsServer(SETTINGS, lambda: (), registry=registry) as ops:
         answer = await get(ops.port, "/metrics")
 
     assert answer.headers["content-type"].startswith("text/plain; version=")

@@ -159,7 +159,7 @@ async def test_a_projection_that_fails_with_every_order_halts_the_worker_instead
     order_ids = await fill_log(database.command_url, 30)
     broken = Allergic(dict.fromkeys(order_ids, 1))
     async with store_worker(database, [broken, TIMELINE], batch=10) as running:
-        await eventually(lambda: running.worker.readiness() == "TooMuchPoisonError", what="the worker halts")
+        await eventually(lambda: running.worker.waiting_for() == ("too_many_poison_orders",), what="the worker halts")
     assert len(await letters_of(database)) == 20  # two whole batches, none of the third
     assert {row["applied"] for row in await _applied(database)} == {20}
 

@@ -37,6 +37,7 @@ def test_every_route_declares_its_scope_and_only_reads(route: APIRoute) -> None:
         ("/api/v1/orders", orders.LIST),
         ("/api/v1/orders/{order_id}", orders.NONE),
         ("/api/v1/orders/{order_id}/timeline", orders.TIMELINE),
+        ("/api/v1/orders/{order_id}/notes", orders.NOTES),
         ("/api/v1/webhook-deliveries", webhook_deliveries.LIST),
         ("/api/v1/webhook-deliveries/{delivery_id}", webhook_deliveries.NONE),
     ],

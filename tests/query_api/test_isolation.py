@@ -12,6 +12,7 @@ from query_api.queries import (
     attempts_of_delivery,
     deliveries_page,
     delivery_by_id,
+    notes_page,
     order_by_id,
     orders_page,
     timeline_page,
@@ -65,6 +66,7 @@ async def test_no_answer_to_a_partner_holds_a_byte_of_another(planted: Planted) 
         f"{ORDERS}?limit=1&cursor={planted.foreign_cursor}",
         *(f"{ORDERS}/{order_id}" for order_id in planted.orders),
         *(f"{ORDERS}/{order_id}/timeline" for order_id in planted.orders),
+        *(f"{ORDERS}/{order_id}/notes" for order_id in planted.orders),
         *(f"{ORDERS}/{order_id}/timeline?cursor={planted.foreign_cursor}" for order_id in planted.orders),
         DELIVERIES,
         f"{DELIVERIES}?endpoint_id={planted.endpoint}",
@@ -139,10 +141,11 @@ def test_every_statement_names_whose_data_it_reads() -> None:
     for query in (
         order_by_id(is_partner=True),
         timeline_page(is_partner=True),
+        notes_page(is_partner=True),
         orders_page(frozenset(), is_partner=True),
     ):
         assert {"partner_id", "livemode"} <= set(query.names)
-    for query in (order_by_id(is_partner=False), timeline_page(is_partner=False)):
+    for query in (order_by_id(is_partner=False), timeline_page(is_partner=False), notes_page(is_partner=False)):
         assert "livemode" in query.names
     for query in (delivery_by_id(), attempts_of_delivery(), deliveries_page(frozenset())):
         assert "tenant_id" in query.names

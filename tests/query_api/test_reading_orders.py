@@ -52,7 +52,7 @@ async def test_missing_foreign_and_other_mode_get_the_same_bytes(service: QueryS
     await service.rows.add_events(live)
     key = await service.key()
 
-    for suffix in ("", "/timeline"):
+    for suffix in ("", "/timeline", "/notes"):
         answers = [
             await service.get(f"{ORDERS}/{order_id}{suffix}", key, x_request_id="same")
             for order_id in (foreign.order_id, live.order_id, clock.new_id())
@@ -65,7 +65,7 @@ async def test_missing_foreign_and_other_mode_get_the_same_bytes(service: QueryS
 async def test_a_malformed_id_is_just_not_found(service: QueryService) -> None:
     key = await service.key()
     for order_id in ("1", "9223372036854775808", "%00", "0" * 35 + "G", "{x}", "%2e%2e", "%F0%9F%92%A3", "A" * 300):
-        for suffix in ("", "/timeline"):
+        for suffix in ("", "/timeline", "/notes"):
             answer = await service.get(f"{ORDERS}/{order_id}{suffix}", key)
             assert [answer.status_code, answer.json()["code"]] == [404, "not_found"], order_id
 

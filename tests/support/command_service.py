@@ -21,6 +21,7 @@ from command_api.state import CommandState, KeyChanges, WebhookConfig
 from infra import api_keys, clock
 from infra.api_keys import PARTNER_SCOPES, KeyActor, KeyRecord
 from infra.events import EventStore
+from infra.health import Waiting
 from infra.http.app import ServiceApp
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
@@ -118,7 +119,7 @@ async def _never() -> Pool:
     raise ConnectionError("there is no PostgreSQL in this test")
 
 
-async def _ready() -> list[str]:
+async def _ready() -> list[Waiting]:
     return []
 
 

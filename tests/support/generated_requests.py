@@ -85,6 +85,7 @@ async def query_supply(database: Database) -> Supply:
     return {
         "get_order": order,
         "get_order_timeline": order,
+        "list_order_notes": order,
         "get_webhook_delivery": [{"path": {"delivery_id": delivery_id}}] * THINGS,
     }
 
@@ -170,7 +171,8 @@ def successes(found: list[Answered]) -> Counter[str]:
 # Why a request that is right by its schema may be refused, for what no JSON Schema can say: by the code of the problem
 # or of the fields it names, the operations that may say so (a pattern of their ids).
 _AN_ORDER: Final = "(authorize|cancel|amend|update|capture|void|refund|settle|get)_order|set_order_status"
-_WITH_ID: Final = rf"{_AN_ORDER}|add_order_note|get_order_timeline|.*_webhook_(endpoint|delivery)|.*_api_key(_events)?"
+_OF_AN_ORDER: Final = f"{_AN_ORDER}|add_order_note|list_order_notes|get_order_timeline"
+_WITH_ID: Final = rf"{_OF_AN_ORDER}|.*_webhook_(endpoint|delivery)|.*_api_key(_events)?"
 REFUSALS: Final[Mapping[str, str]] = {
     # whether there is such a thing
     "not_found": _WITH_ID,

@@ -33,6 +33,7 @@ from domain.order.commands import (
     Void,
 )
 from domain.order.decide import decide
+from domain.order.due import status_at
 from domain.order.envelope import Actor, Envelope, RecordedOrderEvent
 from domain.order.errors import AmountError, InvalidCommandError, OrderError, TransitionError
 from domain.order.events import (
@@ -96,10 +97,12 @@ def _run_history(random: Random, tally: Tally) -> None:
             tally.refusals += 1
             tally.refused_by.add(refused.code)
             assert state is not None, "the first command is acceptable"
-            _check_refusal(refused, state)
+            _check_refusal(refused, state, now)
             events = ()
         for event in events:
             before = state
+            if before is not None and isinstance(event, OrderAuthorized | OrderCaptured):
+                assert now < (before.auth_expires_at or before.expires_at), "time ran out"
             recorded = RecordedOrderEvent(event, _envelope(create, len(history) + 1, now))
             state = evolve(before, recorded)
             history.append(recorded)
@@ -176,10 +179,11 @@ def _add_up(shadow: list[int], event: OrderEvent) -> None:
         shadow[0] = event.totals.total_minor
 
 
-def _check_refusal(refused: OrderError, state: OrderState) -> None:
+def _check_refusal(refused: OrderError, state: OrderState, now: datetime) -> None:
     if isinstance(refused, TransitionError):
-        assert (refused.current_status, refused.current_version) == (state.status, state.version)
-        assert refused.allowed_transitions == allowed_transitions(state.status)
+        status = status_at(state, now)
+        assert (refused.current_status, refused.current_version) == (status, state.version)
+        assert refused.allowed_transitions == allowed_transitions(status)
     if isinstance(refused, AmountError):
         assert refused.current_version == state.version
 

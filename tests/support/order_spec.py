@@ -13,6 +13,7 @@ import pytest
 
 from domain.order.commands import OrderCommand
 from domain.order.decide import decide
+from domain.order.due import status_at
 from domain.order.errors import AmountError, InvalidCommandError, OrderError, TransitionError, Violation
 from domain.order.events import OrderEvent
 from domain.order.ids import OrderId
@@ -59,7 +60,7 @@ class When:
         assert type(refused.value) is error
         if isinstance(refused.value, TransitionError):
             assert self.state is not None
-            assert refused.value.current_status == self.state.status
+            assert refused.value.current_status == status_at(self.state, self.command.now)
             assert refused.value.current_version == self.state.version
         return refused.value
 

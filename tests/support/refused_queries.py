@@ -93,6 +93,7 @@ BAD_TOKENS: Final = (
 _BAD_ADDRESSES: Final = {
     "an order nobody made": _ORDER,
     "the timeline of an order nobody made": f"{_ORDER}/timeline",
+    "the notes of an order nobody made": f"{_ORDER}/notes",
     "a delivery nobody made": f"{DELIVERIES}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10",
     "an id of 2^63": f"{ORDERS}/9223372036854775808",
     "an id of -1": f"{ORDERS}/-1",

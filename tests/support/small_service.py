@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra import api_keys, clock
 from infra.api_keys import PARTNER_SCOPES, KeyRecord
+from infra.health import Waiting
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator, Principal, requires
 from infra.http.context import context_of
@@ -69,6 +70,7 @@ class SmallService:
     app: ServiceApp
     keys: KnownKeys
     release: asyncio.Event
+    waiting: list[Waiting] = field(default_factory=list)
     seen: list[str | None] = field(default_factory=list)
 
 
@@ -76,6 +78,7 @@ def small_service(limits: Limits = LIMITS) -> SmallService:
     """Give a service of POST things, GET things/{id} (none is found), slow, broken, PUT and GET twice."""
     keys, release = KnownKeys(), asyncio.Event()
     router = APIRouter(route_class=ThinRoute)
+    waiting: list[Waiting] = []
     seen: list[str | None] = []
 
     @router.post("/api/v1/things", status_code=201)
@@ -108,8 +111,8 @@ def small_service(limits: Limits = LIMITS) -> SmallService:
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[Mapping[str, Any]]:
-        async def ready() -> list[str]:
-            return ["key_store"] if keys.is_down else []
+        async def ready() -> Sequence[Waiting]:
+            return waiting
 
         yield {"authenticator": Authenticator(PEPPER.encode(), keys), "ready": ready}
 
@@ -121,7 +124,7 @@ def small_service(limits: Limits = LIMITS) -> SmallService:
         limits=limits,
         translate=lambda _error: None,
     )
-    return SmallService(app, keys, release, seen)
+    return SmallService(app, keys, release, waiting, seen)
 
 
 class WithState:

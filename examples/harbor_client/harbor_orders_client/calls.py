@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from harbor_orders_client.changes import LineChange, document_of
 from harbor_orders_client.documents import (
     NewWebhookEndpoint,
+    Note,
     Order,
     Resend,
     TimelineEntry,
@@ -159,6 +160,11 @@ def list_orders(
 def list_timeline(order_id: str, *, page_size: int = 50) -> Listing[TimelineEntry]:
     """Give the events of an order, oldest first."""
     return listing(order_path(order_id, "timeline"), TimelineEntry, page_size, {})
+
+
+def list_notes(order_id: str, *, page_size: int = 50) -> Listing[Note]:
+    """Give the notes on an order, oldest first."""
+    return listing(order_path(order_id, "notes"), Note, page_size, {})
 
 
 def create_webhook_endpoint(

@@ -37,6 +37,7 @@ class Orders(Group):
     get = Verb(calls.get_order)
     list = Pages(calls.list_orders)
     timeline = Pages(calls.list_timeline)
+    notes = Pages(calls.list_notes)
 
     def create_many(self, orders: Iterable[NewOrder]) -> Sequence[BatchItem]:
         """Create any number of orders; give what became of each. Raises `BatchInterrupted`."""
@@ -87,6 +88,7 @@ class AsyncOrders(AsyncGroup):
     get = AsyncVerb(calls.get_order)
     list = AsyncPages(calls.list_orders)
     timeline = AsyncPages(calls.list_timeline)
+    notes = AsyncPages(calls.list_notes)
 
     async def create_many(self, orders: Iterable[NewOrder]) -> Sequence[BatchItem]:
         """Create any number of orders; give what became of each. Raises `BatchInterrupted`."""

@@ -108,6 +108,18 @@ class TimelineEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """A note on an order. `note` is None where its text was erased."""
+
+    sequence: int
+    event_id: str
+    occurred_at: datetime
+    actor: Actor
+    visibility: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookEndpoint:
     """Where webhooks go, and which."""
 

@@ -36,10 +36,10 @@ from domain.order.commands import (
     Void,
 )
 from domain.order.decide import decide
-from domain.order.decide_expiry import due_at
+from domain.order.due import due_at, status_at
 from domain.order.envelope import RecordedOrderEvent
 from domain.order.errors import AmountError, InvalidCommandError, OrderExistsError, TransitionError
-from domain.order.events import OrderAuthorized
+from domain.order.events import OrderAuthorized, OrderCaptured
 from domain.order.state import OrderState, evolve, fold
 from domain.order.status import Status
 from domain.order.transitions import allowed_transitions
@@ -67,6 +67,7 @@ class OrderMachine(RuleBasedStateMachine):
         self.created: CreateOrder
         self.order: OrderState
         self.authorized: OrderState | None = None
+        self.waited = timedelta(0)
         self.history: list[RecordedOrderEvent] = []
 
     @initialize(command=create_order_commands())
@@ -142,15 +143,20 @@ class OrderMachine(RuleBasedStateMachine):
         self._ask(Expire(before.order_id, now))
         assert self.order == before or due_at(before) <= now  # type: ignore[operator]  # what is never due never changes
 
+    @rule(days=st.integers(1, 8))
+    def wait(self, days: int) -> None:
+        self.waited = timedelta(days=days)
+
     @rule(reason=REASONS)
     def cancel(self, reason: str | None) -> None:
         self._ask(Cancel(self.order.order_id, reason, self._now()))
 
     @rule(status=st.sampled_from(Status), reason=REASONS)
     def set_status(self, status: Status, reason: str | None) -> None:
-        before = self.order.status
-        self._ask(SetStatus(self.order.order_id, status, reason, self._now()))
-        reachable = status is before or status in allowed_transitions(before)
+        before, now = self.order.status, self._now()
+        standing = status_at(self.order, now)
+        self._ask(SetStatus(self.order.order_id, status, reason, now))
+        reachable = status is before or (standing is before and status in allowed_transitions(before))
         assert self.order.status == (status if reachable else before)
 
     def _line_ids(self) -> st.SearchStrategy[int]:
@@ -160,7 +166,7 @@ class OrderMachine(RuleBasedStateMachine):
         return minors(limit).map(lambda minor: amount_text(minor, self.order.currency))
 
     def _now(self) -> datetime:
-        return self.order.updated_at + timedelta(seconds=1)
+        return self.order.updated_at + timedelta(seconds=1) + self.waited
 
     def _ask(self, command: OrderCommand) -> None:
         before = self.order
@@ -173,11 +179,15 @@ class OrderMachine(RuleBasedStateMachine):
         except (AmountError, InvalidCommandError):
             pass
         if refused is not None:
-            assert (refused.current_status, refused.current_version) == (before.status, before.version)
-            assert refused.allowed_transitions == allowed_transitions(before.status)
+            status = status_at(before, command.now)
+            assert (refused.current_status, refused.current_version) == (status, before.version)
+            assert refused.allowed_transitions == allowed_transitions(status)
         for event in recorded:
             self.order = evolve(self.order, event)
             self.history.append(event)
+            self.waited = timedelta(0)
+            if isinstance(event.event, OrderAuthorized | OrderCaptured):
+                assert command.now < (before.auth_expires_at or before.expires_at), "time ran out"
             if isinstance(event.event, OrderAuthorized):
                 self.authorized = self.order
 

@@ -122,3 +122,89 @@ def test_a_short_supply_of_partitions_is_an_alarm(
     events_left: int, commands_left: timedelta, *, is_alarming: bool
 ) -> None:
     assert PartitionsReport(events_left, commands_left, ()).is_alarming is is_alarming
+
+
+async def attach(admin: "asyncpg.Connection[asyncpg.Record]", parent: str, name: str, bounds: str) -> None:
+    """Do what an operator may do: make a partition of a name and bounds of his own."""
+    await admin.execute(f"CREATE TABLE harbor.{name} PARTITION OF harbor.{parent} FOR VALUES {bounds}")
+    await admin.execute(f"ALTER TABLE harbor.{name} OWNER TO harbor_owner")
+
+
+async def test_expired_answers_are_known_by_the_bounds_of_their_partition_and_not_by_its_name(
+    command_pool: Pool, database: Database
+) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    monday = await admin.fetchval("SELECT date_trunc('week', now() AT TIME ZONE 'UTC')::date")
+    early, late, far = (f"'{monday + timedelta(weeks=weeks)} 00:00+00'" for weeks in (-3, -1, 3))
+    await attach(admin, "commands", "commands_oldest", f"FROM (MINVALUE) TO ({early})")
+    await attach(admin, "commands", "commands_20990101", f"FROM ({early}) TO ({late})")
+    await attach(admin, "commands", "commands_20000101", f"FROM ({late}) TO ('{monday} 00:00+00')")
+    await attach(admin, "commands", "commands_all_to_come", f"FROM ({far}) TO (MAXVALUE)")
+
+    report = await maintain(command_pool)
+
+    assert list(report.dropped) == ["commands_oldest", "commands_20990101"]
+    left = {row[0] for row in await admin.fetch(PARTITIONS, "harbor.commands")}
+    assert {"harbor.commands_20000101", "harbor.commands_all_to_come"} < left
+    assert report.commands_left > timedelta(days=14)
+    await admin.close()
+
+
+async def test_an_expired_partition_that_is_not_ours_to_drop_stops_nothing(
+    command_pool: Pool, database: Database
+) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    await attach(admin, "commands", "commands_viewed", "FROM ('2020-01-06 00:00+00') TO ('2020-01-13 00:00+00')")
+    await attach(admin, "commands", "commands_foreign", "FROM ('2020-01-13 00:00+00') TO ('2020-01-20 00:00+00')")
+    await attach(admin, "commands", "commands_older", "FROM ('2020-01-20 00:00+00') TO ('2020-01-27 00:00+00')")
+    await admin.execute("CREATE VIEW public.viewed AS SELECT key FROM harbor.commands_viewed")
+    await admin.execute("CREATE SCHEMA archive")
+    await admin.execute("ALTER TABLE harbor.commands_foreign OWNER TO CURRENT_USER")
+    await admin.execute("ALTER TABLE harbor.commands_foreign SET SCHEMA archive")
+    await admin.execute("INSERT INTO harbor.batches VALUES (0, 25000000, 25000000, 1, now())")
+
+    report = await maintain(command_pool)
+
+    assert (report.events_left, report.dropped) == (24_999_999, ("commands_older",))
+    await admin.close()
+
+
+async def test_a_partition_of_the_log_is_what_it_holds_whatever_its_name(
+    command_pool: Pool, database: Database
+) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    await admin.execute("ALTER TABLE harbor.events_000000 RENAME TO events_old")
+    await admin.execute("ALTER TABLE harbor.events_000001 RENAME TO events_000000")
+    await admin.execute("INSERT INTO harbor.batches VALUES (0, 15000000, 15000000, 1, now())")
+
+    report = await maintain(command_pool)
+
+    assert report.events_left == 24_999_999
+    names = [row[0] for row in await admin.fetch(PARTITIONS, "harbor.events")]
+    assert names == ["harbor.events_000000", "harbor.events_000002", "harbor.events_000003", "harbor.events_old"]
+    await admin.close()
+
+
+async def test_what_partitions_of_other_bounds_leave_open_is_filled(command_pool: Pool, database: Database) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    await admin.execute("DROP TABLE harbor.events_000001, harbor.events_000002")
+    await attach(admin, "events", "events_000001", "FROM (13000000) TO (14000000)")
+    await attach(admin, "events", "events_tail", "FROM (25000000) TO (MAXVALUE)")
+
+    report = await maintain(command_pool)
+    again = await maintain(command_pool)
+
+    bounds = await admin.fetch(
+        "SELECT pg_get_expr(relpartbound, oid) FROM pg_class JOIN pg_inherits ON oid = inhrelid"
+        " WHERE inhparent = 'harbor.events'::regclass"
+    )
+    assert sorted(row[0] for row in bounds) == [
+        "FOR VALUES FROM ('0') TO ('10000000')",
+        "FOR VALUES FROM ('10000000') TO ('13000000')",
+        "FOR VALUES FROM ('13000000') TO ('14000000')",
+        "FOR VALUES FROM ('14000000') TO ('20000000')",
+        "FOR VALUES FROM ('20000000') TO ('25000000')",
+        "FOR VALUES FROM ('25000000') TO (MAXVALUE)",
+    ]
+    assert report.events_left == again.events_left == 2**63 - 2
+    await admin.close()

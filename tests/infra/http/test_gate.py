@@ -254,11 +254,14 @@ async def test_requests_are_counted_by_route_template_and_never_by_address(clien
 
 async def test_readiness_says_what_the_service_waits_for(service: SmallService, client: httpx.AsyncClient) -> None:
     ready = await client.get("/readyz")
-    service.keys.is_down = True
+    service.waiting.append("database_unreachable")
     waiting = await client.get("/readyz")
 
     assert [ready.status_code, ready.json()] == [200, {"status": "ready", "waiting_for": []}]
-    assert [waiting.status_code, waiting.json()] == [503, {"status": "waiting", "waiting_for": ["key_store"]}]
+    assert [waiting.status_code, waiting.json()] == [
+        503,
+        {"status": "waiting", "waiting_for": ["database_unreachable"]},
+    ]
 
 
 async def test_a_long_address_is_not_repeated_at_length(client: httpx.AsyncClient) -> None:

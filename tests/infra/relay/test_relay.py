@@ -95,7 +95,7 @@ async def test_a_standby_takes_over_from_a_silent_leader_and_says_so_in_the_epoc
     )
     async with running_relay(database, kafka, topic_prefix) as standby:
         await eventually(lambda: standby.relay.state == "standby")
-        assert standby.relay.ready() is True
+        assert standby.relay.waiting_for() == ()
         # when it renews its lease for the last time
         await _execute(database, "UPDATE harbor.leases SET renewals = renewals + 1, renewed_at = clock_timestamp()")
         await eventually(lambda: standby.metric("harbor_relay_leader") == 1)
@@ -122,7 +122,7 @@ async def test_a_broker_killed_in_mid_stream_and_started_again_heals(
             await eventually(lambda: running.relay.state == "waiting", timeout_s=60)
             await eventually(lambda: running.metric("harbor_relay_lag_events") > 0)
             assert running.metric("harbor_relay_oldest_unsent_age_seconds") > 0
-            assert running.relay.ready() is not True
+            assert running.relay.waiting_for() == ("broker_unreachable",)
         finally:
             await kafka.start()
         await topic_equals_store(database, kafka, topic_of(topic_prefix).name)
@@ -257,7 +257,7 @@ async def test_a_topic_ahead_of_the_store_halts_the_relay_with_an_alarm_until_th
     async with running_relay(database, kafka, topic_prefix) as running:
         await eventually(lambda: running.relay.state == "halted")
         assert running.metric("harbor_relay_halted") == 1
-        assert "restored" in str(running.relay.ready())
+        assert running.relay.waiting_for() == ("topic_ahead_of_store",)
         assert len(await topic_records(kafka, name)) == len(published)
 
 

@@ -1,0 +1,181 @@
+"""A downstream service in small: takes every event of the topic once, each order's in order. Ctrl-C ends it.
+
+Usage: python examples/topic_consumer.py [--database revenue.sqlite3] [--bootstrap HOST:PORT]
+
+It keeps what was earned by currency, and where each order stands, in a SQLite file. Start it as often as you like, kill
+it, delete the file: it goes on, or begins again. The parts that matter to your own consumer:
+
+* Kafka gives every record at least once. `Ledger.take` makes that once: work and checkpoint are one transaction of
+  *your* database, and a record whose `position` is not above the checkpoint of its partition was seen before.
+* Reading goes on where your own checkpoint says, not where the group's offsets do (`FromCheckpoints`).
+* Records of one order come in order, because they share a partition: take the records of a partition one by one.
+* `previous` names the record before: when you have not seen that one, the topic has lost something. Stop and look.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import shlex
+import signal
+import sqlite3
+import sys
+from collections.abc import Collection
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+EARNS = {"order.captured": 1, "order.refunded": -1}
+TABLES = """
+CREATE TABLE IF NOT EXISTS checkpoints
+    (partition INTEGER PRIMARY KEY, position INTEGER NOT NULL, next_offset INTEGER NOT NULL, taken INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS revenue (currency TEXT PRIMARY KEY, minor INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS orders (order_id TEXT PRIMARY KEY, sequence INTEGER NOT NULL, status TEXT NOT NULL);
+"""
+# Moves on only from a position below, so that whoever comes second with a record takes nothing.
+MOVE = """
+INSERT INTO checkpoints VALUES (:partition, :position, :offset + 1, 1) ON CONFLICT (partition)
+DO UPDATE SET position = :position, next_offset = :offset + 1, taken = taken + 1 WHERE position < :position
+"""
+EARN = "INSERT INTO revenue VALUES (?, ?) ON CONFLICT (currency) DO UPDATE SET minor = minor + excluded.minor"
+STANDS = "INSERT OR REPLACE INTO orders VALUES (?, ?, ?)"
+
+
+class MissedError(Exception):
+    """Records came whose predecessors did not."""
+
+
+class Ledger:
+    """The service's own database: its work, and how far it came in each partition."""
+
+    def __init__(self, path: str) -> None:
+        self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+        self._connection.executescript(TABLES)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def next_offset(self, partition: int) -> int:
+        """Give where to read on."""
+        found = self._connection.execute("SELECT next_offset FROM checkpoints WHERE partition = ?", [partition])
+        return next((offset for (offset,) in found), 0)
+
+    def take(self, record: ConsumerRecord) -> bool:
+        """Do the work of one record and move the checkpoint, both or neither; False: it was taken before.
+
+        Raises:
+            MissedError: the record before it was never taken.
+            KeyError, ValueError, TypeError, AttributeError: it is not one of the relay's records.
+        """
+        headers = {name: value.decode() for name, value in record.headers}
+        position, previous = int(headers["position"]), int(headers.get("previous", 0))
+        event: dict[str, Any] = json.loads(record.value or b"")
+        place = {"partition": record.partition, "position": position, "offset": record.offset}
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            seen = self._connection.execute("SELECT position FROM checkpoints WHERE partition = :partition", place)
+            stands_at = next((reached for (reached,) in seen), 0)
+            if previous > stands_at:
+                raise MissedError(f"partition {record.partition}: {previous} should have come after {stands_at}")
+            if not self._connection.execute(MOVE, place).rowcount:
+                return False
+            self._work(headers["ce_type"], event)
+        return True
+
+    def _work(self, event_type: str, event: dict[str, Any]) -> None:
+        """Do what this service is for. Whatever it writes here stands or falls with the checkpoint."""
+        data = event["data"]
+        if event_type in EARNS:
+            self._connection.execute(EARN, [data["currency"], EARNS[event_type] * data["amount_minor"]])
+        self._connection.execute(STANDS, [event["order_id"], event["sequence"], data["to_status"]])
+
+    def told(self) -> str:
+        """Give the sums as one line."""
+        (taken,) = self._connection.execute("SELECT coalesce(sum(taken), 0) FROM checkpoints").fetchone()
+        sums = self._connection.execute("SELECT currency, minor FROM revenue ORDER BY currency")
+        return f"{taken} events taken; earned, in minor units: {dict(sums.fetchall())}"
+
+
+class FromCheckpoints(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """Reads each partition on from the checkpoint, whenever the group gives it to this consumer."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, ledger: Ledger) -> None:
+        self._consumer = consumer
+        self._ledger = ledger
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Do nothing: what was taken is in the ledger."""
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Go to where the ledger stands."""
+        for place in assigned:
+            with suppress(IllegalStateError):  # taken away again meanwhile
+                self._consumer.seek(place, self._ledger.next_offset(place.partition))
+
+
+async def consume(consumer: AIOKafkaConsumer, ledger: Ledger, stop: asyncio.Event) -> None:
+    """Take what comes until `stop` is set; the batch under way is finished."""
+    while not stop.is_set():
+        taken = 0
+        for place, records in (await consumer.getmany(timeout_ms=300, max_records=500)).items():
+            for record in records:
+                try:
+                    taken += ledger.take(record)
+                except (KeyError, ValueError, TypeError, AttributeError) as error:
+                    print(f"stepped over {place.partition}/{record.offset}: {error!r}", file=sys.stderr, flush=True)
+        if taken:
+            with suppress(KafkaError):  # only for those who watch the lag of the group
+                await consumer.commit()
+            print(ledger.told(), flush=True)
+
+
+async def main(arguments: argparse.Namespace) -> None:
+    """Join the group and consume until interrupted."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    with closing(Ledger(arguments.database)) as ledger:
+        bootstrap = arguments.bootstrap or _of_the_stack()
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=arguments.group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+        )
+        consumer.subscribe([arguments.topic], listener=FromCheckpoints(consumer, ledger))
+        try:
+            await consumer.start()
+            await consume(consumer, ledger, stop)
+        except KafkaConnectionError:
+            sys.exit(f"there is no broker at {bootstrap}")
+        except MissedError as error:
+            sys.exit(f"the topic has lost records: {error}. Delete {arguments.database} to begin again")
+        finally:
+            await consumer.stop()
+
+
+def _of_the_stack() -> str:
+    """Give the broker of the running local stack."""
+    home = Path(os.environ.get("HARBOR_HOME") or CHECKOUT / ".harbor")
+    named = os.environ.get("HARBOR_HOME")
+    start = f"{f'HARBOR_HOME={shlex.quote(named)} ' if named else ''}make up DETACH=1"
+    try:
+        kafka = json.loads((home / "stack.json").read_text())["kafka"]
+    except OSError:
+        sys.exit(f"nothing runs in {home}; start it with: {start}")
+    return str(kafka or sys.exit(f"the stack in {home} runs without Kafka; start it with: {start} BROKER=kafka"))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--database", default="revenue.sqlite3", help="SQLite file (default: %(default)s)")
+    parser.add_argument("--bootstrap", help="address of a broker (default: that of the running stack)")
+    parser.add_argument("--topic", default="orders.events.v1", help="default: %(default)s")
+    parser.add_argument("--group", default="revenue", help="consumer group (default: %(default)s)")
+    asyncio.run(main(parser.parse_args()))

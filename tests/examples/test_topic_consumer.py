@@ -1,0 +1,184 @@
+"""examples/topic_consumer.py: every event has its effect once and in order, through kills, repeats and rebalances."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from infra.events import StoredEvent
+from infra.local.launch import free_port
+from tests.support.log_filler import fill_log
+from tests.support.projecting import PARTITIONS, Topics, log_of, predecessors, topic_of, writable_topic
+from tests.support.servers import Database, KafkaServer
+from tests.support.waiting import eventually
+
+CONSUMER: Final = Path(__file__).resolve().parents[2] / "examples" / "topic_consumer.py"
+Row = tuple[Any, ...]
+
+
+@asynccontextmanager
+async def consumer(
+    kafka: KafkaServer, topic_prefix: str, ledger: Path, output: int = DEVNULL
+) -> AsyncIterator[Process]:
+    """Run it while the `async with` lasts."""
+    words = (
+        "--bootstrap",
+        kafka.bootstrap,
+        "--topic",
+        topic_of(topic_prefix).name,
+        "--group",
+        f"{topic_prefix}revenue",
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(CONSUMER), "--database", str(ledger), *words), stdout=output, stderr=output
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def rows(ledger: Path, statement: str) -> list[Row]:
+    """Read something of the ledger; nothing while there is none."""
+    if not ledger.exists():
+        return []
+    with closing(sqlite3.connect(ledger, timeout=30)) as connection:
+        try:
+            return connection.execute(statement).fetchall()
+        except sqlite3.OperationalError:
+            return []
+
+
+def taken(ledger: Path) -> int:
+    """Give how many events were taken."""
+    return int((rows(ledger, "SELECT coalesce(sum(taken), 0) FROM checkpoints") or [(0,)])[0][0])
+
+
+def expected(log: Iterable[StoredEvent]) -> tuple[list[Row], list[Row]]:
+    """Give what a ledger of these events holds: what was earned, and where each order stands."""
+    revenue: Counter[str] = Counter()
+    stands: dict[str, Row] = {}
+    for event in log:
+        data = orjson.loads(event.payload)["data"]
+        earned = {"order.captured": 1, "order.refunded": -1}.get(event.type, 0)
+        revenue[data["currency"]] += earned * data.get("amount_minor", 0)
+        stands[str(event.stream_id)] = (str(event.stream_id), event.version, data["to_status"])
+    return sorted(revenue.items()), sorted(stands.values())
+
+
+async def test_every_event_has_its_effect_once_through_a_kill_repeats_and_a_second_consumer(
+    database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path
+) -> None:
+    await fill_log(database.command_url, 200, "authorize", "capture_some", "refund_some", "capture_last")
+    log, ledger = await log_of(database), tmp_path / "revenue.sqlite3"
+    before, half = predecessors(log), len(log) // 2
+    async with writable_topic(kafka, topic_prefix) as topic:
+        await topic.relay(log[:half], before)
+        async with consumer(kafka, topic_prefix, ledger) as process:
+            await eventually(lambda: taken(ledger) > 0, timeout_s=30)
+            process.kill()  # wherever it is
+        await topic.relay(log[half // 2 :], before)  # a relay that starts again repeats some
+        async with AsyncExitStack() as running:
+            processes = [await running.enter_async_context(consumer(kafka, topic_prefix, ledger)) for _ in range(2)]
+            await eventually(lambda: taken(ledger) >= len(log), timeout_s=40)
+            await topic.relay(log[-100:], before)
+            [last] = await fill_log(database.command_url, 1)
+            log = await log_of(database)
+            await topic.relay(log[-1:], predecessors(log))
+            await eventually(lambda: (str(last), 1, "pending") in rows(ledger, "SELECT * FROM orders"), timeout_s=40)
+            for process in processes:
+                process.send_signal(signal.SIGTERM)
+            statuses = [await process.wait() for process in processes]
+
+    assert taken(ledger) == len(log)
+    assert (rows(ledger, "SELECT * FROM revenue"), sorted(rows(ledger, "SELECT * FROM orders"))) == expected(log)
+    assert {partition for (partition,) in rows(ledger, "SELECT partition FROM checkpoints")} == set(range(PARTITIONS))
+    assert statuses == [0, 0]
+
+
+async def test_a_ledger_that_was_lost_is_made_again_from_the_beginning_whatever_the_group_has_committed(
+    database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path
+) -> None:
+    await fill_log(database.command_url, 20, "authorize", "capture_some")
+    log, ledger = await log_of(database), tmp_path / "revenue.sqlite3"
+    async with writable_topic(kafka, topic_prefix) as topic:
+        await topic.relay(log, predecessors(log))
+    for _ in range(2):
+        async with consumer(kafka, topic_prefix, ledger) as process:
+            await eventually(lambda: taken(ledger) == len(log), timeout_s=30)
+            process.terminate()
+            assert await process.wait() == 0
+        assert rows(ledger, "SELECT * FROM revenue") == expected(log)[0]
+        ledger.unlink()
+
+
+async def test_what_the_topic_has_lost_stops_it_before_it_takes_more(
+    database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path
+) -> None:
+    await fill_log(database.command_url, 1, "authorize", "capture")
+    log, ledger = await log_of(database), tmp_path / "revenue.sqlite3"
+    async with writable_topic(kafka, topic_prefix) as topic:
+        await topic.relay([log[0], log[2]], predecessors(log))
+    async with consumer(kafka, topic_prefix, ledger, PIPE) as process:
+        _, errors = await asyncio.wait_for(process.communicate(), 30)
+
+    assert (process.returncode, taken(ledger)) == (1, 1)
+    assert errors.decode().startswith("the topic has lost records: partition ")
+    assert "2 should have come after 1" in errors.decode()
+
+
+async def test_what_the_relay_did_not_write_is_stepped_over(
+    database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path
+) -> None:
+    await fill_log(database.command_url, 8, "authorize")
+    log, ledger = await log_of(database), tmp_path / "revenue.sqlite3"
+    async with writable_topic(kafka, topic_prefix) as topic:
+        for partition in range(PARTITIONS):
+            await _foreign(topic, partition)
+        await topic.relay(log, predecessors(log))
+    async with consumer(kafka, topic_prefix, ledger, PIPE) as process:
+        await eventually(lambda: taken(ledger) == len(log), timeout_s=30)
+        process.terminate()
+        _, errors = await process.communicate()
+
+    assert (process.returncode, errors.count(b"stepped over")) == (0, 3 * PARTITIONS)
+    assert sorted(rows(ledger, "SELECT * FROM orders")) == expected(log)[1]
+
+
+async def _foreign(topic: Topics, partition: int) -> None:
+    await topic.put_raw(partition, b"k", b"{}")
+    await topic.put_raw(partition, b"k", None, [("position", b"1")])
+    await topic.put_raw(partition, b"k", b"{}", [("position", b"99"), ("ce_type", b"order.captured")])
+
+
+async def test_without_a_stack_it_says_how_to_start_one(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(CONSUMER), "--database", str(tmp_path / "revenue.sqlite3")),
+        env=os.environ | {"HARBOR_HOME": str(tmp_path)},
+        stderr=PIPE,
+    )
+    _, errors = await process.communicate()
+
+    assert errors.decode() == f"nothing runs in {tmp_path}; start it with: HARBOR_HOME={tmp_path} make up DETACH=1\n"
+
+
+async def test_without_a_broker_it_says_so_in_one_line(tmp_path: Path) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(CONSUMER), "--database", str(tmp_path / "revenue.sqlite3"), "--bootstrap", nowhere),
+        stderr=PIPE,
+    )
+    _, errors = await process.communicate()
+
+    assert (process.returncode, errors.decode().splitlines()[-1]) == (1, f"there is no broker at {nowhere}")
