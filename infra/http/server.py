@@ -88,6 +88,14 @@ class Bounded:
         self._reads_again()
         super().connection_lost(exc)  # type: ignore[misc]  # as above
 
+    def eof_received(self) -> bool:
+        """Answer what came whole before closing: a client may be done with sending and wait for its answer."""
+        cycle = self.cycle
+        if self._is_refused or cycle is None or cycle.response_complete or cycle.more_body:
+            return False
+        cycle.keep_alive = False
+        return True
+
     def pause_writing(self) -> None:
         """Cut the peer off if it does not read its answer for a while: nothing else would ever end it."""
         super().pause_writing()  # type: ignore[misc]  # as above
@@ -189,7 +197,7 @@ def _answer(kind: ProblemType) -> bytes:
     )
 
 
-class BoundedHttpTools(Bounded, HttpToolsProtocol):
+class BoundedHttpTools(Bounded, HttpToolsProtocol):  # type: ignore[misc]  # asyncio asks `eof_received` for a bool
     """The fast parser, bounded. It reads a pipelined head while an answer is due, so that head is counted here."""
 
     _part: str = ""
@@ -232,7 +240,7 @@ class BoundedHttpTools(Bounded, HttpToolsProtocol):
                 self.refuse(HEADERS_TOO_LARGE)
 
 
-class BoundedH11(Bounded, H11Protocol):
+class BoundedH11(Bounded, H11Protocol):  # type: ignore[misc]  # as above
     """The parser in Python, made strict and bounded; it stops reading by itself while an answer is due."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -215,6 +215,51 @@ async def test_two_requests_on_one_connection_are_both_answered(running: Running
     assert answer.count(b"HTTP/1.1 200 ") == 2
 
 
+async def test_a_client_that_is_done_with_sending_gets_its_answer_and_then_the_end(running: Running) -> None:
+    order = ORDER + HOST + running.authorized() + b"content-length: 2\r\n\r\n{}"
+
+    assert status_of(await _half_closing(running.port, order)) == 201
+
+
+async def test_an_answer_that_takes_a_while_is_given_to_a_client_that_was_done_with_sending_long_before(
+    running: Running,
+) -> None:
+    asking = asyncio.create_task(
+        _half_closing(running.port, b"GET /api/v1/slow HTTP/1.1\r\n" + HOST + running.authorized() + b"\r\n")
+    )
+    await asyncio.wait([asking], timeout=0.2)  # the end of what it sends has arrived, on any but the slowest machine
+    assert not asking.done()
+
+    running.service.release.set()
+
+    assert status_of(await asking) == 200
+
+
+async def test_pipelined_requests_of_a_client_that_is_done_with_sending_are_all_answered() -> None:
+    async with listening(small_service().app, "httptools") as port:
+        answer = await _half_closing(port, (b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n") * 3)
+
+    assert answer.count(b"HTTP/1.1 200 ") == 3
+
+
+async def test_a_request_that_is_cut_off_in_the_middle_is_not_waited_for(running: Running) -> None:
+    half_a_body = ORDER + HOST + running.authorized() + b"content-length: 2\r\n\r\n{"
+
+    for cut in (b"", b"GET /livez HTTP/1.1\r\nhost: h", half_a_body):
+        assert await _half_closing(running.port, cut) == b""
+
+
+async def _half_closing(port: int, raw: bytes) -> bytes:
+    """Send bytes and the end of them, and give all that comes back until the server closes."""
+    reader, writer = await call(port, raw)
+    async with asyncio.timeout(60):
+        await writer.drain()
+        writer.write_eof()
+        answer = await reader.read()
+    writer.close()
+    return answer
+
+
 @pytest.mark.parametrize("is_split", [False, True], ids=["one segment", "two segments"])
 async def test_the_body_of_an_offer_to_upgrade_is_never_read_as_a_request(running: Running, *, is_split: bool) -> None:
     inner = b"GET /livez HTTP/1.1\r\nhost: harbor.test\r\n\r\n"
