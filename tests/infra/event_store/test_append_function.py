@@ -91,6 +91,13 @@ async def test_a_batch_that_names_something_twice_is_refused_whole(command_pool:
         assert await connection.fetchval("SELECT count(*) FROM harbor.events") == 0
 
 
+async def test_a_batch_of_nothing_writes_nothing(command_pool: Pool) -> None:
+    async with command_pool.acquire() as connection:
+        assert await append_batch(connection, []) == []
+
+        assert await connection.fetch("SELECT FROM harbor.batches, harbor.commands") == []
+
+
 async def test_an_answer_from_a_clock_that_was_far_ahead_still_holds_its_key(
     command_pool: Pool, database: Database
 ) -> None:

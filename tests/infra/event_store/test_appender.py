@@ -221,6 +221,17 @@ async def test_a_server_that_answers_again_is_reachable_again() -> None:
         assert (during, appender.is_reachable) == (False, True)
 
 
+async def test_a_server_that_comes_back_is_found_although_nobody_sends_a_command() -> None:
+    channel = ScriptedChannel([Fault.NOT_NOW] * 4 + [Fault.BUG])
+    async with Appender(channel, AppenderLimits(deadline_s=0.03)) as appender:
+        with pytest.raises(StoreUnavailableError):
+            await appender.append(a_command())
+        during = appender.is_reachable
+        await eventually(lambda: appender.is_reachable)
+
+        assert (during, channel.batches[-1], await channel.store.head()) == (False, [], 0)
+
+
 async def test_what_may_have_been_written_is_not_sent_for_ever_either() -> None:
     channel, later = ScriptedChannel([Fault.LOST_BEFORE] * 1000), a_command()
     async with Appender(channel, AppenderLimits(deadline_s=0.05)) as appender:
