@@ -76,13 +76,13 @@ class PostgresAppendChannel:
         except asyncpg.PostgresError as error:
             raise await self._meaning(connection, error) from error
         except CONNECTION_GONE as error:
-            # InterfaceError is also what asyncpg raises when it cannot encode an argument: then nothing was sent.
+            # InterfaceError is also what asyncpg raises for arguments it does not take: then nothing was sent.
             if isinstance(error, asyncpg.InterfaceError) and not connection.is_closed():
                 raise BatchRefusedError(str(error)) from error
             self._drop()
             raise OutcomeUnknownError(str(error)) from error
         except (ValueError, TypeError, OverflowError) as error:
-            raise BatchRefusedError(str(error)) from error  # an argument that asyncpg cannot encode
+            raise BatchRefusedError(str(error)) from error  # an argument that cannot be hashed
         except BaseException:
             self._drop()  # cancelled in the middle: whatever comes over this connection next would be a wrong answer
             raise

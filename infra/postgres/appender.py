@@ -6,6 +6,9 @@ gathers. There is no linger, so an idle system answers in one commit, and batche
 What a caller may rely on: once `append` has queued a command it is tried until its outcome is known or its deadline has
 passed, even when the caller is cancelled; and no outcome is reported that the database did not confirm. A batch whose
 answer was lost is sent again with the same keys, and the keys tell what had been written.
+
+After an outage the appender asks by itself whether PostgreSQL takes appends again: readiness rests on that, and nobody
+sends commands to a service that is not ready.
 """
 
 import asyncio
@@ -163,7 +166,7 @@ class Appender:
                 if self._closing:
                     return
                 self._wake.clear()
-                await self._wake.wait()
+                await self._woken()
                 continue
             batch = self._chains.take(self._limits.batch_commands, self._limits.batch_bytes)
             try:
@@ -174,6 +177,27 @@ class Appender:
             except Exception as error:  # noqa: BLE001  # a bug here must not leave every later caller waiting
                 structlog.get_logger().exception("append.failed", commands=len(batch))
                 self._fail(batch, StoreUnavailableError(f"unexpected {type(error).__name__}"))
+
+    async def _woken(self) -> None:
+        """Wait for commands, and ask meanwhile whether PostgreSQL, if it was last seen away, is back."""
+        pause_s = _FIRST_PAUSE_S
+        while self._unreachable is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._wake.wait()
+                    return
+            await self._ask()
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+        await self._wake.wait()
+
+    async def _ask(self) -> None:
+        """Send a batch of no commands: it needs all that an append needs and writes nothing."""
+        try:
+            await self._channel.send(())
+        except Exception as error:  # noqa: BLE001  # whatever it is, commands would meet it too
+            self._note_reachable(str(error))
+        else:
+            self._note_reachable(None)
 
     async def _settle(self, batch: list[Link[Waiting]]) -> None:
         """Send until every command of the batch has an answer or is past its deadline."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -24,12 +25,16 @@ from infra.events import (
 )
 from infra.memory_event_store import MemoryEventStore
 from tests.support.command_service import ORDERS, memory_service
-from tests.support.orders import order_body
+from tests.support.orders import NOW, order_body
+from tests.support.waiting import eventually
 
 
 @dataclass
 class InterruptedStore:
-    """A store in memory that fails with `error`, and then loses `lost_races`, before it works; it counts reads."""
+    """A store in memory that fails with `error`, and then loses `lost_races`, before it works; it counts reads.
+
+    Appends wait while `may_append` is not set.
+    """
 
     kept: EventStore = field(default_factory=MemoryEventStore)
     error: EventStoreError | None = None
@@ -37,13 +42,20 @@ class InterruptedStore:
     reads: int = 0
     read_from: list[int] = field(default_factory=list)
     conflicts: int = 0
+    lost: int = 0
+    may_append: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.may_append.set()
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
         if self.error is not None:
             raise self.error
         if self.lost_races:
             self.lost_races -= 1
+            self.lost += 1
             return WrongExpectedVersion(command.expected_version + 1)
+        await self.may_append.wait()
         await asyncio.sleep(0)  # others come in between, as they do when an append takes its time
         outcome = await self.kept.append(command)
         self.conflicts += isinstance(outcome, WrongExpectedVersion)
@@ -168,6 +180,48 @@ async def test_races_lost_before_the_last_are_not_noticed() -> None:
         answer = await service.post(f"{ORDERS}/{order_id}/authorize")
 
     assert (answer.status_code, store.lost_races) == (200, 0)
+
+
+async def test_what_is_decided_again_after_a_lost_race_is_decided_at_a_later_time() -> None:
+    store = InterruptedStore()
+
+    def writes(kept: EventStore) -> WritePath:
+        return WritePath(kept, now=lambda: NOW + timedelta(minutes=store.lost))
+
+    async with memory_service(store, writes=writes) as service:
+        order_id = (await service.post(body=order_body())).json()["id"]
+        store.lost_races = 2
+        await service.post(f"{ORDERS}/{order_id}/authorize")
+
+    assert [event.occurred_at for event in await store.read_all(0, 10)] == [NOW, NOW + timedelta(minutes=2)]
+
+
+async def test_what_waited_for_its_turn_is_decided_when_that_comes() -> None:
+    store, now = InterruptedStore(), [NOW]
+    made: list[WritePath] = []
+
+    def writes(kept: EventStore) -> WritePath:
+        made.append(WritePath(kept, now=lambda: now[0]))
+        return made[0]
+
+    async with memory_service(store, writes=writes) as service:
+        order_id = (await service.post(body=order_body())).json()["id"]
+        store.may_append.clear()
+        first = asyncio.create_task(service.post(f"{ORDERS}/{order_id}/authorize"))
+        await eventually(lambda: under_way(made[0]) == [1])
+        second = asyncio.create_task(service.post(f"{ORDERS}/{order_id}/captures"))
+        await eventually(lambda: under_way(made[0]) == [2])
+        now[0] += timedelta(minutes=1)
+        store.may_append.set()
+        answers = await asyncio.gather(first, second)
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert [event.occurred_at for event in await store.read_all(0, 10)] == [NOW, NOW, NOW + timedelta(minutes=1)]
+
+
+def under_way(path: WritePath) -> list[int]:
+    """Give how many commands are under way on each order."""
+    return [line.count for line in path.turns._lines.values()]
 
 
 @pytest.mark.parametrize(

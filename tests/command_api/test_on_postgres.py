@@ -188,6 +188,11 @@ async def test_an_append_that_is_not_allowed_is_our_fault_and_not_the_callers(
     refused = await service.post(body=order_body(), key="k")
     ready = await service.http.get("/readyz")
     await execute(database.admin_url, "GRANT EXECUTE ON FUNCTION harbor.append_batch TO harbor_command")
+
+    async def is_ready() -> bool:
+        return (await service.http.get("/readyz")).status_code == 200
+
+    await eventually(is_ready)  # nobody is sent to a service that is not
     accepted = await service.post(body=order_body(), key="k")
 
     assert (refused.status_code, refused.json()["code"]) == (503, "store_unavailable")

@@ -36,16 +36,30 @@ async def test_other_orders_and_other_tenants_do_not_wait() -> None:
     assert log[:3] == ["a begins", "b begins", "c begins"]
 
 
-async def test_who_is_cancelled_while_waiting_leaves_without_letting_anybody_pass() -> None:
-    turns, log = Turns(), list[str]()
-    first = asyncio.create_task(worker(turns, "a", log))
-    leaving = asyncio.create_task(worker(turns, "b", log))
-    last = asyncio.create_task(worker(turns, "c", log))
-    await asyncio.sleep(0)
-    leaving.cancel()
-    await asyncio.gather(first, leaving, last, return_exceptions=True)
+async def test_who_is_cancelled_while_waiting_harms_nobody_at_work_and_lets_nobody_pass() -> None:
+    turns, log, may_end = Turns(), list[str](), asyncio.Event()
 
-    assert log == ["a begins", "a ends", "c begins", "c ends"]
+    async def hold() -> None:
+        async with turns.take("acme.test", ORDER):
+            log.append("a begins")
+            await may_end.wait()
+            log.append("a ends")
+
+    holding = asyncio.create_task(hold())
+    leaving = [asyncio.create_task(worker(turns, name, log)) for name in "bc"]
+    last = asyncio.create_task(worker(turns, "d", log))
+    await asyncio.sleep(0)
+    for each in leaving:
+        each.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    while_a_is_at_work = list(log)
+    may_end.set()
+    await asyncio.gather(holding, last)
+
+    assert while_a_is_at_work == ["a begins"]
+    assert [each.cancelled() for each in leaving] == [True, True]
+    assert log == ["a begins", "a ends", "d begins", "d ends"]
 
 
 async def test_who_fails_or_is_cancelled_in_its_turn_hands_it_on() -> None:

@@ -8,7 +8,13 @@ from enum import Enum
 from infra.clock import monotonic_s
 from infra.events import AppendCommand, AppendOutcome, AppendRejectedError
 from infra.memory_event_store import MemoryEventStore
-from infra.postgres.append_channel import AppendChannel, BatchRefusedError, NotNowError, OutcomeUnknownError
+from infra.postgres.append_channel import (
+    AppendChannel,
+    BatchFailedError,
+    BatchRefusedError,
+    NotNowError,
+    OutcomeUnknownError,
+)
 from infra.postgres.appender import Appender, AppenderLimits
 from tests.support.waiting import eventually
 
@@ -19,6 +25,7 @@ class Fault(Enum):
     LOST_BEFORE = "the connection ends before anything was written"
     LOST_AFTER = "the connection ends after the commit, before the answer"
     NOT_NOW = "PostgreSQL says no for the moment"
+    FAILED = "PostgreSQL fails at something that no command is to blame for"
     BUG = "the channel itself is broken"
 
 
@@ -52,6 +59,8 @@ class ScriptedChannel:
             raise RuntimeError(fault.value)
         if fault is Fault.NOT_NOW:
             raise NotNowError(fault.value)
+        if fault is Fault.FAILED:
+            raise BatchFailedError(fault.value)
         if fault is Fault.LOST_BEFORE:
             raise OutcomeUnknownError(fault.value)
         try:

@@ -144,6 +144,25 @@ class EventStoreContract:
         assert again == Duplicate(409, b"no", stream, 2, 2, outcome.recorded_at)
         assert await store.head() == 2
 
+    @pytest.mark.parametrize(("events", "position"), [(1, 4), (2, 6)])
+    async def test_an_answer_without_events_stands_at_the_last_event_of_its_stream(
+        self, store: BatchEventStore, events: int, position: int
+    ) -> None:
+        one, other, third = new_id(), new_id(), new_id()
+        await store.append_batch([a_command(stream=one), a_command(stream=other)])
+        await store.append_batch(
+            [a_command(stream=stream, expected=1, events=events) for stream in (other, one)]  # `one` moves on last
+        )
+        await store.append(a_command(stream=third))
+        refusal = a_command(stream=one, expected=1 + events, events=0, key="k")
+
+        outcome = appended(await store.append(refusal))
+        again = await store.append(refusal)
+
+        assert (outcome.version, outcome.position) == (1 + events, position)
+        assert isinstance(again, Duplicate)
+        assert (again.version, again.position) == (1 + events, position)
+
     async def test_an_answer_without_events_about_a_missing_stream_is_recorded(self, store: BatchEventStore) -> None:
         refusal = a_command(events=0, status=422)
 

@@ -2,19 +2,22 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 import pytest
 
 from infra.clock import new_id
-from infra.events import AppendCommand, Appended, Duplicate, WrongExpectedVersion
+from infra.events import AppendCommand, Appended, AppendOutcome, Duplicate, WrongExpectedVersion
 from infra.postgres import event_store
-from infra.postgres.append_batch import append_batch
+from infra.postgres.append_batch import Connection, append_batch
 from infra.postgres.pool import Pool
+from tests.support.append_0002 import append_0002
 from tests.support.append_commands import a_command
 from tests.support.servers import Database
 from tests.support.waiting import eventually
 
+Append = Callable[[Connection, Sequence[AppendCommand]], Awaitable[list[AppendOutcome]]]
 WAITING_FOR_THE_LOG = """
 SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
 WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
@@ -91,6 +94,13 @@ async def test_a_batch_that_names_something_twice_is_refused_whole(command_pool:
         assert await connection.fetchval("SELECT count(*) FROM harbor.events") == 0
 
 
+async def test_a_batch_of_nothing_writes_nothing(command_pool: Pool) -> None:
+    async with command_pool.acquire() as connection:
+        assert await append_batch(connection, []) == []
+
+        assert await connection.fetch("SELECT FROM harbor.batches, harbor.commands") == []
+
+
 async def test_an_answer_from_a_clock_that_was_far_ahead_still_holds_its_key(
     command_pool: Pool, database: Database
 ) -> None:
@@ -118,6 +128,42 @@ async def test_a_key_that_is_stored_twice_never_gives_anybody_the_answer_of_anot
         with pytest.raises(asyncpg.InternalServerError, match="stored twice"):
             await append_batch(connection, [doubled, a_command()])
     await admin.close()
+
+
+ONE_HASH = ("order-1/attempt/0000001/", "kbaentw7f2v64lr|It>Y#G|m")
+"""Two keys that PostgreSQL's hash does not tell apart."""
+
+
+@pytest.mark.parametrize("append", [append_0002, append_batch])
+@pytest.mark.parametrize("batches", [[[0, 1]], [[0], [1]], [[0], [0, 1]]], ids=["together", "apart", "beside-itself"])
+async def test_keys_of_one_hash_are_different_keys(
+    command_pool: Pool, append: Append, batches: list[list[int]]
+) -> None:
+    both = [a_command(key=key, response=key.encode()) for key in ONE_HASH]
+    async with command_pool.acquire() as connection:
+        hashes = await connection.fetch("SELECT DISTINCT hashtextextended(k, 0) FROM unnest($1::text[]) AS k", ONE_HASH)
+        outcomes = [each for batch in batches for each in await append(connection, [both[place] for place in batch])]
+        again = await append(connection, both)
+
+    assert len(hashes) == 1
+    assert [each.position for each in outcomes if isinstance(each, Appended)] == [1, 2]
+    assert [each.response for each in again if isinstance(each, Duplicate)] == [each.response for each in both]
+
+
+@pytest.mark.parametrize("before", [0, 1])
+async def test_recorded_at_is_when_it_was_written_and_not_when_its_transaction_began(
+    command_pool: Pool, before: int
+) -> None:
+    async with command_pool.acquire() as connection:
+        for _ in range(before):
+            await append_batch(connection, [a_command()])
+        async with connection.transaction():
+            began = await connection.fetchval("SELECT now()")
+            later = await connection.fetchval("SELECT clock_timestamp()")
+            (outcome,) = await append_batch(connection, [a_command()])
+
+    assert isinstance(outcome, Appended)
+    assert began < later <= outcome.recorded_at
 
 
 async def test_recorded_at_does_not_follow_a_clock_that_was_set_back(command_pool: Pool, database: Database) -> None:

@@ -144,14 +144,30 @@ async def test_a_lost_answer_is_found_out_by_sending_again(fault: Fault) -> None
     assert await channel.store.head() == 2
 
 
-async def test_after_a_lost_answer_another_requests_record_is_not_taken_for_our_own() -> None:
-    channel = ScriptedChannel([Fault.LOST_BEFORE])
-    await channel.store.append(a_command(key="k", response=b"theirs"))
-    async with Appender(channel) as appender:
-        outcome = await appender.append(a_command(key="k", response=b"ours"))
+OURS = a_command(key="k", stream=new_id(), status=201, response=b"ours")
 
-    assert isinstance(outcome, Duplicate)
-    assert outcome.response == b"theirs"
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        OURS._replace(response=b"theirs"),
+        OURS._replace(status=200),
+        OURS._replace(stream_id=new_id()),
+        OURS._replace(events=(an_event(), an_event())),
+    ],
+    ids=["response", "status", "stream", "version"],
+)
+async def test_after_a_lost_answer_what_another_process_recorded_is_not_taken_for_our_own(
+    theirs: AppendCommand,
+) -> None:
+    channel = ScriptedChannel([Fault.LOST_BEFORE])
+    recorded = appended(await channel.store.append(theirs))
+    async with Appender(channel) as appender:
+        outcome = await appender.append(OURS)
+
+    assert outcome == Duplicate(
+        theirs.status, theirs.response, theirs.stream_id, recorded.version, recorded.position, recorded.recorded_at
+    )
 
 
 async def test_a_full_queue_refuses_and_takes_commands_again_later() -> None:
@@ -196,6 +212,49 @@ async def test_an_unreachable_server_is_reported_as_such_at_the_deadline() -> No
         clock.now_s = 0.2
 
 
+async def test_a_server_that_answers_again_is_reachable_again() -> None:
+    channel = ScriptedChannel([Fault.NOT_NOW], held_after=1)
+    async with Appender(channel) as appender:
+        under_way = asyncio.create_task(appender.append(a_command()))
+        await eventually(lambda: len(channel.batches) == 2)
+        during = appender.is_reachable
+        channel.let_go()
+        await under_way
+
+        assert (during, appender.is_reachable) == (False, True)
+
+
+async def test_a_server_that_comes_back_is_found_although_nobody_sends_a_command() -> None:
+    channel = ScriptedChannel([Fault.NOT_NOW] * 4 + [Fault.BUG])
+    async with Appender(channel, AppenderLimits(deadline_s=0.03)) as appender:
+        with pytest.raises(StoreUnavailableError):
+            await appender.append(a_command())
+        during = appender.is_reachable
+        await eventually(lambda: appender.is_reachable)
+
+        assert (during, channel.batches[-1], await channel.store.head()) == (False, [], 0)
+
+
+async def test_what_may_have_been_written_is_not_sent_for_ever_either() -> None:
+    channel, later = ScriptedChannel([Fault.LOST_BEFORE] * 1000), a_command()
+    async with Appender(channel, AppenderLimits(deadline_s=0.05)) as appender:
+        for command in (a_command(), later):
+            with pytest.raises(StoreUnavailableError):
+                await appender.append(command)
+            await eventually(lambda: appender.queued == 0)
+
+    assert channel.batches[-1] == [later]
+
+
+async def test_the_pauses_between_attempts_grow() -> None:
+    channel = ScriptedChannel([Fault.NOT_NOW] * 1000)
+    async with Appender(channel, AppenderLimits(deadline_s=0.25)) as appender:
+        with pytest.raises(StoreUnavailableError):
+            await appender.append(a_command())
+
+    assert len(channel.batches) <= 4, "at 0, 20, 60 and 140 ms, or later where the machine is slow"
+
+
 async def test_a_caller_that_goes_away_does_not_withdraw_its_command() -> None:
     async with gathering(a_command()) as (channel, appender, in_flight):
         queued = a_command(key="k")
@@ -213,6 +272,14 @@ async def test_a_caller_that_goes_away_does_not_withdraw_its_command() -> None:
 async def test_a_bug_in_the_channel_fails_its_batch_and_nothing_after_it() -> None:
     async with Appender(ScriptedChannel([Fault.BUG])) as appender:
         with pytest.raises(StoreUnavailableError):
+            await appender.append(a_command())
+
+        assert isinstance(await appender.append(a_command()), Appended)
+
+
+async def test_a_failure_of_postgresql_is_not_blamed_on_the_command() -> None:
+    async with Appender(ScriptedChannel([Fault.FAILED])) as appender:
+        with pytest.raises(StoreUnavailableError, match=Fault.FAILED.value):
             await appender.append(a_command())
 
         assert isinstance(await appender.append(a_command()), Appended)

@@ -1,14 +1,16 @@
 """The PostgreSQL store keeps the contract, and what only a server can show: notifications, holes, batch reads."""
 
 import asyncio
+from uuid import UUID
 
 import asyncpg
 import pytest
 
 from infra.clock import new_id
-from infra.events import LogCorruptError
-from infra.postgres.event_store import PostgresEventStore, read_streams
+from infra.events import AppendCommand, LogCorruptError
+from infra.postgres.event_store import PostgresEventStore, open_event_store, read_streams
 from infra.postgres.pool import Pool
+from infra.settings import PostgresSettings
 from tests.support.append_commands import a_command
 from tests.support.event_store_contract import BatchEventStore, EventStoreContract, appended
 from tests.support.servers import Database
@@ -66,6 +68,32 @@ async def test_a_hole_in_the_log_stops_the_reader(postgres_store: PostgresEventS
     with pytest.raises(LogCorruptError, match="position 3 is missing"):
         await postgres_store.read_all(2, 10)
     assert [event.position for event in await postgres_store.read_all(3, 10)] == [4, 5]
+
+
+async def test_each_log_of_a_database_has_its_own_positions_head_and_events(
+    postgres_store: PostgresEventStore, command_settings: PostgresSettings, command_pool: Pool
+) -> None:
+    async with open_event_store(command_settings, command_pool, log_id=1) as other_store:
+        ours = [a_command(events=2), a_command(), a_command(events=2)]
+        theirs = [a_command(), a_command(events=2)]
+        outcomes = [appended(await postgres_store.append(each)) for each in ours[:2]]
+        others = [appended(await other_store.append(each)) for each in theirs]
+        outcomes += [appended(await postgres_store.append(ours[2]))]
+        logs = [(await store.head(), await store.read_all(0, 100)) for store in (postgres_store, other_store)]
+
+    assert [each.position for each in outcomes] == [2, 3, 5]
+    assert [each.position for each in others] == [1, 3]
+    assert [head for head, _ in logs] == [5, 3]
+    assert [[(event.log_id, event.position, event.event_id) for event in events] for _, events in logs] == [
+        written(0, ours),
+        written(1, theirs),
+    ]
+
+
+def written(log_id: int, commands: list[AppendCommand]) -> list[tuple[int, int, UUID]]:
+    """Give log, position and id of every event of commands that are all there is in a log."""
+    events = [event for command in commands for event in command.events]
+    return [(log_id, position, event.event_id) for position, event in enumerate(events, 1)]
 
 
 async def test_the_ledger_covers_the_log_without_gaps(postgres_store: PostgresEventStore, command_pool: Pool) -> None:

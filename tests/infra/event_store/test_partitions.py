@@ -19,6 +19,28 @@ PARTITIONS = """
 SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = $1::text::regclass ORDER BY 1
 """
 
+SHAPES = """
+SELECT relname AS name, ARRAY[
+    'owner ' || relowner::regrole, 'privileges ' || coalesce(relacl::text, 'of the owner'),
+    'storage ' || coalesce(ARRAY(SELECT unnest(reloptions) ORDER BY 1)::text, 'as usual'),
+    format('kept %s', relpersistence)
+] || ARRAY(
+    SELECT format('%s %s %s %s %s %s', attname, format_type(atttypid, atttypmod), attnotnull, attstorage,
+                  attcollation::regcollation, pg_get_expr(adbin, adrelid))
+    FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    WHERE attrelid = inhrelid AND attnum > 0 ORDER BY attnum
+) || ARRAY(
+    SELECT regexp_replace(pg_get_indexdef(indexrelid), ' INDEX \\S+ ON \\S+ ', ' INDEX ON ')
+    FROM pg_index WHERE indrelid = inhrelid ORDER BY 1
+) || ARRAY(
+    SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = inhrelid ORDER BY 1
+) || ARRAY(
+    SELECT format('%s %s', tgname, tgenabled) FROM pg_trigger WHERE tgrelid = inhrelid ORDER BY 1
+) AS shape
+FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = $1::text::regclass ORDER BY relname
+"""
+"""Of each partition: owner, privileges, storage, columns, indexes, constraints and triggers; no name of its own."""
+
 
 async def test_partitions_exist_two_steps_ahead_and_maintaining_again_changes_nothing(command_pool: Pool) -> None:
     first = await maintain(command_pool)
@@ -42,6 +64,30 @@ async def test_the_next_partitions_are_made_when_the_log_moves_on(command_pool: 
     names = [row[0] for row in await admin.fetch(PARTITIONS, "harbor.events")]
     assert names == [f"harbor.events_00000{number}" for number in range(5)]
     await admin.close()
+
+
+@pytest.mark.parametrize(
+    ("parent", "looked_up_by"),
+    [
+        ("events", "CREATE UNIQUE INDEX ON USING btree (stream_id, tenant_id, version)"),
+        ("commands", "CREATE INDEX ON USING btree (hashtextextended(key, (0)::bigint))"),
+    ],
+)
+async def test_partitions_made_later_are_like_those_of_the_migration(
+    command_pool: Pool, database: Database, parent: str, looked_up_by: str
+) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    of_the_migration = await admin.fetch(SHAPES, f"harbor.{parent}")
+    for name, _ in of_the_migration[1:]:
+        await admin.execute(f"DROP TABLE harbor.{name}")
+    await maintain(command_pool)
+    made_later = await admin.fetch(SHAPES, f"harbor.{parent}")
+    await admin.close()
+
+    assert len(of_the_migration) == 3
+    assert made_later == of_the_migration
+    assert [shape for _, shape in made_later] == [made_later[0]["shape"]] * 3
+    assert looked_up_by in made_later[0]["shape"]
 
 
 async def test_appends_go_on_across_the_edge_of_a_partition(

@@ -12,7 +12,7 @@ from infra import clock
 from infra.events import Appended, Duplicate
 from infra.postgres.append_batch import append_batch
 from infra.postgres.event_store import PostgresEventStore
-from infra.postgres.partitions import PartitionsReport, keep_partitions, look, maintain
+from infra.postgres.partitions import COMMANDS_ALARM, PartitionsReport, keep_partitions, look, maintain
 from infra.postgres.pool import Pool, open_pool
 from infra.settings import PostgresSettings
 from tests.support.append_commands import a_command
@@ -146,6 +146,25 @@ async def test_a_detached_partition_is_missed_and_attached_again(
     assert (missed.events_left, missed.is_alarming) == (9_999_999, False)
     assert report.events_left == 29_999_999
     assert await admin.fetchval(ATTACHED, "harbor.events_000001")
+
+
+@pytest.mark.parametrize(("missing", "weeks_left"), [(0, 0), (1, 1), (2, 2)])
+async def test_the_answers_last_only_to_the_first_week_that_is_missed(
+    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]", missing: int, weeks_left: int
+) -> None:
+    now = await admin.fetchval("SELECT now()")
+    monday = await admin.fetchval("SELECT date_trunc('week', $1::timestamptz, 'UTC')", now)
+    name = f"commands_{monday + timedelta(weeks=missing):%Y%m%d}"
+    await admin.execute(f"ALTER TABLE harbor.commands DETACH PARTITION harbor.{name}")
+
+    missed = await look(command_pool)
+    report = await maintain(command_pool)
+
+    left = monday + timedelta(weeks=weeks_left) - now if weeks_left else timedelta(0)
+    assert timedelta(0) <= left - missed.commands_left < timedelta(minutes=1)
+    assert missed.is_alarming is (left < COMMANDS_ALARM)
+    assert report.commands_left >= timedelta(days=14)
+    assert await admin.fetchval(ATTACHED, f"harbor.{name}")
 
 
 async def test_the_alarm_is_raised_also_where_partitions_cannot_be_made(
