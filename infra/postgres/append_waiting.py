@@ -7,9 +7,14 @@ from infra.events import AppendOutcome, EventStoreError
 
 
 class Together:
-    """The answers of commands that were queued together, as they come in; `settled` is done with the last one."""
+    """The answers of commands that were queued together, as they come in.
 
-    __slots__ = ("_missing", "answers", "settled")
+    `settled` is done with the last one, or when their time is up (`infra.deadlines`): what has no answer then is None.
+    """
+
+    __slots__ = ("_missing", "answers", "began_s", "settled")
+
+    began_s: float
 
     def __init__(self, count: int) -> None:
         self.answers: list[AppendOutcome | EventStoreError | None] = [None] * count
@@ -21,8 +26,13 @@ class Together:
         if self.answers[place] is None:
             self.answers[place] = answer
             self._missing -= 1
-            if not self._missing and not self.settled.done():
-                self.settled.set_result(None)
+            if not self._missing:
+                self.expire()
+
+    def expire(self) -> None:
+        """Let nobody wait any longer."""
+        if not self.settled.done():
+            self.settled.set_result(None)
 
 
 @dataclass(slots=True, eq=False)

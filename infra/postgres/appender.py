@@ -111,13 +111,7 @@ class Appender:
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
         """Queue a command and give its outcome; see `infra.events.EventStore.append` for what is raised when."""
-        together = self._queue((command,), size_bytes(command))
-        try:
-            with self._deadlines.limit():
-                await together.settled
-        except TimeoutError:
-            raise self._too_late() from None
-        [answer] = together.answers
+        [answer] = await self._answers(self._queue((command,), size_bytes(command)))
         if answer is None or isinstance(answer, EventStoreError):
             raise answer or self._too_late()
         return answer
@@ -130,10 +124,17 @@ class Appender:
         """
         if not commands:
             return []
-        together = self._queue(commands, sum(map(size_bytes, commands)))
-        with contextlib.suppress(TimeoutError), self._deadlines.limit():
+        answers = await self._answers(self._queue(commands, sum(map(size_bytes, commands))))
+        return [self._too_late() if answer is None else answer for answer in answers]
+
+    async def _answers(self, together: Together) -> Sequence[AppendOutcome | EventStoreError | None]:
+        """Wait for the answers of commands that were queued together; None: there was none in time."""
+        self._deadlines.begin(together)
+        try:
             await together.settled
-        return [self._too_late() if answer is None else answer for answer in together.answers]
+        finally:
+            self._deadlines.end(together)
+        return together.answers
 
     async def close(self) -> None:
         """Take no more commands, finish those queued within `drain_s`, let go of the connection. Safe to repeat."""
