@@ -23,7 +23,7 @@ import sys
 from collections.abc import Collection
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaError
@@ -74,7 +74,7 @@ class Ledger:
         """
         headers = {name: value.decode() for name, value in record.headers}
         position, previous = int(headers["position"]), int(headers.get("previous", 0))
-        event: dict[str, Any] = json.loads(record.value or b"")
+        event: dict[str, Any] = json.loads(record.value or b"", parse_float=_no_fraction)
         place = {"partition": record.partition, "position": position, "offset": record.offset}
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -160,13 +160,18 @@ async def main(arguments: argparse.Namespace) -> None:
             await consumer.stop()
 
 
+def _no_fraction(text: str) -> NoReturn:
+    """Refuse it: the numbers of an event are whole, and an amount that came near a float would be no amount."""
+    raise ValueError(f"{text} is no whole number")
+
+
 def _of_the_stack() -> str:
     """Give the broker of the running local stack."""
     home = Path(os.environ.get("HARBOR_HOME") or CHECKOUT / ".harbor")
     named = os.environ.get("HARBOR_HOME")
     start = f"{f'HARBOR_HOME={shlex.quote(named)} ' if named else ''}make up DETACH=1"
     try:
-        kafka = json.loads((home / "stack.json").read_text())["kafka"]
+        kafka = json.loads((home / "stack.json").read_text(), parse_float=_no_fraction)["kafka"]
     except OSError:
         sys.exit(f"nothing runs in {home}; start it with: {start}")
     return str(kafka or sys.exit(f"the stack in {home} runs without Kafka; start it with: {start} BROKER=kafka"))
