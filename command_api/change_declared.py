@@ -2,24 +2,24 @@
 
 from typing import Annotated, Final
 
-from fastapi import Body, Header
+from fastapi import Body
 from fastapi.openapi.models import Example
 
 from command_api import errors
 from command_api.change_models import AmendmentBody, DetailsBody, NoteBody
-from command_api.declared import IdempotencyKey, OrderIdParameter, RequestId, Responses, Traceparent, changed
+from command_api.declared import (
+    IdempotencyKey,
+    IfMatch,
+    IfMatchAtWill,
+    OrderIdParameter,
+    RequestId,
+    Responses,
+    Traceparent,
+    changed,
+)
 from command_api.money_models import CaptureBody, RefundBody, SettlementBody, VoidBody
 from command_api.order_problems import AMOUNT_PROBLEMS
 
-IfMatch = Annotated[
-    str,
-    Header(
-        alias="If-Match",
-        description="the ETag of the version of the order that you have seen: one, strong",
-        pattern=r'^"[1-9][0-9]{0,9}"$',
-        examples=['"1"'],
-    ),
-]
 _ALL: Final = CaptureBody()
 _NO_REASON: Final = VoidBody()
 _THE_REST: Final = RefundBody()
@@ -75,6 +75,7 @@ def note(
     order_id: OrderIdParameter,
     body: NoteBody,
     idempotency_key: IdempotencyKey,
+    if_match: IfMatchAtWill = None,
     request_id: RequestId = None,
     traceparent: Traceparent = None,
 ) -> None:
@@ -85,6 +86,7 @@ def capture(
     order_id: OrderIdParameter,
     idempotency_key: IdempotencyKey,
     body: Annotated[CaptureBody, Body(openapi_examples=_CAPTURES)] = _ALL,
+    if_match: IfMatchAtWill = None,
     request_id: RequestId = None,
     traceparent: Traceparent = None,
 ) -> None:
@@ -95,6 +97,7 @@ def void(
     order_id: OrderIdParameter,
     idempotency_key: IdempotencyKey,
     body: Annotated[VoidBody, Body()] = _NO_REASON,
+    if_match: IfMatchAtWill = None,
     request_id: RequestId = None,
     traceparent: Traceparent = None,
 ) -> None:
@@ -105,6 +108,7 @@ def refund(
     order_id: OrderIdParameter,
     idempotency_key: IdempotencyKey,
     body: Annotated[RefundBody, Body()] = _THE_REST,
+    if_match: IfMatchAtWill = None,
     request_id: RequestId = None,
     traceparent: Traceparent = None,
 ) -> None:
@@ -115,6 +119,7 @@ def settlement(
     order_id: OrderIdParameter,
     body: SettlementBody,
     idempotency_key: IdempotencyKey,
+    if_match: IfMatchAtWill = None,
     request_id: RequestId = None,
     traceparent: Traceparent = None,
 ) -> None:
@@ -122,9 +127,7 @@ def settlement(
 
 
 EDITED: Final[Responses] = changed(
-    errors.IF_MATCH_MALFORMED,
     errors.PRECONDITION_REQUIRED,
-    errors.PRECONDITION_FAILED,
     errors.DUPLICATE_EXTERNAL_REFERENCE,
     errors.ORDER_TOO_LARGE,
 )

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import Body, Header, Path
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from command_api import errors
 from command_api.documents import OrderDocument
@@ -28,6 +30,24 @@ IdempotencyKey = Annotated[
         ),
         pattern=KEY_PATTERN,
         examples=["0192f0c1-8a3b-7c55-9a53-0f6f3b1f2f10"],
+    ),
+]
+_ETAG: Final = r'^"[1-9][0-9]{0,9}"$'
+IfMatch = Annotated[
+    str,
+    Header(
+        alias="If-Match",
+        description="the ETag of the version of the order that you have seen: one, strong",
+        pattern=_ETAG,
+        examples=['"1"'],
+    ),
+]
+IfMatchAtWill = Annotated[
+    Annotated[str, Field(pattern=_ETAG)] | SkipJsonSchema[None],  # to leave it out is not to send "null"
+    Header(
+        alias="If-Match",
+        description="the ETag of the version at which alone this is to be done; without it any version will do",
+        examples=['"1"'],
     ),
 ]
 RequestId = Annotated[
@@ -63,6 +83,7 @@ def verb(
     order_id: OrderIdParameter,
     idempotency_key: IdempotencyKey,
     body: Annotated[NothingBody, Body()] = _NO_BODY,
+    if_match: IfMatchAtWill = None,
     request_id: RequestId = None,
     traceparent: Traceparent = None,
 ) -> None:
@@ -73,6 +94,7 @@ def cancellation(
     order_id: OrderIdParameter,
     idempotency_key: IdempotencyKey,
     body: Annotated[CancelBody, Body()] = _NO_REASON,
+    if_match: IfMatchAtWill = None,
     request_id: RequestId = None,
     traceparent: Traceparent = None,
 ) -> None:
@@ -83,6 +105,7 @@ def status_change(
     order_id: OrderIdParameter,
     body: SetStatusBody,
     idempotency_key: IdempotencyKey,
+    if_match: IfMatchAtWill = None,
     request_id: RequestId = None,
     traceparent: Traceparent = None,
 ) -> None:
@@ -137,7 +160,15 @@ def changed(*kinds: ProblemType) -> Responses:
     """Give what a route that changes an order answers; `kinds` are the refusals that only some of them have."""
     return {
         200: {"model": OrderDocument, "description": "The order afterwards.", "headers": ORDER_HEADERS},
-        **problem_responses(*_ANY, problems.NOT_FOUND, *ORDER_PROBLEMS, errors.CONCURRENT_MODIFICATION, *kinds),
+        **problem_responses(
+            *_ANY,
+            problems.NOT_FOUND,
+            *ORDER_PROBLEMS,
+            errors.CONCURRENT_MODIFICATION,
+            errors.IF_MATCH_MALFORMED,
+            errors.PRECONDITION_FAILED,
+            *kinds,
+        ),
     }
 
 

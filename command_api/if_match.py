@@ -12,8 +12,8 @@ _ANY_ETAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _FORM: Final = re.compile(rf"\*|{_ANY_ETAG}(?:[ \t]*,[ \t]*{_ANY_ETAG})*")
 
 
-def parse_if_match(header: str | None) -> int:
-    """Give the version in an ETag of ours, such as `"3"`.
+def required_version(header: str | None) -> int:
+    """Give the version that an editor has seen, by an ETag of ours such as `"3"`.
 
     A list, a weak ETag or `*` names no single version that the client has seen, so it never matches.
 
@@ -23,6 +23,19 @@ def parse_if_match(header: str | None) -> int:
     """
     if header is None:
         raise Problem(PRECONDITION_REQUIRED)
+    return _version(header)
+
+
+def version_if_any(header: str | None) -> int | None:
+    """Give the version at which alone something may be done; None where that does not matter: no header, or `*`.
+
+    Raises:
+        Problem: 400 and 412, as `required_version`.
+    """
+    return None if header is None or header == "*" else _version(header)
+
+
+def _version(header: str) -> int:
     found = _ETAG.fullmatch(header)
     if found is None:
         raise Problem(PRECONDITION_FAILED if _FORM.fullmatch(header) else IF_MATCH_MALFORMED)

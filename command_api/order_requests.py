@@ -8,7 +8,7 @@ from starlette.responses import Response
 from command_api.appends import Caller
 from command_api.handle import MakeCommand, handle
 from command_api.idempotency import HEADER, fingerprint, parse_key
-from command_api.if_match import IF_MATCH, parse_if_match
+from command_api.if_match import IF_MATCH, required_version, version_if_any
 from command_api.json_body import JsonBody, read_json
 from command_api.recent import Answer
 from command_api.state import state_of
@@ -30,7 +30,7 @@ _REPLAYED: Final = (b"idempotency-replayed", b"true")
 class Accepted(NamedTuple):
     """A request that is well-formed: who, what, under which key. Whether the body fits is not known yet.
 
-    `expected_version` is what the client edits, where the route asks for that.
+    `expected_version` is the one at which alone the client wants it done, if it says so.
     """
 
     request: Request
@@ -47,7 +47,17 @@ def order_id_of(request: Request) -> OrderId:
     return OrderId(found)
 
 
-async def accept(request: Request, principal: Principal, *, is_body_optional: bool = True) -> Accepted:
+async def accept_verb(request: Request, principal: Principal, *, is_body_optional: bool = True) -> Accepted:
+    """Read a request that does something to an order, at whatever version it is unless If-Match names one.
+
+    Raises:
+        Problem: as `accept`; 412, an If-Match that no version of an order can have.
+    """
+    accepted = await accept(request, principal, is_body_optional=is_body_optional)
+    return accepted._replace(expected_version=version_if_any(context_of(request).header(IF_MATCH)))
+
+
+async def accept(request: Request, principal: Principal, *, is_body_optional: bool = False) -> Accepted:
     """Read a request of an order route.
 
     Raises:
@@ -76,8 +86,8 @@ async def accept_edit(request: Request, principal: Principal) -> Accepted:
     Raises:
         Problem: as `accept`; 428, no If-Match; 412, an If-Match that no version of an order can have.
     """
-    accepted = await accept(request, principal, is_body_optional=False)
-    return accepted._replace(expected_version=parse_if_match(context_of(request).header(IF_MATCH)))
+    accepted = await accept(request, principal)
+    return accepted._replace(expected_version=required_version(context_of(request).header(IF_MATCH)))
 
 
 async def answer(accepted: Accepted, kind: str, make: MakeCommand, *, status: int = 200) -> Response:

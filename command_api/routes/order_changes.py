@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from command_api import change_declared, change_models
 from command_api.models import parse_body
-from command_api.order_requests import PREFIX, accept, accept_edit, answer, order_id_of
+from command_api.order_requests import PREFIX, accept_edit, accept_verb, answer, order_id_of
 from infra.http.auth import Principal, requires
 from infra.http.thin_route import ThinRoute
 
@@ -59,6 +59,6 @@ async def update(request: Request, principal: Annotated[Principal, requires("ord
 )
 async def add_note(request: Request, principal: Annotated[Principal, requires("orders:write")]) -> Response:
     """Keep a note with the order, whatever its status; it changes nothing else and goes out with the order's events."""
-    order_id, accepted = order_id_of(request), await accept(request, principal, is_body_optional=False)
+    order_id, accepted = order_id_of(request), await accept_verb(request, principal, is_body_optional=False)
     body = parse_body(change_models.NoteBody, accepted.body.value)
     return await answer(accepted, "add_note", partial(change_models.add_note, body, order_id))

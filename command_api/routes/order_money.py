@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from command_api import change_declared, money_models
 from command_api.models import parse_body
-from command_api.order_requests import PREFIX, accept, answer, order_id_of
+from command_api.order_requests import PREFIX, accept_verb, answer, order_id_of
 from domain.order.commands import Refund, Void
 from infra.http.auth import Principal, requires
 from infra.http.thin_route import ThinRoute
@@ -27,7 +27,7 @@ router = APIRouter(route_class=ThinRoute)
 )
 async def capture(request: Request, principal: Annotated[Principal, requires("orders:capture")]) -> Response:
     """Take an amount, the price of some lines, or all that is left; unless `final` is false the rest is released."""
-    order_id, accepted = order_id_of(request), await accept(request, principal)
+    order_id, accepted = order_id_of(request), await accept_verb(request, principal)
     body = parse_body(money_models.CaptureBody, accepted.body.value)
     return await answer(accepted, "capture", partial(money_models.capture, body, order_id))
 
@@ -42,7 +42,7 @@ async def capture(request: Request, principal: Annotated[Principal, requires("or
 )
 async def void(request: Request, principal: Annotated[Principal, requires("orders:capture")]) -> Response:
     """Release what is authorized and not captured; before any capture that cancels the order."""
-    order_id, accepted = order_id_of(request), await accept(request, principal)
+    order_id, accepted = order_id_of(request), await accept_verb(request, principal)
     body = parse_body(money_models.VoidBody, accepted.body.value)
     return await answer(accepted, "void", lambda now: Void(order_id, body.reason, now))
 
@@ -57,7 +57,7 @@ async def void(request: Request, principal: Annotated[Principal, requires("order
 )
 async def refund(request: Request, principal: Annotated[Principal, requires("orders:refund")]) -> Response:
     """Give back an amount, or all that is left of the captures; `refund_status` tells how much it is by now."""
-    order_id, accepted = order_id_of(request), await accept(request, principal)
+    order_id, accepted = order_id_of(request), await accept_verb(request, principal)
     body = parse_body(money_models.RefundBody, accepted.body.value)
     return await answer(accepted, "refund", lambda now: Refund(order_id, body.amount, body.reason, now))
 
@@ -72,6 +72,6 @@ async def refund(request: Request, principal: Annotated[Principal, requires("ord
 )
 async def settle(request: Request, principal: Annotated[Principal, requires("settlements:write")]) -> Response:
     """Record that captured money was paid out; an order is settled when nothing is left to capture or to pay out."""
-    order_id, accepted = order_id_of(request), await accept(request, principal, is_body_optional=False)
+    order_id, accepted = order_id_of(request), await accept_verb(request, principal, is_body_optional=False)
     body = parse_body(money_models.SettlementBody, accepted.body.value)
     return await answer(accepted, "settle", partial(money_models.settle, body, order_id))

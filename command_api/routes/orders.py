@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from command_api import declared, models
-from command_api.order_requests import PREFIX, accept, answer, order_id_of
+from command_api.order_requests import PREFIX, accept, accept_verb, answer, order_id_of
 from domain.order.commands import Authorize, Cancel, SetStatus
 from domain.order.ids import OrderId
 from domain.order.status import Status
@@ -43,7 +43,7 @@ router = APIRouter(route_class=ThinRoute)
 )
 async def create_order(request: Request, principal: Annotated[Principal, requires("orders:write")]) -> Response:
     """Create an order; its status is `pending` until it is authorized, and it expires after seven days."""
-    accepted = await accept(request, principal, is_body_optional=False)
+    accepted = await accept(request, principal)
     body = models.parse_body(models.CreateOrderBody, accepted.body.value)
     order_id = OrderId(clock.new_id())
     tenant = accepted.caller.tenant
@@ -60,7 +60,7 @@ async def create_order(request: Request, principal: Annotated[Principal, require
 )
 async def authorize(request: Request, principal: Annotated[Principal, requires("orders:authorize")]) -> Response:
     """Reserve the whole total; the authorization expires after seven days."""
-    order_id, accepted = order_id_of(request), await accept(request, principal)
+    order_id, accepted = order_id_of(request), await accept_verb(request, principal)
     models.parse_body(models.NothingBody, accepted.body.value)
     return await answer(accepted, "authorize", lambda now: Authorize(order_id, now))
 
@@ -75,7 +75,7 @@ async def authorize(request: Request, principal: Annotated[Principal, requires("
 )
 async def cancel(request: Request, principal: Annotated[Principal, requires("orders:cancel")]) -> Response:
     """Give an order up before anything of it is captured, and release what is authorized."""
-    order_id, accepted = order_id_of(request), await accept(request, principal)
+    order_id, accepted = order_id_of(request), await accept_verb(request, principal)
     body = models.parse_body(models.CancelBody, accepted.body.value)
     return await answer(accepted, "cancel", lambda now: Cancel(order_id, body.reason, now))
 
@@ -97,7 +97,7 @@ async def set_status(
 
     The key needs the scope of the verb that leads to the status asked for.
     """
-    order_id, accepted = order_id_of(request), await accept(request, principal, is_body_optional=False)
+    order_id, accepted = order_id_of(request), await accept_verb(request, principal, is_body_optional=False)
     body = models.parse_body(models.SetStatusBody, accepted.body.value)
     status = models.parse_status(body)
     scope = _SCOPE_OF_STATUS.get(status)

@@ -128,7 +128,8 @@ def test_every_request_exists_with_its_parameters_headers_and_body(request_: Req
 
     names = {(each["in"], each["name"].lower()) for each in promised.get("parameters", [])}
     assert {("query", name) for name in request_.query} <= names
-    assert ("if-match" in request_.headers) == (("header", "if-match") in names)
+    required = {(each["in"], each["name"].lower()) for each in promised.get("parameters", []) if each["required"]}
+    assert ("if-match" in request_.headers) == (("header", "if-match") in required)
     assert (request_.idempotency_key is not None) == (("header", "idempotency-key") in names)
     if request_.content:
         schema = promised["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]

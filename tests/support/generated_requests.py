@@ -96,7 +96,7 @@ async def _orders(service: Service, before: tuple[str, ...]) -> list[Json]:
         order_id = (await service.post(body=order_body())).json()["id"]
         for verb in before:
             assert (await service.post(f"/api/v1/orders/{order_id}/{verb}", {})).is_success
-        made.append({"path": {"order_id": order_id}, "headers": {"If-Match": '"1"'}})
+        made.append({"path": {"order_id": order_id}, "headers": {"If-Match": f'"{1 + len(before)}"'}})
     return made
 
 
@@ -185,7 +185,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "nothing_to_void": "void_order",
     "order_terminal": _AN_ORDER,
     "order_not_amendable": "amend_order",
-    "precondition_failed": "amend_order|update_order",
+    "precondition_failed": f"{_AN_ORDER}|add_order_note",
     # what an order has left, or which lines
     "amount_exceeds_capturable": "capture_order",
     "amount_exceeds_refundable": "refund_order",
@@ -209,7 +209,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "amount_zero": "create_order|amend_order|capture_order|refund_order|settle_order",
     "currency_precision": "create_order|amend_order|capture_order|refund_order|settle_order",
     # classes of Unicode, and forms that have grammars of their own
-    "text_character": "create_order|create_webhook_endpoint|create_api_key|add_order_note|.*_order",
+    "text_character": "create_webhook_endpoint|create_api_key|add_order_note|set_order_status|.*_order",
     "metadata_key": "create_order|update_order",
     "email_malformed": "create_order|update_order",
     "hostname_invalid": "create_webhook_endpoint",
