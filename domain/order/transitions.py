@@ -159,12 +159,12 @@ def refusal(error: type[TransitionError], requested: str, state: OrderState, now
 
 
 def verb_to(target: Status, state: OrderState, now: datetime) -> Verb | None:
-    """Give the verb that leads to `target`; None when the order is recorded there already.
+    """Give the verb that leads to `target` from where the order stands at `now`; None when that is there already.
 
     Raises:
         InvalidTransitionError: no verb does.
     """
-    status = state.status
+    status = status_at(state, now)
     if target is status:
         return None
     verb = _VERB_TO.get((status, target))
