@@ -132,9 +132,10 @@ async def _settle(
 ) -> Answer:
     for lost in range(MAX_DECISIONS):
         if lost:
+            path.recent.forget(caller.tenant.id, command.order_id)
             await path.pause(lost)
             command = make(path.now())
-        state = await _load(path, caller.tenant, command, expected_version or 0, is_stale=lost > 0)
+        state = await _load(path, caller.tenant, command, expected_version or 0)
         if expected_version is not None and state is not None and state.version != expected_version:
             return await _refuse_version(path, caller, command.order_id)
         try:
@@ -170,17 +171,17 @@ async def _append(path: WritePath, caller: Caller, order_id: OrderId, decision: 
             assert_never(outcome)
 
 
-async def _load(
-    path: WritePath, tenant: Tenant, command: OrderCommand, seen_version: int, *, is_stale: bool
-) -> OrderState | None:
-    """Give the order as it was seen here last, and read on when it is stale or older than what the caller has seen."""
+async def _load(path: WritePath, tenant: Tenant, command: OrderCommand, seen_version: int) -> OrderState | None:
+    """Give the order as it was seen here last; read it when that is older than what the caller has seen.
+
+    All of it is read: to read on from what is remembered would trust that, and after a restore it may never have been.
+    """
     if isinstance(command, CreateOrder):
         return None
     state = path.recent.get(tenant.id, command.order_id)
-    if state is None or is_stale or state.version < seen_version:
-        version = state.version if state else NO_STREAM
-        stored = await path.store.read_stream(tenant.id, command.order_id, version + 1)
-        state = fold(state, (decode(event.type, event.schema_version, event.payload) for event in stored))
+    if state is None or state.version < seen_version:
+        stored = await path.store.read_stream(tenant.id, command.order_id)
+        state = fold(None, (decode(event.type, event.schema_version, event.payload) for event in stored))
         if state is None:
             # Another partner's order and no order at all are the same answer.
             raise Problem(problems.NOT_FOUND)

@@ -5,7 +5,7 @@ never a wrong answer: correctness stays with the append. The bounds are on order
 partner with huge orders cannot fill the memory.
 
 A remembered answer saves asking the store for what a repeated request gets. It is committed and never changes, so it
-cannot be stale (decision 0041).
+cannot be stale unless the store itself is set back (decision 0041).
 """
 
 from collections import OrderedDict
@@ -66,6 +66,12 @@ class RecentOrders:
         self._lines += len(state.lines)
         while len(self._states) > self._max_orders or self._lines > self._max_lines:
             _, dropped = self._states.popitem(last=False)
+            self._lines -= len(dropped.lines)
+
+    def forget(self, tenant_id: str, order_id: UUID) -> None:
+        """Drop an order that turned out to be stale."""
+        dropped = self._states.pop((tenant_id, order_id), None)
+        if dropped is not None:
             self._lines -= len(dropped.lines)
 
 

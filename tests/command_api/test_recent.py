@@ -36,13 +36,18 @@ def test_the_order_used_longest_ago_goes_first() -> None:
 
 
 def test_lines_are_bounded_too_and_given_back_when_an_order_goes() -> None:
-    recent, states = RecentOrders(max_lines=5), [order_state() for _ in range(9)]
+    recent, states = RecentOrders(max_lines=5), [order_state() for _ in range(4)]
     for state in states:
         recent.put("t", state)
         recent.put("t", state)
 
     assert len(recent) == 2
-    assert [recent.get("t", state.order_id) for state in states[-2:]] == states[-2:]
+    for state in states:
+        recent.forget("t", state.order_id)
+    assert len(recent) == 0
+    for state in states[:2]:
+        recent.put("t", state)
+    assert len(recent) == 2
 
 
 class TestAnswers:
