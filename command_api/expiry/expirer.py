@@ -23,7 +23,7 @@ from domain.instants import instant_text
 from domain.order.commands import Expire
 from domain.order.ids import OrderId
 from infra.clock import monotonic_s
-from infra.events import EventStore, EventStoreError
+from infra.events import EventStore, EventStoreError, LogCorruptError
 from infra.health import Waiting
 from infra.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
@@ -100,9 +100,10 @@ class Expirer:
                 is_behind = (await self.turn()).is_behind
                 self._waiting = None
             except (EventStoreError, *UNREACHABLE) as error:
-                if self._waiting != "database_unreachable":
-                    get_logger().warning("expiry.waiting", error=type(error).__name__)
-                self._waiting = "database_unreachable"
+                waiting: Waiting = "log_corrupt" if isinstance(error, LogCorruptError) else "database_unreachable"
+                if self._waiting != waiting:
+                    get_logger().warning("expiry.waiting", waiting_for=waiting, error=type(error).__name__)
+                self._waiting = waiting
             if not is_behind:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._settings.poll_s):

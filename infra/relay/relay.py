@@ -21,6 +21,16 @@ from infra.relay.publisher import TopicRewoundError
 from infra.relay.resume import Marks, Plan
 from infra.relay.run import Ports, Run, TopicAheadOfStoreError
 
+_WAITS: Final[tuple[tuple[type[Exception], Waiting], ...]] = (
+    (TopicAheadOfStoreError, "topic_ahead_of_store"),
+    (TopicRewoundError, "topic_rewound"),
+    (TopicsError, "topic_unusable"),
+    (LogCorruptError, "log_corrupt"),
+    (MemoryError, "memory_short"),
+    (EventStoreError, "database_unreachable"),
+    (asyncpg.PostgresError, "database_unreachable"),
+    (asyncpg.InterfaceError, "database_unreachable"),
+)
 State = Literal["starting", "standby", "leading", "waiting", "halted", "stopped"]
 
 _BACKOFF_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
@@ -147,20 +157,8 @@ class Relay:
 
 
 def _waits_after(error: Exception) -> Waiting:
-    """Say what a relay waits for whose run ended with this."""
-    match error:
-        case TopicAheadOfStoreError():
-            return "topic_ahead_of_store"
-        case TopicRewoundError():
-            return "topic_rewound"
-        case TopicsError():
-            return "topic_unusable"
-        case LogCorruptError():
-            return "log_corrupt"
-        case EventStoreError() | asyncpg.PostgresError() | asyncpg.InterfaceError():
-            return "database_unreachable"
-        case _:
-            return "broker_unreachable"
+    """Say what a relay waits for whose run ended with this; what is none of these comes from the way to the broker."""
+    return next((code for kind, code in _WAITS if isinstance(error, kind)), "broker_unreachable")
 
 
 def relay_lease(ports: Ports, *, holder: str) -> Lease:

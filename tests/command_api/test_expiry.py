@@ -1,7 +1,7 @@
 """The timer over PostgreSQL: what is due expires once, exactly, whoever asks and however often it is restarted."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +17,8 @@ from command_api.handle import WritePath
 from command_api.late_store import LateStore, make_appender
 from domain.codec import decode
 from infra import clock
+from infra.events import LogCorruptError, StoredEvent
+from infra.memory_event_store import MemoryEventStore
 from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import open_pool
 from infra.postgres.timers import Timers
@@ -259,6 +261,20 @@ async def test_the_loop_ends_after_the_turn_under_way_and_says_when_it_is_ready(
         await eventually(lambda: timer.waiting_for() == ())
         stop.set()
         await asyncio.wait_for(running, 10)
+
+
+async def test_a_hole_in_the_log_is_told_as_one_and_no_outage(database: Database) -> None:
+    class Holed(MemoryEventStore):
+        async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
+            raise LogCorruptError(f"nothing at {after_position + 1}, of {limit}")
+
+    stop = asyncio.Event()
+    async with expirer(database, Clock()) as timer:
+        timer._store = Holed()
+        running = asyncio.create_task(timer.run(stop))
+        await eventually(lambda: timer.waiting_for() == ("log_corrupt",))
+        stop.set()
+        await running
 
 
 async def test_an_order_that_is_authorized_while_it_is_asked_to_expire_keeps_its_new_timer(
