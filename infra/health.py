@@ -37,7 +37,7 @@ MEANINGS: Final[Mapping[Waiting, str]] = MappingProxyType(
         "database_unreachable": "PostgreSQL does not serve; the process tries again by itself.",
         "database_settings_dangerous": "The server could lose commits, or the login may do too much; see the log.",
         "migrations_missing": "The schema is behind the code: run `python -m infra.postgres.migrate`.",
-        "append_interrupted": "The last append did not reach PostgreSQL; the next one may.",
+        "append_interrupted": "PostgreSQL took no append; the process tries until it does (and takes that one back).",
         "partitions_short": "Partitions are missing ahead, and appends will fail when the last one is full.",
         "read_models_missing": "The tables of the read models were not made yet; a worker makes them.",
         "log_corrupt": "A position is missing in the log. Nothing is sent until it is there; an operator is needed.",

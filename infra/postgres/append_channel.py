@@ -2,14 +2,17 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import asyncpg
 
-from infra.events import AppendCommand, AppendOutcome
+from infra import clock
+from infra.events import FINGERPRINT_BYTES, NO_STREAM, AppendCommand, AppendOutcome, NewEvent
 from infra.postgres.append_batch import append_batch
 from infra.postgres.failures import CONNECTION_GONE, UNREACHABLE
 from infra.postgres.pool import Connection
+
+T = TypeVar("T")
 
 # SQLSTATE classes and codes after which PostgreSQL has rolled back and the same batch may succeed later.
 _LATER_CLASSES = (
@@ -39,6 +42,14 @@ class AppendChannel(Protocol):
         """
         ...
 
+    async def probe(self) -> None:
+        """Find out whether a batch would be appended now: append one and take it back. Nothing is written.
+
+        Raises:
+            OutcomeUnknownError, NotNowError, BatchRefusedError: as `send` of any batch would.
+        """
+        ...
+
     async def close(self) -> None:
         """Let go of the connection."""
         ...
@@ -60,6 +71,12 @@ class BatchFailedError(BatchRefusedError):
     """PostgreSQL failed at something in this batch that no command is to blame for; nothing of it was written."""
 
 
+def _probe() -> AppendCommand:
+    key, now = clock.new_id(), clock.now()
+    event = NewEvent(clock.new_id(), "probe", 1, now, b"{}", "system:probe")
+    return AppendCommand("probe", str(key), bytes(FINGERPRINT_BYTES), key, "probe", NO_STREAM, (event,), 200, b"{}")
+
+
 class PostgresAppendChannel:
     """`AppendChannel` over one dedicated connection, made when first needed and again whenever it is lost."""
 
@@ -70,9 +87,28 @@ class PostgresAppendChannel:
 
     async def send(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
         """Append the batch; see `AppendChannel.send`."""
+        return await self._doing(lambda connection: append_batch(connection, commands, log_id=self._log_id))
+
+    async def probe(self) -> None:
+        """Append and take it back; see `AppendChannel.probe`. The log stays locked for a round trip more than usual."""
+
+        async def append_and_take_back(connection: Connection) -> None:
+            transaction = connection.transaction()
+            await transaction.start()
+            await append_batch(connection, (_probe(),), log_id=self._log_id)
+            await transaction.rollback()
+
+        try:
+            await self._doing(append_and_take_back)
+        except BaseException:
+            self._drop()  # the transaction may still be open, and nothing may ever be appended inside it
+            raise
+
+    async def _doing(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do something on the connection and tell what its failure means."""
         connection = await self._connected()
         try:
-            return await append_batch(connection, commands, log_id=self._log_id)
+            return await work(connection)
         except asyncpg.PostgresError as error:
             raise await self._meaning(connection, error) from error
         except CONNECTION_GONE as error:

@@ -141,6 +141,8 @@ class Appender:
         self._closing = True
         self._wake.set()
         if self._task is not None:
+            if not self._chains.count:
+                self._task.cancel()  # it does nothing that anybody waits for
             with contextlib.suppress(TimeoutError, asyncio.CancelledError):
                 await asyncio.wait_for(self._task, self._limits.drain_s)
             self._task = None
@@ -192,9 +194,9 @@ class Appender:
         await self._wake.wait()
 
     async def _ask(self) -> None:
-        """Send a batch of no commands: it needs all that an append needs and writes nothing."""
+        """Try an append that is taken back: it meets whatever commands would meet, a full disk as well."""
         try:
-            await self._channel.send(())
+            await self._channel.probe()
         except Exception as error:  # noqa: BLE001  # whatever it is, commands would meet it too
             self._note_reachable(str(error))
         else:

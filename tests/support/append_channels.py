@@ -49,6 +49,10 @@ class ScriptedChannel:
         """Let held sends, and all later ones, go through."""
         self._may_go.set()
 
+    async def probe(self) -> None:
+        """Send nothing, which a fault may meet all the same."""
+        await self.send(())
+
     async def send(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
         """Append to the memory store, unless a fault is due."""
         self.batches.append(list(commands))
@@ -114,6 +118,10 @@ class NotingChannel:
         """Note the batch and hand it on."""
         self.batches.append(list(commands))
         return await self._inner.send(commands)
+
+    async def probe(self) -> None:
+        """Hand it on."""
+        await self._inner.probe()
 
     async def close(self) -> None:
         """Close the other one."""

@@ -108,6 +108,47 @@ async def appends(channel: PostgresAppendChannel) -> bool:
     return isinstance(outcome, Appended) and outcome.position == 1
 
 
+async def test_a_probe_writes_nothing_and_leaves_the_log_to_others(
+    channel: PostgresAppendChannel, connecting: Connecting, admin: Session
+) -> None:
+    await channel.probe()
+
+    for table in ("events", "streams", "batches", "commands", "claims"):
+        assert await admin.fetchval(f"SELECT count(*) FROM harbor.{table}") == 0, table
+    assert await appends(channel)
+    await channel.probe()
+    [second] = await channel.send([a_command()])
+    assert isinstance(second, Appended)
+    assert (second.position, len(connecting.made)) == (2, 1)
+
+
+@pytest.mark.parametrize("table", ["events", "streams", "batches", "commands"])
+async def test_a_probe_meets_what_a_batch_would_meet(
+    channel: PostgresAppendChannel, connecting: Connecting, admin: Session, table: str
+) -> None:
+    await admin.execute(FAIL_AS_TOLD.format(state="53100").replace("harbor.batches", f"harbor.{table}"))
+    with pytest.raises(NotNowError, match="it failed"):
+        await channel.probe()
+    await admin.execute(f"DROP TRIGGER fail ON harbor.{table}")
+
+    await channel.probe()
+    assert await appends(channel)
+    assert [connection.is_closed() for connection in connecting.made] == [True, False], "no transaction is left open"
+
+
+async def test_a_probe_that_loses_its_connection_makes_another(
+    channel: PostgresAppendChannel, connecting: Connecting, admin: Session
+) -> None:
+    await admin.execute(FAIL_AS_TOLD.format(state="57P01"))
+    with pytest.raises(OutcomeUnknownError):
+        await channel.probe()
+    await admin.execute("DROP TRIGGER fail ON harbor.batches")
+
+    await channel.probe()
+    assert await appends(channel)
+    assert len(connecting.made) == 2
+
+
 async def test_a_lock_that_does_not_come_in_time_means_later_on_the_same_connection(
     channel: PostgresAppendChannel, connecting: Connecting, database: Database
 ) -> None:

@@ -235,6 +235,18 @@ async def test_a_server_that_comes_back_is_found_although_nobody_sends_a_command
         assert (during, channel.batches[-1], await channel.store.head()) == (False, [], 0)
 
 
+async def test_closing_does_not_wait_for_a_question_that_is_not_answered() -> None:
+    channel = ScriptedChannel([Fault.NOT_NOW], held_after=1)
+    async with Appender(channel, AppenderLimits(deadline_s=0.01, drain_s=600.0)) as appender:
+        with pytest.raises(StoreUnavailableError):
+            await appender.append(a_command())
+        await eventually(lambda: len(channel.batches) == 2)
+
+        await asyncio.wait_for(appender.close(), 60)
+
+    assert channel.is_closed
+
+
 async def test_what_may_have_been_written_is_not_sent_for_ever_either() -> None:
     channel, later = ScriptedChannel([Fault.LOST_BEFORE] * 1000), a_command()
     async with Appender(channel, AppenderLimits(deadline_s=0.05)) as appender:
