@@ -48,7 +48,7 @@ check: .venv/stamp ## lint, types, import directions, generated docs fresh, no f
 docs: .venv/stamp ## regenerate docs/ (OpenAPI, AsyncAPI, events, settings, errors)
 	@$(PY) docs/generate.py
 
-bench: .venv/stamp ## the write path beside its peers, 25 minutes. ARGS=--quick: one. ARGS="--only create"
+bench: .venv/stamp ## the write path beside its peers, 30 minutes. ARGS=--quick: one. ARGS="--only create"
 	@$(PY) -m tests.bench $(ARGS)
 
 publish-contract: .venv/stamp ## hold later OpenAPI documents to those of now; refuses breaking changes

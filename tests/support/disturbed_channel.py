@@ -50,6 +50,10 @@ class DisturbedChannel:
             self._cut()
             raise OutcomeUnknownError(str(error)) from error
 
+    async def probe(self) -> None:
+        """Ask undisturbed."""
+        await self._calm.probe()
+
     async def close(self) -> None:
         """Let go of both connections."""
         self._cut()
