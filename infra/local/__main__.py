@@ -12,6 +12,7 @@ import asyncpg
 import click
 
 from infra.local import detached, leftovers, operate, running
+from infra.local import status as looked_at
 from infra.local.addresses import AddressError
 from infra.local.broker import NoBrokerError
 from infra.local.home import CHECKOUT, AlreadyRunsError, Home, HomeError, Json, locate, make_command, nothing_runs
@@ -109,7 +110,7 @@ def down() -> None:
 def status() -> None:
     """Show what runs in this home; exit status 1 if nothing does."""
     home = locate()
-    lines = detached.status(home)
+    lines = looked_at.status(home)
     for line in lines or [nothing_runs()]:
         say(line)
     sys.exit(0 if lines else 1)
