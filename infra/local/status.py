@@ -10,6 +10,7 @@ import psutil
 
 from infra.local.addresses import shown
 from infra.local.home import AlreadyRunsError, Home
+from infra.local.key_notice import notice
 from infra.local.probe import answer
 
 _ANSWER_S = 1.0
@@ -30,19 +31,21 @@ def status(home: Home) -> list[str]:
     except (OSError, ValueError):
         return [f"starting in {home.path}"]
     urls = {name: facts[name] for name in ("command_api", "query_api")} | facts["ops"]
-    states = asyncio.run(_states(urls))
+    key = facts["api_keys"]["partner_a"]
+    states, said = asyncio.run(_looked_at(urls, facts["postgres"], key))
     rows = [_COLUMNS]
     for name, process in facts["processes"].items():
         pid, where = str(process["pid"] or "-"), (states.get(name, "-"), urls.get(name, "-"), facts["logs"][name])
         rows.append((name, pid, str(process["restarts"]), _memory_mb(process["pid"]), *where))
     addresses = ("postgres", "redis", "kafka", "data_dir")
     lines = [f"{name:12}  {shown(facts[name]) if facts[name] else 'none'}" for name in addresses]
-    return [*_table(rows), *lines, f"{'test API key':12}  {facts['api_keys']['partner_a']}"]
+    return [*_table(rows), *lines, f"{'test API key':12}  {key}{f'  ({said})' if said else ''}"]
 
 
-async def _states(urls: Mapping[str, str]) -> dict[str, str]:
-    """Ask all of them at once: one that hangs keeps nobody waiting for the others."""
-    return dict(zip(urls, await asyncio.gather(*map(_state, urls.values())), strict=True))
+async def _looked_at(urls: Mapping[str, str], admin_url: str, key: str) -> tuple[dict[str, str], str]:
+    """Ask all of them at once, and the database about the key: one that hangs keeps nobody waiting for the others."""
+    states, said = await asyncio.gather(asyncio.gather(*map(_state, urls.values())), notice(admin_url, key))
+    return dict(zip(urls, states, strict=True)), said
 
 
 async def _state(url: str) -> str:
