@@ -65,6 +65,46 @@ async def test_a_batch_tells_what_it_and_its_items_take() -> None:
 
 
 @pytest.mark.parametrize(
+    ("currency", "of_money"),
+    [
+        ("JPY", {"/lines/0/unit_price": "currency_precision", "/lines/2/unit_price": "amount_zero"}),
+        ("eur", {"/currency": "currency_unknown"}),
+        ("EUR", {"/lines/2/unit_price": "amount_zero"}),
+    ],
+)
+async def test_what_is_wrong_with_the_money_and_with_the_rest_is_told_at_once(
+    currency: str, of_money: dict[str, str]
+) -> None:
+    lines = [
+        {"sku": "a", "quantity": 1, "unit_price": "1.50"},
+        {"sku": "", "quantity": 0, "unit_price": "1"},
+        {"sku": "b", "quantity": 1, "unit_price": "0"},
+    ]
+    body = order_body(currency=currency, customer_email="nobody", lines=lines)
+    async with memory_service() as service:
+        alone = await service.post(body=body)
+        [in_batch] = (await service.post(BATCH, body=batch({"idempotency_key": "k", "order": body}))).json()["results"]
+
+    expected = of_money | {
+        "/customer_email": "email_malformed",
+        "/lines/1/sku": "text_empty",
+        "/lines/1/quantity": "quantity_out_of_range",
+    }
+    assert alone.status_code == 422
+    assert {error["pointer"]: error["code"] for error in alone.json()["errors"]} == expected
+    assert {error["pointer"].removeprefix("/orders/0/order") for error in in_batch["body"]["errors"]} == set(expected)
+
+
+async def test_many_broken_prices_and_rules_are_told_up_to_twenty() -> None:
+    lines = [LINE | {"unit_price": "1.001", "quantity": 0}] * 999
+    async with memory_service() as service:
+        answer = await service.post(body=order_body(customer_email="nobody", lines=lines))
+
+    assert (answer.status_code, len(answer.json()["errors"])) == (422, MAX_ERRORS)
+    assert len(answer.content) <= MAX_PROBLEM_BYTES
+
+
+@pytest.mark.parametrize(
     ("steps", "verb", "code", "why"),
     [
         (("authorize", "captures", "settlements"), "settlements", "nothing_to_settle", "is settled already"),
