@@ -95,7 +95,9 @@ class _Named(Route):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Tell whether this is its address."""
         match, child = super().matches(scope)
-        return match, child | {"route": self} if match is not Match.NONE else child
+        if match is not Match.NONE:
+            child["route"] = self
+        return match, child
 
 
 def to_try_out(document: dict[str, Any]) -> dict[str, Any]:
