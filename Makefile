@@ -14,7 +14,7 @@ NOTHING_RUNS = $(PYTHON) -B -m infra.local.home
 .PHONY: help up down status demo test test-fast check docs bench clean requirements publish-contract
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/stamp: requirements/dev.txt infra/bootstrap.py
 	@$(PYTHON) infra/bootstrap.py requirements/dev.txt

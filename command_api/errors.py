@@ -45,7 +45,10 @@ UNSUPPORTED_MEDIA_TYPE: Final = ProblemType(
 
 # --- idempotency -----------------------------------------------------------------------------------------------------
 IDEMPOTENCY_KEY_REQUIRED: Final = ProblemType(
-    "idempotency_key_required", 400, "Idempotency-Key required", "Send an Idempotency-Key header, new for each command."
+    "idempotency_key_required",
+    400,
+    "Idempotency-Key required",
+    "Send an Idempotency-Key header: a new one for each command, the same one when that command is sent again.",
 )
 IDEMPOTENCY_KEY_INVALID: Final = ProblemType(
     "idempotency_key_invalid",

@@ -28,7 +28,7 @@ from command_api.errors import (
 )
 from infra.deadlines import Deadlines
 from infra.http.context import context_of
-from infra.http.problems import BODY_TOO_LARGE, Problem
+from infra.http.problems import Problem, body_too_large
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """What a parsed body is made of."""
@@ -174,7 +174,7 @@ async def _read(request: Request, limits: BodyLimits) -> bytes:
         raise ClientDisconnect
     if size > max_bytes:
         # The server reads the rest and drops it: a close would reset the connection and lose this answer.
-        raise Problem(BODY_TOO_LARGE)
+        raise body_too_large(max_bytes)
     return b"".join(chunks)
 
 

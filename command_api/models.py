@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
 from pydantic_core import ErrorDetails
 
-from command_api.errors import invalid_values
+from command_api.errors import invalid_command, invalid_values
 from command_api.field_codes import FIELD_CODES
 from command_api.json_body import Json
 from command_api.taken_fields import fields_at, told_fields
@@ -20,13 +20,17 @@ from domain import money, text
 from domain.errors import MoneyError
 from domain.money import Currency
 from domain.order.commands import CreateOrder, NewLine
+from domain.order.errors import InvalidCommandError
 from domain.order.events import MAX_LINES, MAX_QUANTITY
 from domain.order.ids import OrderId
+from domain.order.rules import checked_new_order
 from domain.order.status import Status
 from infra.http.problems import MAX_ERRORS, FieldError
 from infra.tenancy import Tenant
 
 AMOUNT_PATTERN: Final = r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,4})?$"
+_STAND_IN: Final = money.currency("EUR")
+"""Of an order whose currency is none, while its other values are looked at."""
 _AMOUNTS: Final = frozenset({"unit_price", "amount", "gross", "fee", "net"})
 _AT_TAG: Final = 2
 _COUNT_CODES: Final[Mapping[tuple[int | str, str], str]] = {
@@ -130,23 +134,28 @@ def create_order(body: CreateOrderBody, order_id: OrderId, tenant: Tenant, now: 
     Whether its currency is still active is for `decide`: the body may repeat one that was accepted when it was.
 
     Raises:
-        Problem: 422, the currency or amounts are not.
+        Problem: 422, the currency or amounts are not; with the rules that the other values break.
     """
+    found: list[FieldError] = []
+    currency: Currency | None = None
     try:
         currency = money.recorded_currency(body.currency)
     except MoneyError as error:
-        raise invalid_values([FieldError("/currency", error.code, error.detail)]) from None
-    return CreateOrder(
+        found.append(FieldError("/currency", error.code, error.detail))
+    command = CreateOrder(
         order_id=order_id,
         partner_id=tenant.partner_id,
         livemode=tenant.livemode,
-        currency=currency,
+        currency=currency or _STAND_IN,
         customer_email=body.customer_email,
-        lines=_new_lines(body.lines, currency),
+        lines=_new_lines(body.lines, currency, found),
         external_reference=body.external_reference,
         metadata=body.metadata,
         now=now,
     )
+    if found:
+        raise invalid_values([*found, *_rules_broken(command)][:MAX_ERRORS])
+    return command
 
 
 def parse_status(body: SetStatusBody) -> Status:
@@ -162,21 +171,27 @@ def parse_status(body: SetStatusBody) -> Status:
         raise invalid_values([FieldError("/status", "status_unknown", one_of)]) from None
 
 
-def _new_lines(lines: Iterable[LineBody], currency: Currency) -> tuple[NewLine, ...]:
-    found: list[FieldError] = []
+def _new_lines(lines: Iterable[LineBody], currency: Currency | None, found: list[FieldError]) -> tuple[NewLine, ...]:
+    """Give the lines; a price that is none in the currency goes to `found`, and the smallest one stands in for it."""
     new_lines: list[NewLine] = []
     for index, line in enumerate(lines):
-        try:
-            minor = money.parse_amount(line.unit_price, currency)
-        except MoneyError as error:
-            found.append(FieldError(f"/lines/{index}/unit_price", error.code, error.detail))
-            if len(found) == MAX_ERRORS:
-                break
-        else:
-            new_lines.append(NewLine(line.sku, line.quantity, minor))
-    if found:
-        raise invalid_values(found)
+        minor = 1
+        if currency is not None and len(found) < MAX_ERRORS:
+            try:
+                minor = money.parse_amount(line.unit_price, currency)
+            except MoneyError as error:
+                found.append(FieldError(f"/lines/{index}/unit_price", error.code, error.detail))
+        new_lines.append(NewLine(line.sku, line.quantity, minor))
     return tuple(new_lines)
+
+
+def _rules_broken(command: CreateOrder) -> list[FieldError]:
+    """Give what else is wrong with an order that is refused for its money already, so that it is mended in one go."""
+    try:
+        checked_new_order(command)
+    except InvalidCommandError as error:
+        return list(invalid_command(error).errors)
+    return []
 
 
 def _field_error(kind: type[RequestBody], item: ErrorDetails) -> FieldError:  # noqa: PLR0911  # one kind of error each

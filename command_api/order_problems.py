@@ -6,9 +6,11 @@ from domain.money import amount_text
 from domain.order.errors import AmountError, TransitionError
 from infra.http.problems import Problem, ProblemType
 
+_ELSEWHERE: Final = "The order does not allow this now; see allowed_transitions."
 
-def _transition(code: str, title: str) -> ProblemType:
-    return ProblemType(code, 409, title, "The order does not allow this now; see allowed_transitions.")
+
+def _transition(code: str, title: str, detail: str = _ELSEWHERE) -> ProblemType:
+    return ProblemType(code, 409, title, detail)
 
 
 def _amount(code: str, title: str, detail: str) -> ProblemType:
@@ -17,9 +19,17 @@ def _amount(code: str, title: str, detail: str) -> ProblemType:
 
 ORDER_PROBLEMS: Final[tuple[ProblemType, ...]] = (
     _transition("already_authorized", "Order is already authorized"),
-    _transition("order_terminal", "Order is closed"),
+    _transition(
+        "order_terminal",
+        "Order is closed",
+        "The order is canceled or expired, and stays so.",
+    ),
     _transition("not_authorized", "Order is not authorized"),
-    _transition("already_captured", "Order is already captured"),
+    _transition(
+        "already_captured",
+        "Order is already captured",
+        "All that was authorized is captured, or was released by the final capture, a void or its expiry.",
+    ),
     _transition("already_captured_use_refund", "Captured: refund instead"),
     _transition("invalid_transition", "Status cannot be reached from here"),
     ProblemType(
@@ -29,11 +39,27 @@ ORDER_PROBLEMS: Final[tuple[ProblemType, ...]] = (
         "Lines and prices can be changed only while the order is pending.",
     ),
     ProblemType("field_locked", 409, "Field is fixed", "The field named by requested cannot be changed any more."),
-    _transition("nothing_to_void", "Nothing to void"),
+    _transition(
+        "nothing_to_void",
+        "Nothing to void",
+        "Only what is authorized and not captured can be voided. Cancel a pending order, refund captured money.",
+    ),
     _transition("partially_captured_use_void", "Partially captured: void the rest instead"),
-    _transition("not_captured", "Order is not captured"),
-    _transition("fully_refunded", "Order is fully refunded"),
-    _transition("nothing_to_settle", "Nothing to settle"),
+    _transition(
+        "not_captured",
+        "Order is not captured",
+        "Nothing was captured, so nothing can be given back.",
+    ),
+    _transition(
+        "fully_refunded",
+        "Order is fully refunded",
+        "All that was captured was given back.",
+    ),
+    _transition(
+        "nothing_to_settle",
+        "Nothing to settle",
+        "Only what was captured can be settled, and all of that, if anything, is settled already.",
+    ),
 )
 """Code of a `TransitionError` -> problem. A test holds this table to the codes in `domain.order.errors`."""
 

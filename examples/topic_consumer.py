@@ -15,6 +15,7 @@ it, delete the file: it goes on, or begins again. The parts that matter to your 
 import argparse
 import asyncio
 import json
+import logging
 import os
 import shlex
 import signal
@@ -94,11 +95,15 @@ class Ledger:
             self._connection.execute(EARN, [data["currency"], EARNS[event_type] * data["amount_minor"]])
         self._connection.execute(STANDS, [event["order_id"], event["sequence"], data["to_status"]])
 
+    def count(self) -> int:
+        """Give how many events were taken so far."""
+        (taken,) = self._connection.execute("SELECT coalesce(sum(taken), 0) FROM checkpoints").fetchone()
+        return int(taken)
+
     def told(self) -> str:
         """Give the sums as one line."""
-        (taken,) = self._connection.execute("SELECT coalesce(sum(taken), 0) FROM checkpoints").fetchone()
         sums = self._connection.execute("SELECT currency, minor FROM revenue ORDER BY currency")
-        return f"{taken} events taken; earned, in minor units: {dict(sums.fetchall())}"
+        return f"{self.count()} events taken; earned, in minor units: {dict(sums.fetchall())}"
 
 
 class FromCheckpoints(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
@@ -139,6 +144,8 @@ async def main(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    # Whom the group's partitions go to settles by itself; a broker that is gone is told elsewhere in the library.
+    logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.CRITICAL)
     with closing(Ledger(arguments.database)) as ledger:
         bootstrap = arguments.bootstrap or _of_the_stack()
         consumer = AIOKafkaConsumer(
@@ -151,6 +158,8 @@ async def main(arguments: argparse.Namespace) -> None:
         consumer.subscribe([arguments.topic], listener=FromCheckpoints(consumer, ledger))
         try:
             await consumer.start()
+            known = f"{ledger.count()} events taken before"
+            print(f"listening to {arguments.topic} on {bootstrap}; {known}, Ctrl-C ends", flush=True)
             await consume(consumer, ledger, stop)
         except KafkaConnectionError:
             sys.exit(f"there is no broker at {bootstrap}")

@@ -41,12 +41,9 @@ async def main(port: int) -> None:
             event = Webhook(secret[0]).verify(body, dict(request.headers))
         except WebhookVerificationError:
             return web.Response(status=400, text="signature does not verify")
-        if event["id"] not in seen:
-            seen.add(event["id"])
-            print(
-                f"verified {event['type']} of order {event['order_id']}, now {event['data']['object']['status']}",
-                flush=True,
-            )
+        said = "seen before" if event["id"] in seen else f"now {event['data']['object']['status']}"
+        seen.add(event["id"])
+        print(f"verified {event['type']} of order {event['order_id']}, {said}", flush=True)
         return web.Response(status=204)
 
     application = web.Application()
@@ -60,15 +57,35 @@ async def main(port: int) -> None:
         sys.exit(f"port {port} cannot be used ({os.strerror(error.errno or 0)}): choose another one with --port")
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/webhooks"
     async with aiohttp.ClientSession(headers=headers, raise_for_status=True) as session:
-        async with session.post(endpoints, json={"url": url, "event_types": ["order.*"]}) as response:
-            endpoint = await response.json()
+        try:
+            async with session.post(endpoints, json={"url": url, "event_types": ["order.*"]}) as response:
+                endpoint = await response.json()
+        except aiohttp.ClientError as error:
+            await runner.cleanup()
+            sys.exit(f"the endpoint could not be registered ({_reason(error)})")
         secret.append(endpoint["secret"])
         print(f"registered {url}; waiting for webhooks, Ctrl-C ends", flush=True)
         try:
             await _asked_to_end()
         finally:
-            await session.delete(f"{endpoints}/{endpoint['id']}")
+            await _unregister(session, f"{endpoints}/{endpoint['id']}")
             await runner.cleanup()
+
+
+async def _unregister(session: aiohttp.ClientSession, address: str) -> None:
+    try:
+        await session.delete(address)
+    except aiohttp.ClientError as error:
+        sys.exit(
+            f"its endpoint could not be unregistered ({_reason(error)}); with a key that works: "
+            f"curl -X DELETE {address} -H 'Authorization: Bearer KEY'"
+        )
+
+
+def _reason(error: aiohttp.ClientError) -> str:
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"{error.status} {error.message}"
+    return str(error)
 
 
 async def _asked_to_end() -> None:

@@ -48,7 +48,8 @@ external_reference protects an order from being made again. To make the same ord
 --run.
 
 Lines that are refused go to FILE.refused.ndjson with code and pointer, and the import goes on. Mend the orders there
-and import that file; mend them in one file only, not in both. An older file of that name is kept as .1, .2, ...
+(of a line that was no order, its text) and import that file; mend them in one file only, not in both. An older file of
+that name is kept as .1, .2, ...
 
 Exit status: 0 all orders are there; 1 some lines were refused; 2 wrong usage, or the import stopped: run it again.
 """

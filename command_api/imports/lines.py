@@ -1,7 +1,8 @@
 """The lines of an import file: each becomes an order under a key, or is told to be bad. Streaming, never whole.
 
 A line is an order, or `{"idempotency_key": ..., "order": ...}`; `refused`, which an import writes beside an order that
-was refused, is not looked at. A line without a key gets one that follows from the name of the run, the order's content
+was refused, is not looked at. Where it wrote `{"refused": ..., "text": ...}`, because the line was no order at all, the
+text is the line. A line without a key gets one that follows from the name of the run, the order's content
 and, where the same content stands in the file more than once, the how-manieth it is: so another run over the same
 file asks the same again, also when lines were added, removed or moved in between.
 """
@@ -25,6 +26,10 @@ ENVELOPE_BYTES: Final = len(ENVELOPE % b"")
 _MARK: Final = b"\xef\xbb\xbf"
 _BLANK: Final = b" \t\r\n"
 _MEMBERS: Final = frozenset({"idempotency_key", "order", "refused"})
+_REFUSED_TEXT: Final = frozenset({"refused", "text"})
+_NOT_UTF8: Final = "body_not_utf8"
+_LOST: Final = "\ufffd"
+"""What an import writes for bytes that were no UTF-8; in a text refused for them it is nothing that anyone meant."""
 _COUNTER_CACHE_KIB: Final = 64 * 1024
 
 
@@ -103,6 +108,8 @@ def _line(number: int, data: bytes, run: str, same: SameOrders) -> OrderLine | B
         value = parse_json(data).value
         if not isinstance(value, dict):
             return BadLine(number, "wrong_type", "A line is a JSON object.", data)
+        if value.keys() == _REFUSED_TEXT:
+            return _mended(number, value, data, run, same)
         order: Json = value
         given: Json = None
         if "order" in value:
@@ -117,6 +124,16 @@ def _line(number: int, data: bytes, run: str, same: SameOrders) -> OrderLine | B
     if ENVELOPE_BYTES + len(line.item) > MAX_BODY_BYTES:
         return BadLine(number, "body_too_large", "The order is larger than a request may be.", data)
     return line
+
+
+def _mended(number: int, record: dict[str, Json], data: bytes, run: str, same: SameOrders) -> OrderLine | BadLine:
+    """Read the line that a refused one has as its text; refused again, it is that text and not the record around it."""
+    refused, text = record["refused"], record["text"]
+    if not isinstance(text, str):
+        return BadLine(number, "wrong_type", "The text of a refused line is a string.", data)
+    if _LOST in text and isinstance(refused, dict) and refused.get("code") == _NOT_UTF8:
+        return BadLine(number, _NOT_UTF8, "The text still has U+FFFD where bytes were no UTF-8.", text.encode())
+    return _line(number, text.encode().strip(_BLANK), run, same)
 
 
 def _given(key: Json) -> str:

@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 from starlette.types import Scope
 
 from infra.http.problems import (
-    BODY_TOO_LARGE,
     CONTENT_ENCODING_UNSUPPORTED,
     FRAMING_AMBIGUOUS,
     HEADER_REPEATED,
@@ -20,6 +19,7 @@ from infra.http.problems import (
     MALFORMED_REQUEST,
     NOT_ACCEPTABLE,
     Problem,
+    body_too_large,
 )
 
 _ONCE: Final = frozenset(
@@ -130,7 +130,7 @@ def _check_body(headers: dict[bytes, bytes], limits: Limits) -> Problem | None:
         if not length.isdigit():
             return Problem(MALFORMED_REQUEST, "Content-Length is a number of bytes.", headers=_CLOSE)
         if len(length) > len(str(limits.max_body_bytes)) + 8 or int(length) > limits.max_body_bytes:
-            return Problem(BODY_TOO_LARGE)
+            return body_too_large(limits.max_body_bytes)
     encoding = headers.get(b"content-encoding")
     if encoding is not None and encoding.lower() != b"identity":
         return Problem(CONTENT_ENCODING_UNSUPPORTED)

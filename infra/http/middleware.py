@@ -234,7 +234,7 @@ def _http_problem(error: HTTPException, scope: Scope, elsewhere: Mapping[str, st
         detail = f"{METHOD_NOT_ALLOWED.detail} {hint}" if hint else None
         return Problem(METHOD_NOT_ALLOWED, detail, headers={"allow": ", ".join(_allowed_methods(scope))})
     if error.status_code == NOT_FOUND.status:
-        return Problem(NOT_FOUND, None if is_api else _LOOKED_AROUND)
+        return Problem(NOT_FOUND, _LOOKED_AROUND)
     return Problem(MALFORMED_REQUEST)
 
 

@@ -67,6 +67,11 @@ class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem
             self.headers.setdefault("retry-after", _RETRY_AFTER_S)
 
 
+def body_too_large(max_bytes: int) -> Problem:
+    """Give the refusal of a body, with what would be taken."""
+    return Problem(BODY_TOO_LARGE, f"The request body is larger than this service takes: {max_bytes:,} bytes.")
+
+
 def request_urn(request_id: str) -> str:
     """Give the `instance` of a problem with a request that reached no address of ours."""
     return f"urn:request:{request_id}"
@@ -126,7 +131,11 @@ API_KEY_MISSING: Final = ProblemType(
     "api_key_missing", 401, "API key missing", "Send an API key as 'Authorization: Bearer <key>'."
 )
 API_KEY_MALFORMED: Final = ProblemType(
-    "api_key_malformed", 401, "API key malformed", "The API key is not of the form this service issues."
+    "api_key_malformed",
+    401,
+    "API key malformed",
+    "The API key is not one this service issued, or not all of it: hbr_test_ or hbr_live_, 8 letters and digits, _ and "
+    "36 more.",
 )
 API_KEY_INVALID: Final = ProblemType(
     "api_key_invalid", 401, "API key not valid", "The API key is unknown, expired or revoked."

@@ -11,13 +11,16 @@ from contextlib import suppress
 import asyncpg
 import click
 
+from infra.api_keys import parse
 from infra.local import detached, leftovers, operate, running
+from infra.local import status as looked_at
 from infra.local.addresses import AddressError
 from infra.local.broker import NoBrokerError
 from infra.local.home import CHECKOUT, AlreadyRunsError, Home, HomeError, Json, locate, make_command, nothing_runs
 from infra.local.install import InstallError
 from infra.local.kafka import KafkaError
 from infra.local.kafka_jars import TamperedJarError
+from infra.local.key_notice import notice
 from infra.local.places import NoPlaceError
 from infra.local.postgres import PostgresError
 from infra.local.stack import Stack, StackError
@@ -109,7 +112,7 @@ def down() -> None:
 def status() -> None:
     """Show what runs in this home; exit status 1 if nothing does."""
     home = locate()
-    lines = detached.status(home)
+    lines = looked_at.status(home)
     for line in lines or [nothing_runs()]:
         say(line)
     sys.exit(0 if lines else 1)
@@ -126,6 +129,7 @@ def show(fact: str) -> None:
             known = f"; there is {', '.join(facts)}" if isinstance(facts, dict) else ""
             sys.exit(f"no {name!r} in {home.stack_file}{known}")
         facts = facts[name]
+    _tell_ending(home, fact, facts)
     say(facts if isinstance(facts, str) else json.dumps(facts))
 
 
@@ -198,6 +202,15 @@ def _facts(home: Home) -> Json:
     except OSError:
         sys.exit(nothing_runs())
     return facts
+
+
+def _tell_ending(home: Home, name: str, fact: object) -> None:
+    """Say beside a key, where no script reads it, that it opens nothing any more or will not for long."""
+    if not name.startswith("api_keys.") or not isinstance(fact, str):
+        return
+    said = asyncio.run(notice(str(_facts(home).get("postgres")), fact))
+    if said:
+        click.echo(f"{name} ({parse(fact).key_id}): {said}", err=True)
 
 
 async def _run(home: Home, broker: str, brief: bool, ready: Callable[[], None]) -> None:

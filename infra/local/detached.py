@@ -1,6 +1,5 @@
-"""The stack from outside: start it in the background, stop it, look at it."""
+"""The stack from outside: start it in the background, stop it."""
 
-import json
 import os
 import signal
 import subprocess
@@ -13,8 +12,7 @@ import psutil
 
 from infra import clock
 from infra.local import leftovers
-from infra.local.addresses import shown
-from infra.local.home import CHECKOUT, AlreadyRunsError, Home, HomeError
+from infra.local.home import CHECKOUT, Home, HomeError
 
 _POLL_S = 0.1
 _STOP_S = 90.0
@@ -101,37 +99,3 @@ def _supervisor(home: Home) -> psutil.Process:
             return found
         time.sleep(_POLL_S)
     raise HomeError(f"{home.path} is held by a process that cannot be found: another account's, or another machine's?")
-
-
-def status(home: Home) -> list[str]:
-    """Give one line per process; none when nothing runs."""
-    try:
-        with home.held():
-            return []
-    except AlreadyRunsError:
-        pass
-    except OSError:
-        return []
-    try:
-        facts = json.loads(home.stack_file.read_text())
-    except (OSError, ValueError):
-        return [f"starting in {home.path}"]
-    lines = [f"{'process':12}  {'pid':>7}  {'restarts':>8}  {'memory':>8}  log"]
-    for name, process in facts["processes"].items():
-        memory = _memory_mb(process["pid"])
-        lines.append(
-            f"{name:12}  {process['pid'] or '-':>7}  {process['restarts']:>8}  {memory:>8}  {facts['logs'][name]}"
-        )
-    addresses = ("command_api", "query_api", "postgres", "redis", "kafka", "data_dir")
-    lines += [f"{name:12}  {shown(facts[name]) if facts[name] else 'none'}" for name in addresses]
-    return [*lines, f"{'test API key':12}  {facts['api_keys']['partner_a']}"]
-
-
-def _memory_mb(pid: int | None) -> str:
-    """Give the resident memory of a process and its children."""
-    try:
-        process = psutil.Process(pid)
-        total = sum(each.memory_info().rss for each in [process, *process.children(recursive=True)])
-    except psutil.Error:
-        return "-"
-    return f"{total / 1e6:.0f} MB"

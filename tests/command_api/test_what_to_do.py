@@ -1,5 +1,6 @@
 """What a refusal tells a person to do next, beside the code it has for programs."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -61,6 +62,100 @@ async def test_a_batch_tells_what_it_and_its_items_take() -> None:
     assert envelope.json()["errors"][0]["detail"].endswith(" The object takes: orders.")
     [result] = answer.json()["results"]
     assert result["body"]["errors"][0]["detail"].endswith(" The object takes: idempotency_key, order.")
+
+
+@pytest.mark.parametrize(
+    ("currency", "of_money"),
+    [
+        ("JPY", {"/lines/0/unit_price": "currency_precision", "/lines/2/unit_price": "amount_zero"}),
+        ("eur", {"/currency": "currency_unknown"}),
+        ("EUR", {"/lines/2/unit_price": "amount_zero"}),
+    ],
+)
+async def test_what_is_wrong_with_the_money_and_with_the_rest_is_told_at_once(
+    currency: str, of_money: dict[str, str]
+) -> None:
+    lines = [
+        {"sku": "a", "quantity": 1, "unit_price": "1.50"},
+        {"sku": "", "quantity": 0, "unit_price": "1"},
+        {"sku": "b", "quantity": 1, "unit_price": "0"},
+    ]
+    body = order_body(currency=currency, customer_email="nobody", lines=lines)
+    async with memory_service() as service:
+        alone = await service.post(body=body)
+        [in_batch] = (await service.post(BATCH, body=batch({"idempotency_key": "k", "order": body}))).json()["results"]
+
+    expected = of_money | {
+        "/customer_email": "email_malformed",
+        "/lines/1/sku": "text_empty",
+        "/lines/1/quantity": "quantity_out_of_range",
+    }
+    assert alone.status_code == 422
+    assert {error["pointer"]: error["code"] for error in alone.json()["errors"]} == expected
+    assert {error["pointer"].removeprefix("/orders/0/order") for error in in_batch["body"]["errors"]} == set(expected)
+
+
+async def test_many_broken_prices_and_rules_are_told_up_to_twenty() -> None:
+    lines = [LINE | {"unit_price": "1.001", "quantity": 0}] * 999
+    async with memory_service() as service:
+        answer = await service.post(body=order_body(customer_email="nobody", lines=lines))
+
+    assert (answer.status_code, len(answer.json()["errors"])) == (422, MAX_ERRORS)
+    assert len(answer.content) <= MAX_PROBLEM_BYTES
+
+
+@pytest.mark.parametrize(
+    ("steps", "verb", "code", "why"),
+    [
+        (("authorize", "captures", "settlements"), "settlements", "nothing_to_settle", "is settled already"),
+        (("authorize", "captures"), "void", "nothing_to_void", "Only what is authorized and not captured"),
+        (("authorize", "captures"), "captures", "already_captured", "released by the final capture"),
+        (("cancel",), "authorize", "order_terminal", "canceled or expired"),
+        (("authorize", "captures", "refunds"), "refunds", "fully_refunded", "was given back"),
+        (("cancel",), "refunds", "not_captured", "Nothing was captured"),
+    ],
+)
+async def test_a_verb_that_leads_nowhere_is_told_why(steps: tuple[str, ...], verb: str, code: str, why: str) -> None:
+    bodies = {
+        "refunds": {"amount": "39.98", "reason": "r"},
+        "settlements": {"gross": "39.98", "fee": "0.00", "net": "39.98", "value_date": "2026-11-25"},
+        "cancel": {"reason": "r"},
+    }
+    async with memory_service() as service:
+        order = order_body(lines=[{"sku": "a", "quantity": 2, "unit_price": "19.99"}])
+        order_id = (await service.post(body=order)).json()["id"]
+        for step in steps:
+            done = await service.post(f"{ORDERS}/{order_id}/{step}", body=bodies.get(step, {}))
+            assert done.status_code in {200, 201}, done.text
+        refusal = (await service.post(f"{ORDERS}/{order_id}/{verb}", body=bodies.get(verb, {}))).json()
+
+    assert refusal["code"] == code
+    assert why in refusal["detail"]
+    assert "allowed_transitions" not in refusal["detail"]
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+async def test_a_body_that_is_too_large_is_told_what_would_fit(*, is_declared: bool) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b" " * 1_048_577
+
+    async with memory_service() as service:
+        answer = await service.http.post(
+            ORDERS,
+            content=b" " * 1_048_577 if is_declared else parts(),
+            headers={"content-type": "application/json", "idempotency-key": "k"},
+        )
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert "1,048,576 bytes" in answer.json()["detail"]
+
+
+async def test_a_missing_idempotency_key_is_told_with_what_a_repetition_sends() -> None:
+    async with memory_service() as service:
+        answer = await service.http.post(ORDERS, json=order_body())
+
+    assert answer.json()["code"] == "idempotency_key_required"
+    assert "the same one when that command is sent again" in answer.json()["detail"]
 
 
 async def test_a_status_that_is_none_is_told_with_those_that_are() -> None:

@@ -1,6 +1,7 @@
 """What the Makefile and the documents promise as `make TARGET` is there."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,17 @@ def test_every_target_has_a_rule_and_a_line_of_help() -> None:
     [phony] = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
 
     assert set(phony.split()) == HELPED
+
+
+def test_the_help_is_in_two_columns() -> None:
+    shell = ["/bin/sh", "-c", "make help"]
+    said = subprocess.run(  # noqa: S603  # fixed words
+        shell, cwd=CHECKOUT, capture_output=True, text=True, check=True
+    ).stdout
+    ends = {len(match[0]) for match in re.finditer(r"^  make \S+ +", said, re.MULTILINE)}
+
+    assert len(ends) == 1
+    assert len(said.splitlines()) == len(HELPED)
 
 
 def test_every_target_that_a_document_names_is_there() -> None:

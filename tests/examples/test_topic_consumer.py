@@ -123,6 +123,50 @@ async def test_a_ledger_that_was_lost_is_made_again_from_the_beginning_whatever_
         ledger.unlink()
 
 
+async def test_it_says_at_once_that_it_listens_and_what_it_knows_already(
+    database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path
+) -> None:
+    await fill_log(database.command_url, 3)
+    log, ledger = await log_of(database), tmp_path / "revenue.sqlite3"
+    async with writable_topic(kafka, topic_prefix) as topic:
+        await topic.relay(log, predecessors(log))
+    said = []
+    for known in (0, 3):
+        async with consumer(kafka, topic_prefix, ledger, PIPE) as process:
+            assert process.stdout is not None
+            said.append((await asyncio.wait_for(process.stdout.readline(), 30)).decode())
+            await eventually(lambda: taken(ledger) == len(log), timeout_s=30)
+            process.terminate()
+            _, errors = await process.communicate()
+        assert (errors, process.returncode) == (b"", 0), known
+
+    topic_name = topic_of(topic_prefix).name
+    assert said == [
+        f"listening to {topic_name} on {kafka.bootstrap}; 0 events taken before, Ctrl-C ends\n",
+        f"listening to {topic_name} on {kafka.bootstrap}; 3 events taken before, Ctrl-C ends\n",
+    ]
+
+
+async def test_a_group_that_is_shared_out_anew_is_no_trouble_to_tell(
+    database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path
+) -> None:
+    await fill_log(database.command_url, 3)
+    log, ledger = await log_of(database), tmp_path / "revenue.sqlite3"
+    async with writable_topic(kafka, topic_prefix) as topic:
+        await topic.relay(log, predecessors(log))
+    async with consumer(kafka, topic_prefix, ledger, PIPE) as first:
+        await eventually(lambda: taken(ledger) == len(log), timeout_s=30)
+        async with consumer(kafka, topic_prefix, ledger, PIPE) as second:
+            assert second.stdout is not None
+            await asyncio.wait_for(second.stdout.readline(), 30)
+            second.terminate()
+            ends = [await second.communicate()]
+        first.terminate()
+        ends.append(await first.communicate())
+
+    assert [errors for _, errors in ends] == [b"", b""]
+
+
 async def test_what_the_topic_has_lost_stops_it_before_it_takes_more(
     database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path
 ) -> None:

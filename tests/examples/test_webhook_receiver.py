@@ -1,5 +1,7 @@
 """examples/webhook_receiver.py: one line when it cannot start, and no endpoint left behind however it is ended."""
 
+import json
+import secrets
 import signal
 import socket
 from pathlib import Path
@@ -10,13 +12,19 @@ import pytest
 
 from tests.demo.stack import Stack
 from tests.support.example_receiver import receiver
+from tests.support.orders import order_body
+from tests.support.waiting import eventually
+
+
+def partner(stack: Stack, key: str | None = None) -> httpx.AsyncClient:
+    """Give a client with this key, or that of the stack's partner."""
+    headers = {"Authorization": f"Bearer {key or stack.api_key}"}
+    return httpx.AsyncClient(trust_env=False, timeout=30, headers=headers)
 
 
 async def endpoints(stack: Stack) -> list[dict[str, Any]]:
     """Give the endpoints that the partner has."""
-    async with httpx.AsyncClient(
-        trust_env=False, timeout=30, headers={"Authorization": f"Bearer {stack.api_key}"}
-    ) as client:
+    async with partner(stack) as client:
         answer = await client.get(f"{stack.command_api}/api/v1/webhook-endpoints")
     return list(answer.json()["data"])
 
@@ -34,6 +42,58 @@ async def test_its_endpoint_goes_with_it(stack: Stack, home: Path, number: signa
     assert len(during) == len(before) + 1
     assert await endpoints(stack) == before
     assert (process.returncode, errors) == (0, b"")
+
+
+async def test_a_delivery_that_comes_again_is_printed_as_seen_before(stack: Stack, home: Path) -> None:
+    async with receiver(home) as process, partner(stack) as client:
+        assert process.stdout is not None
+        assert b"registered" in await process.stdout.readline()
+        created = await client.post(
+            f"{stack.command_api}/api/v1/orders", json=order_body(), headers={"Idempotency-Key": secrets.token_hex(8)}
+        )
+        first = (await process.stdout.readline()).decode()
+        [delivery] = (await client.get(f"{stack.query_api}/api/v1/webhook-deliveries?limit=1")).json()["data"]
+        await client.post(f"{stack.command_api}/api/v1/webhook-deliveries/{delivery['id']}/resend")
+        again = (await process.stdout.readline()).decode()
+
+    assert first == f"verified order.created of order {created.json()['id']}, now pending\n"
+    assert again == f"verified order.created of order {created.json()['id']}, seen before\n"
+
+
+async def test_an_endpoint_that_a_revoked_key_cannot_unregister_is_said_with_how_to(
+    stack: Stack, home: Path, own_key: str
+) -> None:
+    facts = json.loads((home / "stack.json").read_text())
+    (home / "stack.json").write_text(json.dumps(facts | {"api_keys": {"partner_a": own_key}}))
+    async with receiver(home) as process, partner(stack, own_key) as client:
+        assert process.stdout is not None
+        assert b"registered" in await process.stdout.readline()
+        [endpoint] = (await client.get(f"{stack.command_api}/api/v1/webhook-endpoints")).json()["data"]
+        await client.post(f"{stack.command_api}/api/v1/api-keys/{own_key.split('_')[2]}/revoke")
+        await eventually(lambda: refused(client, stack), timeout_s=30)
+        process.send_signal(signal.SIGINT)
+        _, errors = await process.communicate()
+
+    assert errors.decode() == (
+        "its endpoint could not be unregistered (401 Unauthorized); with a key that works: "
+        f"curl -X DELETE {stack.command_api}/api/v1/webhook-endpoints/{endpoint['id']} "
+        "-H 'Authorization: Bearer KEY'\n"
+    )
+    assert process.returncode == 1
+
+
+async def test_a_key_that_registers_nothing_is_said_in_one_line(home: Path) -> None:
+    facts = json.loads((home / "stack.json").read_text())
+    (home / "stack.json").write_text(json.dumps(facts | {"api_keys": {"partner_a": "no key"}}))
+    async with receiver(home) as process:
+        _, errors = await process.communicate()
+
+    assert (process.returncode, errors.decode()) == (1, "the endpoint could not be registered (401 Unauthorized)\n")
+
+
+async def refused(client: httpx.AsyncClient, stack: Stack) -> bool:
+    """Tell whether the key opens nothing any more."""
+    return (await client.get(f"{stack.command_api}/api/v1/webhook-endpoints")).status_code == 401
 
 
 async def test_a_port_that_is_taken_is_said_in_one_line(home: Path) -> None:

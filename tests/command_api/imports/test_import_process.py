@@ -144,10 +144,11 @@ async def test_refused_lines_are_told_and_mended_and_brought_in_alone(partner: P
     first = await partner.bring_in(path)
     refused = {line["refused"]["line"]: line for line in map(orjson.loads, refused_path.read_bytes().splitlines())}
     unmended = await partner.bring_in(refused_path, "--refused", str(partner.directory / "again.ndjson"))
-    mended = [refused[3], refused[4], refused[5]]
+    mended = [refused[3], refused[4], refused[5], refused[2]]
     mended[0]["order"]["lines"][0]["quantity"] = 1
     mended[1]["order"]["external_reference"] = "PO-2"
     mended[2]["order"]["currency"] = "EUR"
+    mended[3]["text"] = orjson.dumps(order_body(external_reference="PO-3")).decode()
     second = [await partner.bring_in(partner.write(*mended, name="mended.ndjson")) for _ in range(2)]
 
     assert (first.status, unmended.status) == (1, 1)
@@ -162,11 +163,11 @@ async def test_refused_lines_are_told_and_mended_and_brought_in_alone(partner: P
     assert refused[3]["refused"]["errors"][0]["pointer"] == "/lines/0/quantity"
     assert (refused[5]["idempotency_key"], "idempotency_key" in refused[4]) == ("k", False)
     assert refused[2]["text"] == '{"customer_email": }'
-    assert [(each.status, "3 created" in each.said, "3 were there" in each.said) for each in second] == [
+    assert [(each.status, "4 created" in each.said, "4 were there" in each.said) for each in second] == [
         (0, True, False),
         (0, False, True),
     ]
-    assert await partner.orders() == 5
+    assert await partner.orders() == 6
 
 
 async def test_an_older_file_of_refused_lines_is_kept(partner: Partner) -> None:

@@ -1,6 +1,8 @@
 """What the lines of an import file become: orders under keys that the next run over the file finds again."""
 
 import io
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -8,6 +10,7 @@ import pytest
 
 from command_api.idempotency import fingerprint
 from command_api.imports.lines import MAX_BODY_BYTES, BadLine, OrderLine, read_lines
+from command_api.imports.refusals import RefusedFile
 from command_api.imports.slices import FileSlice, body_of, read_slices
 from command_api.json_body import parse_json
 from tests.support.orders import order_body
@@ -113,6 +116,50 @@ def test_a_line_that_cannot_be_sent_is_told_by_number_and_reason_and_the_next_is
     assert isinstance(before, OrderLine)
     assert isinstance(after, OrderLine)
     assert after.number == 3
+
+
+def refused_record(line: bytes | dict[str, Any]) -> dict[str, Any]:
+    """Give what the file of refused lines says of a line that cannot be sent."""
+    with tempfile.TemporaryDirectory() as directory:
+        file = RefusedFile(Path(directory, "refused"))
+        [bad] = read(line)
+        assert isinstance(bad, BadLine)
+        file.add(bad)
+        file.close()
+        record: dict[str, Any] = orjson.loads(file.path.read_bytes())
+    return record
+
+
+@pytest.mark.parametrize("mended", [A, {"idempotency_key": "k", "order": A}])
+def test_a_refused_text_that_was_mended_is_the_line_it_stands_for(mended: dict[str, Any]) -> None:
+    record = refused_record(orjson.dumps(A)[:-1])
+
+    assert read(record | {"text": orjson.dumps(mended).decode()}) == read(mended)
+
+
+@pytest.mark.parametrize("line", [*(line for line, _ in BAD if len(line) < MAX_BODY_BYTES / 2), b"x" * MAX_BODY_BYTES])
+def test_a_refused_text_that_is_still_wrong_is_refused_again_as_that_text(line: bytes) -> None:
+    first = refused_record(line)
+
+    again = refused_record(first)
+
+    assert (again["text"], refused_record(again)) == (first["text"], again)
+
+
+def test_what_stands_for_bytes_that_were_no_text_is_not_taken_for_what_was_meant() -> None:
+    record = refused_record(orjson.dumps(A | {"external_reference": "PO-?"}).replace(b"?", b"\xff"))
+    mended = record | {"text": record["text"].replace("\ufffd", "\u00ff")}
+
+    assert refused_record(record)["refused"]["code"] == "body_not_utf8"
+    assert read(mended) == read(A | {"external_reference": "PO-\u00ff"})
+
+
+@pytest.mark.parametrize("text", [1, None, {}])
+def test_a_refused_line_whose_text_is_none_is_refused(text: object) -> None:
+    record = refused_record({"refused": {"line": 7}, "text": text})
+
+    assert record["refused"]["code"] == "wrong_type"
+    assert refused_record(record) == record
 
 
 def test_slices_are_bounded_by_lines_and_tell_how_far_in_the_file_they_reach() -> None:

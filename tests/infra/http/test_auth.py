@@ -63,6 +63,7 @@ async def test_a_malformed_key_is_refused_before_any_look_up(
     answer = await client.post("/api/v1/things", headers=[(b"x-api-key", text.encode())])
 
     assert [answer.status_code, answer.json()["code"]] == [401, "api_key_malformed"]
+    assert "hbr_test_" in answer.json()["detail"], "it shows the form of a key"
 
 
 @pytest.mark.parametrize("bare", [True, False])

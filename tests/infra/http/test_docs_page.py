@@ -30,6 +30,20 @@ async def test_the_page_and_all_it_needs_are_served_here() -> None:
     assert answers["/docs/swagger-ui-bundle.js"].headers["content-type"].startswith("text/javascript")
 
 
+async def test_what_the_page_needs_is_counted_by_its_route() -> None:
+    async with client_of(small_service().app) as client:
+        for path in ("/docs", "/docs/start.js", "/docs/made-up"):
+            await client.get(path)
+        metrics = (await client.get("/metrics")).text
+
+    assert re.findall(r'harbor_http_requests_total{method="GET",(route="/docs.*)} 1.0', metrics) == [
+        'route="/docs",status="200"',
+        'route="/docs/{name}",status="200"',
+        'route="/docs/{name}",status="404"',
+    ]
+    assert "unmatched" not in metrics
+
+
 async def test_the_browser_is_told_to_ask_no_other_host() -> None:
     async with client_of(small_service().app) as client:
         page = await client.get("/docs")

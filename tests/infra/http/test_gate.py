@@ -217,7 +217,7 @@ async def test_an_address_there_is_not_is_404_also_without_a_key(client: httpx.A
     assert [answer.status_code, answer.json()["code"]] == [404, "not_found"]
 
 
-@pytest.mark.parametrize("path", ["/", "/orders", "/doc"])
+@pytest.mark.parametrize("path", ["/", "/orders", "/doc", "/api/v1/nothing"])
 async def test_who_looks_around_without_a_key_is_told_where_the_page_is(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
 

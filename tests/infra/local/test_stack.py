@@ -135,7 +135,9 @@ async def test_status_shows_what_runs_where_and_the_test_key(running: RunningSta
     shown = await asyncio.to_thread(local, running.home, "status")
 
     assert shown.returncode == 0
-    assert all(word in shown.stdout for word in [*PROCESSES, facts["command_api"], facts["api_keys"]["partner_a"]])
+    said = [*PROCESSES, facts["command_api"], *facts["ops"].values(), facts["api_keys"]["partner_a"]]
+    assert all(word in shown.stdout for word in said)
+    assert shown.stdout.count("  ready  ") == len({"command_api", "query_api", *facts["ops"]})
 
 
 @pytest.mark.parametrize("name", ["relay", "kafka", "postgres"])
