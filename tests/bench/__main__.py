@@ -78,7 +78,7 @@ def main(
 ) -> None:
     """Measure the command service beside an eventsourcing application, plain CRUD and the raw limits.
 
-    Starts its own PostgreSQL and Redis in a temporary directory and needs nothing that runs. A full run takes about 25
+    Starts its own PostgreSQL and Redis in a temporary directory and needs nothing that runs. A full run takes about 30
     minutes and should have the machine to itself; a quick one takes less than a minute.
     """
     console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, soft_wrap=True)
