@@ -46,6 +46,18 @@ EARN = "INSERT INTO revenue VALUES (?, ?) ON CONFLICT (currency) DO UPDATE SET m
 STANDS = "INSERT OR REPLACE INTO orders VALUES (?, ?, ?)"
 
 
+NOT_OURS = (
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+"""What comes of a record that is none of the relay's: a member is missing, or is not what it should be."""
+
+
 class MissedError(Exception):
     """Records came whose predecessors did not."""
 
@@ -71,7 +83,7 @@ class Ledger:
 
         Raises:
             MissedError: the record before it was never taken.
-            KeyError, ValueError, TypeError, AttributeError: it is not one of the relay's records.
+            One of `NOT_OURS`: it is not one of the relay's records; nothing was done.
         """
         headers = {name: value.decode() for name, value in record.headers}
         position, previous = int(headers["position"]), int(headers.get("previous", 0))
@@ -131,7 +143,7 @@ async def consume(consumer: AIOKafkaConsumer, ledger: Ledger, stop: asyncio.Even
             for record in records:
                 try:
                     taken += ledger.take(record)
-                except (KeyError, ValueError, TypeError, AttributeError) as error:
+                except NOT_OURS as error:
                     print(f"stepped over {place.partition}/{record.offset}: {error!r}", file=sys.stderr, flush=True)
         if taken:
             with suppress(KafkaError):  # only for those who watch the lag of the group
@@ -164,7 +176,10 @@ async def main(arguments: argparse.Namespace) -> None:
         except KafkaConnectionError:
             sys.exit(f"there is no broker at {bootstrap}")
         except MissedError as error:
-            sys.exit(f"the topic has lost records: {error}. Delete {arguments.database} to begin again")
+            sys.exit(
+                f"the topic has lost records, or one that was stepped over was the relay's: {error}. "
+                f"Delete {arguments.database} to begin again"
+            )
         finally:
             await consumer.stop()
 

@@ -178,7 +178,7 @@ async def test_what_the_topic_has_lost_stops_it_before_it_takes_more(
         _, errors = await asyncio.wait_for(process.communicate(), 30)
 
     assert (process.returncode, taken(ledger)) == (1, 1)
-    assert errors.decode().startswith("the topic has lost records: partition ")
+    assert errors.decode().startswith("the topic has lost records")
     assert "2 should have come after 1" in errors.decode()
 
 
@@ -196,7 +196,7 @@ async def test_what_the_relay_did_not_write_is_stepped_over(
         process.terminate()
         _, errors = await process.communicate()
 
-    assert (process.returncode, errors.count(b"stepped over")) == (0, 3 * PARTITIONS)
+    assert (process.returncode, errors.count(b"stepped over")) == (0, 5 * PARTITIONS)
     assert sorted(rows(ledger, "SELECT * FROM orders")) == expected(log)[1]
 
 
@@ -204,6 +204,9 @@ async def _foreign(topic: Topics, partition: int) -> None:
     await topic.put_raw(partition, b"k", b"{}")
     await topic.put_raw(partition, b"k", None, [("position", b"1")])
     await topic.put_raw(partition, b"k", b"{}", [("position", b"99"), ("ce_type", b"order.captured")])
+    await topic.put_raw(partition, b"k", b"{}", [("position", b"1" + b"0" * 30), ("ce_type", b"order.captured")])
+    odd = b'{"order_id": {"an": "object"}, "sequence": 1, "data": {"to_status": "pending"}}'
+    await topic.put_raw(partition, b"k", odd, [("position", b"99"), ("ce_type", b"order.created")])
 
 
 async def test_without_a_stack_it_says_how_to_start_one(tmp_path: Path) -> None:
