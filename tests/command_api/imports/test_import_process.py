@@ -144,7 +144,7 @@ async def test_refused_lines_are_told_and_mended_and_brought_in_alone(partner: P
     first = await partner.bring_in(path)
     refused = {line["refused"]["line"]: line for line in map(orjson.loads, refused_path.read_bytes().splitlines())}
     unmended = await partner.bring_in(refused_path, "--refused", str(partner.directory / "again.ndjson"))
-    mended = [refused[3], refused[4], refused[5], refused[2]]
+    mended = [refused[3], refused[4], refused[5], dict(refused[2])]
     mended[0]["order"]["lines"][0]["quantity"] = 1
     mended[1]["order"]["external_reference"] = "PO-2"
     mended[2]["order"]["currency"] = "EUR"
