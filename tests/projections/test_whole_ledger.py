@@ -78,9 +78,11 @@ async def test_an_endpoint_can_ask_for_each_kind_of_event(database: Database) ->
 
 
 async def lived(service: Service) -> str:
-    order_id: str = (await service.post(body=order_body())).json()["id"]
+    answer = await service.post(body=order_body())
+    order_id: str = answer.json()["id"]
     for path, body in _LIFE:
-        await accepted(await service.post(f"{ORDERS}/{order_id}/{path}", body, If_Match='"1"'))
+        answer = await service.post(f"{ORDERS}/{order_id}/{path}", body, If_Match=answer.headers["etag"])
+        await accepted(answer)
     return order_id
 
 
