@@ -23,6 +23,17 @@ _DANGEROUS: Final[Waiting] = "database_settings_dangerous"
 _BEHIND: Final[Waiting] = "migrations_missing"
 
 
+def missing_for(error: Exception) -> Waiting:
+    """Say what a process waits for that could not open its pool."""
+    match error:
+        case DangerousSettingsError():
+            return _DANGEROUS
+        case SchemaBehindError() | MigrationError():
+            return _BEHIND
+        case _:
+            return _UNREACHABLE
+
+
 class LatePool:
     """Opens with `open_pool` while the context is entered; `pool` gives it, or says that there is none yet."""
 
@@ -106,12 +117,8 @@ class LatePool:
     async def _attempt(self) -> bool:
         try:
             self._pool = await self._open()
-        except DangerousSettingsError as error:
-            self._refused(_DANGEROUS, error)
-        except (SchemaBehindError, MigrationError) as error:
-            self._refused(_BEHIND, error)
-        except UNREACHABLE as error:
-            self._refused(_UNREACHABLE, error)
+        except (*UNREACHABLE, SchemaBehindError, MigrationError) as error:
+            self._refused(missing_for(error), error)
         else:
             self._opened.set()
             get_logger().info("postgres.connected")

@@ -18,8 +18,9 @@ from infra.logs import configure, get_logger
 from infra.ops_server import OpsServer
 from infra.postgres.event_store import open_event_store
 from infra.postgres.failures import UNREACHABLE
+from infra.postgres.late_pool import missing_for
 from infra.postgres.migrate import MigrationError
-from infra.postgres.pool import DangerousSettingsError, Pool, SchemaBehindError, connect, open_pool
+from infra.postgres.pool import Pool, SchemaBehindError, connect, open_pool
 from infra.relay.metrics import RelayMetrics
 from infra.relay.relay import Relay, relay_lease
 from infra.relay.run import Ports
@@ -99,7 +100,7 @@ async def _open_pool(postgres: PostgresSettings, stop: asyncio.Event, status: _S
         except (*UNREACHABLE, SchemaBehindError, MigrationError) as error:
             if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
                 raise  # waiting does not mend a wrong password
-            status.before = _waits_after(error)
+            status.before = missing_for(error)
             if not is_known:
                 get_logger().warning("relay.state", state="waiting", reason=f"database: {error!r}")
                 is_known = True
@@ -107,17 +108,6 @@ async def _open_pool(postgres: PostgresSettings, stop: asyncio.Event, status: _S
             async with asyncio.timeout(_RETRY_S):
                 await stop.wait()
     return None
-
-
-def _waits_after(error: Exception) -> Waiting:
-    """Say what a relay waits for that could not open its pool."""
-    match error:
-        case DangerousSettingsError():
-            return "database_settings_dangerous"
-        case SchemaBehindError() | MigrationError():
-            return "migrations_missing"
-        case _:
-            return "database_unreachable"
 
 
 if __name__ == "__main__":
