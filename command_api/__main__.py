@@ -2,11 +2,11 @@
 
 from starlette.types import ASGIApp
 
+from command_api.api_keys.command_line import keys
 from command_api.app import Settings, create_app
-from command_api.expiry.command import expire
 from command_api.imports.command import import_orders
-from command_api.keys import keys
 from command_api.openapi import document
+from command_api.timer.command import expire
 from infra.http.command_line import service_commands
 from infra.http.server import Listen
 from infra.settings import (

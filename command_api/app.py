@@ -12,15 +12,19 @@ from typing import Final, TypeAlias
 from fastapi import APIRouter
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from command_api import webhook_events
-from command_api.batch_slots import BatchSlots
+from command_api.api_keys import routes as api_key_routes
+from command_api.batches import routes as batch_routes
+from command_api.batches.slots import BatchSlots
 from command_api.errors import translate
-from command_api.handle import WritePath
-from command_api.json_body import BodyLimits
-from command_api.late_store import LateStore, make_appender
+from command_api.handling.handle import WritePath
+from command_api.handling.json_body import BodyLimits
+from command_api.handling.late_store import LateStore, make_appender
 from command_api.metrics import CommandMetrics
-from command_api.routes import api_keys, batch, order_changes, order_money, orders, webhooks
+from command_api.orders import change_routes, money_routes
+from command_api.orders import routes as order_routes
 from command_api.state import CommandState, KeyChanges, WebhookConfig
+from command_api.webhook_endpoints import events as webhook_events
+from command_api.webhook_endpoints import routes as webhook_routes
 from infra.beside import beside
 from infra.health import Waiting
 from infra.http.app import ServiceApp, build_app
@@ -47,12 +51,12 @@ from infra.settings import (
 
 StateContext: TypeAlias = AbstractAsyncContextManager[CommandState]
 ROUTERS: Final[tuple[APIRouter, ...]] = (
-    orders.router,
-    order_changes.router,
-    order_money.router,
-    batch.router,
-    webhooks.router,
-    api_keys.router,
+    order_routes.router,
+    change_routes.router,
+    money_routes.router,
+    batch_routes.router,
+    webhook_routes.router,
+    api_key_routes.router,
 )
 """Every route of the service; each declares its scope with `requires`."""
 

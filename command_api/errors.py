@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from command_api import api_key_problems
-from command_api.field_codes import FIELD_CODES
-from command_api.order_problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS
+from command_api.api_keys import problems as api_key_problems
+from command_api.handling.field_codes import FIELD_CODES
+from command_api.orders.problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS
 from domain.order.errors import InvalidCommandError
 from infra.events import AppendQueueFullError, AppendRejectedError, AppendTimeoutError, StoreUnavailableError
 from infra.http import problems

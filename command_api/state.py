@@ -5,9 +5,9 @@ from typing import cast
 
 from starlette.requests import Request
 
-from command_api.batch_slots import BatchSlots
-from command_api.handle import WritePath
-from command_api.json_body import BodyLimits
+from command_api.batches.slots import BatchSlots
+from command_api.handling.handle import WritePath
+from command_api.handling.json_body import BodyLimits
 from command_api.metrics import CommandMetrics
 from infra.http.app import ServiceState
 from infra.http.cursors import Cursors

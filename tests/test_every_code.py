@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from command_api import errors, field_codes
+from command_api import errors
+from command_api.handling import field_codes
 from infra.http import problems
 from query_api import problems as query_problems
 

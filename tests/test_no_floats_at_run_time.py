@@ -16,10 +16,10 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from command_api import change_models, models, money_models
-from command_api.appends import Caller, new_event, record
-from command_api.json_body import parse_json
-from command_api.order_problems import order_problem
+from command_api.handling.appends import Caller, new_event, record
+from command_api.handling.json_body import parse_json
+from command_api.orders import bodies, change_bodies, money_bodies
+from command_api.orders.problems import order_problem
 from domain.codec import decode
 from domain.currencies import EXPONENTS
 from domain.money import Currency, amount_text
@@ -71,10 +71,10 @@ class Way:
         for thing in things:
             self.floats += floats_within(thing, type(thing).__name__)
 
-    def body(self, kind: type[models.B], **members: object) -> models.B:
+    def body(self, kind: type[bodies.B], **members: object) -> bodies.B:
         """Give a body as it is made of a request's bytes."""
         parsed = parse_json(orjson.dumps(members))
-        body = models.parse_body(kind, parsed.value)
+        body = bodies.parse_body(kind, parsed.value)
         self.look(parsed, body)
         return body
 
@@ -128,11 +128,11 @@ def whole_life(currency: Currency) -> Iterator[Way]:
         {"op": "set_price", "line_id": 2, "unit_price": way.text(7)},
         {"op": "add", "sku": "EXTRA", "quantity": 3, "unit_price": way.text(1)},
     ]
-    amendment = way.body(change_models.AmendmentBody, changes=changes)
-    way.ask(partial(change_models.amend_lines, amendment, way.order_id))
-    details = way.body(change_models.DetailsBody, metadata={"changed": "yes"})
-    way.ask(partial(change_models.update_details, details, way.order_id))
-    way.ask(partial(change_models.add_note, way.body(change_models.NoteBody, note="call"), way.order_id))
+    amendment = way.body(change_bodies.AmendmentBody, changes=changes)
+    way.ask(partial(change_bodies.amend_lines, amendment, way.order_id))
+    details = way.body(change_bodies.DetailsBody, metadata={"changed": "yes"})
+    way.ask(partial(change_bodies.update_details, details, way.order_id))
+    way.ask(partial(change_bodies.add_note, way.body(change_bodies.NoteBody, note="call"), way.order_id))
     way.ask(Authorize(way.order_id, NOW))
     for members in (
         {"amount": way.text(10**15)},
@@ -140,15 +140,15 @@ def whole_life(currency: Currency) -> Iterator[Way]:
         {"lines": [{"line_id": 2, "quantity": 1}], "final": False},
         {"amount": way.text(1)},
     ):
-        way.ask(partial(money_models.capture, way.body(money_models.CaptureBody, **members), way.order_id))
+        way.ask(partial(money_bodies.capture, way.body(money_bodies.CaptureBody, **members), way.order_id))
     for minor in (10**15, LARGE // 7, 1):
-        way.ask(Refund(way.order_id, way.body(money_models.RefundBody, amount=way.text(minor)).amount, None, NOW))
+        way.ask(Refund(way.order_id, way.body(money_bodies.RefundBody, amount=way.text(minor)).amount, None, NOW))
     assert way.state is not None
     gross = way.state.ledger.captured_minor
     for part, fee in ((gross + 1, 0), (gross // 3, gross // 97), (gross - gross // 3, 0)):
         amounts = {"gross": way.text(part), "fee": way.text(fee), "net": way.text(part - fee)}
-        body = way.body(money_models.SettlementBody, **amounts, value_date="2026-11-25")
-        way.ask(partial(money_models.settle, body, way.order_id))
+        body = way.body(money_bodies.SettlementBody, **amounts, value_date="2026-11-25")
+        way.ask(partial(money_bodies.settle, body, way.order_id))
     yield way
     for last in (Void, Cancel):
         way = opened(Way(currency))
@@ -167,8 +167,8 @@ def opened(way: Way) -> Way:
         {"sku": "HANGER", "quantity": 3, "unit_price": way.text(29)},
     ]
     members = {"customer_email": "buyer@example.com", "currency": way.currency.code, "lines": lines}
-    body = way.body(models.CreateOrderBody, **members)
-    way.ask(partial(models.create_order, body, way.order_id, TENANT))
+    body = way.body(bodies.CreateOrderBody, **members)
+    way.ask(partial(bodies.create_order, body, way.order_id, TENANT))
     return way
 
 

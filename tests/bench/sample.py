@@ -5,10 +5,10 @@ from functools import partial
 
 import orjson
 
-from command_api import models
-from command_api.appends import Caller
-from command_api.handle import MakeCommand, WritePath, handle
-from command_api.idempotency import fingerprint
+from command_api.handling.appends import Caller
+from command_api.handling.handle import MakeCommand, WritePath, handle
+from command_api.handling.idempotency import fingerprint
+from command_api.orders import bodies
 from domain.order.ids import OrderId
 from infra import clock
 from infra.events import AppendCommand, Appended, AppendOutcome
@@ -48,8 +48,8 @@ def a_caller(key: str | None = None) -> Caller:
 
 def a_create() -> MakeCommand:
     """Give what makes the command of the benchmark's order."""
-    body = models.parse_body(models.CreateOrderBody, orjson.loads(ORDER_BODY))
-    return partial(models.create_order, body, OrderId(clock.new_id()), TENANT)
+    body = bodies.parse_body(bodies.CreateOrderBody, orjson.loads(ORDER_BODY))
+    return partial(bodies.create_order, body, OrderId(clock.new_id()), TENANT)
 
 
 async def an_append() -> AppendCommand:

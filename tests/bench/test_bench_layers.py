@@ -7,7 +7,7 @@ import pytest
 from tests.bench.flame import flame_graph, tree
 from tests.bench.layers import EVENT_LOOP, heaviest, layer_of, layers_of
 
-ROUTE = ["uvicorn/server.py:serve", "infra/http/middleware.py:Gate.__call__", "command_api/handle.py:handle"]
+ROUTE = ["uvicorn/server.py:serve", "infra/http/middleware.py:Gate.__call__", "command_api/handling/handle.py:handle"]
 
 
 @pytest.mark.parametrize(

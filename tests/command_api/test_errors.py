@@ -3,7 +3,7 @@
 import pytest
 
 from command_api.errors import CATALOGUE, catalogue_markdown, translate
-from command_api.order_problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS, order_problem
+from command_api.orders.problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS, order_problem
 from domain.order.commands import Capture
 from domain.order.decide import decide
 from domain.order.errors import AmountError, InvalidCommandError, OrderError, TransitionError

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from command_api import errors
-from command_api.field_codes import FIELD_CODES
+from command_api.handling.field_codes import FIELD_CODES
 from command_api.openapi import document
 from infra.http import problems
 from tests.support.batches import batch, item, told

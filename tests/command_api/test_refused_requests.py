@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from command_api import errors
-from command_api.field_codes import FIELD_CODES
+from command_api.handling.field_codes import FIELD_CODES
 from infra.http import problems
 from infra.settings import CommandApiSettings
 from tests.support.command_service import BATCH, ORDERS, Service, memory_service

@@ -92,7 +92,7 @@ def test_every_package_that_ships_is_looked_at() -> None:
 
     packages = {path.name for path in ROOT.iterdir() if any(path.rglob("*.py")) and not path.name.startswith(".")}
     assert packages - looked_at == {"docs", "tests"}
-    assert {"command_api/money_models.py", "command_api/routes/order_money.py"} <= {*map(name_of, modules())}
+    assert {"command_api/orders/money_bodies.py", "command_api/orders/money_routes.py"} <= {*map(name_of, modules())}
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.name)
@@ -189,9 +189,9 @@ EVASIONS: Final = (
 KINDS_OF_MODULES: Final = (
     "domain/money.py",
     "domain/order/ledger.py",
-    "command_api/money_models.py",
-    "command_api/routes/order_money.py",
-    "command_api/documents.py",
+    "command_api/orders/money_bodies.py",
+    "command_api/orders/money_routes.py",
+    "command_api/orders/responses.py",
     "query_api/models.py",
     "query_api/routes/orders.py",
     "projections/orders.py",
@@ -221,7 +221,7 @@ def test_a_float_that_is_planted_in_any_kind_of_module_is_found(evasion: str, mo
         ("domain/order/cached_state.py", "x = float(minor)"),
         ("domain/catalogue/pages.py", "import math"),
         ("command_api/app.py", "x = round(minor)"),
-        ("command_api/json_body.py", "x = minor / 100"),
+        ("command_api/handling/json_body.py", "x = minor / 100"),
         ("projections/webhooks/body.py", "x = 0.01 * minor"),
         ("infra/settings.py", "x = total_minor / 100"),
         ("examples/harbor_client/harbor_orders_client/documents.py", "x = float(amount)"),

@@ -17,7 +17,7 @@ import orjson
 import pytest
 
 from command_api.errors import CONCURRENT_MODIFICATION
-from command_api.order_problems import ORDER_PROBLEMS
+from command_api.orders.problems import ORDER_PROBLEMS
 from tests.support.command_processes import CommandProcesses, command_processes
 from tests.support.command_service import ORDERS
 from tests.support.orders import order_body

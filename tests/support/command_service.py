@@ -14,9 +14,9 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from command_api.app import Settings, assemble, batch_slots, body_limits, create_app, key_turns
-from command_api.handle import WritePath
+from command_api.handling.handle import WritePath
+from command_api.handling.recent import RecentAnswers
 from command_api.metrics import CommandMetrics
-from command_api.recent import RecentAnswers
 from command_api.state import CommandState, KeyChanges, WebhookConfig
 from infra import api_keys, clock
 from infra.api_keys import PARTNER_SCOPES, KeyActor, KeyRecord

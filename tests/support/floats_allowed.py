@@ -23,12 +23,12 @@ from tests.support.floats import (
 ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
     "seconds: deadlines, polls, back-off, leases, timers": {
         "command_api/app.py": {LITERAL},
-        "command_api/batch_slots.py": {FLOAT},
-        "command_api/expiry/expirer.py": {ROUND, SECONDS},
+        "command_api/batches/slots.py": {FLOAT},
+        "command_api/timer/expirer.py": {ROUND, SECONDS},
         "command_api/imports/sending.py": {JSON, FLOAT, LITERAL, SECONDS},
-        "command_api/late_store.py": {LITERAL},
-        "command_api/pauses.py": {DIVISION, SECONDS, an_import("random")},
-        "command_api/recent.py": {FLOAT, LITERAL, SECONDS},
+        "command_api/handling/late_store.py": {LITERAL},
+        "command_api/handling/pauses.py": {DIVISION, SECONDS, an_import("random")},
+        "command_api/handling/recent.py": {FLOAT, LITERAL, SECONDS},
         "examples/replay_with_eventsourcing.py": {JSON, LITERAL, DIVISION},
         "infra/clock.py": {FLOAT, an_import("time"), SECONDS},
         "infra/deadlines.py": {FLOAT, LITERAL, SECONDS},
@@ -124,10 +124,10 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "examples/harbor_client/harbor_orders_client/reading.py": {an_import("decimal")},
     },
     "a body of a request: a fraction is read to be refused wherever an amount stands": {
-        "command_api/json_body.py": {JSON, FLOAT, an_import("math")},
+        "command_api/handling/json_body.py": {JSON, FLOAT, an_import("math")},
     },
     "JSON of ours: events, states and documents, which `decide` made of whole numbers and strict types read again": {
-        "command_api/expiry/due.py": {JSON},
+        "command_api/timer/due.py": {JSON},
         "domain/catalogue/pages.py": {JSON},
         "domain/codec.py": {JSON},
         "domain/order/cached_state.py": {JSON},
@@ -169,7 +169,7 @@ ALLOWED: Final[Mapping[str, set[str]]] = {
 
 BESIDE_AMOUNTS: Final[Mapping[str, str]] = {
     "command_api/app.py": "the description of the API speaks of amounts; the numbers are shares of a deadline",
-    "command_api/expiry/due.py": "reads the deadline out of an event and none of its amounts",
+    "command_api/timer/due.py": "reads the deadline out of an event and none of its amounts",
     "domain/catalogue/pages.py": "prints the examples of events, which are JSON of ours",
     "domain/codec.py": "reads events; every whole number in them is a strict `int` of the schema",
     "domain/order/cached_state.py": "reads back what it wrote from whole numbers",

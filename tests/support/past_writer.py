@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
-from command_api.handle import WritePath
-from command_api.late_store import LateStore, make_appender
+from command_api.handling.handle import WritePath
+from command_api.handling.late_store import LateStore, make_appender
 from domain.order.decide import ORDER_LIFETIME
 from infra import clock
 from infra.events import EventStore

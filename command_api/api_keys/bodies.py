@@ -1,0 +1,142 @@
+"""What requests about API keys look like, and what is judged about each value. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import Field
+
+from command_api.errors import invalid_values
+from command_api.handling.field_codes import FIELD_CODES
+from command_api.orders.bodies import RequestBody
+from infra import rfc3339
+from infra.api_keys import (
+    INSTALLATION_SCOPES,
+    MAX_LABEL,
+    PARTNER_SCOPES,
+    SCOPES,
+    KeyRecord,
+    is_label,
+    is_partner_id,
+)
+from infra.http.problems import FieldError
+
+MAX_LIFE: Final = timedelta(days=3650)
+DEFAULT_OVERLAP_S: Final = 3600
+MAX_OVERLAP_S: Final = 30 * 24 * 3600
+MIN_OWN_OVERLAP_S: Final = 60
+"""For a key that rotates itself: whoever lost the answer has only the old key to ask again with (decision 0055)."""
+
+
+class NewApiKeyBody(RequestBody):
+    """A key to be made, in the mode of the key that asks."""
+
+    scopes: list[str] = Field(
+        description="what the key may do; never more than the key that asks",
+        json_schema_extra={
+            "minItems": 1,
+            "maxItems": len(SCOPES),
+            "items": {"type": "string", "enum": [*sorted(SCOPES)]},
+        },
+        examples=[["orders:read", "orders:write"]],
+    )
+    label: str = Field(
+        default="",
+        description="what the key is for, shown in lists",
+        json_schema_extra={"maxLength": MAX_LABEL},
+        examples=["checkout, 2026"],
+    )
+    expires_at: str | None = Field(
+        default=None,
+        description="until when it works; without, as long as the key that asks",
+        json_schema_extra={"format": "date-time"},
+        examples=["2035-01-31T00:00:00Z"],
+    )
+    partner_id: str | None = Field(
+        default=None,
+        description="for keys of the installation only: whose key it will be; without, one of the installation",
+        json_schema_extra={"pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"},
+        examples=["acme"],
+    )
+
+
+class RotationBody(RequestBody):
+    """How a rotation goes."""
+
+    overlap_s: int = Field(
+        default=DEFAULT_OVERLAP_S,
+        description="seconds for which the old key still works; at least 60 when that is the key that asks",
+        json_schema_extra={"minimum": 0, "maximum": MAX_OVERLAP_S},
+        examples=[86400],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WantedKey:
+    """A key that was asked for, every value of it sound."""
+
+    partner_id: str | None
+    scopes: frozenset[str]
+    label: str
+    expires_at: datetime | None
+
+
+def wanted_key(body: NewApiKeyBody, acting: KeyRecord, now: datetime) -> WantedKey:
+    """Give the key that a body asks for; without an expiry of its own it has that of the acting key.
+
+    Raises:
+        Problem: 422 with one error for each broken value.
+    """
+    found: list[FieldError] = []
+    partner_id = acting.partner_id
+    if body.partner_id is not None:
+        if acting.partner_id is not None:
+            found.append(_error("/partner_id", "partner_from_key"))
+        elif not is_partner_id(body.partner_id):
+            found.append(_error("/partner_id", "partner_malformed"))
+        partner_id = body.partner_id
+    found += _wrong_scopes(body.scopes, PARTNER_SCOPES if partner_id is not None else INSTALLATION_SCOPES)
+    if not is_label(body.label):
+        found.append(_error("/label", "label_malformed"))
+    expires_at, wrong = _expiry(body.expires_at, now)
+    found += wrong
+    if found:
+        raise invalid_values(found)
+    return WantedKey(partner_id, frozenset(body.scopes), body.label, expires_at or acting.expires_at)
+
+
+def overlap(body: RotationBody, *, is_own: bool) -> timedelta:
+    """Give for how long the old key still works; `is_own`: it is the key that asks.
+
+    Raises:
+        Problem: 422, it is out of range, or too short for a key that rotates itself.
+    """
+    if not 0 <= body.overlap_s <= MAX_OVERLAP_S:
+        raise invalid_values([_error("/overlap_s", "overlap_out_of_range")])
+    if is_own and body.overlap_s < MIN_OWN_OVERLAP_S:
+        raise invalid_values([_error("/overlap_s", "overlap_too_short")])
+    return timedelta(seconds=body.overlap_s)
+
+
+def _wrong_scopes(scopes: list[str], possible: frozenset[str]) -> list[FieldError]:
+    if not 1 <= len(scopes) <= len(SCOPES):
+        return [_error("/scopes", "scopes_count")]
+    detail = f"{FIELD_CODES['scope_unknown']} One of: {', '.join(sorted(possible))}."
+    wrong = [index for index, each in enumerate(scopes) if each not in possible]
+    return [FieldError(f"/scopes/{index}", "scope_unknown", detail) for index in wrong]
+
+
+def _expiry(text: str | None, now: datetime) -> tuple[datetime | None, list[FieldError]]:
+    if text is None:
+        return None, []
+    try:
+        expires_at = rfc3339.parse(text)
+    except ValueError:
+        return None, [_error("/expires_at", "expiry_malformed")]
+    if not now < expires_at <= now + MAX_LIFE:
+        return None, [_error("/expires_at", "expiry_out_of_range")]
+    return expires_at, []
+
+
+def _error(pointer: str, code: str) -> FieldError:
+    return FieldError(pointer, code, FIELD_CODES[code])

@@ -1,0 +1,50 @@
+"""What a key may do to other keys. Pure; decision 0055.
+
+A key sees the keys of its own partner and mode, one of the installation all keys of its mode. It may end any key it
+sees. It may only make keys that can do no more than itself, whoever they are for.
+"""
+
+from datetime import datetime
+
+from command_api.api_keys.problems import GRANT_EXCEEDS_KEY
+from infra.api_keys import KeyReach, KeyRecord
+from infra.http.auth import CHALLENGE, Principal
+from infra.http.problems import API_KEY_INVALID, NOT_FOUND, Problem
+
+
+def reach_of(principal: Principal) -> KeyReach:
+    """Give which keys a caller sees."""
+    return KeyReach(principal.partner_id, principal.livemode)
+
+
+def require_live(acting: KeyRecord | None, now: datetime) -> KeyRecord:
+    """Give the acting key as the store has it now: a key that was revoked a moment ago changes no other.
+
+    Raises:
+        Problem: 401, it is not live.
+    """
+    if acting is None or not acting.is_live(now):
+        raise Problem(API_KEY_INVALID, headers=CHALLENGE)
+    return acting
+
+
+def require_seen(found: KeyRecord | None, reach: KeyReach) -> KeyRecord:
+    """Give a key within reach. Somebody else's is the same as none.
+
+    Raises:
+        Problem: 404.
+    """
+    if found is None or not reach.includes(found):
+        raise Problem(NOT_FOUND)
+    return found
+
+
+def require_grantable(acting: KeyRecord, scopes: frozenset[str], expires_at: datetime | None) -> None:
+    """Check that the acting key gives no more than it has.
+
+    Raises:
+        Problem: 403, it lacks one of the scopes, or ends before the new key would.
+    """
+    outlives = acting.expires_at is not None and (expires_at is None or expires_at > acting.expires_at)
+    if outlives or not scopes <= acting.scopes:
+        raise Problem(GRANT_EXCEEDS_KEY, members={"grantable_scopes": sorted(acting.scopes)})

@@ -1,0 +1,1 @@
+"""Many creates in one request."""

@@ -1,0 +1,117 @@
+"""What POST /orders/batch takes and answers, declared for OpenAPI as `command_api.orders.declared` does for a single order."""
+
+from typing import Annotated, Final
+
+from fastapi import Body
+from pydantic import ConfigDict, Field
+
+from command_api import errors
+from command_api.batches.handle import MAX_ORDERS
+from command_api.orders.bodies import CreateOrderBody, RequestBody
+from command_api.orders.declared import BODY, KEY_PATTERN, ORDER_HEADERS, RequestId, Responses, Traceparent
+from command_api.orders.responses import Document, OrderDocument
+from infra.http import problems
+from infra.http.app import problem_responses
+
+_KEY: Final = "0192f0c1-8a3b-7c55-9a53-0f6f3b1f2f10"
+_ORDER: Final = "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
+
+
+class BatchOrderBody(RequestBody):
+    """One order of a batch and its key."""
+
+    idempotency_key: str = Field(
+        description="as the Idempotency-Key of a single create, and in the same namespace",
+        json_schema_extra={"pattern": KEY_PATTERN},
+        examples=[_KEY],
+    )
+    order: CreateOrderBody
+
+
+class BatchBody(RequestBody):
+    """Orders to be created; what is wrong with one of them is answered in its place and harms no other."""
+
+    orders: list[BatchOrderBody] = Field(min_length=1, max_length=MAX_ORDERS)
+
+
+class ProblemDocument(Document):
+    """RFC 9457. `code` is stable; extension members depend on it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    retryable: bool
+
+
+class BatchSummary(Document):
+    """How many orders there were, and what became of them; the last four add up to the first."""
+
+    orders: int = Field(examples=[1])
+    created: int = Field(description="now", examples=[1])
+    replayed: int = Field(description="by an earlier request under the same key", examples=[0])
+    refused: int = Field(description="now or before: mend them and send them again", examples=[0])
+    unknown: int = Field(description="status 500 or above: send them again with the same keys", examples=[0])
+
+
+class BatchResult(Document):
+    """One answer: what status, headers and body of a single create would be."""
+
+    idempotency_key: str | None = Field(description="null when the item has none that can be used", examples=[_KEY])
+    status: int = Field(examples=[201])
+    replayed: bool = Field(description="the recorded answer of an earlier request")
+    location: str | None = Field(description="the order", examples=[f"/api/v1/orders/{_ORDER}"])
+    etag: str | None = Field(description="the order's version", examples=['"1"'])
+    consistency_token: str | None = Field(
+        description="give it to the query API to read at or after this change", examples=["7.1234"]
+    )
+    body: OrderDocument | ProblemDocument
+
+
+class BatchDocument(Document):
+    """The answers, in the order of the request."""
+
+    summary: BatchSummary
+    results: list[BatchResult]
+
+
+def new_orders(
+    body: Annotated[BatchBody, Body()], request_id: RequestId = None, traceparent: Traceparent = None
+) -> None:
+    """Declare what POST /orders/batch takes."""
+
+
+_HEADERS: Final = {name: ORDER_HEADERS[name] for name in ("X-Request-ID", "RateLimit", "RateLimit-Policy")}
+ANSWERED: Final[Responses] = {
+    207: {
+        "model": BatchDocument,
+        "description": (
+            "One answer for each order. Beside the 201 an item is answered: "
+            + "; ".join(
+                f"{kind.status} `{kind.code}`"
+                for kind in (
+                    errors.IDEMPOTENCY_KEY_REQUIRED,
+                    errors.IDEMPOTENCY_KEY_INVALID,
+                    errors.DUPLICATE_EXTERNAL_REFERENCE,
+                    problems.VALIDATION_FAILED,
+                    errors.IDEMPOTENCY_KEY_MISMATCH,
+                    errors.ORDER_TOO_LARGE,
+                    problems.INTERNAL_ERROR,
+                    errors.OUTCOME_UNKNOWN,
+                    problems.STORE_UNAVAILABLE,
+                    errors.QUEUE_FULL,
+                )
+            )
+            + "."
+        ),
+        "headers": _HEADERS,
+    },
+    **problem_responses(
+        *problems.EVERY_ROUTE, *BODY, problems.PARTNER_KEY_REQUIRED, problems.ABOVE_RATE, errors.QUEUE_FULL
+    ),
+}

@@ -1,0 +1,290 @@
+"""Handle many creates at once: each is decided and answered by itself, all are appended together (decision 0042).
+
+An item of a batch is the same request as a single create under its key: same fingerprint, same namespace of keys, same
+recorded bytes. So whatever is not known about an item is settled by sending it again, in a batch or alone.
+"""
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar, assert_never
+
+from command_api.errors import (
+    CONCURRENT_MODIFICATION,
+    IDEMPOTENCY_KEY_MISMATCH,
+    IDEMPOTENCY_KEY_REQUIRED,
+    OUTCOME_UNKNOWN,
+    invalid_command,
+    invalid_values,
+    translate,
+)
+from command_api.handling.appends import Caller, ask_for_repetition
+from command_api.handling.field_codes import FIELD_CODES
+from command_api.handling.handle import WritePath, decide_create, refuse_reference
+from command_api.handling.idempotency import fingerprint, parse_key
+from command_api.handling.json_body import Json, canonical
+from command_api.handling.recent import Answer
+from command_api.orders import bodies
+from domain.order.errors import InvalidCommandError, WithdrawnCurrencyError
+from domain.order.ids import OrderId
+from infra.events import (
+    AppendCommand,
+    Appended,
+    AppendOutcome,
+    ClaimTaken,
+    Duplicate,
+    EventStoreError,
+    KeyMismatch,
+    WrongExpectedVersion,
+)
+from infra.http.problems import INTERNAL_ERROR, FieldError, Problem
+from infra.logs import get_logger
+from infra.tenancy import Tenant
+
+MAX_ORDERS: Final = 500
+SLICE: Final = 64
+"""Orders and lines handled between two looks of the event loop at everything else: one to two milliseconds."""
+
+USUAL: Final = 4
+"""The weight of a usual order: itself and three lines."""
+
+_ENVELOPE: Final = frozenset({"orders"})
+_ITEM: Final = frozenset({"idempotency_key", "order"})
+_KEY_OF_ITEM: Final = "Each order of a batch has an idempotency_key of its own."
+_STACK_FRAMES: Final = 8
+_UNKNOWN: Final = Problem(OUTCOME_UNKNOWN)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends a batch and how what is recorded speaks of it; `path` is that of a single create."""
+
+    tenant: Tenant
+    key_id: str
+    path: str
+    request_id: str
+    traceparent: str | None
+
+
+@dataclass(slots=True)
+class Item:
+    """One order of a batch: its key, None without a usable one, and its answer, unknown until it is known."""
+
+    key: str | None = None
+    answer: Answer | Problem = _UNKNOWN
+
+    @property
+    def status(self) -> int:
+        """Give the status of the answer."""
+        return self.answer.kind.status if isinstance(self.answer, Problem) else self.answer.status
+
+    @property
+    def replayed(self) -> bool:
+        """Tell whether the answer is the recorded one of an earlier request."""
+        return not isinstance(self.answer, Problem) and self.answer.replayed
+
+
+@dataclass(slots=True)
+class _Decided:
+    """An item that has something to append, or is refused unless it repeats what was accepted once."""
+
+    item: Item
+    caller: Caller
+    append: AppendCommand
+    refusal: Problem | None = None
+
+
+async def slices(things: Sequence[T], weigh: Callable[[T], int] = lambda _: USUAL) -> AsyncIterator[Sequence[T]]:
+    """Give the things in slices of some weight; between two of them the event loop serves others."""
+    start = weight = 0
+    for end, thing in enumerate(things, 1):
+        weight += weigh(thing)
+        if weight >= SLICE or end == len(things):
+            if start:
+                await asyncio.sleep(0)
+            yield things[start:end]
+            start, weight = end, 0
+
+
+def orders_of(value: Json) -> list[Json]:
+    """Give the items of a parsed body; what each of them holds is not looked at.
+
+    Raises:
+        Problem: 422 it is not an object with nothing but 1 to 500 `orders`.
+    """
+    if not isinstance(value, dict):
+        raise _invalid("", "wrong_type")
+    if not value.keys() <= _ENVELOPE:
+        raise invalid_values([bodies.unknown_field("", sorted(_ENVELOPE))])
+    if "orders" not in value:
+        raise _invalid("/orders", "required")
+    orders = value["orders"]
+    if not isinstance(orders, list):
+        raise _invalid("/orders", "wrong_type")
+    if not orders:
+        raise _invalid("/orders", "orders_required")
+    if len(orders) > MAX_ORDERS:
+        raise _invalid("/orders", "too_many_orders")
+    return orders
+
+
+async def handle_batch(path: WritePath, sender: Sender, orders: Sequence[Json]) -> list[Item]:
+    """Give every order of a batch its answer, in their order. Whatever an order is, it never harms another.
+
+    Raises:
+        EventStoreError: the store took none of them; nothing was written.
+    """
+    items = [Item() for _ in orders]
+    decided: list[_Decided] = []
+    async for part in slices(range(len(orders)), lambda place: _weight(orders[place])):
+        for place in part:
+            ready = _decide(path, sender, place, orders[place], items[place])
+            if ready is not None:
+                decided.append(ready)
+    firsts, repetitions = _by_key(decided)
+    await _append(path, firsts, await path.store.append_all([each.append for each in firsts]))
+    if repetitions:
+        await _append(path, repetitions, await _try_append(path, repetitions))
+    return items
+
+
+def _by_key(decided: Sequence[_Decided]) -> tuple[list[_Decided], list[_Decided]]:
+    """Part the first item of each key from those that repeat it, which must find what became of the first."""
+    firsts: dict[str, _Decided] = {}
+    for each in decided:
+        firsts.setdefault(each.caller.idempotency_key, each)
+    return [*firsts.values()], [each for each in decided if firsts[each.caller.idempotency_key] is not each]
+
+
+async def _append(
+    path: WritePath, decided: Sequence[_Decided], outcomes: Sequence[AppendOutcome | EventStoreError]
+) -> None:
+    """Answer what was appended; record the refusal of those whose external reference is taken."""
+    taken = await _settle(decided, outcomes)
+    if taken:
+        for each in taken:
+            each.append = refuse_reference(each.caller, OrderId(each.append.stream_id))
+        await _settle(taken, await _try_append(path, taken))
+
+
+def _weight(value: Json) -> int:
+    order = value.get("order") if isinstance(value, dict) else None
+    lines = order.get("lines") if isinstance(order, dict) else None
+    return 1 + len(lines) if isinstance(lines, list) else 1
+
+
+def _decide(path: WritePath, sender: Sender, place: int, value: Json, item: Item) -> _Decided | None:
+    """Decide one order; None when it is answered already."""
+    pointer = f"/orders/{place}"
+    try:
+        order = _order_of(value, item)
+        pointer += "/order"
+        caller = Caller(
+            tenant=sender.tenant,
+            key_id=sender.key_id,
+            idempotency_key=item.key or "",
+            fingerprint=fingerprint("POST", sender.path, canonical(order)),
+            path=sender.path,
+            request_id=sender.request_id,
+            traceparent=sender.traceparent,
+        )
+        body = bodies.parse_body(bodies.CreateOrderBody, order)
+        command = bodies.create_order(body, OrderId(path.new_id()), sender.tenant, path.now())
+        try:
+            return _Decided(item, caller, decide_create(path, caller, command))
+        except WithdrawnCurrencyError as error:
+            refusal = _in_batch(invalid_command(error), pointer)
+            return _Decided(item, caller, ask_for_repetition(caller, refusal, command.order_id), refusal)
+    except Problem as problem:
+        item.answer = _in_batch(problem, pointer)
+    except InvalidCommandError as error:
+        item.answer = _in_batch(translate(error) or Problem(INTERNAL_ERROR), pointer)
+    except Exception as error:  # noqa: BLE001  # a bug that one order meets must not cost the others their answers
+        _log(error)
+        item.answer = Problem(INTERNAL_ERROR)
+    return None
+
+
+def _order_of(value: Json, item: Item) -> Json:
+    """Give the order of an item and note its key, which is wanted in the answer whatever else is wrong.
+
+    Raises:
+        Problem: 400 or 422; pointers are relative to the item.
+    """
+    if not isinstance(value, dict):
+        raise _invalid("", "wrong_type")
+    if "idempotency_key" not in value:
+        raise Problem(IDEMPOTENCY_KEY_REQUIRED, _KEY_OF_ITEM)
+    key = value["idempotency_key"]
+    if not isinstance(key, str):
+        raise _invalid("/idempotency_key", "wrong_type")
+    item.key = parse_key(key)
+    if not value.keys() <= _ITEM:
+        raise invalid_values([bodies.unknown_field("", sorted(_ITEM))])
+    if "order" not in value:
+        raise _invalid("/order", "required")
+    return value["order"]
+
+
+async def _settle(
+    decided: Sequence[_Decided], outcomes: Sequence[AppendOutcome | EventStoreError]
+) -> Sequence[_Decided]:
+    """Answer what was appended; give those whose external reference is taken, whose refusal must be recorded."""
+    taken: list[_Decided] = []
+    async for part in slices(range(len(decided))):
+        for place in part:
+            each, outcome = decided[place], outcomes[place]
+            if isinstance(outcome, ClaimTaken):
+                taken.append(each)
+            elif each.refusal is not None and isinstance(outcome, WrongExpectedVersion):
+                each.item.answer = each.refusal
+            else:
+                each.item.answer = _answer(each.append, outcome)
+    return taken
+
+
+async def _try_append(path: WritePath, more: Sequence[_Decided]) -> Sequence[AppendOutcome | EventStoreError]:
+    """Append what comes after the first. A store that takes no more commands fails it alone: the others are written."""
+    try:
+        return await path.store.append_all([each.append for each in more])
+    except EventStoreError as error:
+        return [error] * len(more)
+
+
+def _answer(append: AppendCommand, outcome: AppendOutcome | EventStoreError) -> Answer | Problem:
+    """Give the answer that was recorded, now or by an earlier request, or why there is none."""
+    match outcome:
+        case Appended(version, position):
+            return Answer(append.status, append.response, append.stream_id, version, position, replayed=False)
+        case Duplicate(status, response, stream_id, version, position):
+            return Answer(status, response, stream_id, version, position, replayed=True)
+        case KeyMismatch():
+            return Problem(IDEMPOTENCY_KEY_MISMATCH)
+        case ClaimTaken() | WrongExpectedVersion():
+            return Problem(CONCURRENT_MODIFICATION)
+        case EventStoreError():
+            return translate(outcome) or Problem(OUTCOME_UNKNOWN)
+        case _:
+            assert_never(outcome)
+
+
+def _invalid(pointer: str, code: str) -> Problem:
+    return invalid_values([FieldError(pointer, code, FIELD_CODES[code])])
+
+
+def _in_batch(problem: Problem, prefix: str) -> Problem:
+    """Give a problem whose pointers lead into the body of the batch. It is not recorded, so its bytes may differ."""
+    if not problem.errors:
+        return problem
+    errors = tuple(FieldError(prefix + each.pointer, each.code, each.detail) for each in problem.errors)
+    return Problem(problem.kind, problem.detail, errors=errors)
+
+
+def _log(error: Exception) -> None:
+    """Log the place of an unexpected error, never its message, which may hold data."""
+    frames = traceback.extract_tb(error.__traceback__)[-_STACK_FRAMES:]
+    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    get_logger().error("batch.order_failed", error=type(error).__name__, places=places)

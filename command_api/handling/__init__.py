@@ -1,0 +1,1 @@
+"""One command: load, decide, append, respond."""

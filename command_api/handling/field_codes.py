@@ -1,0 +1,53 @@
+"""Codes inside the `errors` of a `validation_failed`, with what each means. Append only, as every published code."""
+
+from typing import Final
+
+from command_api.api_keys import problems
+
+FIELD_CODES: Final = problems.FIELD_CODES | {
+    "required": "The field is missing.",
+    "unknown_field": "The object has a field that this request does not take; the pointer names the object.",
+    "wrong_type": "The value is of another JSON type than the field takes.",
+    "lines_required": "An order has at least one line; so has a capture by lines.",
+    "too_many_lines": "An order has at most 1,000 lines.",
+    "orders_required": "A batch has at least one order.",
+    "too_many_orders": "A batch has at most 500 orders.",
+    "changes_required": "An amendment has at least one change.",
+    "too_many_changes": "An amendment has at most 1,000 changes.",
+    "op_unknown": "A change is add, remove, set_quantity or set_price.",
+    "amount_or_lines": "A capture names an amount or lines, not both.",
+    "visibility_unknown": "A note is internal or partner.",
+    "date_malformed": "Not a day such as 2026-11-25.",
+    "line_unknown": "The order has no line of this id, or the request names it twice.",
+    "quantity_exceeds_line": "The quantity is more than is left of the line.",
+    "quantity_out_of_range": "A quantity is a whole number from 1 to 999.",
+    "money_must_be_string": 'An amount is a decimal string such as "19.99", never a JSON number.',
+    "amount_malformed": "An amount is ASCII digits with an optional point: no sign, exponent, space or leading zero.",
+    "amount_too_large": "An amount or a sum is above 10^15 minor units.",
+    "amount_zero": "An amount is more than zero.",
+    "currency_unknown": "The currency is not an active ISO 4217 code in upper case.",
+    "currency_precision": "The amount has more decimals than its currency.",
+    "email_malformed": "Not an email address.",
+    "metadata_too_many": "Metadata holds at most 50 entries.",
+    "metadata_key": "A metadata key is 1-40 of A-Z a-z 0-9 _ . -",
+    "status_unknown": "Not a status of an order.",
+    "text_empty": "A text must not be empty.",
+    "text_too_long": "A text is longer than its field takes.",
+    "text_character": "A text holds a control, format, invisible, private or unassigned character.",
+    "text_marks": "A text starts with a combining mark or has too many in a row.",
+    "text_spaces": "A text starts or ends with a space, or holds a space other than U+0020.",
+    "url_too_long": "A URL has at most 2,048 characters.",
+    "url_malformed": "A URL is https://host[:port]/path in plain ASCII, without backslash, space or control character.",
+    "scheme_not_allowed": "The scheme must be https.",
+    "userinfo_not_allowed": "A URL carries no user name or password.",
+    "fragment_not_allowed": "A URL has no fragment.",
+    "hostname_invalid": "The host is not a plain domain name.",
+    "host_not_public": "The host is not a public name.",
+    "ip_literal_not_allowed": "Live endpoints are named, not numbered.",
+    "port_not_allowed": "The port must be 443 or 8443.",
+    "address_denied": "The address is not one that webhooks may be sent to.",
+    "event_type_unknown": "A filter is an event type, a prefix with a star (order.*), or *; it must match some event.",
+    "event_types_count": "An endpoint has 1 to 32 filters.",
+    "payload_unknown": "A payload is snapshot or thin.",
+}
+"""Codes inside the `errors` of a `validation_failed`."""

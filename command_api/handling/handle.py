@@ -1,0 +1,307 @@
+"""Handle a command: load, fold, decide, render the answer, append it with the events, and tell what happened.
+
+The answer is rendered before the append and recorded in the same commit, so nothing can fail after the commit and a
+repeated key gets the same bytes for ever (decision 0041). Whatever raced is settled by the append alone: another
+command with the same key (its answer is given), another writer on the stream (reload and decide again), another order
+with the same external reference (refused, and the refusal recorded). Commands of this process on one order take turns
+first, so that they do not race each other.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, assert_never
+from uuid import UUID
+
+from command_api.errors import (
+    CONCURRENT_MODIFICATION,
+    DUPLICATE_EXTERNAL_REFERENCE,
+    IDEMPOTENCY_KEY_MISMATCH,
+    PRECONDITION_FAILED,
+)
+from command_api.handling.appends import STREAM_TYPE, Caller, ask_for_repetition, new_event, record, refused
+from command_api.handling.pauses import MAX_DECISIONS, pause_after
+from command_api.handling.recent import Answer, RecentAnswers, RecentOrders
+from command_api.handling.turns import LineTooLongError, Turns
+from command_api.orders.problems import order_problem
+from domain.codec import decode
+from domain.order.commands import CreateOrder, OrderCommand, UpdateDetails
+from domain.order.decide import decide
+from domain.order.document import render_order
+from domain.order.errors import AmountError, InvalidCommandError, TransitionError, WithdrawnCurrencyError
+from domain.order.ids import OrderId
+from domain.order.state import OrderState, evolve, fold
+from infra import clock
+from infra.events import (
+    NO_STREAM,
+    AppendCommand,
+    Appended,
+    ClaimTaken,
+    Duplicate,
+    EventStore,
+    KeyMismatch,
+    NewEvent,
+    WrongExpectedVersion,
+)
+from infra.http import problems
+from infra.http.problems import Problem
+from infra.tenancy import Tenant
+
+CREATED = 201
+"""The status of the answer to a create."""
+
+
+@dataclass(frozen=True, slots=True)
+class WritePath:
+    """What handling needs from outside. `render` gives the bytes of an order; `now` and `new_id` ask the machine.
+
+    `pause` waits after the so-many-th lost race of a command.
+    """
+
+    store: EventStore
+    recent: RecentOrders = field(default_factory=RecentOrders)
+    answers: RecentAnswers = field(default_factory=RecentAnswers)
+    turns: Turns = field(default_factory=Turns)
+    render: Callable[[OrderState], bytes] = render_order
+    now: Callable[[], datetime] = clock.now
+    new_id: Callable[[], UUID] = clock.new_id
+    pause: Callable[[int], Awaitable[None]] = pause_after
+
+
+class _Decision(NamedTuple):
+    """One attempt: what to append, and what the order is afterwards (None: refused, nothing changes)."""
+
+    append: AppendCommand
+    state: OrderState | None
+    code: str | None = None
+
+
+MakeCommand = Callable[[datetime], OrderCommand]
+"""Gives the command as of an instant: a decision that is made again is made at a later time."""
+
+
+async def handle(
+    path: WritePath, caller: Caller, make: MakeCommand, *, status: int, expected_version: int | None = None
+) -> Answer:
+    """Give the answer to a command, which is then recorded under the caller's key.
+
+    Args:
+        path: the store and what else is needed.
+        caller: whose command it is; `idempotency_key` and `fingerprint` make a repetition known.
+        make: the command as of now. For a create its `order_id` must be new.
+        status: of the answer when the command is done.
+        expected_version: the version of the order that the caller has seen; None when that does not matter.
+
+    Raises:
+        Problem: 404 no such order of this partner; 422 values or another request under this key; 412 the order is at
+            another version than expected; 409 `concurrent_modification`. Nothing was written, and none is recorded
+            under the key.
+        EventStoreError: as `EventStore.append`; after all but a full queue the outcome is unknown.
+    """
+    known = _known_answer(path, caller)
+    if known is not None:
+        return known
+    command = make(path.now())
+    if isinstance(command, CreateOrder):
+        return await _settle(path, caller, command, make, status)  # nobody else knows this new order
+    try:
+        async with path.turns.take(caller.tenant.id, command.order_id):
+            return await _settle(path, caller, make(path.now()), make, status, expected_version)
+    except LineTooLongError:
+        raise Problem(CONCURRENT_MODIFICATION) from None
+
+
+def _known_answer(path: WritePath, caller: Caller) -> Answer | None:
+    """Give what this process lately saw recorded under the caller's key."""
+    known = path.answers.get(caller.tenant.id, caller.idempotency_key)
+    if known is None:
+        return None
+    fingerprint, answer = known
+    if fingerprint != caller.fingerprint:
+        raise Problem(IDEMPOTENCY_KEY_MISMATCH)
+    return answer
+
+
+async def _settle(
+    path: WritePath,
+    caller: Caller,
+    command: OrderCommand,
+    make: MakeCommand,
+    status: int,
+    expected_version: int | None = None,
+) -> Answer:
+    for lost in range(MAX_DECISIONS):
+        if lost:
+            path.recent.forget(caller.tenant.id, command.order_id)
+            await path.pause(lost)
+            command = make(path.now())
+        state = await _load(path, caller.tenant, command, expected_version or 0)
+        if expected_version is not None and state is not None and state.version != expected_version:
+            return await _refuse_version(path, caller, command.order_id)
+        try:
+            decision = _decide(path, caller, command, state, status)
+        except InvalidCommandError as error:
+            if state is None and not isinstance(error, WithdrawnCurrencyError):
+                raise  # it was never acceptable
+            found = await _find_answer(path, caller, command.order_id)
+            if isinstance(found, Answer):
+                return found
+            raise
+        answer = await _append(path, caller, command.order_id, decision)
+        if answer is not None:
+            return answer
+    raise Problem(CONCURRENT_MODIFICATION)
+
+
+async def _append(path: WritePath, caller: Caller, order_id: OrderId, decision: _Decision) -> Answer | None:
+    """Append what was decided and give the answer that is recorded now; None when the order has moved on."""
+    outcome = await path.store.append(decision.append)
+    match outcome:
+        case Appended():
+            return _appended(path, decision, outcome)
+        case Duplicate():
+            return _replayed(path, caller, outcome)
+        case KeyMismatch():
+            raise Problem(IDEMPOTENCY_KEY_MISMATCH)
+        case ClaimTaken():
+            return await _refuse_claim(path, caller, order_id, decision.append.expected_version)
+        case WrongExpectedVersion():
+            return None
+        case _:
+            assert_never(outcome)
+
+
+async def _load(path: WritePath, tenant: Tenant, command: OrderCommand, seen_version: int) -> OrderState | None:
+    """Give the order as it was seen here last; read it when that is older than what the caller has seen.
+
+    All of it is read: to read on from what is remembered would trust that, and after a restore it may never have been.
+    """
+    if isinstance(command, CreateOrder):
+        return None
+    state = path.recent.get(tenant.id, command.order_id)
+    if state is None or state.version < seen_version:
+        stored = await path.store.read_stream(tenant.id, command.order_id)
+        state = fold(None, (decode(event.type, event.schema_version, event.payload) for event in stored))
+        if state is None:
+            # Another partner's order and no order at all are the same answer.
+            raise Problem(problems.NOT_FOUND)
+        path.recent.put(tenant.id, state)
+    return state
+
+
+def _decide(path: WritePath, caller: Caller, command: OrderCommand, state: OrderState | None, status: int) -> _Decision:
+    version = state.version if state else NO_STREAM
+    try:
+        events = decide(command, state)
+    except (TransitionError, AmountError) as error:
+        refusal = order_problem(error)
+        return _Decision(refused(caller, refusal, command.order_id, version), None, refusal.kind.code)
+    new_events: list[NewEvent] = []
+    for event in events:
+        recorded = record(event, command, caller, version + len(new_events) + 1, path.new_id())
+        state = evolve(state, recorded)
+        new_events.append(new_event(recorded))
+    if state is None:
+        raise AssertionError("decide gives the first event of an order or refuses")
+    append = AppendCommand(
+        tenant_id=caller.tenant.id,
+        key=caller.idempotency_key,
+        fingerprint=caller.fingerprint,
+        stream_id=command.order_id,
+        stream_type=STREAM_TYPE,
+        expected_version=version,
+        events=tuple(new_events),
+        status=status,
+        response=path.render(state),
+        claim=_claim(command, state),
+    )
+    return _Decision(append, state)
+
+
+def _claim(command: OrderCommand, state: OrderState) -> str | None:
+    """Claim the reference as it was recorded: normalised, so that two spellings of one reference are one."""
+    if not isinstance(command, CreateOrder | UpdateDetails) or command.external_reference is None:
+        return None
+    return f"external_reference:{state.external_reference}"
+
+
+async def _refuse_claim(path: WritePath, caller: Caller, order_id: OrderId, version: int) -> Answer | None:
+    """Record that the reference is taken; None when the order, if it exists, has moved on since."""
+    refusal = Problem(DUPLICATE_EXTERNAL_REFERENCE)
+    append = refused(caller, refusal, order_id, version)
+    outcome = await path.store.append(append)
+    match outcome:
+        case Appended():
+            return _appended(path, _Decision(append, None, refusal.kind.code), outcome)
+        case Duplicate():
+            return _replayed(path, caller, outcome)
+        case KeyMismatch():
+            raise Problem(IDEMPOTENCY_KEY_MISMATCH)
+        case WrongExpectedVersion():
+            return None
+        case ClaimTaken():
+            raise AssertionError("an answer alone claims nothing")
+        case _:
+            assert_never(outcome)
+
+
+async def _refuse_version(path: WritePath, caller: Caller, order_id: OrderId) -> Answer:
+    """Refuse an edit of another version, unless it is a repetition: the order may have moved on by the edit itself."""
+    found = await _find_answer(path, caller, order_id)
+    if isinstance(found, Answer):
+        return found
+    raise Problem(PRECONDITION_FAILED, headers={"etag": f'"{found}"'}, members={"current_version": found})
+
+
+async def _find_answer(path: WritePath, caller: Caller, order_id: OrderId) -> Answer | int:
+    """Give what is recorded under the caller's key; if nothing is, the version of the order.
+
+    What is refused without being recorded is refused only after this: the first request under the key may have been
+    accepted and have changed the very thing that now stands in the way.
+
+    Raises:
+        Problem: 422 another request under this key.
+    """
+    outcome = await path.store.append(ask_for_repetition(caller, Problem(PRECONDITION_FAILED), order_id))
+    match outcome:
+        case Duplicate():
+            return _replayed(path, caller, outcome)
+        case KeyMismatch():
+            raise Problem(IDEMPOTENCY_KEY_MISMATCH)
+        case WrongExpectedVersion():
+            return outcome.actual_version
+        case Appended() | ClaimTaken():
+            raise AssertionError("no stream has such a version, and an answer alone claims nothing")
+        case _:
+            assert_never(outcome)
+
+
+def _appended(path: WritePath, decision: _Decision, outcome: Appended) -> Answer:
+    append = decision.append
+    if decision.state is not None:
+        path.recent.put(append.tenant_id, decision.state)
+    given = Answer(
+        append.status, append.response, append.stream_id, outcome.version, outcome.position, False, decision.code
+    )
+    path.answers.put(append.tenant_id, append.key, append.fingerprint, given._replace(replayed=True, code=None))
+    return given
+
+
+def _replayed(path: WritePath, caller: Caller, outcome: Duplicate) -> Answer:
+    given = Answer(outcome.status, outcome.response, outcome.stream_id, outcome.version, outcome.position, True)
+    path.answers.put(caller.tenant.id, caller.idempotency_key, caller.fingerprint, given)
+    return given
+
+
+def decide_create(path: WritePath, caller: Caller, command: CreateOrder) -> AppendCommand:
+    """Give what a create appends under the caller's key: its event and its answer. For creates appended together.
+
+    Raises:
+        InvalidCommandError: values break rules.
+    """
+    return _decide(path, caller, command, None, CREATED).append
+
+
+def refuse_reference(caller: Caller, order_id: OrderId) -> AppendCommand:
+    """Give what is appended under the caller's key when the external reference of a new order is taken."""
+    return refused(caller, Problem(DUPLICATE_EXTERNAL_REFERENCE), order_id, NO_STREAM)

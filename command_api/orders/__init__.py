@@ -1,0 +1,1 @@
+"""Orders: create them, edit them, move their money."""

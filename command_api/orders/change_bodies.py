@@ -1,0 +1,161 @@
+"""Bodies of requests that edit an order: its lines, its details, notes on it. They become commands as in `models`."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from command_api.errors import invalid_values
+from command_api.orders.bodies import AMOUNT_PATTERN, Reason, RequestBody, described, field_error
+from domain import text
+from domain.order.commands import (
+    AddLine,
+    AddNote,
+    AmendLines,
+    LineAmendment,
+    RemoveLine,
+    SetPrice,
+    SetQuantity,
+    UpdateDetails,
+)
+from domain.order.events import MAX_CHANGES, MAX_QUANTITY
+from domain.order.ids import OrderId
+
+_VISIBILITIES: dict[str, Literal["internal", "partner"]] = {"internal": "internal", "partner": "partner"}
+
+LineId = Annotated[
+    int, Field(description="the line's `line_id`", json_schema_extra={"minimum": 1, "maximum": 2**31 - 1}, examples=[1])
+]
+Quantity = Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": MAX_QUANTITY}, examples=[2])]
+UnitPrice = Annotated[
+    str,
+    Field(
+        description="a decimal string with at most the digits of the order's currency",
+        json_schema_extra={"pattern": AMOUNT_PATTERN},
+        examples=["19.99"],
+    ),
+]
+
+
+class AddLineBody(RequestBody):
+    """Add a line; it gets an id that no line of the order ever had."""
+
+    op: Literal["add"]
+    sku: str = Field(json_schema_extra=described(1, text.MAX_SKU_CHARS), examples=["85123A"])
+    quantity: Quantity
+    unit_price: UnitPrice
+
+    def command(self) -> AddLine:
+        """Give the change."""
+        return AddLine(self.sku, self.quantity, self.unit_price)
+
+
+class RemoveLineBody(RequestBody):
+    """Take a line away; at least one stays."""
+
+    op: Literal["remove"]
+    line_id: LineId
+
+    def command(self) -> RemoveLine:
+        """Give the change."""
+        return RemoveLine(self.line_id)
+
+
+class SetQuantityBody(RequestBody):
+    """Order more or less of a line."""
+
+    op: Literal["set_quantity"]
+    line_id: LineId
+    quantity: Quantity
+
+    def command(self) -> SetQuantity:
+        """Give the change."""
+        return SetQuantity(self.line_id, self.quantity)
+
+
+class SetPriceBody(RequestBody):
+    """Price a line anew."""
+
+    op: Literal["set_price"]
+    line_id: LineId
+    unit_price: UnitPrice
+
+    def command(self) -> SetPrice:
+        """Give the change."""
+        return SetPrice(self.line_id, self.unit_price)
+
+
+Change = Annotated[AddLineBody | RemoveLineBody | SetQuantityBody | SetPriceBody, Field(discriminator="op")]
+
+
+class AmendmentBody(RequestBody):
+    """Changes of lines, all done in their order or none."""
+
+    # The bound on the list is a real one, as on the lines of a new order.
+    changes: list[Change] = Field(min_length=1, max_length=MAX_CHANGES)
+    reason: Reason | None = None
+
+
+class DetailsBody(RequestBody):
+    """What to change; what is left out stays. `metadata` replaces all pairs."""
+
+    customer_email: str = Field(
+        default_factory=str,
+        description="only while the order is pending",
+        json_schema_extra=described(3, text.MAX_EMAIL_CHARS),
+        examples=["purchasing@example.com"],
+    )
+    external_reference: str = Field(
+        default_factory=str,
+        description="your own number of the order, if it has none yet; unique among your orders for ever",
+        json_schema_extra=described(1, text.MAX_EXTERNAL_REFERENCE_CHARS),
+        examples=["PO-2026-0042"],
+    )
+    metadata: dict[str, str] = Field(
+        default_factory=dict,
+        description="your own pairs, all of them; kept and returned, never read",
+        json_schema_extra={"maxProperties": text.MAX_METADATA_ENTRIES},
+        examples=[{"channel": "phone"}],
+    )
+
+
+class NoteBody(RequestBody):
+    """A note on an order."""
+
+    note: str = Field(json_schema_extra=described(1, text.MAX_NOTE_CHARS), examples=["call before delivery"])
+    visibility: str = Field(
+        default="partner",
+        description="partner: for everybody who sees the order; internal: for your own staff",
+        json_schema_extra={"enum": list(_VISIBILITIES)},
+        examples=["partner"],
+    )
+
+
+def amend_lines(body: AmendmentBody, order_id: OrderId, now: datetime) -> AmendLines:
+    """Give the command that a body asks for."""
+    changes: tuple[LineAmendment, ...] = tuple(change.command() for change in body.changes)
+    return AmendLines(order_id, changes, body.reason, now)
+
+
+def update_details(body: DetailsBody, order_id: OrderId, now: datetime) -> UpdateDetails:
+    """Give the command that a body asks for: only what the body names is asked for."""
+    named = body.model_fields_set
+    return UpdateDetails(
+        order_id,
+        body.customer_email if "customer_email" in named else None,
+        body.external_reference if "external_reference" in named else None,
+        body.metadata if "metadata" in named else None,
+        now,
+    )
+
+
+def add_note(body: NoteBody, order_id: OrderId, now: datetime) -> AddNote:
+    """Give the command that a body asks for.
+
+    Raises:
+        Problem: 422, there is no such visibility.
+    """
+    visibility = _VISIBILITIES.get(body.visibility)
+    if visibility is None:
+        raise invalid_values([field_error("/visibility", "visibility_unknown")])
+    return AddNote(order_id, body.note, visibility, now)

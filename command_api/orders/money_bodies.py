@@ -1,0 +1,104 @@
+"""Bodies of requests that move money: captures, voids, refunds, settlements. Amounts stay texts until `decide`."""
+
+import re
+from datetime import date, datetime
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from command_api.errors import invalid_values
+from command_api.orders.bodies import AMOUNT_PATTERN, Reason, RequestBody, described, field_error
+from domain import text
+from domain.order.commands import Capture, LineShare, Settle
+from domain.order.events import MAX_LINES, MAX_QUANTITY
+from domain.order.ids import OrderId
+
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+Amount = Annotated[
+    str,
+    Field(
+        description="a decimal string with at most the digits of the order's currency",
+        json_schema_extra={"pattern": AMOUNT_PATTERN},
+        examples=["19.99"],
+    ),
+]
+
+
+class LineShareBody(RequestBody):
+    """How much of one line."""
+
+    line_id: int = Field(
+        description="the line's `line_id`", json_schema_extra={"minimum": 1, "maximum": 2**31 - 1}, examples=[1]
+    )
+    quantity: int = Field(json_schema_extra={"minimum": 1, "maximum": MAX_QUANTITY}, examples=[2])
+
+
+class CaptureBody(RequestBody):
+    """An amount, or lines to be paid for, or neither: then all that is left."""
+
+    amount: Amount | None = None
+    lines: list[LineShareBody] | None = Field(default=None, min_length=1, max_length=MAX_LINES)
+    final: bool = Field(
+        default=True, description="release what is then still authorized; false: another capture may follow"
+    )
+
+
+class VoidBody(RequestBody):
+    """Why the rest is released, if anybody should know."""
+
+    reason: Reason | None = None
+
+
+class RefundBody(RequestBody):
+    """An amount to give back; all that is left of the captures when none is given."""
+
+    amount: Amount | None = None
+    reason: Reason | None = None
+
+
+class SettlementBody(RequestBody):
+    """A payout of captured money: `gross` = `fee` + `net`."""
+
+    gross: Amount
+    fee: Amount = Field(examples=["0.60"])
+    net: Amount = Field(examples=["19.39"])
+    value_date: str = Field(
+        description="the day the money counts from", json_schema_extra={"format": "date"}, examples=["2026-11-25"]
+    )
+    batch: str | None = Field(
+        default=None,
+        description="name of the payout it was part of",
+        json_schema_extra=described(1, text.MAX_BATCH_CHARS),
+        examples=["2026-11-25-EUR"],
+    )
+
+
+def capture(body: CaptureBody, order_id: OrderId, now: datetime) -> Capture:
+    """Give the command that a body asks for.
+
+    Raises:
+        Problem: 422, it names an amount and lines.
+    """
+    if body.amount is not None and body.lines is not None:
+        raise invalid_values([field_error("", "amount_or_lines")])
+    lines = None if body.lines is None else tuple(LineShare(line.line_id, line.quantity) for line in body.lines)
+    return Capture(order_id, now, body.amount, lines, body.final)
+
+
+def settle(body: SettlementBody, order_id: OrderId, now: datetime) -> Settle:
+    """Give the command that a body asks for.
+
+    Raises:
+        Problem: 422, the day is none.
+    """
+    return Settle(order_id, body.gross, body.fee, body.net, _date(body.value_date), body.batch, now)
+
+
+def _date(value: str) -> date:
+    try:
+        if _DATE.fullmatch(value):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise invalid_values([field_error("/value_date", "date_malformed")])

@@ -1,1 +1,0 @@
-"""One module per resource: body in, command, response out."""

@@ -1,0 +1,189 @@
+"""Follows the log to know when orders are due, and asks those that are to expire; each turn is safe to repeat.
+
+The key of each command is made of the order and its due time, so two instances and every restart do once what is due
+once (decision 0046). Whether an order really expires is decided against its state when the command is handled: one that
+was captured a moment before stays as it is.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Protocol
+
+from command_api.handling.appends import Caller
+from command_api.handling.handle import WritePath, handle
+from command_api.handling.idempotency import fingerprint
+from command_api.timer.due import timer_changes
+from command_api.timer.metrics import ExpiryMetrics
+from domain.instants import instant_text
+from domain.order.commands import Expire
+from domain.order.ids import OrderId
+from infra.clock import monotonic_s
+from infra.events import EventStore, EventStoreError, LogCorruptError
+from infra.health import Waiting
+from infra.logs import get_logger
+from infra.postgres.failures import UNREACHABLE
+from infra.postgres.timers import Timer, Timers
+from infra.settings import ExpirySettings
+from infra.tenancy import Tenant
+
+_ACTOR: Final = "expiry"
+_METHOD: Final = "EXPIRE"
+_MOST_READS: Final = 20
+"""Reads of the log in one turn, at most: what is due must not wait until a long log was followed."""
+
+
+class Outcome(StrEnum):
+    """What became of one due order."""
+
+    DONE = "done"
+    REPLAYED = "replayed"
+    FAILED = "failed"
+
+
+class OpenTimers(Protocol):
+    """Gives the timers, or says that PostgreSQL is not there yet."""
+
+    def __call__(self) -> Timers:
+        """Give them.
+
+        Raises:
+            StoreUnavailableError: not yet.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one turn did; `is_behind`: there is more to do at once."""
+
+    events: int
+    outcomes: Counter[Outcome]
+    is_behind: bool
+
+
+class Expirer:
+    """One timer process. `now` decides what is due; `writes` handles the commands."""
+
+    def __init__(
+        self,
+        timers: OpenTimers,
+        store: EventStore,
+        writes: WritePath,
+        settings: ExpirySettings,
+        metrics: ExpiryMetrics,
+    ) -> None:
+        self._timers = timers
+        self._store = store
+        self._writes = writes
+        self._settings = settings
+        self._metrics = metrics
+        self._waiting: Waiting | None = "starting"
+
+    @property
+    def _now(self) -> Callable[[], datetime]:
+        return self._writes.now
+
+    def waiting_for(self) -> tuple[Waiting, ...]:
+        """Give what stood in the way of the last turn; nothing when it was done."""
+        return () if self._waiting is None else (self._waiting,)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Take turns until `stop` is set; a turn under way is finished."""
+        while not stop.is_set():
+            is_behind = False
+            try:
+                is_behind = (await self.turn()).is_behind
+                self._waiting = None
+            except (EventStoreError, *UNREACHABLE) as error:
+                waiting: Waiting = "log_corrupt" if isinstance(error, LogCorruptError) else "database_unreachable"
+                if self._waiting != waiting:
+                    get_logger().warning("expiry.waiting", waiting_for=waiting, error=type(error).__name__)
+                self._waiting = waiting
+            if not is_behind:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._settings.poll_s):
+                        await stop.wait()
+
+    async def turn(self) -> Turn:
+        """Follow the log for a while, then ask one batch of due orders to expire.
+
+        Raises:
+            EventStoreError or one of `UNREACHABLE`: what was not done is done in the next turn.
+        """
+        started_s = monotonic_s()
+        timers = self._timers()
+        events, is_behind = await self._follow(timers)
+        due = await timers.due(self._now(), self._settings.batch)
+        outcomes = await self._expire(timers, due)
+        if due:
+            get_logger().info(
+                "expiry.turn",
+                events=events,
+                due=len(due),
+                **{outcome.value: outcomes[outcome] for outcome in Outcome},
+                duration_ms=round((monotonic_s() - started_s) * 1000, 1),
+            )
+        return Turn(events, outcomes, is_behind or len(due) == self._settings.batch)
+
+    async def _follow(self, timers: Timers) -> tuple[int, bool]:
+        """Give how many events were read, and whether there are more."""
+        read, limit = 0, self._settings.log_batch
+        for _ in range(_MOST_READS):
+            seen = await timers.position()
+            events = await self._store.read_all(seen, limit)
+            if events:
+                upto = events[-1].position
+                if await timers.follow(seen, upto, timer_changes(events)):
+                    read += len(events)
+                    self._metrics.position.set(upto)
+            if len(events) < limit:
+                return read, False
+        return read, True
+
+    async def _expire(self, timers: Timers, due: list[Timer]) -> Counter[Outcome]:
+        now = self._now()
+        if due:
+            self._metrics.late_s.set(max((now - min(timer.due_at for timer in due)).total_seconds(), 0))
+        results = await asyncio.gather(*(self._expire_one(timer, now) for timer in due), return_exceptions=True)
+        settled = [
+            timer for timer, result in zip(due, results, strict=True) if result in {Outcome.DONE, Outcome.REPLAYED}
+        ]
+        failed = [timer for timer, result in zip(due, results, strict=True) if result is Outcome.FAILED]
+        await timers.done(settled)
+        await timers.postpone(failed, now + timedelta(seconds=self._settings.retry_s))
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        outcomes = Counter(result for result in results if isinstance(result, Outcome))
+        for outcome, count in outcomes.items():
+            self._metrics.commands.labels(outcome.value).inc(count)
+        return outcomes
+
+    async def _expire_one(self, timer: Timer, now: datetime) -> Outcome:
+        """Ask one order. It is asked as of the time that found it due: a clock set back must not answer for ever."""
+        order_id, due = OrderId(timer.stream_id), instant_text(timer.due_at)
+        path = f"/orders/{order_id}"
+        caller = Caller(
+            tenant=Tenant.parse(timer.tenant_id),
+            key_id="",
+            # The space keeps it apart from every key that a partner can send.
+            idempotency_key=f"system expire:{order_id}:{due}",
+            fingerprint=fingerprint(_METHOD, path, due.encode()),
+            path=path,
+            request_id=f"expire-{order_id}",
+            traceparent=None,
+            system=_ACTOR,
+        )
+        try:
+            answer = await handle(self._writes, caller, lambda _now: Expire(order_id, now), status=200)
+        except (EventStoreError, *UNREACHABLE):
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with one order must not stop the others
+            get_logger().warning("expiry.order_failed", order_id=str(order_id), error=type(error).__name__)
+            return Outcome.FAILED
+        return Outcome.REPLAYED if answer.replayed else Outcome.DONE

@@ -1,0 +1,35 @@
+"""The timer's process: settings to connections to `Expirer`, health port beside it."""
+
+import asyncio
+from typing import Final
+
+from prometheus_client import REGISTRY
+
+from command_api.handling.handle import WritePath
+from command_api.handling.late_store import LateStore, make_appender
+from command_api.timer.expirer import Expirer
+from command_api.timer.metrics import ExpiryMetrics
+from infra.ops_server import OpsServer
+from infra.postgres.late_pool import LatePool
+from infra.postgres.pool import open_pool
+from infra.postgres.timers import Timers
+from infra.settings import CommandApiSettings, ExpirySettings, OpsSettings, PostgresSettings, load
+
+_NAME: Final = "harbor-expiry"
+
+
+async def main(stop: asyncio.Event) -> None:
+    """Let orders expire until `stop` is set; `python -m command_api expire`.
+
+    Raises:
+        SettingsError: a setting is missing or wrong.
+    """
+    settings, postgres, service = load(ExpirySettings), load(PostgresSettings), load(CommandApiSettings)
+    async with (
+        LatePool(lambda: open_pool(postgres, application_name=_NAME)) as database,
+        make_appender(postgres, service, _NAME) as appender,
+    ):
+        store = LateStore(database, appender)
+        expirer = Expirer(lambda: Timers(database.pool), store, WritePath(store), settings, ExpiryMetrics(REGISTRY))
+        async with OpsServer(load(OpsSettings), lambda: database.waiting_for() or expirer.waiting_for()):
+            await expirer.run(stop)

@@ -1,0 +1,79 @@
+"""What requests about webhook endpoints look like, and what is judged about each value."""
+
+from typing import Final
+
+from pydantic import Field
+
+from command_api.errors import invalid_values
+from command_api.handling.field_codes import FIELD_CODES
+from command_api.orders.bodies import RequestBody
+from domain import text
+from domain.errors import TextError
+from domain.order.events import EVENT_TYPES
+from infra.http.problems import FieldError
+from infra.net_guard.target import MAX_URL_CHARS, AddressRules, TargetRefusedError, parse_target
+from infra.postgres.webhook_endpoints import NewEndpoint
+from infra.webhook_filters import is_pattern, matches
+
+MAX_FILTERS: Final = 32
+PAYLOADS: Final = ("snapshot", "thin")
+
+
+class WebhookEndpointBody(RequestBody):
+    """A new endpoint: where webhooks go and which."""
+
+    url: str = Field(
+        json_schema_extra={"maxLength": MAX_URL_CHARS, "format": "uri"}, examples=["https://example.com/webhooks"]
+    )
+    description: str = Field(
+        default="", json_schema_extra={"maxLength": text.MAX_REASON_CHARS}, examples=["order desk"]
+    )
+    event_types: list[str] = Field(
+        default=["*"],
+        description="event types, with a star for all below a name",
+        json_schema_extra={"minItems": 1, "maxItems": MAX_FILTERS},
+        examples=[["order.*"]],
+    )
+    payload: str = Field(
+        default="snapshot",
+        description="`snapshot` carries the whole order, `thin` only its id and version",
+        json_schema_extra={"enum": list(PAYLOADS)},
+    )
+
+
+def new_endpoint(body: WebhookEndpointBody, rules: AddressRules) -> NewEndpoint:
+    """Give the endpoint that a body asks for, its URL in canonical form.
+
+    Raises:
+        Problem: 422 with one error for each broken value.
+    """
+    found: list[FieldError] = []
+    url = ""
+    try:
+        url = parse_target(body.url, rules).url
+    except TargetRefusedError as refused:
+        found.append(FieldError("/url", refused.code, refused.detail))
+    if body.description:
+        try:
+            text.reason(body.description)
+        except TextError as broken:
+            found.append(FieldError("/description", broken.code, broken.detail))
+    if not 1 <= len(body.event_types) <= MAX_FILTERS:
+        found.append(_error("/event_types", "event_types_count"))
+    else:
+        wrong = [index for index, pattern in enumerate(body.event_types) if not _is_known(pattern)]
+        found += [_error(f"/event_types/{index}", "event_type_unknown") for index in wrong]
+    if body.payload not in PAYLOADS:
+        found.append(_error("/payload", "payload_unknown"))
+    if found:
+        raise invalid_values(found)
+    return NewEndpoint(url, body.description, tuple(dict.fromkeys(body.event_types)), body.payload)
+
+
+def _is_known(pattern: str) -> bool:
+    """Say whether a filter matches any event there is: a typing error would be silence for ever."""
+    return is_pattern(pattern) and any(matches([pattern], kind.type) for kind in EVENT_TYPES)
+
+
+def _error(pointer: str, code: str) -> FieldError:
+    return FieldError(pointer, code, FIELD_CODES[code])

@@ -1,0 +1,204 @@
+"""One key, one command: repetitions get the first answer, other requests under the key are refused."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from command_api.handling.handle import WritePath
+from command_api.handling.idempotency import fingerprint, parse_key
+from infra.events import AppendCommand, AppendOutcome
+from infra.http.problems import Problem
+from infra.memory_event_store import MemoryEventStore
+from tests.support.command_service import ORDERS, Service, memory_service, writes_that_ask
+from tests.support.orders import order_body
+
+
+class CountingStore(MemoryEventStore):
+    """Counts what it is asked to append."""
+
+    appends = 0
+
+    async def append(self, command: AppendCommand) -> AppendOutcome:
+        self.appends += 1
+        return await super().append(command)
+
+
+VOLATILE = {"x-request-id", "idempotency-replayed"}
+
+
+@pytest.fixture(params=[WritePath, writes_that_ask], ids=["remembered", "asked"])
+async def service(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
+    """Give a service that remembers its answers, then one that asks the store: nobody should tell them apart."""
+    async with memory_service(writes=request.param) as running:
+        yield running
+
+
+async def test_a_repetition_gets_the_same_bytes_and_headers_and_makes_nothing(service: Service) -> None:
+    first = await service.post(body=order_body(), key="k")
+
+    again = await service.post(body=order_body(), key="k")
+
+    assert (again.status_code, again.content) == (201, first.content)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.headers["x-request-id"] != first.headers["x-request-id"]
+    assert [item for item in again.headers.items() if item[0] not in VOLATILE] == [
+        item for item in first.headers.items() if item[0] not in VOLATILE
+    ]
+    assert await service.store.head() == 1
+
+
+async def test_spacing_key_order_and_quotes_around_the_key_do_not_matter(service: Service) -> None:
+    first = await service.post(body=order_body(), key="k")
+    reordered = dict(reversed(order_body().items()))
+
+    again = await service.post(body=reordered, key='"k"')
+
+    assert again.content == first.content
+
+
+async def test_another_body_under_the_key_is_refused_and_the_first_answer_stays(service: Service) -> None:
+    first = await service.post(body=order_body(), key="k")
+
+    other = await service.post(body=order_body(currency="USD"), key="k")
+    again = await service.post(body=order_body(), key="k")
+
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_mismatch")
+    assert again.content == first.content
+
+
+async def test_another_route_under_the_key_is_refused(service: Service) -> None:
+    order_id = (await service.post(body=order_body())).json()["id"]
+    await service.post(f"{ORDERS}/{order_id}/authorize", key="k")
+
+    other = await service.post(f"{ORDERS}/{order_id}/cancel", key="k")
+
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_mismatch")
+    assert await service.store.head() == 2
+
+
+async def test_another_partner_or_mode_has_keys_of_its_own(service: Service) -> None:
+    others = [service.keys.issue("other"), service.keys.issue("acme", livemode=True)]
+    first = await service.post(body=order_body(), key="k")
+
+    answers = [await service.post(body=order_body(), key="k", Authorization=f"Bearer {key}") for key in others]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert len({answer.json()["id"] for answer in (first, *answers)}) == 3
+
+
+async def test_an_empty_body_and_an_empty_object_are_the_same_request(service: Service) -> None:
+    order_id = (await service.post(body=order_body())).json()["id"]
+    first = await service.post(f"{ORDERS}/{order_id}/authorize", key="k")
+
+    again = await service.post(f"{ORDERS}/{order_id}/authorize", {}, key="k")
+
+    assert again.content == first.content
+
+
+async def test_a_verb_replayed_after_the_order_moved_on_gets_the_old_answer(service: Service) -> None:
+    order_id = (await service.post(body=order_body())).json()["id"]
+    first = await service.post(f"{ORDERS}/{order_id}/authorize", key="k")
+    await service.post(f"{ORDERS}/{order_id}/captures")
+
+    again = await service.post(f"{ORDERS}/{order_id}/authorize", key="k")
+
+    assert (again.status_code, again.content, again.headers["etag"]) == (200, first.content, '"2"')
+
+
+async def test_a_final_refusal_is_recorded_and_stays_although_the_order_would_allow_it_now(service: Service) -> None:
+    order_id = (await service.post(body=order_body())).json()["id"]
+    first = await service.post(f"{ORDERS}/{order_id}/captures", key="k")
+    await service.post(f"{ORDERS}/{order_id}/authorize")
+
+    again = await service.post(f"{ORDERS}/{order_id}/captures", key="k")
+
+    assert first.json()["code"] == "not_authorized"
+    assert (again.status_code, again.content) == (409, first.content)
+    assert again.headers["content-type"] == "application/problem+json"
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+async def test_a_missing_order_is_not_recorded_under_the_key(service: Service) -> None:
+    missing = f"{ORDERS}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
+    await service.post(f"{missing}/authorize", key="k")
+
+    order = await service.post(body=order_body(), key="k")
+
+    assert order.status_code == 201
+
+
+async def test_fifty_copies_at_once_make_one_order_and_get_the_same_bytes(service: Service) -> None:
+    answers = await asyncio.gather(*(service.post(body=order_body(), key="k") for _ in range(50)))
+
+    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
+    assert await service.store.head() == 1
+
+
+async def test_a_remembered_answer_is_given_without_the_store() -> None:
+    store = CountingStore()
+    async with memory_service(store, writes=WritePath) as service:
+        order_id = (await service.post(body=order_body(), key="create")).json()["id"]
+        refused = await service.post(f"{ORDERS}/{order_id}/captures", key="refused")
+        asked = store.appends
+
+        again = await service.post(f"{ORDERS}/{order_id}/captures", key="refused")
+        other = await service.post(f"{ORDERS}/{order_id}/cancel", key="refused")
+
+    assert (again.status_code, again.content) == (409, refused.content)
+    assert other.json()["code"] == "idempotency_key_mismatch"
+    assert store.appends == asked
+
+
+async def test_an_answer_that_another_process_gave_is_asked_for_once() -> None:
+    store = CountingStore()
+    async with memory_service(store) as first, memory_service(store, writes=WritePath) as second:
+        given = await first.post(body=order_body(), key="k")
+
+        answers = [await second.post(body=order_body(), key="k") for _ in range(3)]
+
+    assert {(answer.status_code, answer.content) for answer in answers} == {(201, given.content)}
+    assert all(answer.headers["idempotency-replayed"] == "true" for answer in answers)
+    assert store.appends == 2
+
+
+async def test_what_was_not_recorded_is_not_remembered_either() -> None:
+    async with memory_service(writes=WritePath) as service:
+        missing = f"{ORDERS}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10/authorize"
+        order_id = (await service.post(body=order_body())).json()["id"]
+        edit = {"changes": [{"op": "set_quantity", "line_id": 1, "quantity": 5}]}
+
+        statuses = [
+            (await service.post(missing, key="k")).status_code,
+            (await service.post(f"{ORDERS}/{order_id}/amendments", edit, key="k", If_Match='"7"')).status_code,
+            (await service.post(f"{ORDERS}/{order_id}/authorize", key="k")).status_code,
+        ]
+
+    assert statuses == [404, 412, 200]
+
+
+@pytest.mark.parametrize(("header", "key"), [("a", "a"), ('"a"', "a"), ("~!#$", "~!#$"), ("k" * 255, "k" * 255)])
+def test_a_key_is_visible_ascii_bare_or_quoted(header: str, key: str) -> None:
+    assert parse_key(header) == key
+
+
+@pytest.mark.parametrize("header", ["", '""', '"', 'a"', '"a', 'a"b', "a b", "a\tb", "a\x7f", "\u00e9", "k" * 256])
+def test_anything_else_is_not_a_key(header: str) -> None:
+    with pytest.raises(Problem) as refused:
+        parse_key(header)
+
+    assert refused.value.kind.code == "idempotency_key_invalid"
+
+
+def test_a_fingerprint_tells_method_path_and_body_apart() -> None:
+    requests = [
+        ("POST", "/a", b"{}"),
+        ("PATCH", "/a", b"{}"),
+        ("POST", "/b", b"{}"),
+        ("POST", "/a", b"{ }"),
+        ("POST", "/a {}", b""),
+        ("POST", "/a ", b"{}"),
+    ]
+
+    assert len({fingerprint(*request) for request in requests}) == len(requests)
+    assert all(len(fingerprint(*request)) == 32 for request in requests)

@@ -1,0 +1,107 @@
+"""Turns on one order: first come, first served, and nobody who leaves stops the others."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from command_api.handling.turns import LineTooLongError, Turns
+
+ORDER = UUID(int=1)
+
+
+async def worker(turns: Turns, name: str, log: list[str], order: UUID = ORDER, tenant: str = "acme.test") -> None:
+    async with turns.take(tenant, order):
+        log.append(f"{name} begins")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        log.append(f"{name} ends")
+
+
+async def test_those_who_meet_on_one_order_follow_each_other_in_their_order() -> None:
+    turns, log = Turns(), list[str]()
+
+    await asyncio.gather(*(worker(turns, name, log) for name in "abc"))
+
+    assert log == ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]
+
+
+async def test_other_orders_and_other_tenants_do_not_wait() -> None:
+    turns, log = Turns(), list[str]()
+
+    await asyncio.gather(
+        worker(turns, "a", log), worker(turns, "b", log, UUID(int=2)), worker(turns, "c", log, tenant="globex.test")
+    )
+
+    assert log[:3] == ["a begins", "b begins", "c begins"]
+
+
+async def test_who_is_cancelled_while_waiting_harms_nobody_at_work_and_lets_nobody_pass() -> None:
+    turns, log, may_end = Turns(), list[str](), asyncio.Event()
+
+    async def hold() -> None:
+        async with turns.take("acme.test", ORDER):
+            log.append("a begins")
+            await may_end.wait()
+            log.append("a ends")
+
+    holding = asyncio.create_task(hold())
+    leaving = [asyncio.create_task(worker(turns, name, log)) for name in "bc"]
+    last = asyncio.create_task(worker(turns, "d", log))
+    await asyncio.sleep(0)
+    for each in leaving:
+        each.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    while_a_is_at_work = list(log)
+    may_end.set()
+    await asyncio.gather(holding, last)
+
+    assert while_a_is_at_work == ["a begins"]
+    assert [each.cancelled() for each in leaving] == [True, True]
+    assert log == ["a begins", "a ends", "d begins", "d ends"]
+
+
+async def test_who_fails_or_is_cancelled_in_its_turn_hands_it_on() -> None:
+    turns, log = Turns(), list[str]()
+
+    async def fail() -> None:
+        async with turns.take("acme.test", ORDER):
+            await asyncio.sleep(0)
+            raise KeyError("mine")
+
+    async def hang() -> None:
+        async with turns.take("acme.test", ORDER):
+            await asyncio.Event().wait()
+
+    failing, hanging = asyncio.create_task(fail()), asyncio.create_task(hang())
+    after = asyncio.create_task(worker(turns, "c", log))
+    await asyncio.wait([failing])
+    await asyncio.sleep(0)
+    hanging.cancel()
+    await after
+
+    assert log == ["c begins", "c ends"]
+    assert isinstance(failing.exception(), KeyError)
+
+
+async def test_nothing_is_kept_of_orders_that_nobody_works_on() -> None:
+    turns = Turns()
+
+    await asyncio.gather(*(worker(turns, "a", [], UUID(int=number // 3)) for number in range(30)))
+
+    assert len(turns) == 0
+
+
+async def test_a_line_has_an_end_and_others_are_told_at_once() -> None:
+    turns, log = Turns(max_waiting=2), list[str]()
+    inside = [asyncio.create_task(worker(turns, name, log)) for name in "abc"]
+    await asyncio.sleep(0)
+
+    with pytest.raises(LineTooLongError):
+        await worker(turns, "d", log)
+    await worker(turns, "e", log, UUID(int=2))
+    await asyncio.gather(*inside)
+    await worker(turns, "f", log)
+
+    assert [line for line in log if line.endswith("begins")] == [f"{name} begins" for name in "aebcf"]

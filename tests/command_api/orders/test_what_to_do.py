@@ -1,0 +1,180 @@
+"""What a refusal tells a person to do next, beside the code it has for programs."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from command_api.api_keys.bodies import NewApiKeyBody, wanted_key
+from command_api.orders.bodies import CreateOrderBody, NothingBody, RequestBody, parse_body
+from command_api.orders.change_bodies import AmendmentBody
+from command_api.orders.money_bodies import CaptureBody
+from domain.order.status import Status
+from infra import clock
+from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyRecord
+from infra.http.problems import MAX_ERRORS, MAX_PROBLEM_BYTES, Problem, render
+from tests.support.batches import batch, item
+from tests.support.command_service import BATCH, ORDERS, memory_service
+from tests.support.orders import order_body
+
+LINE = {"sku": "a", "quantity": 1, "unit_price": "1.00"}
+UNKNOWN: list[tuple[type[RequestBody], dict[str, Any], str, str]] = [
+    (CreateOrderBody, order_body(colour="red"), "", "customer_email, currency, lines, external_reference, metadata"),
+    (CreateOrderBody, order_body(lines=[LINE, LINE | {"colour": 1}]), "/lines/1", "sku, quantity, unit_price"),
+    (CaptureBody, {"lines": [{"line_id": 1, "quantity": 1, "sku": 1}]}, "/lines/0", "line_id, quantity"),
+    (AmendmentBody, {"changes": [{"op": "remove", "line_id": 1, "x": 1}]}, "/changes/0", "op, line_id"),
+    (AmendmentBody, {"changes": [LINE | {"op": "add", "x": 1}]}, "/changes/0", "op, sku, quantity, unit_price"),
+    (NothingBody, {"x": 1}, "", "no field"),
+]
+
+
+def refused(kind: type[RequestBody], body: dict[str, Any]) -> Problem:
+    with pytest.raises(Problem) as problem:
+        parse_body(kind, body)
+    return problem.value
+
+
+@pytest.mark.parametrize(("kind", "body", "pointer", "takes"), UNKNOWN)
+def test_an_unknown_field_is_told_with_those_that_the_object_takes(
+    kind: type[RequestBody], body: dict[str, Any], pointer: str, takes: str
+) -> None:
+    [error] = refused(kind, body).errors
+
+    assert (error.pointer, error.code) == (pointer, "unknown_field")
+    assert error.detail.endswith(f" The object takes: {takes}.")
+    assert "colour" not in error.detail
+
+
+def test_many_of_them_are_told_once_and_in_a_bounded_answer() -> None:
+    once = refused(CreateOrderBody, order_body(**{f"f{number}": 1 for number in range(200)}))
+    many = refused(NewApiKeyBody, {"scopes": []} | {f"f{number}": 1 for number in range(200)})
+    lines = refused(CreateOrderBody, order_body(lines=[LINE | {"x": 1}] * 999))
+
+    assert (len(once.errors), len(many.errors), len(lines.errors)) == (1, 1, MAX_ERRORS)
+    assert len(render(lines, ORDERS, "request")) <= MAX_PROBLEM_BYTES
+
+
+async def test_a_batch_tells_what_it_and_its_items_take() -> None:
+    async with memory_service() as service:
+        envelope = await service.post(BATCH, body={"orders": [item("k")], "mode": "fast"})
+        answer = await service.post(BATCH, body=batch(item("k") | {"colour": "red"}))
+
+    assert envelope.json()["errors"][0]["detail"].endswith(" The object takes: orders.")
+    [result] = answer.json()["results"]
+    assert result["body"]["errors"][0]["detail"].endswith(" The object takes: idempotency_key, order.")
+
+
+@pytest.mark.parametrize(
+    ("currency", "of_money"),
+    [
+        ("JPY", {"/lines/0/unit_price": "currency_precision", "/lines/2/unit_price": "amount_zero"}),
+        ("eur", {"/currency": "currency_unknown"}),
+        ("EUR", {"/lines/2/unit_price": "amount_zero"}),
+    ],
+)
+async def test_what_is_wrong_with_the_money_and_with_the_rest_is_told_at_once(
+    currency: str, of_money: dict[str, str]
+) -> None:
+    lines = [
+        {"sku": "a", "quantity": 1, "unit_price": "1.50"},
+        {"sku": "", "quantity": 0, "unit_price": "1"},
+        {"sku": "b", "quantity": 1, "unit_price": "0"},
+    ]
+    body = order_body(currency=currency, customer_email="nobody", lines=lines)
+    async with memory_service() as service:
+        alone = await service.post(body=body)
+        [in_batch] = (await service.post(BATCH, body=batch({"idempotency_key": "k", "order": body}))).json()["results"]
+
+    expected = of_money | {
+        "/customer_email": "email_malformed",
+        "/lines/1/sku": "text_empty",
+        "/lines/1/quantity": "quantity_out_of_range",
+    }
+    assert alone.status_code == 422
+    assert {error["pointer"]: error["code"] for error in alone.json()["errors"]} == expected
+    assert {error["pointer"].removeprefix("/orders/0/order") for error in in_batch["body"]["errors"]} == set(expected)
+
+
+async def test_many_broken_prices_and_rules_are_told_up_to_twenty() -> None:
+    lines = [LINE | {"unit_price": "1.001", "quantity": 0}] * 999
+    async with memory_service() as service:
+        answer = await service.post(body=order_body(customer_email="nobody", lines=lines))
+
+    assert (answer.status_code, len(answer.json()["errors"])) == (422, MAX_ERRORS)
+    assert len(answer.content) <= MAX_PROBLEM_BYTES
+
+
+@pytest.mark.parametrize(
+    ("steps", "verb", "code", "why"),
+    [
+        (("authorize", "captures", "settlements"), "settlements", "nothing_to_settle", "is settled already"),
+        (("authorize", "captures"), "void", "nothing_to_void", "Only what is authorized and not captured"),
+        (("authorize", "captures"), "captures", "already_captured", "released by the final capture"),
+        (("cancel",), "authorize", "order_terminal", "canceled or expired"),
+        (("authorize", "captures", "refunds"), "refunds", "fully_refunded", "was given back"),
+        (("cancel",), "refunds", "not_captured", "Nothing was captured"),
+    ],
+)
+async def test_a_verb_that_leads_nowhere_is_told_why(steps: tuple[str, ...], verb: str, code: str, why: str) -> None:
+    bodies = {
+        "refunds": {"amount": "39.98", "reason": "r"},
+        "settlements": {"gross": "39.98", "fee": "0.00", "net": "39.98", "value_date": "2026-11-25"},
+        "cancel": {"reason": "r"},
+    }
+    async with memory_service() as service:
+        order = order_body(lines=[{"sku": "a", "quantity": 2, "unit_price": "19.99"}])
+        order_id = (await service.post(body=order)).json()["id"]
+        for step in steps:
+            done = await service.post(f"{ORDERS}/{order_id}/{step}", body=bodies.get(step, {}))
+            assert done.status_code in {200, 201}, done.text
+        refusal = (await service.post(f"{ORDERS}/{order_id}/{verb}", body=bodies.get(verb, {}))).json()
+
+    assert refusal["code"] == code
+    assert why in refusal["detail"]
+    assert "allowed_transitions" not in refusal["detail"]
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+async def test_a_body_that_is_too_large_is_told_what_would_fit(*, is_declared: bool) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b" " * 1_048_577
+
+    async with memory_service() as service:
+        answer = await service.http.post(
+            ORDERS,
+            content=b" " * 1_048_577 if is_declared else parts(),
+            headers={"content-type": "application/json", "idempotency-key": "k"},
+        )
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert "1,048,576 bytes" in answer.json()["detail"]
+
+
+async def test_a_missing_idempotency_key_is_told_with_what_a_repetition_sends() -> None:
+    async with memory_service() as service:
+        answer = await service.http.post(ORDERS, json=order_body())
+
+    assert answer.json()["code"] == "idempotency_key_required"
+    assert "the same one when that command is sent again" in answer.json()["detail"]
+
+
+async def test_a_status_that_is_none_is_told_with_those_that_are() -> None:
+    async with memory_service() as service:
+        order_id = (await service.post(body=order_body())).json()["id"]
+        answer = await service.send("PATCH", f"{ORDERS}/{order_id}/status", {"status": "shipped"})
+
+    [error] = answer.json()["errors"]
+    assert (error["code"], error["detail"].split(" One of: ")[1]) == ("status_unknown", f"{', '.join(Status)}.")
+
+
+@pytest.mark.parametrize(("partner_id", "scopes"), [("acme", PARTNER_SCOPES), (None, INSTALLATION_SCOPES)])
+def test_a_scope_that_is_none_is_told_with_those_that_such_a_key_may_have(
+    partner_id: str | None, scopes: frozenset[str]
+) -> None:
+    acting = KeyRecord("id", partner_id, False, scopes, b"", "", clock.now())
+    with pytest.raises(Problem) as problem:
+        wanted_key(NewApiKeyBody(scopes=["orders:eat"]), acting, clock.now())
+
+    [error] = problem.value.errors
+    assert error.code == "scope_unknown"
+    assert error.detail.endswith(f" One of: {', '.join(sorted(scopes))}.")

@@ -1,0 +1,162 @@
+"""A new release knows a currency no more: orders priced in it go on over HTTP, and only new ones are refused."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from datetime import datetime, timedelta
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from command_api.handling.handle import WritePath
+from command_api.handling.late_store import LateStore, make_appender
+from command_api.timer.expirer import Expirer, Outcome
+from command_api.timer.metrics import ExpiryMetrics
+from infra import clock
+from infra.memory_event_store import MemoryEventStore
+from infra.postgres.late_pool import LatePool
+from infra.postgres.pool import open_pool
+from infra.postgres.timers import Timers
+from infra.settings import CommandApiSettings, ExpirySettings, PostgresSettings
+from tests.support.batches import batch, item, results, told
+from tests.support.command_service import BATCH, ORDERS, Json, Service, memory_service, postgres_service
+from tests.support.currencies import withdrawn
+from tests.support.orders import order_body
+from tests.support.projecting import caught_up, differences, query, store_worker
+from tests.support.servers import Database
+
+LINES = [{"sku": "LANTERN-1", "quantity": 3, "unit_price": "20"}, {"sku": "HANGER", "quantity": 1, "unit_price": "5"}]
+PAYOUT: Json = {"gross": "60", "fee": "1", "net": "59", "value_date": "2026-11-25"}
+SET_PRICE: Json = {"changes": [{"op": "set_price", "line_id": 2, "unit_price": "7"}]}
+TAKE_LINE: Json = {"lines": [{"line_id": 1, "quantity": 1}], "final": False}
+Step = tuple[str, str, Json]
+LIVES: Sequence[Sequence[Step]] = (
+    (
+        ("POST", "amendments", SET_PRICE),
+        ("PATCH", "", {"metadata": {"changed": "yes"}}),
+        ("POST", "notes", {"note": "call first"}),
+        ("POST", "authorize", {}),
+        ("POST", "captures", {"amount": "100000"}),
+        ("POST", "captures", {"amount": "20", "final": False}),
+        ("POST", "captures", TAKE_LINE),
+        ("POST", "captures", {"amount": "20"}),
+        ("POST", "refunds", {"amount": "5"}),
+        ("POST", "settlements", PAYOUT),
+    ),
+    (("POST", "authorize", {}), ("POST", "captures", {"amount": "1", "final": False}), ("POST", "void", {})),
+    (("POST", "authorize", {}), ("POST", "void", {})),
+    (("PATCH", "status", {"status": "authorized"}), ("PATCH", "status", {"status": "captured"})),
+    (("POST", "cancel", {}),),
+)
+
+
+async def create(service: Service, code: str) -> httpx.Response:
+    return await service.post(body=order_body(currency=code, lines=LINES), key="create")
+
+
+async def go_on(service: Service, order_id: str, steps: Sequence[Step]) -> list[Json]:
+    """Take the steps; give what was answered, without ids and times."""
+    told: list[Json] = []
+    for method, path, body in steps:
+        version = {"If_Match": f'"{len(told) + 1}"'} if path in {"", "amendments"} else {}
+        answer = await service.send(method, f"{ORDERS}/{order_id}/{path}".rstrip("/"), body, **version)
+        kept = {name: value for name, value in answer.json().items() if not name.endswith(("_at", "id", "instance"))}
+        told.append({"status_code": answer.status_code} | kept)
+    return told
+
+
+@pytest.mark.parametrize("steps", LIVES, ids=lambda steps: steps[-1][1])
+@pytest.mark.parametrize("code", ["JPY", "SEK", "KWD", "UYW"])
+async def test_an_order_in_a_withdrawn_currency_lives_its_whole_life(code: str, steps: Sequence[Step]) -> None:
+    lives: list[list[Json]] = []
+    for later in (nullcontext(), withdrawn(code)):
+        store = MemoryEventStore()
+        async with memory_service(store) as before:
+            created = await create(before, code)
+        with later:
+            async with memory_service(store) as after:
+                lives.append(await go_on(after, created.json()["id"], steps))
+
+    assert lives[1] == lives[0]
+    assert {step["status_code"] for step in lives[1]} <= {200, 422}
+    assert [step["code"] for step in lives[1] if step["status_code"] == 422] in (
+        [],
+        ["amount_exceeds_capturable"],
+    )
+
+
+@asynccontextmanager
+async def expirer(database: Database, at: datetime) -> AsyncIterator[Expirer]:
+    """Open a timer process' works, without its loop, whose clock stands."""
+    postgres = PostgresSettings(url=SecretStr(database.command_url))
+    async with (
+        LatePool(lambda: open_pool(postgres, application_name="expiry-test")) as pool,
+        make_appender(postgres, CommandApiSettings(), "expiry-test") as appender,
+    ):
+        store = LateStore(pool, appender)
+        writes = WritePath(store, now=lambda: at)
+        metrics = ExpiryMetrics(CollectorRegistry())
+        yield Expirer(lambda: Timers(pool.pool), store, writes, ExpirySettings(), metrics)
+
+
+@pytest.fixture
+async def service(database: Database) -> AsyncIterator[Service]:
+    async with postgres_service(database) as running:
+        yield running
+
+
+async def test_a_new_order_in_a_withdrawn_currency_is_refused_and_its_key_stays_free(service: Service) -> None:
+    with withdrawn("SEK"):
+        alone = await create(service, "SEK")
+        together = await service.post(BATCH, batch(item("create", currency="SEK"), item("other", currency="NOK")))
+        free = await service.post(body=order_body(currency="NOK"), key="create")
+
+    for problem, pointer in (
+        (alone.json(), "/currency"),
+        (results(together)[0]["body"], "/orders/0/order/currency"),
+    ):
+        assert (problem["status"], problem["code"]) == (422, "validation_failed")
+        assert [(each["pointer"], each["code"]) for each in problem["errors"]] == [(pointer, "currency_unknown")]
+    assert told(together)[1] == (201, None)
+    assert free.status_code == 201
+
+
+async def test_a_create_whose_answer_was_lost_before_gets_it_although_the_currency_is_withdrawn(
+    service: Service,
+) -> None:
+    created = await create(service, "SEK")
+    same = order_body(currency="SEK", lines=LINES)
+
+    with withdrawn("SEK"):
+        again = await create(service, "SEK")
+        [together] = results(await service.post(BATCH, batch({"idempotency_key": "create", "order": same})))
+        other = await service.post(body=same | {"lines": LINES[:1]}, key="create")
+
+    assert (again.status_code, again.content, again.headers["idempotency-replayed"]) == (201, created.content, "true")
+    assert (together["status"], together["replayed"], together["body"]) == (201, True, created.json())
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_mismatch")
+    assert await service.store.head() == 1
+
+
+async def test_an_order_in_a_withdrawn_currency_expires_and_is_projected(database: Database) -> None:
+    async with postgres_service(database) as before:
+        pending = (await create(before, "SEK")).json()["id"]
+        taken = (await before.post(body=order_body(currency="SEK", lines=LINES))).json()["id"]
+    async with store_worker(database):
+        await caught_up(database)  # the states of the orders are cached in their rows
+
+    with withdrawn("SEK"):
+        async with postgres_service(database) as after:
+            answers = await go_on(after, taken, [("POST", "authorize", {}), ("POST", "captures", {"amount": "20"})])
+        async with expirer(database, clock.now() + timedelta(days=7)) as timer:
+            turn = await timer.turn()
+        async with store_worker(database):
+            await caught_up(database)
+        differ = await differences(database)
+        rows = await query(database, "SELECT order_id::text, status, currency FROM harbor_read.orders_v1")
+
+    assert [answer["status_code"] for answer in answers] == [200, 200]
+    assert turn.outcomes == {Outcome.DONE: 1}
+    assert differ == []
+    assert {tuple(row) for row in rows} == {(pending, "expired", "SEK"), (taken, "captured", "SEK")}

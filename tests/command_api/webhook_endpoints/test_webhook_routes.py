@@ -1,0 +1,107 @@
+"""The webhook routes over HTTP on PostgreSQL: shapes, refusals, isolation between partners and modes."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from command_api.handling.field_codes import FIELD_CODES
+from tests.support.command_service import Service, memory_service, partner_key, postgres_service
+from tests.support.refused_settings import BAD_ENDPOINTS
+from tests.support.servers import Database
+from tests.support.webhooks import create_endpoint, fetch, queue_orders, read_deliveries
+
+ENDPOINTS = "/api/v1/webhook-endpoints"
+UNKNOWN = "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
+GOOD: dict[str, object] = {"url": "https://hooks.example.com/orders"}
+
+
+@pytest.fixture
+async def service(database: Database) -> AsyncIterator[Service]:
+    async with postgres_service(database) as running:
+        yield running
+
+
+async def test_an_endpoint_is_created_listed_and_deleted_and_its_secret_shown_once(service: Service) -> None:
+    body = GOOD | {"description": "order desk", "event_types": ["order.*", "order.*"], "payload": "thin"}
+
+    created = await service.http.post(ENDPOINTS, json=body)
+
+    document = created.json()
+    secret, endpoint_id = document.pop("secret"), document["id"]
+    assert created.status_code == 201
+    assert created.headers["location"] == f"{ENDPOINTS}/{endpoint_id}"
+    assert secret.startswith("whsec_")
+    assert len(secret) == 50
+    assert document == {
+        "id": endpoint_id,
+        "object": "webhook_endpoint",
+        "url": "https://hooks.example.com/orders",
+        "description": "order desk",
+        "event_types": ["order.*"],
+        "payload": "thin",
+        "livemode": False,
+        "status": "enabled",
+        "status_reason": None,
+        "created_at": document["created_at"],
+    }
+    listed = await service.http.get(ENDPOINTS)
+    assert listed.json() == {"data": [document], "has_more": False, "next_cursor": None}
+    assert secret not in listed.text
+    assert (await service.http.delete(f"{ENDPOINTS}/{endpoint_id}")).status_code == 204
+    assert (await service.http.delete(f"{ENDPOINTS}/{endpoint_id}")).status_code == 404
+    assert (await service.http.get(ENDPOINTS)).json()["data"] == []
+
+
+async def test_a_partner_neither_sees_nor_deletes_nor_resends_what_is_anothers(
+    service: Service, database: Database
+) -> None:
+    endpoint_id = (await service.http.post(ENDPOINTS, json=GOOD)).json()["id"]
+    for key in (await partner_key(database, "other"), await partner_key(database, "acme", livemode=True)):
+        stranger = {"authorization": f"Bearer {key}"}
+        assert (await service.http.get(ENDPOINTS, headers=stranger)).json()["data"] == []
+        theirs = await service.http.delete(f"{ENDPOINTS}/{endpoint_id}", headers=stranger)
+        missing = await service.http.delete(f"{ENDPOINTS}/{UNKNOWN}", headers=stranger)
+        assert theirs.status_code == missing.status_code == 404
+        assert theirs.json()["detail"] == missing.json()["detail"]
+    assert len((await service.http.get(ENDPOINTS)).json()["data"]) == 1
+
+
+async def test_a_partner_has_twenty_endpoints_at_most(service: Service) -> None:
+    answers = [(await service.http.post(ENDPOINTS, json=GOOD)).status_code for _ in range(21)]
+    assert answers == [201] * 20 + [409]
+    refused = await service.http.post(ENDPOINTS, json=GOOD)
+    assert refused.json()["code"] == "too_many_webhook_endpoints"
+
+
+@pytest.mark.parametrize("delivery_id", [UNKNOWN, UNKNOWN.upper(), "1", "9223372036854775808", "%00", "a" * 500])
+async def test_a_delivery_that_does_not_exist_cannot_be_sent_again(service: Service, delivery_id: str) -> None:
+    answer = await service.http.post(f"/api/v1/webhook-deliveries/{delivery_id}/resend")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(("body", "pointer", "code"), BAD_ENDPOINTS)
+async def test_a_broken_endpoint_is_refused_with_its_code(body: dict[str, object], pointer: str, code: str) -> None:
+    async with memory_service() as service:
+        answer = await service.http.post(ENDPOINTS, json=body)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, "validation_failed")
+    assert (problem["errors"][0]["pointer"], problem["errors"][0]["code"]) == (pointer, code)
+    assert code in FIELD_CODES
+    assert len(answer.content) <= 4096
+
+
+async def test_without_postgresql_the_routes_answer_503() -> None:
+    async with memory_service() as service:
+        answers = [await service.http.post(ENDPOINTS, json=GOOD), await service.http.get(ENDPOINTS)]
+    assert [(each.status_code, each.json()["code"]) for each in answers] == [(503, "store_unavailable")] * 2
+
+
+async def test_nothing_is_sent_again_to_an_endpoint_that_is_not_enabled(service: Service, database: Database) -> None:
+    await create_endpoint(database, "https://example.com/")
+    await queue_orders(database, 1)
+    [delivery] = await read_deliveries(database)
+    await fetch(database, "UPDATE harbor.webhook_endpoints SET status = 'disabled'")
+
+    answer = await service.http.post(f"/api/v1/webhook-deliveries/{delivery['delivery_id']}/resend")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "webhook_endpoint_not_enabled")
