@@ -34,15 +34,15 @@ from infra.settings import (
 )
 from infra.wakeup import Wakeup
 from projections.tables import order_timeline, orders
-from query_api import queries
 from query_api.freshness import CHANNELS, VERSIONS, Freshness, FreshnessWatch, Reading, Shard
 from query_api.metrics import FreshnessMetrics
+from query_api.orders import queries
+from query_api.orders import routes as order_routes
 from query_api.problems import translate
-from query_api.routes import orders as order_routes
-from query_api.routes import webhook_deliveries
 from query_api.state import QueryState, Reads
+from query_api.webhooks import routes as webhook_routes
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (order_routes.router, webhook_deliveries.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (order_routes.router, webhook_routes.router)
 """Every route of the service; each declares its scope with `requires`."""
 
 READ_MODELS: Final = tuple(table.fullname for table in (orders, order_timeline))

@@ -15,7 +15,7 @@ from infra.http.auth import Principal
 from infra.http.context import context_of
 from infra.http.problems import NOT_FOUND, Problem
 from infra.partitioning import partition_of
-from query_api.queries import Reach
+from query_api.orders.queries import Reach
 from query_api.state import QueryState, state_of
 from query_api.tokens import parse_token
 

@@ -41,7 +41,7 @@ from infra.tenancy import Tenant
 from projections import order_timeline, orders
 from projections.projection import LogRecord
 from projections.webhooks.body import EventHead, render_snapshot, render_thin
-from query_api import models as query_models
+from query_api.orders import responses as query_models
 from tests.support.float_walk import floats_within
 
 NOW: Final = datetime(2026, 11, 25, 1, 2, 3, 123456, tzinfo=UTC)

@@ -11,11 +11,11 @@ from domain.order.document import render_order
 from domain.order.status import Status
 from infra.http.app import PUBLIC_PATHS
 from infra.http.auth import declared_scopes
-from query_api import declared, models
 from query_api.app import ROUTERS
 from query_api.openapi import document
+from query_api.orders import declared, responses, routes
 from query_api.parameters import ORDER_STATUSES
-from query_api.routes import orders, webhook_deliveries
+from query_api.webhooks import routes
 from tests.support.orders import order_state
 
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
@@ -34,12 +34,12 @@ def test_every_route_declares_its_scope_and_only_reads(route: APIRoute) -> None:
 @pytest.mark.parametrize(
     ("path", "taken"),
     [
-        ("/api/v1/orders", orders.LIST),
-        ("/api/v1/orders/{order_id}", orders.NONE),
-        ("/api/v1/orders/{order_id}/timeline", orders.TIMELINE),
-        ("/api/v1/orders/{order_id}/notes", orders.NOTES),
-        ("/api/v1/webhook-deliveries", webhook_deliveries.LIST),
-        ("/api/v1/webhook-deliveries/{delivery_id}", webhook_deliveries.NONE),
+        ("/api/v1/orders", routes.LIST),
+        ("/api/v1/orders/{order_id}", routes.NONE),
+        ("/api/v1/orders/{order_id}/timeline", routes.TIMELINE),
+        ("/api/v1/orders/{order_id}/notes", routes.NOTES),
+        ("/api/v1/webhook-deliveries", routes.LIST),
+        ("/api/v1/webhook-deliveries/{delivery_id}", routes.NONE),
     ],
 )
 def test_the_declared_parameters_are_the_accepted_ones(path: str, taken: frozenset[str]) -> None:
@@ -51,15 +51,15 @@ def test_the_declared_parameters_are_the_accepted_ones(path: str, taken: frozens
 def test_every_status_of_the_domain_can_be_filtered_by() -> None:
     assert tuple(Status) == ORDER_STATUSES
     assert get_args(declared.OrderStatus) == ORDER_STATUSES
-    assert get_args(models.Order.model_fields["status"].annotation) == ORDER_STATUSES
+    assert get_args(responses.Order.model_fields["status"].annotation) == ORDER_STATUSES
 
 
 @pytest.mark.parametrize("verbs", [(), ("authorize",), ("authorize", "capture"), ("cancel",)])
 def test_the_documented_order_is_the_order_that_is_served(verbs: tuple[str, ...]) -> None:
     served = render_order(order_state(*verbs))
 
-    models.Order.model_validate_json(served)
-    assert list(orjson.loads(served)) == list(models.Order.model_fields)
+    responses.Order.model_validate_json(served)
+    assert list(orjson.loads(served)) == list(responses.Order.model_fields)
 
 
 def test_the_document_is_openapi_3_1_and_describes_every_error_once() -> None:

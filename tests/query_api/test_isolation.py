@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 from infra import clock
-from query_api import queries
-from query_api.queries import (
+from query_api.orders import queries
+from query_api.orders.queries import (
     attempts_of_delivery,
     deliveries_page,
     delivery_by_id,

@@ -12,7 +12,7 @@ from infra.http import cursors, problems
 from infra.http.app import problem_responses
 from infra.http.problems import ProblemType
 from infra.ids import CANONICAL_UUID
-from query_api import models
+from query_api.orders import responses
 from query_api.parameters import DEFAULT_LIMIT, MAX_LIMIT, MAX_REFERENCE
 from query_api.problems import CONSISTENCY_TOKEN_INVALID, PROJECTION_LAGGING, READ_MODELS_MISSING
 
@@ -132,10 +132,10 @@ def _answers(model: type[object], headers: dict[str, Any], *more: ProblemType) -
 
 ORDER: Final = {
     304: {"description": "The order still has this version.", "headers": _ONE},
-    **_answers(models.Order, _ONE, problems.NOT_FOUND),
+    **_answers(responses.Order, _ONE, problems.NOT_FOUND),
 }
-ORDERS: Final = _answers(models.OrderPage, _LIST, problems.CURSOR_INVALID)
-TIMELINE: Final = _answers(models.TimelinePage, _LIST, problems.CURSOR_INVALID, problems.NOT_FOUND)
-NOTES: Final = _answers(models.NotePage, _LIST, problems.CURSOR_INVALID, problems.NOT_FOUND)
-DELIVERIES: Final = _answers(models.DeliveryPage, _LIST, problems.CURSOR_INVALID)
-DELIVERY: Final = _answers(models.DeliveryWithAttempts, _FRESHNESS, problems.NOT_FOUND)
+ORDERS: Final = _answers(responses.OrderPage, _LIST, problems.CURSOR_INVALID)
+TIMELINE: Final = _answers(responses.TimelinePage, _LIST, problems.CURSOR_INVALID, problems.NOT_FOUND)
+NOTES: Final = _answers(responses.NotePage, _LIST, problems.CURSOR_INVALID, problems.NOT_FOUND)
+DELIVERIES: Final = _answers(responses.DeliveryPage, _LIST, problems.CURSOR_INVALID)
+DELIVERY: Final = _answers(responses.DeliveryWithAttempts, _FRESHNESS, problems.NOT_FOUND)

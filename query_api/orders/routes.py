@@ -15,8 +15,8 @@ from infra.http.context import context_of
 from infra.http.cursors import RowKey
 from infra.http.thin_route import ThinRoute
 from infra.ids import parse_uuid
-from query_api import declared, queries
 from query_api.freshness import ORDER_TIMELINE, ORDERS
+from query_api.orders import declared, queries
 from query_api.pages import CURSOR, cursor_of, page
 from query_api.parameters import MAX_REFERENCE, ORDER_STATUSES, Parameters, read_parameters
 from query_api.reading import Read, begin, instant_text

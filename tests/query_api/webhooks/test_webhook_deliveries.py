@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from infra import clock
-from query_api import models
+from query_api.orders import responses
 from tests.support.query_service import DELIVERIES, QueryService, query_service
 from tests.support.servers import Database
 
@@ -21,7 +21,7 @@ async def test_a_delivery_shows_its_attempts(service: QueryService) -> None:
 
     answer = await service.get(f"{DELIVERIES}/{delivery_id}", await service.key())
 
-    models.DeliveryWithAttempts.model_validate_json(answer.content)
+    responses.DeliveryWithAttempts.model_validate_json(answer.content)
     body = answer.json()
     assert [body["id"], body["status"], body["next_attempt_at"]] == [str(delivery_id), "dead", None]
     assert body["attempts"] == [

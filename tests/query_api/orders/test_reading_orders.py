@@ -7,7 +7,7 @@ import pytest
 
 from infra import clock
 from infra.partitioning import partition_of
-from query_api import models
+from query_api.orders import responses
 from tests.support.query_service import ORDERS, PARTITIONS, START, QueryService, order_row, query_service
 from tests.support.servers import Database
 
@@ -155,7 +155,7 @@ async def test_a_timeline_tells_who_when_why_and_from_where_to_where(service: Qu
 
     answer = await service.get(f"{ORDERS}/{row.order_id}/timeline", await service.key())
 
-    models.TimelinePage.model_validate_json(answer.content)
+    responses.TimelinePage.model_validate_json(answer.content)
     second = answer.json()["data"][1]
     assert second | {"event_id": ""} == {
         "sequence": 2,

@@ -12,8 +12,8 @@ from infra.http.auth import Principal, requires
 from infra.http.cursors import RowKey
 from infra.http.thin_route import ThinRoute
 from infra.ids import parse_uuid
-from query_api import declared, queries
 from query_api.freshness import WEBHOOK_FANOUT
+from query_api.orders import declared, queries
 from query_api.pages import CURSOR, cursor_of, page
 from query_api.parameters import DELIVERY_STATUSES, read_parameters
 from query_api.reading import begin, instant_text, optional_instant

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from infra import clock
-from query_api import models
+from query_api.orders import responses
 from tests.support.log_filler import fill_log
 from tests.support.projecting import caught_up, query, store_worker
 from tests.support.query_service import ORDERS, QueryService, query_service
@@ -49,7 +49,7 @@ async def noted(database: Database) -> AsyncIterator[Noted]:
 async def test_the_notes_of_an_order_are_listed_with_their_texts_oldest_first(noted: Noted) -> None:
     answer = await noted.notes(noted.order_id)
 
-    page = models.NotePage.model_validate_json(answer.content)
+    page = responses.NotePage.model_validate_json(answer.content)
     assert [(note.sequence, note.note, note.visibility) for note in page.data] == [
         (2, TEXT, "partner"),
         (4, TEXT, "partner"),

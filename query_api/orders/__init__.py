@@ -1,0 +1,1 @@
+"""Reading orders: one, many, their timeline and notes."""

@@ -1,1 +1,0 @@
-"""One module per resource: question in, read model out."""
