@@ -13,12 +13,13 @@ from infra.clock import monotonic_s
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.pool import connect
 from infra.settings import KafkaSettings, PostgresSettings, SettingsError, load
-from projections import dlq as letters
-from projections import run, verify
-from projections.catalogue import PROJECTIONS
-from projections.create_tables import create_tables
-from projections.dead_letters import DeadLetter
-from projections.projection import Projection
+from projections import run
+from projections.dead_letters.store import DeadLetter
+from projections.dead_letters.store import command_line as letters
+from projections.read_models import verify
+from projections.read_models.catalogue import PROJECTIONS
+from projections.read_models.create_tables import create_tables
+from projections.read_models.projection import Projection
 from projections.serving import serve
 
 T = TypeVar("T")

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from projections.dead_letters import Letter, letter_behind, letter_for, poison_orders
+from projections.dead_letters.store import Letter, letter_behind, letter_for, poison_orders
 from projections.failures import TooMuchPoisonError, describe, is_poison
-from projections.projection import Connection, LogRecord, Projection
+from projections.read_models.projection import Connection, LogRecord, Projection
 
 
 async def apply_or_park(

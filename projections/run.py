@@ -17,9 +17,9 @@ from infra.postgres.leases import Lease
 from infra.postgres.pool import Pool, connect, open_pool
 from infra.settings import KafkaSettings, OpsSettings, PostgresSettings, SettingsError, WorkerSettings, load
 from infra.wakeup import Wakeup
-from projections.catalogue import PROJECTIONS
-from projections.kafka_source import KafkaSource
-from projections.sources import Source, StoreSource
+from projections.read_models.catalogue import PROJECTIONS
+from projections.sources.kafka import KafkaSource
+from projections.sources.store import Source, StoreSource
 from projections.worker import Worker
 
 _APPLICATION: Final = "harbor-projections"

@@ -11,12 +11,12 @@ from uuid import UUID
 
 from infra.postgres.checkpoints import Advance, Checkpoint, CheckpointKey, advance
 from infra.postgres.log_reads import Identity, events_at, identities
-from projections.dead_letters import Letter, letter_behind, park, parked_orders
-from projections.foreign import ForeignRecords
-from projections.gaps import MissedEventsError, find_gaps
+from projections.dead_letters.store import Letter, letter_behind, park, parked_orders
 from projections.isolation import apply_or_park
-from projections.projection import Connection, LogRecord, Projection
-from projections.sources import Batch
+from projections.read_models.projection import Connection, LogRecord, Projection
+from projections.sources.foreign import ForeignRecords
+from projections.sources.gaps import MissedEventsError, find_gaps
+from projections.sources.store import Batch
 
 CHANNEL: Final = "harbor_projected"
 

@@ -20,12 +20,12 @@ from infra.kafka.topics import TopicsError
 from infra.logs import get_logger
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey, take
 from projections import metrics
-from projections.create_tables import create_tables
 from projections.failures import TRANSIENT, TooMuchPoisonError, describe, is_poison
-from projections.foreign import ForeignRecords
-from projections.gaps import Gap, MissedEventsError, read_missed
-from projections.projection import Projection
-from projections.sources import Assignment, Batch, Source, Start
+from projections.read_models.create_tables import create_tables
+from projections.read_models.projection import Projection
+from projections.sources.foreign import ForeignRecords
+from projections.sources.gaps import Gap, MissedEventsError, read_missed
+from projections.sources.store import Assignment, Batch, Source, Start
 from projections.transaction import FencedError, Outcome, apply_batch
 
 _OF_THE_SOURCE: Final = (KafkaError, TopicsError)

@@ -38,8 +38,8 @@ from harbor_orders_client.reading import read
 from infra.clock import new_id
 from infra.http import problems
 from infra.tenancy import Tenant
-from projections import order_timeline, orders
-from projections.projection import LogRecord
+from projections.read_models import order_timeline, orders
+from projections.read_models.projection import LogRecord
 from projections.webhooks.body import EventHead, render_snapshot, render_thin
 from query_api.orders import responses as query_models
 from tests.support.float_walk import floats_within

@@ -19,7 +19,7 @@ from infra.postgres.late_pool import LatePool
 from infra.secrets_at_rest import SealedSecretError, SecretBox
 from infra.settings import WebhookSettings
 from infra.wakeup import Wakeup
-from projections.projection import Connection
+from projections.read_models.projection import Connection
 from projections.webhooks import queue
 from projections.webhooks.attempt import conclude, headers_of
 from projections.webhooks.breaker import Breaker

@@ -16,7 +16,7 @@ from domain.order.document import render_order
 from domain.order.state import OrderState, evolve
 from infra import clock
 from infra.webhook_filters import matches
-from projections.projection import Connection, LogRecord
+from projections.read_models.projection import Connection, LogRecord
 from projections.webhooks.body import EventHead, PayloadKind, render_snapshot, render_thin
 
 # $1 tenants
@@ -68,7 +68,7 @@ class Subscription:
 
 
 class WebhookFanout:
-    """Writes delivery rows; satisfies `projections.projection.Projection`."""
+    """Writes delivery rows; satisfies `projections.read_models.projection.Projection`."""
 
     name = "webhook_fanout"
     version = 1

@@ -10,7 +10,7 @@ from infra.events import StoreUnavailableError
 from infra.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.late_pool import LatePool
-from projections.projection import Connection
+from projections.read_models.projection import Connection
 from projections.webhooks import queue
 
 BATCH: Final = 500

@@ -194,7 +194,7 @@ KINDS_OF_MODULES: Final = (
     "command_api/orders/responses.py",
     "query_api/orders/responses.py",
     "query_api/orders/routes.py",
-    "projections/orders.py",
+    "projections/read_models/orders.py",
     "infra/memory_event_store.py",
     "infra/events.py",
     "examples/harbor_client/harbor_orders_client/ledger.py",

@@ -14,10 +14,10 @@ from infra.clock import new_id
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey
 from infra.settings import KafkaSettings, SettingsError, WorkerSettings
 from projections.failures import TooMuchPoisonError, describe, is_poison
-from projections.gaps import Gap, find_gaps
-from projections.projection import Connection, LogRecord, ProjectionError
+from projections.read_models.projection import Connection, LogRecord, ProjectionError
 from projections.run import brokers_of
-from projections.sources import Batch, Start
+from projections.sources.gaps import Gap, find_gaps
+from projections.sources.store import Batch, Start
 from projections.transaction import moves_of, notifications, unapplied
 from projections.worker import starts_of
 

@@ -6,11 +6,10 @@ from uuid import UUID
 
 import asyncpg
 
-from projections import dlq
-from projections.dead_letters import DeadLetter
-from projections.order_timeline import OrderTimelineProjection
-from projections.orders import OrdersProjection
-from projections.projection import Connection, LogRecord, Projection, ProjectionError
+from projections.dead_letters.store import DeadLetter, command_line
+from projections.read_models.order_timeline import OrderTimelineProjection
+from projections.read_models.orders import OrdersProjection
+from projections.read_models.projection import Connection, LogRecord, Projection, ProjectionError
 from tests.support.log_filler import fill_log
 from tests.support.projecting import (
     caught_up,
@@ -47,7 +46,7 @@ TIMELINE = OrderTimelineProjection()
 async def letters_of(database: Database, *, status: str | None = "parked") -> list[DeadLetter]:
     connection = await asyncpg.connect(database.worker_url)
     try:
-        return await dlq.list_letters(connection, status=status, projection=None, limit=100)
+        return await command_line.list_letters(connection, status=status, projection=None, limit=100)
     finally:
         await connection.close()
 
@@ -86,9 +85,11 @@ async def test_a_retry_heals_what_can_be_applied_now(database: Database) -> None
         await caught_up(database)
         allergic.cannot_bear = {}
         async with running.pool.acquire() as connection:
-            letter, _ = await dlq.list_letters(connection, status="parked", projection=None, limit=10)
-            assert await dlq.retry(connection, allergic, letter) == dlq.Retried(2, 0, None)
-            assert await dlq.retry(connection, allergic, letter) == dlq.Retried(0, 0, dlq.NOTHING_PARKED)
+            letter, _ = await command_line.list_letters(connection, status="parked", projection=None, limit=10)
+            assert await command_line.retry(connection, allergic, letter) == command_line.Retried(2, 0, None)
+            assert await command_line.retry(connection, allergic, letter) == command_line.Retried(
+                0, 0, command_line.NOTHING_PARKED
+            )
 
         # The order is well again: its next events are simply applied.
         await fill_log(database.command_url, 1)
@@ -105,8 +106,10 @@ async def test_a_retry_that_fails_again_keeps_the_letters_and_counts_the_attempt
         await caught_up(database)
         allergic.cannot_bear = {sick: 3}
         async with running.pool.acquire() as connection:
-            letter, *_ = await dlq.list_letters(connection, status="parked", projection=None, limit=10)
-            assert await dlq.retry(connection, allergic, letter) == dlq.Retried(2, 1, "ProjectionError: cannot bear it")
+            letter, *_ = await command_line.list_letters(connection, status="parked", projection=None, limit=10)
+            assert await command_line.retry(connection, allergic, letter) == command_line.Retried(
+                2, 1, "ProjectionError: cannot bear it"
+            )
 
     (left,) = await letters_of(database)
     assert (left.sequence, left.reason, left.attempts) == (3, "poison", 2)
@@ -130,7 +133,7 @@ async def test_events_missing_on_the_topic_park_the_order_everywhere_and_a_retry
             async with running.pool.acquire() as connection:
                 for letter in found:
                     projection = next(each for each in projections if each.name == letter.projection)
-                    assert await dlq.retry(connection, projection, letter) == dlq.Retried(2, 0, None)
+                    assert await command_line.retry(connection, projection, letter) == command_line.Retried(2, 0, None)
             await caught_up(database)
 
     assert await differences(database) == []
@@ -143,10 +146,10 @@ async def test_a_discarded_event_is_never_applied_and_a_retry_brings_the_later_o
         await caught_up(database)
         allergic.cannot_bear = {}
         async with running.pool.acquire() as connection:
-            poison, behind = await dlq.list_letters(connection, status="parked", projection=None, limit=10)
-            assert await dlq.discard(connection, poison.letter_id) is not None
-            assert await dlq.discard(connection, poison.letter_id) is None
-            assert await dlq.retry(connection, allergic, behind) == dlq.Retried(1, 0, None)
+            poison, behind = await command_line.list_letters(connection, status="parked", projection=None, limit=10)
+            assert await command_line.discard(connection, poison.letter_id) is not None
+            assert await command_line.discard(connection, poison.letter_id) is None
+            assert await command_line.retry(connection, allergic, behind) == command_line.Retried(1, 0, None)
 
     rows = await query(database, "SELECT sequence FROM harbor_read.order_timeline_v1 WHERE order_id = $1", sick)
     assert sorted(row["sequence"] for row in rows) == [1, 3]

@@ -25,11 +25,11 @@ from infra.postgres.log_reads import COLUMNS, stored_event
 from infra.postgres.pool import Pool, connect, open_pool
 from infra.settings import KafkaSettings, PostgresSettings
 from infra.wakeup import Wakeup
-from projections import verify
-from projections.catalogue import PROJECTIONS
-from projections.kafka_source import KafkaSource
-from projections.projection import Projection
-from projections.sources import Source, StoreSource
+from projections.read_models import verify
+from projections.read_models.catalogue import PROJECTIONS
+from projections.read_models.projection import Projection
+from projections.sources.kafka import KafkaSource
+from projections.sources.store import Source, StoreSource
 from projections.worker import Worker
 from tests.support.servers import Database, KafkaServer
 from tests.support.waiting import eventually

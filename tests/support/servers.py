@@ -22,7 +22,7 @@ from infra.local.postgres import PostgresServer
 from infra.local.valkey import ValkeyServer
 from infra.postgres.login_roles import LOGIN_ROLES, create_login_roles
 from infra.postgres.migrate import migrate
-from projections.create_tables import create_tables
+from projections.read_models.create_tables import create_tables
 from tests.support.ports import free_port
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ from typing import Final
 
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey
 from infra.postgres.log_reads import events_between
-from projections.projection import Connection, LogRecord
-from projections.sources import Batch, shard
+from projections.read_models.projection import Connection, LogRecord
+from projections.sources.store import Batch, shard
 
 FILL_EVENTS: Final = 5_000
 """Events of the log looked at for one step of filling; the next turn takes the next step."""

@@ -17,7 +17,7 @@ from infra.partitioning import partition_of
 from infra.postgres.leases import Lease
 from infra.wakeup import Wakeup
 from projections import metrics
-from projections.projection import LogRecord
+from projections.read_models.projection import LogRecord
 
 MAX_WAIT_S: Final = 0.5
 """How long a source waits for something to happen, so that a worker can stop and look around."""

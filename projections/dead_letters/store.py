@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from projections.failures import describe
-from projections.projection import Connection, LogRecord, Projection, SequenceGapError
+from projections.read_models.projection import Connection, LogRecord, Projection, SequenceGapError
 
 Reason = Literal["poison", "gap", "behind"]
 Status = Literal["parked", "discarded"]

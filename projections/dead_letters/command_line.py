@@ -10,9 +10,9 @@ from typing import Final
 
 from infra.postgres.checkpoints import CheckpointKey, add_applied, lock
 from infra.postgres.event_store import read_streams
-from projections.dead_letters import DeadLetter, Letter, dead_letter, park
+from projections.dead_letters.store import DeadLetter, Letter, dead_letter, park
 from projections.isolation import apply_or_park
-from projections.projection import Connection, LogRecord, Projection
+from projections.read_models.projection import Connection, LogRecord, Projection
 from projections.transaction import CHANNEL, notifications
 
 # $1 status or NULL, $2 projection or NULL, $3 limit

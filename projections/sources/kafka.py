@@ -19,9 +19,9 @@ from infra.kafka.records import ForeignRecordError, from_record
 from infra.kafka.topics import Topic, check_topics
 from infra.logs import get_logger
 from projections import metrics
-from projections.foreign import ForeignRecords
-from projections.projection import LogRecord
-from projections.sources import MAX_WAIT_S, NOBODY, Assignment, Batch, Start, shard
+from projections.read_models.projection import LogRecord
+from projections.sources.foreign import ForeignRecords
+from projections.sources.store import MAX_WAIT_S, NOBODY, Assignment, Batch, Start, shard
 
 _CONNECT_DEADLINE_S: Final = 10.0
 _HINT_EVERY_S: Final = 5.0

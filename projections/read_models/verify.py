@@ -17,11 +17,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.errors import DomainError
 from infra.postgres.log_reads import COLUMNS, stored_event
-from projections import order_timeline, orders, tables
-from projections.columns import Row
+from projections import tables
 from projections.failures import describe
-from projections.projection import LogRecord, ProjectionError
-from projections.sources import shard
+from projections.read_models import order_timeline, orders
+from projections.read_models.columns import Row
+from projections.read_models.projection import LogRecord, ProjectionError
+from projections.sources.store import shard
 
 _UNKNOWN: Final = "is not in the log"
 _PREFETCH: Final = 2_000

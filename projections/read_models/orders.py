@@ -17,8 +17,8 @@ from domain.order.errors import StaleStateError
 from domain.order.state import OrderState, evolve
 from infra.postgres.event_store import read_streams
 from infra.tenancy import Tenant
-from projections.columns import insert_rows
-from projections.projection import Connection, LogRecord, ProjectionError, SequenceGapError
+from projections.read_models.columns import insert_rows
+from projections.read_models.projection import Connection, LogRecord, ProjectionError, SequenceGapError
 from projections.tables import ORDERS_VERSION, orders
 
 NAME = "orders"

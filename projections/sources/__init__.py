@@ -1,0 +1,1 @@
+"""Where a worker's events come from: Kafka, or the event store."""
