@@ -8,7 +8,7 @@ from command_api.imports.command import import_orders
 from command_api.openapi import document
 from command_api.timer.command import expire
 from infra.http.command_line import service_commands
-from infra.http.server import Listen
+from infra.http.server.server import Listen
 from infra.settings import (
     CommandApiSettings,
     KafkaSettings,

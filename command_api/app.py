@@ -26,19 +26,19 @@ from command_api.state import CommandState, KeyChanges, WebhookConfig
 from command_api.webhook_endpoints import events as webhook_events
 from command_api.webhook_endpoints import routes as webhook_routes
 from infra.beside import beside
-from infra.health import Waiting
+from infra.event_store.appender import Appender
+from infra.event_store.partitions import PartitionsReport, keep_partitions
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.http.guards import Limits
-from infra.postgres.appender import Appender
-from infra.postgres.key_cache import KeyCache
-from infra.postgres.key_watch import finder, listener, watch_keys
+from infra.observability.health import Waiting
 from infra.postgres.late_pool import LatePool
-from infra.postgres.partitions import PartitionsReport, keep_partitions
 from infra.postgres.pool import open_pool
 from infra.redis.rate_limit import open_rate_limiter
-from infra.secrets_at_rest import SecretBox
+from infra.security.key_cache import KeyCache
+from infra.security.key_watch import finder, listener, watch_keys
+from infra.security.secrets_at_rest import SecretBox
 from infra.settings import (
     CommandApiSettings,
     KafkaSettings,

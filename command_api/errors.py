@@ -12,7 +12,12 @@ from command_api.api_keys import problems as api_key_problems
 from command_api.handling.field_codes import FIELD_CODES
 from command_api.orders.problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS
 from domain.order.errors import InvalidCommandError
-from infra.events import AppendQueueFullError, AppendRejectedError, AppendTimeoutError, StoreUnavailableError
+from infra.event_store.protocol import (
+    AppendQueueFullError,
+    AppendRejectedError,
+    AppendTimeoutError,
+    StoreUnavailableError,
+)
 from infra.http import problems
 from infra.http.problems import FieldError, Problem, ProblemType
 

@@ -11,9 +11,9 @@ from command_api.handling.json_body import BodyLimits
 from command_api.metrics import CommandMetrics
 from infra.http.app import ServiceState
 from infra.http.cursors import Cursors
-from infra.net_guard.addresses import IPNetwork
 from infra.postgres.late_pool import LatePool
-from infra.secrets_at_rest import SecretBox
+from infra.security.net_guard.addresses import IPNetwork
+from infra.security.secrets_at_rest import SecretBox
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ sys.path.insert(0, str(DOCS.parent))
 import command_api.errors  # noqa: E402  # the path is set above
 import command_api.openapi  # noqa: E402
 import domain.catalogue  # noqa: E402
-import infra.health  # noqa: E402
 import infra.kafka.asyncapi  # noqa: E402
+import infra.observability.health  # noqa: E402
 import infra.settings_catalogue  # noqa: E402
 import query_api.openapi  # noqa: E402
 import query_api.problems  # noqa: E402
@@ -34,7 +34,7 @@ def documents() -> dict[str, Callable[[], str]]:
     files: dict[str, Callable[[], str]] = {
         "events.md": domain.catalogue.events_markdown,
         "states.md": domain.catalogue.states_markdown,
-        "health.md": infra.health.markdown,
+        "health.md": infra.observability.health.markdown,
         "settings.md": infra.settings_catalogue.markdown,
         "errors.md": lambda: command_api.errors.catalogue_markdown(
             query_api.problems.CATALOGUE, query_api.problems.FIELD_CODES

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 
-from infra.logs import get_logger
+from infra.observability.logs import get_logger
 
 
 @asynccontextmanager

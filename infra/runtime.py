@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from infra.logs import get_logger
+from infra.observability.logs import get_logger
 from infra.settings import SettingsError
 
 Main = Callable[[asyncio.Event], Awaitable[None]]

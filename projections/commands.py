@@ -14,8 +14,8 @@ from infra.postgres.failures import UNREACHABLE
 from infra.postgres.pool import connect
 from infra.settings import KafkaSettings, PostgresSettings, SettingsError, load
 from projections import run
+from projections.dead_letters import command_line as letters
 from projections.dead_letters.store import DeadLetter
-from projections.dead_letters.store import command_line as letters
 from projections.read_models import verify
 from projections.read_models.catalogue import PROJECTIONS
 from projections.read_models.create_tables import create_tables

@@ -7,16 +7,16 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from infra.clock import new_id
-from infra.health import Waiting
+from infra.event_store.postgres import open_event_store
 from infra.kafka.clients import make_group_consumer
 from infra.kafka.topics import events_topic
-from infra.ops_server import OpsServer
-from infra.postgres.event_store import open_event_store
+from infra.observability.health import Waiting
+from infra.observability.ops_server import OpsServer
 from infra.postgres.late_pool import LatePool
 from infra.postgres.leases import Lease
 from infra.postgres.pool import Pool, connect, open_pool
+from infra.postgres.wakeup import Wakeup
 from infra.settings import KafkaSettings, OpsSettings, PostgresSettings, SettingsError, WorkerSettings, load
-from infra.wakeup import Wakeup
 from projections.read_models.catalogue import PROJECTIONS
 from projections.sources.kafka import KafkaSource
 from projections.sources.store import Source, StoreSource

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from infra import runtime
-from infra.logs import configure
+from infra.observability.logs import configure
 from infra.settings import LogSettings, SettingsError, load
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
+from infra.event_store.log_reads import Identity, events_at, identities
 from infra.postgres.checkpoints import Advance, Checkpoint, CheckpointKey, advance
-from infra.postgres.log_reads import Identity, events_at, identities
 from projections.dead_letters.store import Letter, letter_behind, park, parked_orders
 from projections.isolation import apply_or_park
 from projections.read_models.projection import Connection, LogRecord, Projection

@@ -14,10 +14,10 @@ import asyncpg
 from aiokafka.errors import KafkaError
 
 from infra.clock import monotonic_s, now
-from infra.events import EventStoreError, LogCorruptError
-from infra.health import Waiting
+from infra.event_store.protocol import EventStoreError, LogCorruptError
 from infra.kafka.topics import TopicsError
-from infra.logs import get_logger
+from infra.observability.health import Waiting
+from infra.observability.logs import get_logger
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey, take
 from projections import metrics
 from projections.failures import TRANSIENT, TooMuchPoisonError, describe, is_poison

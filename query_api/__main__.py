@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp
 
 from infra.http.command_line import service_commands
-from infra.http.server import Listen
+from infra.http.server.server import Listen
 from infra.settings import (
     KafkaSettings,
     LimitSettings,

@@ -14,16 +14,17 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from infra import clock
 from infra.beside import beside
-from infra.health import Waiting
 from infra.http.app import ReadyCheck, ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.http.guards import Limits
-from infra.postgres.key_cache import KeyCache
-from infra.postgres.key_watch import finder, listener, watch_keys
+from infra.observability.health import Waiting
 from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import open_pool
+from infra.postgres.wakeup import Wakeup
 from infra.redis.rate_limit import open_rate_limiter
+from infra.security.key_cache import KeyCache
+from infra.security.key_watch import finder, listener, watch_keys
 from infra.settings import (
     KafkaSettings,
     LimitSettings,
@@ -32,7 +33,6 @@ from infra.settings import (
     RedisSettings,
     SecuritySettings,
 )
-from infra.wakeup import Wakeup
 from projections.tables import order_timeline, orders
 from query_api.freshness import CHANNELS, VERSIONS, Freshness, FreshnessWatch, Reading, Shard
 from query_api.metrics import FreshnessMetrics

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from infra.http.problems import Problem
-from infra.logs import get_logger
+from infra.observability.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
 from projections.tables import ORDER_TIMELINE_VERSION, ORDERS_VERSION
 from query_api.problems import PROJECTION_LAGGING

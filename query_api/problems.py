@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from infra.events import StoreUnavailableError
+from infra.event_store.protocol import StoreUnavailableError
 from infra.http.problems import (
     STORE_UNAVAILABLE,
     VALIDATION_FAILED,

@@ -8,7 +8,7 @@ import pytest
 import redis.asyncio
 from hypothesis import HealthCheck, settings
 
-from infra.local.valkey import ValkeyServer
+from infra.local.servers.valkey import ValkeyServer
 from tests.support import servers
 from tests.support.servers import Database, KafkaServer, PostgresCluster
 

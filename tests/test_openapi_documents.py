@@ -9,8 +9,8 @@ import pytest
 
 from domain.order.document import render_order
 from domain.order.events import EVENT_TYPES
-from infra.http.openapi import HEADERS
-from infra.http.openapi_examples import NoExampleError, example_of, resolved
+from infra.http.openapi.document import HEADERS
+from infra.http.openapi.examples import NoExampleError, example_of, resolved
 from infra.http.problems import CATALOGUE
 from projections.webhooks.body import EventHead, render_snapshot, render_thin
 from tests.support.orders import order_state

@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from command_api import errors
-from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES
 from infra.http import problems
 from infra.http.problems import Problem, ProblemType
 from infra.redis.gcra import Rate
 from infra.redis.rate_limit import RateLimiter
+from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES
 from query_api import problems as of_query_api
 from tests.support import route_matrix
 from tests.support.route_matrix import Call, ServiceName, calls, without_database

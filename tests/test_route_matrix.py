@@ -10,8 +10,8 @@ import httpx
 import pytest
 from starlette.routing import Route
 
-from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, SCOPES, generate
 from infra.http.app import PUBLIC_PATHS
+from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, SCOPES, generate
 from tests.support.route_matrix import Call, ServiceName, app_of, calls, without_database
 from tests.support.small_service import KnownKeys
 

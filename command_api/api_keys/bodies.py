@@ -10,7 +10,8 @@ from command_api.errors import invalid_values
 from command_api.handling.field_codes import FIELD_CODES
 from command_api.orders.bodies import RequestBody
 from infra import rfc3339
-from infra.api_keys import (
+from infra.http.problems import FieldError
+from infra.security.api_keys import (
     INSTALLATION_SCOPES,
     MAX_LABEL,
     PARTNER_SCOPES,
@@ -19,7 +20,6 @@ from infra.api_keys import (
     is_label,
     is_partner_id,
 )
-from infra.http.problems import FieldError
 
 MAX_LIFE: Final = timedelta(days=3650)
 DEFAULT_OVERLAP_S: Final = 3600

@@ -11,11 +11,11 @@ import asyncpg
 import click
 
 from infra import clock
-from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyActor, KeyRecord
-from infra.postgres.api_key_events import newest_events
-from infra.postgres.api_keys import KeyStoreError, create_key, list_keys, revoke_key, rotate_key
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.pool import Connection, DangerousSettingsError, connect
+from infra.security.api_key_events import newest_events
+from infra.security.api_key_store import KeyStoreError, create_key, list_keys, revoke_key, rotate_key
+from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyActor, KeyRecord
 from infra.settings import PostgresSettings, SecuritySettings, SettingsError, load
 
 T = TypeVar("T")

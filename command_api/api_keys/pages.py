@@ -7,8 +7,8 @@ from uuid import UUID
 from starlette.requests import Request
 
 from command_api.state import state_of
-from infra.api_keys import KeyReach, KeyRecord
 from infra.http.cursors import RowKey, purpose
+from infra.security.api_keys import KeyReach, KeyRecord
 
 CURSOR: Final = "cursor"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from infra.api_keys import too_many_live_keys
 from infra.http.problems import ProblemType
+from infra.security.api_keys import too_many_live_keys
 
 GRANT_EXCEEDS_KEY: Final = ProblemType(
     "grant_exceeds_key",

@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from domain.instants import instant_text
-from infra.api_keys import KeyRecord
 from infra.http.auth import Principal
-from infra.postgres.api_key_events import KeyEvent
+from infra.security.api_key_events import KeyEvent
+from infra.security.api_keys import KeyRecord
 
 
 def key_document(record: KeyRecord, now: datetime) -> dict[str, object]:

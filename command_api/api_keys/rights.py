@@ -7,9 +7,9 @@ sees. It may only make keys that can do no more than itself, whoever they are fo
 from datetime import datetime
 
 from command_api.api_keys.problems import GRANT_EXCEEDS_KEY
-from infra.api_keys import KeyReach, KeyRecord
 from infra.http.auth import CHALLENGE, Principal
 from infra.http.problems import API_KEY_INVALID, NOT_FOUND, Problem
+from infra.security.api_keys import KeyReach, KeyRecord
 
 
 def reach_of(principal: Principal) -> KeyReach:

@@ -22,17 +22,17 @@ from command_api.handling.json_body import JsonBody, read_json
 from command_api.orders.bodies import parse_body
 from command_api.state import state_of
 from infra import clock
-from infra.api_keys import KeyActor, KeyClaim, KeyReach, KeyRecord, is_partner_id
 from infra.http import problems
 from infra.http.auth import Principal, requires
 from infra.http.context import context_of
 from infra.http.problems import FieldError, Problem
 from infra.http.query_string import read_limit, read_values
-from infra.http.thin_route import ThinRoute
-from infra.postgres import api_keys
-from infra.postgres.api_key_events import events_of_key
-from infra.postgres.api_keys import Connection
+from infra.http.server.thin_route import ThinRoute
 from infra.postgres.failures import AWAY
+from infra.security import api_key_store
+from infra.security.api_key_events import events_of_key
+from infra.security.api_key_store import Connection
+from infra.security.api_keys import KeyActor, KeyClaim, KeyReach, KeyRecord, is_partner_id
 
 PREFIX: Final = "/api/v1/api-keys"
 LIST: Final = frozenset({"limit", CURSOR, "partner_id"})
@@ -63,10 +63,10 @@ async def create(request: Request, principal: ManagesKeys) -> Response:
     wanted = parse_body(NewApiKeyBody, body.value)
     async with _changing(request) as connection:
         now = clock.now()
-        acting = require_live(await api_keys.find_key(connection, principal.key_id), now)
+        acting = require_live(await api_key_store.find_key(connection, principal.key_id), now)
         asked = wanted_key(wanted, acting, now)
         require_grantable(acting, asked.scopes, asked.expires_at)
-        text, record = await api_keys.create_key(
+        text, record = await api_key_store.create_key(
             connection,
             pepper=state_of(request)["key_changes"].pepper,
             partner_id=asked.partner_id,
@@ -95,7 +95,7 @@ async def list_keys(request: Request, principal: ManagesKeys) -> Response:
     limit, reach = read_limit(values), _listed(principal, values.get("partner_id"))
     after = key_before(request, reach_of(principal), values)
     async with _connection(request) as connection:
-        rows = await api_keys.keys_page(connection, reach, after=after, rows=limit + 1)
+        rows = await api_key_store.keys_page(connection, reach, after=after, rows=limit + 1)
     now, shown = clock.now(), rows[:limit]
     cursor = cursor_of_key(request, reach_of(principal), values, shown[-1]) if len(rows) > limit else None
     return _json(200, page_document([key_document(each, now) for each in shown], cursor))
@@ -136,10 +136,10 @@ async def rotate(request: Request, principal: ManagesKeys) -> Response:
     overlap_ = overlap(parse_body(RotationBody, body.value), is_own=is_own)
     async with _changing(request) as connection:
         now = clock.now()
-        acting = require_live(await api_keys.find_key(connection, principal.key_id), now)
+        acting = require_live(await api_key_store.find_key(connection, principal.key_id), now)
         old = await _seen(connection, request, principal)
         require_grantable(acting, old.scopes, old.expires_at)
-        text, successor, ended = await api_keys.rotate_key(
+        text, successor, ended = await api_key_store.rotate_key(
             connection,
             pepper=state_of(request)["key_changes"].pepper,
             key_id=old.key_id,
@@ -166,8 +166,8 @@ async def revoke(request: Request, principal: ManagesKeys) -> Response:
         now = clock.now()
         found = await _seen(connection, request, principal)
         if found.key_id != principal.key_id:  # one that revoked itself may ask again as long as it gets this far
-            require_live(await api_keys.find_key(connection, principal.key_id), now)
-        record = await api_keys.revoke_key(connection, key_id=found.key_id, now=now, by=_actor(request, principal))
+            require_live(await api_key_store.find_key(connection, principal.key_id), now)
+        record = await api_key_store.revoke_key(connection, key_id=found.key_id, now=now, by=_actor(request, principal))
     _note(request, record.key_id)
     return _json(200, key_document(record, now))
 
@@ -205,15 +205,15 @@ async def _changing(request: Request) -> AsyncIterator[Connection]:
     """Hold the one transaction that may change keys; what stands in its way becomes a problem."""
     async with state_of(request)["key_changes"].turns.entered(), _connection(request) as connection:
         try:
-            async with api_keys.changing_keys(connection):
+            async with api_key_store.changing_keys(connection):
                 yield connection
-        except api_keys.TooManyKeysError:
+        except api_key_store.TooManyKeysError:
             raise Problem(refusals.TOO_MANY_LIVE_KEYS) from None
-        except api_keys.UnknownKeyError:
+        except api_key_store.UnknownKeyError:
             raise Problem(refusals.API_KEY_NOT_LIVE) from None
-        except api_keys.ClaimMismatchError:
+        except api_key_store.ClaimMismatchError:
             raise Problem(IDEMPOTENCY_KEY_MISMATCH) from None
-        except api_keys.KeyAlreadyMadeError as made:
+        except api_key_store.KeyAlreadyMadeError as made:
             raise Problem(refusals.API_KEY_ALREADY_CREATED, members={"key_id": made.key_id}) from None
 
 
@@ -230,7 +230,7 @@ async def _connection(request: Request) -> AsyncIterator[Connection]:
 async def _seen(connection: Connection, request: Request, principal: Principal) -> KeyRecord:
     """Give the key in the path. What is not of the form of an id does not exist: the same 404."""
     key_id = request.path_params["key_id"]
-    found = await api_keys.find_key(connection, key_id) if _KEY_ID.fullmatch(key_id) else None
+    found = await api_key_store.find_key(connection, key_id) if _KEY_ID.fullmatch(key_id) else None
     return require_seen(found, reach_of(principal))
 
 

@@ -1,4 +1,4 @@
-"""What POST /orders/batch takes and answers, declared for OpenAPI as `command_api.orders.declared` does for a single order."""
+"""What POST /orders/batch takes and answers, declared for OpenAPI as for a single order."""
 
 from typing import Annotated, Final
 

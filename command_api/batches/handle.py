@@ -28,7 +28,7 @@ from command_api.handling.recent import Answer
 from command_api.orders import bodies
 from domain.order.errors import InvalidCommandError, WithdrawnCurrencyError
 from domain.order.ids import OrderId
-from infra.events import (
+from infra.event_store.protocol import (
     AppendCommand,
     Appended,
     AppendOutcome,
@@ -39,7 +39,7 @@ from infra.events import (
     WrongExpectedVersion,
 )
 from infra.http.problems import INTERNAL_ERROR, FieldError, Problem
-from infra.logs import get_logger
+from infra.observability.logs import get_logger
 from infra.tenancy import Tenant
 
 MAX_ORDERS: Final = 500

@@ -19,7 +19,7 @@ from infra.http import problems
 from infra.http.auth import Principal, requires
 from infra.http.context import RequestContext, context_of
 from infra.http.problems import Problem
-from infra.http.thin_route import ThinRoute
+from infra.http.server.thin_route import ThinRoute
 from infra.partitioning import partition_of
 
 BATCH: Final = PREFIX + "/batch"

@@ -9,7 +9,7 @@ from domain.order.commands import OrderCommand
 from domain.order.envelope import Actor, Envelope, RecordedOrderEvent
 from domain.order.events import OrderEvent
 from domain.order.ids import OrderId
-from infra.events import AppendCommand, NewEvent
+from infra.event_store.protocol import AppendCommand, NewEvent
 from infra.http import problems
 from infra.http.problems import Problem
 from infra.tenancy import Tenant

@@ -32,7 +32,7 @@ from domain.order.errors import AmountError, InvalidCommandError, TransitionErro
 from domain.order.ids import OrderId
 from domain.order.state import OrderState, evolve, fold
 from infra import clock
-from infra.events import (
+from infra.event_store.protocol import (
     NO_STREAM,
     AppendCommand,
     Appended,

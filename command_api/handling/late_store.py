@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from infra.events import AppendCommand, AppendOutcome, EventStoreError, StoredEvent, StoreUnavailableError
-from infra.postgres.append_channel import PostgresAppendChannel
-from infra.postgres.appender import Appender, AppenderLimits
-from infra.postgres.event_store import PostgresEventStore
+from infra.event_store.append_channel import PostgresAppendChannel
+from infra.event_store.appender import Appender, AppenderLimits
+from infra.event_store.postgres import PostgresEventStore
+from infra.event_store.protocol import AppendCommand, AppendOutcome, EventStoreError, StoredEvent, StoreUnavailableError
 from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import connect
 from infra.settings import CommandApiSettings, PostgresSettings
@@ -28,7 +28,7 @@ def make_appender(postgres: PostgresSettings, service: CommandApiSettings, name:
 
 
 class LateStore:
-    """`infra.events.EventStore` over a pool that opens late; `StoreUnavailableError` until then."""
+    """`infra.event_store.protocol.EventStore` over a pool that opens late; `StoreUnavailableError` until then."""
 
     def __init__(self, late: LatePool, appender: Appender) -> None:
         self._late = late

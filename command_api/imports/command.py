@@ -25,7 +25,7 @@ from command_api.imports.sending import (
     settle,
 )
 from command_api.imports.slices import FileSlice, read_slices
-from infra.api_keys import MalformedKeyError, parse
+from infra.security.api_keys import MalformedKeyError, parse
 
 API_KEY: Final = "HARBOR_API_KEY"
 MAX_ORDERS: Final = 500

@@ -14,7 +14,7 @@ from command_api.orders import change_bodies, change_declared
 from command_api.orders.bodies import parse_body
 from command_api.orders.requests import PREFIX, accept_edit, accept_verb, answer, order_id_of
 from infra.http.auth import Principal, requires
-from infra.http.thin_route import ThinRoute
+from infra.http.server.thin_route import ThinRoute
 
 router = APIRouter(route_class=ThinRoute)
 

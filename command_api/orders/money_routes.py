@@ -12,7 +12,7 @@ from command_api.orders.bodies import parse_body
 from command_api.orders.requests import PREFIX, accept_verb, answer, order_id_of
 from domain.order.commands import Refund, Void
 from infra.http.auth import Principal, requires
-from infra.http.thin_route import ThinRoute
+from infra.http.server.thin_route import ThinRoute
 
 router = APIRouter(route_class=ThinRoute)
 

@@ -20,7 +20,7 @@ from infra import clock
 from infra.http import problems
 from infra.http.auth import Principal, requires
 from infra.http.problems import Problem
-from infra.http.thin_route import ThinRoute
+from infra.http.server.thin_route import ThinRoute
 
 _SCOPE_OF_STATUS: Final = {
     Status.AUTHORIZED: "orders:authorize",

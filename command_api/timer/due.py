@@ -9,8 +9,8 @@ import orjson
 from domain.instants import parse_instant
 from domain.order.events import OrderAuthorized, OrderCreated
 from domain.order.status import Status
-from infra.events import StoredEvent
-from infra.logs import get_logger
+from infra.event_store.protocol import StoredEvent
+from infra.observability.logs import get_logger
 from infra.postgres.timers import StreamKey
 
 _DUE_MEMBER: Final = {OrderCreated.type: "expires_at", OrderAuthorized.type: "auth_expires_at"}

@@ -23,9 +23,9 @@ from domain.instants import instant_text
 from domain.order.commands import Expire
 from domain.order.ids import OrderId
 from infra.clock import monotonic_s
-from infra.events import EventStore, EventStoreError, LogCorruptError
-from infra.health import Waiting
-from infra.logs import get_logger
+from infra.event_store.protocol import EventStore, EventStoreError, LogCorruptError
+from infra.observability.health import Waiting
+from infra.observability.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.timers import Timer, Timers
 from infra.settings import ExpirySettings

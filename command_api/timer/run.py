@@ -9,7 +9,7 @@ from command_api.handling.handle import WritePath
 from command_api.handling.late_store import LateStore, make_appender
 from command_api.timer.expirer import Expirer
 from command_api.timer.metrics import ExpiryMetrics
-from infra.ops_server import OpsServer
+from infra.observability.ops_server import OpsServer
 from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import open_pool
 from infra.postgres.timers import Timers

@@ -11,8 +11,8 @@ from domain import text
 from domain.errors import TextError
 from domain.order.events import EVENT_TYPES
 from infra.http.problems import FieldError
-from infra.net_guard.target import MAX_URL_CHARS, AddressRules, TargetRefusedError, parse_target
 from infra.postgres.webhook_endpoints import NewEndpoint
+from infra.security.net_guard.target import MAX_URL_CHARS, AddressRules, TargetRefusedError, parse_target
 from infra.webhook_filters import is_pattern, matches
 
 MAX_FILTERS: Final = 32

@@ -25,9 +25,8 @@ from infra.http.app import problem_responses
 from infra.http.auth import Principal, requires
 from infra.http.context import context_of
 from infra.http.problems import Problem, ProblemType
-from infra.http.thin_route import ThinRoute
+from infra.http.server.thin_route import ThinRoute
 from infra.ids import parse_uuid
-from infra.net_guard.target import AddressRules
 from infra.postgres.failures import AWAY
 from infra.postgres.webhook_endpoints import (
     ResendAnswer,
@@ -35,6 +34,7 @@ from infra.postgres.webhook_endpoints import (
     WebhookEndpoint,
     WebhookEndpoints,
 )
+from infra.security.net_guard.target import AddressRules
 
 ENDPOINTS: Final = "/api/v1/webhook-endpoints"
 DELIVERIES: Final = "/api/v1/webhook-deliveries"

@@ -21,15 +21,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.health import Health, Waiting, liveness, readiness
 from infra.http.auth import Authenticator
-from infra.http.dispatch import Dispatch
-from infra.http.docs_page import docs_routes
 from infra.http.guards import Limits
 from infra.http.metrics import HttpMetrics
 from infra.http.middleware import Gate, Translate
-from infra.http.openapi import completed, problem_responses
-from infra.logs import get_logger
+from infra.http.openapi.docs_page import docs_routes
+from infra.http.openapi.document import completed, problem_responses
+from infra.http.server.dispatch import Dispatch
+from infra.observability.health import Health, Waiting, liveness, readiness
+from infra.observability.logs import get_logger
 
 __all__ = ["PUBLIC_PATHS", "Lifespan", "ReadyCheck", "ServiceApp", "ServiceState", "build_app", "problem_responses"]
 

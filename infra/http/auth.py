@@ -17,7 +17,6 @@ from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
 
 from infra import clock
-from infra.api_keys import SCOPES, KeyRecord, MalformedKeyError, hash_key, is_same_hash, parse
 from infra.http.context import RequestContext, context_of
 from infra.http.problems import (
     ABOVE_RATE,
@@ -31,8 +30,9 @@ from infra.http.problems import (
     SCOPE_MISSING,
     Problem,
 )
-from infra.postgres.key_cache import KeyStoreUnavailableError
 from infra.redis.rate_limit import RateLimiter
+from infra.security.api_keys import SCOPES, KeyRecord, MalformedKeyError, hash_key, is_same_hash, parse
+from infra.security.key_cache import KeyStoreUnavailableError
 from infra.tenancy import Tenant
 
 CHALLENGE: Final = {"www-authenticate": 'Bearer realm="harbor-orders"'}
@@ -74,7 +74,7 @@ class Principal:
 
 
 class Keys(Protocol):
-    """Where keys are found: `infra.postgres.key_cache.KeyCache`, or a fake."""
+    """Where keys are found: `infra.security.key_cache.KeyCache`, or a fake."""
 
     async def get(self, key_id: str) -> KeyRecord | None:
         """Give a key; raise `KeyStoreUnavailableError` when nobody can say."""

@@ -9,8 +9,9 @@ import click
 import orjson
 from starlette.types import ASGIApp
 
-from infra import logs, runtime
-from infra.http.server import Listen, serve
+from infra import runtime
+from infra.http.server.server import Listen, serve
+from infra.observability import logs
 from infra.settings import LogSettings, SettingsError, load
 
 _GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
-from infra.events import StoredEvent
+from infra.event_store.protocol import StoredEvent
 
 Header = tuple[str, bytes]
 

@@ -13,7 +13,7 @@ from aiokafka.consumer import fetcher
 from prometheus_client import Counter
 
 from infra.clock import monotonic_s
-from infra.logs import get_logger
+from infra.observability.logs import get_logger
 
 UNREADABLE: Final = Counter("harbor_kafka_unreadable_batches", "Batches stepped over: a header name is not UTF-8")
 

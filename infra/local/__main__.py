@@ -11,21 +11,22 @@ from contextlib import suppress
 import asyncpg
 import click
 
-from infra.api_keys import parse
-from infra.local import detached, leftovers, operate, running
+from infra.local import operate
 from infra.local import status as looked_at
 from infra.local.addresses import AddressError
-from infra.local.broker import NoBrokerError
 from infra.local.home import CHECKOUT, AlreadyRunsError, Home, HomeError, Json, locate, make_command, nothing_runs
-from infra.local.install import InstallError
-from infra.local.kafka import KafkaError
-from infra.local.kafka_jars import TamperedJarError
 from infra.local.key_notice import notice
 from infra.local.places import NoPlaceError
-from infra.local.postgres import PostgresError
+from infra.local.processes import detached, leftovers, running
+from infra.local.processes.supervisor import NotReadyError
+from infra.local.servers.broker import NoBrokerError
+from infra.local.servers.install import InstallError
+from infra.local.servers.kafka import KafkaError
+from infra.local.servers.kafka_jars import TamperedJarError
+from infra.local.servers.postgres import PostgresError
+from infra.local.servers.valkey import NoValkeyError
 from infra.local.stack import Stack, StackError
-from infra.local.supervisor import NotReadyError
-from infra.local.valkey import NoValkeyError
+from infra.security.api_keys import parse
 
 # What a person can do something about: shown as one message, without a trace.
 TOLD = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from infra.local.home import Home
-from infra.local.launch import is_port_free
+from infra.local.processes.launch import is_port_free
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 DATABASE = "harbor"

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from infra.local import places
-from infra.local.launch import free_port, is_port_free
+from infra.local.processes.launch import free_port, is_port_free
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 Json = dict[str, object]

@@ -5,9 +5,9 @@ import asyncio
 import asyncpg
 
 from infra import clock
-from infra.api_keys import KeyRecord, MalformedKeyError, parse
 from infra.local.home import make_command
-from infra.postgres.api_keys import find_key
+from infra.security.api_key_store import find_key
+from infra.security.api_keys import KeyRecord, MalformedKeyError, parse
 
 _LOOK_S = 1.0
 

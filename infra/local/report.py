@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from infra.local.addresses import Addresses, role_url, shown
 from infra.local.home import Home, Json
-from infra.local.supervisor import Kept
+from infra.local.processes.supervisor import Kept
 
 READER = "harbor_query_login"
 _FIRST_ORDER = (

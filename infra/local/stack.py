@@ -7,16 +7,18 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import version
 
-from infra.local import install, kafka_jars, leftovers, logfiles, report
+from infra.local import report
 from infra.local.addresses import DATABASE, Addresses, environment_of, role_url, service_port
-from infra.local.broker import jars_for
 from infra.local.home import CHECKOUT, Home, write_private
-from infra.local.kafka import KafkaServer
-from infra.local.launch import Launch
-from infra.local.postgres import PostgresServer
 from infra.local.probe import answers
-from infra.local.supervisor import Program, Supervisor
-from infra.local.valkey import ValkeyServer
+from infra.local.processes import leftovers, logfiles
+from infra.local.processes.launch import Launch
+from infra.local.processes.supervisor import Program, Supervisor
+from infra.local.servers import install, kafka_jars
+from infra.local.servers.broker import jars_for
+from infra.local.servers.kafka import KafkaServer
+from infra.local.servers.postgres import PostgresServer
+from infra.local.servers.valkey import ValkeyServer
 from infra.postgres.login_roles import LOGIN_ROLES
 
 READY_S = 90.0

@@ -10,9 +10,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-from infra.events import StoreUnavailableError
-from infra.health import Waiting
-from infra.logs import get_logger
+from infra.event_store.protocol import StoreUnavailableError
+from infra.observability.health import Waiting
+from infra.observability.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.migrate import MigrationError
 from infra.postgres.pool import DangerousSettingsError, Pool, SchemaBehindError

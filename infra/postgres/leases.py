@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Final
 
 from infra.clock import monotonic_s
-from infra.logs import get_logger
+from infra.observability.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.pool import Pool
 

@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 
 from infra import clock
-from infra.secrets_at_rest import SecretBox
+from infra.security.secrets_at_rest import SecretBox
 from infra.tenancy import Tenant
 
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105  # the public prefix of the Standard Webhooks specification

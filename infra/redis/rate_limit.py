@@ -16,7 +16,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from infra import clock
-from infra.logs import get_logger
+from infra.observability.logs import get_logger
 from infra.redis.gcra import LUA, MICROSECONDS, Rate, Taken, take
 from infra.settings import LimitSettings, RedisSettings
 

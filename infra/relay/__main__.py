@@ -12,20 +12,20 @@ from prometheus_client import REGISTRY
 
 from infra import runtime
 from infra.clock import new_id
-from infra.health import Waiting
+from infra.event_store.postgres import open_event_store
 from infra.kafka.topics import events_topic
-from infra.logs import configure, get_logger
-from infra.ops_server import OpsServer
-from infra.postgres.event_store import open_event_store
+from infra.observability.health import Waiting
+from infra.observability.logs import configure, get_logger
+from infra.observability.ops_server import OpsServer
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.late_pool import missing_for
 from infra.postgres.migrate import MigrationError
 from infra.postgres.pool import Pool, SchemaBehindError, connect, open_pool
+from infra.postgres.wakeup import Wakeup
 from infra.relay.metrics import RelayMetrics
 from infra.relay.relay import Relay, relay_lease
 from infra.relay.run import Ports
 from infra.settings import KafkaSettings, LogSettings, OpsSettings, PostgresSettings, RelaySettings, SettingsError, load
-from infra.wakeup import Wakeup
 
 _APPLICATION = "harbor-relay"
 _RETRY_S = 0.5

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
-from infra.events import StoredEvent
+from infra.event_store.protocol import StoredEvent
 from infra.kafka.clients import CLOSE_DEADLINE_S, abandon, make_producer
 from infra.kafka.records import to_record
 

@@ -11,10 +11,10 @@ from typing import Final, Literal
 import asyncpg
 
 from infra.clock import monotonic_s
-from infra.events import EventStoreError, LogCorruptError
-from infra.health import Waiting
+from infra.event_store.protocol import EventStoreError, LogCorruptError
 from infra.kafka.topics import TopicsError
-from infra.logs import get_logger
+from infra.observability.health import Waiting
+from infra.observability.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.leases import Lease
 from infra.relay.publisher import TopicRewoundError

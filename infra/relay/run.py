@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from infra.clock import monotonic_s, now
-from infra.events import StoredEvent
+from infra.event_store.protocol import StoredEvent
 from infra.kafka.tail import PartitionEnds, purge, read_ends, read_offsets
 from infra.kafka.topics import Topic, ensure_topics
-from infra.logs import get_logger
+from infra.observability.logs import get_logger
 from infra.partitioning import partition_of
 from infra.postgres.leases import Lease
 from infra.postgres.pool import Pool
+from infra.postgres.wakeup import Wakeup
 from infra.relay.marks import read_marks, write_marks
 from infra.relay.metrics import RelayMetrics
 from infra.relay.publisher import Publisher, TopicRewoundError
 from infra.relay.resume import EMPTY, Found, Marks, Plan, plan_run
 from infra.settings import RelaySettings
-from infra.wakeup import Wakeup
 
 MARKS_EVERY_S: Final = 1.0
 LAG_EVERY_S: Final = 1.0

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from infra.event_store.postgres import read_streams
 from infra.postgres.checkpoints import CheckpointKey, add_applied, lock
-from infra.postgres.event_store import read_streams
 from projections.dead_letters.store import DeadLetter, Letter, dead_letter, park
 from projections.isolation import apply_or_park
 from projections.read_models.projection import Connection, LogRecord, Projection

@@ -16,7 +16,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.errors import DomainError
-from infra.postgres.log_reads import COLUMNS, stored_event
+from infra.event_store.log_reads import COLUMNS, stored_event
 from projections import tables
 from projections.failures import describe
 from projections.read_models import order_timeline, orders

@@ -3,7 +3,7 @@
 from typing import Final
 
 from infra.clock import monotonic_s
-from infra.logs import get_logger
+from infra.observability.logs import get_logger
 from projections import metrics
 
 _LOG_EVERY_S: Final = 1.0

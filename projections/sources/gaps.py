@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from infra.event_store.log_reads import events_between
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey
-from infra.postgres.log_reads import events_between
 from projections.read_models.projection import Connection, LogRecord
 from projections.sources.store import Batch, shard
 

@@ -17,7 +17,7 @@ from infra.clock import monotonic_s
 from infra.kafka.clients import close
 from infra.kafka.records import ForeignRecordError, from_record
 from infra.kafka.topics import Topic, check_topics
-from infra.logs import get_logger
+from infra.observability.logs import get_logger
 from projections import metrics
 from projections.read_models.projection import LogRecord
 from projections.sources.foreign import ForeignRecords

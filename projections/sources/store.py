@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import Final, Protocol
 from uuid import UUID
 
-from infra.events import StoredEvent
+from infra.event_store.protocol import StoredEvent
 from infra.partitioning import partition_of
 from infra.postgres.leases import Lease
-from infra.wakeup import Wakeup
+from infra.postgres.wakeup import Wakeup
 from projections import metrics
 from projections.read_models.projection import LogRecord
 

@@ -13,12 +13,12 @@ from typing import Final
 from uuid import UUID
 
 from infra import clock
-from infra.health import Waiting
-from infra.logs import get_logger
+from infra.observability.health import Waiting
+from infra.observability.logs import get_logger
 from infra.postgres.late_pool import LatePool
-from infra.secrets_at_rest import SealedSecretError, SecretBox
+from infra.postgres.wakeup import Wakeup
+from infra.security.secrets_at_rest import SealedSecretError, SecretBox
 from infra.settings import WebhookSettings
-from infra.wakeup import Wakeup
 from projections.read_models.projection import Connection
 from projections.webhooks import queue
 from projections.webhooks.attempt import conclude, headers_of

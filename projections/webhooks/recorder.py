@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from infra.events import StoreUnavailableError
-from infra.logs import get_logger
+from infra.event_store.protocol import StoreUnavailableError
+from infra.observability.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.late_pool import LatePool
 from projections.read_models.projection import Connection

@@ -6,13 +6,13 @@ from typing import Final
 
 from prometheus_client import REGISTRY
 
-from infra.logs import get_logger
-from infra.ops_server import OpsServer
+from infra.observability.logs import get_logger
+from infra.observability.ops_server import OpsServer
 from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import connect, open_pool
-from infra.secrets_at_rest import SecretBox
+from infra.postgres.wakeup import Wakeup
+from infra.security.secrets_at_rest import SecretBox
 from infra.settings import OpsSettings, PostgresSettings, SecuritySettings, SettingsError, WebhookSettings, load
-from infra.wakeup import Wakeup
 from projections.webhooks.dispatcher import Dispatcher, Ports
 from projections.webhooks.metrics import DispatcherMetrics
 from projections.webhooks.sender import Deadlines, Sender

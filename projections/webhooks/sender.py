@@ -19,8 +19,8 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from infra.net_guard.addresses import IPAddress, IPNetwork, parse_address
-from infra.net_guard.target import AddressRules, TargetRefusedError, check_addresses, parse_target
+from infra.security.net_guard.addresses import IPAddress, IPNetwork, parse_address
+from infra.security.net_guard.target import AddressRules, TargetRefusedError, check_addresses, parse_target
 from projections.webhooks.outcomes import Outcome, classify
 from projections.webhooks.schedule import parse_retry_after
 

@@ -18,8 +18,8 @@ import click
 import uvloop
 
 from infra.clock import new_id, now
-from infra.events import AppendCommand, NewEvent
-from infra.postgres.append_batch import append_batch
+from infra.event_store.append_batch import append_batch
+from infra.event_store.protocol import AppendCommand, NewEvent
 from infra.postgres.pool import Connection
 from tests.bench.model import Case, Run
 from tests.bench.scratch import refuse_unless_scratch

@@ -11,8 +11,8 @@ from command_api.handling.idempotency import fingerprint
 from command_api.orders import bodies
 from domain.order.ids import OrderId
 from infra import clock
-from infra.events import AppendCommand, Appended, AppendOutcome
-from infra.memory_event_store import MemoryEventStore
+from infra.event_store.memory import MemoryEventStore
+from infra.event_store.protocol import AppendCommand, Appended, AppendOutcome
 from infra.tenancy import Tenant
 from tests.bench.orders import CREATE_PATH, ORDER, ORDER_BODY, new_key
 

@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 import asyncpg
 import psutil
 
-from infra.api_keys import PARTNER_SCOPES, KeyActor
 from infra.clock import now
-from infra.local.launch import Launch, spawn
 from infra.local.probe import answers
-from infra.postgres.api_keys import create_key
+from infra.local.processes.launch import Launch, spawn
+from infra.security.api_key_store import create_key
+from infra.security.api_keys import PARTNER_SCOPES, KeyActor
 from tests.bench.model import OURS
 from tests.bench.sample import stored_sizes
 from tests.support import servers

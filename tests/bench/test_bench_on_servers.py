@@ -8,7 +8,7 @@ from urllib.request import urlopen
 import pytest
 from rich.console import Console
 
-from infra.local.valkey import ValkeyServer
+from infra.local.servers.valkey import ValkeyServer
 from tests.bench import suites
 from tests.bench.bench import Bench
 from tests.bench.model import HOT, HOT_ALONE, HOT_CONTROL, HOT_LOAD, HOT_ORDER, HOT_WRITERS, OURS

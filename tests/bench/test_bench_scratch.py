@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
-from infra.postgres.append_batch import append_batch
+from infra.event_store.append_batch import append_batch
 from tests.bench import append, append_profile, scratch
 from tests.bench.append import SMALL, a_create
 from tests.support.command_service import partner_key

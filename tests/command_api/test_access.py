@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 from fastapi.routing import APIRoute
 
-from infra.api_keys import PARTNER_SCOPES
 from infra.http.app import PUBLIC_PATHS
 from infra.http.auth import declared_scopes
+from infra.security.api_keys import PARTNER_SCOPES
 from tests.support.command_service import ORDERS, Service, memory_service
 from tests.support.orders import order_body
 

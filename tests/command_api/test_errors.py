@@ -7,7 +7,7 @@ from command_api.orders.problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS, order_p
 from domain.order.commands import Capture
 from domain.order.decide import decide
 from domain.order.errors import AmountError, InvalidCommandError, OrderError, TransitionError
-from infra.events import EventStoreError, LogCorruptError
+from infra.event_store.protocol import EventStoreError, LogCorruptError
 from infra.http.problems import ProblemType
 from tests.support.orders import NOW, create_order_command, order_state, verb_command
 

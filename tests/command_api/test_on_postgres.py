@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from infra import clock
-from infra.api_keys import KeyActor
-from infra.postgres.api_keys import revoke_key
+from infra.security.api_key_store import revoke_key
+from infra.security.api_keys import KeyActor
 from tests.support.command_service import ORDERS, Service, partner_key, postgres_service
 from tests.support.orders import order_body
 from tests.support.running_time import running_s_until

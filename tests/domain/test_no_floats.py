@@ -195,8 +195,8 @@ KINDS_OF_MODULES: Final = (
     "query_api/orders/responses.py",
     "query_api/orders/routes.py",
     "projections/read_models/orders.py",
-    "infra/memory_event_store.py",
-    "infra/events.py",
+    "infra/event_store/memory.py",
+    "infra/event_store/protocol.py",
     "examples/harbor_client/harbor_orders_client/ledger.py",
     "examples/harbor_client/harbor_orders_client/verbs.py",
 )

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import orjson
 
-from infra.events import StoredEvent
-from infra.local.launch import free_port
+from infra.event_store.protocol import StoredEvent
+from infra.local.processes.launch import free_port
 from tests.support.log_filler import fill_log
 from tests.support.projecting import PARTITIONS, Topics, log_of, predecessors, topic_of, writable_topic
 from tests.support.servers import Database, KafkaServer

@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from infra.events import Appended, WrongExpectedVersion
-from infra.postgres.append_channel import PostgresAppendChannel
-from infra.postgres.appender import Appender, AppenderLimits
+from infra.event_store.append_channel import PostgresAppendChannel
+from infra.event_store.appender import Appender, AppenderLimits
+from infra.event_store.protocol import Appended, WrongExpectedVersion
 from infra.postgres.pool import connect
 from infra.settings import PostgresSettings
 from tests.faults.log_checks import Seen, check_reading

@@ -16,7 +16,7 @@ import pytest
 from domain.codec import decode
 from domain.order.due import due_at
 from domain.order.state import OrderState, evolve
-from infra.events import StoredEvent
+from infra.event_store.protocol import StoredEvent
 from tests.support.command_service import ORDERS, Json, Service
 from tests.support.orders import order_body
 from tests.support.past_writer import past_service

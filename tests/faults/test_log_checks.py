@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from infra.clock import new_id
-from infra.postgres.append_batch import append_batch
+from infra.event_store.append_batch import append_batch
 from tests.faults.log_checks import Ack, Seen, check_log, check_reading
 from tests.support.append_commands import a_command
 from tests.support.log_reader import LogReader

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import asyncpg
 
-from projections.dead_letters.store import DeadLetter, command_line
+from projections.dead_letters import command_line
+from projections.dead_letters.store import DeadLetter
 from projections.read_models.order_timeline import OrderTimelineProjection
 from projections.read_models.orders import OrdersProjection
 from projections.read_models.projection import Connection, LogRecord, Projection, ProjectionError

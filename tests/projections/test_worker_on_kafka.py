@@ -10,7 +10,7 @@ from infra.clock import monotonic_s, new_id
 from infra.kafka.records import Record, to_record
 from infra.partitioning import partition_of
 from infra.postgres.checkpoints import CheckpointKey, take
-from projections.sources.store import kafka as kafka_source
+from projections.sources import kafka as kafka_source
 from tests.support.log_filler import fill_log
 from tests.support.projecting import (
     PARTITIONS,

@@ -15,7 +15,7 @@ from query_api.app import ROUTERS
 from query_api.openapi import document
 from query_api.orders import declared, responses, routes
 from query_api.parameters import ORDER_STATUSES
-from query_api.webhooks import routes
+from query_api.webhooks import routes as webhook_routes
 from tests.support.orders import order_state
 
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
@@ -38,8 +38,8 @@ def test_every_route_declares_its_scope_and_only_reads(route: APIRoute) -> None:
         ("/api/v1/orders/{order_id}", routes.NONE),
         ("/api/v1/orders/{order_id}/timeline", routes.TIMELINE),
         ("/api/v1/orders/{order_id}/notes", routes.NOTES),
-        ("/api/v1/webhook-deliveries", routes.LIST),
-        ("/api/v1/webhook-deliveries/{delivery_id}", routes.NONE),
+        ("/api/v1/webhook-deliveries", webhook_routes.LIST),
+        ("/api/v1/webhook-deliveries/{delivery_id}", webhook_routes.NONE),
     ],
 )
 def test_the_declared_parameters_are_the_accepted_ones(path: str, taken: frozenset[str]) -> None:

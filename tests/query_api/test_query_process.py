@@ -13,7 +13,7 @@ import httpx
 import orjson
 import pytest
 
-from infra.local.launch import free_port
+from infra.local.processes.launch import free_port
 from tests.support.query_service import ORDERS, PEPPER, query_service
 from tests.support.servers import Database
 from tests.support.waiting import eventually

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from infra.local.launch import free_port
+from infra.local.processes.launch import free_port
 from infra.settings import PostgresSettings
 from query_api.app import Settings, create_app
 from tests.support.query_service import DELIVERIES, ORDERS, order_row, query_service, query_settings

@@ -11,8 +11,8 @@ import asyncpg
 import httpx
 
 from infra import clock
-from infra.api_keys import PARTNER_SCOPES, KeyActor
-from infra.postgres.api_keys import create_key
+from infra.security.api_key_store import create_key
+from infra.security.api_keys import PARTNER_SCOPES, KeyActor
 from tests.support.command_service import PEPPER, Service, postgres_service
 from tests.support.servers import Database
 

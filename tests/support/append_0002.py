@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from infra.events import AppendCommand, AppendOutcome, leaf_hash
-from infra.postgres.append_batch import Connection, outcome
+from infra.event_store.append_batch import Connection, outcome
+from infra.event_store.protocol import AppendCommand, AppendOutcome, leaf_hash
 
 SQL = f"SELECT * FROM harbor.append({', '.join(f'${number}' for number in range(1, 23))})"
 

@@ -6,16 +6,16 @@ from contextlib import asynccontextmanager
 from enum import Enum
 
 from infra.clock import monotonic_s
-from infra.events import AppendCommand, AppendOutcome, AppendRejectedError
-from infra.memory_event_store import MemoryEventStore
-from infra.postgres.append_channel import (
+from infra.event_store.append_channel import (
     AppendChannel,
     BatchFailedError,
     BatchRefusedError,
     NotNowError,
     OutcomeUnknownError,
 )
-from infra.postgres.appender import Appender, AppenderLimits
+from infra.event_store.appender import Appender, AppenderLimits
+from infra.event_store.memory import MemoryEventStore
+from infra.event_store.protocol import AppendCommand, AppendOutcome, AppendRejectedError
 from tests.support.waiting import eventually
 
 

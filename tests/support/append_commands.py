@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from infra.clock import new_id
-from infra.events import AppendCommand, NewEvent
+from infra.event_store.protocol import AppendCommand, NewEvent
 
 A_MOMENT = datetime(2026, 11, 23, 1, 2, 3, 123456, tzinfo=UTC)
 SAME_REQUEST = b"\x01" * 32

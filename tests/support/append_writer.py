@@ -15,8 +15,8 @@ from uuid import UUID
 from pydantic import SecretStr
 
 from infra.clock import new_id
-from infra.events import AppendCommand, Appended, AppendTimeoutError, Duplicate, StoreUnavailableError
-from infra.postgres.appender import Appender, AppenderLimits
+from infra.event_store.appender import Appender, AppenderLimits
+from infra.event_store.protocol import AppendCommand, Appended, AppendTimeoutError, Duplicate, StoreUnavailableError
 from infra.postgres.pool import connect
 from infra.settings import PostgresSettings
 from tests.support.append_commands import a_command, an_event

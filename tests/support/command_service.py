@@ -18,20 +18,21 @@ from command_api.handling.handle import WritePath
 from command_api.handling.recent import RecentAnswers
 from command_api.metrics import CommandMetrics
 from command_api.state import CommandState, KeyChanges, WebhookConfig
-from infra import api_keys, clock
-from infra.api_keys import PARTNER_SCOPES, KeyActor, KeyRecord
-from infra.events import EventStore
-from infra.health import Waiting
+from infra import clock
+from infra.event_store.memory import MemoryEventStore
+from infra.event_store.protocol import EventStore
 from infra.http.app import ServiceApp
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
-from infra.memory_event_store import MemoryEventStore
-from infra.postgres.api_keys import create_key
+from infra.observability.health import Waiting
 from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import Pool
 from infra.redis.gcra import Rate
 from infra.redis.rate_limit import RateLimiter
-from infra.secrets_at_rest import SecretBox
+from infra.security import api_keys
+from infra.security.api_key_store import create_key
+from infra.security.api_keys import PARTNER_SCOPES, KeyActor, KeyRecord
+from infra.security.secrets_at_rest import SecretBox
 from infra.settings import (
     CommandApiSettings,
     KafkaSettings,

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from typing import assert_never
 
-from infra.events import AppendCommand, AppendOutcome
-from infra.postgres.append_batch import append_batch
-from infra.postgres.append_channel import NotNowError, OutcomeUnknownError, PostgresAppendChannel
+from infra.event_store.append_batch import append_batch
+from infra.event_store.append_channel import NotNowError, OutcomeUnknownError, PostgresAppendChannel
+from infra.event_store.protocol import AppendCommand, AppendOutcome
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.pool import Connection
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 
 from infra.clock import new_id
-from infra.events import (
+from infra.event_store.protocol import (
     AppendCommand,
     Appended,
     AppendOutcome,
@@ -37,7 +37,7 @@ def appended(outcome: AppendOutcome | EventStoreError) -> Appended:
 
 
 class EventStoreContract:
-    """The protocol of `infra.events`, case by case."""
+    """The protocol of `infra.event_store.protocol`, case by case."""
 
     async def test_an_empty_log_has_head_zero_and_no_events(self, store: BatchEventStore) -> None:
         assert await store.head() == 0

@@ -16,8 +16,8 @@ import iso4217
 
 from domain.order.document import render_order
 from infra import clock
-from infra.api_keys import PARTNER_SCOPES, KeyActor
-from infra.postgres.api_keys import create_key
+from infra.security.api_key_store import create_key
+from infra.security.api_keys import PARTNER_SCOPES, KeyActor
 from projections.tables import orders
 from tests.support.command_service import PEPPER, Service, postgres_service
 from tests.support.orders import order_body, order_state

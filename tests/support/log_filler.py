@@ -12,8 +12,8 @@ import asyncpg
 from domain.codec import encode
 from domain.order.envelope import RecordedOrderEvent
 from infra.clock import new_id
-from infra.events import AppendCommand, Appended, NewEvent
-from infra.postgres.append_batch import append_batch
+from infra.event_store.append_batch import append_batch
+from infra.event_store.protocol import AppendCommand, Appended, NewEvent
 from infra.postgres.pool import Connection
 from tests.support.orders import recorded_history
 

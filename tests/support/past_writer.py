@@ -10,7 +10,7 @@ from command_api.handling.handle import WritePath
 from command_api.handling.late_store import LateStore, make_appender
 from domain.order.decide import ORDER_LIFETIME
 from infra import clock
-from infra.events import EventStore
+from infra.event_store.protocol import EventStore
 from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import open_pool
 from infra.settings import CommandApiSettings, PostgresSettings

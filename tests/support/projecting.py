@@ -14,17 +14,17 @@ from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
 from infra.clock import new_id
-from infra.events import StoredEvent
+from infra.event_store.log_reads import COLUMNS, stored_event
+from infra.event_store.postgres import open_event_store
+from infra.event_store.protocol import StoredEvent
 from infra.kafka.clients import close, make_group_consumer, make_producer
 from infra.kafka.records import Header, Record, to_record
 from infra.kafka.topics import Topic, ensure_topics, events_topic
 from infra.partitioning import partition_of
-from infra.postgres.event_store import open_event_store
 from infra.postgres.leases import Lease
-from infra.postgres.log_reads import COLUMNS, stored_event
 from infra.postgres.pool import Pool, connect, open_pool
+from infra.postgres.wakeup import Wakeup
 from infra.settings import KafkaSettings, PostgresSettings
-from infra.wakeup import Wakeup
 from projections.read_models import verify
 from projections.read_models.catalogue import PROJECTIONS
 from projections.read_models.projection import Projection

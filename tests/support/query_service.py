@@ -15,11 +15,11 @@ from pydantic import SecretStr
 from sqlalchemy import Table, insert
 
 from infra import clock
-from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyActor
 from infra.http.app import ServiceApp
 from infra.partitioning import partition_of
-from infra.postgres.api_keys import create_key
 from infra.postgres.sql import compile_statement
+from infra.security.api_key_store import create_key
+from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyActor
 from infra.settings import (
     KafkaSettings,
     LimitSettings,

@@ -10,18 +10,18 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from infra.clock import new_id
+from infra.event_store.postgres import open_event_store
 from infra.kafka.clients import close, make_reader
 from infra.kafka.records import TopicRecord, from_record
 from infra.kafka.tail import _partitions
 from infra.kafka.topics import Topic, events_topic
-from infra.postgres.event_store import open_event_store
 from infra.postgres.leases import Lease
 from infra.postgres.pool import connect, open_pool
+from infra.postgres.wakeup import Wakeup
 from infra.relay.metrics import RelayMetrics
 from infra.relay.relay import Relay, relay_lease
 from infra.relay.run import Ports
 from infra.settings import KafkaSettings, PostgresSettings, RelaySettings
-from infra.wakeup import Wakeup
 from tests.support.servers import Database, KafkaServer
 from tests.support.waiting import eventually
 

@@ -15,11 +15,12 @@ from typing import Protocol, TypeVar
 import asyncpg
 
 from infra import clock
-from infra.local import kafka_jars, places
-from infra.local.kafka import KafkaServer as KafkaProgram
-from infra.local.launch import Launch, spawn
-from infra.local.postgres import PostgresServer
-from infra.local.valkey import ValkeyServer
+from infra.local import places
+from infra.local.processes.launch import Launch, spawn
+from infra.local.servers import kafka_jars
+from infra.local.servers.kafka import KafkaServer as KafkaProgram
+from infra.local.servers.postgres import PostgresServer
+from infra.local.servers.valkey import ValkeyServer
 from infra.postgres.login_roles import LOGIN_ROLES, create_login_roles
 from infra.postgres.migrate import migrate
 from projections.read_models.create_tables import create_tables

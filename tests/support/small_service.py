@@ -13,17 +13,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra import api_keys, clock
-from infra.api_keys import PARTNER_SCOPES, KeyRecord
-from infra.health import Waiting
+from infra import clock
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator, Principal, requires
 from infra.http.context import context_of
 from infra.http.guards import Limits
 from infra.http.problems import NOT_FOUND, Problem
-from infra.http.server import Listen, serve
-from infra.http.thin_route import ThinRoute
-from infra.postgres.key_cache import KeyStoreUnavailableError
+from infra.http.server.server import Listen, serve
+from infra.http.server.thin_route import ThinRoute
+from infra.observability.health import Waiting
+from infra.security import api_keys
+from infra.security.api_keys import PARTNER_SCOPES, KeyRecord
+from infra.security.key_cache import KeyStoreUnavailableError
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
 

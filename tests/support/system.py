@@ -15,8 +15,8 @@ import aiohttp
 import asyncpg
 
 from infra import clock
-from infra.api_keys import KeyActor
-from infra.postgres.api_keys import create_key
+from infra.security.api_key_store import create_key
+from infra.security.api_keys import KeyActor
 from tests.demo.stack import Stack
 from tests.support.ports import free_port
 from tests.support.servers import Database, KafkaServer

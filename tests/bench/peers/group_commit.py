@@ -14,9 +14,9 @@ from typing import Final
 from starlette.types import Receive, Scope, Send
 
 from infra import clock
-from infra.events import AppendCommand, Appended, NewEvent
-from infra.postgres.append_channel import PostgresAppendChannel
-from infra.postgres.appender import Appender
+from infra.event_store.append_channel import PostgresAppendChannel
+from infra.event_store.appender import Appender
+from infra.event_store.protocol import AppendCommand, Appended, NewEvent
 from infra.postgres.pool import connect
 from infra.settings import PostgresSettings, load
 from tests.bench.peers.asgi import answer

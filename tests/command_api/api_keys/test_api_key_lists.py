@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from infra.api_keys import INSTALLATION_SCOPES
+from infra.security.api_keys import INSTALLATION_SCOPES
 from tests.support.api_keys import KEYS, KeyDesk, id_of, key_desk
 from tests.support.servers import Database
 

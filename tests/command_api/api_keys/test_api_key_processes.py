@@ -6,8 +6,8 @@ import aiohttp
 import asyncpg
 
 from infra import clock
-from infra.api_keys import KeyActor
-from infra.postgres.api_keys import create_key
+from infra.security.api_key_store import create_key
+from infra.security.api_keys import KeyActor
 from tests.support.command_processes import CommandProcesses, command_processes
 from tests.support.command_service import ORDERS
 from tests.support.orders import order_body

@@ -10,8 +10,8 @@ import pytest
 
 import command_api.app
 from infra import clock
-from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES
-from infra.postgres.key_cache import KeyCache
+from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES
+from infra.security.key_cache import KeyCache
 from tests.support.api_keys import KEYS, KeyDesk, id_of, key_desk
 from tests.support.command_service import memory_service
 from tests.support.orders import order_body

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from command_api.__main__ import main
-from infra.api_keys import parse
+from infra.security.api_keys import parse
 from tests.support.command_service import PEPPER, postgres_service
 from tests.support.orders import order_body
 from tests.support.servers import Database

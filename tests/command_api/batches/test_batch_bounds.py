@@ -12,7 +12,8 @@ import pytest
 from command_api.handling.handle import WritePath
 from domain.order.document import render_order
 from domain.order.state import OrderState
-from infra.events import (
+from infra.event_store.memory import MemoryEventStore
+from infra.event_store.protocol import (
     AppendCommand,
     AppendOutcome,
     AppendQueueFullError,
@@ -21,7 +22,6 @@ from infra.events import (
     EventStoreError,
     StoreUnavailableError,
 )
-from infra.memory_event_store import MemoryEventStore
 from infra.redis.gcra import Rate
 from infra.redis.rate_limit import RateLimiter
 from infra.settings import CommandApiSettings

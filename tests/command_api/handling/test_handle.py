@@ -12,7 +12,8 @@ import pytest
 from command_api.handling.handle import WritePath
 from command_api.handling.pauses import MAX_DECISIONS
 from domain.order.state import OrderState
-from infra.events import (
+from infra.event_store.memory import MemoryEventStore
+from infra.event_store.protocol import (
     AppendCommand,
     AppendOutcome,
     AppendQueueFullError,
@@ -24,7 +25,6 @@ from infra.events import (
     StoreUnavailableError,
     WrongExpectedVersion,
 )
-from infra.memory_event_store import MemoryEventStore
 from tests.support.command_service import ORDERS, memory_service
 from tests.support.orders import NOW, order_body
 from tests.support.waiting import eventually

@@ -7,9 +7,9 @@ import pytest
 
 from command_api.handling.handle import WritePath
 from command_api.handling.idempotency import fingerprint, parse_key
-from infra.events import AppendCommand, AppendOutcome
+from infra.event_store.memory import MemoryEventStore
+from infra.event_store.protocol import AppendCommand, AppendOutcome
 from infra.http.problems import Problem
-from infra.memory_event_store import MemoryEventStore
 from tests.support.command_service import ORDERS, Service, memory_service, writes_that_ask
 from tests.support.orders import order_body
 

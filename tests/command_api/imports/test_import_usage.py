@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from command_api.imports.command import import_orders
 from command_api.imports.lines import BadLine
 from command_api.imports.refusals import RefusedFile
-from infra.api_keys import generate
+from infra.security.api_keys import generate
 from tests.support.command_process import CHECKOUT, clean_environment
 from tests.support.system import free_ports
 

@@ -11,8 +11,8 @@ from command_api.orders.change_bodies import AmendmentBody
 from command_api.orders.money_bodies import CaptureBody
 from domain.order.status import Status
 from infra import clock
-from infra.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyRecord
 from infra.http.problems import MAX_ERRORS, MAX_PROBLEM_BYTES, Problem, render
+from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyRecord
 from tests.support.batches import batch, item
 from tests.support.command_service import BATCH, ORDERS, memory_service
 from tests.support.orders import order_body

@@ -14,7 +14,7 @@ from command_api.handling.late_store import LateStore, make_appender
 from command_api.timer.expirer import Expirer, Outcome
 from command_api.timer.metrics import ExpiryMetrics
 from infra import clock
-from infra.memory_event_store import MemoryEventStore
+from infra.event_store.memory import MemoryEventStore
 from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import open_pool
 from infra.postgres.timers import Timers

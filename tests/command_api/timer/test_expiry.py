@@ -17,8 +17,8 @@ from command_api.timer.expirer import Expirer, Outcome
 from command_api.timer.metrics import ExpiryMetrics
 from domain.codec import decode
 from infra import clock
-from infra.events import LogCorruptError, StoredEvent
-from infra.memory_event_store import MemoryEventStore
+from infra.event_store.memory import MemoryEventStore
+from infra.event_store.protocol import LogCorruptError, StoredEvent
 from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import open_pool
 from infra.postgres.timers import Timers

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from command_api.timer.due import timer_changes
-from infra.events import StoredEvent
+from infra.event_store.protocol import StoredEvent
 from tests.support.order_spec import ORDER_ID
 from tests.support.orders import NOW, order_state, recorded_history, stored
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from pydantic import SecretStr
 
-from infra.postgres.appender import AppenderLimits
-from infra.postgres.event_store import PostgresEventStore, open_event_store
+from infra.event_store.appender import AppenderLimits
+from infra.event_store.postgres import PostgresEventStore, open_event_store
 from infra.postgres.pool import Pool, open_pool
 from infra.settings import PostgresSettings
 from tests.support.servers import Database

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.clock import new_id
-from infra.events import AppendCommand, Appended, AppendOutcome, Duplicate
-from infra.postgres.append_batch import Connection, append_batch
+from infra.event_store.append_batch import Connection, append_batch
+from infra.event_store.protocol import AppendCommand, Appended, AppendOutcome, Duplicate
 from infra.postgres.pool import Pool
 from tests.support.append_0002 import append_0002
 from tests.support.append_commands import A_MOMENT, OTHER_REQUEST, SAME_REQUEST, a_command, an_event

@@ -5,8 +5,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.append_chains import AppendChains, Link
-from infra.events import AppendCommand
+from infra.event_store.append_chains import AppendChains, Link
+from infra.event_store.protocol import AppendCommand
 from tests.support.append_commands import a_command
 
 COMMANDS = st.lists(

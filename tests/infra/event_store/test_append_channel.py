@@ -8,14 +8,14 @@ from typing import Any, TypeAlias
 import asyncpg
 import pytest
 
-from infra.events import AppendCommand, Appended
-from infra.postgres.append_channel import (
+from infra.event_store.append_channel import (
     BatchFailedError,
     BatchRefusedError,
     NotNowError,
     OutcomeUnknownError,
     PostgresAppendChannel,
 )
+from infra.event_store.protocol import AppendCommand, Appended
 from infra.postgres.pool import Connection, connect
 from infra.settings import PostgresSettings
 from tests.support.append_commands import a_command, an_event

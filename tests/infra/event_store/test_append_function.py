@@ -8,9 +8,9 @@ import asyncpg
 import pytest
 
 from infra.clock import new_id
-from infra.events import AppendCommand, Appended, AppendOutcome, Duplicate, WrongExpectedVersion
-from infra.postgres import event_store
-from infra.postgres.append_batch import Connection, append_batch
+from infra.event_store import postgres
+from infra.event_store.append_batch import Connection, append_batch
+from infra.event_store.protocol import AppendCommand, Appended, AppendOutcome, Duplicate, WrongExpectedVersion
 from infra.postgres.pool import Pool
 from tests.support.append_0002 import append_0002
 from tests.support.append_commands import a_command
@@ -237,10 +237,10 @@ async def test_a_partition_of_the_log_is_as_closed_as_the_log(database: Database
 @pytest.mark.parametrize(
     ("sql", "arguments", "index"),
     [
-        (event_store.READ_STREAM, (new_id(), "acme.test", 1, 9), "stream_id"),
-        (event_store.READ_STREAMS, ([new_id(), new_id()], 9), "stream_id"),
-        (event_store.READ_ALL, (0, 0, 100), "position"),
-        (event_store.HEAD, (0,), "log_id"),
+        (postgres.READ_STREAM, (new_id(), "acme.test", 1, 9), "stream_id"),
+        (postgres.READ_STREAMS, ([new_id(), new_id()], 9), "stream_id"),
+        (postgres.READ_ALL, (0, 0, 100), "position"),
+        (postgres.HEAD, (0,), "log_id"),
     ],
     ids=["read_stream", "read_streams", "read_all", "head"],
 )

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from infra.clock import new_id
-from infra.events import (
+from infra.event_store.appender import Appender, AppenderLimits
+from infra.event_store.protocol import (
     AppendCommand,
     Appended,
     AppendOutcome,
@@ -18,7 +19,6 @@ from infra.events import (
     StoreUnavailableError,
     WrongExpectedVersion,
 )
-from infra.postgres.appender import Appender, AppenderLimits
 from tests.support.append_channels import Fault, ScriptedChannel, StillClock, gathering, sizes
 from tests.support.append_commands import OTHER_REQUEST, a_command, an_event
 from tests.support.event_store_contract import EventStoreContract, appended

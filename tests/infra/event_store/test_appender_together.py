@@ -5,14 +5,14 @@ import asyncio
 import pytest
 
 from infra.clock import new_id
-from infra.events import (
+from infra.event_store.appender import Appender, AppenderLimits
+from infra.event_store.protocol import (
     Appended,
     AppendQueueFullError,
     AppendTimeoutError,
     Duplicate,
     StoreUnavailableError,
 )
-from infra.postgres.appender import Appender, AppenderLimits
 from tests.support.append_channels import Fault, ScriptedChannel, StillClock, gathering, sizes
 from tests.support.append_commands import a_command, an_event
 from tests.support.event_store_contract import appended

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from infra.memory_event_store import MemoryEventStore
+from infra.event_store.memory import MemoryEventStore
 from tests.support.append_commands import A_MOMENT, a_command
 from tests.support.event_store_contract import BatchEventStore, EventStoreContract
 

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from pydantic import SecretStr
 
-from infra.events import (
+from infra.event_store.appender import Appender
+from infra.event_store.memory import MemoryEventStore
+from infra.event_store.postgres import PostgresEventStore
+from infra.event_store.protocol import (
     AppendCommand,
     Appended,
     AppendOutcome,
@@ -22,9 +25,6 @@ from infra.events import (
     KeyMismatch,
     WrongExpectedVersion,
 )
-from infra.memory_event_store import MemoryEventStore
-from infra.postgres.appender import Appender
-from infra.postgres.event_store import PostgresEventStore
 from infra.postgres.pool import Pool, open_pool
 from infra.settings import PostgresSettings
 from tests.support.append_channels import ScriptedChannel

@@ -7,8 +7,8 @@ import asyncpg
 import pytest
 
 from infra.clock import new_id
-from infra.events import AppendCommand, LogCorruptError
-from infra.postgres.event_store import PostgresEventStore, open_event_store, read_streams
+from infra.event_store.postgres import PostgresEventStore, open_event_store, read_streams
+from infra.event_store.protocol import AppendCommand, LogCorruptError
 from infra.postgres.pool import Pool
 from infra.settings import PostgresSettings
 from tests.support.append_commands import a_command

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 from pydantic import SecretStr
 
-from infra.events import Appended
-from infra.postgres.event_store import PostgresEventStore, open_event_store
+from infra.event_store.postgres import PostgresEventStore, open_event_store
+from infra.event_store.protocol import Appended
 from infra.settings import PostgresSettings
 from tests.support.append_commands import a_command
 from tests.support.servers import Database

@@ -6,10 +6,10 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from infra.events import Appended
-from infra.postgres.append_metrics import COMMANDS_LEFT_S, EVENTS_LEFT
-from infra.postgres.event_store import PostgresEventStore
-from infra.postgres.partitions import COMMANDS_ALARM, EVENTS_ALARM, PartitionsReport, keep_partitions, maintain
+from infra.event_store.metrics import COMMANDS_LEFT_S, EVENTS_LEFT
+from infra.event_store.partitions import COMMANDS_ALARM, EVENTS_ALARM, PartitionsReport, keep_partitions, maintain
+from infra.event_store.postgres import PostgresEventStore
+from infra.event_store.protocol import Appended
 from infra.postgres.pool import Pool
 from tests.support.append_commands import a_command
 from tests.support.servers import Database

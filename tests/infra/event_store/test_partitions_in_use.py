@@ -9,10 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from infra import clock
-from infra.events import Appended, Duplicate
-from infra.postgres.append_batch import append_batch
-from infra.postgres.event_store import PostgresEventStore
-from infra.postgres.partitions import COMMANDS_ALARM, PartitionsReport, keep_partitions, look, maintain
+from infra.event_store.append_batch import append_batch
+from infra.event_store.partitions import COMMANDS_ALARM, PartitionsReport, keep_partitions, look, maintain
+from infra.event_store.postgres import PostgresEventStore
+from infra.event_store.protocol import Appended, Duplicate
 from infra.postgres.pool import Pool, open_pool
 from infra.settings import PostgresSettings
 from tests.support.append_commands import a_command

@@ -19,8 +19,8 @@ from eventsourcing.projection import (
     ProjectionRunner,
 )
 
+from infra.event_store.append_batch import Connection
 from infra.eventsourcing_module import HarborTrackingRecorder
-from infra.postgres.append_batch import Connection
 from tests.support import servers
 from tests.support.library_cases import a_factory, module_environment
 from tests.support.servers import Database

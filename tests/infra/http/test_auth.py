@@ -7,8 +7,9 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from infra import api_keys, clock
+from infra import clock
 from infra.http.auth import RequiredScope, requires
+from infra.security import api_keys
 from tests.support.small_service import SmallService, client_of, small_service
 
 

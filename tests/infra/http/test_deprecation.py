@@ -13,7 +13,7 @@ from starlette.responses import Response
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator, Principal, requires
 from infra.http.deprecation import deprecated
-from infra.http.thin_route import ThinRoute
+from infra.http.server.thin_route import ThinRoute
 from tests.support.small_service import LIMITS, PEPPER, KnownKeys, client_of
 
 SINCE = datetime(2027, 1, 1, tzinfo=UTC)

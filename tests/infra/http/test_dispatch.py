@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from infra.http.auth import Principal, requires
-from infra.http.dispatch import Dispatch
-from infra.http.thin_route import ThinRoute
+from infra.http.server.dispatch import Dispatch
+from infra.http.server.thin_route import ThinRoute
 
 Writer = Annotated[Principal, requires("orders:write")]
 TEMPLATES = [

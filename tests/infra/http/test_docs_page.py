@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from command_api.openapi import document as command_document
-from infra.http.docs_page import to_try_out
+from infra.http.openapi.docs_page import to_try_out
 from query_api.openapi import document as query_document
 from tests.support.small_service import client_of, small_service
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from infra.http.one_write import OneWrite
+from infra.http.server.one_write import OneWrite
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 

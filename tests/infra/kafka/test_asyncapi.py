@@ -1,7 +1,7 @@
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
-from infra.events import StoredEvent
+from infra.event_store.protocol import StoredEvent
 from infra.kafka.asyncapi import document
 from infra.kafka.records import to_record
 from infra.kafka.topics import EVENTS_TOPIC

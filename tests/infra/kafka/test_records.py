@@ -7,7 +7,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.events import StoredEvent
+from infra.event_store.protocol import StoredEvent
 from infra.kafka.records import ForeignRecordError, Header, Record, from_record, to_record
 from infra.partitioning import partition_of
 from tests.support.stored_events import stored_events

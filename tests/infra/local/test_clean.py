@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from infra.local import running
 from infra.local.__main__ import main
 from infra.local.home import CHECKOUT, Home
+from infra.local.processes import running
 
 ONLY_RUNS = 'import time; print("up", flush=True); time.sleep(600)'
 

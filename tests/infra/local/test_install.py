@@ -6,9 +6,9 @@ import asyncpg
 import pytest
 
 from infra import clock
-from infra.api_keys import KeyActor, parse
-from infra.local.install import API_KEYS, InstallError, install
-from infra.postgres.api_keys import revoke_key
+from infra.local.servers.install import API_KEYS, InstallError, install
+from infra.security.api_key_store import revoke_key
+from infra.security.api_keys import KeyActor, parse
 from tests.support.servers import Database, PostgresCluster
 
 PEPPER = "p" * 32

@@ -2,7 +2,7 @@
 
 import re
 
-from infra.local.kafka import find_java, new_cluster_id
+from infra.local.servers.kafka import find_java, new_cluster_id
 
 
 def test_a_cluster_id_is_never_read_as_an_option() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import kafka_jars
-from infra.local.broker import NoBrokerError, jars_for
-from infra.local.kafka_jars import LockedJar, TamperedJarError, read_lock, verify
+from infra.local.servers import kafka_jars
+from infra.local.servers.broker import NoBrokerError, jars_for
+from infra.local.servers.kafka_jars import LockedJar, TamperedJarError, read_lock, verify
 
 CONTENT = b"a jar"
 JAR = LockedJar("org.example", "example", "1.0", hashlib.sha256(CONTENT).hexdigest())

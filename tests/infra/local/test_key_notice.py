@@ -11,11 +11,11 @@ import asyncpg
 import pytest
 
 from infra import clock
-from infra.api_keys import PARTNER_SCOPES, KeyActor, generate, parse
 from infra.local.home import CHECKOUT, Home
 from infra.local.key_notice import notice
 from infra.local.status import status
-from infra.postgres.api_keys import create_key, revoke_key
+from infra.security.api_key_store import create_key, revoke_key
+from infra.security.api_keys import PARTNER_SCOPES, KeyActor, generate, parse
 from tests.support.ports import free_port
 from tests.support.servers import Database
 

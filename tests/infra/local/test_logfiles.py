@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from infra.local.logfiles import bound
+from infra.local.processes.logfiles import bound
 
 
 def test_a_log_over_the_limit_starts_again_and_its_writer_goes_on(tmp_path: Path) -> None:

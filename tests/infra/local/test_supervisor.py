@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.local.launch import Launch
-from infra.local.supervisor import BACKOFF_S, NotReadyError, Program, Supervisor, backoff_s
+from infra.local.processes.launch import Launch
+from infra.local.processes.supervisor import BACKOFF_S, NotReadyError, Program, Supervisor, backoff_s
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.server  # real sockets or processes, and deadlines that take their time
@@ -128,7 +128,7 @@ async def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> Non
     script = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from infra.local.launch import Launch, spawn\n"
+        "from infra.local.processes.launch import Launch, spawn\n"
         "launch = Launch(('/bin/sh', '-c', 'exec sleep 600'), {}, Path('/'))\n"
         "print(spawn(launch, Path(sys.argv[1])).pid, flush=True)\n"
         "time.sleep(600)\n"

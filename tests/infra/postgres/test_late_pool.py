@@ -4,7 +4,7 @@ from typing import Never
 
 import pytest
 
-from infra.events import StoreUnavailableError
+from infra.event_store.protocol import StoreUnavailableError
 from infra.postgres.late_pool import LatePool
 from infra.postgres.pool import DangerousSettingsError, Pool, open_pool
 from infra.settings import PostgresSettings

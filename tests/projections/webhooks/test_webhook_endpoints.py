@@ -9,7 +9,7 @@ import pytest
 
 from infra.clock import new_id
 from infra.postgres.webhook_endpoints import NewEndpoint, ResendAnswer, TooManyEndpointsError, WebhookEndpoints
-from infra.secrets_at_rest import SecretBox
+from infra.security.secrets_at_rest import SecretBox
 from infra.tenancy import Tenant
 from tests.support.servers import Database
 from tests.support.webhooks import (

@@ -1,0 +1,1 @@
+"""The log: its contract, the PostgreSQL appender, reads, partitions, and a twin in memory."""

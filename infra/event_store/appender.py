@@ -1,0 +1,315 @@
+"""Many callers, one log: gathers the commands that wait at this moment and appends them in one call.
+
+Opportunistic batching: when nothing is in flight a command is sent at once; while a batch is in flight the next one
+gathers. There is no linger, so an idle system answers in one commit, and batches grow by themselves under load.
+
+What a caller may rely on: once `append` has queued a command it is tried until its outcome is known or its deadline has
+passed, even when the caller is cancelled; and no outcome is reported that the database did not confirm. A batch whose
+answer was lost is sent again with the same keys, and the keys tell what had been written.
+
+After an outage the appender asks by itself whether PostgreSQL takes appends again: readiness rests on that, and nobody
+sends commands to a service that is not ready.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from infra import clock
+from infra.deadlines import Deadlines
+from infra.event_store.append_chains import AppendChains, Link, size_bytes
+from infra.event_store.append_channel import (
+    AppendChannel,
+    BatchFailedError,
+    BatchRefusedError,
+    NotNowError,
+    OutcomeUnknownError,
+)
+from infra.event_store.append_waiting import Together, Waiting
+from infra.event_store.metrics import BATCH_COMMANDS, BATCH_SECONDS, QUEUED, RESENT
+from infra.event_store.protocol import (
+    AppendCommand,
+    Appended,
+    AppendOutcome,
+    AppendQueueFullError,
+    AppendRejectedError,
+    AppendTimeoutError,
+    Duplicate,
+    EventStoreError,
+    KeyMismatch,
+    StoreUnavailableError,
+)
+
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class AppenderLimits:
+    """Bounds of an `Appender`; every one is a number."""
+
+    queue_commands: int = 2000
+    """Unfinished commands, at most; one more raises `AppendQueueFullError`."""
+    queue_bytes: int = 64 * 1024 * 1024
+    """Bytes of payloads and responses of unfinished commands, at most."""
+    batch_commands: int = 500
+    """Commands in one call, at most."""
+    batch_bytes: int = 4 * 1024 * 1024
+    """Bytes of payloads and responses in one call, at most (a single larger command travels alone)."""
+    deadline_s: float = 5.0
+    """Seconds from `append` or `append_all` to an answer, at most."""
+    drain_s: float = 5.0
+    """Seconds `close` waits for unfinished commands, at most."""
+
+
+class Appender:
+    """Appends from any number of tasks over one channel. Use it as an async context manager; leaving it drains."""
+
+    def __init__(
+        self,
+        channel: AppendChannel,
+        limits: AppenderLimits | None = None,
+        *,
+        monotonic_s: Callable[[], float] = clock.monotonic_s,
+    ) -> None:
+        self._channel = channel
+        self._limits = limits or AppenderLimits()
+        self._deadlines = Deadlines(self._limits.deadline_s)
+        self._monotonic_s = monotonic_s
+        self._chains: AppendChains[Waiting] = AppendChains()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._unreachable: str | None = None
+        self._task: asyncio.Task[None] | None = None
+        QUEUED.set_function(lambda: self._chains.count)
+
+    async def __aenter__(self) -> Self:
+        """Start sending."""
+        self._task = asyncio.create_task(self._run(), name="appender")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Drain and close."""
+        await self.close()
+
+    @property
+    def queued(self) -> int:
+        """How many commands are unfinished."""
+        return self._chains.count
+
+    @property
+    def is_reachable(self) -> bool:
+        """Tell whether the last attempt reached PostgreSQL; for readiness."""
+        return self._unreachable is None
+
+    async def append(self, command: AppendCommand) -> AppendOutcome:
+        """Queue a command and give its outcome; see `EventStore.append` for what is raised when."""
+        [answer] = await self._answers(self._queue((command,), size_bytes(command)))
+        if answer is None or isinstance(answer, EventStoreError):
+            raise answer or self._too_late()
+        return answer
+
+    async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
+        """Queue commands, all or none, and give the outcome of each; see `EventStore.append_all`.
+
+        They travel in one call when they fit and nothing waits in front of them. They have one deadline: what has no
+        answer by then is `AppendTimeoutError` or `StoreUnavailableError` in its place.
+        """
+        if not commands:
+            return []
+        answers = await self._answers(self._queue(commands, sum(map(size_bytes, commands))))
+        return [self._too_late() if answer is None else answer for answer in answers]
+
+    async def _answers(self, together: Together) -> Sequence[AppendOutcome | EventStoreError | None]:
+        """Wait for the answers of commands that were queued together; None: there was none in time."""
+        self._deadlines.begin(together)
+        try:
+            await together.settled
+        finally:
+            self._deadlines.end(together)
+        return together.answers
+
+    async def close(self) -> None:
+        """Take no more commands, finish those queued within `drain_s`, let go of the connection. Safe to repeat."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            if not self._chains.count:
+                self._task.cancel()  # it does nothing that anybody waits for
+            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+                await asyncio.wait_for(self._task, self._limits.drain_s)
+            self._task = None
+        for link in self._chains.drain():
+            _tell(link, AppendTimeoutError("the event store closed first"))
+        await self._channel.close()
+
+    def _queue(self, commands: Sequence[AppendCommand], size: int) -> Together:
+        if self._closing:
+            raise StoreUnavailableError("the event store is closing")
+        limits, chains = self._limits, self._chains
+        if chains.count + len(commands) > limits.queue_commands or chains.size_bytes + size > limits.queue_bytes:
+            raise AppendQueueFullError(f"{chains.count} commands wait already")
+        together = Together(len(commands))
+        deadline_s = self._monotonic_s() + limits.deadline_s
+        for place, command in enumerate(commands):
+            chains.add(command, Waiting(together, place, deadline_s))
+        self._wake.set()
+        return together
+
+    async def _run(self) -> None:
+        while True:
+            if not self._chains.has_ready:
+                if self._closing:
+                    return
+                self._wake.clear()
+                await self._woken()
+                continue
+            batch = self._chains.take(self._limits.batch_commands, self._limits.batch_bytes)
+            try:
+                await self._settle(batch)
+            except asyncio.CancelledError:
+                self._fail(batch, AppendTimeoutError("the event store closed first"))
+                raise
+            except Exception as error:  # noqa: BLE001  # a bug here must not leave every later caller waiting
+                structlog.get_logger().exception("append.failed", commands=len(batch))
+                self._fail(batch, StoreUnavailableError(f"unexpected {type(error).__name__}"))
+
+    async def _woken(self) -> None:
+        """Wait for commands, and ask meanwhile whether PostgreSQL, if it was last seen away, is back."""
+        pause_s = _FIRST_PAUSE_S
+        while self._unreachable is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._wake.wait()
+                    return
+            await self._ask()
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+        await self._wake.wait()
+
+    async def _ask(self) -> None:
+        """Try an append that is taken back: it meets whatever commands would meet, a full disk as well."""
+        try:
+            await self._channel.probe()
+        except Exception as error:  # noqa: BLE001  # whatever it is, commands would meet it too
+            self._note_reachable(str(error))
+        else:
+            self._note_reachable(None)
+
+    async def _settle(self, batch: list[Link[Waiting]]) -> None:
+        """Send until every command of the batch has an answer or is past its deadline."""
+        pause_s = _FIRST_PAUSE_S
+        while batch := self._drop_expired(batch):
+            try:
+                outcomes = await self._send(batch)
+            except BatchRefusedError as error:
+                if len(batch) == 1:
+                    is_ours = isinstance(error, BatchFailedError)
+                    self._fail(batch, (StoreUnavailableError if is_ours else AppendRejectedError)(str(error)))
+                    return
+                middle = len(batch) // 2
+                await self._settle(batch[:middle])
+                batch = batch[middle:]
+                continue
+            except (OutcomeUnknownError, NotNowError) as error:
+                self._note_reachable(str(error))
+                RESENT.inc()
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                continue
+            self._note_reachable(None)
+            for link, outcome in zip(batch, outcomes, strict=True):
+                self._finish(link, _own(link, outcome))
+            return
+
+    async def _send(self, batch: list[Link[Waiting]]) -> list[AppendOutcome]:
+        started_s = self._monotonic_s()
+        BATCH_COMMANDS.observe(len(batch))
+        try:
+            return await self._channel.send([link.command for link in batch])
+        except OutcomeUnknownError:
+            for link in batch:
+                link.item.was_sent = True
+            raise
+        finally:
+            BATCH_SECONDS.observe(self._monotonic_s() - started_s)
+
+    def _drop_expired(self, batch: list[Link[Waiting]]) -> list[Link[Waiting]]:
+        now_s = self._monotonic_s()
+        expired = [link for link in batch if link.item.deadline_s <= now_s]
+        if not expired:
+            return batch
+        self._fail(expired, self._too_late())
+        return [link for link in batch if link.item.deadline_s > now_s]
+
+    def _finish(self, link: Link[Waiting], outcome: AppendOutcome) -> None:
+        """Answer a command, and with it every chained repetition of the same key: what they will get is now known."""
+        link.item.together.tell(link.item.place, outcome)
+        freed = self._chains.finish(link)
+        answered = [(link, outcome, freed)] if freed else []
+        while answered:  # a loop: chains may be longer than Python's stack
+            link, outcome, freed = answered.pop()
+            for follower in freed:
+                repeated = _answer_to_repetition(link.command, outcome, follower.command)
+                if repeated is None:
+                    self._chains.ready(follower)
+                else:
+                    follower.item.together.tell(follower.item.place, repeated)
+                    answered.append((follower, repeated, self._chains.finish(follower)))
+
+    def _fail(self, batch: list[Link[Waiting]], error: EventStoreError) -> None:
+        for link in batch:
+            _tell(link, error)
+            for freed in self._chains.finish(link):
+                self._chains.ready(freed)
+
+    def _too_late(self) -> EventStoreError:
+        if self._unreachable is not None:
+            return StoreUnavailableError(self._unreachable)
+        return AppendTimeoutError(f"no answer within {self._limits.deadline_s:g} s")
+
+    def _note_reachable(self, problem: str | None) -> None:
+        """Log each change of state once."""
+        if (problem is None) != (self._unreachable is None):
+            log = structlog.get_logger()
+            log.info("append.recovered") if problem is None else log.warning("append.interrupted", reason=problem)
+        self._unreachable = problem
+
+
+def _tell(link: Link[Waiting], error: EventStoreError) -> None:
+    link.item.together.tell(
+        link.item.place, type(error)(*error.args)
+    )  # its own instance: raising one in many callers would mix their traces
+
+
+def _own(link: Link[Waiting], outcome: AppendOutcome) -> AppendOutcome:
+    """Recognise, after a lost answer, that the stored duplicate is what this very command wrote."""
+    command = link.command
+    if (
+        link.item.was_sent
+        and isinstance(outcome, Duplicate)
+        and outcome.stream_id == command.stream_id
+        and outcome.version == command.expected_version + len(command.events)
+        and (outcome.status, outcome.response) == (command.status, command.response)
+    ):
+        return Appended(outcome.version, outcome.position, outcome.recorded_at)
+    return outcome
+
+
+def _answer_to_repetition(first: AppendCommand, outcome: AppendOutcome, later: AppendCommand) -> AppendOutcome | None:
+    """Give what a later command with the same key gets, when the first one's outcome decides it."""
+    if (first.tenant_id, first.key) != (later.tenant_id, later.key) or not isinstance(outcome, Appended | Duplicate):
+        return None
+    if first.fingerprint != later.fingerprint:
+        return KeyMismatch()
+    if isinstance(outcome, Duplicate):
+        return outcome
+    return Duplicate(
+        first.status, first.response, first.stream_id, outcome.version, outcome.position, outcome.recorded_at
+    )

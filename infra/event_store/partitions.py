@@ -1,0 +1,88 @@
+"""Partitions exist before they are needed, and those of answers older than a week go away.
+
+The command service runs `keep_partitions` beside its server. When it cannot do its work, a metric and a log line say so
+weeks before the first append would fail.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from infra.event_store.metrics import COMMANDS_LEFT_S, EVENTS_LEFT, MAINTENANCE_FAILED
+from infra.postgres.failures import UNREACHABLE
+from infra.postgres.pool import Pool
+
+EVENTS_ALARM = 1_000_000
+COMMANDS_ALARM = timedelta(days=1)
+_MAINTAIN = "SELECT events_left, commands_left, dropped FROM harbor.maintain_partitions()"
+_LOOK = "SELECT events_left, commands_left, '{}'::text[] AS dropped FROM harbor.partitions_ahead()"
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionsReport:
+    """How far ahead partitions exist, and which partitions of old answers were dropped."""
+
+    events_left: int
+    commands_left: timedelta
+    dropped: tuple[str, ...]
+
+    @property
+    def is_alarming(self) -> bool:
+        """Tell whether somebody must look now."""
+        return self.events_left < EVENTS_ALARM or self.commands_left < COMMANDS_ALARM
+
+
+async def maintain(pool: Pool) -> PartitionsReport:
+    """Make the next partitions, drop expired ones, set the metrics. Safe to repeat and to run in several processes.
+
+    Raises:
+        asyncpg.PostgresError, OSError: it could not be done now.
+    """
+    return await _reported(pool, _MAINTAIN)
+
+
+async def look(pool: Pool) -> PartitionsReport:
+    """Tell how far ahead partitions exist and set the metrics; changes nothing. Raises what `maintain` raises."""
+    return await _reported(pool, _LOOK)
+
+
+async def keep_partitions(
+    pool: Pool, *, every_s: float = 600.0, reported: Callable[[PartitionsReport], None] | None = None
+) -> None:
+    """Run `maintain` now and every `every_s` seconds until cancelled; a failure is counted, logged and tried again.
+
+    `reported` is told each report, for readiness. Where partitions cannot be made it is told how many are left, so that
+    the alarm comes before the last of them is full.
+    """
+    log = structlog.get_logger()
+    while True:
+        report: PartitionsReport | None = None
+        try:
+            report = await maintain(pool)
+        except UNREACHABLE as error:
+            MAINTENANCE_FAILED.inc()
+            log.warning("partitions.failed", reason=str(error))
+            with contextlib.suppress(*UNREACHABLE):
+                report = await look(pool)
+        if report is not None:
+            if reported is not None:
+                reported(report)
+            if report.is_alarming:
+                log.error("partitions.short", events_left=report.events_left, commands_left=str(report.commands_left))
+            if report.dropped:
+                log.info("partitions.dropped", names=list(report.dropped))
+        await asyncio.sleep(every_s)
+
+
+async def _reported(pool: Pool, sql: str) -> PartitionsReport:
+    row = await pool.fetchrow(sql)
+    if row is None:
+        raise LookupError("a function of harbor gave no row")
+    report = PartitionsReport(row["events_left"], row["commands_left"], tuple(row["dropped"]))
+    EVENTS_LEFT.set(report.events_left)
+    COMMANDS_LEFT_S.set(report.commands_left.total_seconds())
+    return report

@@ -1,0 +1,208 @@
+"""What an event store is: the records that go in and come out, and the protocol every store keeps.
+
+Nothing here knows orders. `infra.event_store.postgres` and `infra.event_store.memory` satisfy `EventStore`, and one
+contract suite (`tests/support/event_store_contract.py`) holds both to it. Design: positions are contiguous per log,
+conflicts and duplicates are answers and not exceptions, the idempotency record commits with the events.
+
+The records that every command makes are named tuples and not frozen dataclasses: as immutable, and made three times as
+fast, which counts when a command is to cost a tenth of a millisecond in all.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+FINGERPRINT_BYTES = 32
+NO_STREAM = 0
+"""Expected version of a stream that must not exist yet."""
+
+
+class NewEvent(NamedTuple):
+    """One fact to be appended. `payload` is kept and relayed as these exact bytes."""
+
+    event_id: UUID
+    type: str
+    schema_version: int
+    occurred_at: datetime
+    payload: bytes
+    actor: str
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One fact in the log. `position` counts 1, 2, 3, ... over the log, `version` over the stream."""
+
+    position: int
+    log_id: int
+    tenant_id: str
+    stream_id: UUID
+    version: int
+    type: str
+    schema_version: int
+    event_id: UUID
+    occurred_at: datetime
+    recorded_at: datetime
+    actor: str
+    correlation_id: str | None
+    causation_id: str | None
+    traceparent: str | None
+    payload: bytes
+    leaf_hash: bytes
+
+
+class AppendCommand(NamedTuple):
+    """Everything one command wants written in one commit: its events and its answer.
+
+    `key` is unique per tenant: a second command with the same key gets the first one's stored answer. `claim`, when
+    given, is unique per tenant for ever (the external reference of an order). `events` may be empty: then only the
+    answer is recorded (a final refusal, a no-op) and `expected_version` is still checked.
+    """
+
+    tenant_id: str
+    key: str
+    fingerprint: bytes
+    stream_id: UUID
+    stream_type: str
+    expected_version: int
+    events: tuple[NewEvent, ...]
+    status: int
+    response: bytes
+    claim: str | None = None
+
+
+class Appended(NamedTuple):
+    """Committed. `version` and `position` are of the last event (or of the stream as it was, when there was none)."""
+
+    version: int
+    position: int
+    recorded_at: datetime
+
+
+class Duplicate(NamedTuple):
+    """The key was used before by the same request: this is what was answered then."""
+
+    status: int
+    response: bytes
+    stream_id: UUID
+    version: int
+    position: int
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMismatch:
+    """The key was used before by a different request."""
+
+
+class WrongExpectedVersion(NamedTuple):
+    """Somebody else appended to the stream first; nothing was written."""
+
+    actual_version: int
+
+
+class ClaimTaken(NamedTuple):
+    """The claim belongs to another stream for ever; nothing was written."""
+
+    stream_id: UUID
+
+
+AppendOutcome = Appended | Duplicate | KeyMismatch | WrongExpectedVersion | ClaimTaken
+
+
+class EventStoreError(Exception):
+    """Base of what a store raises; a caller that gets one knows that the outcome was *not* reported."""
+
+
+class AppendQueueFullError(EventStoreError):
+    """More commands wait than the bound allows; nothing was written, try again later."""
+
+
+class AppendTimeoutError(EventStoreError):
+    """The outcome is unknown: the deadline passed first. A retry with the same key settles it."""
+
+
+class StoreUnavailableError(EventStoreError):
+    """PostgreSQL cannot be reached. If a write was under way its outcome is unknown; the same key settles it."""
+
+
+class AppendRejectedError(EventStoreError):
+    """The store cannot hold this command (a NUL in a text, a payload too large); nothing was written, nor ever will."""
+
+
+class LogCorruptError(EventStoreError):
+    """Positions are not contiguous: stop and call somebody."""
+
+
+class EventStore(Protocol):
+    """The protocol of 02: one serial log, streams with expected versions, answers recorded with events."""
+
+    async def append(self, command: AppendCommand) -> AppendOutcome:
+        """Append one command; it may travel in a batch with others, which can never change its outcome.
+
+        Cancelling the caller never withdraws the command: once accepted it is written and its key settles a retry.
+
+        Raises:
+            AppendQueueFullError: nothing was written.
+            AppendRejectedError: nothing was written.
+            AppendTimeoutError: unknown outcome.
+            StoreUnavailableError: unknown outcome.
+        """
+        ...
+
+    async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
+        """Append commands that were made together, each with an outcome of its own, in their order.
+
+        As if each were given to `append`, one after the other and without a wait between: they may share streams, keys
+        and claims, and one that fails never harms another. What `append` would raise for a command stands in its place.
+        All of them are accepted or none; cancelling the caller never withdraws any.
+
+        Raises:
+            AppendQueueFullError: there is no room for all of them; nothing was written.
+            StoreUnavailableError: the store takes no more commands; nothing was written.
+        """
+        ...
+
+    async def read_stream(
+        self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None
+    ) -> Sequence[StoredEvent]:
+        """Give the events of one stream, versions ascending; empty when there is none for this tenant."""
+        ...
+
+    async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
+        """Give at most `limit` events with position > `after_position`, ascending, without a hole.
+
+        Raises:
+            LogCorruptError: a position is missing.
+        """
+        ...
+
+    async def head(self) -> int:
+        """Give the last position of the log; 0 when it is empty."""
+        ...
+
+
+def leaf_hash(tenant_id: str, stream_id: UUID, version: int, event: NewEvent) -> bytes:
+    """Give the SHA-256 leaf (RFC 9162, 0x00 prefix) over everything of an event that its writer knows.
+
+    Each field is preceded by its length, so no two different events share the hashed bytes.
+    """
+    digest = hashlib.sha256(b"\x00harbor.event.v1")
+    for field in (
+        tenant_id.encode(),
+        stream_id.bytes,
+        version.to_bytes(8, "big"),
+        event.event_id.bytes,
+        event.type.encode(),
+        event.schema_version.to_bytes(4, "big"),
+        event.occurred_at.isoformat().encode(),
+        event.payload,
+    ):
+        digest.update(len(field).to_bytes(4, "big"))
+        digest.update(field)
+    return digest.digest()

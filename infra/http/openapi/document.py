@@ -1,0 +1,182 @@
+"""What FastAPI's OpenAPI document lacks: scopes, the form of errors, examples, and headers that all answers have."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from fastapi.routing import APIRoute
+
+from infra.http.auth import declared_scopes
+from infra.http.deprecation import deprecation_of
+from infra.http.openapi.examples import NoExampleError, example_of
+from infra.http.problems import FieldError, Problem, ProblemType, document_of
+
+Json = dict[str, Any]
+
+HEADERS: Final = {
+    "Allow": ("the methods of this address", "GET, POST"),
+    "Consistency-Token": ("give it to the query API to read at or after this", "7.1234"),
+    "Deprecation": ("since when this address is deprecated (RFC 9745)", "@1798761600"),
+    "ETag": ("the version of the representation", '"1"'),
+    "Idempotency-Replayed": ("`true` when this is the recorded answer of an earlier request", "true"),
+    "Link": ("related addresses (RFC 8288)", '</api/v1/orders?cursor=AQ>; rel="next"'),
+    "Location": ("the address of what was made", "/api/v1/orders/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"),
+    "RateLimit": ("requests left, and seconds until there are more", '"partner";r=99;t=0'),
+    "RateLimit-Policy": ("requests allowed, and per how many seconds", '"partner";q=100;w=1'),
+    "Retry-After": ("seconds to wait before the request is sent again", "1"),
+    "Sunset": ("when this address will be gone (RFC 8594)", "Fri, 01 Jan 2027 00:00:00 GMT"),
+    "WWW-Authenticate": ("how to authenticate", 'Bearer realm="harbor-orders"'),
+    "X-Read-Lag-Ms": ("how far the read model is behind the log, in milliseconds", "12"),
+    "X-Read-Position": ("position in the log up to which the answer includes every event", "1234"),
+    "X-Request-ID": ("the id of this request", "req-7f3a"),
+}
+"""Every header an answer may have: what it says, and an example."""
+
+_RATE: Final = ("RateLimit", "RateLimit-Policy")
+_BEFORE_THE_KEY: Final = "401"
+_HEADERS_BY_STATUS: Final = {
+    401: ("WWW-Authenticate",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+_FIELD_ERRORS: Final = (FieldError("/lines/0/quantity", "quantity_out_of_range", "is a whole number from 1 to 999"),)
+
+PROBLEM_SCHEMA: Final = {
+    "title": "Problem",
+    "description": "RFC 9457. `code` is stable; extension members depend on it.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance", "code", "request_id", "retryable"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {
+            "type": "string",
+            "description": "the address; `urn:request:` and the request id where there is no such address",
+        },
+        "code": {"type": "string"},
+        "request_id": {"type": "string"},
+        "retryable": {"type": "boolean"},
+        "errors": {
+            "type": "array",
+            "maxItems": 20,
+            "items": {
+                "type": "object",
+                "required": ["pointer", "code", "detail"],
+                "properties": {name: {"type": "string"} for name in ("pointer", "code", "detail")},
+            },
+        },
+    },
+}
+
+
+def header(name: str) -> Json:
+    """Give the description of a header of an answer."""
+    description, example = HEADERS[name]
+    return {"description": description, "schema": {"type": "string"}, "example": example}
+
+
+def problem_responses(*kinds: ProblemType) -> dict[int | str, Json]:
+    """Give the `responses` of a route for OpenAPI: every problem it may answer, by status, with its codes."""
+    by_status: dict[int, list[ProblemType]] = {}
+    for kind in kinds:
+        if kind not in by_status.setdefault(kind.status, []):
+            by_status[kind.status].append(kind)
+    return {
+        status: {
+            "description": "; ".join(f"`{kind.code}`: {kind.title}" for kind in same),
+            "headers": {name: header(name) for name in ("X-Request-ID", *_HEADERS_BY_STATUS.get(status, ()))},
+            "content": {
+                "application/problem+json": {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {kind.code: {"summary": kind.title, "value": _example(kind)} for kind in same},
+                }
+            },
+        }
+        for status, same in sorted(by_status.items())
+    }
+
+
+def completed(document: Json, routes: Iterable[APIRoute]) -> Json:
+    """Give FastAPI's document with everything it lacks; the document is changed in place."""
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "API key: hbr_live_... or hbr_test_..."},
+        "x_api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
+    }
+    for route in routes:
+        if route.include_in_schema:
+            for method in route.methods or ():
+                operation = document["paths"][route.path_format][method.lower()]
+                operation["security"] = [{"bearer": []}, {"x_api_key": []}]
+                operation["x-required-scopes"] = list(declared_scopes(route))
+                _complete(document, operation, is_deprecated=deprecation_of(route) is not None)
+    for event, path in document.get("webhooks", {}).items():
+        for operation in path.values():
+            _complete_webhook(document, event, operation)
+    _share_examples(document)
+    return document
+
+
+def operations(document: Json) -> Iterator[Json]:
+    """Give every operation of the paths and webhooks of a document."""
+    for part in ("paths", "webhooks"):
+        for path in document.get(part, {}).values():
+            yield from path.values()
+
+
+def _example(kind: ProblemType) -> Json:
+    errors = _FIELD_ERRORS if kind.code == "validation_failed" else ()
+    return document_of(Problem(kind), errors, "/api/v1/orders", "req-7f3a")
+
+
+def _complete(document: Json, operation: Json, *, is_deprecated: bool) -> None:
+    name = operation["operationId"]
+    for parameter in operation.get("parameters", ()):
+        if "example" not in parameter and "examples" not in parameter:
+            _add_example(document, parameter, f"{name}/{parameter['name']}", is_sent=True)
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        if "example" not in media and "examples" not in media:
+            _add_example(document, media, name, is_sent=True)
+    added = ("Deprecation", "Sunset") if is_deprecated else ()
+    for status, answer in operation["responses"].items():
+        rate = () if status == _BEFORE_THE_KEY else _RATE
+        headers = answer.setdefault("headers", {})
+        for each in ("X-Request-ID", *rate, *added):
+            headers.setdefault(each, header(each))
+        for each, described in headers.items():
+            described.setdefault("example", HEADERS[each][1])
+        media = answer.get("content", {}).get("application/json")
+        if media is not None and "example" not in media and "examples" not in media:
+            _add_example(document, media, f"{name}/{status}", is_sent=False)
+
+
+def _complete_webhook(document: Json, event: str, operation: Json) -> None:
+    """Finish what is sent to clients: nobody authenticates by an API key there, and the example is of this event."""
+    operation["security"] = []
+    for guessed in ("200", "422"):
+        operation["responses"].pop(guessed, None)
+    [media] = operation["requestBody"]["content"].values()
+    _add_example(document, media, operation["operationId"], is_sent=False)
+    media["example"] |= {"type": event}
+
+
+def _add_example(document: Json, target: Json, place: str, *, is_sent: bool) -> None:
+    try:
+        target["example"] = example_of(document, target["schema"], place, is_sent=is_sent)
+    except NoExampleError:
+        return  # a test tells which: the document is served all the same
+
+
+def _share_examples(document: Json) -> None:
+    """Keep each example of an error once; operations refer to it."""
+    shared = document["components"].setdefault("examples", {})
+    for operation in operations(document):
+        for answer in operation["responses"].values():
+            examples = answer.get("content", {}).get("application/problem+json", {}).get("examples", {})
+            for name, example in examples.items():
+                if "value" in example:
+                    shared[name] = example
+                    examples[name] = {"$ref": f"#/components/examples/{name}"}
+    document["components"]["examples"] = dict(sorted(shared.items()))

@@ -1,0 +1,1 @@
+"""uvicorn, and what a request passes below the middleware."""

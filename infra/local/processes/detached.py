@@ -1,0 +1,101 @@
+"""The stack from outside: start it in the background, stop it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+
+from infra import clock
+from infra.local.home import CHECKOUT, Home, HomeError
+from infra.local.processes import leftovers
+
+_POLL_S = 0.1
+_STOP_S = 90.0
+Say = Callable[[str], None]
+
+
+def start(home: Home, arguments: Sequence[str], say: Say) -> int:
+    """Start a supervisor in the background and show what it says until everything is ready; give the exit status.
+
+    Raises:
+        AlreadyRunsError: one runs in this home.
+    """
+    with home.held():
+        pass  # only to tell early; the new process holds it for itself
+    log = home.log_file("up")
+    log.unlink(missing_ok=True)
+    reading, writing = os.pipe()
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local", *arguments, "--ready-fd", str(writing)],
+            cwd=CHECKOUT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=[writing],
+        )
+    os.close(writing)
+    os.set_blocking(reading, False)
+    try:
+        return _follow(process, reading, log, say)
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait(_STOP_S)
+        return 130
+    finally:
+        os.close(reading)
+
+
+def _follow(process: subprocess.Popen[bytes], reading: int, log: Path, say: Say) -> int:
+    with log.open() as lines:
+        while True:
+            is_over = process.poll() is not None
+            is_ready = _read(reading) == b"ready"
+            for line in lines.read().splitlines():
+                say(line)
+            if is_ready:
+                return 0
+            if is_over:
+                return process.returncode or 1
+            time.sleep(_POLL_S)
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 16)
+    except BlockingIOError:
+        return b""
+
+
+def stop(home: Home) -> None:
+    """Ask the supervisor of this home to drain and stop, and return when nothing of it is left.
+
+    Raises:
+        HomeError: it holds the home and cannot be found or ended.
+    """
+    supervisor = _supervisor(home)
+    supervisor.send_signal(signal.SIGTERM)
+    try:
+        supervisor.wait(_STOP_S)
+    except psutil.TimeoutExpired:
+        supervisor.kill()
+        supervisor.wait(_STOP_S)
+    leftovers.end_leftovers(home.run_file)
+    home.stack_file.unlink(missing_ok=True)
+
+
+def _supervisor(home: Home) -> psutil.Process:
+    # One that has just begun holds the home a moment before it has written who it is.
+    deadline = clock.monotonic_s() + 5.0
+    while clock.monotonic_s() < deadline:
+        found = leftovers.supervisor_of(home.run_file)
+        if found:
+            return found
+        time.sleep(_POLL_S)
+    raise HomeError(f"{home.path} is held by a process that cannot be found: another account's, or another machine's?")

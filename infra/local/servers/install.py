@@ -1,0 +1,123 @@
+"""Make a database ready for the processes: create it, migrate it, login roles, API keys. Safe to repeat."""
+
+from collections.abc import Mapping, MutableMapping
+from types import MappingProxyType
+
+import asyncpg
+
+from infra import clock
+from infra.local.addresses import DATABASE
+from infra.postgres.login_roles import create_login_roles
+from infra.postgres.migrate import MigrationError, migrate
+from infra.security.api_key_store import TooManyKeysError, create_key, find_key
+from infra.security.api_keys import (
+    INSTALLATION_SCOPES,
+    PARTNER_SCOPES,
+    KeyActor,
+    MalformedKeyError,
+    hash_key,
+    is_same_hash,
+    parse,
+)
+
+# name in stack.json -> (partner, scopes); all are test-mode keys
+API_KEYS: Mapping[str, tuple[str | None, frozenset[str]]] = MappingProxyType(
+    {
+        "partner_a": ("partner_a", PARTNER_SCOPES),
+        "partner_b": ("partner_b", PARTNER_SCOPES),
+        "dashboard": (None, frozenset({"dashboard:read"})),
+        "auditor": (None, frozenset({"audit:read", "events:read"})),
+        "operator": (None, INSTALLATION_SCOPES),
+    }
+)
+
+
+class InstallError(Exception):
+    """The database cannot be made ready; the message says what to do."""
+
+
+async def create_database(admin_url: str) -> None:
+    """Create the stack's database in our own cluster, if it is missing.
+
+    Args:
+        admin_url: the administrator's address of that database.
+    """
+    connection = await asyncpg.connect(admin_url, database="postgres", timeout=10)
+    try:
+        if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
+            await connection.execute(f'CREATE DATABASE "{DATABASE}"')
+    finally:
+        await connection.close()
+
+
+async def install(
+    admin_url: str, passwords: Mapping[str, str], keys: MutableMapping[str, str], pepper: str
+) -> list[str]:
+    """Migrate, create login roles and the API keys; give the names of the migrations applied.
+
+    Args:
+        admin_url: the administrator's address of the database.
+        passwords: login role -> password.
+        keys: name -> API key as kept so far; filled with what is missing here or unknown to the database.
+        pepper: HMAC key over API keys.
+
+    Raises:
+        InstallError: the database cannot be reached or refuses.
+    """
+    try:
+        applied = await migrate(admin_url)
+        await create_login_roles(admin_url, passwords)
+        await _create_keys(admin_url, keys, pepper.encode())
+    except MigrationError as error:
+        raise InstallError(f"migrations: {error}") from error
+    except TooManyKeysError as error:
+        raise InstallError(f"API keys: {error}") from error
+    except (OSError, TimeoutError) as error:
+        reason = str(error) or type(error).__name__
+        raise InstallError(
+            f"PostgreSQL cannot be reached ({reason}): is it up, and HARBOR_POSTGRES__URL right?"
+        ) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        reason = str(error).splitlines()[0]
+        raise InstallError(
+            f"PostgreSQL refuses ({reason}): HARBOR_POSTGRES__URL must be the address of a role that may create roles"
+        ) from error
+    return applied
+
+
+async def _create_keys(admin_url: str, keys: MutableMapping[str, str], pepper: bytes) -> None:
+    connection, request_id = await asyncpg.connect(admin_url, timeout=10), clock.new_id_text()
+    try:
+        for name, (partner_id, scopes) in API_KEYS.items():
+            if not await _opens(connection, keys.get(name, ""), pepper):
+                text, _record = await create_key(
+                    connection,
+                    pepper=pepper,
+                    partner_id=partner_id,
+                    livemode=False,
+                    scopes=scopes,
+                    now=clock.now(),
+                    label=f"local stack: {name}",
+                    by=KeyActor("installation", "install", request_id),
+                )
+                keys[name] = text
+    finally:
+        await connection.close()
+
+
+async def _opens(connection: "asyncpg.Connection[asyncpg.Record]", text: str, pepper: bytes) -> bool:
+    try:
+        key = parse(text)
+    except MalformedKeyError:
+        return False
+    record = await find_key(connection, key.key_id)
+    return record is not None and record.is_live(clock.now()) and is_same_hash(record.hashed, hash_key(pepper, text))
+
+
+async def server_version(admin_url: str) -> str:
+    """Give the version of PostgreSQL as it tells it."""
+    connection = await asyncpg.connect(admin_url, timeout=10)
+    try:
+        return str(await connection.fetchval("SHOW server_version")).split()[0]
+    finally:
+        await connection.close()

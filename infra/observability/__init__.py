@@ -1,0 +1,1 @@
+"""What every process tells: logs, health, metrics."""

@@ -1,0 +1,75 @@
+"""Health and metrics port of the processes that serve no API: /livez, /readyz, /metrics.
+
+The answers are those of every process (`infra.observability.health`). None looks at anything but memory: a probe must
+not add load to what is already in trouble.
+"""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+
+from infra.observability.health import Health, Waiting, liveness, readiness
+from infra.observability.logs import get_logger
+from infra.settings import OpsSettings
+
+WaitingFor = Callable[[], Sequence[Waiting]]
+"""Gives what the process waits for; nothing: it is ready."""
+
+
+class OpsServer:
+    """Serves the three paths while the context is open.
+
+    ```python
+    async with OpsServer(settings, lambda: () if worker.is_open else ("starting",)) as ops:
+        ...
+    ```
+    `port` is known once the context is open.
+    """
+
+    def __init__(self, settings: OpsSettings, waiting_for: WaitingFor, registry: CollectorRegistry = REGISTRY) -> None:
+        self._settings = settings
+        self._waiting_for = waiting_for
+        self._registry = registry
+        self.port = settings.port
+        application = web.Application()
+        application.add_routes(
+            [
+                web.get("/livez", self._live),
+                web.get("/readyz", self._readiness),
+                web.get("/metrics", self._metrics),
+            ]
+        )
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+
+    async def __aenter__(self) -> Self:
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
+        try:
+            await site.start()
+        except BaseException:
+            await self._runner.cleanup()
+            raise
+        self.port = self._runner.addresses[0][1]
+        get_logger().info("ops.listening", host=self._settings.host, port=self.port)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._runner.cleanup()
+
+    async def _live(self, _request: web.Request) -> web.Response:
+        return _response(liveness())
+
+    async def _readiness(self, _request: web.Request) -> web.Response:
+        return _response(readiness(self._waiting_for()))
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _response(health: Health) -> web.Response:
+    return web.Response(status=health.status, headers=health.headers, body=health.body)

@@ -1,0 +1,112 @@
+"""The history of API keys: who created, rotated or revoked which key, when, by which request. Rows are only added.
+
+The time and the number of an event are PostgreSQL's; the command service's role may add and read rows, not change
+them (migration 0010).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, TypeAlias
+
+import asyncpg
+import orjson
+from asyncpg.pool import PoolConnectionProxy
+
+from infra.security.api_keys import KeyActor, KeyClaim, KeyReach
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+EventType = Literal["api_key.created", "api_key.rotated", "api_key.revoked"]
+
+# $1 key, $2 type, $3 and $4 actor, $5 request, $6 details, $7 and $8 claim
+_WRITE: Final = """
+    INSERT INTO harbor.api_key_events (key_id, type, actor_type, actor_id, request_id, details, claim, fingerprint)
+    VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8)
+"""
+# Whose key acted: a partner is told of its own keys only.
+_COLUMNS: Final = """
+    e.event_number, e.key_id, e.type, e.actor_type, e.actor_id, e.request_id, e.recorded_at, e.details::text AS details,
+    k.partner_id, k.livemode,
+    coalesce(a.partner_id = k.partner_id AND a.livemode = k.livemode, false) AS is_by_owner
+"""
+_FROM: Final = """
+    FROM harbor.api_key_events e JOIN harbor.api_keys k USING (key_id)
+    LEFT JOIN harbor.api_keys a ON e.actor_type = 'api_key' AND a.key_id = e.actor_id
+"""
+# $1 key, $2 mode, $3 partner or NULL for all, $4 the event before the page, $5 rows
+_OF_KEY: Final = f"""
+    SELECT {_COLUMNS} {_FROM}
+    WHERE e.key_id = $1 AND k.livemode = $2 AND ($3::text IS NULL OR k.partner_id = $3) AND e.event_number > $4
+    ORDER BY e.event_number LIMIT $5
+"""
+# $1 key or NULL for all, $2 partner or NULL for all, $3 rows
+_NEWEST: Final = f"""
+    SELECT {_COLUMNS} {_FROM}
+    WHERE ($1::text IS NULL OR e.key_id = $1) AND ($2::text IS NULL OR k.partner_id = $2)
+    ORDER BY e.event_number DESC LIMIT $3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEvent:
+    """One event of a key. `is_by_owner`: done with a key of the same partner and mode."""
+
+    number: int
+    key_id: str
+    partner_id: str | None
+    livemode: bool
+    type: str
+    actor: KeyActor
+    is_by_owner: bool
+    recorded_at: datetime
+    details: Mapping[str, Any]
+
+
+async def write_event(
+    connection: Connection,
+    key_id: str,
+    kind: EventType,
+    by: KeyActor,
+    details: Mapping[str, object],
+    claim: KeyClaim | None = None,
+) -> None:
+    """Add an event; only inside the transaction that does what it tells of.
+
+    Raises:
+        ValueError: there is no transaction: what is told could be lost, or told without having been done.
+    """
+    if not connection.is_in_transaction():
+        raise ValueError("an event is written by the transaction that changes the key")
+    name, fingerprint = (None, None) if claim is None else (claim.name, claim.fingerprint)
+    text = orjson.dumps(details).decode()
+    await connection.execute(_WRITE, key_id, kind, by.type, by.id, by.request_id, text, name, fingerprint)
+
+
+async def events_of_key(
+    connection: Connection, key_id: str, reach: KeyReach, *, after: int, rows: int
+) -> list[KeyEvent]:
+    """Give up to `rows` events of a key within reach, oldest first, behind the event numbered `after`."""
+    found = await connection.fetch(_OF_KEY, key_id, reach.livemode, reach.partner_id, after, rows)
+    return [_event(row) for row in found]
+
+
+async def newest_events(
+    connection: Connection, *, key_id: str | None, partner_id: str | None, rows: int
+) -> list[KeyEvent]:
+    """Give the last `rows` events of one key, one partner or all, in the order in which they were written."""
+    found = await connection.fetch(_NEWEST, key_id, partner_id, rows)
+    return [_event(row) for row in reversed(found)]
+
+
+def _event(row: asyncpg.Record) -> KeyEvent:
+    return KeyEvent(
+        number=row["event_number"],
+        key_id=row["key_id"],
+        partner_id=row["partner_id"],
+        livemode=row["livemode"],
+        type=row["type"],
+        actor=KeyActor(row["actor_type"], row["actor_id"], row["request_id"]),
+        is_by_owner=row["is_by_owner"],
+        recorded_at=row["recorded_at"],
+        details=orjson.loads(row["details"]),
+    )

@@ -1,0 +1,126 @@
+"""API keys as every request finds them: a bounded cache in front of the store, never older than `TTL_S`.
+
+A revocation is effective in every process within `TTL_S`, with or without its notification, because no entry is used
+when it is older. When the store cannot be asked, an old entry is refused and not trusted: the cache fails closed.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from infra import clock
+from infra.observability.logs import get_logger
+from infra.postgres.failures import UNREACHABLE
+from infra.security.api_keys import KeyRecord
+
+TTL_S: Final = 4.0
+"""Below the promised 5 s by the time one lookup may take."""
+LOOKUP_TIMEOUT_S: Final = 1.0
+MAX_ENTRIES: Final = 10_000
+USE_WRITTEN_EVERY_S: Final = 60.0
+
+
+class KeyStoreUnavailableError(Exception):
+    """The store does not answer and what is remembered is too old to be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    record: KeyRecord | None
+    asked_at_s: float
+
+
+class KeyCache:
+    """Keys as the store had them at most `TTL_S` ago; unknown ids are remembered too.
+
+    `find` asks the store for one key. `capacity` bounds the memory: the entry that was fetched first goes first.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[str], Awaitable[KeyRecord | None]],
+        *,
+        ttl_s: float = TTL_S,
+        capacity: int = MAX_ENTRIES,
+        monotonic_s: Callable[[], float] = clock.monotonic_s,
+    ) -> None:
+        self._find = find
+        self._ttl_s = ttl_s
+        self._capacity = capacity
+        self._monotonic_s = monotonic_s
+        self._entries: dict[str, _Entry] = {}
+        self._lookups: dict[str, asyncio.Task[KeyRecord | None]] = {}
+        self._used: set[str] = set()
+
+    async def get(self, key_id: str) -> KeyRecord | None:
+        """Give the record of a key, or None when there is none.
+
+        Raises:
+            KeyStoreUnavailableError: the store does not answer and the entry is older than the time to live.
+        """
+        entry = self._entries.get(key_id)
+        if entry is None or self._monotonic_s() - entry.asked_at_s >= self._ttl_s:
+            return await self._look_up(key_id)
+        return entry.record
+
+    def note_use(self, key_id: str) -> None:
+        """Remember that a key opened something, for `write_uses`."""
+        self._used.add(key_id)
+
+    def take_uses(self) -> list[str]:
+        """Give the keys used since the last call, and forget them."""
+        used = sorted(self._used)
+        self._used.clear()
+        return used
+
+    def forget(self, key_id: str) -> None:
+        """Drop a key that was changed; the next request asks the store."""
+        self._entries.pop(key_id, None)
+
+    async def _look_up(self, key_id: str) -> KeyRecord | None:
+        """Ask once, however many requests wait; one that is cancelled does not cancel the others."""
+        lookup = self._lookups.get(key_id)
+        if lookup is None:
+            lookup = asyncio.create_task(self._ask(key_id))
+            self._lookups[key_id] = lookup
+            lookup.add_done_callback(lambda _done: self._lookups.pop(key_id, None))
+        return await asyncio.shield(lookup)
+
+    async def _ask(self, key_id: str) -> KeyRecord | None:
+        asked_at_s = self._monotonic_s()  # before the question: the answer may be as old as that
+        try:
+            async with asyncio.timeout(LOOKUP_TIMEOUT_S):
+                record = await self._find(key_id)
+        except UNREACHABLE as error:
+            raise KeyStoreUnavailableError("the store of API keys does not answer") from error
+        self._entries.pop(key_id, None)
+        if len(self._entries) >= self._capacity:
+            del self._entries[next(iter(self._entries))]
+        self._entries[key_id] = _Entry(record, asked_at_s)
+        return record
+
+
+async def keep_fresh(
+    keys: KeyCache,
+    wait: Callable[[float], Awaitable[list[tuple[str, str]]]],
+    write: Callable[[list[str]], Awaitable[None]],
+) -> None:
+    """Run until cancelled: forget keys that changed (`wait` gives notifications), write uses once a minute.
+
+    `wait` is `Wakeup.wait` on `CHANNEL`; `write` is `write_use` over a connection. A failed write is dropped: the time
+    of last use is a convenience.
+    """
+    written_at_s = clock.monotonic_s()
+    while True:
+        for _channel, key_id in await wait(USE_WRITTEN_EVERY_S):
+            keys.forget(key_id)
+        if clock.monotonic_s() - written_at_s < USE_WRITTEN_EVERY_S:
+            continue
+        written_at_s = clock.monotonic_s()
+        used = keys.take_uses()
+        if used:
+            with suppress(*UNREACHABLE):
+                await write(used)
+                get_logger().debug("api_keys.use_written", keys=len(used))

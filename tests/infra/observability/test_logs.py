@@ -1,0 +1,211 @@
+"""Logs: what happens to a process whose standard output cannot take a line."""
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+
+import orjson
+import pytest
+
+LINES = """
+from infra.observability import logs
+logs.configure("test")
+log = logs.get_logger()
+for number in range(2000):
+    log.info("line.written", number=number)
+"""
+ENDS_AT_ONCE = (
+    LINES
+    + """
+import os
+os._exit(7)  # without the last words at the end of a process
+"""
+)
+
+
+WIDE_LINES = """
+from infra.observability import logs
+logs.configure("test", "{level}")
+logs.wide_line()("request.handled", dict(status=201))
+logs.get_logger().info("request.handled", status=201)
+logs.get_logger().error("stays")
+"""
+
+
+def run(stdout: int, program: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-c", program]
+    # A pipe that takes all the lines: at its end a process waits for a slow reader, but not for ever.
+    return subprocess.run(command, stdout=stdout, timeout=60, check=False, pipesize=1024 * 1024)  # noqa: S603  # our own code
+
+
+def test_a_line_is_one_json_object_with_its_process_and_time() -> None:
+    done = run(subprocess.PIPE, LINES)
+
+    lines = [orjson.loads(line) for line in done.stdout.splitlines()]
+    assert [line["number"] for line in lines] == list(range(2000))
+    assert {(line["event"], line["process"], line["level"]) for line in lines} == {("line.written", "test", "info")}
+    assert all(line["timestamp"].endswith("Z") for line in lines)
+
+
+def test_the_wide_line_of_a_unit_of_work_looks_like_every_other() -> None:
+    done = run(subprocess.PIPE, WIDE_LINES.format(level="info"))
+
+    wide, usual, _ = [orjson.loads(line) | {"timestamp": ""} for line in done.stdout.splitlines()]
+    assert wide == usual
+
+
+def test_the_level_leaves_wide_lines_out_too() -> None:
+    done = run(subprocess.PIPE, WIDE_LINES.format(level="warning"))
+
+    assert [orjson.loads(line)["event"] for line in done.stdout.splitlines()] == ["stays"]
+
+
+def test_work_goes_on_when_nobody_reads_the_log_any_more() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert run(writer, ENDS_AT_ONCE).returncode == 7
+    finally:
+        os.close(writer)
+
+
+STALLED = """
+import asyncio, os, sys, time
+from infra.observability import logs
+logs.configure("test")
+log = logs.get_logger()
+
+async def work():
+    for number in range(20_000):
+        log.info("line.written", number=number, text="x" * 100)
+        if number % 100 == 0:
+            await asyncio.sleep(0)
+    sys.stderr.write("done\\n")
+    sys.stderr.flush()
+    {then}
+
+asyncio.run(work())
+"""
+
+
+def test_work_goes_on_when_the_reader_of_the_log_stalls() -> None:
+    reader, writer = os.pipe()
+    try:
+        ended = run(writer, STALLED.format(then="os._exit(7)"))
+        os.close(writer)
+        taken = len(os.read(reader, 1024 * 1024))
+    finally:
+        os.close(reader)
+
+    assert ended.returncode == 7
+    assert taken > 0
+
+
+def test_a_reader_that_comes_back_gets_whole_lines_and_is_told_how_many_are_missing() -> None:
+    program = STALLED.format(then='await asyncio.to_thread(sys.stdin.read); log.info("last")')
+    with started(program) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"done\n"  # nothing of the log is read until then
+        lines = [orjson.loads(process.stdout.readline())]
+        while lines[-1]["event"] != "log.lines_lost":
+            lines.append(orjson.loads(process.stdout.readline()))
+        process.stdin.close()
+        lines += [orjson.loads(line) for line in process.stdout]
+
+    numbers = [line["number"] for line in lines if line["event"] == "line.written"]
+    [lost] = [line["lines"] for line in lines if line["event"] == "log.lines_lost"]
+    assert numbers == list(range(len(numbers)))
+    assert len(numbers) + lost == 20_000
+    assert lines[-1]["event"] == "last"
+
+
+@pytest.mark.parametrize("start", ["write(20_000)", "asyncio.run(in_loop(20_000))"])
+def test_a_reader_that_comes_back_is_written_to_again_without_the_event_loop_of_before(start: str) -> None:
+    program = f"""
+import asyncio, sys
+from infra.observability import logs
+logs.configure("test")
+
+def write(count):
+    for number in range(count):
+        logs.get_logger().info("line.written", number=number, text="x" * 100)
+
+async def in_loop(count):
+    for part in range(100):
+        write(count // 100)
+        await asyncio.sleep(0)
+
+{start}
+sys.stderr.write("done\\n")
+sys.stderr.flush()
+for turn in sys.stdin:
+    write(1)
+    sys.stderr.write("again\\n")
+    sys.stderr.flush()
+import os
+os._exit(0)  # the last words at the end of a process are not what is tested
+"""
+    with started(program) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"done\n"
+        output = process.stdout.fileno()
+        os.set_blocking(output, False)
+        read = turns = 0
+        while read <= 1024 * 1024 and turns < 2000:
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            assert process.stderr.readline() == b"again\n"
+            read, turns = read + all_of(output), turns + 1
+        process.stdin.close()
+
+    assert read > 1024 * 1024, "what waited was written, and not only what the pipe held"
+
+
+def started(program: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(  # noqa: S603  # our own code
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def all_of(pipe: int) -> int:
+    """Empty a pipe that does not block; give how many bytes it held."""
+    held = 0
+    with suppress(BlockingIOError):
+        while part := os.read(pipe, 1024 * 1024):
+            held += len(part)
+    return held
+
+
+def test_one_event_loop_after_another_gets_its_lines_written() -> None:
+    program = """
+import asyncio, os
+from infra.observability import logs
+logs.configure("test")
+
+async def work(number):
+    logs.get_logger().info("line.written", number=number)
+    if number == 0:
+        raise SystemExit  # ends the loop before its next pass
+
+for number in range(3):
+    try:
+        asyncio.run(work(number))
+    except SystemExit:
+        pass
+"""
+    lines = run(subprocess.PIPE, program).stdout.splitlines()
+
+    assert [orjson.loads(line)["number"] for line in lines] == [0, 1, 2]
+
+
+def test_work_goes_on_when_the_disk_of_the_log_is_full() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        assert run(full, ENDS_AT_ONCE).returncode == 7
+    finally:
+        os.close(full)

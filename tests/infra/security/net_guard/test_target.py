@@ -1,0 +1,167 @@
+r"""What a webhook URL may be. Every hostile line is refused with the code beside it, in the mode it is meant for."""
+
+from ipaddress import ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.security.net_guard.target import AddressRules, TargetRefusedError, parse_target
+
+LIVE = AddressRules.for_mode(livemode=True, allow_networks=[ip_network("127.0.0.0/8")])
+TEST = AddressRules.for_mode(livemode=False, allow_networks=[])
+DEVELOPMENT = AddressRules.for_mode(livemode=False, allow_networks=[ip_network("127.0.0.0/8"), ip_network("::1/128")])
+
+HOSTILE_IN_LIVE = [
+    ("http://example.com/", "scheme_not_allowed"),
+    ("ftp://example.com/", "scheme_not_allowed"),
+    ("gopher://example.com/", "scheme_not_allowed"),
+    ("file:///etc/passwd", "scheme_not_allowed"),
+    ("javascript://example.com/%0aalert(1)", "scheme_not_allowed"),
+    ("unix://run/docker.sock", "scheme_not_allowed"),
+    ("", "url_malformed"),
+    ("example.com", "url_malformed"),
+    ("//example.com/", "url_malformed"),
+    ("https:/example.com", "url_malformed"),
+    ("https:example.com", "url_malformed"),
+    (" https://example.com/", "url_malformed"),
+    ("https://example.com/\r\nX-Injected: 1", "url_malformed"),
+    ("https://example.com/\x00", "url_malformed"),
+    ("https://exa\tmple.com/", "url_malformed"),
+    ("https://example.com/a b", "url_malformed"),
+    ("https://8.8.8.8\\@127.0.0.1/", "url_malformed"),
+    ("https://example.com\\.evil.net/", "url_malformed"),
+    ("https://example.com/%zz", "url_malformed"),
+    ("https://example.com/ünï", "url_malformed"),
+    ("https://example.com/?q=\u202e", "url_malformed"),
+    ("https://example.com/?q=<script>", "url_malformed"),
+    ("https://example.com/#@127.0.0.1", "fragment_not_allowed"),
+    ("https://example.com#", "fragment_not_allowed"),
+    ("https://user@example.com/", "userinfo_not_allowed"),
+    ("https://user:pass@example.com/", "userinfo_not_allowed"),
+    ("https://example.com@127.0.0.1/", "userinfo_not_allowed"),
+    ("https://@example.com/", "userinfo_not_allowed"),
+    ("https://127.0.0.1/", "ip_literal_not_allowed"),
+    ("https://8.8.8.8/", "ip_literal_not_allowed"),
+    ("https://169.254.169.254/latest/meta-data/", "ip_literal_not_allowed"),
+    ("https://[::1]/", "ip_literal_not_allowed"),
+    ("https://[::ffff:127.0.0.1]/", "ip_literal_not_allowed"),
+    ("https://[2606:4700::1111]/", "ip_literal_not_allowed"),
+    ("https://\uff11\uff12\uff17.0.0.1/", "ip_literal_not_allowed"),
+    ("https://127。0。0。1/", "ip_literal_not_allowed"),
+    ("https://127.1/", "hostname_invalid"),
+    ("https://2130706433/", "hostname_invalid"),
+    ("https://0x7f000001/", "hostname_invalid"),
+    ("https://0x7f.1/", "hostname_invalid"),
+    ("https://0177.0.0.1/", "hostname_invalid"),
+    ("https://127.0.0.1.5/", "hostname_invalid"),
+    ("https://0x/", "hostname_invalid"),
+    ("https://127.0.0.1./", "hostname_invalid"),
+    ("https://[::1%25eth0]/", "hostname_invalid"),
+    ("https://[::1/", "hostname_invalid"),
+    ("https://::1/", "hostname_invalid"),
+    ("https://[127.0.0.1]/", "hostname_invalid"),
+    ("https://[v1.fe80::a+en1]/", "hostname_invalid"),
+    ("https://%31%32%37.0.0.1/", "hostname_invalid"),
+    ("https://exa%6dple.com/", "hostname_invalid"),
+    ("https:///path", "hostname_invalid"),
+    ("https://:443/", "hostname_invalid"),
+    ("https://.example.com/", "hostname_invalid"),
+    ("https://example..com/", "hostname_invalid"),
+    ("https://example.com./", "hostname_invalid"),
+    ("https://-example.com/", "hostname_invalid"),
+    ("https://exa_mple.com/", "hostname_invalid"),
+    ("https://exa*mple.com/", "hostname_invalid"),
+    ("https://xn--a/", "hostname_invalid"),
+    ("https://xn--/", "hostname_invalid"),
+    ("https://\u200dexample.com/", "hostname_invalid"),
+    (f"https://{'a' * 64}.com/", "hostname_invalid"),
+    (f"https://{'a.' * 130}com/", "hostname_invalid"),
+    ("https://example.com:/", "hostname_invalid"),
+    ("https://example.com:443:80/", "hostname_invalid"),
+    ("https://example.com:-1/", "hostname_invalid"),
+    ("https://example.com:٤٤٣/", "hostname_invalid"),
+    ("https://localhost/", "host_not_public"),
+    ("https://LOCALHOST/", "host_not_public"),
+    ("https://redis/", "host_not_public"),
+    ("https://app.localhost/", "host_not_public"),
+    ("https://metadata.google.internal/", "host_not_public"),
+    ("https://printer.local/", "host_not_public"),
+    ("https://router.home.arpa/", "host_not_public"),
+    ("https://hidden.onion/", "host_not_public"),
+    ("https://example.com:22/", "port_not_allowed"),
+    ("https://example.com:0/", "port_not_allowed"),
+    ("https://example.com:80/", "port_not_allowed"),
+    ("https://example.com:99999/", "port_not_allowed"),
+    (f"https://example.com/{'a' * 2048}", "url_too_long"),
+]
+
+HOSTILE_IN_TEST = [
+    ("http://example.com/", "scheme_not_allowed"),
+    ("https://example.com:6379/", "port_not_allowed"),
+    ("https://127.0.0.1/", "address_denied"),
+    ("https://[::ffff:7f00:1]/", "address_denied"),
+    ("https://[::127.0.0.1]/", "address_denied"),
+    ("https://[64:ff9b::7f00:1]/", "address_denied"),
+    ("https://[2002:7f00:1::]/", "address_denied"),
+]
+
+HOSTILE_IN_DEVELOPMENT = [
+    ("http://10.0.0.1/", "address_denied"),
+    ("http://8.8.8.8/", "address_denied"),
+    ("https://8.8.8.8:6379/", "address_denied"),
+    ("http://[::ffff:127.0.0.1]:8080/", "address_denied"),
+    ("http://127.0.0.1:0/", "port_not_allowed"),
+    ("http://127.0.0.1:70000/", "port_not_allowed"),
+    ("http://8.8.8.8\\@127.0.0.1/", "url_malformed"),
+    ("http://user@127.0.0.1/", "userinfo_not_allowed"),
+]
+
+
+@pytest.mark.parametrize(
+    ("rules", "url", "code"),
+    [(LIVE, *case) for case in HOSTILE_IN_LIVE]
+    + [(TEST, *case) for case in HOSTILE_IN_TEST]
+    + [(DEVELOPMENT, *case) for case in HOSTILE_IN_DEVELOPMENT],
+)
+def test_a_hostile_url_is_refused_with_its_code(rules: AddressRules, url: str, code: str) -> None:
+    with pytest.raises(TargetRefusedError) as refused:
+        parse_target(url, rules)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("rules", "url", "canonical"),
+    [
+        (LIVE, "https://example.com", "https://example.com/"),
+        (LIVE, "HTTPS://Example.COM:443/Hook?a=1&b=%20", "https://example.com/Hook?a=1&b=%20"),
+        (LIVE, "https://hooks.example.com:8443/x", "https://hooks.example.com:8443/x"),
+        (LIVE, "https://bücher.example/x", "https://xn--bcher-kva.example/x"),
+        (LIVE, "https://faß.example/", "https://xn--fa-hia.example/"),
+        (TEST, "https://8.8.8.8/", "https://8.8.8.8/"),
+        (DEVELOPMENT, "http://127.0.0.1:9000/hook", "http://127.0.0.1:9000/hook"),
+        (DEVELOPMENT, "http://localhost:9000/hook", "http://localhost:9000/hook"),
+        (DEVELOPMENT, "http://[::1]:9000/", "http://[::1]:9000/"),
+    ],
+)
+def test_an_honest_url_is_kept_in_canonical_form(rules: AddressRules, url: str, canonical: str) -> None:
+    target = parse_target(url, rules)
+    assert target.url == canonical
+    assert parse_target(target.url, rules) == target
+
+
+def test_the_operators_networks_count_in_test_mode_only() -> None:
+    assert LIVE.allow_networks == ()
+    with pytest.raises(TargetRefusedError):
+        parse_target("http://127.0.0.1:9000/", LIVE)
+
+
+@given(st.text(max_size=60), st.sampled_from(["", "https://", "https://example.com", "http://127.0.0.1", "https://["]))
+def test_any_text_is_parsed_to_a_stable_target_or_refused(text: str, start: str) -> None:
+    for rules in (LIVE, TEST, DEVELOPMENT):
+        try:
+            target = parse_target(start + text, rules)
+        except TargetRefusedError:
+            continue
+        assert parse_target(target.url, rules) == target
+        assert target.host.isascii()

@@ -1,0 +1,293 @@
+"""Keys in PostgreSQL and the cache in front of them: two per partner, revoked everywhere in 5 s, closed when unsure."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from infra import clock
+from infra.postgres.wakeup import Wakeup
+from infra.security.api_key_store import (
+    CHANNEL,
+    Connection,
+    TooManyKeysError,
+    UnknownKeyError,
+    create_key,
+    find_key,
+    list_keys,
+    revoke_key,
+    rotate_key,
+    write_use,
+)
+from infra.security.api_keys import KeyActor, KeyRecord, hash_key, parse
+from infra.security.key_cache import LOOKUP_TIMEOUT_S, TTL_S, KeyCache, KeyStoreUnavailableError, keep_fresh
+from tests.support.servers import Database
+from tests.support.waiting import eventually
+
+PEPPER = b"p" * 32
+NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
+SCOPES = frozenset({"orders:read", "orders:write"})
+BY = KeyActor("cli", "ada", "r-1")
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(database.command_url)
+    yield connection
+    await connection.close()
+
+
+async def make(connection: Connection, partner_id: str | None = "acme", *, livemode: bool = False) -> str:
+    scopes = SCOPES if partner_id else frozenset({"audit:read"})
+    text, _record = await create_key(
+        connection, pepper=PEPPER, partner_id=partner_id, livemode=livemode, scopes=scopes, now=NOW, by=BY
+    )
+    return text
+
+
+async def test_only_the_hash_of_a_key_is_stored(connection: Connection) -> None:
+    text = await make(connection)
+
+    row = await connection.fetchrow("SELECT * FROM harbor.api_keys")
+
+    assert row is not None
+    assert row["hashed"] == hash_key(PEPPER, text)
+    assert text not in str(dict(row))
+
+
+async def test_a_key_is_found_as_it_was_created(connection: Connection) -> None:
+    text, record = await create_key(
+        connection, pepper=PEPPER, partner_id="acme", livemode=True, scopes=SCOPES, now=NOW, by=BY, label="checkout"
+    )
+
+    assert await find_key(connection, parse(text).key_id) == record
+    assert await list_keys(connection, partner_id="acme") == [record]
+    assert await find_key(connection, "missing0") is None
+
+
+async def test_a_partner_has_at_most_two_live_keys_in_each_mode(connection: Connection) -> None:
+    await make(connection)
+    await make(connection)
+    await make(connection, livemode=True)
+    await make(connection, "globex")
+
+    with pytest.raises(TooManyKeysError):
+        await make(connection)
+
+
+async def test_ten_creations_at_once_make_two_keys(database: Database) -> None:
+    async def one() -> bool:
+        connection = await asyncpg.connect(database.command_url)
+        try:
+            await make(connection)
+        except TooManyKeysError:
+            return False
+        finally:
+            await connection.close()
+        return True
+
+    made = await asyncio.gather(*(one() for _ in range(10)))
+
+    assert sum(made) == 2
+
+
+async def test_keys_of_the_installation_are_not_counted(connection: Connection) -> None:
+    for _ in range(5):
+        await make(connection, None)
+
+    assert len(await list_keys(connection)) == 5
+
+
+async def test_a_rotation_keeps_rights_and_ends_the_old_key_after_the_overlap(connection: Connection) -> None:
+    old = parse(await make(connection)).key_id
+
+    text, fresh, ended = await rotate_key(
+        connection, pepper=PEPPER, key_id=old, overlap=timedelta(hours=1), now=NOW, by=BY
+    )
+
+    assert await find_key(connection, old) == ended
+    assert [fresh.partner_id, fresh.livemode, fresh.scopes] == [ended.partner_id, ended.livemode, ended.scopes]
+    assert ended.is_live(NOW + timedelta(minutes=59))
+    assert not ended.is_live(NOW + timedelta(hours=1))
+    assert parse(text).key_id == fresh.key_id
+
+
+async def test_a_second_rotation_before_the_first_has_ended_is_refused(connection: Connection) -> None:
+    old = parse(await make(connection)).key_id
+    await rotate_key(connection, pepper=PEPPER, key_id=old, overlap=timedelta(hours=1), now=NOW, by=BY)
+
+    with pytest.raises(TooManyKeysError):
+        await rotate_key(connection, pepper=PEPPER, key_id=old, overlap=timedelta(hours=1), now=NOW, by=BY)
+
+
+async def test_a_revoked_key_makes_room_and_cannot_be_rotated(connection: Connection) -> None:
+    key_id = parse(await make(connection)).key_id
+    await make(connection)
+
+    revoked = await revoke_key(connection, key_id=key_id, now=NOW, by=BY)
+    again = await revoke_key(connection, key_id=key_id, now=NOW + timedelta(days=1), by=BY)
+
+    assert revoked.revoked_at == again.revoked_at == NOW
+    with pytest.raises(UnknownKeyError):
+        await rotate_key(connection, pepper=PEPPER, key_id=key_id, overlap=timedelta(0), now=NOW, by=BY)
+    await make(connection)
+
+
+async def test_the_last_use_is_written_once_a_minute_at_most(connection: Connection) -> None:
+    key_id = parse(await make(connection)).key_id
+    for seconds in (0, 59, 61):
+        await write_use(connection, [key_id], NOW + timedelta(seconds=seconds))
+        record = await find_key(connection, key_id)
+        assert record is not None
+        assert record.last_used_at == NOW + timedelta(seconds=61 if seconds == 61 else 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE harbor.api_keys SET scopes = '{orders:cancel}'", "UPDATE harbor.api_keys SET partner_id = 'globex'",
+     "UPDATE harbor.api_keys SET hashed = hashed", "DELETE FROM harbor.api_keys"],
+)  # fmt: skip
+async def test_no_service_may_change_what_a_key_opens(connection: Connection, change: str) -> None:
+    await make(connection)
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute(change)
+
+
+async def test_the_query_service_may_note_a_use_and_nothing_else(database: Database) -> None:
+    connection = await asyncpg.connect(database.query_url)
+    try:
+        await write_use(connection, ["missing0"], NOW)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await make(connection)
+    finally:
+        await connection.close()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.s = 0.0
+
+    def __call__(self) -> float:
+        return self.s
+
+
+class Store:
+    def __init__(self) -> None:
+        self.record: KeyRecord | None = KeyRecord("ABCDEFGH", "acme", False, SCOPES, b"h" * 32, "", NOW)
+        self.asked = 0
+        self.error: Exception | None = None
+
+    async def find(self, _key_id: str) -> KeyRecord | None:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.error:
+            raise self.error
+        return self.record
+
+
+async def test_the_store_is_asked_once_however_many_requests_wait() -> None:
+    store = Store()
+    keys = KeyCache(store.find)
+
+    found = await asyncio.gather(*(keys.get("ABCDEFGH") for _ in range(50)))
+
+    assert set(found) == {store.record}
+    assert store.asked == 1
+
+
+async def test_an_entry_is_never_used_when_it_is_older_than_its_time_to_live() -> None:
+    store, now = Store(), Clock()
+    keys = KeyCache(store.find, monotonic_s=now)
+    await keys.get("ABCDEFGH")
+    store.record = None
+
+    now.s = TTL_S - 0.001
+    still = await keys.get("ABCDEFGH")
+    now.s = TTL_S
+    gone = await keys.get("ABCDEFGH")
+
+    assert [still is None, gone is None] == [False, True]
+
+
+async def test_a_revocation_that_nobody_tells_of_is_effective_within_five_seconds(connection: Connection) -> None:
+    key_id, now = parse(await make(connection)).key_id, Clock()
+    keys = KeyCache(lambda key: find_key(connection, key), monotonic_s=now)
+    await keys.get(key_id)
+    await connection.execute("UPDATE harbor.api_keys SET revoked_at = now() WHERE key_id = $1", key_id)
+
+    now.s = 4.0  # and one second more that the answer to the question may take
+    record = await keys.get(key_id)
+
+    assert record is not None
+    assert record.revoked_at is not None
+    assert LOOKUP_TIMEOUT_S <= 1.0
+
+
+@pytest.mark.parametrize("error", [ConnectionError(), TimeoutError(), asyncpg.CannotConnectNowError()])
+async def test_an_old_entry_is_refused_when_the_store_is_down(error: Exception) -> None:
+    store, now = Store(), Clock()
+    keys = KeyCache(store.find, monotonic_s=now)
+    await keys.get("ABCDEFGH")
+    store.error = error
+
+    now.s = TTL_S - 0.001
+    assert await keys.get("ABCDEFGH") == store.record
+    now.s = TTL_S
+    with pytest.raises(KeyStoreUnavailableError):
+        await keys.get("ABCDEFGH")
+
+
+async def test_a_waiter_that_gives_up_does_not_harm_the_others() -> None:
+    store = Store()
+    keys = KeyCache(store.find)
+    first, second = asyncio.create_task(keys.get("ABCDEFGH")), asyncio.create_task(keys.get("ABCDEFGH"))
+    await asyncio.sleep(0)
+
+    first.cancel()
+
+    assert await second == store.record
+
+
+async def test_unknown_ids_are_remembered_within_bounds() -> None:
+    store = Store()
+    store.record = None
+    keys = KeyCache(store.find, capacity=3)
+
+    for key_id in ("a", "b", "c", "a", "d", "b"):
+        await keys.get(key_id)
+    asked = store.asked
+    await keys.get("a")
+
+    assert asked == 4, "a, b, c, d; then b was still remembered"
+    assert store.asked == 5, "a had made room for d"
+
+
+async def test_a_notification_makes_a_revocation_effective_at_once(database: Database) -> None:
+    connection = await asyncpg.connect(database.command_url)
+    key_id = parse(await make(connection)).key_id
+    keys = KeyCache(lambda key: find_key(connection, key), ttl_s=1000)
+    uses: list[list[str]] = []
+
+    async def write(used: list[str]) -> None:
+        uses.append(used)
+
+    async def is_revoked() -> bool:
+        record = await keys.get(key_id)
+        return record is not None and record.revoked_at is not None
+
+    async with Wakeup(lambda: asyncpg.connect(database.command_url), [CHANNEL]) as wakeup:
+        task = asyncio.create_task(keep_fresh(keys, wakeup.wait, write))
+        assert not await is_revoked()
+        async with asyncio.timeout(10):
+            other = await asyncpg.connect(database.command_url)
+            await revoke_key(other, key_id=key_id, now=clock.now(), by=BY)
+            await other.close()
+        await eventually(is_revoked)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    await connection.close()
