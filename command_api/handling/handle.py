@@ -20,9 +20,9 @@ from command_api.errors import (
     PRECONDITION_FAILED,
 )
 from command_api.handling.appends import STREAM_TYPE, Caller, ask_for_repetition, new_event, record, refused
+from command_api.handling.order_locks import OrderLocks, TooManyWaitingError
 from command_api.handling.pauses import MAX_DECISIONS, pause_after
 from command_api.handling.recent import Answer, RecentAnswers, RecentOrders
-from command_api.handling.turns import LineTooLongError, Turns
 from command_api.orders.problems import order_problem
 from domain.codec import decode
 from domain.order.commands import CreateOrder, OrderCommand, UpdateDetails
@@ -61,7 +61,7 @@ class WritePath:
     store: EventStore
     recent: RecentOrders = field(default_factory=RecentOrders)
     answers: RecentAnswers = field(default_factory=RecentAnswers)
-    turns: Turns = field(default_factory=Turns)
+    order_locks: OrderLocks = field(default_factory=OrderLocks)
     render: Callable[[OrderState], bytes] = render_order
     now: Callable[[], datetime] = clock.now
     new_id: Callable[[], UUID] = clock.new_id
@@ -105,9 +105,9 @@ async def handle(
     if isinstance(command, CreateOrder):
         return await _settle(path, caller, command, make, status)  # nobody else knows this new order
     try:
-        async with path.turns.take(caller.tenant.id, command.order_id):
+        async with path.order_locks.take(caller.tenant.id, command.order_id):
             return await _settle(path, caller, make(path.now()), make, status, expected_version)
-    except LineTooLongError:
+    except TooManyWaitingError:
         raise Problem(CONCURRENT_MODIFICATION) from None
 
 

@@ -33,7 +33,7 @@ RULES: Final = (
     ("domain/order/document.py", "render the answer"),
     ("command_api/handling/handle.py", "handle: envelope, append command"),
     ("command_api/handling/recent.py", "handle: envelope, append command"),
-    ("command_api/handling/turns.py", "handle: envelope, append command"),
+    ("command_api/handling/order_locks.py", "handle: envelope, append command"),
     ("infra/postgres/append", "append: batching, arguments, driver"),
     ("infra/event_store/append_chains.py", "append: batching, arguments, driver"),
     ("infra/event_store/protocol.py", "append: batching, arguments, driver"),

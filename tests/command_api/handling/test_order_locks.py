@@ -5,13 +5,15 @@ from uuid import UUID
 
 import pytest
 
-from command_api.handling.turns import LineTooLongError, Turns
+from command_api.handling.order_locks import OrderLocks, TooManyWaitingError
 
 ORDER = UUID(int=1)
 
 
-async def worker(turns: Turns, name: str, log: list[str], order: UUID = ORDER, tenant: str = "acme.test") -> None:
-    async with turns.take(tenant, order):
+async def worker(
+    order_locks: OrderLocks, name: str, log: list[str], order: UUID = ORDER, tenant: str = "acme.test"
+) -> None:
+    async with order_locks.take(tenant, order):
         log.append(f"{name} begins")
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -19,35 +21,37 @@ async def worker(turns: Turns, name: str, log: list[str], order: UUID = ORDER, t
 
 
 async def test_those_who_meet_on_one_order_follow_each_other_in_their_order() -> None:
-    turns, log = Turns(), list[str]()
+    order_locks, log = OrderLocks(), list[str]()
 
-    await asyncio.gather(*(worker(turns, name, log) for name in "abc"))
+    await asyncio.gather(*(worker(order_locks, name, log) for name in "abc"))
 
     assert log == ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]
 
 
 async def test_other_orders_and_other_tenants_do_not_wait() -> None:
-    turns, log = Turns(), list[str]()
+    order_locks, log = OrderLocks(), list[str]()
 
     await asyncio.gather(
-        worker(turns, "a", log), worker(turns, "b", log, UUID(int=2)), worker(turns, "c", log, tenant="globex.test")
+        worker(order_locks, "a", log),
+        worker(order_locks, "b", log, UUID(int=2)),
+        worker(order_locks, "c", log, tenant="globex.test"),
     )
 
     assert log[:3] == ["a begins", "b begins", "c begins"]
 
 
 async def test_who_is_cancelled_while_waiting_harms_nobody_at_work_and_lets_nobody_pass() -> None:
-    turns, log, may_end = Turns(), list[str](), asyncio.Event()
+    order_locks, log, may_end = OrderLocks(), list[str](), asyncio.Event()
 
     async def hold() -> None:
-        async with turns.take("acme.test", ORDER):
+        async with order_locks.take("acme.test", ORDER):
             log.append("a begins")
             await may_end.wait()
             log.append("a ends")
 
     holding = asyncio.create_task(hold())
-    leaving = [asyncio.create_task(worker(turns, name, log)) for name in "bc"]
-    last = asyncio.create_task(worker(turns, "d", log))
+    leaving = [asyncio.create_task(worker(order_locks, name, log)) for name in "bc"]
+    last = asyncio.create_task(worker(order_locks, "d", log))
     await asyncio.sleep(0)
     for each in leaving:
         each.cancel()
@@ -63,19 +67,19 @@ async def test_who_is_cancelled_while_waiting_harms_nobody_at_work_and_lets_nobo
 
 
 async def test_who_fails_or_is_cancelled_in_its_turn_hands_it_on() -> None:
-    turns, log = Turns(), list[str]()
+    order_locks, log = OrderLocks(), list[str]()
 
     async def fail() -> None:
-        async with turns.take("acme.test", ORDER):
+        async with order_locks.take("acme.test", ORDER):
             await asyncio.sleep(0)
             raise KeyError("mine")
 
     async def hang() -> None:
-        async with turns.take("acme.test", ORDER):
+        async with order_locks.take("acme.test", ORDER):
             await asyncio.Event().wait()
 
     failing, hanging = asyncio.create_task(fail()), asyncio.create_task(hang())
-    after = asyncio.create_task(worker(turns, "c", log))
+    after = asyncio.create_task(worker(order_locks, "c", log))
     await asyncio.wait([failing])
     await asyncio.sleep(0)
     hanging.cancel()
@@ -86,22 +90,22 @@ async def test_who_fails_or_is_cancelled_in_its_turn_hands_it_on() -> None:
 
 
 async def test_nothing_is_kept_of_orders_that_nobody_works_on() -> None:
-    turns = Turns()
+    order_locks = OrderLocks()
 
-    await asyncio.gather(*(worker(turns, "a", [], UUID(int=number // 3)) for number in range(30)))
+    await asyncio.gather(*(worker(order_locks, "a", [], UUID(int=number // 3)) for number in range(30)))
 
-    assert len(turns) == 0
+    assert len(order_locks) == 0
 
 
 async def test_a_line_has_an_end_and_others_are_told_at_once() -> None:
-    turns, log = Turns(max_waiting=2), list[str]()
-    inside = [asyncio.create_task(worker(turns, name, log)) for name in "abc"]
+    order_locks, log = OrderLocks(max_waiting=2), list[str]()
+    inside = [asyncio.create_task(worker(order_locks, name, log)) for name in "abc"]
     await asyncio.sleep(0)
 
-    with pytest.raises(LineTooLongError):
-        await worker(turns, "d", log)
-    await worker(turns, "e", log, UUID(int=2))
+    with pytest.raises(TooManyWaitingError):
+        await worker(order_locks, "d", log)
+    await worker(order_locks, "e", log, UUID(int=2))
     await asyncio.gather(*inside)
-    await worker(turns, "f", log)
+    await worker(order_locks, "f", log)
 
     assert [line for line in log if line.endswith("begins")] == [f"{name} begins" for name in "aebcf"]

@@ -17,24 +17,24 @@ MAX_WAITING: Final = 256
 """Commands in one line, at most: half of the requests a service takes on, so that one order never fills it."""
 
 
-class LineTooLongError(Exception):
+class TooManyWaitingError(Exception):
     """`MAX_WAITING` commands wait on this order already; nothing was done."""
 
 
 @dataclass(slots=True)
-class _Line:
+class _Waiters:
     """The commands under way on one order: when the last of them is over, and how many they are."""
 
     last: "asyncio.Future[None]"
     count: int = 0
 
 
-class Turns:
+class OrderLocks:
     """Who is next on each order of each tenant; holds a line for each order that has commands under way."""
 
     def __init__(self, max_waiting: int = MAX_WAITING) -> None:
         self._max_waiting = max_waiting
-        self._lines: dict[tuple[str, UUID], _Line] = {}
+        self._lines: dict[tuple[str, UUID], _Waiters] = {}
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -46,15 +46,15 @@ class Turns:
         Whoever is cancelled while waiting leaves the line without stopping it.
 
         Raises:
-            LineTooLongError: too many wait already.
+            TooManyWaitingError: too many wait already.
         """
         order, mine = (tenant_id, order_id), asyncio.get_running_loop().create_future()
         line = self._lines.get(order)
         before = None if line is None else line.last
         if line is None:
-            line = self._lines[order] = _Line(mine)
+            line = self._lines[order] = _Waiters(mine)
         elif line.count > self._max_waiting:
-            raise LineTooLongError
+            raise TooManyWaitingError
         line.last = mine
         line.count += 1
         try:
