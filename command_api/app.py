@@ -33,7 +33,7 @@ from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.http.guards import Limits
 from infra.observability.health import Waiting
-from infra.postgres.late_pool import LatePool
+from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
 from infra.redis.rate_limit import open_rate_limiter
 from infra.security.key_cache import KeyCache
@@ -95,7 +95,7 @@ class Settings:
 class Readiness:
     """What /readyz tells: PostgreSQL answers, appends reach it, partitions exist ahead as far as was last seen."""
 
-    database: LatePool
+    database: DeferredPool
     appender: Appender
     partitions: PartitionsReport | None = field(default=None)
 
@@ -164,7 +164,9 @@ async def _opened(settings: Settings, metrics: CommandMetrics) -> AsyncIterator[
 
 
 async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitStack) -> CommandState:
-    database = await stack.enter_async_context(LatePool(lambda: open_pool(settings.postgres, application_name=_NAME)))
+    database = await stack.enter_async_context(
+        DeferredPool(lambda: open_pool(settings.postgres, application_name=_NAME))
+    )
     appender = await stack.enter_async_context(make_appender(settings.postgres, settings.service, _NAME))
     limiter = await stack.enter_async_context(open_rate_limiter(settings.redis, settings.limits, "command"))
     keys = KeyCache(finder(database))
@@ -193,5 +195,5 @@ def _webhook_config(settings: Settings) -> WebhookConfig:
     return WebhookConfig(box, settings.webhooks.allow_networks, settings.webhooks.max_endpoints)
 
 
-async def _watch_partitions(database: LatePool, readiness: Readiness) -> None:
+async def _watch_partitions(database: DeferredPool, readiness: Readiness) -> None:
     await keep_partitions(await database.opened(), reported=readiness.note)

@@ -11,7 +11,7 @@ from command_api.handling.json_body import BodyLimits
 from command_api.metrics import CommandMetrics
 from infra.http.app import ServiceState
 from infra.http.cursors import Cursors
-from infra.postgres.late_pool import LatePool
+from infra.postgres.deferred_pool import DeferredPool
 from infra.security.net_guard.addresses import IPNetwork
 from infra.security.secrets_at_rest import SecretBox
 
@@ -41,7 +41,7 @@ class CommandState(ServiceState):
     batches: BatchSlots
     partitions: int
     metrics: CommandMetrics
-    database: LatePool
+    database: DeferredPool
     webhooks: WebhookConfig
     key_changes: KeyChanges
     cursors: Cursors

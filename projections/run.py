@@ -12,7 +12,7 @@ from infra.kafka.clients import make_group_consumer
 from infra.kafka.topics import events_topic
 from infra.observability.health import Waiting
 from infra.observability.ops_server import OpsServer
-from infra.postgres.late_pool import LatePool
+from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.leases import Lease
 from infra.postgres.pool import Pool, connect, open_pool
 from infra.postgres.wakeup import Wakeup
@@ -38,7 +38,7 @@ async def main(stop: asyncio.Event) -> None:
     def waiting_for() -> Sequence[Waiting]:
         return late.waiting_for() or (working[0].waiting_for() if working else ("starting",))
 
-    late = LatePool(lambda: open_pool(postgres, application_name=_APPLICATION))
+    late = DeferredPool(lambda: open_pool(postgres, application_name=_APPLICATION))
     async with OpsServer(load(OpsSettings), waiting_for), late:
         pool = await _opened(late, stop)
         if pool is None:
@@ -90,7 +90,7 @@ async def _source(
         )
 
 
-async def _opened(late: LatePool, stop: asyncio.Event) -> "Pool | None":
+async def _opened(late: DeferredPool, stop: asyncio.Event) -> "Pool | None":
     """Wait for the pool; None when told to stop first."""
     opening = asyncio.ensure_future(late.opened())
     stopping = asyncio.ensure_future(stop.wait())

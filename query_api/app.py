@@ -19,7 +19,7 @@ from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.http.guards import Limits
 from infra.observability.health import Waiting
-from infra.postgres.late_pool import LatePool
+from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
 from infra.postgres.wakeup import Wakeup
 from infra.redis.rate_limit import open_rate_limiter
@@ -100,7 +100,7 @@ def create_app(settings: Settings) -> ServiceApp:
 
 async def _open(settings: Settings, metrics: FreshnessMetrics, stack: AsyncExitStack) -> QueryState:
     postgres, partitions = settings.postgres, settings.kafka.partitions
-    database = await stack.enter_async_context(LatePool(lambda: open_pool(postgres, application_name=_NAME)))
+    database = await stack.enter_async_context(DeferredPool(lambda: open_pool(postgres, application_name=_NAME)))
     freshness = Freshness(partitions, clock.now)
     metrics.watch(freshness)
     await stack.enter_async_context(beside(_watch_freshness(postgres, database, freshness), "freshness"))
@@ -120,7 +120,7 @@ async def _open(settings: Settings, metrics: FreshnessMetrics, stack: AsyncExitS
     )
 
 
-def _ready(database: LatePool) -> ReadyCheck:
+def _ready(database: DeferredPool) -> ReadyCheck:
     async def ready() -> Sequence[Waiting]:
         waiting = await database.check()
         if waiting is not None:
@@ -131,7 +131,7 @@ def _ready(database: LatePool) -> ReadyCheck:
     return ready
 
 
-async def _watch_freshness(settings: PostgresSettings, database: LatePool, freshness: Freshness) -> None:
+async def _watch_freshness(settings: PostgresSettings, database: DeferredPool, freshness: Freshness) -> None:
     async def read() -> Reading:
         return await read_progress(database)
 
@@ -140,7 +140,7 @@ async def _watch_freshness(settings: PostgresSettings, database: LatePool, fresh
         await FreshnessWatch(freshness, read, wakeup.wait, lambda: wakeup.healthy, clock.monotonic_s).run()
 
 
-async def read_progress(database: LatePool) -> Reading:
+async def read_progress(database: DeferredPool) -> Reading:
     """Look at how far the log and the read models have come."""
     async with database.pool.acquire() as connection:
         rows = await connection.fetch(queries.SHARDS, list(VERSIONS), list(VERSIONS.values()))

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from infra.http.app import ServiceState
 from infra.http.cursors import Cursors
-from infra.postgres.late_pool import LatePool
+from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.sql import Query
 from query_api.freshness import Freshness
 
@@ -23,7 +23,7 @@ class Reads:
     deadline cuts off takes its connection along: to give it back, the pool would wait until a frozen server answers.
     """
 
-    database: LatePool
+    database: DeferredPool
 
     async def rows(self, query: Query, values: Mapping[str, Any]) -> list[asyncpg.Record]:
         """Give all rows."""

@@ -8,7 +8,7 @@ from infra.event_store.append_channel import PostgresAppendChannel
 from infra.event_store.appender import Appender, AppenderLimits
 from infra.event_store.postgres import PostgresEventStore
 from infra.event_store.protocol import AppendCommand, AppendOutcome, EventStoreError, StoredEvent, StoreUnavailableError
-from infra.postgres.late_pool import LatePool
+from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import connect
 from infra.settings import CommandApiSettings, PostgresSettings
 
@@ -30,7 +30,7 @@ def make_appender(postgres: PostgresSettings, service: CommandApiSettings, name:
 class LateStore:
     """`infra.event_store.protocol.EventStore` over a pool that opens late; `StoreUnavailableError` until then."""
 
-    def __init__(self, late: LatePool, appender: Appender) -> None:
+    def __init__(self, late: DeferredPool, appender: Appender) -> None:
         self._late = late
         self._appender = appender
 

@@ -10,7 +10,7 @@ from command_api.handling.late_store import LateStore, make_appender
 from command_api.timer.expirer import Expirer
 from command_api.timer.metrics import ExpiryMetrics
 from infra.observability.ops_server import OpsServer
-from infra.postgres.late_pool import LatePool
+from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
 from infra.postgres.timers import Timers
 from infra.settings import CommandApiSettings, ExpirySettings, OpsSettings, PostgresSettings, load
@@ -26,7 +26,7 @@ async def main(stop: asyncio.Event) -> None:
     """
     settings, postgres, service = load(ExpirySettings), load(PostgresSettings), load(CommandApiSettings)
     async with (
-        LatePool(lambda: open_pool(postgres, application_name=_NAME)) as database,
+        DeferredPool(lambda: open_pool(postgres, application_name=_NAME)) as database,
         make_appender(postgres, service, _NAME) as appender,
     ):
         store = LateStore(database, appender)

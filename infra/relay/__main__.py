@@ -17,8 +17,8 @@ from infra.kafka.topics import events_topic
 from infra.observability.health import Waiting
 from infra.observability.logs import configure, get_logger
 from infra.observability.ops_server import OpsServer
+from infra.postgres.deferred_pool import missing_for
 from infra.postgres.failures import UNREACHABLE
-from infra.postgres.late_pool import missing_for
 from infra.postgres.migrate import MigrationError
 from infra.postgres.pool import Pool, SchemaBehindError, connect, open_pool
 from infra.postgres.wakeup import Wakeup

@@ -6,7 +6,7 @@ import asyncpg
 
 from infra import clock
 from infra.event_store.protocol import StoreUnavailableError
-from infra.postgres.late_pool import LatePool
+from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import Connection, session_settings
 from infra.postgres.wakeup import Connect, Wakeup
 from infra.security.api_key_store import CHANNEL, find_key, write_use
@@ -15,7 +15,7 @@ from infra.security.key_cache import KeyCache, keep_fresh
 from infra.settings import PostgresSettings
 
 
-def finder(database: LatePool) -> Callable[[str], Awaitable[KeyRecord | None]]:
+def finder(database: DeferredPool) -> Callable[[str], Awaitable[KeyRecord | None]]:
     """Give the question a `KeyCache` asks about one key."""
 
     async def find(key_id: str) -> KeyRecord | None:
@@ -39,7 +39,7 @@ def listener(settings: PostgresSettings, application_name: str) -> Connect:
     return listen
 
 
-async def watch_keys(connect: Connect, database: LatePool, keys: KeyCache) -> None:
+async def watch_keys(connect: Connect, database: DeferredPool, keys: KeyCache) -> None:
     """Run until cancelled: forget keys when they change, write down their use."""
 
     async def write(key_ids: list[str]) -> None:

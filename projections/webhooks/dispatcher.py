@@ -15,7 +15,7 @@ from uuid import UUID
 from infra import clock
 from infra.observability.health import Waiting
 from infra.observability.logs import get_logger
-from infra.postgres.late_pool import LatePool
+from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.wakeup import Wakeup
 from infra.security.secrets_at_rest import SealedSecretError, SecretBox
 from infra.settings import WebhookSettings
@@ -48,7 +48,7 @@ _SUSPENSIONS: Final[Mapping[Verdict, tuple[str, str]]] = {
 class Ports:
     """What a dispatcher is connected to. `random` gives the jitter and is seeded in tests."""
 
-    database: LatePool
+    database: DeferredPool
     wakeup: Wakeup
     sender: Sender
     box: SecretBox

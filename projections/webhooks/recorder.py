@@ -8,8 +8,8 @@ from uuid import UUID
 
 from infra.event_store.protocol import StoreUnavailableError
 from infra.observability.logs import get_logger
+from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.failures import UNREACHABLE
-from infra.postgres.late_pool import LatePool
 from projections.read_models.projection import Connection
 from projections.webhooks import queue
 
@@ -34,7 +34,7 @@ class Recorder:
     stops the dispatcher instead of filling its memory.
     """
 
-    def __init__(self, database: LatePool, recorded: Callable[[Sequence[Ended]], None]) -> None:
+    def __init__(self, database: DeferredPool, recorded: Callable[[Sequence[Ended]], None]) -> None:
         self._database = database
         self._recorded = recorded
         self._waiting: list[Ended] = []

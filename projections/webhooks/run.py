@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 
 from infra.observability.logs import get_logger
 from infra.observability.ops_server import OpsServer
-from infra.postgres.late_pool import LatePool
+from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import connect, open_pool
 from infra.postgres.wakeup import Wakeup
 from infra.security.secrets_at_rest import SecretBox
@@ -34,7 +34,7 @@ async def main(stop: asyncio.Event) -> None:
     except ValueError as error:
         raise SettingsError(str(error)) from None
     async with (
-        LatePool(lambda: open_pool(postgres, application_name="harbor-webhooks")) as database,
+        DeferredPool(lambda: open_pool(postgres, application_name="harbor-webhooks")) as database,
         Sender(_deadlines(settings), settings.allow_networks) as sender,
         Wakeup(lambda: connect(postgres, application_name="harbor-webhooks"), CHANNELS) as wakeup,
     ):

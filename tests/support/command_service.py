@@ -25,7 +25,7 @@ from infra.http.app import ServiceApp
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.observability.health import Waiting
-from infra.postgres.late_pool import LatePool
+from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import Pool
 from infra.redis.gcra import Rate
 from infra.redis.rate_limit import RateLimiter
@@ -157,7 +157,7 @@ async def memory_service(
             "batches": batch_slots(service),
             "partitions": 12,
             "metrics": metrics,
-            "database": LatePool(_never),
+            "database": DeferredPool(_never),
             "webhooks": WebhookConfig(SecretBox(b"w" * 32), (), 20),
             "key_changes": KeyChanges(PEPPER.encode(), key_turns(service)),
             "cursors": Cursors(b"c" * 32),

@@ -54,7 +54,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "infra/event_store/append_waiting.py": {FLOAT},
         "infra/event_store/appender.py": {FLOAT, LITERAL, SECONDS},
         "infra/security/key_cache.py": {FLOAT, LITERAL, SECONDS},
-        "infra/postgres/late_pool.py": {FLOAT, LITERAL},
+        "infra/postgres/deferred_pool.py": {FLOAT, LITERAL},
         "infra/postgres/leases.py": {FLOAT, SECONDS, DIVISION},
         "infra/event_store/partitions.py": {FLOAT, LITERAL, SECONDS},
         "infra/postgres/pool.py": {LITERAL},

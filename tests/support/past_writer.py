@@ -11,7 +11,7 @@ from command_api.handling.late_store import LateStore, make_appender
 from domain.order.decide import ORDER_LIFETIME
 from infra import clock
 from infra.event_store.protocol import EventStore
-from infra.postgres.late_pool import LatePool
+from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
 from infra.settings import CommandApiSettings, PostgresSettings
 from tests.support.command_service import Service, memory_service
@@ -23,7 +23,7 @@ async def past_service(database: Database, left: timedelta) -> AsyncIterator[Ser
     """Run the service with a clock by which what it writes now runs out when `left` is over."""
     postgres = PostgresSettings(url=SecretStr(database.command_url))
     async with (
-        LatePool(lambda: open_pool(postgres, application_name="past-writer")) as pool,
+        DeferredPool(lambda: open_pool(postgres, application_name="past-writer")) as pool,
         make_appender(postgres, CommandApiSettings(), "past-writer") as appender,
     ):
         await pool.opened()

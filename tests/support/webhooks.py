@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from standardwebhooks import Webhook
 
 from infra.partitioning import partition_of
-from infra.postgres.late_pool import LatePool
+from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import connect, open_pool
 from infra.postgres.wakeup import Wakeup
 from infra.postgres.webhook_endpoints import CreatedEndpoint, NewEndpoint, WebhookEndpoints
@@ -173,7 +173,7 @@ async def dispatching(
     deadlines = Deadlines(settings.connect_timeout_s, settings.total_timeout_s)
     stop = asyncio.Event()
     async with (
-        LatePool(lambda: open_pool(postgres, application_name="test")) as late,
+        DeferredPool(lambda: open_pool(postgres, application_name="test")) as late,
         Sender(deadlines, settings.allow_networks, lookup) as sender,
         Wakeup(lambda: connect(postgres, application_name="test"), ["harbor_deliveries"]) as wakeup,
     ):

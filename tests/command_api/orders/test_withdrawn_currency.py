@@ -15,7 +15,7 @@ from command_api.timer.expirer import Expirer, Outcome
 from command_api.timer.metrics import ExpiryMetrics
 from infra import clock
 from infra.event_store.memory import MemoryEventStore
-from infra.postgres.late_pool import LatePool
+from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
 from infra.postgres.timers import Timers
 from infra.settings import CommandApiSettings, ExpirySettings, PostgresSettings
@@ -91,7 +91,7 @@ async def expirer(database: Database, at: datetime) -> AsyncIterator[Expirer]:
     """Open a timer process' works, without its loop, whose clock stands."""
     postgres = PostgresSettings(url=SecretStr(database.command_url))
     async with (
-        LatePool(lambda: open_pool(postgres, application_name="expiry-test")) as pool,
+        DeferredPool(lambda: open_pool(postgres, application_name="expiry-test")) as pool,
         make_appender(postgres, CommandApiSettings(), "expiry-test") as appender,
     ):
         store = LateStore(pool, appender)

@@ -19,7 +19,7 @@ from domain.codec import decode
 from infra import clock
 from infra.event_store.memory import MemoryEventStore
 from infra.event_store.protocol import LogCorruptError, StoredEvent
-from infra.postgres.late_pool import LatePool
+from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
 from infra.postgres.timers import Timers
 from infra.settings import CommandApiSettings, ExpirySettings, PostgresSettings
@@ -53,7 +53,7 @@ async def expirer(database: Database, now: Clock, **settings: int) -> AsyncItera
     """Open a timer process' works, without its loop."""
     postgres = PostgresSettings(url=SecretStr(database.command_url))
     async with (
-        LatePool(lambda: open_pool(postgres, application_name="expiry-test")) as pool,
+        DeferredPool(lambda: open_pool(postgres, application_name="expiry-test")) as pool,
         make_appender(postgres, CommandApiSettings(), "expiry-test") as appender,
     ):
         store = LateStore(pool, appender)

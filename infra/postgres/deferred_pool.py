@@ -34,7 +34,7 @@ def missing_for(error: Exception) -> Waiting:
             return _UNREACHABLE
 
 
-class LatePool:
+class DeferredPool:
     """Opens with `open_pool` while the context is entered; `pool` gives it, or says that there is none yet."""
 
     def __init__(self, open_pool: Callable[[], Awaitable[Pool]]) -> None:

@@ -5,7 +5,7 @@ from typing import Never
 import pytest
 
 from infra.event_store.protocol import StoreUnavailableError
-from infra.postgres.late_pool import LatePool
+from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import DangerousSettingsError, Pool, open_pool
 from infra.settings import PostgresSettings
 from tests.support.servers import Database
@@ -20,7 +20,7 @@ async def test_it_keeps_looking_after_a_refusal_and_after_an_error_nobody_foresa
             raise errors.pop(0)
         return await open_pool(settings, application_name="late")
 
-    async with LatePool(attempt) as late:
+    async with DeferredPool(attempt) as late:
         assert (await late.opened()) is late.pool
         assert await late.check() is None
 
@@ -29,7 +29,7 @@ async def test_until_it_is_open_it_says_what_it_waits_for() -> None:
     async def attempt() -> Never:
         raise DangerousSettingsError("fsync is off")
 
-    async with LatePool(attempt) as late:
+    async with DeferredPool(attempt) as late:
         assert await late.check() == "database_settings_dangerous"
         with pytest.raises(StoreUnavailableError):
             _ = late.pool
