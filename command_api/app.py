@@ -16,9 +16,9 @@ from command_api.api_keys import routes as api_key_routes
 from command_api.batches import routes as batch_routes
 from command_api.batches.slots import BatchSlots
 from command_api.errors import translate
+from command_api.handling.deferred_store import DeferredEventStore, make_appender
 from command_api.handling.handle import WritePath
 from command_api.handling.json_body import BodyLimits
-from command_api.handling.late_store import LateStore, make_appender
 from command_api.metrics import CommandMetrics
 from command_api.orders import change_routes, money_routes
 from command_api.orders import routes as order_routes
@@ -178,7 +178,7 @@ async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitSta
     return {
         "authenticator": Authenticator(pepper, keys, limiter=limiter),
         "ready": readiness,
-        "writes": WritePath(LateStore(database, appender)),
+        "writes": WritePath(DeferredEventStore(database, appender)),
         "bodies": body_limits(settings.service),
         "batches": batch_slots(settings.service),
         "partitions": settings.kafka.partitions,

@@ -37,7 +37,7 @@ RULES: Final = (
     ("infra/postgres/append", "append: batching, arguments, driver"),
     ("infra/event_store/append_chains.py", "append: batching, arguments, driver"),
     ("infra/event_store/protocol.py", "append: batching, arguments, driver"),
-    ("command_api/handling/late_store.py", "append: batching, arguments, driver"),
+    ("command_api/handling/deferred_store.py", "append: batching, arguments, driver"),
     ("asyncpg/", "append: batching, arguments, driver"),
     ("command_api/routes/", "route: request in, answer out"),
     ("infra/partitioning.py", "route: request in, answer out"),

@@ -26,7 +26,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "command_api/batches/slots.py": {FLOAT},
         "command_api/timer/expirer.py": {ROUND, SECONDS},
         "command_api/imports/sending.py": {JSON, FLOAT, LITERAL, SECONDS},
-        "command_api/handling/late_store.py": {LITERAL},
+        "command_api/handling/deferred_store.py": {LITERAL},
         "command_api/handling/pauses.py": {DIVISION, SECONDS, an_import("random")},
         "command_api/handling/recent.py": {FLOAT, LITERAL, SECONDS},
         "examples/replay_with_eventsourcing.py": {JSON, LITERAL, DIVISION},

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
+from command_api.handling.deferred_store import DeferredEventStore, make_appender
 from command_api.handling.handle import WritePath
-from command_api.handling.late_store import LateStore, make_appender
 from domain.order.decide import ORDER_LIFETIME
 from infra import clock
 from infra.event_store.protocol import EventStore
@@ -31,5 +31,5 @@ async def past_service(database: Database, left: timedelta) -> AsyncIterator[Ser
         def writes(store: EventStore) -> WritePath:
             return WritePath(store, now=lambda: clock.now() - ORDER_LIFETIME + left)
 
-        async with memory_service(LateStore(pool, appender), writes=writes) as service:
+        async with memory_service(DeferredEventStore(pool, appender), writes=writes) as service:
             yield service

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from command_api.handling.deferred_store import DeferredEventStore, make_appender
 from command_api.handling.handle import WritePath
-from command_api.handling.late_store import LateStore, make_appender
 from command_api.timer.expirer import Expirer, Outcome
 from command_api.timer.metrics import ExpiryMetrics
 from infra import clock
@@ -94,7 +94,7 @@ async def expirer(database: Database, at: datetime) -> AsyncIterator[Expirer]:
         DeferredPool(lambda: open_pool(postgres, application_name="expiry-test")) as pool,
         make_appender(postgres, CommandApiSettings(), "expiry-test") as appender,
     ):
-        store = LateStore(pool, appender)
+        store = DeferredEventStore(pool, appender)
         writes = WritePath(store, now=lambda: at)
         metrics = ExpiryMetrics(CollectorRegistry())
         yield Expirer(lambda: Timers(pool.pool), store, writes, ExpirySettings(), metrics)

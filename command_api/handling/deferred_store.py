@@ -27,7 +27,7 @@ def make_appender(postgres: PostgresSettings, service: CommandApiSettings, name:
     return Appender(channel, limits)
 
 
-class LateStore:
+class DeferredEventStore:
     """`infra.event_store.protocol.EventStore` over a pool that opens late; `StoreUnavailableError` until then."""
 
     def __init__(self, late: DeferredPool, appender: Appender) -> None:
