@@ -30,8 +30,8 @@ from infra.event_store.append_channel import (
     NotNowError,
     OutcomeUnknownError,
 )
-from infra.event_store.append_waiting import Together, Waiting
 from infra.event_store.metrics import BATCH_COMMANDS, BATCH_SECONDS, QUEUED, RESENT
+from infra.event_store.pending_appends import PendingAppend, PendingGroup
 from infra.event_store.protocol import (
     AppendCommand,
     Appended,
@@ -81,7 +81,7 @@ class Appender:
         self._limits = limits or AppenderLimits()
         self._deadlines = Deadlines(self._limits.deadline_s)
         self._monotonic_s = monotonic_s
-        self._chains: AppendChains[Waiting] = AppendChains()
+        self._chains: AppendChains[PendingAppend] = AppendChains()
         self._wake = asyncio.Event()
         self._closing = False
         self._unreachable: str | None = None
@@ -127,14 +127,14 @@ class Appender:
         answers = await self._answers(self._queue(commands, sum(map(size_bytes, commands))))
         return [self._too_late() if answer is None else answer for answer in answers]
 
-    async def _answers(self, together: Together) -> Sequence[AppendOutcome | EventStoreError | None]:
+    async def _answers(self, group: PendingGroup) -> Sequence[AppendOutcome | EventStoreError | None]:
         """Wait for the answers of commands that were queued together; None: there was none in time."""
-        self._deadlines.begin(together)
+        self._deadlines.begin(group)
         try:
-            await together.settled
+            await group.settled
         finally:
-            self._deadlines.end(together)
-        return together.answers
+            self._deadlines.end(group)
+        return group.answers
 
     async def close(self) -> None:
         """Take no more commands, finish those queued within `drain_s`, let go of the connection. Safe to repeat."""
@@ -150,18 +150,18 @@ class Appender:
             _tell(link, AppendTimeoutError("the event store closed first"))
         await self._channel.close()
 
-    def _queue(self, commands: Sequence[AppendCommand], size: int) -> Together:
+    def _queue(self, commands: Sequence[AppendCommand], size: int) -> PendingGroup:
         if self._closing:
             raise StoreUnavailableError("the event store is closing")
         limits, chains = self._limits, self._chains
         if chains.count + len(commands) > limits.queue_commands or chains.size_bytes + size > limits.queue_bytes:
             raise AppendQueueFullError(f"{chains.count} commands wait already")
-        together = Together(len(commands))
+        group = PendingGroup(len(commands))
         deadline_s = self._monotonic_s() + limits.deadline_s
         for place, command in enumerate(commands):
-            chains.add(command, Waiting(together, place, deadline_s))
+            chains.add(command, PendingAppend(group, place, deadline_s))
         self._wake.set()
-        return together
+        return group
 
     async def _run(self) -> None:
         while True:
@@ -202,7 +202,7 @@ class Appender:
         else:
             self._note_reachable(None)
 
-    async def _settle(self, batch: list[Link[Waiting]]) -> None:
+    async def _settle(self, batch: list[Link[PendingAppend]]) -> None:
         """Send until every command of the batch has an answer or is past its deadline."""
         pause_s = _FIRST_PAUSE_S
         while batch := self._drop_expired(batch):
@@ -228,7 +228,7 @@ class Appender:
                 self._finish(link, _own(link, outcome))
             return
 
-    async def _send(self, batch: list[Link[Waiting]]) -> list[AppendOutcome]:
+    async def _send(self, batch: list[Link[PendingAppend]]) -> list[AppendOutcome]:
         started_s = self._monotonic_s()
         BATCH_COMMANDS.observe(len(batch))
         try:
@@ -240,7 +240,7 @@ class Appender:
         finally:
             BATCH_SECONDS.observe(self._monotonic_s() - started_s)
 
-    def _drop_expired(self, batch: list[Link[Waiting]]) -> list[Link[Waiting]]:
+    def _drop_expired(self, batch: list[Link[PendingAppend]]) -> list[Link[PendingAppend]]:
         now_s = self._monotonic_s()
         expired = [link for link in batch if link.item.deadline_s <= now_s]
         if not expired:
@@ -248,9 +248,9 @@ class Appender:
         self._fail(expired, self._too_late())
         return [link for link in batch if link.item.deadline_s > now_s]
 
-    def _finish(self, link: Link[Waiting], outcome: AppendOutcome) -> None:
+    def _finish(self, link: Link[PendingAppend], outcome: AppendOutcome) -> None:
         """Answer a command, and with it every chained repetition of the same key: what they will get is now known."""
-        link.item.together.tell(link.item.place, outcome)
+        link.item.group.tell(link.item.place, outcome)
         freed = self._chains.finish(link)
         answered = [(link, outcome, freed)] if freed else []
         while answered:  # a loop: chains may be longer than Python's stack
@@ -260,10 +260,10 @@ class Appender:
                 if repeated is None:
                     self._chains.ready(follower)
                 else:
-                    follower.item.together.tell(follower.item.place, repeated)
+                    follower.item.group.tell(follower.item.place, repeated)
                     answered.append((follower, repeated, self._chains.finish(follower)))
 
-    def _fail(self, batch: list[Link[Waiting]], error: EventStoreError) -> None:
+    def _fail(self, batch: list[Link[PendingAppend]], error: EventStoreError) -> None:
         for link in batch:
             _tell(link, error)
             for freed in self._chains.finish(link):
@@ -282,13 +282,13 @@ class Appender:
         self._unreachable = problem
 
 
-def _tell(link: Link[Waiting], error: EventStoreError) -> None:
-    link.item.together.tell(
+def _tell(link: Link[PendingAppend], error: EventStoreError) -> None:
+    link.item.group.tell(
         link.item.place, type(error)(*error.args)
     )  # its own instance: raising one in many callers would mix their traces
 
 
-def _own(link: Link[Waiting], outcome: AppendOutcome) -> AppendOutcome:
+def _own(link: Link[PendingAppend], outcome: AppendOutcome) -> AppendOutcome:
     """Recognise, after a lost answer, that the stored duplicate is what this very command wrote."""
     command = link.command
     if (

@@ -51,7 +51,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "infra/observability/log_output.py": {FLOAT, LITERAL},
         "infra/observability/ops_server.py": {LITERAL},
         "infra/event_store/append_channel.py": {LITERAL},
-        "infra/event_store/append_waiting.py": {FLOAT},
+        "infra/event_store/pending_appends.py": {FLOAT},
         "infra/event_store/appender.py": {FLOAT, LITERAL, SECONDS},
         "infra/security/key_cache.py": {FLOAT, LITERAL, SECONDS},
         "infra/postgres/deferred_pool.py": {FLOAT, LITERAL},

@@ -47,7 +47,7 @@ class AppenderStore:
         self.head = channel.store.head
 
 
-async def together(appender: Appender, channel: ScriptedChannel, commands: list[AppendCommand]) -> list[AppendOutcome]:
+async def group(appender: Appender, channel: ScriptedChannel, commands: list[AppendCommand]) -> list[AppendOutcome]:
     """Append commands that all wait behind the one in flight, then let it go."""
     tasks = [asyncio.create_task(appender.append(command)) for command in commands]
     await eventually(lambda: appender.queued == len(commands) + 1)
@@ -57,14 +57,14 @@ async def together(appender: Appender, channel: ScriptedChannel, commands: list[
 
 async def test_a_lone_command_is_sent_at_once_and_those_that_come_meanwhile_gather() -> None:
     async with gathering(a_command()) as (channel, appender, _):
-        await together(appender, channel, [a_command() for _ in range(9)])
+        await group(appender, channel, [a_command() for _ in range(9)])
 
         assert sizes(channel) == [1, 9]
 
 
 async def test_batches_are_capped_by_count() -> None:
     async with gathering(a_command(), AppenderLimits(batch_commands=4)) as (channel, appender, _):
-        await together(appender, channel, [a_command() for _ in range(9)])
+        await group(appender, channel, [a_command() for _ in range(9)])
 
         assert sizes(channel) == [1, 4, 4, 1]
 
@@ -73,7 +73,7 @@ async def test_batches_are_capped_by_bytes_but_a_large_command_travels_alone() -
     small, large = an_event(b"x" * 400), an_event(b"x" * 5000)
     async with gathering(a_command(), AppenderLimits(batch_bytes=1000)) as (channel, appender, _):
         commands = [a_command(events=[event], response=b"") for event in (small, small, small, large, small)]
-        await together(appender, channel, commands)
+        await group(appender, channel, commands)
 
         assert sizes(channel) == [1, 2, 1, 1, 1]
 
@@ -84,7 +84,7 @@ async def test_commands_on_one_stream_are_chained_in_order_and_hold_nobody_else_
         hot = [a_command(stream=stream, expected=version) for version in range(3)]
         others = [a_command() for _ in range(4)]
 
-        outcomes = await together(appender, channel, [*hot, *others])
+        outcomes = await group(appender, channel, [*hot, *others])
 
         assert [appended(outcome).version for outcome in outcomes] == [1, 2, 3, 1, 1, 1, 1]
         assert sizes(channel) == [1, 5, 1, 1]
@@ -92,7 +92,7 @@ async def test_commands_on_one_stream_are_chained_in_order_and_hold_nobody_else_
 
 async def test_commands_with_one_claim_are_chained() -> None:
     async with gathering(a_command()) as (channel, appender, _):
-        await together(appender, channel, [a_command(claim="ref"), a_command(claim="ref"), a_command(claim="other")])
+        await group(appender, channel, [a_command(claim="ref"), a_command(claim="ref"), a_command(claim="other")])
 
         assert sizes(channel) == [1, 2, 1]
 
@@ -103,7 +103,7 @@ async def test_copies_of_a_request_are_answered_from_the_first_without_another_c
         copies = [a_command(key="k", response=b"copy") for _ in range(50)]
         other = a_command(key="k", fingerprint=OTHER_REQUEST)
 
-        outcomes = await together(appender, channel, [*copies, other])
+        outcomes = await group(appender, channel, [*copies, other])
 
         won = appended(await in_flight)
         answer = Duplicate(201, b"first", first.stream_id, won.version, won.position, won.recorded_at)
@@ -113,7 +113,7 @@ async def test_copies_of_a_request_are_answered_from_the_first_without_another_c
 
 async def test_a_copy_of_a_refused_request_is_tried_itself() -> None:
     async with gathering(a_command(key="k", expected=5)) as (channel, appender, in_flight):
-        (outcome,) = await together(appender, channel, [a_command(key="k")])
+        (outcome,) = await group(appender, channel, [a_command(key="k")])
 
         assert await in_flight == WrongExpectedVersion(0)
         assert appended(outcome).position == 1

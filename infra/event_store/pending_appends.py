@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from infra.event_store.protocol import AppendOutcome, EventStoreError
 
 
-class Together:
+class PendingGroup:
     """The answers of commands that were queued together, as they come in.
 
     `settled` is done with the last one, or when their time is up (`infra.deadlines`): what has no answer then is None.
@@ -36,13 +36,13 @@ class Together:
 
 
 @dataclass(slots=True, eq=False)
-class Waiting:
+class PendingAppend:
     """The caller's side of one queued command: its place among those queued together, and when nobody waits any more.
 
     `deadline_s` is on the monotonic clock.
     """
 
-    together: Together
+    group: PendingGroup
     place: int
     deadline_s: float
     was_sent: bool = False
