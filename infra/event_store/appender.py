@@ -22,7 +22,6 @@ import structlog
 
 from infra import clock
 from infra.deadlines import Deadlines
-from infra.event_store.append_chains import AppendChains, Link, size_bytes
 from infra.event_store.append_channel import (
     AppendChannel,
     BatchFailedError,
@@ -30,6 +29,7 @@ from infra.event_store.append_channel import (
     NotNowError,
     OutcomeUnknownError,
 )
+from infra.event_store.conflict_queue import ConflictQueue, QueuedCommand, size_bytes
 from infra.event_store.metrics import BATCH_COMMANDS, BATCH_SECONDS, QUEUED, RESENT
 from infra.event_store.pending_appends import PendingAppend, PendingGroup
 from infra.event_store.protocol import (
@@ -81,12 +81,12 @@ class Appender:
         self._limits = limits or AppenderLimits()
         self._deadlines = Deadlines(self._limits.deadline_s)
         self._monotonic_s = monotonic_s
-        self._chains: AppendChains[PendingAppend] = AppendChains()
+        self._unfinished: ConflictQueue[PendingAppend] = ConflictQueue()
         self._wake = asyncio.Event()
         self._closing = False
         self._unreachable: str | None = None
         self._task: asyncio.Task[None] | None = None
-        QUEUED.set_function(lambda: self._chains.count)
+        QUEUED.set_function(lambda: self._unfinished.count)
 
     async def __aenter__(self) -> Self:
         """Start sending."""
@@ -102,7 +102,7 @@ class Appender:
     @property
     def queued(self) -> int:
         """How many commands are unfinished."""
-        return self._chains.count
+        return self._unfinished.count
 
     @property
     def is_reachable(self) -> bool:
@@ -141,37 +141,37 @@ class Appender:
         self._closing = True
         self._wake.set()
         if self._task is not None:
-            if not self._chains.count:
+            if not self._unfinished.count:
                 self._task.cancel()  # it does nothing that anybody waits for
             with contextlib.suppress(TimeoutError, asyncio.CancelledError):
                 await asyncio.wait_for(self._task, self._limits.drain_s)
             self._task = None
-        for link in self._chains.drain():
-            _tell(link, AppendTimeoutError("the event store closed first"))
+        for queued in self._unfinished.drain():
+            _tell(queued, AppendTimeoutError("the event store closed first"))
         await self._channel.close()
 
     def _queue(self, commands: Sequence[AppendCommand], size: int) -> PendingGroup:
         if self._closing:
             raise StoreUnavailableError("the event store is closing")
-        limits, chains = self._limits, self._chains
-        if chains.count + len(commands) > limits.queue_commands or chains.size_bytes + size > limits.queue_bytes:
-            raise AppendQueueFullError(f"{chains.count} commands wait already")
+        limits, queue = self._limits, self._unfinished
+        if queue.count + len(commands) > limits.queue_commands or queue.size_bytes + size > limits.queue_bytes:
+            raise AppendQueueFullError(f"{queue.count} commands wait already")
         group = PendingGroup(len(commands))
         deadline_s = self._monotonic_s() + limits.deadline_s
         for place, command in enumerate(commands):
-            chains.add(command, PendingAppend(group, place, deadline_s))
+            queue.add(command, PendingAppend(group, place, deadline_s))
         self._wake.set()
         return group
 
     async def _run(self) -> None:
         while True:
-            if not self._chains.has_ready:
+            if not self._unfinished.has_ready:
                 if self._closing:
                     return
                 self._wake.clear()
                 await self._woken()
                 continue
-            batch = self._chains.take(self._limits.batch_commands, self._limits.batch_bytes)
+            batch = self._unfinished.take(self._limits.batch_commands, self._limits.batch_bytes)
             try:
                 await self._settle(batch)
             except asyncio.CancelledError:
@@ -202,7 +202,7 @@ class Appender:
         else:
             self._note_reachable(None)
 
-    async def _settle(self, batch: list[Link[PendingAppend]]) -> None:
+    async def _settle(self, batch: list[QueuedCommand[PendingAppend]]) -> None:
         """Send until every command of the batch has an answer or is past its deadline."""
         pause_s = _FIRST_PAUSE_S
         while batch := self._drop_expired(batch):
@@ -224,50 +224,50 @@ class Appender:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                 continue
             self._note_reachable(None)
-            for link, outcome in zip(batch, outcomes, strict=True):
-                self._finish(link, _own(link, outcome))
+            for queued, outcome in zip(batch, outcomes, strict=True):
+                self._finish(queued, _own(queued, outcome))
             return
 
-    async def _send(self, batch: list[Link[PendingAppend]]) -> list[AppendOutcome]:
+    async def _send(self, batch: list[QueuedCommand[PendingAppend]]) -> list[AppendOutcome]:
         started_s = self._monotonic_s()
         BATCH_COMMANDS.observe(len(batch))
         try:
-            return await self._channel.send([link.command for link in batch])
+            return await self._channel.send([queued.command for queued in batch])
         except OutcomeUnknownError:
-            for link in batch:
-                link.item.was_sent = True
+            for queued in batch:
+                queued.item.was_sent = True
             raise
         finally:
             BATCH_SECONDS.observe(self._monotonic_s() - started_s)
 
-    def _drop_expired(self, batch: list[Link[PendingAppend]]) -> list[Link[PendingAppend]]:
+    def _drop_expired(self, batch: list[QueuedCommand[PendingAppend]]) -> list[QueuedCommand[PendingAppend]]:
         now_s = self._monotonic_s()
-        expired = [link for link in batch if link.item.deadline_s <= now_s]
+        expired = [queued for queued in batch if queued.item.deadline_s <= now_s]
         if not expired:
             return batch
         self._fail(expired, self._too_late())
-        return [link for link in batch if link.item.deadline_s > now_s]
+        return [queued for queued in batch if queued.item.deadline_s > now_s]
 
-    def _finish(self, link: Link[PendingAppend], outcome: AppendOutcome) -> None:
+    def _finish(self, queued: QueuedCommand[PendingAppend], outcome: AppendOutcome) -> None:
         """Answer a command, and with it every chained repetition of the same key: what they will get is now known."""
-        link.item.group.tell(link.item.place, outcome)
-        freed = self._chains.finish(link)
-        answered = [(link, outcome, freed)] if freed else []
+        queued.item.group.tell(queued.item.place, outcome)
+        freed = self._unfinished.finish(queued)
+        answered = [(queued, outcome, freed)] if freed else []
         while answered:  # a loop: chains may be longer than Python's stack
-            link, outcome, freed = answered.pop()
+            queued, outcome, freed = answered.pop()
             for follower in freed:
-                repeated = _answer_to_repetition(link.command, outcome, follower.command)
+                repeated = _answer_to_repetition(queued.command, outcome, follower.command)
                 if repeated is None:
-                    self._chains.ready(follower)
+                    self._unfinished.ready(follower)
                 else:
                     follower.item.group.tell(follower.item.place, repeated)
-                    answered.append((follower, repeated, self._chains.finish(follower)))
+                    answered.append((follower, repeated, self._unfinished.finish(follower)))
 
-    def _fail(self, batch: list[Link[PendingAppend]], error: EventStoreError) -> None:
-        for link in batch:
-            _tell(link, error)
-            for freed in self._chains.finish(link):
-                self._chains.ready(freed)
+    def _fail(self, batch: list[QueuedCommand[PendingAppend]], error: EventStoreError) -> None:
+        for queued in batch:
+            _tell(queued, error)
+            for freed in self._unfinished.finish(queued):
+                self._unfinished.ready(freed)
 
     def _too_late(self) -> EventStoreError:
         if self._unreachable is not None:
@@ -282,17 +282,17 @@ class Appender:
         self._unreachable = problem
 
 
-def _tell(link: Link[PendingAppend], error: EventStoreError) -> None:
-    link.item.group.tell(
-        link.item.place, type(error)(*error.args)
+def _tell(queued: QueuedCommand[PendingAppend], error: EventStoreError) -> None:
+    queued.item.group.tell(
+        queued.item.place, type(error)(*error.args)
     )  # its own instance: raising one in many callers would mix their traces
 
 
-def _own(link: Link[PendingAppend], outcome: AppendOutcome) -> AppendOutcome:
+def _own(queued: QueuedCommand[PendingAppend], outcome: AppendOutcome) -> AppendOutcome:
     """Recognise, after a lost answer, that the stored duplicate is what this very command wrote."""
-    command = link.command
+    command = queued.command
     if (
-        link.item.was_sent
+        queued.item.was_sent
         and isinstance(outcome, Duplicate)
         and outcome.stream_id == command.stream_id
         and outcome.version == command.expected_version + len(command.events)

@@ -35,7 +35,7 @@ RULES: Final = (
     ("command_api/handling/recent.py", "handle: envelope, append command"),
     ("command_api/handling/order_locks.py", "handle: envelope, append command"),
     ("infra/postgres/append", "append: batching, arguments, driver"),
-    ("infra/event_store/append_chains.py", "append: batching, arguments, driver"),
+    ("infra/event_store/conflict_queue.py", "append: batching, arguments, driver"),
     ("infra/event_store/protocol.py", "append: batching, arguments, driver"),
     ("command_api/handling/deferred_store.py", "append: batching, arguments, driver"),
     ("asyncpg/", "append: batching, arguments, driver"),

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
-class Link(Generic[T]):
+class QueuedCommand(Generic[T]):
     """One waiting command. `item` is whatever the caller wants back with it."""
 
     command: AppendCommand
@@ -25,15 +25,15 @@ class Link(Generic[T]):
     shared: tuple[tuple[str, str, object], ...]
     waits_for: int = 0
     is_finished: bool = False
-    followers: "tuple[Link[T], ...]" = ()
+    followers: "tuple[QueuedCommand[T], ...]" = ()
 
 
-class AppendChains(Generic[T]):
+class ConflictQueue(Generic[T]):
     """All unfinished commands: those ready to be sent in order of arrival, and those chained behind others."""
 
     def __init__(self) -> None:
-        self._ready: deque[Link[T]] = deque()
-        self._last: dict[tuple[str, str, object], Link[T]] = {}
+        self._ready: deque[QueuedCommand[T]] = deque()
+        self._last: dict[tuple[str, str, object], QueuedCommand[T]] = {}
         self.count = 0
         self.size_bytes = 0
 
@@ -44,26 +44,26 @@ class AppendChains(Generic[T]):
 
     def add(self, command: AppendCommand, item: T) -> None:
         """Add a command behind every unfinished one that it shares a stream, key or claim with."""
-        link = Link(command, item, size_bytes(command), _shared(command))
+        queued = QueuedCommand(command, item, size_bytes(command), _shared(command))
         last = self._last
-        ahead: dict[int, Link[T]] = {}
-        for name in link.shared:
+        ahead: dict[int, QueuedCommand[T]] = {}
+        for name in queued.shared:
             earlier = last.get(name)
             if earlier is not None:
                 ahead[id(earlier)] = earlier
-            last[name] = link
+            last[name] = queued
         self.count += 1
-        self.size_bytes += link.size_bytes
+        self.size_bytes += queued.size_bytes
         if not ahead:
-            self._ready.append(link)
+            self._ready.append(queued)
             return
-        link.waits_for = len(ahead)
+        queued.waits_for = len(ahead)
         for earlier in ahead.values():
-            earlier.followers = (*earlier.followers, link)
+            earlier.followers = (*earlier.followers, queued)
 
-    def take(self, max_count: int, max_bytes: int) -> list[Link[T]]:
+    def take(self, max_count: int, max_bytes: int) -> list[QueuedCommand[T]]:
         """Give ready commands, oldest first, at least one if any is ready and within both caps otherwise."""
-        batch: list[Link[T]] = []
+        batch: list[QueuedCommand[T]] = []
         size = 0
         while self._ready and len(batch) < max_count:
             size += self._ready[0].size_bytes
@@ -72,38 +72,38 @@ class AppendChains(Generic[T]):
             batch.append(self._ready.popleft())
         return batch
 
-    def finish(self, link: Link[T]) -> list[Link[T]]:
+    def finish(self, queued: QueuedCommand[T]) -> list[QueuedCommand[T]]:
         """Forget a command that was taken; give those that waited only for it. They must be readied or finished.
 
         Finishing one twice does nothing.
         """
-        if link.is_finished:
+        if queued.is_finished:
             return []
-        link.is_finished = True
+        queued.is_finished = True
         self.count -= 1
-        self.size_bytes -= link.size_bytes
+        self.size_bytes -= queued.size_bytes
         last = self._last
-        for name in link.shared:
-            if last.get(name) is link:
+        for name in queued.shared:
+            if last.get(name) is queued:
                 del last[name]
         freed = []
-        for follower in link.followers:
+        for follower in queued.followers:
             follower.waits_for -= 1
             if follower.waits_for == 0:
                 freed.append(follower)
-        link.followers = ()
+        queued.followers = ()
         return freed
 
-    def ready(self, link: Link[T]) -> None:
+    def ready(self, queued: QueuedCommand[T]) -> None:
         """Put a command that `finish` gave to the end of the ready ones."""
-        self._ready.append(link)
+        self._ready.append(queued)
 
-    def drain(self) -> Iterator[Link[T]]:
+    def drain(self) -> Iterator[QueuedCommand[T]]:
         """Take every unfinished command out, for whoever closes the store."""
         while self._ready:
-            link = self._ready.popleft()
-            self._ready.extend(self.finish(link))
-            yield link
+            queued = self._ready.popleft()
+            self._ready.extend(self.finish(queued))
+            yield queued
 
 
 def size_bytes(command: AppendCommand) -> int:

@@ -5,7 +5,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.event_store.append_chains import AppendChains, Link
+from infra.event_store.conflict_queue import ConflictQueue, QueuedCommand
 from infra.event_store.protocol import AppendCommand
 from tests.support.append_commands import a_command
 
@@ -32,24 +32,24 @@ def names(command: AppendCommand) -> set[tuple[str, object]]:
 def test_batches_share_nothing_keep_the_order_and_take_everybody(
     commands: list[AppendCommand], max_count: int, data: st.DataObject
 ) -> None:
-    chains: AppendChains[int] = AppendChains()
+    queue: ConflictQueue[int] = ConflictQueue()
     waiting, order = list(enumerate(commands)), []
-    while waiting or chains.count:
-        for _ in range(data.draw(st.integers(0 if chains.count else 1, 5))):
+    while waiting or queue.count:
+        for _ in range(data.draw(st.integers(0 if queue.count else 1, 5))):
             if waiting:
                 number, command = waiting.pop(0)
-                chains.add(command, number)
-        batch: list[Link[int]] = chains.take(max_count, 10_000)
+                queue.add(command, number)
+        batch: list[QueuedCommand[int]] = queue.take(max_count, 10_000)
         assert 1 <= len(batch) <= max_count
-        taken: list[tuple[str, object]] = [name for link in batch for name in names(link.command)]
+        taken: list[tuple[str, object]] = [name for queued in batch for name in names(queued.command)]
         assert len(taken) == len(set(taken))
-        for link in batch:
-            order.append(link.item)
-            for freed in chains.finish(link):
-                chains.ready(freed)
+        for queued in batch:
+            order.append(queued.item)
+            for freed in queue.finish(queued):
+                queue.ready(freed)
 
     assert sorted(order) == list(range(len(commands)))
-    assert (chains.count, chains.size_bytes, chains.has_ready) == (0, 0, False)
+    assert (queue.count, queue.size_bytes, queue.has_ready) == (0, 0, False)
     for name in {name for command in commands for name in names(command)}:
         sharing = [number for number in order if name in names(commands[number])]
         assert sharing == sorted(sharing), "commands that share something keep their order"
