@@ -24,7 +24,7 @@ from command_api.handling.field_codes import FIELD_CODES
 from command_api.handling.handle import WritePath, decide_create, refuse_reference
 from command_api.handling.idempotency import fingerprint, parse_key
 from command_api.handling.json_body import Json, canonical
-from command_api.handling.recent import Answer
+from command_api.handling.order_state_cache import Answer
 from command_api.orders import bodies
 from domain.order.errors import InvalidCommandError, WithdrawnCurrencyError
 from domain.order.ids import OrderId

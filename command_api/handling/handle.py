@@ -21,8 +21,8 @@ from command_api.errors import (
 )
 from command_api.handling.appends import STREAM_TYPE, Caller, ask_for_repetition, new_event, record, refused
 from command_api.handling.order_locks import OrderLocks, TooManyWaitingError
+from command_api.handling.order_state_cache import Answer, OrderStateCache, RecentAnswers
 from command_api.handling.pauses import MAX_DECISIONS, pause_after
-from command_api.handling.recent import Answer, RecentAnswers, RecentOrders
 from command_api.orders.problems import order_problem
 from domain.codec import decode
 from domain.order.commands import CreateOrder, OrderCommand, UpdateDetails
@@ -59,7 +59,7 @@ class WritePath:
     """
 
     store: EventStore
-    recent: RecentOrders = field(default_factory=RecentOrders)
+    order_states: OrderStateCache = field(default_factory=OrderStateCache)
     answers: RecentAnswers = field(default_factory=RecentAnswers)
     order_locks: OrderLocks = field(default_factory=OrderLocks)
     render: Callable[[OrderState], bytes] = render_order
@@ -132,7 +132,7 @@ async def _settle(
 ) -> Answer:
     for lost in range(MAX_DECISIONS):
         if lost:
-            path.recent.forget(caller.tenant.id, command.order_id)
+            path.order_states.forget(caller.tenant.id, command.order_id)
             await path.pause(lost)
             command = make(path.now())
         state = await _load(path, caller.tenant, command, expected_version or 0)
@@ -178,14 +178,14 @@ async def _load(path: WritePath, tenant: Tenant, command: OrderCommand, seen_ver
     """
     if isinstance(command, CreateOrder):
         return None
-    state = path.recent.get(tenant.id, command.order_id)
+    state = path.order_states.get(tenant.id, command.order_id)
     if state is None or state.version < seen_version:
         stored = await path.store.read_stream(tenant.id, command.order_id)
         state = fold(None, (decode(event.type, event.schema_version, event.payload) for event in stored))
         if state is None:
             # Another partner's order and no order at all are the same answer.
             raise Problem(problems.NOT_FOUND)
-        path.recent.put(tenant.id, state)
+        path.order_states.put(tenant.id, state)
     return state
 
 
@@ -279,7 +279,7 @@ async def _find_answer(path: WritePath, caller: Caller, order_id: OrderId) -> An
 def _appended(path: WritePath, decision: _Decision, outcome: Appended) -> Answer:
     append = decision.append
     if decision.state is not None:
-        path.recent.put(append.tenant_id, decision.state)
+        path.order_states.put(append.tenant_id, decision.state)
     given = Answer(
         append.status, append.response, append.stream_id, outcome.version, outcome.position, False, decision.code
     )

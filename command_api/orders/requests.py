@@ -10,7 +10,7 @@ from command_api.handling.handle import MakeCommand, handle
 from command_api.handling.idempotency import HEADER, fingerprint, parse_key
 from command_api.handling.if_match import IF_MATCH, required_version, version_if_any
 from command_api.handling.json_body import JsonBody, read_json
-from command_api.handling.recent import Answer
+from command_api.handling.order_state_cache import Answer
 from command_api.state import state_of
 from domain.order.ids import OrderId
 from infra.http import problems

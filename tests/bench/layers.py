@@ -32,7 +32,7 @@ RULES: Final = (
     ("domain/codec.py", "encode the event"),
     ("domain/order/document.py", "render the answer"),
     ("command_api/handling/handle.py", "handle: envelope, append command"),
-    ("command_api/handling/recent.py", "handle: envelope, append command"),
+    ("command_api/handling/order_state_cache.py", "handle: envelope, append command"),
     ("command_api/handling/order_locks.py", "handle: envelope, append command"),
     ("infra/postgres/append", "append: batching, arguments, driver"),
     ("infra/event_store/conflict_queue.py", "append: batching, arguments, driver"),

@@ -9,7 +9,7 @@ from typing import Final
 
 import uvloop
 
-from command_api.handling.recent import MAX_ORDERS
+from command_api.handling.order_state_cache import MAX_ORDERS
 from tests.bench.append import BATCHES, SMALL, Sizes
 from tests.bench.bench import INSIDE_S, Bench
 from tests.bench.model import HOT, HOT_ALONE, HOT_CONTROL, HOT_LOAD, HOT_ORDER, HOT_WRITERS, OURS

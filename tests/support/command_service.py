@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from command_api.app import Settings, assemble, batch_slots, body_limits, create_app, key_turns
 from command_api.handling.handle import WritePath
-from command_api.handling.recent import RecentAnswers
+from command_api.handling.order_state_cache import RecentAnswers
 from command_api.metrics import CommandMetrics
 from command_api.state import CommandState, KeyChanges, WebhookConfig
 from infra import clock

@@ -36,7 +36,7 @@ class Answer(NamedTuple):
     code: str | None = None
 
 
-class RecentOrders:
+class OrderStateCache:
     """The states of the orders used last, least recently used first out."""
 
     def __init__(self, max_orders: int = MAX_ORDERS, max_lines: int = MAX_LINES) -> None:
