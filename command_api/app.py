@@ -25,7 +25,7 @@ from command_api.orders import routes as order_routes
 from command_api.state import CommandState, KeyChanges, WebhookConfig
 from command_api.webhook_endpoints import events as webhook_events
 from command_api.webhook_endpoints import routes as webhook_routes
-from infra.beside import beside
+from infra.background import run_in_background
 from infra.event_store.appender import Appender
 from infra.event_store.partitions import PartitionsReport, keep_partitions
 from infra.http.app import ServiceApp, build_app
@@ -173,8 +173,8 @@ async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitSta
     listen = listener(settings.postgres, f"{_NAME}-keys")
     readiness = Readiness(database, appender)
     pepper = settings.security.api_key_pepper.get_secret_value().encode()
-    await stack.enter_async_context(beside(watch_keys(listen, database, keys), "api-keys"))
-    await stack.enter_async_context(beside(_watch_partitions(database, readiness), "partitions"))
+    await stack.enter_async_context(run_in_background(watch_keys(listen, database, keys), "api-keys"))
+    await stack.enter_async_context(run_in_background(_watch_partitions(database, readiness), "partitions"))
     return {
         "authenticator": Authenticator(pepper, keys, limiter=limiter),
         "ready": readiness,

@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from infra import clock
-from infra.beside import beside
+from infra.background import run_in_background
 from infra.http.app import ReadyCheck, ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
@@ -103,11 +103,11 @@ async def _open(settings: Settings, metrics: FreshnessMetrics, stack: AsyncExitS
     database = await stack.enter_async_context(DeferredPool(lambda: open_pool(postgres, application_name=_NAME)))
     freshness = Freshness(partitions, clock.now)
     metrics.watch(freshness)
-    await stack.enter_async_context(beside(_watch_freshness(postgres, database, freshness), "freshness"))
+    await stack.enter_async_context(run_in_background(_watch_freshness(postgres, database, freshness), "freshness"))
     limiter = await stack.enter_async_context(open_rate_limiter(settings.redis, settings.limits, "query"))
     keys = KeyCache(finder(database))
     key_watch = watch_keys(listener(postgres, f"{_NAME}-keys"), database, keys)
-    await stack.enter_async_context(beside(key_watch, "api-keys"))
+    await stack.enter_async_context(run_in_background(key_watch, "api-keys"))
     pepper = settings.security.api_key_pepper.get_secret_value().encode()
     return QueryState(
         authenticator=Authenticator(pepper, keys, limiter=limiter),

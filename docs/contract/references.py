@@ -29,8 +29,8 @@ def resolved(document: Schema, schema: Any) -> Schema:
     """Give a schema without a reference at its top; what stands beside the reference holds as well."""
     whole = as_schema(schema)
     while "$ref" in whole:
-        beside = {name: value for name, value in whole.items() if name != "$ref"}
-        whole = both(as_schema(found(document, whole["$ref"])), beside)
+        run_in_background = {name: value for name, value in whole.items() if name != "$ref"}
+        whole = both(as_schema(found(document, whole["$ref"])), run_in_background)
     return whole
 
 
@@ -58,8 +58,10 @@ def unfolded(document: Schema, value: Any, within: tuple[str, ...] = ()) -> Any:
         reference = value.get("$ref")
         if isinstance(reference, str) and reference not in within:
             target = unfolded(document, found(document, reference), (*within, reference))
-            beside = {name: unfolded(document, each, within) for name, each in value.items() if name != "$ref"}
-            return {"allOf": [target, beside]} if beside else target
+            run_in_background = {
+                name: unfolded(document, each, within) for name, each in value.items() if name != "$ref"
+            }
+            return {"allOf": [target, run_in_background]} if run_in_background else target
         return {name: unfolded(document, each, within) for name, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [unfolded(document, each, within) for each in value]

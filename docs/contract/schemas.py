@@ -161,8 +161,8 @@ def _variants(document: Schema, schema: Any) -> list[Schema]:
     keyword = _union(whole)
     if keyword is None:
         return [as_schema(schema)]
-    beside = {name: value for name, value in whole.items() if name != keyword and name not in NOTES}
-    return [both(as_schema(each), beside) for each in whole[keyword]]
+    run_in_background = {name: value for name, value in whole.items() if name != keyword and name not in NOTES}
+    return [both(as_schema(each), run_in_background) for each in whole[keyword]]
 
 
 def _name(document: Schema, schema: Schema) -> str:

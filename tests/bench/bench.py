@@ -80,7 +80,7 @@ class Bench:
         """
         suite, suite_beside = suites
         opened = self._open_plan(target, rate_per_s, self.pace.seconds)
-        beside = LoadPlan(
+        run_in_background = LoadPlan(
             ports=target.ports,
             connections=connections,
             warmup_s=0.0,
@@ -90,7 +90,7 @@ class Bench:
         )
         under_way = 1 if beside_per_s else connections // 2
         with ThreadPoolExecutor(1) as thread:
-            other = thread.submit(run_generator, beside)
+            other = thread.submit(run_generator, run_in_background)
             try:
                 wait_for_requests(target, under_way, other.done)
                 measured, _ = measure(self.stack, target, opened, in_round)
@@ -100,7 +100,7 @@ class Bench:
                 return
         # The service's CPU is that of both, so it says nothing about either.
         self._keep(suite, target, opened, measured.model_copy(update={"cpu_us": {}}), _planned_s(opened))
-        self._keep(suite_beside, target, beside, measured_beside, self.pace.lead_s)
+        self._keep(suite_beside, target, run_in_background, measured_beside, self.pace.lead_s)
 
     def listed(
         self, suite: str, target: Target, connections: int, requests: RequestPlan, in_round: int

@@ -126,10 +126,12 @@ def _t8(report: Report) -> Sequence[Verdict]:
 
 
 def _hot(report: Report) -> Sequence[Verdict]:
-    beside, alone, control = (next(iter(report.of(suite)), None) for suite in (HOT, HOT_ALONE, HOT_CONTROL))
+    run_in_background, alone, control = (next(iter(report.of(suite)), None) for suite in (HOT, HOT_ALONE, HOT_CONTROL))
     found: list[Verdict] = []
     for other, than in ((alone, "alone"), (control, "beside as many creates")):
-        slower = ratio(beside, other, lambda run: run.latency.p99_ms) if beside and other else None
+        slower = (
+            ratio(run_in_background, other, lambda run: run.latency.p99_ms) if run_in_background and other else None
+        )
         what = f"other orders' p99 while {HOT_WRITERS} writers are on one order / {than}"
         found.append(_verdict("H", what, 1.1, slower, "", least=False))
     return found

@@ -8,7 +8,7 @@ from infra.observability.logs import get_logger
 
 
 @asynccontextmanager
-async def beside(work: Coroutine[None, None, None], name: str) -> AsyncIterator[None]:
+async def run_in_background(work: Coroutine[None, None, None], name: str) -> AsyncIterator[None]:
     """Run `work` until the context ends; if it fails by itself, one log line says so and the server goes on."""
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_log_failure)
