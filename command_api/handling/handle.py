@@ -20,9 +20,9 @@ from command_api.errors import (
     PRECONDITION_FAILED,
 )
 from command_api.handling.appends import STREAM_TYPE, Caller, ask_for_repetition, new_event, record, refused
+from command_api.handling.backoff import MAX_DECISIONS, back_off
 from command_api.handling.order_locks import OrderLocks, TooManyWaitingError
 from command_api.handling.order_state_cache import Answer, OrderStateCache, RecentAnswers
-from command_api.handling.pauses import MAX_DECISIONS, pause_after
 from command_api.orders.problems import order_problem
 from domain.codec import decode
 from domain.order.commands import CreateOrder, OrderCommand, UpdateDetails
@@ -55,7 +55,7 @@ CREATED = 201
 class WritePath:
     """What handling needs from outside. `render` gives the bytes of an order; `now` and `new_id` ask the machine.
 
-    `pause` waits after the so-many-th lost race of a command.
+    `back_off` waits after the so-many-th lost race of a command.
     """
 
     store: EventStore
@@ -65,7 +65,7 @@ class WritePath:
     render: Callable[[OrderState], bytes] = render_order
     now: Callable[[], datetime] = clock.now
     new_id: Callable[[], UUID] = clock.new_id
-    pause: Callable[[int], Awaitable[None]] = pause_after
+    back_off: Callable[[int], Awaitable[None]] = back_off
 
 
 class _Decision(NamedTuple):
@@ -133,7 +133,7 @@ async def _settle(
     for lost in range(MAX_DECISIONS):
         if lost:
             path.order_states.forget(caller.tenant.id, command.order_id)
-            await path.pause(lost)
+            await path.back_off(lost)
             command = make(path.now())
         state = await _load(path, caller.tenant, command, expected_version or 0)
         if expected_version is not None and state is not None and state.version != expected_version:

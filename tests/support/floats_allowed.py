@@ -27,7 +27,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "command_api/timer/expirer.py": {ROUND, SECONDS},
         "command_api/imports/sending.py": {JSON, FLOAT, LITERAL, SECONDS},
         "command_api/handling/deferred_store.py": {LITERAL},
-        "command_api/handling/pauses.py": {DIVISION, SECONDS, an_import("random")},
+        "command_api/handling/backoff.py": {DIVISION, SECONDS, an_import("random")},
         "command_api/handling/order_state_cache.py": {FLOAT, LITERAL, SECONDS},
         "examples/replay_with_eventsourcing.py": {JSON, LITERAL, DIVISION},
         "infra/clock.py": {FLOAT, an_import("time"), SECONDS},

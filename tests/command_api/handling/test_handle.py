@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
+from command_api.handling.backoff import MAX_DECISIONS
 from command_api.handling.handle import WritePath
-from command_api.handling.pauses import MAX_DECISIONS
 from domain.order.state import OrderState
 from infra.event_store.memory import MemoryEventStore
 from infra.event_store.protocol import (
@@ -154,7 +154,7 @@ class Pauses:
         self.after.append(lost)
 
     def writes(self, store: EventStore) -> WritePath:
-        return WritePath(store, pause=self)
+        return WritePath(store, back_off=self)
 
 
 async def test_who_loses_every_race_is_told_to_repeat_and_nothing_is_recorded() -> None:

@@ -16,7 +16,7 @@ _LONGEST_MS: Final = 32
 _MS_PER_S: Final = 1000
 
 
-async def pause_after(lost: int) -> None:
+async def back_off(lost: int) -> None:
     """Wait after the `lost`-th lost race of a command, counted from 1."""
     longest_ms = min(1 << lost, _LONGEST_MS) if lost > 1 else 0
     await asyncio.sleep(random.uniform(0, longest_ms) / _MS_PER_S)  # noqa: S311  # to spread, not to hide
