@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from command_api.errors import invalid_command, invalid_values
 from command_api.handling.field_codes import FIELD_CODES
 from command_api.handling.json_body import Json
-from command_api.handling.taken_fields import fields_at, told_fields
+from command_api.handling.known_fields import fields_at, known_fields_text
 from domain import money, text
 from domain.errors import MoneyError
 from domain.money import Currency
@@ -221,7 +221,7 @@ def field_error(pointer: str, code: str) -> FieldError:
 
 def unknown_field(pointer: str, taken: Iterable[str]) -> FieldError:
     """Give an object that has more fields than it takes; the reader is told those, never what was sent."""
-    return FieldError(pointer, "unknown_field", f"{FIELD_CODES['unknown_field']} {told_fields(taken)}")
+    return FieldError(pointer, "unknown_field", f"{FIELD_CODES['unknown_field']} {known_fields_text(taken)}")
 
 
 def _pointer(path: tuple[int | str, ...]) -> str:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 Kind = type[BaseModel]
 
 
-def told_fields(fields: Iterable[str]) -> str:
+def known_fields_text(fields: Iterable[str]) -> str:
     """Say which fields an object takes."""
     return f"The object takes: {', '.join(fields) or 'no field'}."
 
