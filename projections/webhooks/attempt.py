@@ -5,7 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from projections.webhooks.outcomes import VERDICTS, Verdict
-from projections.webhooks.queue import Claim, Result
+from projections.webhooks.queue import LeasedDelivery, Result
 from projections.webhooks.schedule import retry_delay_s
 from projections.webhooks.sender import Reply
 from projections.webhooks.signing import sign
@@ -13,26 +13,26 @@ from projections.webhooks.signing import sign
 USER_AGENT: Final = "Harbor-Orders-Webhooks/1"
 
 
-def headers_of(claim: Claim, secrets: tuple[bytes, ...], started_at: datetime) -> dict[str, str]:
+def headers_of(lease: LeasedDelivery, secrets: tuple[bytes, ...], started_at: datetime) -> dict[str, str]:
     """Give the headers of the next attempt of a delivery; the id never changes, timestamp and signature always do."""
     timestamp_s = int(started_at.timestamp())
-    webhook_id = str(claim.event_id)
+    webhook_id = str(lease.event_id)
     headers = {
         "content-type": "application/json",
         "user-agent": USER_AGENT,
         "webhook-id": webhook_id,
         "webhook-timestamp": str(timestamp_s),
-        "webhook-signature": sign(webhook_id, timestamp_s, claim.body, secrets),
-        "webhook-attempt": str(claim.attempt_count + 1),
-        "webhook-sequence": str(claim.sequence),
+        "webhook-signature": sign(webhook_id, timestamp_s, lease.body, secrets),
+        "webhook-attempt": str(lease.attempt_count + 1),
+        "webhook-sequence": str(lease.sequence),
     }
-    if claim.traceparent is not None:
-        headers["traceparent"] = claim.traceparent
+    if lease.traceparent is not None:
+        headers["traceparent"] = lease.traceparent
     return headers
 
 
 def conclude(
-    claim: Claim,
+    lease: LeasedDelivery,
     reply: Reply,
     *,
     attempt_id: UUID,
@@ -44,7 +44,7 @@ def conclude(
     """Give the record of an attempt: delivered, due again after a delay, or a dead letter.
 
     Args:
-        claim: the delivery as it was leased.
+        lease: the delivery as it was leased.
         reply: how the attempt ended.
         attempt_id: id of the record, so that writing it twice writes it once.
         started_at: when the attempt began, UTC.
@@ -52,12 +52,12 @@ def conclude(
         jitter: uniform in [-1, 1].
         scale: factor on the schedule.
     """
-    state, delay_s = _what_follows(claim, reply, jitter, scale)
+    state, delay_s = _what_follows(lease, reply, jitter, scale)
     return Result(
         attempt_id=attempt_id,
-        delivery_id=claim.delivery_id,
-        lease_id=claim.lease_id,
-        attempt=claim.attempt_count + 1,
+        delivery_id=lease.delivery_id,
+        lease_id=lease.lease_id,
+        attempt=lease.attempt_count + 1,
         started_at=started_at,
         latency_ms=latency_ms,
         outcome=reply.outcome.value,
@@ -68,14 +68,14 @@ def conclude(
     )
 
 
-def _what_follows(claim: Claim, reply: Reply, jitter: float, scale: float) -> tuple[str, float]:
+def _what_follows(lease: LeasedDelivery, reply: Reply, jitter: float, scale: float) -> tuple[str, float]:
     """Give the delivery's next state, and in how many seconds it is due again if it is pending."""
     match VERDICTS[reply.outcome]:
         case Verdict.DONE:
             return "delivered", 0.0
         case Verdict.RETRY:
             delay_s = retry_delay_s(
-                claim.round_attempts + 1, jitter=jitter, retry_after_s=reply.retry_after_s, scale=scale
+                lease.round_attempts + 1, jitter=jitter, retry_after_s=reply.retry_after_s, scale=scale
             )
             return ("dead", 0.0) if delay_s is None else ("pending", delay_s)
         case Verdict.DISABLE | Verdict.MISCONFIGURED:

@@ -26,7 +26,7 @@ from projections.webhooks.breaker import Breaker
 from projections.webhooks.fairness import share_slots
 from projections.webhooks.metrics import DispatcherMetrics
 from projections.webhooks.outcomes import VERDICTS, Outcome, Verdict
-from projections.webhooks.queue import Claim, QueuedEndpoint
+from projections.webhooks.queue import LeasedDelivery, QueuedEndpoint
 from projections.webhooks.recorder import DATABASE_ERRORS, Ended, Recorder
 from projections.webhooks.sender import Reply, Sender
 
@@ -102,7 +102,7 @@ class Dispatcher:
         """Look, share the free slots, claim and start; give how long to wait when nothing wakes us."""
         settings, now_s = self._ports.settings, clock.monotonic_s()
         await self._measure(connection, now_s)
-        queued = await queue.look(connection)
+        queued = await queue.endpoints_due(connection)
         wait_s = self._ports.wakeup.idle_timeout_s(settings.poll_s)
         waiting: dict[UUID, tuple[QueuedEndpoint, bytes]] = {}
         rooms: dict[UUID, int] = {}
@@ -124,8 +124,8 @@ class Dispatcher:
         )
         shares = {key: min(count, rooms[key]) for key, count in shares.items()}
         if shares:
-            for claim in await queue.claim(connection, shares, clock.new_id(), settings.lease_s):
-                self._start(group, claim, *waiting[claim.endpoint_id])
+            for lease in await queue.lease(connection, shares, clock.new_id(), settings.lease_s):
+                self._start(group, lease, *waiting[lease.endpoint_id])
         self._waits_for_slots = bool(waiting)
         return wait_s
 
@@ -143,27 +143,27 @@ class Dispatcher:
         # While a probe is under way its end wakes us; the poll is only the truth behind it.
         return open_s if open_s > 0 else self._ports.settings.poll_s, 0
 
-    def _start(self, group: asyncio.TaskGroup, claim: Claim, endpoint: QueuedEndpoint, secret: bytes) -> None:
-        self._held[claim.endpoint_id] = self._held.get(claim.endpoint_id, 0) + 1
+    def _start(self, group: asyncio.TaskGroup, lease: LeasedDelivery, endpoint: QueuedEndpoint, secret: bytes) -> None:
+        self._held[lease.endpoint_id] = self._held.get(lease.endpoint_id, 0) + 1
         self._ports.metrics.in_flight.inc()
-        task = group.create_task(self._attempt(claim, endpoint, secret))
+        task = group.create_task(self._attempt(lease, endpoint, secret))
         self._attempts.add(task)
         task.add_done_callback(self._attempts.discard)
 
-    async def _attempt(self, claim: Claim, endpoint: QueuedEndpoint, secret: bytes) -> None:
+    async def _attempt(self, lease: LeasedDelivery, endpoint: QueuedEndpoint, secret: bytes) -> None:
         started_at, started_s = clock.now(), clock.monotonic_s()
-        if claim.attempt_count == 0:
-            self._ports.metrics.first_attempt_s.observe(max(0.0, (started_at - claim.recorded_at).total_seconds()))
+        if lease.attempt_count == 0:
+            self._ports.metrics.first_attempt_s.observe(max(0.0, (started_at - lease.recorded_at).total_seconds()))
         reply = await self._ports.sender.send(
             endpoint.url,
             livemode=endpoint.livemode,
-            headers=headers_of(claim, (secret,), started_at),
-            body=claim.body,
+            headers=headers_of(lease, (secret,), started_at),
+            body=lease.body,
             now=started_at,
         )
         ended_s = clock.monotonic_s()
         result = conclude(
-            claim,
+            lease,
             reply,
             attempt_id=clock.new_id(),
             started_at=started_at,
@@ -171,22 +171,22 @@ class Dispatcher:
             jitter=self._ports.random.uniform(-1, 1),
             scale=self._ports.settings.schedule_scale,
         )
-        self._breaker(claim.endpoint_id).record(ended_s, succeeded=reply.outcome is Outcome.DELIVERED)
-        self._tell(claim, reply, result)
-        self._recorder.add(Ended(claim.endpoint_id, result, _SUSPENSIONS.get(VERDICTS[reply.outcome])))
+        self._breaker(lease.endpoint_id).record(ended_s, succeeded=reply.outcome is Outcome.DELIVERED)
+        self._tell(lease, reply, result)
+        self._recorder.add(Ended(lease.endpoint_id, result, _SUSPENSIONS.get(VERDICTS[reply.outcome])))
 
-    def _tell(self, claim: Claim, reply: Reply, result: queue.Result) -> None:
+    def _tell(self, lease: LeasedDelivery, reply: Reply, result: queue.Result) -> None:
         """Count the attempt and write its one wide line; the URL stays out of it, its query may hold a secret."""
         self._ports.metrics.attempts.labels(result.outcome).inc()
         self._ports.metrics.attempt_s.observe(result.latency_ms / 1000)
         get_logger().info(
             "delivery.attempted",
-            delivery_id=str(claim.delivery_id),
-            endpoint_id=str(claim.endpoint_id),
-            event_id=str(claim.event_id),
-            order_id=str(claim.order_id),
-            tenant=claim.tenant_id,
-            type=claim.event_type,
+            delivery_id=str(lease.delivery_id),
+            endpoint_id=str(lease.endpoint_id),
+            event_id=str(lease.event_id),
+            order_id=str(lease.order_id),
+            tenant=lease.tenant_id,
+            type=lease.event_type,
             attempt=result.attempt,
             outcome=result.outcome,
             status=reply.status,

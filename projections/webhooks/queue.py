@@ -109,7 +109,7 @@ class QueuedEndpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class LeasedDelivery:
     """One leased delivery, with all that an attempt needs."""
 
     delivery_id: UUID
@@ -144,7 +144,7 @@ class Result:
     delay_s: float
 
 
-async def look(connection: Connection) -> list[QueuedEndpoint]:
+async def endpoints_due(connection: Connection) -> list[QueuedEndpoint]:
     """Give every endpoint with queued deliveries, the longest-waiting first."""
     return [
         QueuedEndpoint(
@@ -154,11 +154,13 @@ async def look(connection: Connection) -> list[QueuedEndpoint]:
     ]
 
 
-async def claim(connection: Connection, shares: Mapping[UUID, int], lease_id: UUID, lease_s: float) -> list[Claim]:
+async def lease(
+    connection: Connection, shares: Mapping[UUID, int], lease_id: UUID, lease_s: float
+) -> list[LeasedDelivery]:
     """Lease due deliveries, at most so many of each endpoint, oldest first."""
     rows = await connection.fetch(_CLAIM, list(shares), list(shares.values()), lease_id, lease_s)
     return [
-        Claim(
+        LeasedDelivery(
             delivery_id=row["delivery_id"],
             endpoint_id=row["endpoint_id"],
             lease_id=lease_id,
