@@ -32,7 +32,7 @@ from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.http.guards import Limits
-from infra.observability.health import Waiting
+from infra.observability.health import NotReadyReason
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
 from infra.redis.rate_limit import open_rate_limiter
@@ -99,7 +99,7 @@ class Readiness:
     appender: Appender
     partitions: PartitionsReport | None = field(default=None)
 
-    async def __call__(self) -> Sequence[Waiting]:
+    async def __call__(self) -> Sequence[NotReadyReason]:
         """Give what the service waits for; nothing when it can take commands."""
         waiting = await self.database.check()
         if waiting is not None:

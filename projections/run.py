@@ -10,7 +10,7 @@ from infra.clock import new_id
 from infra.event_store.postgres import open_event_store
 from infra.kafka.clients import make_group_consumer
 from infra.kafka.topics import events_topic
-from infra.observability.health import Waiting
+from infra.observability.health import NotReadyReason
 from infra.observability.ops_server import OpsServer
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.leases import Lease
@@ -35,7 +35,7 @@ async def main(stop: asyncio.Event) -> None:
     brokers = brokers_of(settings, kafka)
     working: list[Worker] = []
 
-    def waiting_for() -> Sequence[Waiting]:
+    def waiting_for() -> Sequence[NotReadyReason]:
         return late.waiting_for() or (working[0].waiting_for() if working else ("starting",))
 
     late = DeferredPool(lambda: open_pool(postgres, application_name=_APPLICATION))

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from infra.clock import monotonic_s, now
 from infra.event_store.protocol import EventStoreError, LogCorruptError
 from infra.kafka.topics import TopicsError
-from infra.observability.health import Waiting
+from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey, take
 from projections import metrics
@@ -72,10 +72,10 @@ class Worker:
         self._foreign = None if source.is_truth else ForeignRecords()
         self._tenure: _Tenure | None = None
         self._trouble: str | None = "not started"
-        self._waiting: Waiting = "starting"
+        self._waiting: NotReadyReason = "starting"
         self._summary = _Summary(monotonic_s())
 
-    def waiting_for(self) -> tuple[Waiting, ...]:
+    def waiting_for(self) -> tuple[NotReadyReason, ...]:
         """Give nothing while turns succeed (a standby without partitions is ready too), else what is in the way."""
         return () if self._trouble is None else (self._waiting,)
 
@@ -279,7 +279,7 @@ def _pause_after(error: Exception, failures: int) -> float:
     return _HALTED_RETRY_S if isinstance(error, TooMuchPoisonError) else _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)]
 
 
-def _waits_after(error: Exception) -> Waiting:
+def _waits_after(error: Exception) -> NotReadyReason:
     """Say what a worker waits for that was stopped by this."""
     match error:
         case TooMuchPoisonError():

@@ -18,7 +18,7 @@ from infra.http.app import ReadyCheck, ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.http.guards import Limits
-from infra.observability.health import Waiting
+from infra.observability.health import NotReadyReason
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
 from infra.postgres.wakeup import Wakeup
@@ -121,7 +121,7 @@ async def _open(settings: Settings, metrics: FreshnessMetrics, stack: AsyncExitS
 
 
 def _ready(database: DeferredPool) -> ReadyCheck:
-    async def ready() -> Sequence[Waiting]:
+    async def ready() -> Sequence[NotReadyReason]:
         waiting = await database.check()
         if waiting is not None:
             return [waiting]

@@ -24,7 +24,7 @@ from domain.order.commands import Expire
 from domain.order.ids import OrderId
 from infra.clock import monotonic_s
 from infra.event_store.protocol import EventStore, EventStoreError, LogCorruptError
-from infra.observability.health import Waiting
+from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.timers import Timer, Timers
@@ -82,13 +82,13 @@ class Expirer:
         self._writes = writes
         self._settings = settings
         self._metrics = metrics
-        self._waiting: Waiting | None = "starting"
+        self._waiting: NotReadyReason | None = "starting"
 
     @property
     def _now(self) -> Callable[[], datetime]:
         return self._writes.now
 
-    def waiting_for(self) -> tuple[Waiting, ...]:
+    def waiting_for(self) -> tuple[NotReadyReason, ...]:
         """Give what stood in the way of the last turn; nothing when it was done."""
         return () if self._waiting is None else (self._waiting,)
 
@@ -100,7 +100,9 @@ class Expirer:
                 is_behind = (await self.turn()).is_behind
                 self._waiting = None
             except (EventStoreError, *UNREACHABLE) as error:
-                waiting: Waiting = "log_corrupt" if isinstance(error, LogCorruptError) else "database_unreachable"
+                waiting: NotReadyReason = (
+                    "log_corrupt" if isinstance(error, LogCorruptError) else "database_unreachable"
+                )
                 if self._waiting != waiting:
                     get_logger().warning("expiry.waiting", waiting_for=waiting, error=type(error).__name__)
                 self._waiting = waiting

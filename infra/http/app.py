@@ -28,12 +28,12 @@ from infra.http.middleware import Gate, Translate
 from infra.http.openapi.docs_page import docs_routes
 from infra.http.openapi.document import completed, problem_responses
 from infra.http.server.dispatch import Dispatch
-from infra.observability.health import Health, Waiting, liveness, readiness
+from infra.observability.health import Health, NotReadyReason, liveness, readiness
 from infra.observability.logs import get_logger
 
 __all__ = ["PUBLIC_PATHS", "Lifespan", "ReadyCheck", "ServiceApp", "ServiceState", "build_app", "problem_responses"]
 
-ReadyCheck = Callable[[], Awaitable[Sequence[Waiting]]]
+ReadyCheck = Callable[[], Awaitable[Sequence[NotReadyReason]]]
 """Gives what the service waits for; nothing: it is ready."""
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]

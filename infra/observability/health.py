@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import orjson
 
-Waiting: TypeAlias = Literal[
+NotReadyReason: TypeAlias = Literal[
     "starting",
     "stopping",
     "database_unreachable",
@@ -30,7 +30,7 @@ Waiting: TypeAlias = Literal[
 ]
 """What a process waits for."""
 
-MEANINGS: Final[Mapping[Waiting, str]] = MappingProxyType(
+MEANINGS: Final[Mapping[NotReadyReason, str]] = MappingProxyType(
     {
         "starting": "The process has not done its first piece of work yet.",
         "stopping": "The process was told to stop.",
@@ -84,7 +84,7 @@ def liveness() -> Health:
     return _health(200, {"status": "alive"})
 
 
-def readiness(waiting: Sequence[Waiting]) -> Health:
+def readiness(waiting: Sequence[NotReadyReason]) -> Health:
     """Give the answer of /readyz of a process that waits for this; for nothing: it is ready."""
     if not waiting:
         return _health(200, {"status": "ready", "waiting_for": []})

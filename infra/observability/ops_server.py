@@ -11,11 +11,11 @@ from typing import Self
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
-from infra.observability.health import Health, Waiting, liveness, readiness
+from infra.observability.health import Health, NotReadyReason, liveness, readiness
 from infra.observability.logs import get_logger
 from infra.settings import OpsSettings
 
-WaitingFor = Callable[[], Sequence[Waiting]]
+WaitingFor = Callable[[], Sequence[NotReadyReason]]
 """Gives what the process waits for; nothing: it is ready."""
 
 

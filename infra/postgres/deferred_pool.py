@@ -11,19 +11,19 @@ from types import TracebackType
 from typing import Final, Self
 
 from infra.event_store.protocol import StoreUnavailableError
-from infra.observability.health import Waiting
+from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.migrate import MigrationError
 from infra.postgres.pool import DangerousSettingsError, Pool, SchemaBehindError
 
 _BACKOFF_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
-_UNREACHABLE: Final[Waiting] = "database_unreachable"
-_DANGEROUS: Final[Waiting] = "database_settings_dangerous"
-_BEHIND: Final[Waiting] = "migrations_missing"
+_UNREACHABLE: Final[NotReadyReason] = "database_unreachable"
+_DANGEROUS: Final[NotReadyReason] = "database_settings_dangerous"
+_BEHIND: Final[NotReadyReason] = "migrations_missing"
 
 
-def missing_for(error: Exception) -> Waiting:
+def missing_for(error: Exception) -> NotReadyReason:
     """Say what a process waits for that could not open its pool."""
     match error:
         case DangerousSettingsError():
@@ -41,7 +41,7 @@ class DeferredPool:
         self._open = open_pool
         self._pool: Pool | None = None
         self._task: asyncio.Task[None] | None = None
-        self._reason: Waiting = _UNREACHABLE
+        self._reason: NotReadyReason = _UNREACHABLE
         self._opened = asyncio.Event()
 
     @property
@@ -50,11 +50,11 @@ class DeferredPool:
         return self._pool is not None
 
     @property
-    def reason(self) -> Waiting:
+    def reason(self) -> NotReadyReason:
         """Give what is missing, while the pool is not open."""
         return self._reason
 
-    def waiting_for(self) -> tuple[Waiting, ...]:
+    def waiting_for(self) -> tuple[NotReadyReason, ...]:
         """Give what is missing; nothing once the pool is open."""
         return () if self._pool is not None else (self._reason,)
 
@@ -74,7 +74,7 @@ class DeferredPool:
             raise StoreUnavailableError(self._reason)
         return self._pool
 
-    async def check(self, timeout_s: float = 1.0) -> Waiting | None:
+    async def check(self, timeout_s: float = 1.0) -> NotReadyReason | None:
         """Ask PostgreSQL whether it answers now; give what is missing, or None."""
         if self._pool is None:
             return self._reason
@@ -124,7 +124,7 @@ class DeferredPool:
             get_logger().info("postgres.connected")
         return self._pool is not None
 
-    def _refused(self, reason: Waiting, error: Exception) -> None:
+    def _refused(self, reason: NotReadyReason, error: Exception) -> None:
         """Log each change of state once, not each attempt."""
         if self._task is None or reason != self._reason:
             get_logger().warning("postgres.waiting", reason=reason, error=str(error))

@@ -14,7 +14,7 @@ from infra import runtime
 from infra.clock import new_id
 from infra.event_store.postgres import open_event_store
 from infra.kafka.topics import events_topic
-from infra.observability.health import Waiting
+from infra.observability.health import NotReadyReason
 from infra.observability.logs import configure, get_logger
 from infra.observability.ops_server import OpsServer
 from infra.postgres.deferred_pool import missing_for
@@ -85,9 +85,9 @@ class _Status:
 
     def __init__(self) -> None:
         self.relay: Relay | None = None
-        self.before: Waiting = "starting"
+        self.before: NotReadyReason = "starting"
 
-    def waiting_for(self) -> tuple[Waiting, ...]:
+    def waiting_for(self) -> tuple[NotReadyReason, ...]:
         return (self.before,) if self.relay is None else self.relay.waiting_for()
 
 

@@ -13,7 +13,7 @@ import asyncpg
 from infra.clock import monotonic_s
 from infra.event_store.protocol import EventStoreError, LogCorruptError
 from infra.kafka.topics import TopicsError
-from infra.observability.health import Waiting
+from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.leases import Lease
@@ -21,7 +21,7 @@ from infra.relay.publisher import TopicRewoundError
 from infra.relay.resume import Marks, Plan
 from infra.relay.run import Ports, Run, TopicAheadOfStoreError
 
-_WAITS: Final[tuple[tuple[type[Exception], Waiting], ...]] = (
+_WAITS: Final[tuple[tuple[type[Exception], NotReadyReason], ...]] = (
     (TopicAheadOfStoreError, "topic_ahead_of_store"),
     (TopicRewoundError, "topic_rewound"),
     (TopicsError, "topic_unusable"),
@@ -47,7 +47,7 @@ class Relay:
         self._ports = ports
         self._lease = lease
         self._state: State = "starting"
-        self._waiting: Waiting | None = "starting"
+        self._waiting: NotReadyReason | None = "starting"
         self._known: Marks | None = None
         self._rewound: frozenset[int] = frozenset()
         self._attempted: dict[int, int] = {}
@@ -57,7 +57,7 @@ class Relay:
         """What the relay is doing."""
         return self._state
 
-    def waiting_for(self) -> tuple[Waiting, ...]:
+    def waiting_for(self) -> tuple[NotReadyReason, ...]:
         """Give nothing when it publishes or stands by, else what is in the way."""
         return () if self._waiting is None else (self._waiting,)
 
@@ -133,7 +133,9 @@ class Relay:
         reason = str(error) if state == "halted" else f"{type(error).__name__}: {error}"
         self._enter(state, reason, waiting=_waits_after(error))
 
-    def _enter(self, state: State, reason: str = "", *, waiting: Waiting | None = None, **fields: object) -> None:
+    def _enter(
+        self, state: State, reason: str = "", *, waiting: NotReadyReason | None = None, **fields: object
+    ) -> None:
         if state != self._state:
             log = get_logger()
             write = {"waiting": log.warning, "halted": log.critical}.get(state, log.info)
@@ -156,7 +158,7 @@ class Relay:
         self._ports.wakeup.wake()
 
 
-def _waits_after(error: Exception) -> Waiting:
+def _waits_after(error: Exception) -> NotReadyReason:
     """Say what a relay waits for whose run ended with this; what is none of these comes from the way to the broker."""
     return next((code for kind, code in _WAITS if isinstance(error, kind)), "broker_unreachable")
 

@@ -13,7 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from infra import clock
-from infra.observability.health import Waiting
+from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.wakeup import Wakeup
@@ -70,9 +70,9 @@ class Dispatcher:
         self._wake_planned = False
         self._unreadable: set[UUID] = set()
         self._next_depth_s = 0.0
-        self._waiting: Waiting | None = "starting"
+        self._waiting: NotReadyReason | None = "starting"
 
-    def waiting_for(self) -> tuple[Waiting, ...]:
+    def waiting_for(self) -> tuple[NotReadyReason, ...]:
         """Give why the queue cannot be read; nothing when it can."""
         return () if self._waiting is None else (self._waiting,)
 

@@ -24,7 +24,7 @@ from infra.event_store.protocol import EventStore
 from infra.http.app import ServiceApp
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
-from infra.observability.health import Waiting
+from infra.observability.health import NotReadyReason
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import Pool
 from infra.redis.gcra import Rate
@@ -120,7 +120,7 @@ async def _never() -> Pool:
     raise ConnectionError("there is no PostgreSQL in this test")
 
 
-async def _ready() -> list[Waiting]:
+async def _ready() -> list[NotReadyReason]:
     return []
 
 

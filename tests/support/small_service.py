@@ -21,7 +21,7 @@ from infra.http.guards import Limits
 from infra.http.problems import NOT_FOUND, Problem
 from infra.http.server.server import Listen, serve
 from infra.http.server.thin_route import ThinRoute
-from infra.observability.health import Waiting
+from infra.observability.health import NotReadyReason
 from infra.security import api_keys
 from infra.security.api_keys import PARTNER_SCOPES, KeyRecord
 from infra.security.key_cache import KeyStoreUnavailableError
@@ -71,7 +71,7 @@ class SmallService:
     app: ServiceApp
     keys: KnownKeys
     release: asyncio.Event
-    waiting: list[Waiting] = field(default_factory=list)
+    waiting: list[NotReadyReason] = field(default_factory=list)
     seen: list[str | None] = field(default_factory=list)
 
 
@@ -79,7 +79,7 @@ def small_service(limits: Limits = LIMITS) -> SmallService:
     """Give a service of POST things, GET things/{id} (none is found), slow, broken, PUT and GET twice."""
     keys, release = KnownKeys(), asyncio.Event()
     router = APIRouter(route_class=ThinRoute)
-    waiting: list[Waiting] = []
+    waiting: list[NotReadyReason] = []
     seen: list[str | None] = []
 
     @router.post("/api/v1/things", status_code=201)
@@ -112,7 +112,7 @@ def small_service(limits: Limits = LIMITS) -> SmallService:
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[Mapping[str, Any]]:
-        async def ready() -> Sequence[Waiting]:
+        async def ready() -> Sequence[NotReadyReason]:
             return waiting
 
         yield {"authenticator": Authenticator(PEPPER.encode(), keys), "ready": ready}

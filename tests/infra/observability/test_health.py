@@ -11,7 +11,7 @@ import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 
-from infra.observability.health import MEANINGS, Waiting, readiness
+from infra.observability.health import MEANINGS, NotReadyReason, readiness
 from infra.observability.ops_server import OpsServer
 from infra.settings import OpsSettings
 from tests.support.small_service import client_of, small_service
@@ -21,7 +21,7 @@ Told = tuple[int, str, str | None, object]
 
 
 @asynccontextmanager
-async def worker(waiting: Sequence[Waiting]) -> AsyncIterator[httpx.AsyncClient]:
+async def worker(waiting: Sequence[NotReadyReason]) -> AsyncIterator[httpx.AsyncClient]:
     """Give the port of a process without an API."""
     ops = OpsServer(OpsSettings(host="127.0.0.1", port=0), lambda: waiting, CollectorRegistry())
     async with ops, httpx.AsyncClient(base_url=f"http://127.0.0.1:{ops.port}", trust_env=False) as client:
@@ -29,7 +29,7 @@ async def worker(waiting: Sequence[Waiting]) -> AsyncIterator[httpx.AsyncClient]
 
 
 @asynccontextmanager
-async def service(waiting: Sequence[Waiting]) -> AsyncIterator[httpx.AsyncClient]:
+async def service(waiting: Sequence[NotReadyReason]) -> AsyncIterator[httpx.AsyncClient]:
     """Give a service."""
     small = small_service()
     small.waiting += waiting
@@ -48,7 +48,7 @@ async def told(client: httpx.AsyncClient, path: str) -> Told:
 
 
 @pytest.mark.parametrize("waiting", [(), ("database_unreachable",), ("starting", "partitions_short")])
-async def test_a_service_and_a_worker_say_the_same_in_the_same_bytes(waiting: Sequence[Waiting]) -> None:
+async def test_a_service_and_a_worker_say_the_same_in_the_same_bytes(waiting: Sequence[NotReadyReason]) -> None:
     async with service(waiting) as client, worker(waiting) as port:
         for path in ("/livez", "/readyz"):
             assert await told(client, path) == await told(port, path)
@@ -64,7 +64,7 @@ def test_who_is_ready_waits_for_nothing_and_who_waits_says_for_what_and_when_to_
 
 
 def test_every_word_has_its_meaning_and_is_said_by_some_process() -> None:
-    assert tuple(MEANINGS) == get_args(Waiting)
+    assert tuple(MEANINGS) == get_args(NotReadyReason)
     source = "\n".join(
         path.read_text(encoding="utf-8")
         for room in ("infra", "command_api", "query_api", "projections")

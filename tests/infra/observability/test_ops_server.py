@@ -6,7 +6,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from infra.observability.health import Waiting
+from infra.observability.health import NotReadyReason
 from infra.observability.ops_server import OpsServer
 from infra.settings import OpsSettings
 
@@ -33,7 +33,7 @@ async def test_livez_answers_while_the_loop_turns() -> None:
     ],
 )
 async def test_readyz_tells_whether_work_can_be_done_and_why_not(
-    waiting: Sequence[Waiting], status: int, body: dict[str, object]
+    waiting: Sequence[NotReadyReason], status: int, body: dict[str, object]
 ) -> None:
     async with OpsServer(SETTINGS, lambda: waiting) as ops:
         answer = await get(ops.port, "/readyz")
