@@ -40,4 +40,4 @@ def page(read: Read, parameters: Parameters, items: Sequence[bytes], after: RowK
 
 
 def _purpose(read: Read, parameters: Parameters) -> str:
-    return purpose(read.request.scope["path"], read.reach.partner_id, read.reach.livemode, parameters.values)
+    return purpose(read.request.scope["path"], read.visibility.partner_id, read.visibility.livemode, parameters.values)

@@ -15,7 +15,7 @@ from infra.http.auth import Principal
 from infra.http.context import context_of
 from infra.http.problems import NOT_FOUND, Problem
 from infra.partitioning import partition_of
-from query_api.orders.queries import Reach
+from query_api.orders.queries import Visibility
 from query_api.state import QueryState, state_of
 from query_api.tokens import parse_token
 
@@ -28,7 +28,7 @@ class Read:
 
     request: Request
     state: QueryState
-    reach: Reach
+    visibility: Visibility
     headers: dict[str, str]
 
     def not_found(self) -> Problem:
@@ -64,7 +64,7 @@ async def begin(request: Request, principal: Principal, projection: str, order_i
     lag_ms = freshness.lag_ms(projection)
     if lag_ms is not None:  # better no answer than a wrong one
         headers["x-read-lag-ms"] = str(lag_ms)
-    return Read(request, state, Reach.of(principal), headers)
+    return Read(request, state, Visibility.of(principal), headers)
 
 
 def instant_text(instant: datetime) -> str:

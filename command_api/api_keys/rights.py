@@ -9,12 +9,12 @@ from datetime import datetime
 from command_api.api_keys.problems import GRANT_EXCEEDS_KEY
 from infra.http.auth import CHALLENGE, Principal
 from infra.http.problems import API_KEY_INVALID, NOT_FOUND, Problem
-from infra.security.api_keys import KeyReach, KeyRecord
+from infra.security.api_keys import KeyRecord, KeyVisibility
 
 
-def reach_of(principal: Principal) -> KeyReach:
+def visibility_of(principal: Principal) -> KeyVisibility:
     """Give which keys a caller sees."""
-    return KeyReach(principal.partner_id, principal.livemode)
+    return KeyVisibility(principal.partner_id, principal.livemode)
 
 
 def require_live(acting: KeyRecord | None, now: datetime) -> KeyRecord:
@@ -28,13 +28,13 @@ def require_live(acting: KeyRecord | None, now: datetime) -> KeyRecord:
     return acting
 
 
-def require_seen(found: KeyRecord | None, reach: KeyReach) -> KeyRecord:
+def require_seen(found: KeyRecord | None, visibility: KeyVisibility) -> KeyRecord:
     """Give a key within reach. Somebody else's is the same as none.
 
     Raises:
         Problem: 404.
     """
-    if found is None or not reach.includes(found):
+    if found is None or not visibility.includes(found):
         raise Problem(NOT_FOUND)
     return found
 

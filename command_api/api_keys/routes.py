@@ -15,7 +15,7 @@ from command_api.api_keys import problems as refusals
 from command_api.api_keys.bodies import NewApiKeyBody, RotationBody, overlap, wanted_key
 from command_api.api_keys.pages import CURSOR, cursor_of_event, cursor_of_key, event_before, key_before
 from command_api.api_keys.responses import event_document, key_document, page_document
-from command_api.api_keys.rights import reach_of, require_grantable, require_live, require_seen
+from command_api.api_keys.rights import require_grantable, require_live, require_seen, visibility_of
 from command_api.errors import IDEMPOTENCY_KEY_MISMATCH, invalid_values
 from command_api.handling.idempotency import HEADER, fingerprint, parse_key
 from command_api.handling.json_body import JsonBody, read_json
@@ -32,7 +32,7 @@ from infra.postgres.failures import AWAY
 from infra.security import api_key_store
 from infra.security.api_key_events import events_of_key
 from infra.security.api_key_store import Connection
-from infra.security.api_keys import KeyActor, KeyClaim, KeyReach, KeyRecord, is_partner_id
+from infra.security.api_keys import KeyActor, KeyClaim, KeyRecord, KeyVisibility, is_partner_id
 
 PREFIX: Final = "/api/v1/api-keys"
 LIST: Final = frozenset({"limit", CURSOR, "partner_id"})
@@ -92,12 +92,12 @@ async def create(request: Request, principal: ManagesKeys) -> Response:
 async def list_keys(request: Request, principal: ManagesKeys) -> Response:
     """List the keys of this partner and mode, or, with a key of the installation, all of the mode; newest first."""
     values = read_values(request.scope["query_string"], LIST)
-    limit, reach = read_limit(values), _listed(principal, values.get("partner_id"))
-    after = key_before(request, reach_of(principal), values)
+    limit, visibility = read_limit(values), _listed(principal, values.get("partner_id"))
+    after = key_before(request, visibility_of(principal), values)
     async with _connection(request) as connection:
-        rows = await api_key_store.keys_page(connection, reach, after=after, rows=limit + 1)
+        rows = await api_key_store.keys_page(connection, visibility, after=after, rows=limit + 1)
     now, shown = clock.now(), rows[:limit]
-    cursor = cursor_of_key(request, reach_of(principal), values, shown[-1]) if len(rows) > limit else None
+    cursor = cursor_of_key(request, visibility_of(principal), values, shown[-1]) if len(rows) > limit else None
     return _json(200, page_document([key_document(each, now) for each in shown], cursor))
 
 
@@ -182,13 +182,13 @@ async def revoke(request: Request, principal: ManagesKeys) -> Response:
 async def events(request: Request, principal: ManagesKeys) -> Response:
     """Give who created, rotated and revoked a key, and when; oldest first. The history can only grow."""
     values = read_values(request.scope["query_string"], EVENTS)
-    limit, reach = read_limit(values), reach_of(principal)
-    after = event_before(request, reach, values)
+    limit, visibility = read_limit(values), visibility_of(principal)
+    after = event_before(request, visibility, values)
     async with _connection(request) as connection:
         record = await _seen(connection, request, principal)
-        rows = await events_of_key(connection, record.key_id, reach, after=after, rows=limit + 1)
+        rows = await events_of_key(connection, record.key_id, visibility, after=after, rows=limit + 1)
     shown = rows[:limit]
-    cursor = cursor_of_event(request, reach, values, shown[-1].number) if len(rows) > limit else None
+    cursor = cursor_of_event(request, visibility, values, shown[-1].number) if len(rows) > limit else None
     return _json(200, page_document([event_document(each, principal) for each in shown], cursor))
 
 
@@ -231,19 +231,19 @@ async def _seen(connection: Connection, request: Request, principal: Principal) 
     """Give the key in the path. What is not of the form of an id does not exist: the same 404."""
     key_id = request.path_params["key_id"]
     found = await api_key_store.find_key(connection, key_id) if _KEY_ID.fullmatch(key_id) else None
-    return require_seen(found, reach_of(principal))
+    return require_seen(found, visibility_of(principal))
 
 
-def _listed(principal: Principal, partner_id: str | None) -> KeyReach:
+def _listed(principal: Principal, partner_id: str | None) -> KeyVisibility:
     """Give which keys a list shows: within reach, and of one partner if that is asked for."""
-    reach = reach_of(principal)
+    visibility = visibility_of(principal)
     if partner_id is None:
-        return reach
-    if reach.partner_id is not None:
+        return visibility
+    if visibility.partner_id is not None:
         raise invalid_values([_error("partner_from_key")])
     if not is_partner_id(partner_id):
         raise invalid_values([_error("partner_malformed")])
-    return KeyReach(partner_id, reach.livemode)
+    return KeyVisibility(partner_id, visibility.livemode)
 
 
 def _error(code: str) -> FieldError:

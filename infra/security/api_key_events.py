@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
 
-from infra.security.api_keys import KeyActor, KeyClaim, KeyReach
+from infra.security.api_keys import KeyActor, KeyClaim, KeyVisibility
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 EventType = Literal["api_key.created", "api_key.rotated", "api_key.revoked"]
@@ -83,10 +83,10 @@ async def write_event(
 
 
 async def events_of_key(
-    connection: Connection, key_id: str, reach: KeyReach, *, after: int, rows: int
+    connection: Connection, key_id: str, visibility: KeyVisibility, *, after: int, rows: int
 ) -> list[KeyEvent]:
     """Give up to `rows` events of a key within reach, oldest first, behind the event numbered `after`."""
-    found = await connection.fetch(_OF_KEY, key_id, reach.livemode, reach.partner_id, after, rows)
+    found = await connection.fetch(_OF_KEY, key_id, visibility.livemode, visibility.partner_id, after, rows)
     return [_event(row) for row in found]
 
 

@@ -16,8 +16,8 @@ from infra.security.api_keys import (
     MAX_LIVE_KEYS,
     KeyActor,
     KeyClaim,
-    KeyReach,
     KeyRecord,
+    KeyVisibility,
     check_owner,
     check_scopes,
     generate,
@@ -222,14 +222,14 @@ async def list_keys(connection: Connection, *, partner_id: str | None = None) ->
 
 
 async def keys_page(
-    connection: Connection, reach: KeyReach, *, after: tuple[datetime, str] | None, rows: int
+    connection: Connection, visibility: KeyVisibility, *, after: tuple[datetime, str] | None, rows: int
 ) -> list[KeyRecord]:
     """Give up to `rows` keys within reach, newest first, behind the one that was made at `after[0]` with that id."""
     before = (None, None) if after is None else after
-    if reach.partner_id is None:
-        found = await connection.fetch(_PAGE_OF_MODE, reach.livemode, *before, rows)
+    if visibility.partner_id is None:
+        found = await connection.fetch(_PAGE_OF_MODE, visibility.livemode, *before, rows)
     else:
-        found = await connection.fetch(_PAGE_OF_PARTNER, reach.partner_id, reach.livemode, *before, rows)
+        found = await connection.fetch(_PAGE_OF_PARTNER, visibility.partner_id, visibility.livemode, *before, rows)
     return [_record(row) for row in found]
 
 

@@ -105,7 +105,7 @@ class KeyClaim:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyReach:
+class KeyVisibility:
     """Which keys somebody sees: those of a partner in one mode; with None all of the mode."""
 
     partner_id: str | None

@@ -88,14 +88,14 @@ event_documents = table(
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Visibility:
     """Whose data a read may see: one partner's, or with None every partner's, always of one mode."""
 
     partner_id: str | None
     livemode: bool
 
     @classmethod
-    def of(cls, principal: Principal) -> "Reach":
+    def of(cls, principal: Principal) -> "Visibility":
         """Give the reach of an API key."""
         return cls(principal.partner_id, principal.livemode)
 

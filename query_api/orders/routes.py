@@ -52,7 +52,7 @@ async def list_orders(request: Request, principal: ReadsOrders) -> Response:
     after = cursor_of(read, parameters)
     if after is not None:
         filters[CURSOR] = None
-    values = {name: value for name, value in filters.items() if value is not None} | read.reach.values
+    values = {name: value for name, value in filters.items() if value is not None} | read.visibility.values
     if after is not None:
         values |= {"after_at": _EPOCH + after.number * _MICROSECOND, "after_id": after.id}
     query = queries.orders_page(frozenset(filters), is_partner=principal.partner_id is not None)
@@ -75,7 +75,7 @@ async def get_order(request: Request, principal: ReadsOrders) -> Response:
     read_parameters(request.scope["query_string"], NONE)
     order_id, read = await _begin_one(request, principal, ORDERS)
     query = queries.order_by_id(is_partner=principal.partner_id is not None)
-    row = await read.state["reads"].row(query, {"order_id": order_id, **read.reach.values})
+    row = await read.state["reads"].row(query, {"order_id": order_id, **read.visibility.values})
     if row is None:
         raise read.not_found()
     _note(request, row["partner_id"], order_id)
@@ -101,7 +101,7 @@ async def get_timeline(request: Request, principal: ReadsOrders) -> Response:
     after = cursor_of(read, parameters)
     values = {"order_id": order_id, "after": 0 if after is None else after.number, "rows": limit + 1}
     query = queries.timeline_page(is_partner=principal.partner_id is not None)
-    rows = await read.state["reads"].rows(query, {**values, **read.reach.values})
+    rows = await read.state["reads"].rows(query, {**values, **read.visibility.values})
     if not rows and after is None:
         raise read.not_found()
     shown = rows[:limit]
@@ -125,7 +125,7 @@ async def list_notes(request: Request, principal: ReadsNotes) -> Response:
     order_id, read = await _begin_one(request, principal, ORDER_TIMELINE)
     after = cursor_of(read, parameters)
     is_partner = principal.partner_id is not None
-    values = {"order_id": order_id, "after": 0 if after is None else after.number, **read.reach.values}
+    values = {"order_id": order_id, "after": 0 if after is None else after.number, **read.visibility.values}
     rows = await read.state["reads"].rows(queries.notes_page(is_partner=is_partner), {**values, "rows": limit + 1})
     of_order = rows or await read.state["reads"].rows(
         queries.timeline_page(is_partner=is_partner), {**values, "after": 0, "rows": 1}

@@ -8,13 +8,13 @@ import pytest
 
 from infra.security.api_key_events import KeyEvent, events_of_key, newest_events, write_event
 from infra.security.api_key_store import Connection, create_key, revoke_key, rotate_key
-from infra.security.api_keys import KeyActor, KeyReach
+from infra.security.api_keys import KeyActor, KeyVisibility
 from tests.support.servers import Database
 
 PEPPER = b"p" * 32
 NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
 ADA = KeyActor("cli", "ada", "r-1")
-ACME = KeyReach("acme", livemode=False)
+ACME = KeyVisibility("acme", livemode=False)
 
 
 @pytest.fixture
@@ -91,9 +91,9 @@ async def test_an_event_is_written_by_a_transaction_or_not_at_all(connection: Co
 async def test_the_history_of_others_is_not_within_reach(connection: Connection) -> None:
     theirs = await make(connection, "globex")
 
-    for reach in (ACME, KeyReach("globex", livemode=True), KeyReach(None, livemode=True)):
-        assert await events_of_key(connection, theirs, reach, after=0, rows=10) == []
-    assert len(await events_of_key(connection, theirs, KeyReach(None, livemode=False), after=0, rows=10)) == 1
+    for visibility in (ACME, KeyVisibility("globex", livemode=True), KeyVisibility(None, livemode=True)):
+        assert await events_of_key(connection, theirs, visibility, after=0, rows=10) == []
+    assert len(await events_of_key(connection, theirs, KeyVisibility(None, livemode=False), after=0, rows=10)) == 1
 
 
 async def test_a_history_is_read_in_pages(connection: Connection) -> None:
