@@ -74,7 +74,7 @@ async def apply_batch(
     async with connection.transaction():
         records: Sequence[LogRecord] = batch.records
         if foreign is not None:
-            records = await _vouched_for(connection, records, checkpoints, foreign, take_originals=isolate is not None)
+            records = await _verified(connection, records, checkpoints, foreign, take_originals=isolate is not None)
         fresh = {projection.name: unapplied(records, checkpoints, projection) for projection in projections}
         moves = moves_of(batch, fresh, checkpoints, projections)
         moved = await advance(connection, moves) if moves else {}
@@ -89,7 +89,7 @@ async def apply_batch(
     return Outcome(moved, tuple(most), tuple(letters))
 
 
-async def _vouched_for(
+async def _verified(
     connection: Connection,
     records: Sequence[LogRecord],
     checkpoints: Checkpoints,

@@ -36,7 +36,7 @@ _SUMMARY_EVERY_S: Final = 1.0
 
 
 @dataclass(slots=True)
-class _Tenure:
+class _Ownership:
     """The partitions of one assignment and their checkpoints as this worker last saw them."""
 
     assignment: Assignment
@@ -70,7 +70,7 @@ class Worker:
         self._projections = tuple(projections)
         self._max_poison_orders = max_poison_orders
         self._foreign = None if source.is_truth else ForeignRecords()
-        self._tenure: _Tenure | None = None
+        self._ownership: _Ownership | None = None
         self._trouble: str | None = "not started"
         self._waiting: NotReadyReason = "starting"
         self._summary = _Summary(monotonic_s())
@@ -82,7 +82,7 @@ class Worker:
     @property
     def owned(self) -> frozenset[int]:
         """The partitions this worker believes to own."""
-        return frozenset() if self._tenure is None else self._tenure.assignment.partitions
+        return frozenset() if self._ownership is None else self._ownership.assignment.partitions
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; a turn under way is finished first.
@@ -119,7 +119,7 @@ class Worker:
 
     async def _turn(self) -> None:
         assignment = await self._source.assignment()
-        if self._tenure is None or self._tenure.assignment.generation != assignment.generation:
+        if self._ownership is None or self._ownership.assignment.generation != assignment.generation:
             await self._take(assignment)
             return
         batch = await self._source.poll()
@@ -127,7 +127,7 @@ class Worker:
         if (await self._source.assignment()).generation != assignment.generation:
             return
         if batch.records or batch.next_offsets or batch.scanned_to is not None:
-            await self._apply(self._tenure, batch)
+            await self._apply(self._ownership, batch)
 
     async def _take(self, assignment: Assignment) -> None:
         """Become the owner of what is assigned, and read on from the slowest projection of each partition."""
@@ -140,32 +140,32 @@ class Worker:
         if keys:
             async with self._pool.acquire() as connection:
                 checkpoints = await take(connection, keys)
-        self._tenure = _Tenure(assignment, checkpoints)
+        self._ownership = _Ownership(assignment, checkpoints)
         self._source.start_at(starts_of(checkpoints.values()))
         metrics.PARTITIONS.set(len(assignment.partitions))
         get_logger().info(
             "projection.assigned", generation=assignment.generation, partitions=sorted(assignment.partitions)
         )
 
-    async def _apply(self, tenure: _Tenure, batch: Batch) -> None:
+    async def _apply(self, ownership: _Ownership, batch: Batch) -> None:
         started = monotonic_s()
         try:
-            outcome = await self._apply_or_isolate(tenure, batch)
+            outcome = await self._apply_or_isolate(ownership, batch)
         except MissedEventsError as missed:
-            await self._fill(tenure, missed.gaps)
-            self._tenure = None  # the topic is read again from the checkpoints, which are further on now
+            await self._fill(ownership, missed.gaps)
+            self._ownership = None  # the topic is read again from the checkpoints, which are further on now
             return
         except FencedError as fenced:
             metrics.FENCED.inc()
             get_logger().warning("projection.fenced", partitions=sorted(fenced.partitions))
-            self._tenure = None
+            self._ownership = None
             self._source.let_go()
             return
-        tenure.checkpoints.update(outcome.checkpoints)
+        ownership.checkpoints.update(outcome.checkpoints)
         await self._source.applied(batch.next_offsets)
         self._account(batch, outcome, monotonic_s() - started)
 
-    async def _fill(self, tenure: _Tenure, gaps: Mapping[int, Gap]) -> None:
+    async def _fill(self, ownership: _Ownership, gaps: Mapping[int, Gap]) -> None:
         """Apply events that the topic lacks; a step at a time, so that a long gap delays no stop and no heartbeat."""
         metrics.MISSED.inc()
         get_logger().warning(
@@ -173,12 +173,12 @@ class Worker:
         )
         async with self._pool.acquire() as connection:
             batch = await read_missed(connection, gaps, self._source.partitions)
-        await self._apply(tenure, batch)
+        await self._apply(ownership, batch)
 
-    async def _apply_or_isolate(self, tenure: _Tenure, batch: Batch) -> Outcome:
+    async def _apply_or_isolate(self, ownership: _Ownership, batch: Batch) -> Outcome:
         """Apply the batch as a whole; if a record is to blame, once more with the search for it."""
         async with self._pool.acquire() as connection:
-            arguments = (connection, batch, tenure.checkpoints, self._projections, self._foreign)
+            arguments = (connection, batch, ownership.checkpoints, self._projections, self._foreign)
             try:
                 return await apply_batch(*arguments)
             except (FencedError, MissedEventsError):
@@ -191,7 +191,7 @@ class Worker:
 
     async def _recover(self, error: Exception) -> None:
         """Forget what is believed; the next turn takes the partitions again. Logs once per trouble, not per try."""
-        self._tenure = None
+        self._ownership = None
         cause = type(error).__name__
         metrics.FAILURES.labels(cause).inc()
         halted = isinstance(error, TooMuchPoisonError)

@@ -130,7 +130,7 @@ class StoreSource:
         self._poll_s = poll_s
         self._after = 0
         self._generation = 0
-        self._tenure: AsyncExitStack | None = None
+        self._ownership: AsyncExitStack | None = None
         self._listening: AsyncExitStack | None = None
 
     async def open(self) -> None:
@@ -149,14 +149,14 @@ class StoreSource:
 
     async def assignment(self) -> Assignment:
         """Give all partitions while the lease is held, none otherwise; a standby looks a few times per second."""
-        if self._tenure is not None and not self._lease.is_held():
+        if self._ownership is not None and not self._lease.is_held():
             await self._end_tenure()
-        if self._tenure is None:
+        if self._ownership is None:
             if not await self._lease.try_acquire():
                 await asyncio.sleep(min(MAX_WAIT_S, self._lease.look_every_s))
                 return Assignment(self._generation, NOBODY)
-            self._tenure = AsyncExitStack()
-            await self._tenure.enter_async_context(self._lease.kept())
+            self._ownership = AsyncExitStack()
+            await self._ownership.enter_async_context(self._lease.kept())
             self._generation += 1
             metrics.REBALANCES.inc()
         return Assignment(self._generation, frozenset(range(self.partitions)))
@@ -167,7 +167,7 @@ class StoreSource:
 
     async def poll(self) -> Batch:
         """Give the next events of the log, woken by the append's notification; nothing for a standby."""
-        if self._tenure is None:
+        if self._ownership is None:
             return Batch()
         events = await self._store.read_all(self._after, self._batch)
         if not events:
@@ -187,7 +187,7 @@ class StoreSource:
         self._generation += 1
 
     async def _end_tenure(self) -> None:
-        if self._tenure is not None:
-            tenure, self._tenure = self._tenure, None
+        if self._ownership is not None:
+            ownership, self._ownership = self._ownership, None
             self._generation += 1
-            await tenure.aclose()
+            await ownership.aclose()
