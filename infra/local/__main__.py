@@ -14,10 +14,10 @@ import click
 from infra.local import operate
 from infra.local import status as looked_at
 from infra.local.addresses import AddressError
+from infra.local.directories import NoPlaceError
 from infra.local.home import CHECKOUT, AlreadyRunsError, Home, HomeError, Json, locate, make_command, nothing_runs
 from infra.local.key_notice import notice
-from infra.local.places import NoPlaceError
-from infra.local.processes import detached, leftovers, running
+from infra.local.processes import detached, orphans, running
 from infra.local.processes.supervisor import NotReadyError
 from infra.local.servers.broker import NoBrokerError
 from infra.local.servers.install import InstallError
@@ -78,7 +78,7 @@ def up(broker: str, detach: bool, brief: bool, ready_fd: int | None) -> None:
             sys.exit(failed)
         with home.held():
             home.load()
-            ended = leftovers.end_leftovers(home.run_file)
+            ended = orphans.end_leftovers(home.run_file)
             if ended:
                 say(f"ended what a killed supervisor had left: {', '.join(ended)}")
             home.stack_file.unlink(missing_ok=True)
@@ -98,7 +98,7 @@ def down() -> None:
         return
     try:
         with home.held():
-            ended = leftovers.end_leftovers(home.run_file)
+            ended = orphans.end_leftovers(home.run_file)
             home.stack_file.unlink(missing_ok=True)
         say(f"ended what a killed supervisor had left: {', '.join(ended)}" if ended else nothing_runs())
     except AlreadyRunsError:
@@ -191,7 +191,7 @@ def _wipe(home: Home) -> None:
     if not home.path.exists():
         return
     with home.held():
-        leftovers.end_leftovers(home.run_file)
+        orphans.end_leftovers(home.run_file)
         deleted = home.wipe()
     say(f"deleted {', '.join(map(str, deleted))}")
 

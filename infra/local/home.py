@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from infra.local import places
+from infra.local import directories as places
 from infra.local.processes.launch import free_port, is_port_free
 
 CHECKOUT = Path(__file__).resolve().parents[2]

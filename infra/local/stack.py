@@ -11,7 +11,7 @@ from infra.local import report
 from infra.local.addresses import DATABASE, Addresses, environment_of, role_url, service_port
 from infra.local.home import CHECKOUT, Home, write_private
 from infra.local.probe import answers
-from infra.local.processes import leftovers, logfiles
+from infra.local.processes import logfiles, orphans
 from infra.local.processes.launch import Launch
 from infra.local.processes.supervisor import Program, Supervisor
 from infra.local.servers import install, kafka_jars
@@ -60,7 +60,7 @@ class Stack:
         Raises:
             Exception: it cannot start; what was started has been stopped.
         """
-        leftovers.write_run_file(self._home.run_file, {})
+        orphans.write_run_file(self._home.run_file, {})
         starting = asyncio.create_task(self._start())
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -208,7 +208,7 @@ class Stack:
 
     def _write_down(self) -> None:
         kept = self._supervisor.kept
-        leftovers.write_run_file(self._home.run_file, kept)
+        orphans.write_run_file(self._home.run_file, kept)
         if self._is_up and self._addresses:
             document = report.stack_document(self._home, self._addresses, kept, self._ops())
             write_private(self._home.stack_file, document)

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 import asyncpg
 
 from infra import clock
-from infra.local import places
+from infra.local import directories
 from infra.local.processes.launch import Launch, spawn
 from infra.local.servers import kafka_jars
 from infra.local.servers.kafka import KafkaServer as KafkaProgram
@@ -200,7 +200,7 @@ def run_directory() -> Iterator[Path]:
 @contextlib.contextmanager
 def postgres(directory: Path) -> Iterator[PostgresCluster]:
     """Start PostgreSQL."""
-    home = places.reachable_dir(directory / "postgres", places.server_account())
+    home = directories.reachable_dir(directory / "postgres", directories.server_account())
     server = PostgresServer(home / "data", free_port(), secrets.token_hex(16), max_connections=200)
     try:
         with _started(server, directory / "postgres.log") as running:

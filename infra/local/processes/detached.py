@@ -12,7 +12,7 @@ import psutil
 
 from infra import clock
 from infra.local.home import CHECKOUT, Home, HomeError
-from infra.local.processes import leftovers
+from infra.local.processes import orphans
 
 _POLL_S = 0.1
 _STOP_S = 90.0
@@ -86,7 +86,7 @@ def stop(home: Home) -> None:
     except psutil.TimeoutExpired:
         supervisor.kill()
         supervisor.wait(_STOP_S)
-    leftovers.end_leftovers(home.run_file)
+    orphans.end_leftovers(home.run_file)
     home.stack_file.unlink(missing_ok=True)
 
 
@@ -94,7 +94,7 @@ def _supervisor(home: Home) -> psutil.Process:
     # One that has just begun holds the home a moment before it has written who it is.
     deadline = clock.monotonic_s() + 5.0
     while clock.monotonic_s() < deadline:
-        found = leftovers.supervisor_of(home.run_file)
+        found = orphans.supervisor_of(home.run_file)
         if found:
             return found
         time.sleep(_POLL_S)

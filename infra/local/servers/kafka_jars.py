@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local import places
+from infra.local import directories
 
 # slf4j-simple: without a binding the broker would log nothing; same line as the slf4j-api Kafka asks for.
 ROOTS = ("org.apache.kafka:kafka_2.13:4.4.0", "org.slf4j:slf4j-simple:1.7.36")
@@ -62,7 +62,7 @@ def kafka_version(jars: tuple[LockedJar, ...]) -> str:
 def default_dir() -> Path:
     """Give the directory in the cache for the locked set; another lock gets another directory."""
     digest = hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest()[:12]
-    return places.cache_dir() / f"kafka-{kafka_version(read_lock())}-{digest}"
+    return directories.cache_dir() / f"kafka-{kafka_version(read_lock())}-{digest}"
 
 
 def verify(directory: Path, jars: tuple[LockedJar, ...]) -> list[LockedJar]:

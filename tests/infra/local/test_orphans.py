@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.local.processes.leftovers import end_leftovers, supervisor_of
+from infra.local.processes.orphans import end_leftovers, supervisor_of
 
 
 @pytest.fixture
