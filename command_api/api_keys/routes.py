@@ -27,7 +27,7 @@ from infra.http.auth import Principal, requires
 from infra.http.context import context_of
 from infra.http.problems import FieldError, Problem
 from infra.http.query_string import read_limit, read_values
-from infra.http.server.thin_route import ThinRoute
+from infra.http.server.raw_route import RawRoute
 from infra.postgres.failures import AWAY
 from infra.security import api_key_store
 from infra.security.api_key_events import events_of_key
@@ -42,7 +42,7 @@ _KEY_ID: Final = re.compile(r"[0-9A-Za-z]{8}", re.ASCII)
 
 ManagesKeys = Annotated[Principal, requires("keys:manage")]
 
-router = APIRouter(route_class=ThinRoute, tags=["API keys"])
+router = APIRouter(route_class=RawRoute, tags=["API keys"])
 
 
 @router.post(

@@ -19,14 +19,14 @@ from infra.http import problems
 from infra.http.auth import Principal, requires
 from infra.http.context import RequestContext, context_of
 from infra.http.problems import Problem
-from infra.http.server.thin_route import ThinRoute
+from infra.http.server.raw_route import RawRoute
 from infra.partitioning import partition_of
 
 BATCH: Final = PREFIX + "/batch"
 _REFUSED_FROM: Final = 400
 _UNKNOWN_FROM: Final = 500
 
-router = APIRouter(route_class=ThinRoute)
+router = APIRouter(route_class=RawRoute)
 
 
 @router.post(

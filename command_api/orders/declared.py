@@ -1,7 +1,7 @@
 """What the order routes take and answer, declared for OpenAPI from the same models that do the work.
 
 The functions here are never called: as dependencies they put their headers, path parameters and body into the
-document. `ThinRoute` says why; a test sends requests to hold what they declare to what the routes do.
+document. `RawRoute` says why; a test sends requests to hold what they declare to what the routes do.
 """
 
 from typing import Annotated, Any, Final

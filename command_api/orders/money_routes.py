@@ -12,9 +12,9 @@ from command_api.orders.bodies import parse_body
 from command_api.orders.requests import PREFIX, accept_verb, answer, order_id_of
 from domain.order.commands import Refund, Void
 from infra.http.auth import Principal, requires
-from infra.http.server.thin_route import ThinRoute
+from infra.http.server.raw_route import RawRoute
 
-router = APIRouter(route_class=ThinRoute)
+router = APIRouter(route_class=RawRoute)
 
 
 @router.post(

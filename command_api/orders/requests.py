@@ -17,7 +17,7 @@ from infra.http import problems
 from infra.http.auth import Principal
 from infra.http.context import context_of
 from infra.http.problems import Problem
-from infra.http.server.thin_route import ReadyResponse
+from infra.http.server.raw_route import ReadyResponse
 from infra.ids import parse_uuid
 from infra.partitioning import partition_of
 

@@ -20,7 +20,7 @@ from infra import clock
 from infra.http import problems
 from infra.http.auth import Principal, requires
 from infra.http.problems import Problem
-from infra.http.server.thin_route import ThinRoute
+from infra.http.server.raw_route import RawRoute
 
 _SCOPE_OF_STATUS: Final = {
     Status.AUTHORIZED: "orders:authorize",
@@ -29,7 +29,7 @@ _SCOPE_OF_STATUS: Final = {
     Status.SETTLED: "settlements:write",
 }
 
-router = APIRouter(route_class=ThinRoute)
+router = APIRouter(route_class=RawRoute)
 
 
 @router.post(

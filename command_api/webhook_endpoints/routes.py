@@ -25,7 +25,7 @@ from infra.http.app import problem_responses
 from infra.http.auth import Principal, requires
 from infra.http.context import context_of
 from infra.http.problems import Problem, ProblemType
-from infra.http.server.thin_route import ThinRoute
+from infra.http.server.raw_route import RawRoute
 from infra.ids import parse_uuid
 from infra.postgres.failures import AWAY
 from infra.postgres.webhook_endpoints import (
@@ -39,7 +39,7 @@ from infra.security.net_guard.target import AddressRules
 ENDPOINTS: Final = "/api/v1/webhook-endpoints"
 DELIVERIES: Final = "/api/v1/webhook-deliveries"
 
-router = APIRouter(route_class=ThinRoute, tags=["webhooks"])
+router = APIRouter(route_class=RawRoute, tags=["webhooks"])
 
 
 class WebhookEndpointDocument(Document):

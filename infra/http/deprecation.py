@@ -38,7 +38,7 @@ class Deprecated:
         context.answer_headers.extend(self.headers())
 
     async def __call__(self, request: Request) -> None:
-        """Do it as a dependency of a route that FastAPI itself serves; a `ThinRoute` calls `tell`."""
+        """Do it as a dependency of a route that FastAPI itself serves; a `RawRoute` calls `tell`."""
         self.tell(context_of(request))
 
 

@@ -1,6 +1,6 @@
 """What OpenAPI shows of each route: parameters, headers, answers. Declared here, enforced by the routes themselves.
 
-`ThinRoute` never calls these functions; FastAPI reads their signatures. A test holds them to what the routes do.
+`RawRoute` never calls these functions; FastAPI reads their signatures. A test holds them to what the routes do.
 """
 
 from datetime import datetime

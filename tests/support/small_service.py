@@ -19,8 +19,8 @@ from infra.http.auth import Authenticator, Principal, requires
 from infra.http.context import context_of
 from infra.http.guards import Limits
 from infra.http.problems import NOT_FOUND, Problem
+from infra.http.server.raw_route import RawRoute
 from infra.http.server.server import Listen, serve
-from infra.http.server.thin_route import ThinRoute
 from infra.observability.health import NotReadyReason
 from infra.security import api_keys
 from infra.security.api_keys import PARTNER_SCOPES, KeyRecord
@@ -78,7 +78,7 @@ class SmallService:
 def small_service(limits: Limits = LIMITS) -> SmallService:
     """Give a service of POST things, GET things/{id} (none is found), slow, broken, PUT and GET twice."""
     keys, release = KnownKeys(), asyncio.Event()
-    router = APIRouter(route_class=ThinRoute)
+    router = APIRouter(route_class=RawRoute)
     waiting: list[NotReadyReason] = []
     seen: list[str | None] = []
 

@@ -1,7 +1,7 @@
 """The short way to a thin route: one look into a dictionary instead of a walk through the framework's layers.
 
 Starlette tries the routes of a service one after the other, each by a regular expression, and FastAPI wraps every
-request into two exit stacks that a `ThinRoute` has no use for: some 10 us, a tenth of what a whole create may take.
+request into two exit stacks that a `RawRoute` has no use for: some 10 us, a tenth of what a whole create may take.
 Whatever this table does not know, including every refusal (404, 405), still goes the framework's way.
 """
 
@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.http.server.thin_route import ThinRoute
+from infra.http.server.raw_route import RawRoute
 
 
 class Dispatch:
@@ -20,11 +20,11 @@ class Dispatch:
 
     def __init__(self, routes: Iterable[BaseRoute], others: ASGIApp) -> None:
         self._others = others
-        self._plain: dict[tuple[str, str], ThinRoute] = {}
+        self._plain: dict[tuple[str, str], RawRoute] = {}
         self._paths: set[str] = set()
-        self._of_one: dict[tuple[str, str, str], tuple[ThinRoute, str]] = {}
+        self._of_one: dict[tuple[str, str, str], tuple[RawRoute, str]] = {}
         for route in routes:
-            if isinstance(route, ThinRoute):
+            if isinstance(route, RawRoute):
                 self._add(route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,7 +46,7 @@ class Dispatch:
                 return
         await self._others(scope, receive, send)
 
-    def _with_parameter(self, method: str, path: str) -> tuple[ThinRoute, dict[str, str]] | None:
+    def _with_parameter(self, method: str, path: str) -> tuple[RawRoute, dict[str, str]] | None:
         head, _, last = path.rpartition("/")
         before, _, middle = head.rpartition("/")
         found = self._of_one.get((method, before, last)) if middle else None
@@ -55,7 +55,7 @@ class Dispatch:
         found = self._of_one.get((method, head, "")) if last else None
         return None if found is None else (found[0], {found[1]: last})
 
-    def _add(self, route: ThinRoute) -> None:
+    def _add(self, route: RawRoute) -> None:
         """Take a route into the table unless an earlier one has its address, as the framework would decide it."""
         names = list(route.param_convertors)
         for method in route.methods or ():

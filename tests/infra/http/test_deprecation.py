@@ -13,7 +13,7 @@ from starlette.responses import Response
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator, Principal, requires
 from infra.http.deprecation import deprecated
-from infra.http.server.thin_route import ThinRoute
+from infra.http.server.raw_route import RawRoute
 from tests.support.small_service import LIMITS, PEPPER, KnownKeys, client_of
 
 SINCE = datetime(2027, 1, 1, tzinfo=UTC)
@@ -27,7 +27,7 @@ TOLD = {
 
 def service(keys: KnownKeys) -> ServiceApp:
     """Give a service with one address that is deprecated, one that goes, and one that stays."""
-    router = APIRouter(route_class=ThinRoute)
+    router = APIRouter(route_class=RawRoute)
 
     @router.get("/api/v1/old", dependencies=[deprecated(SINCE, SUNSET, "/docs")])
     async def old(_request: Request, _principal: Annotated[Principal, requires("orders:read")]) -> Response:

@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from infra.http.auth import Principal, requires
 from infra.http.server.dispatch import Dispatch
-from infra.http.server.thin_route import ThinRoute
+from infra.http.server.raw_route import RawRoute
 
 Writer = Annotated[Principal, requires("orders:write")]
 TEMPLATES = [
@@ -28,12 +28,12 @@ async def answer(_request: Request, _principal: Writer) -> Response:
     return Response()
 
 
-def routes() -> list[ThinRoute]:
-    router = APIRouter(route_class=ThinRoute)
+def routes() -> list[RawRoute]:
+    router = APIRouter(route_class=RawRoute)
     for template in TEMPLATES:
         router.add_api_route(template, answer, methods=["POST"])
     router.add_api_route("/orders/{id}", answer, methods=["GET"])
-    return [route for route in router.routes if isinstance(route, ThinRoute)]
+    return [route for route in router.routes if isinstance(route, RawRoute)]
 
 
 async def way(method: str, path: str) -> tuple[str, dict[str, str]]:

@@ -30,7 +30,7 @@ class ReadyResponse(Response):
         self.background = None
 
 
-class ThinRoute(APIRoute):
+class RawRoute(APIRoute):
     """An `APIRoute` whose endpoint is `async def f(request, principal) -> Response`."""
 
     def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
