@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from infra.http.auth import Authenticator
 from infra.http.guards import Limits
 from infra.http.metrics import HttpMetrics
-from infra.http.middleware import Gate, Translate
+from infra.http.middleware import RequestMiddleware, Translate
 from infra.http.openapi.docs_page import docs_routes
 from infra.http.openapi.document import completed, problem_responses
 from infra.http.server.dispatch import Dispatch
@@ -52,9 +52,9 @@ class ServiceState(TypedDict):
 class ServiceApp(FastAPI):
     """FastAPI with our gate instead of its own error and telemetry layers; the whole stack is this method."""
 
-    def __init__(self, *, gate: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
+    def __init__(self, *, middleware: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
         super().__init__(**options)
-        self._gate = gate
+        self._middleware = middleware
 
         self._stack: ASGIApp | None = None
 
@@ -67,7 +67,7 @@ class ServiceApp(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put the gate around the routes; FastAPI needs its exit stack around every request that it serves itself."""
-        return self._gate(Dispatch(self.router.routes, AsyncExitStackMiddleware(self.router)))
+        return self._middleware(Dispatch(self.router.routes, AsyncExitStackMiddleware(self.router)))
 
     def openapi(self) -> dict[str, Any]:
         """Give the OpenAPI document, completed with what FastAPI does not know."""
@@ -106,7 +106,7 @@ def build_app(
     """
     metrics = HttpMetrics(registry if registry is not None else CollectorRegistry())
     app = ServiceApp(
-        gate=lambda routes: Gate(
+        middleware=lambda routes: RequestMiddleware(
             routes,
             limits=limits,
             metrics=metrics,

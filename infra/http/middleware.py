@@ -61,7 +61,7 @@ _ID: Final = re.compile(rf"{CANONICAL_UUID}|[0-9A-Za-z]{{8}}", re.ASCII)
 """Of an order, an endpoint, a delivery; of an API key."""
 
 
-class Gate:
+class RequestMiddleware:
     """ASGI middleware. `log` writes bytes; `translate` maps a service's own exceptions.
 
     `elsewhere` says for methods that an address here does not have who may take them.
