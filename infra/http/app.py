@@ -27,7 +27,7 @@ from infra.http.metrics import HttpMetrics
 from infra.http.middleware import RequestMiddleware, Translate
 from infra.http.openapi.docs_page import docs_routes
 from infra.http.openapi.document import completed, problem_responses
-from infra.http.server.dispatch import Dispatch
+from infra.http.server.route_table import RouteTable
 from infra.observability.health import Health, NotReadyReason, liveness, readiness
 from infra.observability.logs import get_logger
 
@@ -67,7 +67,7 @@ class ServiceApp(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put the gate around the routes; FastAPI needs its exit stack around every request that it serves itself."""
-        return self._middleware(Dispatch(self.router.routes, AsyncExitStackMiddleware(self.router)))
+        return self._middleware(RouteTable(self.router.routes, AsyncExitStackMiddleware(self.router)))
 
     def openapi(self) -> dict[str, Any]:
         """Give the OpenAPI document, completed with what FastAPI does not know."""

@@ -241,7 +241,7 @@ def _http_problem(error: HTTPException, scope: Scope, elsewhere: Mapping[str, st
 def _allowed_methods(scope: Scope) -> list[str]:
     """Give the methods of every route at this address; the framework names only those of the first.
 
-    The address of a route of its own is no parameter of another one, as `infra.http.server.dispatch` has it.
+    The address of a route of its own is no parameter of another one, as `infra.http.server.route_table` has it.
     """
     routes = [route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE]
     own = [route for route in routes if getattr(route, "path", None) == scope["path"]]

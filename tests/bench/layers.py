@@ -47,7 +47,7 @@ RULES: Final = (
     ("infra/http/admission.py", "gate: id, checks, deadline, headers"),
     ("infra/deadlines.py", "gate: id, checks, deadline, headers"),
     ("infra/http/server/raw_route.py", "framework: routing, request, response"),
-    ("infra/http/server/dispatch.py", "framework: routing, request, response"),
+    ("infra/http/server/route_table.py", "framework: routing, request, response"),
     ("starlette/", "framework: routing, request, response"),
     ("fastapi/", "framework: routing, request, response"),
     ("uvicorn/", "HTTP server"),

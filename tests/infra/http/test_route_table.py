@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from infra.http.auth import Principal, requires
-from infra.http.server.dispatch import Dispatch
 from infra.http.server.raw_route import RawRoute
+from infra.http.server.route_table import RouteTable
 
 Writer = Annotated[Principal, requires("orders:write")]
 TEMPLATES = [
@@ -50,7 +50,7 @@ async def way(method: str, path: str) -> tuple[str, dict[str, str]]:
             found.append((scope["route"].path, scope["path_params"]))
 
         route.app = served
-    await Dispatch(table, others)({"type": "http", "method": method, "path": path}, _nothing, _nowhere)
+    await RouteTable(table, others)({"type": "http", "method": method, "path": path}, _nothing, _nowhere)
     return found[0]
 
 

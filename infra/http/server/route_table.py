@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from infra.http.server.raw_route import RawRoute
 
 
-class Dispatch:
+class RouteTable:
     """ASGI: thin routes without a parameter, or with one as last or last but one segment; `others` for the rest."""
 
     def __init__(self, routes: Iterable[BaseRoute], others: ASGIApp) -> None:
