@@ -52,7 +52,7 @@ RULES: Final = (
     ("fastapi/", "framework: routing, request, response"),
     ("uvicorn/", "HTTP server"),
     ("infra/http/server/server.py", "HTTP server"),
-    ("infra/http/server/one_write.py", "HTTP server"),
+    ("infra/http/server/coalescing_transport.py", "HTTP server"),
 )
 """Prefix of a frame -> layer; the first that fits."""
 

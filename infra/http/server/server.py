@@ -31,8 +31,8 @@ from infra.http.problems import (
     render,
     request_urn,
 )
+from infra.http.server.coalescing_transport import CoalescingTransport
 from infra.http.server.idle_clock import IdleClock
-from infra.http.server.one_write import OneWrite
 from infra.http.server.strict_h11 import StrictConnection
 
 HEAD_DEADLINE_S: Final = 10.0
@@ -78,7 +78,7 @@ class Bounded:
         """Start the clock: a connection on which nothing arrives is closed too."""
         loop = asyncio.get_running_loop()
         self.loop = cast(asyncio.AbstractEventLoop, IdleClock(loop, self.idle))
-        whole = OneWrite(cast(asyncio.Transport, transport), loop)
+        whole = CoalescingTransport(cast(asyncio.Transport, transport), loop)
         super().connection_made(whole)  # type: ignore[misc]  # uvicorn's protocol is the next class
         self._start_clock(self.head_deadline_s, self._head_is_late)
 

@@ -14,7 +14,7 @@ _END: Final = b"\r\n\r\n"
 _INTERIM: Final = b"HTTP/1.1 1"
 
 
-class OneWrite(asyncio.Transport):
+class CoalescingTransport(asyncio.Transport):
     """The transport of a connection, with heads of answers held back until the next write."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from infra.http.server.one_write import OneWrite
+from infra.http.server.coalescing_transport import CoalescingTransport
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 
@@ -35,12 +35,12 @@ class Recorded(asyncio.Transport):
 
 
 @pytest.fixture
-async def transport() -> tuple[OneWrite, Recorded]:
+async def transport() -> tuple[CoalescingTransport, Recorded]:
     recorded = Recorded()
-    return OneWrite(recorded, asyncio.get_running_loop()), recorded
+    return CoalescingTransport(recorded, asyncio.get_running_loop()), recorded
 
 
-async def test_a_head_leaves_with_its_body(transport: tuple[OneWrite, Recorded]) -> None:
+async def test_a_head_leaves_with_its_body(transport: tuple[CoalescingTransport, Recorded]) -> None:
     whole, recorded = transport
     whole.write(HEAD)
     whole.write(b"{}")
@@ -49,7 +49,7 @@ async def test_a_head_leaves_with_its_body(transport: tuple[OneWrite, Recorded])
     assert recorded.written == [HEAD + b"{}"]
 
 
-async def test_an_answer_without_a_body_leaves_as_it_is(transport: tuple[OneWrite, Recorded]) -> None:
+async def test_an_answer_without_a_body_leaves_as_it_is(transport: tuple[CoalescingTransport, Recorded]) -> None:
     whole, recorded = transport
     whole.write(HEAD)
     whole.write(b"")
@@ -57,7 +57,9 @@ async def test_an_answer_without_a_body_leaves_as_it_is(transport: tuple[OneWrit
     assert recorded.written == [HEAD]
 
 
-async def test_a_head_whose_body_does_not_come_yet_does_not_wait_for_it(transport: tuple[OneWrite, Recorded]) -> None:
+async def test_a_head_whose_body_does_not_come_yet_does_not_wait_for_it(
+    transport: tuple[CoalescingTransport, Recorded],
+) -> None:
     whole, recorded = transport
     whole.write(HEAD)
     await asyncio.sleep(0)
@@ -66,7 +68,7 @@ async def test_a_head_whose_body_does_not_come_yet_does_not_wait_for_it(transpor
     assert recorded.written == [HEAD, b"later"]
 
 
-async def test_several_answers_in_one_pass_stay_apart(transport: tuple[OneWrite, Recorded]) -> None:
+async def test_several_answers_in_one_pass_stay_apart(transport: tuple[CoalescingTransport, Recorded]) -> None:
     whole, recorded = transport
     for body in (b"{}", b"[]"):
         whole.write(HEAD)
@@ -77,7 +79,7 @@ async def test_several_answers_in_one_pass_stay_apart(transport: tuple[OneWrite,
 
 
 @pytest.mark.parametrize("data", [b"HTTP/1.1 100 Continue\r\n\r\n", b"chunk\r\n\r\n", b"HTTP/1.1 200 OK\r\n"])
-async def test_what_is_no_head_is_never_held_back(transport: tuple[OneWrite, Recorded], data: bytes) -> None:
+async def test_what_is_no_head_is_never_held_back(transport: tuple[CoalescingTransport, Recorded], data: bytes) -> None:
     whole, recorded = transport
     whole.write(data)
 
@@ -87,13 +89,13 @@ async def test_what_is_no_head_is_never_held_back(transport: tuple[OneWrite, Rec
 @pytest.mark.parametrize(
     ("end", "left"),
     [
-        (OneWrite.close, [HEAD, b"CLOSED"]),
-        (OneWrite.write_eof, [HEAD, b"EOF"]),
-        (OneWrite.abort, [b"ABORTED"]),
+        (CoalescingTransport.close, [HEAD, b"CLOSED"]),
+        (CoalescingTransport.write_eof, [HEAD, b"EOF"]),
+        (CoalescingTransport.abort, [b"ABORTED"]),
     ],
 )
 async def test_the_end_of_a_connection_comes_after_what_was_held_back(
-    transport: tuple[OneWrite, Recorded], end: Callable[[OneWrite], None], left: list[bytes]
+    transport: tuple[CoalescingTransport, Recorded], end: Callable[[CoalescingTransport], None], left: list[bytes]
 ) -> None:
     whole, recorded = transport
     whole.write(HEAD)
@@ -103,7 +105,9 @@ async def test_the_end_of_a_connection_comes_after_what_was_held_back(
     assert recorded.written == left
 
 
-async def test_what_is_written_to_a_client_that_is_gone_is_dropped(transport: tuple[OneWrite, Recorded]) -> None:
+async def test_what_is_written_to_a_client_that_is_gone_is_dropped(
+    transport: tuple[CoalescingTransport, Recorded],
+) -> None:
     whole, recorded = transport
     whole.write(HEAD)
     recorded.is_gone = True
