@@ -34,12 +34,12 @@ from infra.settings import (
     SecuritySettings,
 )
 from projections.tables import order_timeline, orders
-from query_api.freshness import CHANNELS, VERSIONS, Freshness, FreshnessWatch, Reading, Shard
+from query_api.freshness import CHANNELS, VERSIONS, Freshness, FreshnessWatch, ProgressSnapshot, Shard
 from query_api.metrics import FreshnessMetrics
 from query_api.orders import queries
 from query_api.orders import routes as order_routes
 from query_api.problems import translate
-from query_api.state import QueryState, Reads
+from query_api.state import QueryState, ReadDatabase
 from query_api.webhooks import routes as webhook_routes
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (order_routes.router, webhook_routes.router)
@@ -112,7 +112,7 @@ async def _open(settings: Settings, metrics: FreshnessMetrics, stack: AsyncExitS
     return QueryState(
         authenticator=Authenticator(pepper, keys, limiter=limiter),
         ready=_ready(database),
-        reads=Reads(database),
+        reads=ReadDatabase(database),
         freshness=freshness,
         cursors=Cursors(settings.security.cursor_secret.get_secret_value().encode()),
         partitions=partitions,
@@ -132,7 +132,7 @@ def _ready(database: DeferredPool) -> ReadyCheck:
 
 
 async def _watch_freshness(settings: PostgresSettings, database: DeferredPool, freshness: Freshness) -> None:
-    async def read() -> Reading:
+    async def read() -> ProgressSnapshot:
         return await read_progress(database)
 
     await database.opened()
@@ -140,7 +140,7 @@ async def _watch_freshness(settings: PostgresSettings, database: DeferredPool, f
         await FreshnessWatch(freshness, read, wakeup.wait, lambda: wakeup.healthy, clock.monotonic_s).run()
 
 
-async def read_progress(database: DeferredPool) -> Reading:
+async def read_progress(database: DeferredPool) -> ProgressSnapshot:
     """Look at how far the log and the read models have come."""
     async with database.pool.acquire() as connection:
         rows = await connection.fetch(queries.SHARDS, list(VERSIONS), list(VERSIONS.values()))
@@ -151,4 +151,4 @@ async def read_progress(database: DeferredPool) -> Reading:
         behind = sorted({count for count in applied.values() if count < head})
         batches = await connection.fetch(queries.NEXT_BATCHES, behind) if behind else []
     shards = {(row["projection"], row["partition"]): Shard(row["last_position"], row["applied_count"]) for row in rows}
-    return Reading(head, shards, [(row["last_position"], row["committed_at"]) for row in batches])
+    return ProgressSnapshot(head, shards, [(row["last_position"], row["committed_at"]) for row in batches])

@@ -57,7 +57,7 @@ class Waiter:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ProgressSnapshot:
     """One look at the tables: the head of the log, each shard, and some batches of the log with their commit times.
 
     `batches` holds, for each projection that lacks events, the batch that follows as many events as it has applied.
@@ -99,7 +99,7 @@ class Freshness:
                 self._wake(projection, partition, shard.last_position)
         self._settle()
 
-    def learn_all(self, reading: Reading) -> None:
+    def learn_all(self, reading: ProgressSnapshot) -> None:
         """Take in a whole reading, as the truth: also that something went back (a restored database)."""
         self._is_known = True
         self._head = reading.head
@@ -201,7 +201,7 @@ class FreshnessWatch:
     def __init__(
         self,
         freshness: Freshness,
-        read: Callable[[], Awaitable[Reading]],
+        read: Callable[[], Awaitable[ProgressSnapshot]],
         wait: Callable[[float], Awaitable[list[tuple[str, str]]]],
         is_listening: Callable[[], bool],
         monotonic_s: Callable[[], float],

@@ -8,12 +8,12 @@ from starlette.responses import Response
 
 from infra.http.cursors import RowKey, purpose
 from query_api.parameters import Parameters
-from query_api.reading import Read
+from query_api.reading import ReadContext
 
 CURSOR = "cursor"
 
 
-def cursor_of(read: Read, parameters: Parameters) -> RowKey | None:
+def cursor_of(read: ReadContext, parameters: Parameters) -> RowKey | None:
     """Give the row after which the page starts, or None for the first page.
 
     Raises:
@@ -23,7 +23,7 @@ def cursor_of(read: Read, parameters: Parameters) -> RowKey | None:
     return None if text is None else read.state["cursors"].read(_purpose(read, parameters), text)
 
 
-def page(read: Read, parameters: Parameters, items: Sequence[bytes], after: RowKey | None) -> Response:
+def page(read: ReadContext, parameters: Parameters, items: Sequence[bytes], after: RowKey | None) -> Response:
     """Give the answer: items as they are, and where the next page starts, if `after` says that there is one."""
     headers: dict[str, str] = {}
     next_cursor = None
@@ -39,5 +39,5 @@ def page(read: Read, parameters: Parameters, items: Sequence[bytes], after: RowK
     return read.answer(body, headers)
 
 
-def _purpose(read: Read, parameters: Parameters) -> str:
+def _purpose(read: ReadContext, parameters: Parameters) -> str:
     return purpose(read.request.scope["path"], read.visibility.partner_id, read.visibility.livemode, parameters.values)

@@ -23,7 +23,7 @@ JSON: Final = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReadContext:
     """One read that may go on: who sees what, and the headers that say how fresh the answer is."""
 
     request: Request
@@ -40,7 +40,9 @@ class Read:
         return Response(body, media_type=JSON, headers={**self.headers, **(headers or {})})
 
 
-async def begin(request: Request, principal: Principal, projection: str, order_id: UUID | None = None) -> Read:
+async def open_read(
+    request: Request, principal: Principal, projection: str, order_id: UUID | None = None
+) -> ReadContext:
     """Wait until the read model has what the `Consistency-Token` stands for, and take its freshness.
 
     Args:
@@ -64,7 +66,7 @@ async def begin(request: Request, principal: Principal, projection: str, order_i
     lag_ms = freshness.lag_ms(projection)
     if lag_ms is not None:  # better no answer than a wrong one
         headers["x-read-lag-ms"] = str(lag_ms)
-    return Read(request, state, Visibility.of(principal), headers)
+    return ReadContext(request, state, Visibility.of(principal), headers)
 
 
 def instant_text(instant: datetime) -> str:

@@ -16,7 +16,7 @@ from query_api.freshness import Freshness
 
 
 @dataclass(frozen=True, slots=True)
-class Reads:
+class ReadDatabase:
     """Runs queries. `database` may still be opening; then a query raises `StoreUnavailableError`.
 
     All waiting is bounded by the request's own deadline; a timeout here would cost a task per query. A query that the
@@ -47,7 +47,7 @@ class Reads:
 class QueryState(ServiceState):
     """The service's state. `partitions` is the number of shards, `consistency_wait_s` how long a token may wait."""
 
-    reads: Reads
+    reads: ReadDatabase
     freshness: Freshness
     cursors: Cursors
     partitions: int

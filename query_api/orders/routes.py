@@ -19,7 +19,7 @@ from query_api.freshness import ORDER_TIMELINE, ORDERS
 from query_api.orders import declared, queries
 from query_api.pages import CURSOR, cursor_of, page
 from query_api.parameters import MAX_REFERENCE, ORDER_STATUSES, Parameters, read_parameters
-from query_api.reading import Read, begin, instant_text
+from query_api.reading import ReadContext, instant_text, open_read
 from query_api.tokens import Token
 
 PREFIX: Final = "/api/v1/orders"
@@ -48,7 +48,7 @@ async def list_orders(request: Request, principal: ReadsOrders) -> Response:
     """Give orders, newest first. A page may hold fewer than `limit` when orders are large; `has_more` counts."""
     parameters = read_parameters(request.scope["query_string"], LIST)
     limit, filters = parameters.limit(), _filters(parameters)
-    read = await begin(request, principal, ORDERS)
+    read = await open_read(request, principal, ORDERS)
     after = cursor_of(read, parameters)
     if after is not None:
         filters[CURSOR] = None
@@ -73,7 +73,7 @@ async def list_orders(request: Request, principal: ReadsOrders) -> Response:
 async def get_order(request: Request, principal: ReadsOrders) -> Response:
     """Give the order as its last command answered it; `ETag` is its version."""
     read_parameters(request.scope["query_string"], NONE)
-    order_id, read = await _begin_one(request, principal, ORDERS)
+    order_id, read = await _open_read_of_one(request, principal, ORDERS)
     query = queries.order_by_id(is_partner=principal.partner_id is not None)
     row = await read.state["reads"].row(query, {"order_id": order_id, **read.visibility.values})
     if row is None:
@@ -97,7 +97,7 @@ async def get_timeline(request: Request, principal: ReadsOrders) -> Response:
     """Give the events of an order, oldest first: who, when, why, from which status to which."""
     parameters = read_parameters(request.scope["query_string"], TIMELINE)
     limit = parameters.limit()
-    order_id, read = await _begin_one(request, principal, ORDER_TIMELINE)
+    order_id, read = await _open_read_of_one(request, principal, ORDER_TIMELINE)
     after = cursor_of(read, parameters)
     values = {"order_id": order_id, "after": 0 if after is None else after.number, "rows": limit + 1}
     query = queries.timeline_page(is_partner=principal.partner_id is not None)
@@ -122,7 +122,7 @@ async def list_notes(request: Request, principal: ReadsNotes) -> Response:
     """Give the notes on an order, oldest first. The text of one that was erased is null."""
     parameters = read_parameters(request.scope["query_string"], NOTES)
     limit = parameters.limit()
-    order_id, read = await _begin_one(request, principal, ORDER_TIMELINE)
+    order_id, read = await _open_read_of_one(request, principal, ORDER_TIMELINE)
     after = cursor_of(read, parameters)
     is_partner = principal.partner_id is not None
     values = {"order_id": order_id, "after": 0 if after is None else after.number, **read.visibility.values}
@@ -138,9 +138,9 @@ async def list_notes(request: Request, principal: ReadsNotes) -> Response:
     return page(read, parameters, [_note_document(row) for row in shown], last)
 
 
-async def _begin_one(request: Request, principal: Principal, projection: str) -> tuple[UUID, Read]:
+async def _open_read_of_one(request: Request, principal: Principal, projection: str) -> tuple[UUID, ReadContext]:
     order_id = parse_uuid(request.path_params["order_id"])
-    read = await begin(request, principal, projection, order_id)
+    read = await open_read(request, principal, projection, order_id)
     if order_id is None:
         raise read.not_found()
     return order_id, read

@@ -16,7 +16,7 @@ from query_api.freshness import WEBHOOK_FANOUT
 from query_api.orders import declared, queries
 from query_api.pages import CURSOR, cursor_of, page
 from query_api.parameters import DELIVERY_STATUSES, read_parameters
-from query_api.reading import begin, instant_text, optional_instant
+from query_api.reading import instant_text, open_read, optional_instant
 
 PREFIX: Final = "/api/v1/webhook-deliveries"
 LIST: Final = frozenset({"limit", CURSOR, "endpoint_id", "status"})
@@ -39,7 +39,7 @@ async def list_deliveries(request: Request, principal: ReadsWebhooks) -> Respons
     parameters = read_parameters(request.scope["query_string"], LIST)
     limit = parameters.limit()
     status, endpoint_id = parameters.choice("status", DELIVERY_STATUSES), parameters.uuid("endpoint_id")
-    read = await begin(request, principal, WEBHOOK_FANOUT)
+    read = await open_read(request, principal, WEBHOOK_FANOUT)
     after = cursor_of(read, parameters)
     values: dict[str, Any] = {**queries.tenant_values(principal.tenant), "rows": limit + 1}
     filters: set[str] = set()
@@ -69,7 +69,7 @@ async def get_delivery(request: Request, principal: ReadsWebhooks) -> Response:
     """Give a delivery and its last hundred attempts, latest first."""
     read_parameters(request.scope["query_string"], NONE)
     delivery_id = parse_uuid(request.path_params["delivery_id"])
-    read = await begin(request, principal, WEBHOOK_FANOUT)
+    read = await open_read(request, principal, WEBHOOK_FANOUT)
     if delivery_id is None:
         raise read.not_found()
     values = {**queries.tenant_values(principal.tenant), "delivery_id": delivery_id}

@@ -17,7 +17,7 @@ from query_api.freshness import (
     VERSIONS,
     Freshness,
     FreshnessWatch,
-    Reading,
+    ProgressSnapshot,
     Shard,
     follow,
 )
@@ -57,7 +57,7 @@ def moved(partition: int, last_position: int, applied: int) -> list[tuple[str, i
 
 
 def test_an_empty_log_is_read_completely(freshness: Freshness) -> None:
-    freshness.learn_all(Reading(0, {}, []))
+    freshness.learn_all(ProgressSnapshot(0, {}, []))
 
     assert [freshness.position(ORDERS), freshness.lag_ms(ORDERS), freshness.is_behind] == [0, 0, False]
 
@@ -68,13 +68,13 @@ def test_nobody_claims_to_be_fresh_before_having_looked(freshness: Freshness) ->
 
 
 def test_everything_counted_is_everything_applied_though_shards_are_far_apart(freshness: Freshness) -> None:
-    freshness.learn_all(Reading(10, all_of(Shard(10, 6), Shard(3, 3), Shard(1, 1)), []))
+    freshness.learn_all(ProgressSnapshot(10, all_of(Shard(10, 6), Shard(3, 3), Shard(1, 1)), []))
 
     assert [freshness.position(ORDERS), freshness.lag_ms(ORDERS)] == [10, 0]
 
 
 def test_one_event_less_is_behind_and_only_the_slowest_shard_is_certain(freshness: Freshness) -> None:
-    freshness.learn_all(Reading(10, all_of(Shard(10, 5), Shard(3, 3), Shard(1, 1)), []))
+    freshness.learn_all(ProgressSnapshot(10, all_of(Shard(10, 5), Shard(3, 3), Shard(1, 1)), []))
 
     assert freshness.position(ORDERS) == 1
     assert freshness.position(ORDERS, 0) == 10
@@ -83,7 +83,7 @@ def test_one_event_less_is_behind_and_only_the_slowest_shard_is_certain(freshnes
 
 def test_a_shard_ahead_of_the_head_that_was_heard_does_not_count_for_the_others(freshness: Freshness) -> None:
     """The head moved to 2 unheard: shard 0 has applied event 2, shard 1 lacks event 1; one of one was counted."""
-    freshness.learn_all(Reading(1, all_of(), []))
+    freshness.learn_all(ProgressSnapshot(1, all_of(), []))
 
     freshness.learn_shards(moved(0, 2, 1))
 
@@ -92,7 +92,7 @@ def test_a_shard_ahead_of_the_head_that_was_heard_does_not_count_for_the_others(
 
 
 def test_what_was_complete_once_stays_complete(freshness: Freshness) -> None:
-    freshness.learn_all(Reading(4, all_of(Shard(4, 4)), []))
+    freshness.learn_all(ProgressSnapshot(4, all_of(Shard(4, 4)), []))
 
     freshness.learn_head(9)
 
@@ -100,7 +100,7 @@ def test_what_was_complete_once_stays_complete(freshness: Freshness) -> None:
 
 
 def test_the_lag_is_the_age_of_the_log_at_what_is_applied(freshness: Freshness, now: Now) -> None:
-    freshness.learn_all(Reading(0, all_of(), []))
+    freshness.learn_all(ProgressSnapshot(0, all_of(), []))
     freshness.learn_head(5)
     now.passes(100)
     freshness.learn_head(8)
@@ -115,21 +115,21 @@ def test_the_lag_is_the_age_of_the_log_at_what_is_applied(freshness: Freshness, 
 
 
 def test_the_lag_after_a_start_comes_from_the_ledger(freshness: Freshness) -> None:
-    freshness.learn_all(Reading(9, all_of(Shard(4, 4)), [(6, START - timedelta(seconds=7))]))
+    freshness.learn_all(ProgressSnapshot(9, all_of(Shard(4, 4)), [(6, START - timedelta(seconds=7))]))
 
     assert freshness.lag_ms(ORDERS) == 7000
 
 
 def test_a_restored_database_takes_positions_back(freshness: Freshness) -> None:
-    freshness.learn_all(Reading(10, all_of(Shard(10, 10)), []))
+    freshness.learn_all(ProgressSnapshot(10, all_of(Shard(10, 10)), []))
 
-    freshness.learn_all(Reading(4, all_of(Shard(4, 4)), []))
+    freshness.learn_all(ProgressSnapshot(4, all_of(Shard(4, 4)), []))
 
     assert freshness.position(ORDERS) == freshness.position(ORDERS, 0) == 4
 
 
 def test_notifications_of_another_version_or_form_change_nothing(freshness: Freshness) -> None:
-    freshness.learn_all(Reading(0, {}, []))
+    freshness.learn_all(ProgressSnapshot(0, {}, []))
 
     follow(
         freshness,
@@ -147,7 +147,7 @@ def test_notifications_of_another_version_or_form_change_nothing(freshness: Fres
 
 
 def test_notifications_move_head_and_shards(freshness: Freshness) -> None:
-    freshness.learn_all(Reading(0, {}, []))
+    freshness.learn_all(ProgressSnapshot(0, {}, []))
     moves = ";".join(f"{name} {version} 2 3 3" for name, version in VERSIONS.items())
 
     follow(freshness, [("harbor_events", "1 3"), ("harbor_projected", moves)])
@@ -221,7 +221,7 @@ async def test_one_partner_holds_a_quarter_of_the_places_at_most(freshness: Fres
 async def test_nobody_waits_for_what_the_log_cannot_reach_in_time(freshness: Freshness) -> None:
     far = Token(1, 1_000_000 + 8)
     unknown = await is_turned_away(freshness, "acme.test", far)
-    freshness.learn_all(Reading(7, all_of(), []))
+    freshness.learn_all(ProgressSnapshot(7, all_of(), []))
     beyond = await is_turned_away(freshness, "acme.test", far)
     freshness.learn_head(8)
     near = await is_turned_away(freshness, "acme.test", far)
@@ -243,11 +243,11 @@ class Machine:
         self.s = 0.0
         self.waits: list[float] = []
         self.incoming: list[list[tuple[str, str]]] = []
-        self.readings: list[Reading | Exception] = []
+        self.readings: list[ProgressSnapshot | Exception] = []
         self.is_listening = is_listening
         self.finished = asyncio.Event()
 
-    async def read(self) -> Reading:
+    async def read(self) -> ProgressSnapshot:
         reading = self.readings.pop(0) if len(self.readings) > 1 else self.readings[0]
         if isinstance(reading, Exception):
             raise reading
@@ -276,7 +276,7 @@ class Machine:
         return lambda: self.s
 
 
-UP_TO_DATE = Reading(0, {}, [])
+UP_TO_DATE = ProgressSnapshot(0, {}, [])
 
 
 async def test_an_idle_service_looks_at_the_truth_rarely(freshness: Freshness) -> None:
