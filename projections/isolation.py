@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from projections.dead_letters.store import Letter, letter_behind, letter_for, poison_orders
+from projections.dead_letters.store import ParkedEvent, letter_behind, letter_for, poison_orders
 from projections.failures import TooMuchPoisonError, describe, is_poison
 from projections.read_models.projection import Connection, LogRecord, Projection
 
 
 async def apply_or_park(
     connection: Connection, projection: Projection, records: Sequence[LogRecord], most: int | None = None
-) -> list[Letter]:
+) -> list[ParkedEvent]:
     """Apply every record that can be applied and give a letter for each that cannot, or stands behind one.
 
     Runs in the caller's transaction; each attempt in a savepoint of its own, so a failed half leaves nothing behind.
@@ -19,7 +19,7 @@ async def apply_or_park(
         TooMuchPoisonError: with these letters more than `most` orders (None: any) would be parked within an hour.
         Exception: a failure that is no record's fault (`failures.is_poison` says no); nothing was decided.
     """
-    letters: list[Letter] = []
+    letters: list[ParkedEvent] = []
     room = None if most is None else most - await poison_orders(connection, projection)
     blocked: set[UUID] = set()
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from infra.event_store.log_reads import Identity, events_at, identities
 from infra.postgres.checkpoints import Advance, Checkpoint, CheckpointKey, advance
-from projections.dead_letters.store import Letter, letter_behind, park, parked_orders
+from projections.dead_letters.store import ParkedEvent, letter_behind, park, parked_orders
 from projections.isolation import apply_or_park
 from projections.read_models.projection import Connection, LogRecord, Projection
 from projections.sources.foreign import ForeignRecords
@@ -42,7 +42,7 @@ class Outcome:
 
     checkpoints: Checkpoints = field(default_factory=dict)
     records: tuple[LogRecord, ...] = ()
-    letters: tuple[tuple[Projection, Letter], ...] = ()
+    letters: tuple[tuple[Projection, ParkedEvent], ...] = ()
 
 
 async def apply_batch(
@@ -80,7 +80,7 @@ async def apply_batch(
         moved = await advance(connection, moves) if moves else {}
         if len(moved) < len(moves):
             raise FencedError(frozenset(m.seen.key.partition for m in moves if m.seen.key not in moved))
-        letters: list[tuple[Projection, Letter]] = []
+        letters: list[tuple[Projection, ParkedEvent]] = []
         if any(fresh.values()):
             letters = await _apply(connection, projections, fresh, isolate=isolate)
             for payload in notifications(moved.values()):
@@ -110,14 +110,14 @@ async def _apply(
     fresh: Mapping[str, Sequence[LogRecord]],
     *,
     isolate: int | None,
-) -> list[tuple[Projection, Letter]]:
+) -> list[tuple[Projection, ParkedEvent]]:
     parked = await parked_orders(connection, {record.order_id for records in fresh.values() for record in records})
-    letters: list[tuple[Projection, Letter]] = []
-    gaps: dict[UUID, Letter] = {}
+    letters: list[tuple[Projection, ParkedEvent]] = []
+    gaps: dict[UUID, ParkedEvent] = {}
     for projection in projections:
         held = parked.get((projection.name, projection.version), set())
         free: list[LogRecord] = []
-        found: list[Letter] = []
+        found: list[ParkedEvent] = []
         for record in fresh[projection.name]:
             # Events that never arrived are missing for everybody, also for projections that cannot see the gap.
             gap = gaps.get(record.order_id)

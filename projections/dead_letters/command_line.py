@@ -10,7 +10,7 @@ from typing import Final
 
 from infra.event_store.postgres import read_streams
 from infra.postgres.checkpoints import CheckpointKey, add_applied, lock
-from projections.dead_letters.store import DeadLetter, Letter, dead_letter, park
+from projections.dead_letters.store import DeadLetter, ParkedEvent, dead_letter, park
 from projections.isolation import apply_or_park
 from projections.read_models.projection import Connection, LogRecord, Projection
 from projections.transaction import CHANNEL, notifications
@@ -117,7 +117,7 @@ async def _records(
 
 
 async def _settle(
-    connection: Connection, projection: Projection, waiting: dict[int, DeadLetter], failed: Sequence[Letter]
+    connection: Connection, projection: Projection, waiting: dict[int, DeadLetter], failed: Sequence[ParkedEvent]
 ) -> None:
     """Remove the letters of what was applied, renew those that failed again, add missing events that failed."""
     again = {letter.record.sequence: letter for letter in failed}

@@ -40,7 +40,7 @@ ON CONFLICT (projection, version, position) DO NOTHING
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class ParkedEvent:
     """An event to be parked: why, and from which sequence on a retry applies."""
 
     record: LogRecord
@@ -73,16 +73,16 @@ class DeadLetter:
     parked_at: datetime
 
 
-def letter_for(record: LogRecord, error: Exception) -> Letter:
+def letter_for(record: LogRecord, error: Exception) -> ParkedEvent:
     """Give the letter of the one record that failed."""
     if isinstance(error, SequenceGapError):
-        return Letter(record, "gap", error.expected, describe(error))
-    return Letter(record, "poison", record.sequence, describe(error))
+        return ParkedEvent(record, "gap", error.expected, describe(error))
+    return ParkedEvent(record, "poison", record.sequence, describe(error))
 
 
-def letter_behind(record: LogRecord) -> Letter:
+def letter_behind(record: LogRecord) -> ParkedEvent:
     """Give the letter of an event whose order is parked already."""
-    return Letter(record, "behind", record.sequence, "an earlier event of this order is parked")
+    return ParkedEvent(record, "behind", record.sequence, "an earlier event of this order is parked")
 
 
 async def parked_orders(connection: Connection, order_ids: Collection[UUID]) -> Mapping[ProjectionKey, set[UUID]]:
@@ -99,7 +99,7 @@ async def poison_orders(connection: Connection, projection: Projection) -> int:
     return count
 
 
-async def park(connection: Connection, projection: Projection, letters: Sequence[Letter]) -> None:
+async def park(connection: Connection, projection: Projection, letters: Sequence[ParkedEvent]) -> None:
     """Write letters in the transaction of the checkpoint; an event that is parked already stays as it is."""
     records = [letter.record for letter in letters]
     await connection.execute(
