@@ -9,8 +9,8 @@ import redis.asyncio
 from hypothesis import HealthCheck, settings
 
 from infra.local.servers.valkey import ValkeyServer
-from tests.support import servers
-from tests.support.servers import Database, KafkaServer, PostgresCluster
+from tests.support.services import servers
+from tests.support.services.servers import Database, KafkaServer, PostgresCluster
 
 # No run fails by chance: no example is timed, for a machine may stall in it, and the same tests draw the same examples.
 # `make test-fast` asks for quick answers; "full" is for whoever looks for more: another thousand in every run.

@@ -18,11 +18,11 @@ from infra.http import problems
 from infra.http.app import ServiceApp
 from infra.http.problems import MAX_PROBLEM_BYTES
 from query_api.problems import CATALOGUE as OF_QUERY_API
-from tests.support.command_service import command_settings, partner_key
-from tests.support.hostile import HEADS, LAST, OF_COMMAND, OF_QUERY, Hostile, hostile_requests
-from tests.support.route_matrix import ServiceName, app_of
-from tests.support.servers import Database
-from tests.support.small_service import listening, talk
+from tests.support.requests.hostile import HEADS, LAST, OF_COMMAND, OF_QUERY, Hostile, hostile_requests
+from tests.support.requests.route_matrix import ServiceName, app_of
+from tests.support.services.command_service import command_settings, partner_key
+from tests.support.services.servers import Database
+from tests.support.services.small_service import listening, talk
 
 STATUS_OF_CODE = {kind.code: kind.status for kind in (*problems.CATALOGUE, *errors.CATALOGUE, *OF_QUERY_API)}
 AT_ONCE = 8

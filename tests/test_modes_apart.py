@@ -7,9 +7,9 @@ import orjson
 import pytest
 
 from infra.kafka.records import to_record
-from tests.support.command_service import Service, partner_key, postgres_service
-from tests.support.orders import order_body
-from tests.support.servers import Database
+from tests.support.orders.builders import order_body
+from tests.support.services.command_service import Service, partner_key, postgres_service
+from tests.support.services.servers import Database
 
 ENDPOINTS = "/api/v1/webhook-endpoints"
 KEYS = "/api/v1/api-keys"

@@ -42,7 +42,7 @@ from projections.read_models import order_timeline, orders
 from projections.read_models.projection import LogRecord
 from projections.webhooks.body import EventHead, render_snapshot, render_thin
 from query_api.orders import responses as query_models
-from tests.support.float_walk import floats_within
+from tests.support.orders.float_walk import floats_within
 
 NOW: Final = datetime(2026, 11, 25, 1, 2, 3, 123456, tzinfo=UTC)
 TENANT: Final = Tenant("acme", livemode=False)

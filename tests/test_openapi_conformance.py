@@ -12,8 +12,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.command_service import partner_key
-from tests.support.generated_requests import (
+from tests.support.requests.generated_requests import (
     Answered,
     Supply,
     answers,
@@ -22,9 +21,10 @@ from tests.support.generated_requests import (
     successes,
     unexplained,
 )
-from tests.support.route_matrix import DOCUMENTS, ServiceName, app_of
-from tests.support.servers import Database
-from tests.support.small_service import listening
+from tests.support.requests.route_matrix import DOCUMENTS, ServiceName, app_of
+from tests.support.services.command_service import partner_key
+from tests.support.services.servers import Database
+from tests.support.services.small_service import listening
 
 LIMIT_S: Final = 300.0
 SLOWEST_ANSWER_S: Final = "20"
@@ -34,7 +34,7 @@ SUCCESSES: Final = 5
 """How many well-formed requests every operation takes at least."""
 CONFIGURATION: Final = """
 [generation]
-allow-x00 = false  # a null character is refused by itself, with a code of its own: tests/support/refused_requests.py
+allow-x00 = false  # a null character is refused by itself, with a code of its own: refused_requests.py
 
 # Every check there is runs, but two: this one wants two logins in a file of its own form, and every route is asked the
 # same by tests/test_route_isolation.py; the other is left out for one address, below. (A check that is named on the
@@ -43,7 +43,7 @@ allow-x00 = false  # a null character is refused by itself, with a code of its o
 enabled = false
 
 # A schema says what is well-formed; these statuses say the rest. Which of them is in order for what reason is judged by
-# tests/support/generated_requests.py, code by code, and that every operation also takes some; 400 and 415 never are.
+# generated_requests.py, code by code, and that every operation also takes some; 400 and 415 never are.
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "304", "404", "409", "412", "422"]
 
@@ -96,7 +96,7 @@ async def generated_requests(port: int, directory: Path, supply: Supply) -> tupl
         env=os.environ
         | {
             "PYTHONPATH": str(Path(__file__).parents[1]),
-            "SCHEMATHESIS_HOOKS": "tests.support.generated_cases",
+            "SCHEMATHESIS_HOOKS": "tests.support.requests.generated_cases",
             "HARBOR_TEST_SUPPLY": str(directory / "supply.json"),
         },
         stdout=asyncio.subprocess.PIPE,

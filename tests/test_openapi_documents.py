@@ -13,8 +13,8 @@ from infra.http.openapi.document import HEADERS
 from infra.http.openapi.examples import NoExampleError, example_of, resolved
 from infra.http.problems import CATALOGUE
 from projections.webhooks.body import EventHead, render_snapshot, render_thin
-from tests.support.orders import order_state
-from tests.support.route_matrix import DOCUMENTS
+from tests.support.orders.builders import order_state
+from tests.support.requests.route_matrix import DOCUMENTS
 
 Json = dict[str, Any]
 OPERATIONS: Final[list[tuple[str, Json]]] = [

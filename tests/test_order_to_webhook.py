@@ -6,8 +6,8 @@ import pytest
 
 from tests.demo.journey import travel
 from tests.demo.orders import generated
-from tests.support.servers import Database, KafkaServer
-from tests.support.system import running_system
+from tests.support.services.servers import Database, KafkaServer
+from tests.support.services.system import running_system
 
 
 async def test_an_order_reaches_the_store_the_topic_the_read_models_and_the_partner(

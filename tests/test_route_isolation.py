@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from infra.http.app import PUBLIC_PATHS
-from tests.support.command_service import Service, partner_key, postgres_service
-from tests.support.orders import order_body
-from tests.support.query_service import OrderRow, QueryService, order_row, query_service
-from tests.support.route_matrix import Call, calls
-from tests.support.servers import Database
+from tests.support.orders.builders import order_body
+from tests.support.requests.route_matrix import Call, calls
+from tests.support.services.command_service import Service, partner_key, postgres_service
+from tests.support.services.query_service import OrderRow, QueryService, order_row, query_service
+from tests.support.services.servers import Database
 
 CALLS = calls()
 WITH_ID = [call for call in CALLS if call.parameters]

@@ -17,8 +17,8 @@ from infra.redis.gcra import Rate
 from infra.redis.rate_limit import RateLimiter
 from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES
 from query_api import problems as of_query_api
-from tests.support import route_matrix
-from tests.support.route_matrix import Call, ServiceName, calls, without_database
+from tests.support.requests import route_matrix
+from tests.support.requests.route_matrix import Call, ServiceName, calls, without_database
 
 EVERY_CALL = pytest.mark.parametrize("call", calls(), ids=str)
 PLENTY = Rate(per_s=1000, burst=1000)

@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from infra.http.app import PUBLIC_PATHS
 from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, SCOPES, generate
-from tests.support.route_matrix import Call, ServiceName, app_of, calls, without_database
-from tests.support.small_service import KnownKeys
+from tests.support.requests.route_matrix import Call, ServiceName, app_of, calls, without_database
+from tests.support.services.small_service import KnownKeys
 
 CALLS = calls()
 EVERY_CALL = pytest.mark.parametrize("call", CALLS, ids=str)

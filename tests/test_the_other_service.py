@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from tests.support.command_service import ORDERS, memory_service
-from tests.support.query_service import query_service
-from tests.support.servers import Database
+from tests.support.services.command_service import ORDERS, memory_service
+from tests.support.services.query_service import query_service
+from tests.support.services.servers import Database
 
 ORDER = f"{ORDERS}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
 ALLOWED = "The Allow header lists the methods of this address."

@@ -1,6 +1,6 @@
 """The event store in memory: the same protocol, the same answers, nothing kept. For tests and demonstrations.
 
-It is the twin of `infra.event_store.postgres`: the suite in `tests/support/event_store_contract.py` holds both to the
+It is the twin of `infra.event_store.postgres`: the suite in `tests/support/event_store/contract.py` holds both to the
 same rules, so a test that passes with this one says something about the real one.
 """
 

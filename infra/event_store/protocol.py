@@ -1,7 +1,7 @@
 """What an event store is: the records that go in and come out, and the protocol every store keeps.
 
 Nothing here knows orders. `infra.event_store.postgres` and `infra.event_store.memory` satisfy `EventStore`, and one
-contract suite (`tests/support/event_store_contract.py`) holds both to it. Design: positions are contiguous per log,
+contract suite (`tests/support/event_store/contract.py`) holds both to it. Design: positions are contiguous per log,
 conflicts and duplicates are answers and not exceptions, the idempotency record commits with the events.
 
 The records that every command makes are named tuples and not frozen dataclasses: as immutable, and made three times as

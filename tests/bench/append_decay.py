@@ -27,8 +27,8 @@ from tests.bench.model import Case, Report
 from tests.bench.progress import Steps
 from tests.bench.stack import recycle_wal, server_settings
 from tests.bench.stats import p99_ms, per_s, ratio
-from tests.support import servers
-from tests.support.servers import PostgresCluster, run
+from tests.support.services import servers
+from tests.support.services.servers import PostgresCluster, run
 
 BATCHES: Final = (1, 10, 100, 500)
 LEAST: Final = 1 / 1.3

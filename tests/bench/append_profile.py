@@ -28,8 +28,8 @@ from tests.bench.model import Part
 from tests.bench.scratch import refuse_unless_scratch
 from tests.bench.tables import inside
 from tests.bench.terminal import WIDTH_OF_FILES, show
-from tests.support import servers
-from tests.support.servers import run
+from tests.support.services import servers
+from tests.support.services.servers import run
 
 SIZES: Final = (1, 10, 100, 500)
 _DEFINITION: Final = "SELECT pg_get_functiondef('harbor.append_batch'::regproc)"

@@ -14,7 +14,7 @@ from tests.bench.orders import RequestPlan
 from tests.bench.pace import Pace
 from tests.bench.progress import Steps
 from tests.bench.stack import TITLES, BenchStack, Target, TargetError
-from tests.support.servers import run
+from tests.support.services.servers import run
 
 INSIDE_S = 15.0
 """About how long `Bench.inside_append` takes."""

@@ -27,9 +27,9 @@ from infra.security.api_key_store import create_key
 from infra.security.api_keys import PARTNER_SCOPES, KeyActor
 from tests.bench.model import OURS
 from tests.bench.sample import stored_sizes
-from tests.support import servers
-from tests.support.ports import free_port
-from tests.support.servers import Database, PostgresCluster, run
+from tests.support.services import servers
+from tests.support.services.ports import free_port
+from tests.support.services.servers import Database, PostgresCluster, run
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 READY_S: Final = 30.0

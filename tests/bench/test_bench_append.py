@@ -12,7 +12,7 @@ from tests.bench.append_marks import CLOCK, UnknownShapeError, marked
 from tests.bench.append_profile import profile
 from tests.bench.model import Part
 from tests.bench.tables import inside
-from tests.support.servers import Database, PostgresCluster
+from tests.support.services.servers import Database, PostgresCluster
 
 DEFINITION = """CREATE OR REPLACE FUNCTION harbor.append_batch(a integer)
 AS $function$

@@ -17,7 +17,7 @@ from tests.bench.pace import Pace
 from tests.bench.profiling import profile
 from tests.bench.progress import Steps
 from tests.bench.stack import BenchStack
-from tests.support.servers import PostgresCluster
+from tests.support.services.servers import PostgresCluster
 
 TINY = Pace(
     rounds=1,

@@ -7,8 +7,8 @@ from click.testing import CliRunner, Result
 from infra.event_store.append_batch import append_batch
 from tests.bench import append, append_profile, scratch
 from tests.bench.append import SMALL, a_create
-from tests.support.command_service import partner_key
-from tests.support.servers import Database, PostgresCluster, run
+from tests.support.services.command_service import partner_key
+from tests.support.services.servers import Database, PostgresCluster, run
 
 PROGRAMS = pytest.mark.parametrize("program", [append.main, append_profile.main], ids=["append", "append_profile"])
 

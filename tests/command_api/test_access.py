@@ -9,8 +9,8 @@ from fastapi.routing import APIRoute
 from infra.http.app import PUBLIC_PATHS
 from infra.http.auth import declared_scopes
 from infra.security.api_keys import PARTNER_SCOPES
-from tests.support.command_service import ORDERS, Service, memory_service
-from tests.support.orders import order_body
+from tests.support.orders.builders import order_body
+from tests.support.services.command_service import ORDERS, Service, memory_service
 
 UNKNOWN = "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
 PAYOUT = {"gross": "10.00", "fee": "0.20", "net": "9.80", "value_date": "2026-11-25"}

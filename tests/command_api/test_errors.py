@@ -9,7 +9,7 @@ from domain.order.decide import decide
 from domain.order.errors import AmountError, InvalidCommandError, OrderError, TransitionError
 from infra.event_store.protocol import EventStoreError, LogCorruptError
 from infra.http.problems import ProblemType
-from tests.support.orders import NOW, create_order_command, order_state, verb_command
+from tests.support.orders.builders import NOW, create_order_command, order_state, verb_command
 
 
 def leaves(kind: type[OrderError]) -> set[type[OrderError]]:

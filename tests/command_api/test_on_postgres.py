@@ -10,12 +10,12 @@ import pytest
 from infra import clock
 from infra.security.api_key_store import revoke_key
 from infra.security.api_keys import KeyActor
-from tests.support.command_service import ORDERS, Service, partner_key, postgres_service
-from tests.support.orders import order_body
+from tests.support.orders.builders import order_body
 from tests.support.running_time import running_s_until
-from tests.support.servers import Database
+from tests.support.services.command_service import ORDERS, Service, partner_key, postgres_service
+from tests.support.services.servers import Database
+from tests.support.services.webhooks import fetch
 from tests.support.waiting import eventually
-from tests.support.webhooks import fetch
 
 
 @pytest.fixture

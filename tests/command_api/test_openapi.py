@@ -10,11 +10,11 @@ from command_api import errors
 from command_api.handling.field_codes import FIELD_CODES
 from command_api.openapi import document
 from infra.http import problems
-from tests.support.batches import batch, item, told
-from tests.support.command_service import BATCH, ORDERS, Service, memory_service
-from tests.support.orders import order_body
-from tests.support.refused_changes import REFUSED_CHANGES
-from tests.support.refused_requests import REFUSED
+from tests.support.orders.batches import batch, item, told
+from tests.support.orders.builders import order_body
+from tests.support.requests.refused_changes import REFUSED_CHANGES
+from tests.support.requests.refused_requests import REFUSED
+from tests.support.services.command_service import BATCH, ORDERS, Service, memory_service
 
 Document = dict[str, Any]
 API_KEYS = "/api/v1/api-keys"

@@ -16,11 +16,11 @@ import httpx
 import orjson
 import pytest
 
-from tests.support.command_service import ORDERS, PEPPER, partner_key
-from tests.support.orders import order_body
-from tests.support.refused_requests import REFUSED
-from tests.support.servers import Database
-from tests.support.system import free_ports
+from tests.support.orders.builders import order_body
+from tests.support.requests.refused_requests import REFUSED
+from tests.support.services.command_service import ORDERS, PEPPER, partner_key
+from tests.support.services.servers import Database
+from tests.support.services.system import free_ports
 from tests.support.waiting import eventually
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -10,10 +10,10 @@ from command_api import errors
 from command_api.handling.field_codes import FIELD_CODES
 from infra.http import problems
 from infra.settings import CommandApiSettings
-from tests.support.command_service import BATCH, ORDERS, Service, memory_service
-from tests.support.orders import order_body
-from tests.support.refused_changes import REFUSED_CHANGES
-from tests.support.refused_requests import REFUSED, Refused
+from tests.support.orders.builders import order_body
+from tests.support.requests.refused_changes import REFUSED_CHANGES
+from tests.support.requests.refused_requests import REFUSED, Refused
+from tests.support.services.command_service import BATCH, ORDERS, Service, memory_service
 
 EVERYTHING = REFUSED | REFUSED_CHANGES
 DEADLINE_S = 4.0

@@ -14,7 +14,7 @@ from domain.order.events import OrderCaptured
 from domain.order.state import fold
 from domain.order.status import Status
 from domain.upcast import UPCASTERS, JsonObject
-from tests.support.orders import NOW, envelope, recorded_history, stored, stored_history
+from tests.support.orders.builders import NOW, envelope, recorded_history, stored, stored_history
 
 GOLDEN = Path(__file__).parent / "golden"
 LIVES: dict[tuple[str, ...], Status] = {

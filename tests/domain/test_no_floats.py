@@ -1,8 +1,8 @@
 """No binary floating point is within reach of an amount: not in what we write, not in what we publish.
 
-`tests.support.floats` says what is looked for in every module that ships, and honestly what that cannot see;
-`tests.support.floats_allowed` has the places where floats may be. The rule runs in `make check`; what amounts turn
-into when they pass through the whole system is shown by `tests/test_no_floats_at_run_time.py`. Decision 0057.
+`tests.support.orders.floats` says what is looked for in every module that ships, and honestly what that cannot see;
+`tests.support.orders.floats_allowed` has the places where floats may be. The rule runs in `make check`; what amounts
+turn into when they pass through the whole system is shown by `tests/test_no_floats_at_run_time.py`. Decision 0057.
 """
 
 import json
@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.floats import JSON, ROOT, floats_in, modules
-from tests.support.floats_allowed import ALLOWED, ALLOWED_FOR, BESIDE_AMOUNTS
+from tests.support.orders.floats import JSON, ROOT, floats_in, modules
+from tests.support.orders.floats_allowed import ALLOWED, ALLOWED_FOR, BESIDE_AMOUNTS
 
 NAMES_AMOUNTS: Final = re.compile(r"_minor\b|unit_price|[Mm]oney|[Aa]mounts?\b|\bgross\b|[Cc]urrency|order\.events")
 PUBLISHED: Final = sorted(

@@ -10,9 +10,9 @@ import pytest
 import pytest_asyncio
 
 from tests.demo.stack import Stack
-from tests.support.harbor_clients import KINDS, Client, client_of
-from tests.support.servers import PostgresCluster
-from tests.support.system import System, partner_key, running_system
+from tests.support.services.harbor_clients import KINDS, Client, client_of
+from tests.support.services.servers import PostgresCluster
+from tests.support.services.system import System, partner_key, running_system
 
 PATIENT: Final = {"HARBOR_QUERY_API__CONSISTENCY_WAIT_S": "8", "HARBOR_QUERY_API__REQUEST_DEADLINE_S": "30"}
 """What is read with curl, as in README.md, is not read again: a worker on a stalled machine gets its time to follow."""

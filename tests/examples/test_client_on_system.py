@@ -26,9 +26,9 @@ from harbor_orders_client import (
     webhooks,
 )
 from tests.demo.stack import Stack
-from tests.support.harbor_clients import BELL, WANTED, Client, all_of, client_of, did, new_orders
+from tests.support.services.harbor_clients import BELL, WANTED, Client, all_of, client_of, did, new_orders
+from tests.support.services.webhooks import LoopbackReceiver
 from tests.support.waiting import eventually
-from tests.support.webhooks import LoopbackReceiver
 
 ABSENT = "019a8b5c-0000-7000-8000-000000000000"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.demo.stack import Stack
-from tests.support.ports import free_port
+from tests.support.services.ports import free_port
 
 CLIENT: Final = Path(__file__).resolve().parents[2] / "examples" / "harbor_client"
 

@@ -11,14 +11,14 @@ import pytest
 
 from harbor_orders_client import BatchInterrupted, ConnectionFailed, OutcomeUnknown, RateLimited, Unavailable
 from tests.demo.stack import Stack
-from tests.support.command_process import CommandProcess, command_process
-from tests.support.command_service import partner_key
-from tests.support.harbor_clients import WANTED, Client, Pauses, all_of, client_of, did, new_orders
-from tests.support.servers import Database
-from tests.support.system import free_ports, running_system
-from tests.support.tcp_proxy import CuttingProxy
+from tests.support.services.command_process import CommandProcess, command_process
+from tests.support.services.command_service import partner_key
+from tests.support.services.harbor_clients import WANTED, Client, Pauses, all_of, client_of, did, new_orders
+from tests.support.services.servers import Database
+from tests.support.services.system import free_ports, running_system
+from tests.support.services.tcp_proxy import CuttingProxy
+from tests.support.services.webhooks import fetch
 from tests.support.waiting import eventually
-from tests.support.webhooks import fetch
 
 LITTLE = {"HARBOR_LIMITS__PARTNER_PER_S": "1", "HARBOR_LIMITS__PARTNER_BURST": "4"}
 QUICKER = {"HARBOR_LIMITS__PARTNER_PER_S": "2", "HARBOR_LIMITS__PARTNER_BURST": "4"}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from infra.local.home import CHECKOUT
-from tests.support.example_receiver import receiver
+from tests.support.services.example_receiver import receiver
 
 PYTHON: Final = ".venv/bin/python"
 

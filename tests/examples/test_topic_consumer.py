@@ -16,9 +16,9 @@ import orjson
 
 from infra.event_store.protocol import StoredEvent
 from infra.local.processes.launch import free_port
-from tests.support.log_filler import fill_log
-from tests.support.projecting import PARTITIONS, Topics, log_of, predecessors, topic_of, writable_topic
-from tests.support.servers import Database, KafkaServer
+from tests.support.event_store.log_filler import fill_log
+from tests.support.services.projecting import PARTITIONS, Topics, log_of, predecessors, topic_of, writable_topic
+from tests.support.services.servers import Database, KafkaServer
 from tests.support.waiting import eventually
 
 CONSUMER: Final = Path(__file__).resolve().parents[2] / "examples" / "topic_consumer.py"

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from tests.demo.stack import Stack
-from tests.support.example_receiver import receiver
-from tests.support.orders import order_body
+from tests.support.orders.builders import order_body
+from tests.support.services.example_receiver import receiver
 from tests.support.waiting import eventually
 
 

@@ -18,11 +18,11 @@ import pytest
 
 from command_api.errors import CONCURRENT_MODIFICATION
 from command_api.orders.problems import ORDER_PROBLEMS
-from tests.support.command_processes import CommandProcesses, command_processes
-from tests.support.command_service import ORDERS
-from tests.support.orders import order_body
-from tests.support.servers import Database
-from tests.support.wire_client import Reply, Request, Swarm, make_request
+from tests.support.orders.builders import order_body
+from tests.support.services.command_processes import CommandProcesses, command_processes
+from tests.support.services.command_service import ORDERS
+from tests.support.services.servers import Database
+from tests.support.services.wire_client import Reply, Request, Swarm, make_request
 
 WRITERS = 200
 ORDERS_TRIED = 6

@@ -18,10 +18,10 @@ from infra.event_store.protocol import Appended, WrongExpectedVersion
 from infra.postgres.pool import connect
 from infra.settings import PostgresSettings
 from tests.faults.log_checks import Seen, check_reading
-from tests.support.append_channels import NotingChannel
-from tests.support.append_commands import a_command
-from tests.support.log_reader import LogReader
-from tests.support.servers import Database
+from tests.support.event_store.append_channels import NotingChannel
+from tests.support.event_store.append_commands import a_command
+from tests.support.event_store.log_reader import LogReader
+from tests.support.services.servers import Database
 
 WRITERS = 200
 HOT = UUID(int=1)

@@ -13,12 +13,12 @@ import orjson
 import pytest
 
 from infra import clock
-from tests.support.command_processes import CommandProcesses, command_processes
-from tests.support.command_service import ORDERS
-from tests.support.orders import order_body
-from tests.support.servers import Database
+from tests.support.orders.builders import order_body
+from tests.support.services.command_processes import CommandProcesses, command_processes
+from tests.support.services.command_service import ORDERS
+from tests.support.services.servers import Database
+from tests.support.services.wire_client import Reply, Request, Swarm, make_request
 from tests.support.waiting import eventually
-from tests.support.wire_client import Reply, Request, Swarm, make_request
 
 KEYS = 1_000
 COPIES = 50

@@ -17,11 +17,11 @@ from domain.codec import decode
 from domain.order.due import due_at
 from domain.order.state import OrderState, evolve
 from infra.event_store.protocol import StoredEvent
-from tests.support.command_service import ORDERS, Json, Service
-from tests.support.orders import order_body
-from tests.support.past_writer import past_service
-from tests.support.servers import Database
-from tests.support.system import System, free_ports
+from tests.support.event_store.past_writer import past_service
+from tests.support.orders.builders import order_body
+from tests.support.services.command_service import ORDERS, Json, Service
+from tests.support.services.servers import Database
+from tests.support.services.system import System, free_ports
 from tests.support.waiting import eventually
 
 TIMERS = ("timer-1", "timer-2")

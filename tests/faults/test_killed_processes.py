@@ -7,8 +7,8 @@ import pytest
 
 from tests.demo.journey import travel
 from tests.demo.orders import generated
-from tests.support.servers import Database, KafkaServer
-from tests.support.system import System, running_system
+from tests.support.services.servers import Database, KafkaServer
+from tests.support.services.system import System, running_system
 
 ORDERS = 120
 KILLS = 3

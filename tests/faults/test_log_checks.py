@@ -11,9 +11,9 @@ import pytest
 from infra.clock import new_id
 from infra.event_store.append_batch import append_batch
 from tests.faults.log_checks import Ack, Seen, check_log, check_reading
-from tests.support.append_commands import a_command
-from tests.support.log_reader import LogReader
-from tests.support.servers import Database
+from tests.support.event_store.append_commands import a_command
+from tests.support.event_store.log_reader import LogReader
+from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
 A, B = UUID(int=0xA), UUID(int=0xB)

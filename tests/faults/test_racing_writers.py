@@ -12,10 +12,10 @@ import pytest
 
 from infra import clock
 from tests.faults.log_checks import Ack, check_log
-from tests.support.append_writer import APPLICATION, events_of, payload_of
-from tests.support.disturbed_channel import Disturbance
-from tests.support.log_reader import LogReader
-from tests.support.servers import Database
+from tests.support.event_store.append_writer import APPLICATION, events_of, payload_of
+from tests.support.event_store.disturbed_channel import Disturbance
+from tests.support.event_store.log_reader import LogReader
+from tests.support.services.servers import Database
 
 WRITERS = 4
 COMMANDS = 27_000
@@ -114,7 +114,7 @@ async def start_writer(url: str, name: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.support.append_writer",
+        "tests.support.event_store.append_writer",
         *(url, name, str(COMMANDS), str(AT_ONCE), str(DISTURBED_SHARE)),
         stdout=asyncio.subprocess.PIPE,
     )

@@ -11,8 +11,8 @@ from projections.dead_letters.store import DeadLetter
 from projections.read_models.order_timeline import OrderTimelineProjection
 from projections.read_models.orders import OrdersProjection
 from projections.read_models.projection import Connection, LogRecord, Projection, ProjectionError
-from tests.support.log_filler import fill_log
-from tests.support.projecting import (
+from tests.support.event_store.log_filler import fill_log
+from tests.support.services.projecting import (
     caught_up,
     differences,
     kafka_worker,
@@ -21,7 +21,7 @@ from tests.support.projecting import (
     store_worker,
     writable_topic,
 )
-from tests.support.servers import Database, KafkaServer
+from tests.support.services.servers import Database, KafkaServer
 from tests.support.waiting import eventually
 
 

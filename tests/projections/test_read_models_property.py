@@ -18,9 +18,9 @@ from projections.read_models import order_timeline, orders
 from projections.read_models.order_timeline import OrderTimelineProjection
 from projections.read_models.orders import OrdersProjection
 from projections.read_models.projection import LogRecord
-from tests.support.order_strategies import create_order_commands
-from tests.support.orders import NOW, record_decision, stored, verb_command
-from tests.support.servers import Database
+from tests.support.orders.builders import NOW, record_decision, stored, verb_command
+from tests.support.orders.strategies import create_order_commands
+from tests.support.services.servers import Database
 
 _VERBS = (
     "amend", "details", "note", "authorize", "capture", "capture_some", "capture_last", "void", "cancel", "refund_some",

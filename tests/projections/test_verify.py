@@ -7,9 +7,9 @@ import sys
 import asyncpg
 import pytest
 
-from tests.support.log_filler import fill_log
-from tests.support.projecting import CHECKOUT, PARTITIONS, caught_up, differences, store_worker
-from tests.support.servers import Database
+from tests.support.event_store.log_filler import fill_log
+from tests.support.services.projecting import CHECKOUT, PARTITIONS, caught_up, differences, store_worker
+from tests.support.services.servers import Database
 
 TAMPERINGS = {
     "UPDATE harbor_read.orders_v1 SET status = 'lost' WHERE order_id = $1": "orders {order}#0: differs in status",

@@ -9,10 +9,10 @@ import orjson
 from domain.order.events import EVENT_TYPES
 from domain.order.status import Status
 from query_api.parameters import ORDER_STATUSES
-from tests.support.command_service import ORDERS, Json, Service, postgres_service
-from tests.support.orders import order_body
-from tests.support.projecting import caught_up, differences, query, store_worker
-from tests.support.servers import Database
+from tests.support.orders.builders import order_body
+from tests.support.services.command_service import ORDERS, Json, Service, postgres_service
+from tests.support.services.projecting import caught_up, differences, query, store_worker
+from tests.support.services.servers import Database
 
 _PART: Final[Json] = {"amount": "10.00", "final": False}
 _PAYOUT: Final[Json] = {"gross": "10.00", "fee": "0.20", "net": "9.80", "value_date": "2026-11-25"}

@@ -11,8 +11,9 @@ from infra.kafka.records import Record, to_record
 from infra.partitioning import partition_of
 from infra.postgres.checkpoints import CheckpointKey, take
 from projections.sources import kafka as kafka_source
-from tests.support.log_filler import fill_log
-from tests.support.projecting import (
+from tests.support.event_store.log_filler import fill_log
+from tests.support.requests.unreadable import put_unreadable
+from tests.support.services.projecting import (
     PARTITIONS,
     Topics,
     applied_at_least,
@@ -27,8 +28,7 @@ from tests.support.projecting import (
     topic_of,
     writable_topic,
 )
-from tests.support.servers import Database, KafkaServer
-from tests.support.unreadable import put_unreadable
+from tests.support.services.servers import Database, KafkaServer
 from tests.support.waiting import eventually
 
 

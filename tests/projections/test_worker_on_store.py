@@ -8,8 +8,8 @@ import asyncpg
 from projections.read_models import orders
 from projections.read_models.orders import OrdersProjection
 from projections.read_models.projection import LogRecord
-from tests.support.log_filler import fill_log
-from tests.support.projecting import (
+from tests.support.event_store.log_filler import fill_log
+from tests.support.services.projecting import (
     applied_at_least,
     caught_up,
     differences,
@@ -18,7 +18,7 @@ from tests.support.projecting import (
     start_worker_process,
     store_worker,
 )
-from tests.support.servers import Database
+from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
 

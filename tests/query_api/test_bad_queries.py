@@ -9,10 +9,17 @@ from infra.http.problems import MAX_PROBLEM_BYTES
 from query_api.app import create_app
 from query_api.parameters import MAX_LIMIT, MAX_REFERENCE
 from query_api.problems import FIELD_CODES, parameter_error
-from tests.support.query_service import DELIVERIES, ORDERS, QueryService, order_row, query_service, query_settings
-from tests.support.refused_queries import BAD_DELIVERY_LISTS, BAD_LISTS, BAD_QUERIES, BAD_TOKENS
-from tests.support.servers import Database
-from tests.support.small_service import listening
+from tests.support.requests.refused_queries import BAD_DELIVERY_LISTS, BAD_LISTS, BAD_QUERIES, BAD_TOKENS
+from tests.support.services.query_service import (
+    DELIVERIES,
+    ORDERS,
+    QueryService,
+    order_row,
+    query_service,
+    query_settings,
+)
+from tests.support.services.servers import Database
+from tests.support.services.small_service import listening
 
 
 def test_every_code_of_a_refused_parameter_is_in_the_catalogue_and_sent_by_some_query() -> None:

@@ -16,7 +16,7 @@ from query_api.openapi import document
 from query_api.orders import declared, responses, routes
 from query_api.parameters import ORDER_STATUSES
 from query_api.webhooks import routes as webhook_routes
-from tests.support.orders import order_state
+from tests.support.orders.builders import order_state
 
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 

@@ -17,8 +17,8 @@ from query_api.orders.queries import (
     orders_page,
     timeline_page,
 )
-from tests.support.query_service import DELIVERIES, ORDERS, QueryService, order_row, query_service
-from tests.support.servers import Database
+from tests.support.services.query_service import DELIVERIES, ORDERS, QueryService, order_row, query_service
+from tests.support.services.servers import Database
 
 CANARY = "canary-of-globex"
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.query_service import ORDERS, START, OrderRow, QueryService, order_row, query_service
-from tests.support.servers import Database, PostgresCluster
+from tests.support.services.query_service import ORDERS, START, OrderRow, QueryService, order_row, query_service
+from tests.support.services.servers import Database, PostgresCluster
 
 
 @pytest.fixture

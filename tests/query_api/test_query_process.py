@@ -14,8 +14,8 @@ import orjson
 import pytest
 
 from infra.local.processes.launch import free_port
-from tests.support.query_service import ORDERS, PEPPER, query_service
-from tests.support.servers import Database
+from tests.support.services.query_service import ORDERS, PEPPER, query_service
+from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.server  # real sockets or processes, and deadlines that take their time

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from infra.partitioning import partition_of
-from tests.support.query_service import DELIVERIES, ORDERS, PARTITIONS, QueryService, order_row, query_service
-from tests.support.servers import Database
+from tests.support.services.query_service import DELIVERIES, ORDERS, PARTITIONS, QueryService, order_row, query_service
+from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
 PATIENT = {"consistency_wait_s": 50.0, "request_deadline_s": 60.0}

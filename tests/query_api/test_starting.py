@@ -9,10 +9,10 @@ from pydantic import SecretStr
 from infra.local.processes.launch import free_port
 from infra.settings import PostgresSettings
 from query_api.app import Settings, create_app
-from tests.support.query_service import DELIVERIES, ORDERS, order_row, query_service, query_settings
-from tests.support.servers import Database
-from tests.support.small_service import client_of
-from tests.support.tcp_proxy import CuttingProxy
+from tests.support.services.query_service import DELIVERIES, ORDERS, order_row, query_service, query_settings
+from tests.support.services.servers import Database
+from tests.support.services.small_service import client_of
+from tests.support.services.tcp_proxy import CuttingProxy
 
 KEY = {"authorization": "Bearer hbr_test_ABCDEFGH_" + "a" * 30}
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from infra.security.api_keys import INSTALLATION_SCOPES
-from tests.support.api_keys import KEYS, KeyDesk, id_of, key_desk
-from tests.support.servers import Database
+from tests.support.services.api_key_service import KEYS, KeyDesk, id_of, key_desk
+from tests.support.services.servers import Database
 
 
 @pytest.fixture

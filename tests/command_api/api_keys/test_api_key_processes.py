@@ -8,11 +8,11 @@ import asyncpg
 from infra import clock
 from infra.security.api_key_store import create_key
 from infra.security.api_keys import KeyActor
-from tests.support.command_processes import CommandProcesses, command_processes
-from tests.support.command_service import ORDERS
-from tests.support.orders import order_body
+from tests.support.orders.builders import order_body
 from tests.support.running_time import running_s_until
-from tests.support.servers import Database
+from tests.support.services.command_processes import CommandProcesses, command_processes
+from tests.support.services.command_service import ORDERS
+from tests.support.services.servers import Database
 
 PROMISED_S = 5.0
 

@@ -12,11 +12,11 @@ import command_api.app
 from infra import clock
 from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES
 from infra.security.key_cache import KeyCache
-from tests.support.api_keys import KEYS, KeyDesk, id_of, key_desk
-from tests.support.command_service import memory_service
-from tests.support.orders import order_body
-from tests.support.refused_settings import BAD_KEYS
-from tests.support.servers import Database
+from tests.support.orders.builders import order_body
+from tests.support.requests.refused_settings import BAD_KEYS
+from tests.support.services.api_key_service import KEYS, KeyDesk, id_of, key_desk
+from tests.support.services.command_service import memory_service
+from tests.support.services.servers import Database
 
 UNKNOWN = "00000000"
 EXPIRY = clock.now().replace(microsecond=0) + timedelta(days=60)

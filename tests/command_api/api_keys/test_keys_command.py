@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 
 from command_api.__main__ import main
 from infra.security.api_keys import parse
-from tests.support.command_service import PEPPER, postgres_service
-from tests.support.orders import order_body
-from tests.support.servers import Database
+from tests.support.orders.builders import order_body
+from tests.support.services.command_service import PEPPER, postgres_service
+from tests.support.services.servers import Database
 
 
 async def run(database: Database, *words: str) -> Result:

@@ -8,9 +8,9 @@ import pytest
 
 from command_api.handling.field_codes import FIELD_CODES
 from domain.codec import decode
-from tests.support.batches import Json, batch, item, results, told
-from tests.support.command_service import BATCH, ORDERS, Service, memory_service
-from tests.support.orders import order_body
+from tests.support.orders.batches import Json, batch, item, results, told
+from tests.support.orders.builders import order_body
+from tests.support.services.command_service import BATCH, ORDERS, Service, memory_service
 
 
 @pytest.fixture

@@ -25,9 +25,9 @@ from infra.event_store.protocol import (
 from infra.redis.gcra import Rate
 from infra.redis.rate_limit import RateLimiter
 from infra.settings import CommandApiSettings
-from tests.support import command_service
-from tests.support.batches import batch, item, results, told
-from tests.support.command_service import BATCH, memory_service
+from tests.support.orders.batches import batch, item, results, told
+from tests.support.services import command_service
+from tests.support.services.command_service import BATCH, memory_service
 from tests.support.waiting import eventually
 
 A_DAY: Final = 86_400.0

@@ -7,10 +7,10 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.support.batches import Json, batch, item, results, told
-from tests.support.command_service import BATCH, Service, postgres_service
-from tests.support.orders import order_body
-from tests.support.servers import Database
+from tests.support.orders.batches import Json, batch, item, results, told
+from tests.support.orders.builders import order_body
+from tests.support.services.command_service import BATCH, Service, postgres_service
+from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'harbor-command-append'"

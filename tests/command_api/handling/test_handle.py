@@ -25,8 +25,8 @@ from infra.event_store.protocol import (
     StoreUnavailableError,
     WrongExpectedVersion,
 )
-from tests.support.command_service import ORDERS, memory_service
-from tests.support.orders import NOW, order_body
+from tests.support.orders.builders import NOW, order_body
+from tests.support.services.command_service import ORDERS, memory_service
 from tests.support.waiting import eventually
 
 

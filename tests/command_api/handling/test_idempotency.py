@@ -10,8 +10,8 @@ from command_api.handling.idempotency import fingerprint, parse_key
 from infra.event_store.memory import MemoryEventStore
 from infra.event_store.protocol import AppendCommand, AppendOutcome
 from infra.http.problems import Problem
-from tests.support.command_service import ORDERS, Service, memory_service, writes_that_ask
-from tests.support.orders import order_body
+from tests.support.orders.builders import order_body
+from tests.support.services.command_service import ORDERS, Service, memory_service, writes_that_ask
 
 
 class CountingStore(MemoryEventStore):

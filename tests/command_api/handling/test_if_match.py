@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.command_service import ORDERS, Service, memory_service
-from tests.support.orders import order_body
+from tests.support.orders.builders import order_body
+from tests.support.services.command_service import ORDERS, Service, memory_service
 
 SETTLEMENT = {"gross": "1.00", "fee": "0.00", "net": "1.00", "value_date": "2026-12-01"}
 

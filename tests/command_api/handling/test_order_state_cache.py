@@ -1,7 +1,7 @@
 """Orders and answers remembered by a process: bounded, per tenant, never older than what is known."""
 
 from command_api.handling.order_state_cache import ANSWERS_KEPT_S, Answer, OrderStateCache, RecentAnswers
-from tests.support.orders import new_order_id, order_state
+from tests.support.orders.builders import new_order_id, order_state
 
 
 def test_an_order_is_known_only_to_its_tenant() -> None:

@@ -11,10 +11,10 @@ import asyncpg
 import orjson
 import pytest
 
-from tests.support.command_process import CHECKOUT, CommandProcess, clean_environment, command_process
-from tests.support.command_service import partner_key
-from tests.support.orders import order_body
-from tests.support.servers import Database
+from tests.support.orders.builders import order_body
+from tests.support.services.command_process import CHECKOUT, CommandProcess, clean_environment, command_process
+from tests.support.services.command_service import partner_key
+from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
 MANY = 6000

@@ -18,8 +18,8 @@ from command_api.imports.command import import_orders
 from command_api.imports.lines import BadLine
 from command_api.imports.refusals import RefusedFile
 from infra.security.api_keys import generate
-from tests.support.command_process import CHECKOUT, clean_environment
-from tests.support.system import free_ports
+from tests.support.services.command_process import CHECKOUT, clean_environment
+from tests.support.services.system import free_ports
 
 
 @dataclass(frozen=True, slots=True)

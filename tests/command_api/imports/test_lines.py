@@ -13,7 +13,7 @@ from command_api.handling.json_body import parse_json
 from command_api.imports.lines import MAX_BODY_BYTES, BadLine, OrderLine, read_lines
 from command_api.imports.refusals import RefusedFile
 from command_api.imports.slices import FileSlice, body_of, read_slices
-from tests.support.orders import order_body
+from tests.support.orders.builders import order_body
 
 
 def read(*lines: bytes | dict[str, Any], run: str = "", end: bytes = b"\n") -> list[OrderLine | BadLine]:

@@ -7,8 +7,8 @@ import pytest
 
 from domain.codec import decode
 from domain.order.events import OrderDetailsChanged, OrderNoteAdded
-from tests.support.command_service import ORDERS, Json, Service, memory_service
-from tests.support.orders import order_body
+from tests.support.orders.builders import order_body
+from tests.support.services.command_service import ORDERS, Json, Service, memory_service
 
 AMENDMENT: Json = {
     "changes": [

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.command_service import ORDERS, Json, Service, memory_service
-from tests.support.orders import order_body
+from tests.support.orders.builders import order_body
+from tests.support.services.command_service import ORDERS, Json, Service, memory_service
 
 PAYOUT: Json = {"gross": "64.97", "fee": "1.30", "net": "63.67", "value_date": "2026-11-25", "batch": "B-1"}
 

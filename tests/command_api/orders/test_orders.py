@@ -8,8 +8,8 @@ import pytest
 from command_api.orders.responses import OrderDocument
 from domain.codec import decode
 from infra.partitioning import partition_of
-from tests.support.command_service import ORDERS, Service, memory_service
-from tests.support.orders import order_body
+from tests.support.orders.builders import order_body
+from tests.support.services.command_service import ORDERS, Service, memory_service
 
 
 @pytest.fixture

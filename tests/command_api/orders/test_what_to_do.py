@@ -13,9 +13,9 @@ from domain.order.status import Status
 from infra import clock
 from infra.http.problems import MAX_ERRORS, MAX_PROBLEM_BYTES, Problem, render
 from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyRecord
-from tests.support.batches import batch, item
-from tests.support.command_service import BATCH, ORDERS, memory_service
-from tests.support.orders import order_body
+from tests.support.orders.batches import batch, item
+from tests.support.orders.builders import order_body
+from tests.support.services.command_service import BATCH, ORDERS, memory_service
 
 LINE = {"sku": "a", "quantity": 1, "unit_price": "1.00"}
 UNKNOWN: list[tuple[type[RequestBody], dict[str, Any], str, str]] = [

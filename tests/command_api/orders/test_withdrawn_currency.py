@@ -19,12 +19,12 @@ from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
 from infra.postgres.timers import Timers
 from infra.settings import CommandApiSettings, ExpirySettings, PostgresSettings
-from tests.support.batches import batch, item, results, told
-from tests.support.command_service import BATCH, ORDERS, Json, Service, memory_service, postgres_service
-from tests.support.currencies import withdrawn
-from tests.support.orders import order_body
-from tests.support.projecting import caught_up, differences, query, store_worker
-from tests.support.servers import Database
+from tests.support.orders.batches import batch, item, results, told
+from tests.support.orders.builders import order_body
+from tests.support.orders.currencies import withdrawn
+from tests.support.services.command_service import BATCH, ORDERS, Json, Service, memory_service, postgres_service
+from tests.support.services.projecting import caught_up, differences, query, store_worker
+from tests.support.services.servers import Database
 
 LINES = [{"sku": "LANTERN-1", "quantity": 3, "unit_price": "20"}, {"sku": "HANGER", "quantity": 1, "unit_price": "5"}]
 PAYOUT: Json = {"gross": "60", "fee": "1", "net": "59", "value_date": "2026-11-25"}

@@ -23,9 +23,9 @@ from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
 from infra.postgres.timers import Timers
 from infra.settings import CommandApiSettings, ExpirySettings, PostgresSettings
-from tests.support.command_service import ORDERS, Json, Service, memory_service, postgres_service
-from tests.support.orders import order_body
-from tests.support.servers import Database
+from tests.support.orders.builders import order_body
+from tests.support.services.command_service import ORDERS, Json, Service, memory_service, postgres_service
+from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
 WEEK = timedelta(days=7)

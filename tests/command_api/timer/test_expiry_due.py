@@ -6,8 +6,8 @@ import pytest
 
 from command_api.timer.due import timer_changes
 from infra.event_store.protocol import StoredEvent
-from tests.support.order_spec import ORDER_ID
-from tests.support.orders import NOW, order_state, recorded_history, stored
+from tests.support.orders.builders import NOW, order_state, recorded_history, stored
+from tests.support.orders.spec import ORDER_ID
 
 WEEK = timedelta(days=7)
 

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from command_api.handling.field_codes import FIELD_CODES
-from tests.support.command_service import Service, memory_service, partner_key, postgres_service
-from tests.support.refused_settings import BAD_ENDPOINTS
-from tests.support.servers import Database
-from tests.support.webhooks import create_endpoint, fetch, queue_orders, read_deliveries
+from tests.support.requests.refused_settings import BAD_ENDPOINTS
+from tests.support.services.command_service import Service, memory_service, partner_key, postgres_service
+from tests.support.services.servers import Database
+from tests.support.services.webhooks import create_endpoint, fetch, queue_orders, read_deliveries
 
 ENDPOINTS = "/api/v1/webhook-endpoints"
 UNKNOWN = "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"

@@ -15,8 +15,8 @@ from domain.order.events import (
     Totals,
 )
 from domain.order.status import Status
-from tests.support.order_spec import LATER, ORDER_ID, given, given_nothing
-from tests.support.orders import NOW, create_order_command
+from tests.support.orders.builders import NOW, create_order_command
+from tests.support.orders.spec import LATER, ORDER_ID, given, given_nothing
 
 
 def totals(total: int, *, authorized: int = 0, captured: int = 0, released: int = 0) -> Totals:

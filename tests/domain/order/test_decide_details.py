@@ -29,7 +29,7 @@ from domain.order.events import (
     Totals,
 )
 from domain.order.status import Status
-from tests.support.order_spec import LATER, ORDER_ID, given
+from tests.support.orders.spec import LATER, ORDER_ID, given
 
 NOTHING = UpdateDetails(ORDER_ID, None, None, None, LATER)
 

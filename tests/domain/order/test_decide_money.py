@@ -25,8 +25,8 @@ from domain.order.events import (
     Totals,
 )
 from domain.order.status import Share, Status
-from tests.support.order_spec import LATER, ORDER_ID, given
-from tests.support.orders import NOW
+from tests.support.orders.builders import NOW
+from tests.support.orders.spec import LATER, ORDER_ID, given
 
 PAID_ON = date(2026, 11, 25)
 DAY = timedelta(days=1)

@@ -9,7 +9,7 @@ from eventsourcing.domain import DomainEventProtocol
 
 from domain.order.envelope import RecordedOrderEvent
 from domain.order.state import OrderState, fold
-from tests.support.orders import recorded_history
+from tests.support.orders.builders import recorded_history
 
 
 def test_a_recorded_event_is_a_domain_event() -> None:

@@ -18,8 +18,8 @@ from domain.order.decide import decide
 from domain.order.document import render_order
 from domain.order.errors import OrderError
 from domain.order.state import OrderState, evolve
-from tests.support.order_strategies import create_order_commands
-from tests.support.orders import NOW, create_order_command, new_order_id, record_decision, stored, verb_command
+from tests.support.orders.builders import NOW, create_order_command, new_order_id, record_decision, stored, verb_command
+from tests.support.orders.strategies import create_order_commands
 
 KAFKA_RECORD_LIMIT_BYTES = 1_048_588
 WORST_EVENT_BYTES = 900_000

@@ -5,8 +5,8 @@ import orjson
 from domain.money import currency
 from domain.order.commands import NewLine
 from domain.order.document import render_order
-from tests.support.order_spec import ORDER_ID
-from tests.support.orders import order_state
+from tests.support.orders.builders import order_state
+from tests.support.orders.spec import ORDER_ID
 
 PENDING = {
     "id": str(ORDER_ID),

@@ -30,8 +30,8 @@ from domain.order.errors import (
 from domain.order.events import OrderEvent, OrderExpired, OrderSettled
 from domain.order.state import OrderState, fold
 from domain.order.status import Status
-from tests.support.order_spec import ORDER_ID, given
-from tests.support.orders import NOW, order_state, record_decision, recorded_history, verb_command
+from tests.support.orders.builders import NOW, order_state, record_decision, recorded_history, verb_command
+from tests.support.orders.spec import ORDER_ID, given
 
 MOMENT = timedelta(microseconds=1)
 PENDING_DUE = NOW + timedelta(days=7)

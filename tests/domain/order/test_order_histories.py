@@ -9,7 +9,7 @@ from hypothesis import settings
 from domain.order.errors import TransitionError
 from domain.order.status import Status
 from domain.order.transitions import MATRIX
-from tests.support.order_histories import Tally, run_histories
+from tests.support.orders.histories import Tally, run_histories
 
 HISTORIES = 100_000
 FAST_HISTORIES = 2_000

@@ -43,8 +43,8 @@ from domain.order.events import OrderAuthorized, OrderCaptured
 from domain.order.state import OrderState, evolve, fold
 from domain.order.status import Status
 from domain.order.transitions import allowed_transitions
-from tests.support.order_strategies import create_order_commands, emails, external_references, metadata, skus
-from tests.support.orders import record_decision, stored
+from tests.support.orders.builders import record_decision, stored
+from tests.support.orders.strategies import create_order_commands, emails, external_references, metadata, skus
 
 SOME = 150
 EXAMPLES = 100_000 if settings.get_current_profile_name() == "full" else SOME

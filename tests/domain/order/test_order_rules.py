@@ -10,8 +10,8 @@ from domain.order.decide import decide
 from domain.order.errors import MAX_VIOLATIONS
 from domain.order.events import OrderCreated
 from domain.order.status import Status
-from tests.support.order_spec import LATER, ORDER_ID, given, given_nothing
-from tests.support.orders import create_order_command
+from tests.support.orders.builders import create_order_command
+from tests.support.orders.spec import LATER, ORDER_ID, given, given_nothing
 
 
 @pytest.mark.parametrize(

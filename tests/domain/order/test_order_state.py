@@ -23,7 +23,7 @@ from domain.order.events import (
 )
 from domain.order.state import OrderState, evolve, fold
 from domain.order.status import Share, Status
-from tests.support.orders import NOW, new_order_id, order_state, recorded_history
+from tests.support.orders.builders import NOW, new_order_id, order_state, recorded_history
 
 
 def test_each_event_moves_version_time_and_ledger() -> None:

@@ -22,8 +22,8 @@ from domain.order.errors import (
 )
 from domain.order.status import Status
 from domain.order.transitions import MATRIX, Verb, allowed_transitions
-from tests.support.order_spec import LATER, ORDER_ID, given
-from tests.support.orders import NOW, verb_command
+from tests.support.orders.builders import NOW, verb_command
+from tests.support.orders.spec import LATER, ORDER_ID, given
 
 PAST: dict[Status, tuple[str, ...]] = {
     Status.PENDING: (),

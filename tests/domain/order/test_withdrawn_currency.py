@@ -19,9 +19,16 @@ from domain.order.envelope import RecordedOrderEvent
 from domain.order.errors import InvalidCommandError, UnexpectedEventError, WithdrawnCurrencyError
 from domain.order.events import OrderCreated
 from domain.order.state import OrderState, evolve
-from tests.support.currencies import withdrawn
-from tests.support.order_strategies import create_order_commands
-from tests.support.orders import NOW, create_order_command, record_decision, recorded_history, stored, verb_command
+from tests.support.orders.builders import (
+    NOW,
+    create_order_command,
+    record_decision,
+    recorded_history,
+    stored,
+    verb_command,
+)
+from tests.support.orders.currencies import withdrawn
+from tests.support.orders.strategies import create_order_commands
 
 VERBS = (
     "amend", "details", "note", "authorize", "capture_some", "capture_last", "refund_some", "settle_some", "refund",

@@ -9,7 +9,7 @@ from infra.event_store.appender import AppenderLimits
 from infra.event_store.postgres import PostgresEventStore, open_event_store
 from infra.postgres.pool import Pool, open_pool
 from infra.settings import PostgresSettings
-from tests.support.servers import Database
+from tests.support.services.servers import Database
 
 
 @pytest.fixture

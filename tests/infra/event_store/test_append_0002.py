@@ -12,9 +12,9 @@ from infra.clock import new_id
 from infra.event_store.append_batch import Connection, append_batch
 from infra.event_store.protocol import AppendCommand, Appended, AppendOutcome, Duplicate
 from infra.postgres.pool import Pool
-from tests.support.append_0002 import append_0002
-from tests.support.append_commands import A_MOMENT, OTHER_REQUEST, SAME_REQUEST, a_command, an_event
-from tests.support.servers import Database, run
+from tests.support.event_store.append_0002 import append_0002
+from tests.support.event_store.append_commands import A_MOMENT, OTHER_REQUEST, SAME_REQUEST, a_command, an_event
+from tests.support.services.servers import Database, run
 
 Append = Callable[[Connection, Sequence[AppendCommand]], Awaitable[list[AppendOutcome]]]
 TABLES = {

@@ -18,8 +18,8 @@ from infra.event_store.append_channel import (
 from infra.event_store.protocol import AppendCommand, Appended
 from infra.postgres.pool import Connection, connect
 from infra.settings import PostgresSettings
-from tests.support.append_commands import a_command, an_event
-from tests.support.servers import Database
+from tests.support.event_store.append_commands import a_command, an_event
+from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
 Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

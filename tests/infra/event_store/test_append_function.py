@@ -12,9 +12,9 @@ from infra.event_store import postgres
 from infra.event_store.append_batch import Connection, append_batch
 from infra.event_store.protocol import AppendCommand, Appended, AppendOutcome, Duplicate, WrongExpectedVersion
 from infra.postgres.pool import Pool
-from tests.support.append_0002 import append_0002
-from tests.support.append_commands import a_command
-from tests.support.servers import Database
+from tests.support.event_store.append_0002 import append_0002
+from tests.support.event_store.append_commands import a_command
+from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
 Append = Callable[[Connection, Sequence[AppendCommand]], Awaitable[list[AppendOutcome]]]

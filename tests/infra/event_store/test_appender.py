@@ -19,9 +19,9 @@ from infra.event_store.protocol import (
     StoreUnavailableError,
     WrongExpectedVersion,
 )
-from tests.support.append_channels import Fault, ScriptedChannel, StillClock, gathering, sizes
-from tests.support.append_commands import OTHER_REQUEST, a_command, an_event
-from tests.support.event_store_contract import EventStoreContract, appended
+from tests.support.event_store.append_channels import Fault, ScriptedChannel, StillClock, gathering, sizes
+from tests.support.event_store.append_commands import OTHER_REQUEST, a_command, an_event
+from tests.support.event_store.contract import EventStoreContract, appended
 from tests.support.waiting import eventually
 
 

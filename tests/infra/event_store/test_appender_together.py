@@ -13,9 +13,9 @@ from infra.event_store.protocol import (
     Duplicate,
     StoreUnavailableError,
 )
-from tests.support.append_channels import Fault, ScriptedChannel, StillClock, gathering, sizes
-from tests.support.append_commands import a_command, an_event
-from tests.support.event_store_contract import appended
+from tests.support.event_store.append_channels import Fault, ScriptedChannel, StillClock, gathering, sizes
+from tests.support.event_store.append_commands import a_command, an_event
+from tests.support.event_store.contract import appended
 from tests.support.waiting import eventually
 
 

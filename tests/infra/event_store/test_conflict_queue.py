@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from infra.event_store.conflict_queue import ConflictQueue, QueuedCommand
 from infra.event_store.protocol import AppendCommand
-from tests.support.append_commands import a_command
+from tests.support.event_store.append_commands import a_command
 
 COMMANDS = st.lists(
     st.builds(

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from infra.event_store.memory import MemoryEventStore
-from tests.support.append_commands import A_MOMENT, a_command
-from tests.support.event_store_contract import BatchEventStore, EventStoreContract
+from tests.support.event_store.append_commands import A_MOMENT, a_command
+from tests.support.event_store.contract import BatchEventStore, EventStoreContract
 
 
 class TestMemoryEventStore(EventStoreContract):

@@ -27,10 +27,10 @@ from infra.event_store.protocol import (
 )
 from infra.postgres.pool import Pool, open_pool
 from infra.settings import PostgresSettings
-from tests.support.append_channels import ScriptedChannel
-from tests.support.append_commands import OTHER_REQUEST, SAME_REQUEST, a_command
-from tests.support.event_store_contract import BatchEventStore
-from tests.support.servers import Database
+from tests.support.event_store.append_channels import ScriptedChannel
+from tests.support.event_store.append_commands import OTHER_REQUEST, SAME_REQUEST, a_command
+from tests.support.event_store.contract import BatchEventStore
+from tests.support.services.servers import Database
 
 T = TypeVar("T")
 STREAMS = [UUID(int=number) for number in range(4)]

@@ -11,9 +11,9 @@ from infra.event_store.postgres import PostgresEventStore, open_event_store, rea
 from infra.event_store.protocol import AppendCommand, LogCorruptError
 from infra.postgres.pool import Pool
 from infra.settings import PostgresSettings
-from tests.support.append_commands import a_command
-from tests.support.event_store_contract import BatchEventStore, EventStoreContract, appended
-from tests.support.servers import Database
+from tests.support.event_store.append_commands import a_command
+from tests.support.event_store.contract import BatchEventStore, EventStoreContract, appended
+from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
 

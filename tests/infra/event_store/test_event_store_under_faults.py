@@ -9,9 +9,9 @@ from pydantic import SecretStr
 from infra.event_store.postgres import PostgresEventStore, open_event_store
 from infra.event_store.protocol import Appended
 from infra.settings import PostgresSettings
-from tests.support.append_commands import a_command
-from tests.support.servers import Database
-from tests.support.tcp_proxy import CuttingProxy
+from tests.support.event_store.append_commands import a_command
+from tests.support.services.servers import Database
+from tests.support.services.tcp_proxy import CuttingProxy
 from tests.support.waiting import eventually
 
 TERMINATE = """

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from infra.postgres.migrate import MigrationError, migrate, migrations, unapplied
-from tests.support.servers import Database
+from tests.support.services.servers import Database
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from infra.event_store.partitions import COMMANDS_ALARM, EVENTS_ALARM, Partition
 from infra.event_store.postgres import PostgresEventStore
 from infra.event_store.protocol import Appended
 from infra.postgres.pool import Pool
-from tests.support.append_commands import a_command
-from tests.support.servers import Database
+from tests.support.event_store.append_commands import a_command
+from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
 PARTITIONS = """

@@ -15,8 +15,8 @@ from infra.event_store.postgres import PostgresEventStore
 from infra.event_store.protocol import Appended, Duplicate
 from infra.postgres.pool import Pool, open_pool
 from infra.settings import PostgresSettings
-from tests.support.append_commands import a_command
-from tests.support.servers import Database
+from tests.support.event_store.append_commands import a_command
+from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
 HELD_UP_S = 40.0

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from infra.postgres.migrate import MigrationError
 from infra.postgres.pool import DangerousSettingsError, SchemaBehindError, assert_durable, connect, open_pool
 from infra.settings import PostgresSettings
-from tests.support.servers import Database
+from tests.support.services.servers import Database
 
 
 async def opened(url: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from infra.eventsourcing_module.appending import prepare, runs, send
-from tests.support.servers import Database
+from tests.support.services.servers import Database
 
 
 def an_event(stream: UUID, version: int) -> StoredEvent:

@@ -3,7 +3,7 @@
 import pytest
 from eventsourcing.tests import application
 
-from tests.support.library_cases import InOurEnvironment
+from tests.support.event_store.library_cases import InOurEnvironment
 
 
 class TestExampleApplication(InOurEnvironment, application.ExampleApplicationTestCase):

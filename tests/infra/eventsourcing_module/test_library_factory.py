@@ -17,8 +17,8 @@ from infra.eventsourcing_module import (
     HarborProcessRecorder,
     HarborTrackingRecorder,
 )
-from tests.support.library_cases import OnOurStore, a_factory, module_environment
-from tests.support.library_cases import persistence_cases as cases
+from tests.support.event_store.library_cases import OnOurStore, a_factory, module_environment
+from tests.support.event_store.library_cases import persistence_cases as cases
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 

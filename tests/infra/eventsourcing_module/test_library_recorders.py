@@ -7,8 +7,8 @@ from eventsourcing.persistence import (
     TrackingRecorder,
 )
 
-from tests.support.library_cases import OnOurStore
-from tests.support.library_cases import persistence_cases as cases
+from tests.support.event_store.library_cases import OnOurStore
+from tests.support.event_store.library_cases import persistence_cases as cases
 
 
 class TestAggregateRecorder(OnOurStore, cases.AggregateRecorderTestCase):

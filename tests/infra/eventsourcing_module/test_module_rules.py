@@ -25,10 +25,10 @@ from eventsourcing.persistence import (
 
 from infra.eventsourcing_module import HarborApplicationRecorder, HarborFactory
 from infra.eventsourcing_module.loop_thread import LoopThread
-from tests.support import servers
-from tests.support.library_cases import a_factory, module_environment
-from tests.support.log_filler import fill_log
-from tests.support.servers import Database, PostgresCluster
+from tests.support.event_store.library_cases import a_factory, module_environment
+from tests.support.event_store.log_filler import fill_log
+from tests.support.services import servers
+from tests.support.services.servers import Database, PostgresCluster
 from tests.support.waiting import eventually
 
 WAIT_S = 60.0

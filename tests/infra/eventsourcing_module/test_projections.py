@@ -21,9 +21,9 @@ from eventsourcing.projection import (
 
 from infra.event_store.append_batch import Connection
 from infra.eventsourcing_module import HarborTrackingRecorder
-from tests.support import servers
-from tests.support.library_cases import a_factory, module_environment
-from tests.support.servers import Database
+from tests.support.event_store.library_cases import a_factory, module_environment
+from tests.support.services import servers
+from tests.support.services.servers import Database
 
 WAIT_S = 60.0
 COUNTERS = """

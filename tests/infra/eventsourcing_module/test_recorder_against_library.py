@@ -13,8 +13,8 @@ from eventsourcing.popo import POPOApplicationRecorder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.library_cases import a_factory, module_environment
-from tests.support.servers import Database
+from tests.support.event_store.library_cases import a_factory, module_environment
+from tests.support.services.servers import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from examples.replay_with_eventsourcing import SECTION, Replayed, replay, rows
-from tests.support.log_filler import fill_log
-from tests.support.orders import recorded_history
-from tests.support.servers import Database
+from tests.support.event_store.log_filler import fill_log
+from tests.support.orders.builders import recorded_history
+from tests.support.services.servers import Database
 
 SCRIPT = Path(__file__).parents[3] / "examples" / "replay_with_eventsourcing.py"
 TOTAL_MINOR = recorded_history()[0].event.totals.total_minor  # of every order of `fill_log`

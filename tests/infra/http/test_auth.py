@@ -10,7 +10,7 @@ import pytest
 from infra import clock
 from infra.http.auth import RequiredScope, requires
 from infra.security import api_keys
-from tests.support.small_service import SmallService, client_of, small_service
+from tests.support.services.small_service import SmallService, client_of, small_service
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from command_api.openapi import document as command_document
 from infra.http.openapi.docs_page import to_try_out
 from query_api.openapi import document as query_document
-from tests.support.small_service import client_of, small_service
+from tests.support.services.small_service import client_of, small_service
 
 
 async def test_the_page_and_all_it_needs_are_served_here() -> None:

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from infra.http.guards import Limits
-from tests.support.small_service import IMPATIENT, SmallService, client_of, listening, small_service, talk
+from tests.support.services.small_service import IMPATIENT, SmallService, client_of, listening, small_service, talk
 from tests.support.waiting import eventually
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

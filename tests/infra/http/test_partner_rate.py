@@ -10,7 +10,7 @@ from infra.http.context import RequestContext
 from infra.http.problems import Problem
 from infra.redis.gcra import Rate
 from infra.redis.rate_limit import RateLimiter
-from tests.support.small_service import PEPPER, KnownKeys
+from tests.support.services.small_service import PEPPER, KnownKeys
 
 
 def limiter(burst: int) -> RateLimiter:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from infra.http.problems import MAX_PROBLEM_BYTES
-from tests.support.small_service import IMPATIENT, SmallService, call, listening, small_service, talk
+from tests.support.services.small_service import IMPATIENT, SmallService, call, listening, small_service, talk
 
 pytestmark = pytest.mark.server  # a real uvicorn, and deadlines that take their time
 

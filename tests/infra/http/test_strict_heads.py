@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from infra.http.server.server import Listen, config_of
-from tests.support.small_service import listening, small_service, talk
+from tests.support.services.small_service import listening, small_service, talk
 
 pytestmark = pytest.mark.server  # a real uvicorn, on sockets and fed by hand
 

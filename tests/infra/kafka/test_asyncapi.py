@@ -5,7 +5,7 @@ from infra.event_store.protocol import StoredEvent
 from infra.kafka.asyncapi import document
 from infra.kafka.records import to_record
 from infra.kafka.topics import EVENTS_TOPIC
-from tests.support.stored_events import stored_events
+from tests.support.event_store.stored_events import stored_events
 
 SCHEMAS: dict[tuple[str, int], dict[str, object]] = {
     ("order.created", 1): {"type": "object", "additionalProperties": False},

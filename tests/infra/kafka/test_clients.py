@@ -6,8 +6,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from infra.kafka.clients import abandon, make_group_consumer, make_producer
 from infra.kafka.topics import ensure_topics
-from tests.support.relaying import topic_of
-from tests.support.servers import KafkaServer
+from tests.support.services.relaying import topic_of
+from tests.support.services.servers import KafkaServer
 
 NOWHERE = "127.0.0.1:1"
 UNCOMPRESSED, LZ4 = 0, 3

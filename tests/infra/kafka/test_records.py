@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from infra.event_store.protocol import StoredEvent
 from infra.kafka.records import ForeignRecordError, Header, Record, from_record, to_record
 from infra.partitioning import partition_of
-from tests.support.stored_events import stored_events
+from tests.support.event_store.stored_events import stored_events
 
 COUNTS = st.integers(1, 2**62)
 

@@ -7,8 +7,8 @@ from aiokafka.errors import KafkaError
 from infra.kafka.clients import close, make_admin
 from infra.kafka.topics import TopicsError, check_topics, ensure_topics, events_topic
 from infra.settings import KafkaSettings
-from tests.support.relaying import topic_of
-from tests.support.servers import KafkaServer
+from tests.support.services.relaying import topic_of
+from tests.support.services.servers import KafkaServer
 
 DEADLINE_S = 15.0
 

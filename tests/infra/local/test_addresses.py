@@ -7,7 +7,7 @@ import pytest
 
 from infra.local.addresses import AddressError, Addresses, environment_of, role_url, service_port, shown
 from infra.local.home import Home
-from tests.support.ports import free_port
+from tests.support.services.ports import free_port
 
 ADMIN = "postgresql://admin:secret@db.example:5432/harbor?sslmode=require"
 VARIABLE = "HARBOR_COMMAND_API__PORT"

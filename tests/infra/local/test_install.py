@@ -9,7 +9,7 @@ from infra import clock
 from infra.local.servers.install import API_KEYS, InstallError, install
 from infra.security.api_key_store import revoke_key
 from infra.security.api_keys import KeyActor, parse
-from tests.support.servers import Database, PostgresCluster
+from tests.support.services.servers import Database, PostgresCluster
 
 PEPPER = "p" * 32
 

@@ -16,8 +16,8 @@ from infra.local.key_notice import notice
 from infra.local.status import status
 from infra.security.api_key_store import create_key, revoke_key
 from infra.security.api_keys import PARTNER_SCOPES, KeyActor, generate, parse
-from tests.support.ports import free_port
-from tests.support.servers import Database
+from tests.support.services.ports import free_port
+from tests.support.services.servers import Database
 
 BY = KeyActor("cli", "operator", "request")
 NEW_ONE = "`make down`, then `make up` makes another"

@@ -4,8 +4,8 @@ import asyncpg
 import redis.asyncio
 from aiokafka import AIOKafkaProducer
 
-from tests.support.ports import free_port, reserve
-from tests.support.servers import Database, KafkaServer, PostgresCluster
+from tests.support.services.ports import free_port, reserve
+from tests.support.services.servers import Database, KafkaServer, PostgresCluster
 
 
 async def test_postgres_is_18_and_forces_every_commit_to_disk(pg_admin_url: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from infra.local.home import Home
 from infra.local.status import status
-from tests.support.ports import free_port
+from tests.support.services.ports import free_port
 
 READY = (200, b'{"status":"ready","waiting_for":[]}')
 WAITING = (503, b'{"status":"waiting","waiting_for":["starting","broker_unreachable"]}')

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from infra.observability.health import MEANINGS, NotReadyReason, readiness
 from infra.observability.ops_server import OpsServer
 from infra.settings import OpsSettings
-from tests.support.small_service import client_of, small_service
+from tests.support.services.small_service import client_of, small_service
 
 CHECKOUT: Final = Path(__file__).resolve().parents[3]
 Told = tuple[int, str, str | None, object]

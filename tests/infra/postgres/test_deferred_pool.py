@@ -8,7 +8,7 @@ from infra.event_store.protocol import StoreUnavailableError
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import DangerousSettingsError, Pool, open_pool
 from infra.settings import PostgresSettings
-from tests.support.servers import Database
+from tests.support.services.servers import Database
 
 
 async def test_it_keeps_looking_after_a_refusal_and_after_an_error_nobody_foresaw(database: Database) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from infra.postgres.leases import Lease
 from infra.postgres.pool import Pool
-from tests.support.servers import Database
+from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
 TTL_S = 3.0

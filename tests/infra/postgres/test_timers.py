@@ -9,9 +9,9 @@ from pydantic import SecretStr
 from infra.postgres.pool import open_pool
 from infra.postgres.timers import Timer, Timers
 from infra.settings import PostgresSettings
-from tests.support.order_spec import ORDER_ID
-from tests.support.orders import NOW
-from tests.support.servers import Database
+from tests.support.orders.builders import NOW
+from tests.support.orders.spec import ORDER_ID
+from tests.support.services.servers import Database
 
 KEY = ("acme.test", ORDER_ID)
 SOON, LATER, LAST = (NOW + timedelta(hours=hours) for hours in (1, 2, 3))

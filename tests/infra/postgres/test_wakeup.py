@@ -6,7 +6,7 @@ import pytest
 
 from infra.postgres.pool import Connection
 from infra.postgres.wakeup import Wakeup
-from tests.support.servers import Database
+from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
 

@@ -9,16 +9,16 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from infra.kafka.clients import close, make_admin, make_producer
 from infra.kafka.topics import Topic, ensure_topics
 from infra.settings import RelaySettings
-from tests.support.log_filler import append_orders, fill_log
-from tests.support.relaying import (
+from tests.support.event_store.log_filler import append_orders, fill_log
+from tests.support.requests.unreadable import put_unreadable
+from tests.support.services.relaying import (
     PARTITIONS,
     running_relay,
     topic_equals_store,
     topic_of,
     topic_records,
 )
-from tests.support.servers import Database, KafkaServer
-from tests.support.unreadable import put_unreadable
+from tests.support.services.servers import Database, KafkaServer
 from tests.support.waiting import eventually
 
 

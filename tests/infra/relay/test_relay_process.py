@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from infra.kafka.tail import read_offsets
-from tests.support.log_filler import fill_log
-from tests.support.relaying import PARTITIONS, topic_equals_store, topic_of
-from tests.support.servers import Database, KafkaServer
+from tests.support.event_store.log_filler import fill_log
+from tests.support.services.relaying import PARTITIONS, topic_equals_store, topic_of
+from tests.support.services.servers import Database, KafkaServer
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.server  # real sockets or processes, and deadlines that take their time

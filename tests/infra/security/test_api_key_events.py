@@ -9,7 +9,7 @@ import pytest
 from infra.security.api_key_events import KeyEvent, events_of_key, newest_events, write_event
 from infra.security.api_key_store import Connection, create_key, revoke_key, rotate_key
 from infra.security.api_keys import KeyActor, KeyVisibility
-from tests.support.servers import Database
+from tests.support.services.servers import Database
 
 PEPPER = b"p" * 32
 NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)

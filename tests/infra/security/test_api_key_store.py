@@ -24,7 +24,7 @@ from infra.security.api_key_store import (
 )
 from infra.security.api_keys import KeyActor, KeyRecord, hash_key, parse
 from infra.security.key_cache import LOOKUP_TIMEOUT_S, TTL_S, KeyCache, KeyStoreUnavailableError, keep_fresh
-from tests.support.servers import Database
+from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
 PEPPER = b"p" * 32

@@ -9,8 +9,8 @@ from standardwebhooks import WebhookVerificationError
 
 from infra.settings import WebhookSettings
 from infra.tenancy import Tenant
-from tests.support.servers import Database
-from tests.support.webhooks import (
+from tests.support.services.servers import Database
+from tests.support.services.webhooks import (
     LoopbackReceiver,
     create_endpoint,
     dispatching,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.support.servers import Database
-from tests.support.webhooks import (
+from tests.support.services.servers import Database
+from tests.support.services.webhooks import (
     SECRETS_KEY,
     LoopbackReceiver,
     create_endpoint,

@@ -11,8 +11,8 @@ from infra.clock import new_id
 from infra.postgres.webhook_endpoints import NewEndpoint, ResendAnswer, TooManyEndpointsError, WebhookEndpoints
 from infra.security.secrets_at_rest import SecretBox
 from infra.tenancy import Tenant
-from tests.support.servers import Database
-from tests.support.webhooks import (
+from tests.support.services.servers import Database
+from tests.support.services.webhooks import (
     ACME,
     SECRETS_KEY,
     LoopbackReceiver,

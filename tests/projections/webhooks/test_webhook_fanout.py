@@ -7,9 +7,9 @@ import pytest
 
 from infra.tenancy import Tenant
 from projections.webhooks.body import MAX_BODY_BYTES, EventHead, render_snapshot
-from tests.support.log_filler import fill_log
-from tests.support.servers import Database
-from tests.support.webhooks import ACME, create_endpoint, fan_out, fetch, queue_orders, read_deliveries
+from tests.support.event_store.log_filler import fill_log
+from tests.support.services.servers import Database
+from tests.support.services.webhooks import ACME, create_endpoint, fan_out, fetch, queue_orders, read_deliveries
 
 URL = "https://example.com/"
 OTHER = Tenant("other", livemode=False)

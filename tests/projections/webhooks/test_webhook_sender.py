@@ -22,8 +22,8 @@ from cryptography.x509.oid import NameOID
 from infra.clock import now
 from projections.webhooks.outcomes import Outcome
 from projections.webhooks.sender import READ_BYTES, Deadlines, Lookup, Reply, Sender
+from tests.support.services.webhooks import LOOPBACK, LoopbackReceiver
 from tests.support.waiting import eventually
-from tests.support.webhooks import LOOPBACK, LoopbackReceiver
 
 pytestmark = pytest.mark.server  # real sockets or processes, and deadlines that take their time
 

@@ -9,10 +9,10 @@ import pytest
 
 from infra import clock
 from query_api.orders import responses
-from tests.support.log_filler import fill_log
-from tests.support.projecting import caught_up, query, store_worker
-from tests.support.query_service import ORDERS, QueryService, query_service
-from tests.support.servers import Database
+from tests.support.event_store.log_filler import fill_log
+from tests.support.services.projecting import caught_up, query, store_worker
+from tests.support.services.query_service import ORDERS, QueryService, query_service
+from tests.support.services.servers import Database
 
 TEXT = "call before delivery"
 SEALED = b'{"scheme":"sealed","key_id":"subject-1","ciphertext":"c2VjcmV0"}'

@@ -8,8 +8,8 @@ import pytest
 from infra import clock
 from infra.partitioning import partition_of
 from query_api.orders import responses
-from tests.support.query_service import ORDERS, PARTITIONS, START, QueryService, order_row, query_service
-from tests.support.servers import Database
+from tests.support.services.query_service import ORDERS, PARTITIONS, START, QueryService, order_row, query_service
+from tests.support.services.servers import Database
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 
 from infra import clock
 from query_api.orders import responses
-from tests.support.query_service import DELIVERIES, QueryService, query_service
-from tests.support.servers import Database
+from tests.support.services.query_service import DELIVERIES, QueryService, query_service
+from tests.support.services.servers import Database
 
 
 @pytest.fixture

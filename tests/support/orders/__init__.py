@@ -1,0 +1,1 @@
+"""Orders for tests: builders, strategies, histories, and the walk that looks for floats."""

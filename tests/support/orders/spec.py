@@ -1,0 +1,100 @@
+"""Given / when / then for orders: a spec reads as one sentence about one order.
+
+given("authorize").when(Capture(ORDER_ID, LATER)).then(OrderCaptured(...))
+given().when(Capture(ORDER_ID, LATER)).then_refused(NotAuthorizedError)
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar, Unpack
+from uuid import UUID
+
+import pytest
+
+from domain.order.commands import OrderCommand
+from domain.order.decide import decide
+from domain.order.due import status_at
+from domain.order.errors import AmountError, InvalidCommandError, OrderError, TransitionError, Violation
+from domain.order.events import OrderEvent
+from domain.order.ids import OrderId
+from domain.order.state import OrderState, fold
+from tests.support.orders.builders import NOW, CreateOrderFields, record_decision, recorded_history
+
+ORDER_ID = OrderId(UUID("019aae3f-7c00-7000-8000-000000000000"))
+LATER = NOW + timedelta(hours=1)
+
+Refusal = TypeVar("Refusal", bound=OrderError)
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A command that meets a state."""
+
+    state: OrderState | None
+    command: OrderCommand
+
+    def then(self, *expected: OrderEvent) -> None:
+        """Expect exactly these events, and that the order can take them."""
+        recorded = record_decision(self.command, self.state)
+        assert tuple(one.event for one in recorded) == expected
+        fold(self.state, recorded)
+
+    def state_after(self) -> OrderState:
+        """Give the order after a command that is accepted."""
+        state = fold(self.state, record_decision(self.command, self.state))
+        assert state is not None
+        return state
+
+    def violations(self) -> tuple[Violation, ...]:
+        """Give all broken rules of a command that is refused for its values."""
+        return self.then_refused(InvalidCommandError).violations
+
+    def then_nothing(self) -> None:
+        """Expect that the order is already as asked."""
+        assert decide(self.command, self.state) == ()
+
+    def then_refused(self, error: type[Refusal]) -> Refusal:
+        """Expect a refusal of exactly this kind; give it."""
+        with pytest.raises(error) as refused:
+            decide(self.command, self.state)
+        assert type(refused.value) is error
+        if isinstance(refused.value, TransitionError):
+            assert self.state is not None
+            assert refused.value.current_status == status_at(self.state, self.command.now)
+            assert refused.value.current_version == self.state.version
+        return refused.value
+
+    def then_amount_refused(self, error: type[AmountError], *, requested_minor: int, available_minor: int) -> None:
+        """Expect a refusal of this kind with exactly these amounts."""
+        refused = self.then_refused(error)
+        assert self.state is not None
+        assert (refused.requested_minor, refused.available_minor) == (requested_minor, available_minor)
+        assert (refused.currency, refused.current_version) == (self.state.currency, self.state.version)
+
+    def then_violates(self, *expected: tuple[str, str]) -> tuple[Violation, ...]:
+        """Expect that exactly these (pointer, code) are listed."""
+        violations = self.violations()
+        assert tuple((violation.pointer, violation.code) for violation in violations) == expected
+        return violations
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An order with a past, or none."""
+
+    state: OrderState | None
+
+    def when(self, command: OrderCommand) -> When:
+        """Let a command meet it."""
+        return When(self.state, command)
+
+
+def given_nothing() -> Given:
+    """Give no order at all."""
+    return Given(None)
+
+
+def given(*verbs: str, **overrides: Unpack[CreateOrderFields]) -> Given:
+    """Give the order ORDER_ID of `create_order_command`, driven by `verbs` (see `verb_command`)."""
+    overrides.setdefault("order_id", ORDER_ID)
+    return Given(fold(None, recorded_history(*verbs, **overrides)))

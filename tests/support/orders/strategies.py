@@ -1,0 +1,95 @@
+"""Hypothesis strategies of orders: everything they draw is acceptable, up to the limits of the rules."""
+
+from hypothesis import strategies as st
+
+from domain import text
+from domain.currencies import EXPONENTS
+from domain.errors import ValueRefusedError
+from domain.money import MAX_AMOUNT_MINOR, amount_text, currency
+from domain.order.commands import CreateOrder, NewLine
+from domain.order.events import MAX_QUANTITY
+from tests.support.orders.builders import NOW, new_order_id
+
+_LETTERS = "ABCxyz0123456789-_./# éüßñ漢字한글ДЖع🚚"
+_METADATA_KEY_LETTERS = "abcXYZ019_.-"
+_MOST_LINES_DRAWN = 6
+_MOST_A_LINE_COSTS = MAX_AMOUNT_MINOR // (MAX_QUANTITY * _MOST_LINES_DRAWN)
+
+
+def _is_reference(value: str) -> bool:
+    try:
+        text.external_reference(value)
+    except ValueRefusedError:
+        return False
+    return True
+
+
+def skus() -> st.SearchStrategy[str]:
+    """Draw stock codes in several scripts."""
+    return st.text(_LETTERS, min_size=1, max_size=text.MAX_SKU_CHARS).filter(_is_reference)
+
+
+def external_references() -> st.SearchStrategy[str]:
+    """Draw partners' order numbers."""
+    return st.text(_LETTERS, min_size=1, max_size=text.MAX_EXTERNAL_REFERENCE_CHARS).filter(_is_reference)
+
+
+def emails() -> st.SearchStrategy[str]:
+    """Draw addresses."""
+    part = st.text("abcdefgXYZ0123456789é漢", min_size=1, max_size=20)
+    return st.builds("{}@{}.{}".format, part, part, part)
+
+
+def metadata() -> st.SearchStrategy[dict[str, str]]:
+    """Draw partners' own pairs."""
+    keys = st.text(_METADATA_KEY_LETTERS, min_size=1, max_size=text.MAX_METADATA_KEY_CHARS)
+    values = st.text(_LETTERS + '"\\=+', max_size=text.MAX_METADATA_VALUE_CHARS)
+    return st.dictionaries(keys, values, max_size=4)
+
+
+def new_lines() -> st.SearchStrategy[tuple[NewLine, ...]]:
+    """Draw one to six lines whose total keeps the limit."""
+    line = st.builds(NewLine, skus(), st.integers(1, MAX_QUANTITY), st.integers(1, _MOST_A_LINE_COSTS))
+    return st.lists(line, min_size=1, max_size=_MOST_LINES_DRAWN).map(tuple)
+
+
+def create_order_commands() -> st.SearchStrategy[CreateOrder]:
+    """Draw commands that `decide` accepts."""
+    return st.builds(
+        CreateOrder,
+        order_id=st.builds(new_order_id),
+        partner_id=st.sampled_from(["acme", "globex"]),
+        livemode=st.booleans(),
+        currency=st.sampled_from(sorted(EXPONENTS)).map(currency),
+        customer_email=emails(),
+        lines=new_lines(),
+        external_reference=st.none() | external_references(),
+        metadata=metadata(),
+        now=st.just(NOW),
+    )
+
+
+def order_bodies() -> st.SearchStrategy[dict[str, object]]:
+    """Draw JSON bodies that POST /api/v1/orders accepts."""
+    return create_order_commands().map(body_of)
+
+
+def body_of(command: CreateOrder) -> dict[str, object]:
+    """Give the JSON body that asks for `command`."""
+    body: dict[str, object] = {
+        "customer_email": command.customer_email,
+        "currency": command.currency.code,
+        "lines": [
+            {
+                "sku": line.sku,
+                "quantity": line.quantity,
+                "unit_price": amount_text(line.unit_price_minor, command.currency),
+            }
+            for line in command.lines
+        ],
+    }
+    if command.external_reference is not None:
+        body["external_reference"] = command.external_reference
+    if command.metadata:
+        body["metadata"] = dict(command.metadata)
+    return body

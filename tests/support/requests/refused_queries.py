@@ -1,0 +1,152 @@
+"""Query strings and tokens that the query service must refuse, with the code inside `errors` or of the problem."""
+
+from typing import Final
+
+from tests.support.requests.refused_requests import Refused
+
+ORDERS: Final = "/api/v1/orders"
+DELIVERIES: Final = "/api/v1/webhook-deliveries"
+_ORDER: Final = f"{ORDERS}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
+
+BAD_LISTS: Final = {
+    "limit=0": "limit_invalid",
+    "limit=-1": "limit_invalid",
+    "limit=201": "limit_invalid",
+    "limit=9223372036854775808": "limit_invalid",
+    "limit=1e2": "limit_invalid",
+    "limit=1.0": "limit_invalid",
+    "limit=%2B1": "limit_invalid",
+    "limit=01": "limit_invalid",
+    "limit=%D9%A1": "limit_invalid",
+    "limit=1_0": "limit_invalid",
+    "limit=true": "limit_invalid",
+    "limit=": "parameter_empty",
+    "limit": "parameter_empty",
+    "limit=1&limit=1": "parameter_repeated",
+    "status=": "parameter_empty",
+    "status=Pending": "status_invalid",
+    "status=pending,captured": "status_invalid",
+    "status=pending%00": "status_invalid",
+    "status=pending&status=captured": "parameter_repeated",
+    "created_from=2026-11-23": "timestamp_without_offset",
+    "created_from=2026-11-23T01:02:03": "timestamp_without_offset",
+    "created_from=2026-11-23T01:02:03+01:00": "timestamp_invalid",
+    "created_from=2026-13-23T01:02:03Z": "timestamp_invalid",
+    "created_from=2026-11-23T25:02:03Z": "timestamp_invalid",
+    "created_from=2026-11-23T01:02:60Z": "timestamp_invalid",
+    "created_from=0001-01-01T00:00:00%2B14:00": "timestamp_invalid",
+    "created_to=9999-12-31T23:59:59-14:00": "timestamp_invalid",
+    "created_to=1764000000": "timestamp_invalid",
+    "created_to=now": "timestamp_invalid",
+    "created_to=%D9%A2026-11-23T01:02:03Z": "timestamp_invalid",
+    "created_to=2026-11-23T01:02:03.1234567Z": "timestamp_invalid",
+    "created_to=2026-11-23T01:02:03%2B99:99": "timestamp_invalid",
+    "external_reference=": "parameter_empty",
+    "external_reference=%00": "external_reference_invalid",
+    "external_reference=a%0Ab": "external_reference_invalid",
+    "external_reference=%1B[31m": "external_reference_invalid",
+    "external_reference=%E2%80%AE": "external_reference_invalid",
+    "external_reference=" + "a" * 256: "external_reference_invalid",
+    "api_key=hbr_test_x": "parameter_unknown",
+    "Limit=1": "parameter_unknown",
+    "limit[]=1": "parameter_unknown",
+    "%00=1": "parameter_unknown",
+    "=1": "parameter_unknown",
+    "a=1&b=2&c=3": "parameter_unknown",
+}
+
+BAD_QUERIES: Final = {
+    "external_reference=%FF": "validation_failed",
+    "external_reference=%ED%A0%80": "validation_failed",
+    "limit=" + "1" * 5_000: "validation_failed",
+    "&".join(f"a{number}=1" for number in range(100)): "validation_failed",
+    "cursor=x": "cursor_invalid",
+    "cursor=" + "A" * 55: "cursor_invalid",
+    "cursor=%00": "cursor_invalid",
+    "cursor=../../etc/passwd": "cursor_invalid",
+}
+
+BAD_DELIVERY_LISTS: Final = {
+    "status=leased": "status_invalid",
+    "endpoint_id=1": "endpoint_id_invalid",
+    "endpoint_id={019a8b5c-0000-7000-8000-000000000000}": "endpoint_id_invalid",
+    "endpoint_id=019A8B5C-0000-7000-8000-000000000000": "endpoint_id_invalid",
+    "endpoint_id=urn:uuid:019a8b5c-0000-7000-8000-000000000000": "endpoint_id_invalid",
+    "external_reference=a": "parameter_unknown",
+}
+
+BAD_TOKENS: Final = (
+    "",
+    "1",
+    "1.",
+    ".1",
+    "12.1",
+    "-1.1",
+    "1.-1",
+    "1.1.1",
+    "x.y",
+    "1.9999999999999999999",
+    "01.1",
+    "1.1 ",
+)
+
+_BAD_ADDRESSES: Final = {
+    "an order nobody made": _ORDER,
+    "the timeline of an order nobody made": f"{_ORDER}/timeline",
+    "the notes of an order nobody made": f"{_ORDER}/notes",
+    "a delivery nobody made": f"{DELIVERIES}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10",
+    "an id of 2^63": f"{ORDERS}/9223372036854775808",
+    "an id of -1": f"{ORDERS}/-1",
+    "an id in upper case": _ORDER.upper().replace("/API/V1/ORDERS", ORDERS),
+    "an id in braces": f"{ORDERS}/%7B019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10%7D",
+    "an id as a URN": f"{ORDERS}/urn:uuid:019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10",
+    "an id without dashes": f"{ORDERS}/{'0' * 32}",
+    "an id with a null": f"{ORDERS}/%00",
+    "an id that leads upwards": f"{ORDERS}/..%2F..%2Fetc%2Fpasswd",
+    "an id that is not UTF-8": f"{ORDERS}/%FF%FE",
+    "an id of 10^4 characters": f"{ORDERS}/{'a' * 10_000}",
+    "an address that does not exist": "/api/v2/orders",
+    "a slash too many": f"{ORDERS}/",
+}
+
+
+def _get(status: int, code: str, path: str, field_code: str | None = None, **headers: str) -> Refused:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Refused(status, code, method="GET", path=path, headers=sent, field_code=field_code)
+
+
+def _unparsed(query: str) -> str:
+    """Write a query so that it fits into a request line: as every client does."""
+    return query.replace(" ", "%20")
+
+
+REFUSED_READS: Final[dict[str, Refused]] = (
+    {
+        f"query: {q[:60]}": _get(422, "validation_failed", f"{ORDERS}?{_unparsed(q)}", code)
+        for q, code in BAD_LISTS.items()
+    }
+    | {f"query: {q[:60]}": _get(422, code, f"{ORDERS}?{_unparsed(q)}") for q, code in BAD_QUERIES.items()}
+    | {
+        f"query of deliveries: {q[:60]}": _get(422, "validation_failed", f"{DELIVERIES}?{q}", code)
+        for q, code in BAD_DELIVERY_LISTS.items()
+    }
+    | {
+        f"token: {token!r}": _get(422, "consistency_token_invalid", ORDERS, consistency_token=token)
+        for token in BAD_TOKENS
+        if token == token.strip()  # spaces around a value are no part of it on the wire
+    }
+    | {f"address: {name}": _get(404, "not_found", path) for name, path in _BAD_ADDRESSES.items()}
+    | {
+        f"method: {method}": Refused(405, "method_not_allowed", method=method, path=ORDERS, headers={})
+        for method in ("POST", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS")
+    }
+    | {
+        "credential: none": _get(401, "api_key_missing", ORDERS, authorization=""),
+        "credential: a word": _get(401, "api_key_malformed", ORDERS, authorization="Bearer secret"),
+        "credential: another scheme": _get(401, "api_key_malformed", ORDERS, authorization="Basic YTpi"),
+        "credential: in the address": _get(401, "api_key_missing", f"{ORDERS}?api_key=hbr_test_x", authorization=""),
+        "header: only XML accepted": _get(406, "not_acceptable", ORDERS, accept="application/xml"),
+        "header: gzip": _get(415, "content_encoding_unsupported", ORDERS, content_encoding="gzip"),
+    }
+)
+"""Every request of the tables above, by a name that tells what is wrong with it."""

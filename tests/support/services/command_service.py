@@ -1,0 +1,223 @@
+"""The command service in this process: over a store in memory, or over PostgreSQL with everything the real one has."""
+
+import base64
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import httpx
+import orjson
+from pydantic import SecretStr
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from command_api.app import Settings, assemble, batch_slots, body_limits, create_app, key_turns
+from command_api.handling.handle import WritePath
+from command_api.handling.order_state_cache import RecentAnswers
+from command_api.metrics import CommandMetrics
+from command_api.state import CommandState, KeyChanges, WebhookConfig
+from infra import clock
+from infra.event_store.memory import MemoryEventStore
+from infra.event_store.protocol import EventStore
+from infra.http.app import ServiceApp
+from infra.http.auth import Authenticator
+from infra.http.cursors import Cursors
+from infra.observability.health import NotReadyReason
+from infra.postgres.deferred_pool import DeferredPool
+from infra.postgres.pool import Pool
+from infra.redis.gcra import Rate
+from infra.redis.rate_limit import RateLimiter
+from infra.security import api_keys
+from infra.security.api_key_store import create_key
+from infra.security.api_keys import PARTNER_SCOPES, KeyActor, KeyRecord
+from infra.security.secrets_at_rest import SecretBox
+from infra.settings import (
+    CommandApiSettings,
+    KafkaSettings,
+    LimitSettings,
+    PostgresSettings,
+    RedisSettings,
+    SecuritySettings,
+    WebhookSettings,
+)
+from tests.support.services.servers import Database
+
+PEPPER = "p" * 32
+ORDERS = "/api/v1/orders"
+BATCH = "/api/v1/orders/batch"
+Json = dict[str, Any]
+
+
+class KnownKeys:
+    """A store of keys in memory; `issue` makes one."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, KeyRecord] = {}
+
+    def issue(
+        self,
+        partner_id: str | None = "acme",
+        *,
+        livemode: bool = False,
+        scopes: Iterable[str] = PARTNER_SCOPES,
+    ) -> str:
+        """Make a key and give its text."""
+        key = api_keys.generate(livemode)
+        hashed = api_keys.hash_key(PEPPER.encode(), key.text)
+        self._records[key.key_id] = KeyRecord(
+            key.key_id, partner_id, livemode, frozenset(scopes), hashed, "test", clock.now()
+        )
+        return key.text
+
+    async def get(self, key_id: str) -> KeyRecord | None:
+        """Give a record."""
+        return self._records.get(key_id)
+
+    def note_use(self, key_id: str) -> None:
+        """Take no note."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service: a client with the key of partner acme in test mode, and the store behind it."""
+
+    http: httpx.AsyncClient
+    store: EventStore
+    app: ServiceApp
+    keys: KnownKeys
+
+    async def post(self, path: str = ORDERS, body: object = None, *, key: str = "", **headers: str) -> httpx.Response:
+        """Post JSON under a key (a new one when none is given); further headers by name with `_` for `-`."""
+        return await self.send("POST", path, body, key=key, **headers)
+
+    async def send(
+        self, method: str, path: str, body: object = None, *, key: str = "", **headers: str
+    ) -> httpx.Response:
+        """Send JSON with any method."""
+        content = b"" if body is None else orjson.dumps(body)
+        sent = {"idempotency-key": key or secrets.token_hex(8)}
+        if content:
+            sent["content-type"] = "application/json"
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.http.request(method, path, content=content, headers=sent)
+
+
+class _WithState:
+    """What uvicorn does with the state that a lifespan yields."""
+
+    def __init__(self, app: ASGIApp, state: Mapping[str, Any]) -> None:
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"] = dict(self._state)
+        await self._app(scope, receive, send)
+
+
+async def _never() -> Pool:
+    raise ConnectionError("there is no PostgreSQL in this test")
+
+
+async def _ready() -> list[NotReadyReason]:
+    return []
+
+
+def writes_that_ask(store: EventStore) -> WritePath:
+    """Give a write path that remembers no answer."""
+    return WritePath(store, answers=RecentAnswers(max_answers=0))
+
+
+@asynccontextmanager
+async def memory_service(
+    store: EventStore | None = None,
+    *,
+    writes: Callable[[EventStore], WritePath] = writes_that_ask,
+    settings: CommandApiSettings | None = None,
+    rate: Rate | None = None,
+) -> AsyncIterator[Service]:
+    """Run the service over a store in memory; `writes` may put something else into the write path.
+
+    By default it asks the store for every repetition, as a process does that did not give the first answer.
+
+    Without a `rate` a partner may send as much as it likes.
+    """
+    kept: EventStore = store or MemoryEventStore()
+    service = settings or CommandApiSettings()
+    keys = KnownKeys()
+
+    @asynccontextmanager
+    async def opened(metrics: CommandMetrics) -> AsyncIterator[CommandState]:
+        yield {
+            "authenticator": Authenticator(PEPPER.encode(), keys, limiter=RateLimiter(rate, None) if rate else None),
+            "ready": _ready,
+            "writes": writes(kept),
+            "bodies": body_limits(service),
+            "batches": batch_slots(service),
+            "partitions": 12,
+            "metrics": metrics,
+            "database": DeferredPool(_never),
+            "webhooks": WebhookConfig(SecretBox(b"w" * 32), (), 20),
+            "key_changes": KeyChanges(PEPPER.encode(), key_turns(service)),
+            "cursors": Cursors(b"c" * 32),
+        }
+
+    async with _running(assemble(service, opened), kept, keys, keys.issue()) as running:
+        yield running
+
+
+@asynccontextmanager
+async def postgres_service(database: Database, key: str | None = None, **service: Any) -> AsyncIterator[Service]:
+    """Run the service over PostgreSQL as `python -m command_api` would; `service` are fields of its settings."""
+    app = create_app(command_settings(database, **service))
+    if key is None:
+        key = await partner_key(database)
+    async with _running(app, MemoryEventStore(), KnownKeys(), key) as running:
+        yield running
+
+
+@asynccontextmanager
+async def _running(app: ServiceApp, store: EventStore, keys: KnownKeys, key: str) -> AsyncIterator[Service]:
+    async with app.router.lifespan_context(app) as state:
+        served = _WithState(app, state or {})
+        transport = httpx.ASGITransport(served, raise_app_exceptions=False)
+        headers = {"authorization": f"Bearer {key}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://orders.test", headers=headers) as client:
+            real: EventStore = state["writes"].store if state else store
+            yield Service(client, real, app, keys)
+
+
+def command_settings(database: Database, **service: Any) -> Settings:
+    """Give the settings of a command service over a database."""
+    return Settings(
+        service=CommandApiSettings(**service),
+        postgres=PostgresSettings(url=SecretStr(database.command_url)),
+        security=SecuritySettings(
+            api_key_pepper=SecretStr(PEPPER),
+            cursor_secret=SecretStr("c" * 32),
+            webhook_secrets_key=SecretStr(base64.b64encode(b"w" * 32).decode()),
+        ),
+        kafka=KafkaSettings(),
+        webhooks=WebhookSettings(),
+        redis=RedisSettings(),
+        limits=LimitSettings(),
+    )
+
+
+async def partner_key(database: Database, partner_id: str = "acme", *, livemode: bool = False) -> str:
+    """Make a key with every partner scope in a database; give its text."""
+    connection = await asyncpg.connect(database.admin_url)
+    try:
+        text, _record = await create_key(
+            connection,
+            pepper=PEPPER.encode(),
+            partner_id=partner_id,
+            livemode=livemode,
+            scopes=PARTNER_SCOPES,
+            now=clock.now(),
+            by=KeyActor("installation", "test", "test"),
+        )
+        return text
+    finally:
+        await connection.close()
