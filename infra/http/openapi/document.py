@@ -6,7 +6,6 @@ from typing import Any, Final
 from fastapi.routing import APIRoute
 
 from infra.http.auth import declared_scopes
-from infra.http.deprecation import deprecation_of
 from infra.http.openapi.examples import NoExampleError, example_of
 from infra.http.problems import FieldError, Problem, ProblemType, document_of
 
@@ -15,7 +14,6 @@ Json = dict[str, Any]
 HEADERS: Final = {
     "Allow": ("the methods of this address", "GET, POST"),
     "Consistency-Token": ("give it to the query API to read at or after this", "7.1234"),
-    "Deprecation": ("since when this address is deprecated (RFC 9745)", "@1798761600"),
     "ETag": ("the version of the representation", '"1"'),
     "Idempotency-Replayed": ("`true` when this is the recorded answer of an earlier request", "true"),
     "Link": ("related addresses (RFC 8288)", '</api/v1/orders?cursor=AQ>; rel="next"'),
@@ -23,7 +21,6 @@ HEADERS: Final = {
     "RateLimit": ("requests left, and seconds until there are more", '"partner";r=99;t=0'),
     "RateLimit-Policy": ("requests allowed, and per how many seconds", '"partner";q=100;w=1'),
     "Retry-After": ("seconds to wait before the request is sent again", "1"),
-    "Sunset": ("when this address will be gone (RFC 8594)", "Fri, 01 Jan 2027 00:00:00 GMT"),
     "WWW-Authenticate": ("how to authenticate", 'Bearer realm="harbor-orders"'),
     "X-Read-Lag-Ms": ("how far the read model is behind the log, in milliseconds", "12"),
     "X-Read-Position": ("position in the log up to which the answer includes every event", "1234"),
@@ -111,7 +108,7 @@ def completed(document: Json, routes: Iterable[APIRoute]) -> Json:
                 operation = document["paths"][route.path_format][method.lower()]
                 operation["security"] = [{"bearer": []}, {"x_api_key": []}]
                 operation["x-required-scopes"] = list(declared_scopes(route))
-                _complete(document, operation, is_deprecated=deprecation_of(route) is not None)
+                _complete(document, operation)
     for event, path in document.get("webhooks", {}).items():
         for operation in path.values():
             _complete_webhook(document, event, operation)
@@ -131,7 +128,7 @@ def _example(kind: ProblemType) -> Json:
     return document_of(Problem(kind), errors, "/api/v1/orders", "req-7f3a")
 
 
-def _complete(document: Json, operation: Json, *, is_deprecated: bool) -> None:
+def _complete(document: Json, operation: Json) -> None:
     name = operation["operationId"]
     for parameter in operation.get("parameters", ()):
         if "example" not in parameter and "examples" not in parameter:
@@ -139,11 +136,10 @@ def _complete(document: Json, operation: Json, *, is_deprecated: bool) -> None:
     for media in operation.get("requestBody", {}).get("content", {}).values():
         if "example" not in media and "examples" not in media:
             _add_example(document, media, name, is_sent=True)
-    added = ("Deprecation", "Sunset") if is_deprecated else ()
     for status, answer in operation["responses"].items():
         rate = () if status == _BEFORE_THE_KEY else _RATE
         headers = answer.setdefault("headers", {})
-        for each in ("X-Request-ID", *rate, *added):
+        for each in ("X-Request-ID", *rate):
             headers.setdefault(each, header(each))
         for each, described in headers.items():
             described.setdefault("example", HEADERS[each][1])

@@ -14,8 +14,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from infra.http.auth import Principal, RequiredScope
-from infra.http.context import context_in
-from infra.http.deprecation import deprecation_of
 
 Endpoint = Callable[[Request, Principal], Awaitable[Response]]
 
@@ -39,14 +37,10 @@ class RawRoute(APIRoute):
         if len(scopes) != 1:
             raise TypeError(f"{path}: the endpoint takes a principal and declares its scope once, with requires(...)")
         self._required = scopes[0]
-        self._deprecated = deprecation_of(self)
-        self.deprecated = self.deprecated or self._deprecated is not None
         self._endpoint = endpoint
         self.app = self._serve
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._deprecated is not None:
-            self._deprecated.tell(context_in(scope))
         request = Request(scope, receive, send)
         response = await self._endpoint(request, await self._required(request))
         await response(scope, receive, send)
