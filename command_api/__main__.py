@@ -22,7 +22,7 @@ from infra.settings import (
 
 
 def compose() -> tuple[ASGIApp, Listen]:
-    """Give the application by the settings of the environment, and where it listens; raises `SettingsError`."""
+    """Return the application by the settings of the environment, and where it listens; raises `SettingsError`."""
     settings = Settings(
         service=load(CommandApiSettings),
         postgres=load(PostgresSettings),

@@ -100,7 +100,7 @@ class Readiness:
     partitions: PartitionsReport | None = field(default=None)
 
     async def __call__(self) -> Sequence[NotReadyReason]:
-        """Give what the service waits for; nothing when it can take commands."""
+        """Return what the service waits for; nothing when it can take commands."""
         waiting = await self.database.check()
         if waiting is not None:
             return [waiting]
@@ -116,12 +116,12 @@ class Readiness:
 
 
 def create_app(settings: Settings) -> ServiceApp:
-    """Give the application; it opens what it needs when it starts and closes it when it stops."""
+    """Return the application; it opens what it needs when it starts and closes it when it stops."""
     return assemble(settings.service, lambda metrics: _opened(settings, metrics))
 
 
 def assemble(service: CommandApiSettings, opened: Callable[[CommandMetrics], StateContext]) -> ServiceApp:
-    """Give the application over whatever state `opened` opens: PostgreSQL, or a store in memory."""
+    """Return the application over whatever state `opened` opens: PostgreSQL, or a store in memory."""
     registry = CollectorRegistry()
     registry.register(REGISTRY)  # the process, and the append
     metrics = CommandMetrics(registry)
@@ -143,17 +143,17 @@ def assemble(service: CommandApiSettings, opened: Callable[[CommandMetrics], Sta
 
 
 def body_limits(service: CommandApiSettings) -> BodyLimits:
-    """Give the bounds on a body; a late one is refused before the request's own deadline passes."""
+    """Return the bounds on a body; a late one is refused before the request's own deadline passes."""
     return BodyLimits(service.max_body_bytes, service.request_deadline_s * _BODY_SHARE_OF_DEADLINE)
 
 
 def batch_slots(service: CommandApiSettings) -> BatchSlots:
-    """Give the bound on batches at work; one that waits longer could not be handled before its deadline."""
+    """Return the bound on batches at work; one that waits longer could not be handled before its deadline."""
     return BatchSlots(service.batches_at_once, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
 
 
 def key_turns(service: CommandApiSettings) -> BatchSlots:
-    """Give the bound on changes of API keys at work: they take turns in PostgreSQL and hold connections meanwhile."""
+    """Return the bound on changes of API keys at work: they take turns in PostgreSQL and hold connections meanwhile."""
     return BatchSlots(_KEY_CHANGES_AT_ONCE, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
 
 

@@ -179,17 +179,17 @@ _STORE_DOWN = (
 
 
 def invalid_values(errors: Iterable[FieldError]) -> Problem:
-    """Give the 422 that lists broken values; it is not recorded under the key, so a mended request may reuse it."""
+    """Return the 422 that lists broken values; it is not recorded under the key, so a mended request may reuse it."""
     return Problem(problems.VALIDATION_FAILED, errors=tuple(errors))
 
 
 def invalid_command(error: InvalidCommandError) -> Problem:
-    """Give the 422 that lists the rules which a command breaks; not recorded either."""
+    """Return the 422 that lists the rules which a command breaks; not recorded either."""
     return invalid_values(FieldError(broken.pointer, broken.code, broken.detail) for broken in error.violations)
 
 
 def translate(error: Exception) -> Problem | None:
-    """Give what the store and the domain raise as a problem; None for what nobody expected.
+    """Return what the store and the domain raise as a problem; None for what nobody expected.
 
     After a timeout or a lost connection nobody knows what was written: the answer says so, and that the same key
     settles it. It is never a 500, because then a client would not dare to repeat it.
@@ -209,7 +209,7 @@ def translate(error: Exception) -> Problem | None:
 
 
 def catalogue_markdown(others: Iterable[ProblemType] = (), other_fields: Mapping[str, str] = _NOTHING) -> str:
-    """Give docs/errors.md: every code that either service answers, by status, then the codes inside `errors`.
+    """Return docs/errors.md: every code that either service answers, by status, then the codes inside `errors`.
 
     `others` are problem types that live beside their routes, `other_fields` codes inside `errors` with what they
     mean. A code in two tables must mean the same in both.

@@ -19,7 +19,7 @@ class CommandMetrics(Collector):
         self._commands[kind, outcome] = self._commands.get((kind, outcome), 0) + commands
 
     def collect(self) -> Iterator[Metric]:
-        """Give what was counted so far."""
+        """Return what was counted so far."""
         commands = CounterMetricFamily("harbor_commands", "Commands handled", labels=["type", "outcome"])
         for labels, count in self._commands.items():
             commands.add_metric(list(labels), count)

@@ -17,7 +17,7 @@ from infra.settings import (
 
 
 def document() -> dict[str, Any]:
-    """Give the OpenAPI 3.1 document; nothing is opened and the environment is not read for secrets."""
+    """Return the OpenAPI 3.1 document; nothing is opened and the environment is not read for secrets."""
     unused = SecretStr("unused" * 8)
     return create_app(
         Settings(

@@ -48,5 +48,5 @@ class CommandState(ServiceState):
 
 
 def state_of(request: Request) -> CommandState:
-    """Give the state that the lifespan opened."""
+    """Return the state that the lifespan opened."""
     return cast(CommandState, request.scope["state"])

@@ -29,7 +29,7 @@ def _json(document: object) -> str:
 
 
 def documents() -> dict[str, Callable[[], str]]:
-    """Give every generated file, relative to docs/, with what writes it."""
+    """Return every generated file, relative to docs/, with what writes it."""
     schemas = domain.catalogue.json_schemas() | domain.catalogue.older_json_schemas()
     files: dict[str, Callable[[], str]] = {
         "events.md": domain.catalogue.events_markdown,
@@ -49,13 +49,13 @@ def documents() -> dict[str, Callable[[], str]]:
 
 
 def contract() -> dict[str, str]:
-    """Give the OpenAPI documents that clients hold, by service."""
+    """Return the OpenAPI documents that clients hold, by service."""
     files = documents()
     return {service: files[f"openapi/{service}.json"]() for service in ("command", "query")}
 
 
 def judged(verdicts: list[Verdict]) -> int:
-    """Tell what changed since the contract was last published; give the exit status."""
+    """Return what changed since the contract was last published; give the exit status."""
     for verdict in verdicts:
         print("\n".join(verdict.lines()))
     if not any(verdict.refused for verdict in verdicts):

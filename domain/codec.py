@@ -147,7 +147,7 @@ _ENVELOPE_FIELDS_SET = frozenset(_ENVELOPE_FIELDS)
 
 
 def encode(event: OrderEvent, envelope: Envelope) -> bytes:
-    """Give the bytes to store and relay."""
+    """Return the bytes to store and relay."""
     actor = envelope.actor
     return orjson.dumps(
         {
@@ -172,7 +172,7 @@ def encode(event: OrderEvent, envelope: Envelope) -> bytes:
 
 
 def _text(value: object) -> str:
-    """Give what orjson leaves to us: an instant always has six digits, also when they are zeros."""
+    """Return what orjson leaves to us: an instant always has six digits, also when they are zeros."""
     if isinstance(value, datetime):
         return instant_text(value)
     if isinstance(value, date):
@@ -183,7 +183,7 @@ def _text(value: object) -> str:
 def decode(
     event_type: str, schema_version: int, payload: bytes, *, upcasters: Upcasters = UPCASTERS
 ) -> RecordedOrderEvent:
-    """Give the event that `payload` holds, in its current version.
+    """Return the event that `payload` holds, in its current version.
 
     Raises:
         UnknownEventError: no such type, or a version that no upcaster leads on from.

@@ -10,7 +10,7 @@ _NO_OFFSET = timedelta(0)
 
 
 def instant_text(instant: datetime) -> str:
-    """Give an instant in UTC as text.
+    """Return an instant in UTC as text.
 
     >>> instant_text(datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC))
     '2026-11-23T01:02:03.000000Z'
@@ -34,7 +34,7 @@ def parse_instant(text: str) -> datetime:
 
 
 def in_utc(instant: datetime) -> datetime:
-    """Give the same instant with the standard library's UTC.
+    """Return the same instant with the standard library's UTC.
 
     Raises:
         ValueError: naive, or another offset than zero.

@@ -41,7 +41,7 @@ _RECORDED = {code: Currency(code, exponent) for code, exponent in RETIRED.items(
 
 
 def currency(code: object) -> Currency:
-    """Give the active currency of an upper-case alphabetic code: one that a new order may be priced in.
+    """Return the active currency of an upper-case alphabetic code: one that a new order may be priced in.
 
     Raises:
         MoneyError: `currency_unknown`.
@@ -50,7 +50,7 @@ def currency(code: object) -> Currency:
 
 
 def recorded_currency(code: object) -> Currency:
-    """Give the currency of what was recorded: active, or withdrawn since. A fact never becomes unreadable.
+    """Return the currency of what was recorded: active, or withdrawn since. A fact never becomes unreadable.
 
     Raises:
         MoneyError: `currency_unknown`, no order was ever priced in it.
@@ -59,7 +59,7 @@ def recorded_currency(code: object) -> Currency:
 
 
 def parse_amount(text: object, currency: Currency) -> int:
-    """Give the minor units of a JSON value such as "19.99".
+    """Return the minor units of a JSON value such as "19.99".
 
     >>> parse_amount("19.99", Currency("EUR", 2))
     1999
@@ -85,7 +85,7 @@ def parse_amount(text: object, currency: Currency) -> int:
 
 
 def amount_text(amount_minor: int, currency: Currency) -> str:
-    """Give minor units (>= 0) as a decimal string with exactly the currency's digits.
+    """Return minor units (>= 0) as a decimal string with exactly the currency's digits.
 
     >>> amount_text(5, Currency("KWD", 3))
     '0.005'
@@ -98,7 +98,7 @@ def amount_text(amount_minor: int, currency: Currency) -> str:
 
 
 def amount_document(amount_minor: int, currency: Currency) -> AmountDocument:
-    """Give money as it stands in every answer: the text, the minor units and the currency."""
+    """Return money as it stands in every answer: the text, the minor units and the currency."""
     return {
         "amount": amount_text(amount_minor, currency),
         "amount_minor": amount_minor,

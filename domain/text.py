@@ -38,7 +38,7 @@ _ASCII_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", re.ASCII)
 
 
 def sku(value: str) -> str:
-    """Give a stock code: 1-64 characters.
+    """Return a stock code: 1-64 characters.
 
     Raises:
         TextError: `text_empty`, `text_too_long`, `text_character`, `text_marks` or `text_spaces`.
@@ -47,7 +47,7 @@ def sku(value: str) -> str:
 
 
 def external_reference(value: str) -> str:
-    """Give the partner's own order number: 1-128 characters.
+    """Return the partner's own order number: 1-128 characters.
 
     Raises:
         TextError: as `sku`.
@@ -56,7 +56,7 @@ def external_reference(value: str) -> str:
 
 
 def email(value: str) -> str:
-    """Give an address with one @, a local part of 1-64 and a domain of at least two labels; 254 characters at most.
+    """Return an address with one @, a local part of 1-64 and a domain of at least two labels; 254 characters at most.
 
     Letters beyond ASCII are allowed (RFC 6531), quoted local parts and address literals are not. Case is kept.
 
@@ -81,7 +81,7 @@ def email(value: str) -> str:
 
 
 def reason(value: str) -> str:
-    """Give why somebody did something, in their words: 1-500 characters, one line.
+    """Return why somebody did something, in their words: 1-500 characters, one line.
 
     Raises:
         TextError: `text_empty`, `text_too_long`, `text_character` or `text_marks`.
@@ -90,7 +90,7 @@ def reason(value: str) -> str:
 
 
 def note(value: str) -> str:
-    """Give a note on an order: 1-500 characters, one line.
+    """Return a note on an order: 1-500 characters, one line.
 
     Raises:
         TextError: as `reason`.
@@ -99,7 +99,7 @@ def note(value: str) -> str:
 
 
 def batch(value: str) -> str:
-    """Give the name of a batch of settlements: 1-64 characters.
+    """Return the name of a batch of settlements: 1-64 characters.
 
     Raises:
         TextError: as `sku`.
@@ -108,7 +108,7 @@ def batch(value: str) -> str:
 
 
 def metadata(value: Mapping[str, str]) -> dict[str, str]:
-    """Give the partner's own pairs in their order: at most 50; keys 1-40 of `A-Z a-z 0-9 _ . -`, values 0-500.
+    """Return the partner's own pairs in their order: at most 50; keys 1-40 of `A-Z a-z 0-9 _ . -`, values 0-500.
 
     Raises:
         TextError: `metadata_too_many`, `metadata_key`, or as `reason` for a value.

@@ -22,7 +22,7 @@ UPCASTERS: Upcasters = MappingProxyType({("order.captured", 1): captured_by_amou
 
 
 def upcast(event_type: str, schema_version: int, to_version: int, data: JsonObject, upcasters: Upcasters) -> JsonObject:
-    """Give `data` in `to_version`.
+    """Return `data` in `to_version`.
 
     Raises:
         KeyError: a step is missing, or the event is newer than `to_version`.

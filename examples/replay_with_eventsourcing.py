@@ -119,7 +119,7 @@ def replay(variables: Mapping[str, str], say: Callable[[str], None]) -> Replayed
 
 
 def notifications(app: Orders, say: Callable[[str], None]) -> Iterator[Notification]:
-    """Give the notification log up to where it ends now, a section at a time."""
+    """Return the notification log up to where it ends now, a section at a time."""
     end = app.recorder.max_notification_id()
     start = 0
     while end is not None and start < end:
@@ -130,7 +130,7 @@ def notifications(app: Orders, say: Callable[[str], None]) -> Iterator[Notificat
 
 
 def address(home: Path) -> str:
-    """Give the read-only address of the running stack's event store, or end the program."""
+    """Return the read-only address of the running stack's event store, or end the program."""
     try:
         stack = json.loads((home / "stack.json").read_text())
     except OSError:
@@ -139,7 +139,7 @@ def address(home: Path) -> str:
 
 
 def rows(counts: Mapping[str, int]) -> list[str]:
-    """Give the lines of a table, by name."""
+    """Return the lines of a table, by name."""
     width = max((len(name) for name in counts), default=0)
     return [f"  {name:<{width}}{count:>12}" for name, count in sorted(counts.items())]
 

@@ -74,7 +74,7 @@ class Ledger:
         self._connection.close()
 
     def next_offset(self, partition: int) -> int:
-        """Give where to read on."""
+        """Return where to read on."""
         found = self._connection.execute("SELECT next_offset FROM checkpoints WHERE partition = ?", [partition])
         return next((offset for (offset,) in found), 0)
 
@@ -108,12 +108,12 @@ class Ledger:
         self._connection.execute(STANDS, [event["order_id"], event["sequence"], data["to_status"]])
 
     def count(self) -> int:
-        """Give how many events were taken so far."""
+        """Return how many events were taken so far."""
         (taken,) = self._connection.execute("SELECT coalesce(sum(taken), 0) FROM checkpoints").fetchone()
         return int(taken)
 
     def told(self) -> str:
-        """Give the sums as one line."""
+        """Return the sums as one line."""
         sums = self._connection.execute("SELECT currency, minor FROM revenue ORDER BY currency")
         return f"{self.count()} events taken; earned, in minor units: {dict(sums.fetchall())}"
 
@@ -190,7 +190,7 @@ def _no_fraction(text: str) -> NoReturn:
 
 
 def _of_the_stack() -> str:
-    """Give the broker of the running local stack."""
+    """Return the broker of the running local stack."""
     home = Path(os.environ.get("HARBOR_HOME") or CHECKOUT / ".harbor")
     named = os.environ.get("HARBOR_HOME")
     start = f"{f'HARBOR_HOME={shlex.quote(named)} ' if named else ''}make up DETACH=1"

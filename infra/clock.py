@@ -7,17 +7,17 @@ from uuid import UUID
 
 
 def now() -> datetime:
-    """Give the current instant, UTC, microseconds."""
+    """Return the current instant, UTC, microseconds."""
     return datetime.now(UTC)
 
 
 def monotonic_s() -> float:
-    """Give seconds on a clock that never runs backwards, for durations and deadlines."""
+    """Return seconds on a clock that never runs backwards, for durations and deadlines."""
     return time.monotonic()
 
 
 def new_id() -> UUID:
-    """Give a UUIDv7 (RFC 9562): 48 bits of milliseconds, 12 bits of sub-millisecond time, 62 random bits.
+    """Return a UUIDv7 (RFC 9562): 48 bits of milliseconds, 12 bits of sub-millisecond time, 62 random bits.
 
     Ids made by one process sort by time to about 250 ns, which keeps index inserts at the right edge.
     """
@@ -25,7 +25,7 @@ def new_id() -> UUID:
 
 
 def new_id_text() -> str:
-    """Give the text of a UUIDv7 with milliseconds and 72 random bits, for where nobody needs an id in another form."""
+    """Return the text of a UUIDv7 with milliseconds and 72 random bits, where only the text is needed."""
     time_digits = f"{time.time_ns() // 1_000_000:012x}"
     digits = os.urandom(9).hex()
     return f"{time_digits[:8]}-{time_digits[8:]}-7{digits[:3]}-8{digits[3:6]}-{digits[6:]}"

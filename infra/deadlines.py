@@ -43,7 +43,7 @@ class Deadlines:
         self._is_watching = False
 
     def limit(self) -> "Limit":
-        """Give a context manager that ends its block after `seconds`; enter it once."""
+        """Return a context manager that ends its block after `seconds`; enter it once."""
         return Limit(self)
 
     def call(self, then: Callable[[], None]) -> "Alarm":

@@ -15,5 +15,5 @@ _CANONICAL_UUID: Final = re.compile(CANONICAL_UUID, re.ASCII)
 
 
 def parse_uuid(text: str) -> UUID | None:
-    """Give the id, or None when the text is not in canonical form."""
+    """Return the id, or None when the text is not in canonical form."""
     return UUID(text) if _CANONICAL_UUID.fullmatch(text) else None

@@ -9,7 +9,7 @@ _MASK = 0xFFFFFFFF
 
 
 def murmur2(data: bytes) -> int:
-    """Give the 32-bit murmur2 hash as Kafka's Java client computes it (`Utils.murmur2`)."""
+    """Return the 32-bit murmur2 hash as Kafka's Java client computes it (`Utils.murmur2`)."""
     length = len(data)
     whole = length & ~3
     h = _SEED ^ length
@@ -24,5 +24,5 @@ def murmur2(data: bytes) -> int:
 
 
 def partition_of(order_id: UUID | str, partitions: int) -> int:
-    """Give the partition, 0 to `partitions` - 1, of an order: murmur2 of the canonical text of its id."""
+    """Return the partition, 0 to `partitions` - 1, of an order: murmur2 of the canonical text of its id."""
     return (murmur2(str(order_id).encode()) & 0x7FFFFFFF) % partitions

@@ -15,7 +15,7 @@ class NaiveInstantError(ValueError):
 
 
 def parse(text: str) -> datetime:
-    """Give an instant in UTC.
+    """Return an instant in UTC.
 
     >>> parse("2026-11-23T02:02:03+01:00")
     datetime.datetime(2026, 11, 23, 1, 2, 3, tzinfo=datetime.timezone.utc)

@@ -7,7 +7,7 @@ from infra.settings import ALL_SETTINGS
 
 
 def markdown() -> str:
-    """Give docs/settings.md."""
+    """Return docs/settings.md."""
     parts = [
         "# Settings",
         "",

@@ -9,12 +9,12 @@ MAX_PATTERN_CHARS: Final = 64
 
 
 def is_pattern(text: str) -> bool:
-    """Say whether a text is a filter at all: dotted lower-case names, a star only alone or as the last part."""
+    """Return whether a text is a filter at all: dotted lower-case names, a star only alone or as the last part."""
     return len(text) <= MAX_PATTERN_CHARS and _PATTERN.fullmatch(text) is not None
 
 
 def matches(patterns: Iterable[str], event_type: str) -> bool:
-    """Say whether any of the filters lets an event type through.
+    """Return whether any of the filters lets an event type through.
 
     >>> matches(["order.*"], "order.created"), matches(["order.created"], "order.captured"), matches(["*"], "x")
     (True, False, True)

@@ -19,11 +19,11 @@ class Commands(click.Group):
     """Loads the other commands when one of them is asked for: a dispatcher needs 20 MB less without the worker."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give every name."""
+        """Return every name."""
         return sorted([*_others().list_commands(ctx), WEBHOOKS])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Give a command by its name."""
+        """Return a command by its name."""
         return webhooks if cmd_name == WEBHOOKS else _others().get_command(ctx, cmd_name)
 
 

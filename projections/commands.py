@@ -119,7 +119,7 @@ def retry_command(letter_id: int | None, *, everything: bool) -> None:
 @click.argument("letter_id", type=int)
 @click.confirmation_option(prompt="Give this event up in this projection for ever?")
 def discard_command(letter_id: int) -> None:
-    """Give one event up; later events of its order stay parked until they are retried.
+    """Return one event up; later events of its order stay parked until they are retried.
 
     The event stays in the event store and in the other projections. A timeline or the webhooks then go on without it;
     an order's document cannot be folded past it and stays as it was before.

@@ -50,7 +50,7 @@ async def main(stop: asyncio.Event) -> None:
 
 
 def brokers_of(settings: WorkerSettings, kafka: KafkaSettings) -> str | None:
-    """Give the brokers to read from, or None when the event store is the source; pure.
+    """Return the brokers to read from, or None when the event store is the source; pure.
 
     Raises:
         SettingsError: Kafka is asked for and no broker is named.

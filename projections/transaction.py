@@ -97,7 +97,7 @@ async def _verified(
     *,
     take_originals: bool,
 ) -> Sequence[LogRecord]:
-    """Give those records from the topic that the event store knows, once none is missing before them."""
+    """Return those records from the topic that the event store knows, once none is missing before them."""
     genuine = await _genuine(connection, records, foreign)
     if gaps := find_gaps(genuine, checkpoints):
         raise MissedEventsError(gaps)
@@ -141,7 +141,7 @@ async def _apply(
 async def _genuine(
     connection: Connection, records: Sequence[LogRecord], foreign: ForeignRecords
 ) -> Sequence[LogRecord]:
-    """Give the records that the event store has at the position they claim.
+    """Return the records that the event store has at the position they claim.
 
     Without this a forged position would move a checkpoint past events that have not come yet.
     """
@@ -161,13 +161,13 @@ def _identity(record: LogRecord) -> Identity:
 
 
 async def _originals(connection: Connection, records: Sequence[LogRecord]) -> Sequence[LogRecord]:
-    """Give the same records as the event store has them: what came over the topic may have been damaged on the way."""
+    """Return the same records as the event store has them: what came over the topic may have been damaged."""
     stored = await events_at(connection, {record.position for record in records})
     return [LogRecord.of(stored[record.position], record.partition) for record in records]
 
 
 def unapplied(records: Iterable[LogRecord], checkpoints: Checkpoints, projection: Projection) -> Sequence[LogRecord]:
-    """Give the records this projection has not applied, each once, by position; pure."""
+    """Return the records this projection has not applied, each once, by position; pure."""
     last = {
         key.partition: checkpoint.last_position
         for key, checkpoint in checkpoints.items()
@@ -189,7 +189,7 @@ def moves_of(
     checkpoints: Checkpoints,
     projections: Sequence[Projection],
 ) -> list[Advance]:
-    """Give the checkpoint moves of a batch; pure.
+    """Return the checkpoint moves of a batch; pure.
 
     A partition moves when it has new records or a new offset, or when it lies far behind what was scanned: then it
     moves without events, so that a restart need not read the same history again.
@@ -219,7 +219,7 @@ def moves_of(
 
 
 def notifications(moved: Iterable[Checkpoint]) -> list[str]:
-    """Give the payloads that tell readers how far each partition is now: as few as fit PostgreSQL's limit; pure."""
+    """Return the payloads that tell readers how far each partition is now: as few as fit PostgreSQL's limit; pure."""
     payloads: list[str] = []
     for checkpoint in moved:
         key = checkpoint.key

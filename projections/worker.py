@@ -76,7 +76,7 @@ class Worker:
         self._summary = _Summary(monotonic_s())
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
-        """Give nothing while turns succeed (a standby without partitions is ready too), else what is in the way."""
+        """Return nothing while turns succeed (a standby without partitions is ready too), else what is in the way."""
         return () if self._trouble is None else (self._waiting,)
 
     @property
@@ -262,7 +262,7 @@ class Worker:
 
 
 def starts_of(checkpoints: Iterable[Checkpoint]) -> dict[int, Start]:
-    """Give where to read each partition from: where its slowest projection stands; pure."""
+    """Return where to read each partition from: where its slowest projection stands; pure."""
     starts: dict[int, Start] = {}
     for checkpoint in checkpoints:
         before = starts.get(checkpoint.key.partition)
@@ -275,12 +275,12 @@ def starts_of(checkpoints: Iterable[Checkpoint]) -> dict[int, Start]:
 
 
 def _pause_after(error: Exception, failures: int) -> float:
-    """Give the seconds until the next try."""
+    """Return the seconds until the next try."""
     return _HALTED_RETRY_S if isinstance(error, TooMuchPoisonError) else _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)]
 
 
 def _waits_after(error: Exception) -> NotReadyReason:
-    """Say what a worker waits for that was stopped by this."""
+    """Return what a worker waits for that was stopped by this."""
     match error:
         case TooMuchPoisonError():
             return "too_many_poison_orders"

@@ -18,7 +18,7 @@ from query_api.openapi import document
 
 
 def compose() -> tuple[ASGIApp, Listen]:
-    """Give the application by the settings of the environment, and where it listens; raises `SettingsError`."""
+    """Return the application by the settings of the environment, and where it listens; raises `SettingsError`."""
     settings = Settings(
         service=load(QueryApiSettings),
         postgres=load(PostgresSettings),

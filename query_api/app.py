@@ -72,7 +72,7 @@ class Settings:
 
 
 def create_app(settings: Settings) -> ServiceApp:
-    """Give the application; it opens what it needs when it starts and closes it when it stops."""
+    """Return the application; it opens what it needs when it starts and closes it when it stops."""
     registry = CollectorRegistry()
     registry.register(REGISTRY)  # the process
     metrics = FreshnessMetrics(registry)

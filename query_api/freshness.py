@@ -118,7 +118,7 @@ class Freshness:
         return not self._is_known or any(applied < self._head for applied in self._applied.values())
 
     def position(self, projection: str, partition: int | None = None) -> int:
-        """Give the position up to which a read sees everything: of one shard, or of all of them with None."""
+        """Return the position up to which a read sees everything: of one shard, or of all of them with None."""
         complete = self._complete_to[projection]
         if partition is None:
             return complete
@@ -129,7 +129,7 @@ class Freshness:
         self._is_known = False
 
     def lag_ms(self, projection: str) -> int | None:
-        """Give how long ago the log held as many events as are applied now; 0: all are applied; None: unknown."""
+        """Return how long ago the log held as many events as are applied now; 0: all are applied; None: unknown."""
         if not self._is_known:
             return None
         applied = self._applied[projection]

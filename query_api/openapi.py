@@ -13,7 +13,7 @@ from query_api.problems import translate
 
 
 def document() -> dict[str, Any]:
-    """Give the document; the same for every installation."""
+    """Return the document; the same for every installation."""
     return build_app(
         title=TITLE,
         description=DESCRIPTION,

@@ -14,7 +14,7 @@ CURSOR = "cursor"
 
 
 def cursor_of(read: ReadContext, parameters: Parameters) -> RowKey | None:
-    """Give the row after which the page starts, or None for the first page.
+    """Return the row after which the page starts, or None for the first page.
 
     Raises:
         Problem: 422; the cursor was not given for this list, asker and filters.
@@ -24,7 +24,7 @@ def cursor_of(read: ReadContext, parameters: Parameters) -> RowKey | None:
 
 
 def page(read: ReadContext, parameters: Parameters, items: Sequence[bytes], after: RowKey | None) -> Response:
-    """Give the answer: items as they are, and where the next page starts, if `after` says that there is one."""
+    """Return the answer: items as they are, and where the next page starts, if `after` says that there is one."""
     headers: dict[str, str] = {}
     next_cursor = None
     if after is not None:

@@ -46,18 +46,18 @@ class Parameters:
     values: dict[str, str]
 
     def limit(self) -> int:
-        """Give `limit`, 1 to 200, default 50."""
+        """Return `limit`, 1 to 200, default 50."""
         return read_limit(self.values)
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str | None:
-        """Give a parameter that is one of a few words."""
+        """Return a parameter that is one of a few words."""
         text = self.values.get(name)
         if text is not None and text not in allowed:
             raise parameter_problem(name, f"{name}_invalid", f"One of: {', '.join(allowed)}.")
         return text
 
     def instant(self, name: str) -> datetime | None:
-        """Give an RFC 3339 instant with an offset, in UTC."""
+        """Return an RFC 3339 instant with an offset, in UTC."""
         text = self.values.get(name)
         if text is None:
             return None
@@ -69,7 +69,7 @@ class Parameters:
             raise parameter_problem(name, "timestamp_invalid") from None
 
     def text(self, name: str, longest: int) -> str | None:
-        """Give a text of 1 to `longest` printable characters, in NFC as every text is kept."""
+        """Return a text of 1 to `longest` printable characters, in NFC as every text is kept."""
         text = self.values.get(name)
         if text is None:
             return None
@@ -78,7 +78,7 @@ class Parameters:
         return unicodedata.normalize("NFC", text)
 
     def uuid(self, name: str) -> UUID | None:
-        """Give an id in its canonical lower-case form."""
+        """Return an id in its canonical lower-case form."""
         text = self.values.get(name)
         if text is None:
             return None

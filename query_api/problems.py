@@ -55,7 +55,7 @@ FIELD_CODES: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def parameter_error(name: str | None, code: str, detail: str = "") -> FieldError:
-    """Give what is wrong with one query parameter, or with the query (None); the value is not repeated.
+    """Return what is wrong with one query parameter, or with the query (None); the value is not repeated.
 
     Raises:
         KeyError: the code is not in `FIELD_CODES`.
@@ -65,12 +65,12 @@ def parameter_error(name: str | None, code: str, detail: str = "") -> FieldError
 
 
 def parameter_problem(name: str, code: str, detail: str = "") -> Problem:
-    """Give the refusal of one query parameter, as `parameter_error`."""
+    """Return the refusal of one query parameter, as `parameter_error`."""
     return Problem(VALIDATION_FAILED, errors=(parameter_error(name, code, detail),))
 
 
 def translate(error: Exception) -> Problem | None:
-    """Give the problem for an error of PostgreSQL or of the way to it; None: a mistake of ours."""
+    """Return the problem for an error of PostgreSQL or of the way to it; None: a mistake of ours."""
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InsufficientPrivilegeError):
         return Problem(READ_MODELS_MISSING)
     return Problem(STORE_UNAVAILABLE) if isinstance(error, (*AWAY, StoreUnavailableError)) else None

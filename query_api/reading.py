@@ -32,11 +32,11 @@ class ReadContext:
     headers: dict[str, str]
 
     def not_found(self) -> Problem:
-        """Give the one answer for what is missing, malformed or somebody else's."""
+        """Return the one answer for what is missing, malformed or somebody else's."""
         return Problem(NOT_FOUND, headers=self.headers)
 
     def answer(self, body: bytes, headers: dict[str, str] | None = None) -> Response:
-        """Give 200 with a JSON body."""
+        """Return 200 with a JSON body."""
         return Response(body, media_type=JSON, headers={**self.headers, **(headers or {})})
 
 
@@ -70,10 +70,10 @@ async def open_read(
 
 
 def instant_text(instant: datetime) -> str:
-    """Give an instant as the whole API writes it: RFC 3339, UTC, always six digits."""
+    """Return an instant as the whole API writes it: RFC 3339, UTC, always six digits."""
     return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def optional_instant(instant: datetime | None) -> str | None:
-    """Give an instant as text, or None."""
+    """Return an instant as text, or None."""
     return None if instant is None else instant_text(instant)

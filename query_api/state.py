@@ -26,7 +26,7 @@ class ReadDatabase:
     database: DeferredPool
 
     async def rows(self, query: Query, values: Mapping[str, Any]) -> list[asyncpg.Record]:
-        """Give all rows."""
+        """Return all rows."""
         async with self.database.pool.acquire() as connection:
             try:
                 return await connection.fetch(query.sql, *query.arguments(**values))
@@ -35,7 +35,7 @@ class ReadDatabase:
                 raise
 
     async def row(self, query: Query, values: Mapping[str, Any]) -> asyncpg.Record | None:
-        """Give the first row, or None."""
+        """Return the first row, or None."""
         async with self.database.pool.acquire() as connection:
             try:
                 return await connection.fetchrow(query.sql, *query.arguments(**values))
@@ -55,5 +55,5 @@ class QueryState(ServiceState):
 
 
 def state_of(request: Request) -> QueryState:
-    """Give the state that the lifespan opened."""
+    """Return the state that the lifespan opened."""
     return cast(QueryState, request.scope["state"])

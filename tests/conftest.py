@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def run_directory() -> Iterator[Path]:
-    """Give the directory that all servers of the run live in."""
+    """Return the directory that all servers of the run live in."""
     with servers.run_directory() as directory:
         yield directory
 
@@ -58,13 +58,13 @@ def kafka(run_directory: Path) -> Iterator[KafkaServer]:
 
 @pytest.fixture
 def pg_admin_url(postgres_cluster: PostgresCluster) -> str:
-    """Give the administrator's address of the bare cluster (database `postgres`)."""
+    """Return the administrator's address of the bare cluster (database `postgres`)."""
     return postgres_cluster.server.url()
 
 
 @pytest.fixture
 async def database(postgres_cluster: PostgresCluster) -> AsyncIterator[Database]:
-    """Give a migrated database of this test's own."""
+    """Return a migrated database of this test's own."""
     made = await postgres_cluster.create_database()
     yield made
     await postgres_cluster.drop_database(made.name)
@@ -72,7 +72,7 @@ async def database(postgres_cluster: PostgresCluster) -> AsyncIterator[Database]
 
 @pytest.fixture
 async def redis_url(valkey_server: ValkeyServer) -> str:
-    """Give the address of an empty Redis (Valkey)."""
+    """Return the address of an empty Redis (Valkey)."""
     client = redis.asyncio.Redis.from_url(valkey_server.url)
     await client.flushall()
     await client.aclose()
@@ -81,5 +81,5 @@ async def redis_url(valkey_server: ValkeyServer) -> str:
 
 @pytest.fixture
 def topic_prefix() -> str:
-    """Give a prefix for topic names that no other test has."""
+    """Return a prefix for topic names that no other test has."""
     return f"t{secrets.token_hex(4)}."

@@ -16,7 +16,7 @@ FIELD_CODES = sorted({*field_codes.FIELD_CODES, *query_problems.FIELD_CODES})
 
 @pytest.fixture(scope="module")
 def tests() -> str:
-    """Give the text of all tests but this one."""
+    """Return the text of all tests but this one."""
     return "\n".join(path.read_text() for path in TESTS.rglob("*.py") if path != Path(__file__))
 
 

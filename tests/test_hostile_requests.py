@@ -105,14 +105,14 @@ async def running(database: Database, service: ServiceName, parser: str) -> Asyn
 
 @pytest.fixture
 async def hasty(database: Database, service: ServiceName, parser: str) -> AsyncIterator[Listening]:
-    """Give a service that waits for a head only so long that nothing else could be tried at it."""
+    """Return a service that waits for a head only so long that nothing else could be tried at it."""
     async with listening(app_of(service, database), parser, SHORT_HEAD_DEADLINE_S) as port:
         yield Listening(service, port, "", database)
 
 
 @pytest.fixture
 async def lenient(database: Database, parser: str) -> AsyncIterator[Listening]:
-    """Give a command service whose deadlines lie so far apart that a machine that stalls does not skip one."""
+    """Return a command service whose deadlines lie so far apart that a machine that stalls does not skip one."""
     key = await partner_key(database)
     app: ServiceApp = create_app(command_settings(database, request_deadline_s=BODY_DEADLINE_S))
     async with listening(app, parser) as port:
@@ -134,7 +134,7 @@ async def first_answer(port: int, raw: bytes) -> bytes:
 
 
 def judged(hostile: Hostile, received: bytes) -> list[str]:
-    """Give what is wrong with an answer."""
+    """Return what is wrong with an answer."""
     if not received:
         return ["no answer"]
     answer = parsed(received)

@@ -25,7 +25,7 @@ class Modes:
     test: str
 
     async def listed(self, path: str) -> list[list[dict[str, object]]]:
-        """Give what a list holds for the key of test mode, and for that of live mode."""
+        """Return what a list holds for the key of test mode, and for that of live mode."""
         answers = [await self.service.http.get(path, headers={"authorization": key}) for key in (self.test, self.live)]
         return [answer.json()["data"] for answer in answers]
 

@@ -63,7 +63,7 @@ class Way:
         self.floats: list[str] = []
 
     def text(self, minor: int) -> str:
-        """Give an amount as a client writes it."""
+        """Return an amount as a client writes it."""
         return amount_text(minor, self.currency)
 
     def look(self, *things: object) -> None:
@@ -72,7 +72,7 @@ class Way:
             self.floats += floats_within(thing, type(thing).__name__)
 
     def body(self, kind: type[bodies.B], **members: object) -> bodies.B:
-        """Give a body as it is made of a request's bytes."""
+        """Return a body as it is made of a request's bytes."""
         parsed = parse_json(orjson.dumps(members))
         body = bodies.parse_body(kind, parsed.value)
         self.look(parsed, body)
@@ -122,7 +122,7 @@ class Way:
 
 
 def whole_life(currency: Currency) -> Iterator[Way]:
-    """Give ways of orders in a currency that meet, together, every event and refusals of amounts."""
+    """Return ways of orders in a currency that meet, together, every event and refusals of amounts."""
     way = opened(Way(currency))
     changes = [
         {"op": "set_price", "line_id": 2, "unit_price": way.text(7)},
@@ -161,7 +161,7 @@ def whole_life(currency: Currency) -> Iterator[Way]:
 
 
 def opened(way: Way) -> Way:
-    """Give the way after an order of two lines was created."""
+    """Return the way after an order of two lines was created."""
     lines = [
         {"sku": "LANTERN-1", "quantity": 2, "unit_price": way.text(LARGE)},
         {"sku": "HANGER", "quantity": 3, "unit_price": way.text(29)},

@@ -73,12 +73,12 @@ enabled = false
 
 
 def operations(service: ServiceName) -> list[str]:
-    """Give the ids of a service's operations."""
+    """Return the ids of a service's operations."""
     return [each["operationId"] for methods in DOCUMENTS[service]["paths"].values() for each in methods.values()]
 
 
 def configuration(service: str, key: str) -> str:
-    """Give the settings of schemathesis for a service."""
+    """Return the settings of schemathesis for a service."""
     login = f'[auth.openapi.bearer]\nbearer = "{key}"\n'
     return login + CONFIGURATION + (OF_COMMAND if service == "command" else "")
 

@@ -35,7 +35,7 @@ def valid(service: str, schema: Json, value: object) -> None:
 
 
 def media_types(operation: Json) -> Iterator[tuple[str, Json]]:
-    """Give every body that an operation takes or gives."""
+    """Return every body that an operation takes or gives."""
     for media in operation.get("requestBody", {}).get("content", {}).values():
         yield "request", media
     for status, answer in operation["responses"].items():

@@ -68,7 +68,7 @@ async def planted(database: Database) -> AsyncIterator[Planted]:
 
 
 def comparable(answer: httpx.Response, ids: Mapping[str, str]) -> tuple[Any, ...]:
-    """Give the bytes and headers of an answer, with the id that was asked for cut out: it is the asker's own word."""
+    """Return the bytes and headers of an answer, with the id that was asked for cut out: it is the asker's own word."""
     body = answer.content
     for each in ids.values():
         body = body.replace(each.encode(), b"-")

@@ -27,7 +27,7 @@ async def service(call: Call) -> AsyncIterator[tuple[httpx.AsyncClient, KnownKey
 
 
 def is_denied_by_scope(call: Call, answer: httpx.Response) -> bool:
-    """Tell whether the route's own declaration turned the key away; a finer rule inside it names fewer scopes."""
+    """Return whether the route's own declaration turned the key away; a finer rule inside it names fewer scopes."""
     if answer.status_code != 403:
         return False
     problem = answer.json()

@@ -82,7 +82,7 @@ class WantedKey:
 
 
 def wanted_key(body: NewApiKeyBody, acting: KeyRecord, now: datetime) -> WantedKey:
-    """Give the key that a body asks for; without an expiry of its own it has that of the acting key.
+    """Return the key that a body asks for; without an expiry of its own it has that of the acting key.
 
     Raises:
         Problem: 422 with one error for each broken value.
@@ -106,7 +106,7 @@ def wanted_key(body: NewApiKeyBody, acting: KeyRecord, now: datetime) -> WantedK
 
 
 def overlap(body: RotationBody, *, is_own: bool) -> timedelta:
-    """Give for how long the old key still works; `is_own`: it is the key that asks.
+    """Return for how long the old key still works; `is_own`: it is the key that asks.
 
     Raises:
         Problem: 422, it is out of range, or too short for a key that rotates itself.

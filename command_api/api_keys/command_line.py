@@ -113,7 +113,7 @@ def audit(key_id: str | None, partner: str | None, limit: int) -> None:
 
 
 def _operator() -> KeyActor:
-    """Give who types, by the operating system and not by a variable that anybody may set."""
+    """Return who types, by the operating system and not by a variable that anybody may set."""
     user_id = os.getuid()
     try:
         name = pwd.getpwuid(user_id).pw_name

@@ -17,7 +17,7 @@ _NO_ID: Final = UUID(int=0)
 
 
 def key_before(request: Request, visibility: KeyVisibility, values: dict[str, str]) -> tuple[datetime, str] | None:
-    """Give when the key was made after which a page of keys starts, and its id; None for the first page.
+    """Return when the key was made after which a page of keys starts, and its id; None for the first page.
 
     Raises:
         Problem: 422; the cursor was not given for this list, asker and filters.
@@ -29,19 +29,19 @@ def key_before(request: Request, visibility: KeyVisibility, values: dict[str, st
 
 
 def cursor_of_key(request: Request, visibility: KeyVisibility, values: dict[str, str], last: KeyRecord) -> str:
-    """Give the cursor of the page that follows this key."""
+    """Return the cursor of the page that follows this key."""
     row_id = UUID(bytes=last.key_id.encode("ascii").rjust(16, b"\0"))
     return _issue(request, visibility, values, RowKey((last.created_at - _EPOCH) // _MICROSECOND, row_id))
 
 
 def event_before(request: Request, visibility: KeyVisibility, values: dict[str, str]) -> int:
-    """Give the number of the event after which a page of a history starts; raises as `key_before`."""
+    """Return the number of the event after which a page of a history starts; raises as `key_before`."""
     row = _read(request, visibility, values)
     return 0 if row is None else row.number
 
 
 def cursor_of_event(request: Request, visibility: KeyVisibility, values: dict[str, str], number: int) -> str:
-    """Give the cursor of the page that follows this event."""
+    """Return the cursor of the page that follows this event."""
     return _issue(request, visibility, values, RowKey(number, _NO_ID))
 
 

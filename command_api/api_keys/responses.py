@@ -9,7 +9,7 @@ from infra.security.api_keys import KeyRecord
 
 
 def key_document(record: KeyRecord, now: datetime) -> dict[str, object]:
-    """Give a key as of `now`, without anything that opens it."""
+    """Return a key as of `now`, without anything that opens it."""
     return {
         "id": record.key_id,
         "object": "api_key",
@@ -26,7 +26,7 @@ def key_document(record: KeyRecord, now: datetime) -> dict[str, object]:
 
 
 def event_document(event: KeyEvent, principal: Principal) -> dict[str, object]:
-    """Give one event. A partner is told of what its own keys did; what others did, it was the operator."""
+    """Return one event. A partner is told of what its own keys did; what others did, it was the operator."""
     is_told = principal.partner_id is None or event.is_by_owner
     actor = {"type": event.actor.type, "id": event.actor.id} if is_told else {"type": "operator", "id": None}
     return {
@@ -46,5 +46,5 @@ def _instant(instant: datetime | None) -> str | None:
 
 
 def page_document(data: list[dict[str, object]], next_cursor: str | None) -> dict[str, object]:
-    """Give a page of a list."""
+    """Return a page of a list."""
     return {"data": data, "has_more": next_cursor is not None, "next_cursor": next_cursor}

@@ -13,12 +13,12 @@ from infra.security.api_keys import KeyRecord, KeyVisibility
 
 
 def visibility_of(principal: Principal) -> KeyVisibility:
-    """Give which keys a caller sees."""
+    """Return which keys a caller sees."""
     return KeyVisibility(principal.partner_id, principal.livemode)
 
 
 def require_live(acting: KeyRecord | None, now: datetime) -> KeyRecord:
-    """Give the acting key as the store has it now: a key that was revoked a moment ago changes no other.
+    """Return the acting key as the store has it now: a key that was revoked a moment ago changes no other.
 
     Raises:
         Problem: 401, it is not live.
@@ -29,7 +29,7 @@ def require_live(acting: KeyRecord | None, now: datetime) -> KeyRecord:
 
 
 def require_seen(found: KeyRecord | None, visibility: KeyVisibility) -> KeyRecord:
-    """Give a key within reach. Somebody else's is the same as none.
+    """Return a key within reach. Somebody else's is the same as none.
 
     Raises:
         Problem: 404.

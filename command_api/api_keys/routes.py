@@ -109,7 +109,7 @@ async def list_keys(request: Request, principal: ManagesKeys) -> Response:
     responses=declared.FOUND,
 )
 async def get(request: Request, principal: ManagesKeys) -> Response:
-    """Give a key without its secret."""
+    """Return a key without its secret."""
     read_values(request.scope["query_string"], NONE)
     async with _connection(request) as connection:
         record = await _seen(connection, request, principal)
@@ -180,7 +180,7 @@ async def revoke(request: Request, principal: ManagesKeys) -> Response:
     responses=declared.EVENTS,
 )
 async def events(request: Request, principal: ManagesKeys) -> Response:
-    """Give who created, rotated and revoked a key, and when; oldest first. The history can only grow."""
+    """Return who created, rotated and revoked a key, and when; oldest first. The history can only grow."""
     values = read_values(request.scope["query_string"], EVENTS)
     limit, visibility = read_limit(values), visibility_of(principal)
     after = event_before(request, visibility, values)
@@ -219,7 +219,7 @@ async def _changing(request: Request) -> AsyncIterator[Connection]:
 
 @asynccontextmanager
 async def _connection(request: Request) -> AsyncIterator[Connection]:
-    """Give a connection; what PostgreSQL raises when it is away becomes a 503."""
+    """Return a connection; what PostgreSQL raises when it is away becomes a 503."""
     try:
         async with state_of(request)["database"].pool.acquire() as connection:
             yield connection
@@ -228,14 +228,14 @@ async def _connection(request: Request) -> AsyncIterator[Connection]:
 
 
 async def _seen(connection: Connection, request: Request, principal: Principal) -> KeyRecord:
-    """Give the key in the path. What is not of the form of an id does not exist: the same 404."""
+    """Return the key in the path. What is not of the form of an id does not exist: the same 404."""
     key_id = request.path_params["key_id"]
     found = await api_key_store.find_key(connection, key_id) if _KEY_ID.fullmatch(key_id) else None
     return require_seen(found, visibility_of(principal))
 
 
 def _listed(principal: Principal, partner_id: str | None) -> KeyVisibility:
-    """Give which keys a list shows: within reach, and of one partner if that is asked for."""
+    """Return which keys a list shows: within reach, and of one partner if that is asked for."""
     visibility = visibility_of(principal)
     if partner_id is None:
         return visibility

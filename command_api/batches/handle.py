@@ -78,12 +78,12 @@ class Item:
 
     @property
     def status(self) -> int:
-        """Give the status of the answer."""
+        """Return the status of the answer."""
         return self.answer.kind.status if isinstance(self.answer, Problem) else self.answer.status
 
     @property
     def replayed(self) -> bool:
-        """Tell whether the answer is the recorded one of an earlier request."""
+        """Return whether the answer is the recorded one of an earlier request."""
         return not isinstance(self.answer, Problem) and self.answer.replayed
 
 
@@ -98,7 +98,7 @@ class _Decided:
 
 
 async def slices(things: Sequence[T], weigh: Callable[[T], int] = lambda _: USUAL) -> AsyncIterator[Sequence[T]]:
-    """Give the things in slices of some weight; between two of them the event loop serves others."""
+    """Return the things in slices of some weight; between two of them the event loop serves others."""
     start = weight = 0
     for end, thing in enumerate(things, 1):
         weight += weigh(thing)
@@ -110,7 +110,7 @@ async def slices(things: Sequence[T], weigh: Callable[[T], int] = lambda _: USUA
 
 
 def orders_of(value: Json) -> list[Json]:
-    """Give the items of a parsed body; what each of them holds is not looked at.
+    """Return the items of a parsed body; what each of them holds is not looked at.
 
     Raises:
         Problem: 422 it is not an object with nothing but 1 to 500 `orders`.
@@ -132,7 +132,7 @@ def orders_of(value: Json) -> list[Json]:
 
 
 async def handle_batch(path: WritePath, sender: Sender, orders: Sequence[Json]) -> list[Item]:
-    """Give every order of a batch its answer, in their order. Whatever an order is, it never harms another.
+    """Return every order of a batch its answer, in their order. Whatever an order is, it never harms another.
 
     Raises:
         EventStoreError: the store took none of them; nothing was written.
@@ -209,7 +209,7 @@ def _decide(path: WritePath, sender: Sender, place: int, value: Json, item: Item
 
 
 def _order_of(value: Json, item: Item) -> Json:
-    """Give the order of an item and note its key, which is wanted in the answer whatever else is wrong.
+    """Return the order of an item and note its key, which is wanted in the answer whatever else is wrong.
 
     Raises:
         Problem: 400 or 422; pointers are relative to the item.
@@ -255,7 +255,7 @@ async def _try_append(path: WritePath, more: Sequence[_Decided]) -> Sequence[App
 
 
 def _answer(append: AppendCommand, outcome: AppendOutcome | EventStoreError) -> Answer | Problem:
-    """Give the answer that was recorded, now or by an earlier request, or why there is none."""
+    """Return the answer that was recorded, now or by an earlier request, or why there is none."""
     match outcome:
         case Appended(version, position):
             return Answer(append.status, append.response, append.stream_id, version, position, replayed=False)
@@ -276,7 +276,7 @@ def _invalid(pointer: str, code: str) -> Problem:
 
 
 def _in_batch(problem: Problem, prefix: str) -> Problem:
-    """Give a problem whose pointers lead into the body of the batch. It is not recorded, so its bytes may differ."""
+    """Return a problem whose pointers lead into the body of the batch. It is not recorded, so its bytes may differ."""
     if not problem.errors:
         return problem
     errors = tuple(FieldError(prefix + each.pointer, each.code, each.detail) for each in problem.errors)

@@ -106,7 +106,7 @@ async def _response(items: Sequence[Item], partitions: int, context: RequestCont
 
 
 def _result(item: Item, partitions: int, request_id: str) -> bytes:
-    """Give what the headers and the body of a single create would say. The recorded bytes go out as they are."""
+    """Return what the headers and the body of a single create would say. The recorded bytes go out as they are."""
     answer = item.answer
     document: dict[str, object] = {
         "idempotency_key": item.key,

@@ -37,7 +37,7 @@ class Caller(NamedTuple):
 def record(
     event: OrderEvent, command: OrderCommand, caller: Caller, sequence: int, event_id: UUID
 ) -> RecordedOrderEvent:
-    """Give an event at its place in the stream, told by whom, when and why."""
+    """Return an event at its place in the stream, told by whom, when and why."""
     return RecordedOrderEvent(
         event,
         Envelope(
@@ -66,7 +66,7 @@ def _itself(name: str) -> Actor:
 
 
 def new_event(recorded: RecordedOrderEvent) -> NewEvent:
-    """Give a recorded event as the store takes it."""
+    """Return a recorded event as the store takes it."""
     event, envelope = recorded.event, recorded.envelope
     actor = envelope.actor
     return NewEvent(
@@ -83,7 +83,7 @@ def new_event(recorded: RecordedOrderEvent) -> NewEvent:
 
 
 def refused(caller: Caller, refusal: Problem, order_id: OrderId, version: int) -> AppendCommand:
-    """Give an append of no events: only the answer is recorded, if the order is still at `version`."""
+    """Return an append of no events: only the answer is recorded, if the order is still at `version`."""
     return AppendCommand(
         tenant_id=caller.tenant.id,
         key=caller.idempotency_key,
@@ -98,5 +98,5 @@ def refused(caller: Caller, refusal: Problem, order_id: OrderId, version: int) -
 
 
 def ask_for_repetition(caller: Caller, refusal: Problem, order_id: OrderId) -> AppendCommand:
-    """Give an append that finds out whether the key was used. It expects a version no stream has: it writes nothing."""
+    """Return an append that asks whether the key was used. It expects a version no stream has, so it writes nothing."""
     return refused(caller, refusal, order_id, _NO_VERSION)

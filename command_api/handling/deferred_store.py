@@ -16,7 +16,7 @@ _APPEND_SHARE_OF_DEADLINE: Final = 0.9
 
 
 def make_appender(postgres: PostgresSettings, service: CommandApiSettings, name: str) -> Appender:
-    """Give an appender on a connection of its own, by the settings of the command service."""
+    """Return an appender on a connection of its own, by the settings of the command service."""
     channel = PostgresAppendChannel(lambda: connect(postgres, application_name=f"{name}-append"))
     limits = AppenderLimits(
         queue_commands=service.append_queue,
@@ -53,13 +53,13 @@ class DeferredEventStore:
     async def read_stream(
         self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None
     ) -> Sequence[StoredEvent]:
-        """Give the events of one stream; see `EventStore.read_stream`."""
+        """Return the events of one stream; see `EventStore.read_stream`."""
         return await self._store.read_stream(tenant_id, stream_id, from_version, to_version)
 
     async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
-        """Give the events behind a position; see `EventStore.read_all`."""
+        """Return the events behind a position; see `EventStore.read_all`."""
         return await self._store.read_all(after_position, limit)
 
     async def head(self) -> int:
-        """Give the last position of the log; 0 when it is empty."""
+        """Return the last position of the log; 0 when it is empty."""
         return await self._store.head()

@@ -83,7 +83,7 @@ MakeCommand = Callable[[datetime], OrderCommand]
 async def handle(
     path: WritePath, caller: Caller, make: MakeCommand, *, status: int, expected_version: int | None = None
 ) -> Answer:
-    """Give the answer to a command, which is then recorded under the caller's key.
+    """Return the answer to a command, which is then recorded under the caller's key.
 
     Args:
         path: the store and what else is needed.
@@ -112,7 +112,7 @@ async def handle(
 
 
 def _known_answer(path: WritePath, caller: Caller) -> Answer | None:
-    """Give what this process lately saw recorded under the caller's key."""
+    """Return what this process lately saw recorded under the caller's key."""
     known = path.answers.get(caller.tenant.id, caller.idempotency_key)
     if known is None:
         return None
@@ -172,7 +172,7 @@ async def _append(path: WritePath, caller: Caller, order_id: OrderId, decision: 
 
 
 async def _load(path: WritePath, tenant: Tenant, command: OrderCommand, seen_version: int) -> OrderState | None:
-    """Give the order as it was seen here last; read it when that is older than what the caller has seen.
+    """Return the order as it was seen here last; read it when that is older than what the caller has seen.
 
     All of it is read: to read on from what is remembered would trust that, and after a restore it may never have been.
     """
@@ -254,7 +254,7 @@ async def _refuse_version(path: WritePath, caller: Caller, order_id: OrderId) ->
 
 
 async def _find_answer(path: WritePath, caller: Caller, order_id: OrderId) -> Answer | int:
-    """Give what is recorded under the caller's key; if nothing is, the version of the order.
+    """Return what is recorded under the caller's key; if nothing is, the version of the order.
 
     What is refused without being recorded is refused only after this: the first request under the key may have been
     accepted and have changed the very thing that now stands in the way.
@@ -294,7 +294,7 @@ def _replayed(path: WritePath, caller: Caller, outcome: Duplicate) -> Answer:
 
 
 def decide_create(path: WritePath, caller: Caller, command: CreateOrder) -> AppendCommand:
-    """Give what a create appends under the caller's key: its event and its answer. For creates appended together.
+    """Return what a create appends under the caller's key: its event and its answer. For creates appended together.
 
     Raises:
         InvalidCommandError: values break rules.
@@ -303,5 +303,5 @@ def decide_create(path: WritePath, caller: Caller, command: CreateOrder) -> Appe
 
 
 def refuse_reference(caller: Caller, order_id: OrderId) -> AppendCommand:
-    """Give what is appended under the caller's key when the external reference of a new order is taken."""
+    """Return what is appended under the caller's key when the external reference of a new order is taken."""
     return refused(caller, Problem(DUPLICATE_EXTERNAL_REFERENCE), order_id, NO_STREAM)

@@ -12,7 +12,7 @@ _VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def parse_key(header: str | None) -> str:
-    """Give the key; in double quotes (as in RFC 8941 strings) it is the same key as bare.
+    """Return the key; in double quotes (as in RFC 8941 strings) it is the same key as bare.
 
     Raises:
         Problem: 400, there is none, or not 1-255 visible ASCII characters.
@@ -26,7 +26,7 @@ def parse_key(header: str | None) -> str:
 
 
 def fingerprint(method: str, path: str, canonical_body: bytes) -> bytes:
-    """Give the SHA-256 of what makes a request the same one; lengths keep the parts apart."""
+    """Return the SHA-256 of what makes a request the same one; lengths keep the parts apart."""
     digest = hashlib.sha256(f"{method} {len(path)} {path} ".encode())
     digest.update(canonical_body)
     return digest.digest()

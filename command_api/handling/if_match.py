@@ -13,7 +13,7 @@ _FORM: Final = re.compile(rf"\*|{_ANY_ETAG}(?:[ \t]*,[ \t]*{_ANY_ETAG})*")
 
 
 def required_version(header: str | None) -> int:
-    """Give the version that an editor has seen, by an ETag of ours such as `"3"`.
+    """Return the version that an editor has seen, by an ETag of ours such as `"3"`.
 
     A list, a weak ETag or `*` names no single version that the client has seen, so it never matches.
 
@@ -27,7 +27,7 @@ def required_version(header: str | None) -> int:
 
 
 def version_if_any(header: str | None) -> int | None:
-    """Give the version at which alone something may be done; None where that does not matter: no header, or `*`.
+    """Return the version at which alone something may be done; None where that does not matter: no header, or `*`.
 
     Raises:
         Problem: 400 and 412, as `required_version`.

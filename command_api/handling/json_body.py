@@ -108,12 +108,12 @@ def parse_json(data: bytes) -> JsonBody:
 
 
 def canonical(value: Json) -> bytes:
-    """Give the canonical bytes of a part of a parsed body, the same as if it had come as a body of its own."""
+    """Return the canonical bytes of a part of a parsed body, the same as if it had come as a body of its own."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _as_written(data: bytes) -> Json:
-    """Give the value of an object that orjson would write in these very bytes; None: it may be anything else.
+    """Return the value of an object that orjson would write in these very bytes; None: it may be anything else.
 
     Most clients write as orjson does: no spaces, nothing escaped that need not be. A body that comes out of its value
     again byte for byte cannot have a key twice, for the value has none; so the fast parser may be believed (decision
@@ -207,7 +207,7 @@ def _constant(_name: str) -> NoReturn:
 
 
 def _is_too_complex(value: Json) -> bool:
-    """Tell whether a value nests deeper than `MAX_DEPTH` or holds an object of more than `MAX_MEMBERS`."""
+    """Return whether a value nests deeper than `MAX_DEPTH` or holds an object of more than `MAX_MEMBERS`."""
     level: list[list[Json] | dict[str, Json]] = [value] if isinstance(value, (list, dict)) else []
     for _ in range(MAX_DEPTH):
         below: list[list[Json] | dict[str, Json]] = []

@@ -9,12 +9,12 @@ Kind = type[BaseModel]
 
 
 def known_fields_text(fields: Iterable[str]) -> str:
-    """Say which fields an object takes."""
+    """Return which fields an object takes."""
     return f"The object takes: {', '.join(fields) or 'no field'}."
 
 
 def fields_at(body: Kind, path: Sequence[int | str]) -> list[str]:
-    """Give the fields of the object at a place of pydantic's (`loc`): names, places in lists, tags of unions."""
+    """Return the fields of the object at a place of pydantic's (`loc`): names, places in lists, tags of unions."""
     kinds = [body]
     for step in path:
         if isinstance(step, str):

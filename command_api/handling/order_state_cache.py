@@ -49,7 +49,7 @@ class OrderStateCache:
         return len(self._states)
 
     def get(self, tenant_id: str, order_id: UUID) -> OrderState | None:
-        """Give the state of an order of this tenant as it was when it was last seen here."""
+        """Return the state of an order of this tenant as it was when it was last seen here."""
         state = self._states.get((tenant_id, order_id))
         if state is not None:
             self._states.move_to_end((tenant_id, order_id))
@@ -101,7 +101,7 @@ class RecentAnswers:
         return len(self._answers)
 
     def get(self, tenant_id: str, key: str) -> tuple[bytes, Answer] | None:
-        """Give the fingerprint of the request under a key, and what it was answered; None when that is not known."""
+        """Return the fingerprint of the request under a key, and what it was answered; None when that is not known."""
         recorded = self._answers.get((tenant_id, key))
         if recorded is None or self._monotonic_s() - recorded.at_s > ANSWERS_KEPT_S:
             return None

@@ -154,7 +154,7 @@ def import_orders(
 
 
 def _is_address(url: str) -> bool:
-    """Tell whether requests can be sent there: a scheme of HTTP, a host, and a port that exists if there is one."""
+    """Return whether requests can be sent there: a scheme of HTTP, a host, and a port that exists if there is one."""
     try:
         parts = urlsplit(url)
         is_plain = not parts.query and not parts.fragment
@@ -168,7 +168,7 @@ def _sentence(error: AbortError) -> str:
 
 
 def _api_key() -> str:
-    """Give the key from the environment: on a command line everybody on the machine could read it."""
+    """Return the key from the environment: on a command line everybody on the machine could read it."""
     try:
         return parse(os.environ[API_KEY].strip()).text
     except KeyError:
@@ -178,7 +178,7 @@ def _api_key() -> str:
 
 
 def summary(tally: Tally, elapsed_s: float) -> str:
-    """Give what was done in one line."""
+    """Return what was done in one line."""
     rate = tally.orders_settled / elapsed_s if elapsed_s else 0.0
     return (
         f"{tally.orders_settled:,} orders in {clock_text(elapsed_s)} ({rate:,.0f}/s): {tally.created:,} created, "

@@ -44,7 +44,7 @@ class OrderLine:
 
     @property
     def item(self) -> bytes:
-        """Give it as an item of a batch."""
+        """Return it as an item of a batch."""
         return b'{"idempotency_key":%b,"order":%b}' % (orjson.dumps(self.key), self.order)
 
 
@@ -69,7 +69,7 @@ class SameOrders:
         self._database.execute("BEGIN")
 
     def count(self, digest: bytes) -> int:
-        """Give the how-manieth order of this content it is."""
+        """Return the how-manieth order of this content it is."""
         self._database.execute(
             "INSERT INTO seen VALUES (?, 1) ON CONFLICT (digest) DO UPDATE SET times = times + 1", (digest,)
         )
@@ -82,7 +82,7 @@ class SameOrders:
 
 
 def read_lines(file: BinaryIO, run: str) -> Iterator[OrderLine | BadLine]:
-    """Give the lines of a file from its beginning; empty ones are passed over, line ends may be LF or CRLF."""
+    """Return the lines of a file from its beginning; empty ones are passed over, line ends may be LF or CRLF."""
     with closing(SameOrders()) as same:
         number = 0
         while data := file.readline(MAX_BODY_BYTES):

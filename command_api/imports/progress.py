@@ -26,7 +26,7 @@ class Tally:
 
 
 def progress_line(tally: Tally, total_bytes: int, elapsed_s: float) -> str:
-    """Give the line: percent of the file, orders, rate, time left."""
+    """Return the line: percent of the file, orders, rate, time left."""
     share = min(tally.file_bytes / total_bytes, 1.0) if total_bytes else 1.0
     rate = tally.orders_settled / elapsed_s if elapsed_s else 0.0
     left = clock_text(elapsed_s / share - elapsed_s) if share else "?"
@@ -35,7 +35,7 @@ def progress_line(tally: Tally, total_bytes: int, elapsed_s: float) -> str:
 
 
 def clock_text(seconds: float) -> str:
-    """Give a duration as h:mm:ss or m:ss."""
+    """Return a duration as h:mm:ss or m:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -99,7 +99,7 @@ def keep(path: Path) -> None:
 
 
 def _mode(path: Path) -> int | None:
-    """Give what kind of thing is there, or where a link leads; None where there is nothing."""
+    """Return what kind of thing is there, or where a link leads; None where there is nothing."""
     try:
         return path.stat().st_mode
     except FileNotFoundError:
@@ -129,5 +129,5 @@ def _refused(outcome: Outcome) -> dict[str, object]:
 
 
 def _in_order(error: dict[str, Any]) -> dict[str, Any]:
-    """Give an error whose pointer leads into the order and not into the batch it happened to travel in."""
+    """Return an error whose pointer leads into the order and not into the batch it happened to travel in."""
     return error | {"pointer": _PLACE.sub("", str(error.get("pointer", "")), count=1)}

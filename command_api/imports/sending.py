@@ -65,7 +65,7 @@ class Reply:
 
     @property
     def reason(self) -> str:
-        """Give its status and the code in it; of no answer, why there is none."""
+        """Return its status and the code in it; of no answer, why there is none."""
         code = str(self.document.get("code", ""))
         return f"{self.status} {code}".strip() if self.status else code
 
@@ -79,7 +79,7 @@ class Contact:
     _is_told: bool = False
 
     def patience_s(self, patience: Patience) -> float:
-        """Give after how many seconds to give up, as far as is known now."""
+        """Return after how many seconds to give up, as far as is known now."""
         return patience.give_up_s if self.is_reached else min(patience.unreached_s, patience.give_up_s)
 
     def note(self, reply: Reply, patience: Patience) -> None:
@@ -168,7 +168,7 @@ def _refusal(reply: Reply) -> AbortError:
 
 
 def _cause(error: aiohttp.ClientError) -> str:
-    """Give why there was no connection, in the words of the operating system."""
+    """Return why there was no connection, in the words of the operating system."""
     match error:
         case aiohttp.ClientConnectorDNSError():
             return "no such host"
@@ -180,7 +180,7 @@ def _cause(error: aiohttp.ClientError) -> str:
 
 
 async def _reply(service: Service, orders: list[OrderLine]) -> Reply:
-    """Give the reply; status 0 when there was none, which leaves everything unknown."""
+    """Return the reply; status 0 when there was none, which leaves everything unknown."""
     try:
         return await service.post(body_of(orders))
     except TimeoutError:

@@ -22,7 +22,7 @@ class FileSlice:
 
 
 def read_slices(file: BinaryIO, run: str, max_orders: int) -> Iterator[FileSlice]:
-    """Give the file in slices of at most `max_orders` lines whose body is at most 1 MiB."""
+    """Return the file in slices of at most `max_orders` lines whose body is at most 1 MiB."""
     part, size, begin = FileSlice(), ENVELOPE_BYTES, 0
     for line in read_lines(file, run):
         more = len(line.item) + 1 if isinstance(line, OrderLine) else 0
@@ -41,5 +41,5 @@ def read_slices(file: BinaryIO, run: str, max_orders: int) -> Iterator[FileSlice
 
 
 def body_of(orders: list[OrderLine]) -> bytes:
-    """Give the body of a batch."""
+    """Return the body of a batch."""
     return ENVELOPE % b",".join([line.item for line in orders])

@@ -113,7 +113,7 @@ B = TypeVar("B", bound=RequestBody)
 
 
 def parse_body(kind: type[B], value: Json) -> B:
-    """Give the body of one kind.
+    """Return the body of one kind.
 
     Raises:
         Problem: 422 with at most 20 field errors; a pointer holds our field names and places, never a client's key.
@@ -129,7 +129,7 @@ def parse_body(kind: type[B], value: Json) -> B:
 
 
 def create_order(body: CreateOrderBody, order_id: OrderId, tenant: Tenant, now: datetime) -> CreateOrder:
-    """Give the command that a body asks for, its amounts in minor units.
+    """Return the command that a body asks for, its amounts in minor units.
 
     Whether its currency is still active is for `decide`: the body may repeat one that was accepted when it was.
 
@@ -159,7 +159,7 @@ def create_order(body: CreateOrderBody, order_id: OrderId, tenant: Tenant, now: 
 
 
 def parse_status(body: SetStatusBody) -> Status:
-    """Give the status that a body asks for.
+    """Return the status that a body asks for.
 
     Raises:
         Problem: 422, there is no such status.
@@ -172,7 +172,7 @@ def parse_status(body: SetStatusBody) -> Status:
 
 
 def _new_lines(lines: Iterable[LineBody], currency: Currency | None, found: list[FieldError]) -> tuple[NewLine, ...]:
-    """Give the lines; a price that is none in the currency goes to `found`, and the smallest one stands in for it."""
+    """Return the lines; a price that is none in the currency goes to `found`, and the smallest one stands in for it."""
     new_lines: list[NewLine] = []
     for index, line in enumerate(lines):
         minor = 1
@@ -186,7 +186,7 @@ def _new_lines(lines: Iterable[LineBody], currency: Currency | None, found: list
 
 
 def _rules_broken(command: CreateOrder) -> list[FieldError]:
-    """Give what else is wrong with an order that is refused for its money already, so that it is mended in one go."""
+    """Return what else is wrong with an order that is refused for its money already, so that it is mended in one go."""
     try:
         checked_new_order(command)
     except InvalidCommandError as error:
@@ -215,12 +215,12 @@ def _field_error(kind: type[RequestBody], item: ErrorDetails) -> FieldError:  # 
 
 
 def field_error(pointer: str, code: str) -> FieldError:
-    """Give a broken value by its place and code."""
+    """Return a broken value by its place and code."""
     return FieldError(pointer, code, FIELD_CODES[code])
 
 
 def unknown_field(pointer: str, taken: Iterable[str]) -> FieldError:
-    """Give an object that has more fields than it takes; the reader is told those, never what was sent."""
+    """Return an object that has more fields than it takes; the reader is told those, never what was sent."""
     return FieldError(pointer, "unknown_field", f"{FIELD_CODES['unknown_field']} {known_fields_text(taken)}")
 
 

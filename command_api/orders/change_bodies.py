@@ -46,7 +46,7 @@ class AddLineBody(RequestBody):
     unit_price: UnitPrice
 
     def command(self) -> AddLine:
-        """Give the change."""
+        """Return the change."""
         return AddLine(self.sku, self.quantity, self.unit_price)
 
 
@@ -57,7 +57,7 @@ class RemoveLineBody(RequestBody):
     line_id: LineId
 
     def command(self) -> RemoveLine:
-        """Give the change."""
+        """Return the change."""
         return RemoveLine(self.line_id)
 
 
@@ -69,7 +69,7 @@ class SetQuantityBody(RequestBody):
     quantity: Quantity
 
     def command(self) -> SetQuantity:
-        """Give the change."""
+        """Return the change."""
         return SetQuantity(self.line_id, self.quantity)
 
 
@@ -81,7 +81,7 @@ class SetPriceBody(RequestBody):
     unit_price: UnitPrice
 
     def command(self) -> SetPrice:
-        """Give the change."""
+        """Return the change."""
         return SetPrice(self.line_id, self.unit_price)
 
 
@@ -132,13 +132,13 @@ class NoteBody(RequestBody):
 
 
 def amend_lines(body: AmendmentBody, order_id: OrderId, now: datetime) -> AmendLines:
-    """Give the command that a body asks for."""
+    """Return the command that a body asks for."""
     changes: tuple[LineAmendment, ...] = tuple(change.command() for change in body.changes)
     return AmendLines(order_id, changes, body.reason, now)
 
 
 def update_details(body: DetailsBody, order_id: OrderId, now: datetime) -> UpdateDetails:
-    """Give the command that a body asks for: only what the body names is asked for."""
+    """Return the command that a body asks for: only what the body names is asked for."""
     named = body.model_fields_set
     return UpdateDetails(
         order_id,
@@ -150,7 +150,7 @@ def update_details(body: DetailsBody, order_id: OrderId, now: datetime) -> Updat
 
 
 def add_note(body: NoteBody, order_id: OrderId, now: datetime) -> AddNote:
-    """Give the command that a body asks for.
+    """Return the command that a body asks for.
 
     Raises:
         Problem: 422, there is no such visibility.

@@ -157,7 +157,7 @@ CREATED: Final[Responses] = {
 
 
 def changed(*kinds: ProblemType) -> Responses:
-    """Give what a route that changes an order answers; `kinds` are the refusals that only some of them have."""
+    """Return what a route that changes an order answers; `kinds` are the refusals that only some of them have."""
     return {
         200: {"model": OrderDocument, "description": "The order afterwards.", "headers": ORDER_HEADERS},
         **problem_responses(

@@ -75,7 +75,7 @@ class SettlementBody(RequestBody):
 
 
 def capture(body: CaptureBody, order_id: OrderId, now: datetime) -> Capture:
-    """Give the command that a body asks for.
+    """Return the command that a body asks for.
 
     Raises:
         Problem: 422, it names an amount and lines.
@@ -87,7 +87,7 @@ def capture(body: CaptureBody, order_id: OrderId, now: datetime) -> Capture:
 
 
 def settle(body: SettlementBody, order_id: OrderId, now: datetime) -> Settle:
-    """Give the command that a body asks for.
+    """Return the command that a body asks for.
 
     Raises:
         Problem: 422, the day is none.

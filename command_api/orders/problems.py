@@ -92,7 +92,7 @@ _BY_CODE: Final = {kind.code: kind for kind in (*ORDER_PROBLEMS, *AMOUNT_PROBLEM
 
 
 def order_problem(error: TransitionError | AmountError) -> Problem:
-    """Give the final refusal of a command that the order's status, or what is left of its amounts, does not allow."""
+    """Return the final refusal of a command that the order's status, or what is left of its amounts, does not allow."""
     kind = _BY_CODE[error.code]
     if isinstance(error, AmountError):
         return Problem(

@@ -40,7 +40,7 @@ class Accepted(NamedTuple):
 
 
 def order_id_of(request: Request) -> OrderId:
-    """Give the id in the path. What is not one of ours does not exist: the same 404 as for an unknown id."""
+    """Return the id in the path. What is not one of ours does not exist: the same 404 as for an unknown id."""
     found = parse_uuid(request.path_params["order_id"])
     if found is None:
         raise Problem(problems.NOT_FOUND)

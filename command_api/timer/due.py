@@ -18,7 +18,7 @@ _TIMELESS: Final = frozenset({Status.CAPTURED, Status.SETTLED, Status.CANCELED, 
 
 
 def timer_changes(events: Iterable[StoredEvent]) -> dict[StreamKey, datetime | None]:
-    """Give what the timers of these orders are after `events`, in log order; None: nothing is due any more.
+    """Return what the timers of these orders are after `events`, in log order; None: nothing is due any more.
 
     An event that cannot be read changes no timer: it is the projections' business to complain about it, and an order
     without a right timer is only looked at in vain.

@@ -49,7 +49,7 @@ class OpenTimers(Protocol):
     """Gives the timers, or says that PostgreSQL is not there yet."""
 
     def __call__(self) -> Timers:
-        """Give them.
+        """Return them.
 
         Raises:
             StoreUnavailableError: not yet.
@@ -89,7 +89,7 @@ class Expirer:
         return self._writes.now
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
-        """Give what stood in the way of the last turn; nothing when it was done."""
+        """Return what stood in the way of the last turn; nothing when it was done."""
         return () if self._waiting is None else (self._waiting,)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -133,7 +133,7 @@ class Expirer:
         return Turn(events, outcomes, is_behind or len(due) == self._settings.batch)
 
     async def _follow(self, timers: Timers) -> tuple[int, bool]:
-        """Give how many events were read, and whether there are more."""
+        """Return how many events were read, and whether there are more."""
         read, limit = 0, self._settings.log_batch
         for _ in range(_MOST_READS):
             seen = await timers.position()

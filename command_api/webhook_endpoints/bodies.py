@@ -42,7 +42,7 @@ class WebhookEndpointBody(RequestBody):
 
 
 def new_endpoint(body: WebhookEndpointBody, rules: AddressRules) -> NewEndpoint:
-    """Give the endpoint that a body asks for, its URL in canonical form.
+    """Return the endpoint that a body asks for, its URL in canonical form.
 
     Raises:
         Problem: 422 with one error for each broken value.
@@ -71,7 +71,7 @@ def new_endpoint(body: WebhookEndpointBody, rules: AddressRules) -> NewEndpoint:
 
 
 def _is_known(pattern: str) -> bool:
-    """Say whether a filter matches any event there is: a typing error would be silence for ever."""
+    """Return whether a filter matches any event there is: a typing error would be silence for ever."""
     return is_pattern(pattern) and any(matches([pattern], kind.type) for kind in EVENT_TYPES)
 
 

@@ -188,7 +188,7 @@ async def resend(request: Request, principal: Annotated[Principal, requires("web
 
 @asynccontextmanager
 async def _store(request: Request) -> AsyncIterator[WebhookEndpoints]:
-    """Give the endpoints' store; what PostgreSQL raises when it is away becomes a 503."""
+    """Return the endpoints' store; what PostgreSQL raises when it is away becomes a 503."""
     state = state_of(request)
     config = state["webhooks"]
     try:
@@ -198,7 +198,7 @@ async def _store(request: Request) -> AsyncIterator[WebhookEndpoints]:
 
 
 def _id(request: Request, name: str) -> UUID:
-    """Give an id in the path. What is not one of ours does not exist: the same 404 as for an unknown id."""
+    """Return an id in the path. What is not one of ours does not exist: the same 404 as for an unknown id."""
     found = parse_uuid(request.path_params[name])
     if found is None:
         raise Problem(problems.NOT_FOUND)

@@ -15,11 +15,11 @@ class Direction(Enum):
 
     @property
     def flipped(self) -> "Direction":
-        """Give the other way: that of an answer to what travels this way, and of what a `not` forbids."""
+        """Return the other way: that of an answer to what travels this way, and of what a `not` forbids."""
         return Direction.RECEIVED if self is Direction.SENT else Direction.SENT
 
     def breaks(self, *, narrowed: bool) -> bool:
-        """Tell whether it harms: what is sent may only widen, what is received may only narrow."""
+        """Return whether it harms: what is sent may only widen, what is received may only narrow."""
         return narrowed is (self is Direction.SENT)
 
 
@@ -32,5 +32,5 @@ class Change:
     what: str
 
     def __str__(self) -> str:
-        """Give the line that names the change, here and in the list of accepted ones."""
+        """Return the line that names the change, here and in the list of accepted ones."""
         return f"{self.place}: {self.what}"

@@ -13,7 +13,7 @@ _OF_USES: Final = frozenset({"schemas", "parameters", "headers", "requestBodies"
 
 
 def changes(old: Schema, new: Schema) -> list[Change]:
-    """Give every difference between two OpenAPI documents that a client could notice, breaking ones first."""
+    """Return every difference between two OpenAPI documents that a client could notice, breaking ones first."""
     found = [
         *of_operations(old, new, "paths", Direction.SENT),
         *of_operations(old, new, "webhooks", Direction.RECEIVED),

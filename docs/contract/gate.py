@@ -47,7 +47,7 @@ class Verdict:
     additive: tuple[Change, ...]
 
     def lines(self) -> list[str]:
-        """Give it for people."""
+        """Return it for people."""
         counted = f"{self.service}: {len(self.additive)} additive, {len(self.accepted)} accepted"
         return [f"{counted}, {len(self.refused)} breaking", *(f"  breaking  {change}" for change in self.refused)]
 

@@ -25,7 +25,7 @@ RULED: Final = frozenset({*_BOUNDS, *_FORMS, "type", "enum", "const", "uniqueIte
 
 
 def of_values(old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
-    """Give the differences of all keywords in RULED."""
+    """Return the differences of all keywords in RULED."""
     yield from of_sets(_types(old), _types(new), place, "type", direction)
     yield from of_sets(_enum(old), _enum(new), place, "value", direction)
     yield from _of_bounds(old, new, place, direction)
@@ -58,7 +58,7 @@ def of_sets(
 
 
 def written(schema: Schema, keyword: str) -> str:
-    """Give a keyword's value as JSON, or say that there is none."""
+    """Return a keyword's value as JSON, or say that there is none."""
     return text(schema[keyword]) if keyword in schema else "none"
 
 
@@ -92,7 +92,7 @@ def _types(schema: Schema) -> set[str] | None:
 
 
 def _enum(schema: Schema) -> set[str] | None:
-    """Give the values that are possible; a value is written as in Python, which needs no escapes in TOML."""
+    """Return the values that are possible; a value is written as in Python, which needs no escapes in TOML."""
     listed: list[Any] | None = schema.get("enum")
     if "const" in schema:
         listed = [schema["const"]] if listed is None or schema["const"] in listed else []

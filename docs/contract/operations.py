@@ -35,14 +35,14 @@ def of_operations(old: Schema, new: Schema, section: str, direction: Direction) 
 
 
 def unruled(old: Schema, new: Schema, ruled: frozenset[str], place: str) -> Iterator[Change]:
-    """Give the differences of all members but those there are rules for, or that are free."""
+    """Return the differences of all members but those there are rules for, or that are free."""
     for member in sorted((old.keys() | new.keys()) - ruled):
         if text([old[member]] if member in old else []) != text([new[member]] if member in new else []):
             yield Change(True, place, f"{member} {NO_RULE}")
 
 
 def _operations(document: Schema, section: str) -> dict[str, Schema]:
-    """Give the operations by name, each with the parameters and the security that it has from what is around it."""
+    """Return the operations by name, each with the parameters and the security that it has from what is around it."""
     return {
         f"{method.upper()} {path}": {
             "security": document.get("security", []),
@@ -182,7 +182,7 @@ def _of_scopes(old: Schema, new: Schema, place: str) -> Iterator[Change]:
 
 
 def _parameters(document: Schema, operation: Schema) -> dict[str, Schema]:
-    """Give the parameters by place and name; names of headers have no case."""
+    """Return the parameters by place and name; names of headers have no case."""
     resolved = [part(document, each) for each in operation["parameters"]]
     return {
         f"{each['in']}:{each['name'].lower() if each['in'] == 'header' else each['name']}": each for each in resolved
@@ -190,7 +190,7 @@ def _parameters(document: Schema, operation: Schema) -> dict[str, Schema]:
 
 
 def _headers(document: Schema, response: Schema) -> dict[str, Schema]:
-    """Give the headers of an answer by name, which has no case."""
+    """Return the headers of an answer by name, which has no case."""
     return {name.lower(): part(document, header) for name, header in response.get("headers", {}).items()}
 
 

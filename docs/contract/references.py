@@ -11,7 +11,7 @@ NOTES: Final = frozenset({"title", "description", "summary", "example", "example
 
 
 def found(document: Schema, reference: str) -> Any:
-    """Give what a reference within the document leads to."""
+    """Return what a reference within the document leads to."""
     value: Any = document
     for step in reference.removeprefix("#/").split("/"):
         value = value[step.replace("~1", "/").replace("~0", "~")]
@@ -19,14 +19,14 @@ def found(document: Schema, reference: str) -> Any:
 
 
 def part(document: Schema, value: Schema) -> Schema:
-    """Give a parameter, body, response or header that may stand as a reference."""
+    """Return a parameter, body, response or header that may stand as a reference."""
     while "$ref" in value:
         value = as_schema(found(document, value["$ref"]))
     return value
 
 
 def resolved(document: Schema, schema: Any) -> Schema:
-    """Give a schema without a reference at its top; what stands beside the reference holds as well."""
+    """Return a schema without a reference at its top; what stands beside the reference holds as well."""
     whole = as_schema(schema)
     while "$ref" in whole:
         run_in_background = {name: value for name, value in whole.items() if name != "$ref"}
@@ -43,7 +43,7 @@ def as_schema(value: Any) -> Schema:
 
 
 def both(one: Schema, other: Schema) -> Schema:
-    """Give the schema of what fits both; keywords that two would claim are kept apart in an `allOf`."""
+    """Return the schema of what fits both; keywords that two would claim are kept apart in an `allOf`."""
     free = {name: value for name, value in other.items() if name not in one or name in NOTES}
     claimed = {name: value for name, value in other.items() if name not in free and text(one[name]) != text(value)}
     joined = {**one, **free}

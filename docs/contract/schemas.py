@@ -26,7 +26,7 @@ class Comparison:
         self._under_way: set[tuple[str, str, Direction]] = set()
 
     def changes(self, old: Any, new: Any, place: str, direction: Direction) -> Iterator[Change]:
-        """Give every difference between two schemas of the same value."""
+        """Return every difference between two schemas of the same value."""
         before, after = resolved(self._old, old), resolved(self._new, new)
         if not before and not after:
             return
@@ -151,12 +151,12 @@ def _refers(schema: Any) -> bool:
 
 
 def _union(schema: Schema) -> str | None:
-    """Give the keyword that offers a choice; where there are two, the second is a choice of each of its variants."""
+    """Return the keyword that offers a choice; where there are two, the second is a choice of each of its variants."""
     return next((keyword for keyword in _UNIONS if keyword in schema), None)
 
 
 def _variants(document: Schema, schema: Any) -> list[Schema]:
-    """Give what a value may be, each with what stands beside the choice; a schema without one is its only variant."""
+    """Return what a value may be, each with what stands beside the choice; a schema without one is its only variant."""
     whole = resolved(document, schema)
     keyword = _union(whole)
     if keyword is None:

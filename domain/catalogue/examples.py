@@ -37,7 +37,7 @@ _ID = 0x019AAE3F_7C00_7000_8000_000000000000
 
 
 def example_events() -> tuple[bytes, ...]:
-    """Give one document of every event type, as its exact bytes, in the order of `EVENT_TYPES`."""
+    """Return one document of every event type, as its exact bytes, in the order of `EVENT_TYPES`."""
     at = _TIME
     order_id = OrderId(UUID(int=_ID))
     create = CreateOrder(

@@ -45,7 +45,7 @@ order shows the change once it is written.
 
 
 def events_markdown() -> str:
-    """Give the page docs/events.md: the envelope, the shapes inside, then each event with an example."""
+    """Return the page docs/events.md: the envelope, the shapes inside, then each event with an example."""
     schemas = json_schemas()
     first = next(iter(schemas.values()))
     inside = {
@@ -71,7 +71,7 @@ def events_markdown() -> str:
 
 
 def states_markdown() -> str:
-    """Give the page docs/states.md: the matrix and its diagram."""
+    """Return the page docs/states.md: the matrix and its diagram."""
     rows = [f"| **{status}** | " + " | ".join(_cell(status, verb) for verb in Verb) + " |" for status in Status]
     arrows = [
         f"    {status} --> {target}: {verb}"

@@ -13,7 +13,7 @@ JsonSchema = dict[str, object]
 
 
 def json_schemas() -> dict[tuple[str, int], JsonSchema]:
-    """Give the closed schema of every event document by (type, schema version), in the order of an order's life."""
+    """Return the closed schema of every event document by (type, schema version), in the order of an order's life."""
     return {
         (event_type, current.schema_version): _json_schema(event_type, current)
         for event_type, current in CURRENT.items()
@@ -21,7 +21,7 @@ def json_schemas() -> dict[tuple[str, int], JsonSchema]:
 
 
 def older_json_schemas() -> dict[tuple[str, int], JsonSchema]:
-    """Give the closed schemas of versions that are not written any more and are still in the log and on the topic."""
+    """Return the closed schemas of versions that are not written any more and are still in the log and on the topic."""
     return {
         (event_type, version.schema_version): _json_schema(event_type, version)
         for event_type, versions in OLDER.items()
@@ -45,23 +45,23 @@ def _json_schema(event_type: str, version: EventVersion) -> JsonSchema:
 
 
 def definitions(schema: JsonSchema) -> dict[str, JsonSchema]:
-    """Give the named shapes inside a document's schema."""
+    """Return the named shapes inside a document's schema."""
     found = schema.get("$defs")
     return found if isinstance(found, dict) else {}
 
 
 def members(shape: JsonSchema) -> dict[str, JsonSchema]:
-    """Give the members of an object's schema; none for a shape that is no object."""
+    """Return the members of an object's schema; none for a shape that is no object."""
     found = shape.get("properties")
     return found if isinstance(found, dict) else {}
 
 
 def shapes(schema: JsonSchema) -> Iterator[JsonSchema]:
-    """Give the document's own schema and then those inside."""
+    """Return the document's own schema and then those inside."""
     yield schema
     yield from definitions(schema).values()
 
 
 def data_shape(schema: JsonSchema) -> str:
-    """Give the name of the shape that the `data` member has."""
+    """Return the name of the shape that the `data` member has."""
     return str(members(schema)["data"]["$ref"]).rpartition("/")[2]

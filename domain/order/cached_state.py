@@ -20,7 +20,7 @@ STATE_SHAPE = 2
 
 
 def dump_state(state: OrderState) -> bytes:
-    """Give a state as compact JSON; `load_state` gives an equal one."""
+    """Return a state as compact JSON; `load_state` gives an equal one."""
     return orjson.dumps(
         {
             "shape": STATE_SHAPE,
@@ -48,7 +48,7 @@ def dump_state(state: OrderState) -> bytes:
 
 
 def load_state(dumped: bytes) -> OrderState:
-    """Give the state that `dump_state` wrote.
+    """Return the state that `dump_state` wrote.
 
     Raises:
         StaleStateError: another shape, or not ours: fold the events again.

@@ -42,7 +42,7 @@ ORDER_LIFETIME = timedelta(days=7)
 
 # One case for each command: a reader sees all of them at once, and none hides behind a registry.
 def decide(command: OrderCommand, state: OrderState | None) -> tuple[OrderEvent, ...]:  # noqa: C901, PLR0911, PLR0912
-    """Give the events that `command` causes; none when the order is already as asked.
+    """Return the events that `command` causes; none when the order is already as asked.
 
     Raises:
         InvalidCommandError: values break rules. WithdrawnCurrencyError: of a new order, its currency alone does.

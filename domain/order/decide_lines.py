@@ -54,7 +54,7 @@ def amend(command: AmendLines, state: OrderState) -> tuple[OrderAmended, ...]:
 
 
 def amended_lines(changes: Sequence[LineAmendment], state: OrderState) -> Amended:
-    """Give the lines after all `changes`, done one after the other.
+    """Return the lines after all `changes`, done one after the other.
 
     Raises:
         InvalidCommandError: with at most 20 violations.

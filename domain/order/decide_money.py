@@ -120,7 +120,7 @@ def _canceled(reason: str | None, state: OrderState) -> OrderCanceled:
 
 
 def _line_shares(shares: tuple[LineShare, ...], lines: tuple[Line, ...]) -> tuple[tuple[CapturedLine, ...], int]:
-    """Give the shares of lines that are captured, and their price together.
+    """Return the shares of lines that are captured, and their price together.
 
     Raises:
         InvalidCommandError: a line is unknown or named twice, or less of it is left than is asked for.

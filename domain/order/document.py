@@ -11,7 +11,7 @@ from domain.order.transitions import allowed_transitions
 
 
 def render_order(state: OrderState) -> bytes:
-    """Give an order as compact JSON in fixed key order; it holds nothing that the append assigns."""
+    """Return an order as compact JSON in fixed key order; it holds nothing that the append assigns."""
     ledger, currency, status = state.ledger, state.currency, state.status
     zero = amount_document(0, currency)  # most amounts of most orders are
 

@@ -12,12 +12,12 @@ _PENDING, _AUTHORIZED, _PARTIALLY_CAPTURED = Status.PENDING, Status.AUTHORIZED, 
 
 
 def due_at(state: OrderState) -> datetime | None:
-    """Give when the order's time runs out; None when time changes nothing of it any more."""
+    """Return when the order's time runs out; None when time changes nothing of it any more."""
     return _due_at(state, state.status)
 
 
 def status_at(state: OrderState, now: datetime) -> Status:
-    """Give where the order stands at `now`: from its due time on as the timer's events will say."""
+    """Return where the order stands at `now`: from its due time on as the timer's events will say."""
     status = state.status
     due = _due_at(state, status)
     if due is None or now < due:

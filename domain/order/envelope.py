@@ -54,10 +54,10 @@ class RecordedOrderEvent(NamedTuple):
 
     @property
     def originator_id(self) -> UUID:
-        """Give the order's id, by the library's name."""
+        """Return the order's id, by the library's name."""
         return self.envelope.order_id
 
     @property
     def originator_version(self) -> int:
-        """Give the stream version, by the library's name."""
+        """Return the stream version, by the library's name."""
         return self.envelope.sequence

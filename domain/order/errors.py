@@ -54,7 +54,7 @@ class Violation:
 
     @property
     def pointer(self) -> str:
-        """Give the path as a JSON pointer (RFC 6901); it holds only field names and places, never input."""
+        """Return the path as a JSON pointer (RFC 6901); it holds only field names and places, never input."""
         return "".join(f"/{step}" for step in self.path)
 
 

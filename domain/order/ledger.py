@@ -19,32 +19,32 @@ class Ledger(NamedTuple):
 
     @property
     def capturable_minor(self) -> int:
-        """Give A - C - V."""
+        """Return A - C - V."""
         return self.authorized_minor - self.captured_minor - self.released_minor
 
     @property
     def refundable_minor(self) -> int:
-        """Give C - R."""
+        """Return C - R."""
         return self.captured_minor - self.refunded_minor
 
     @property
     def unsettled_minor(self) -> int:
-        """Give C - S."""
+        """Return C - S."""
         return self.captured_minor - self.settled_minor
 
     @property
     def refund_status(self) -> Share:
-        """Tell how much of the captured amount was refunded."""
+        """Return how much of the captured amount was refunded."""
         return _share(self.refunded_minor, self.captured_minor)
 
     @property
     def settlement_status(self) -> Share:
-        """Tell how much of the captured amount was settled."""
+        """Return how much of the captured amount was settled."""
         return _share(self.settled_minor, self.captured_minor)
 
     @property
     def totals(self) -> Totals:
-        """Give the ledger as it stands on an event."""
+        """Return the ledger as it stands on an event."""
         return Totals(
             total_minor=self.total_minor,
             authorized_minor=self.authorized_minor,
@@ -55,7 +55,7 @@ class Ledger(NamedTuple):
         )
 
     def agrees_with(self, totals: Totals) -> bool:
-        """Tell whether an event's totals are this ledger."""
+        """Return whether an event's totals are this ledger."""
         return (
             self.total_minor == totals.total_minor
             and self.authorized_minor == totals.authorized_minor
@@ -66,7 +66,7 @@ class Ledger(NamedTuple):
         )
 
     def broken_invariant(self) -> str | None:
-        """Give the first invariant that does not hold, as a formula; None when all hold."""
+        """Return the first invariant that does not hold, as a formula; None when all hold."""
         if not 0 < self.total_minor <= MAX_AMOUNT_MINOR:
             return "0 < T <= 10^15"
         if self.authorized_minor not in {0, self.total_minor}:

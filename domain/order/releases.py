@@ -9,7 +9,7 @@ from domain.order.status import Status
 
 
 def released(state: OrderState, cause: Literal["voided", "expired"], reason: str | None) -> tuple[OrderEvent, ...]:
-    """Give the events that release what is left of a partly captured order."""
+    """Return the events that release what is left of a partly captured order."""
     ledger = state.ledger
     rest_minor = ledger.capturable_minor
     after = ledger._replace(released_minor=ledger.released_minor + rest_minor)
@@ -28,7 +28,7 @@ def released(state: OrderState, cause: Literal["voided", "expired"], reason: str
 
 
 def settled(state: OrderState, after: Ledger) -> tuple[OrderSettled, ...]:
-    """Give the event that says so if `after` is the ledger of a settled order."""
+    """Return the event that says so if `after` is the ledger of a settled order."""
     status = open_status(after)
     if status is not Status.SETTLED:
         return ()

@@ -30,7 +30,7 @@ class CheckedDetails(NamedTuple):
 
 
 def checked_new_order(command: CreateOrder) -> CheckedOrder:
-    """Give the values of a new order with texts in NFC.
+    """Return the values of a new order with texts in NFC.
 
     Raises:
         InvalidCommandError: with at most 20 violations.
@@ -53,7 +53,7 @@ def checked_new_order(command: CreateOrder) -> CheckedOrder:
 
 
 def checked_details(command: UpdateDetails) -> CheckedDetails:
-    """Give the details asked for with texts in NFC.
+    """Return the details asked for with texts in NFC.
 
     Raises:
         InvalidCommandError: with one violation for each field at most.
@@ -71,7 +71,7 @@ def checked_details(command: UpdateDetails) -> CheckedDetails:
 
 
 def checked_reason(reason: str | None) -> str | None:
-    """Give a reason in NFC, if there is one.
+    """Return a reason in NFC, if there is one.
 
     Raises:
         InvalidCommandError: with one violation.
@@ -80,7 +80,7 @@ def checked_reason(reason: str | None) -> str | None:
 
 
 def checked_text(rule: Callable[[str], str], value: str, field: str) -> str:
-    """Give a text as `rule` keeps it.
+    """Return a text as `rule` keeps it.
 
     Raises:
         InvalidCommandError: with one violation.
@@ -92,7 +92,7 @@ def checked_text(rule: Callable[[str], str], value: str, field: str) -> str:
 
 
 def checked_amount(value: str, currency: Currency, field: str) -> int:
-    """Give the minor units of a decimal text.
+    """Return the minor units of a decimal text.
 
     Raises:
         InvalidCommandError: with one violation.
@@ -104,7 +104,7 @@ def checked_amount(value: str, currency: Currency, field: str) -> int:
 
 
 def quantity_violation(path: tuple[str | int, ...], quantity: int) -> Violation | None:
-    """Give the rule that a quantity breaks, if it does."""
+    """Return the rule that a quantity breaks, if it does."""
     if 1 <= quantity <= MAX_QUANTITY:
         return None
     return Violation(path, "quantity_out_of_range", f"is a whole number from 1 to {MAX_QUANTITY}")
@@ -118,7 +118,7 @@ def _require_active(priced_in: Currency) -> None:
 
 
 def _lines(new_lines: tuple[NewLine, ...], found: list[Violation]) -> tuple[OrderLine, ...]:
-    """Give the lines, numbered from 1. Their number is judged before any of them is looked at."""
+    """Return the lines, numbered from 1. Their number is judged before any of them is looked at."""
     if not new_lines:
         found.append(Violation(("lines",), "lines_required", "an order has at least one line"))
         return ()

@@ -50,7 +50,7 @@ class Line(NamedTuple):
 
     @property
     def total_minor(self) -> int:
-        """Give quantity x unit price."""
+        """Return quantity x unit price."""
         return self.quantity * self.unit_price_minor
 
 
@@ -79,7 +79,7 @@ class OrderState(NamedTuple):
 
     @property
     def id(self) -> OrderId:
-        """Give the order's id, by the name that the `eventsourcing` library knows."""
+        """Return the order's id, by the name that the `eventsourcing` library knows."""
         return self.order_id
 
     @property
@@ -104,7 +104,7 @@ def open_status(ledger: Ledger) -> Status:
 
 
 def evolve(state: OrderState | None, recorded: RecordedOrderEvent) -> OrderState:
-    """Give the state after one more event; `state` is None before the first.
+    """Return the state after one more event; `state` is None before the first.
 
     Raises:
         UnexpectedEventError: the event does not continue this stream, or contradicts the ledger.
@@ -125,7 +125,7 @@ def evolve(state: OrderState | None, recorded: RecordedOrderEvent) -> OrderState
 
 
 def fold(state: OrderState | None, events: Iterable[RecordedOrderEvent]) -> OrderState | None:
-    """Give the state after all `events`: the projector signature of the `eventsourcing` library.
+    """Return the state after all `events`: the projector signature of the `eventsourcing` library.
 
     Raises:
         UnexpectedEventError: as `evolve`.

@@ -137,7 +137,7 @@ _ALLOWED: Final[Mapping[Status, tuple[Status, ...]]] = MappingProxyType(
 
 
 def allowed_transitions(status: Status) -> tuple[Status, ...]:
-    """Give the statuses that an order can be set to from here, in the table's order."""
+    """Return the statuses that an order can be set to from here, in the table's order."""
     return _ALLOWED[status]
 
 
@@ -153,13 +153,13 @@ def require(verb: Verb, state: OrderState, now: datetime) -> None:
 
 
 def refusal(error: type[TransitionError], requested: str, state: OrderState, now: datetime) -> TransitionError:
-    """Give a refusal of what was `requested` of an order at `now`."""
+    """Return a refusal of what was `requested` of an order at `now`."""
     status = status_at(state, now)
     return error(status, str(requested), _ALLOWED[status], state.version)
 
 
 def verb_to(target: Status, state: OrderState, now: datetime) -> Verb | None:
-    """Give the verb that leads to `target` from where the order stands at `now`; None when that is there already.
+    """Return the verb that leads to `target` from where the order stands at `now`; None when that is there already.
 
     Raises:
         InvalidTransitionError: no verb does.

@@ -47,12 +47,12 @@ async def append_batch(
 
 
 def outcome(row: asyncpg.Record) -> AppendOutcome:
-    """Give what a row about one command says."""
+    """Return what a row about one command says."""
     return _OUTCOMES[row["outcome"]](row)
 
 
 def arguments(log_id: int, commands: Sequence[AppendCommand]) -> tuple[object, ...]:
-    """Give the parameters of `SQL`; the function's own comment says what each may leave out."""
+    """Return the parameters of `SQL`; the function's own comment says what each may leave out."""
     counts = [len(command.events) for command in commands]
     events = [event for command in commands for event in command.events]
     return (
@@ -85,7 +85,7 @@ def arguments(log_id: int, commands: Sequence[AppendCommand]) -> tuple[object, .
 
 
 def _one_if_same(values: list[T]) -> list[T]:
-    """Give an array of one element where all are equal: what most batches agree in is sent and decoded once."""
+    """Return an array of one element where all are equal: what most batches agree in is sent and decoded once."""
     return values[:1] if values and values.count(values[0]) == len(values) else values
 
 
@@ -94,7 +94,7 @@ def _none_if_empty(values: list[str | None]) -> list[str | None] | None:
 
 
 def _all_appended(commands: Sequence[AppendCommand], row: asyncpg.Record) -> list[AppendOutcome]:
-    """Give every command its place behind the first position."""
+    """Return every command its place behind the first position."""
     before, recorded_at = row["position"] - 1, row["recorded_at"]
     counts = [len(command.events) for command in commands]
     return [

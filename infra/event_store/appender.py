@@ -106,7 +106,7 @@ class Appender:
 
     @property
     def is_reachable(self) -> bool:
-        """Tell whether the last attempt reached PostgreSQL; for readiness."""
+        """Return whether the last attempt reached PostgreSQL; for readiness."""
         return self._unreachable is None
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
@@ -303,7 +303,7 @@ def _own(queued: QueuedCommand[PendingAppend], outcome: AppendOutcome) -> Append
 
 
 def _answer_to_repetition(first: AppendCommand, outcome: AppendOutcome, later: AppendCommand) -> AppendOutcome | None:
-    """Give what a later command with the same key gets, when the first one's outcome decides it."""
+    """Return what a later command with the same key gets, when the first one's outcome decides it."""
     if (first.tenant_id, first.key) != (later.tenant_id, later.key) or not isinstance(outcome, Appended | Duplicate):
         return None
     if first.fingerprint != later.fingerprint:

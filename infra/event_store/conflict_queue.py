@@ -39,7 +39,7 @@ class ConflictQueue(Generic[T]):
 
     @property
     def has_ready(self) -> bool:
-        """Tell whether `take` would give anything."""
+        """Return whether `take` would give anything."""
         return bool(self._ready)
 
     def add(self, command: AppendCommand, item: T) -> None:
@@ -62,7 +62,7 @@ class ConflictQueue(Generic[T]):
             earlier.followers = (*earlier.followers, queued)
 
     def take(self, max_count: int, max_bytes: int) -> list[QueuedCommand[T]]:
-        """Give ready commands, oldest first, at least one if any is ready and within both caps otherwise."""
+        """Return ready commands, oldest first, at least one if any is ready and within both caps otherwise."""
         batch: list[QueuedCommand[T]] = []
         size = 0
         while self._ready and len(batch) < max_count:
@@ -107,7 +107,7 @@ class ConflictQueue(Generic[T]):
 
 
 def size_bytes(command: AppendCommand) -> int:
-    """Give about how many bytes a command occupies on its way."""
+    """Return about how many bytes a command occupies on its way."""
     return len(command.response) + sum([len(event.payload) for event in command.events])
 
 

@@ -29,21 +29,21 @@ Identity = tuple[UUID, UUID, int, str]
 
 
 async def identities(connection: Connection, positions: Collection[int]) -> dict[int, Identity]:
-    """Give which event the log holds at each position; positions past the head are absent."""
+    """Return which event the log holds at each position; positions past the head are absent."""
     rows = await connection.fetch(_IDENTITIES, list(positions))
     return {row["position"]: (row["event_id"], row["stream_id"], row["version"], row["tenant_id"]) for row in rows}
 
 
 async def events_at(connection: Connection, positions: Collection[int]) -> dict[int, StoredEvent]:
-    """Give the event at each position; positions past the head are absent."""
+    """Return the event at each position; positions past the head are absent."""
     return {row["position"]: stored_event(row) for row in await connection.fetch(_AT, list(positions))}
 
 
 async def events_between(connection: Connection, after: int, upto: int, limit: int) -> list[StoredEvent]:
-    """Give at most `limit` events with `after` < position <= `upto`, ascending."""
+    """Return at most `limit` events with `after` < position <= `upto`, ascending."""
     return [stored_event(row) for row in await connection.fetch(_BETWEEN, after, upto, limit)]
 
 
 def stored_event(row: asyncpg.Record) -> StoredEvent:
-    """Give the event of a row that selects `COLUMNS`."""
+    """Return the event of a row that selects `COLUMNS`."""
     return StoredEvent(*row)  # COLUMNS are in the order of its fields; this is the inner loop of relay and replay

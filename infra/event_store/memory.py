@@ -69,7 +69,7 @@ class MemoryEventStore:
     async def read_stream(
         self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None
     ) -> Sequence[StoredEvent]:
-        """Give the events of one stream, versions ascending; see `EventStore.read_stream`."""
+        """Return the events of one stream, versions ascending; see `EventStore.read_stream`."""
         stream = self._streams.get((tenant_id, stream_id), [])
         return [
             event
@@ -78,11 +78,11 @@ class MemoryEventStore:
         ]
 
     async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
-        """Give the events behind a position; see `EventStore.read_all`."""
+        """Return the events behind a position; see `EventStore.read_all`."""
         return self._log[max(after_position, 0) :][:limit]
 
     async def head(self) -> int:
-        """Give the last position of the log; 0 when it is empty."""
+        """Return the last position of the log; 0 when it is empty."""
         return len(self._log)
 
     def _refusal(self, command: AppendCommand) -> AppendOutcome | None:

@@ -32,7 +32,7 @@ class PartitionsReport:
 
     @property
     def is_alarming(self) -> bool:
-        """Tell whether somebody must look now."""
+        """Return whether somebody must look now."""
         return self.events_left < EVENTS_ALARM or self.commands_left < COMMANDS_ALARM
 
 
@@ -46,7 +46,7 @@ async def maintain(pool: Pool) -> PartitionsReport:
 
 
 async def look(pool: Pool) -> PartitionsReport:
-    """Tell how far ahead partitions exist and set the metrics; changes nothing. Raises what `maintain` raises."""
+    """Return how far ahead partitions exist and set the metrics; changes nothing. Raises what `maintain` raises."""
     return await _reported(pool, _LOOK)
 
 

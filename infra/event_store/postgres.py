@@ -64,7 +64,7 @@ class PostgresEventStore:
 
     @property
     def is_reachable(self) -> bool:
-        """Tell whether the last append reached PostgreSQL; for readiness."""
+        """Return whether the last append reached PostgreSQL; for readiness."""
         return self._appender.is_reachable
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
@@ -91,14 +91,14 @@ class PostgresEventStore:
     async def read_stream(
         self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None
     ) -> Sequence[StoredEvent]:
-        """Give the events of one stream, versions ascending; see `EventStore.read_stream`."""
+        """Return the events of one stream, versions ascending; see `EventStore.read_stream`."""
         upto = _LAST_VERSION if to_version is None else to_version
         with _reading():
             rows = await self._pool.fetch(READ_STREAM, stream_id, tenant_id, from_version, upto)
         return [stored_event(row) for row in rows]
 
     async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
-        """Give the events behind a position; see `EventStore.read_all`."""
+        """Return the events behind a position; see `EventStore.read_all`."""
         with _reading():
             rows = await self._pool.fetch(READ_ALL, after_position, self._log_id, limit)
         for expected, row in enumerate(rows, after_position + 1):
@@ -107,7 +107,7 @@ class PostgresEventStore:
         return [stored_event(row) for row in rows]
 
     async def head(self) -> int:
-        """Give the last position of the log; 0 when it is empty."""
+        """Return the last position of the log; 0 when it is empty."""
         with _reading():
             last: int | None = await self._pool.fetchval(HEAD, self._log_id)
         return last or 0
@@ -116,7 +116,7 @@ class PostgresEventStore:
 async def read_streams(
     connection: Connection, stream_ids: Sequence[UUID], *, upto_position: int | None = None
 ) -> dict[UUID, list[StoredEvent]]:
-    """Give whole streams, versions ascending, in one query on the caller's connection; unknown ids are absent.
+    """Return whole streams, versions ascending, in one query on the caller's connection; unknown ids are absent.
 
     `upto_position` leaves out what was recorded later. Stream ids are UUIDv7 of our own making, one tenant each; give
     only ids that came from the log or belong to the caller.
@@ -133,7 +133,7 @@ async def read_streams(
 async def open_event_store(
     settings: PostgresSettings, pool: Pool, limits: AppenderLimits | None = None, *, log_id: int = 0
 ) -> AsyncIterator[PostgresEventStore]:
-    """Give a store whose appender has a connection of its own; leaving drains what is queued."""
+    """Return a store whose appender has a connection of its own; leaving drains what is queued."""
     channel = PostgresAppendChannel(lambda: connect(settings, application_name="harbor-append"), log_id=log_id)
     async with Appender(channel, limits) as appender:
         yield PostgresEventStore(pool, appender, log_id=log_id)

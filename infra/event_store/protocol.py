@@ -171,11 +171,11 @@ class EventStore(Protocol):
     async def read_stream(
         self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None
     ) -> Sequence[StoredEvent]:
-        """Give the events of one stream, versions ascending; empty when there is none for this tenant."""
+        """Return the events of one stream, versions ascending; empty when there is none for this tenant."""
         ...
 
     async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
-        """Give at most `limit` events with position > `after_position`, ascending, without a hole.
+        """Return at most `limit` events with position > `after_position`, ascending, without a hole.
 
         Raises:
             LogCorruptError: a position is missing.
@@ -183,12 +183,12 @@ class EventStore(Protocol):
         ...
 
     async def head(self) -> int:
-        """Give the last position of the log; 0 when it is empty."""
+        """Return the last position of the log; 0 when it is empty."""
         ...
 
 
 def leaf_hash(tenant_id: str, stream_id: UUID, version: int, event: NewEvent) -> bytes:
-    """Give the SHA-256 leaf (RFC 9162, 0x00 prefix) over everything of an event that its writer knows.
+    """Return the SHA-256 leaf (RFC 9162, 0x00 prefix) over everything of an event that its writer knows.
 
     Each field is preceded by its length, so no two different events share the hashed bytes.
     """

@@ -44,12 +44,12 @@ class Insertion:
 
     @property
     def is_one_command(self) -> bool:
-        """Tell whether `harbor.append_batch` alone makes it atomic."""
+        """Return whether `harbor.append_batch` alone makes it atomic."""
         return len(self.batches) == 1 and len(self.batches[0]) == 1
 
 
 def runs(stored_events: Sequence[LibraryEvent]) -> list[Run]:
-    """Give the events in their order, those of one aggregate that stand together as one run.
+    """Return the events in their order, those of one aggregate that stand together as one run.
 
     Raises:
         IntegrityError: versions do not follow one another, or are negative.
@@ -66,7 +66,7 @@ def runs(stored_events: Sequence[LibraryEvent]) -> list[Run]:
 
 
 async def prepare(connection: Connection, tenant_id: str | None, stored_events: Sequence[LibraryEvent]) -> Insertion:
-    """Give what to send. Reads what kind of streams they are; writes nothing.
+    """Return what to send. Reads what kind of streams they are; writes nothing.
 
     Raises:
         IntegrityError, DataError: see `runs`.

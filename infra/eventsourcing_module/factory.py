@@ -36,7 +36,7 @@ class HarborFactory(InfrastructureFactory[HarborTrackingRecorder]):
         self._database = Database(read_settings(self.env))
 
     def aggregate_recorder(self, purpose: str = _EVENTS) -> AggregateRecorder:
-        """Give a recorder of streams ("events") or of snapshots ("snapshots")."""
+        """Return a recorder of streams ("events") or of snapshots ("snapshots")."""
         if purpose == _SNAPSHOTS:
             return HarborSnapshotRecorder(self._database)
         if purpose == _EVENTS:
@@ -44,18 +44,18 @@ class HarborFactory(InfrastructureFactory[HarborTrackingRecorder]):
         raise InfrastructureFactoryError(f"no recorder for {purpose!r}: there are {_EVENTS} and {_SNAPSHOTS}")
 
     def application_recorder(self) -> ApplicationRecorder:
-        """Give a recorder of streams and the log; APPLICATION_RECORDER_TOPIC may name a subclass."""
+        """Return a recorder of streams and the log; APPLICATION_RECORDER_TOPIC may name a subclass."""
         return self._chosen(self.APPLICATION_RECORDER_TOPIC, HarborApplicationRecorder)(self._database)
 
     def tracking_recorder(
         self, tracking_recorder_class: type[HarborTrackingRecorder] | None = None
     ) -> HarborTrackingRecorder:
-        """Give a tracking recorder: of the class given, or named by TRACKING_RECORDER_TOPIC, or the plain one."""
+        """Return a tracking recorder: of the class given, or named by TRACKING_RECORDER_TOPIC, or the plain one."""
         chosen = tracking_recorder_class or self._chosen(self.TRACKING_RECORDER_TOPIC, HarborTrackingRecorder)
         return chosen(self._database)
 
     def process_recorder(self) -> ProcessRecorder:
-        """Give a recorder of streams, the log and tracking; PROCESS_RECORDER_TOPIC may name a subclass."""
+        """Return a recorder of streams, the log and tracking; PROCESS_RECORDER_TOPIC may name a subclass."""
         return self._chosen(self.PROCESS_RECORDER_TOPIC, HarborProcessRecorder)(self._database)
 
     def close(self) -> None:

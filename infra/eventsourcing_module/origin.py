@@ -17,12 +17,12 @@ ZERO = f"(s.type = '{FROM_ZERO}')::integer"
 
 
 def offset(stream_type: str) -> int:
-    """Give what to add to the library's version of an event to have ours."""
+    """Return what to add to the library's version of an event to have ours."""
     return 1 if stream_type == FROM_ZERO else 0
 
 
 def stream_id(originator_id: UUID | str) -> UUID:
-    """Give the stream's id.
+    """Return the stream's id.
 
     Raises:
         DataError: it is a text; our ids are UUIDs.
@@ -33,7 +33,7 @@ def stream_id(originator_id: UUID | str) -> UUID:
 
 
 def plain(found: UUID) -> UUID:
-    """Give an id as a plain UUID: asyncpg has a subclass of its own, which transcoders do not know."""
+    """Return an id as a plain UUID: asyncpg has a subclass of its own, which transcoders do not know."""
     return UUID(int=found.int)
 
 

@@ -71,7 +71,7 @@ async def read_stream(
     desc: bool,
     limit: int | None,
 ) -> list[StoredEvent]:
-    """Give events of one stream whose library version is above `gt` and at most `lte`; the bounds may be left out.
+    """Return events of one stream whose library version is above `gt` and at most `lte`; the bounds may be left out.
 
     Raises:
         ProgrammingError: two tenants use this id, and none was chosen.
@@ -100,7 +100,7 @@ async def read_stream(
 async def read_page(
     connection: Connection, tenant_id: str | None, *, after: int, upto: int | None, topics: Sequence[str], limit: int
 ) -> Page:
-    """Give at most `limit` notifications with ids above `after` and at most `upto`, looking at one window of the log.
+    """Return at most `limit` notifications with ids above `after` and at most `upto`, looking at one window of the log.
 
     Raises:
         InternalError: a position is missing.
@@ -118,7 +118,7 @@ async def read_page(
 
 
 async def last_position(connection: Connection, tenant_id: str | None) -> int | None:
-    """Give the position of the tenant's last event, or of anybody's; None when there is none."""
+    """Return the position of the tenant's last event, or of anybody's; None when there is none."""
     upto = await _head(connection)
     if tenant_id is None:
         return upto or None

@@ -54,7 +54,7 @@ class HarborAggregateRecorder(AggregateRecorder):
         desc: bool = False,
         limit: int | None = None,
     ) -> list[StoredEvent]:
-        """Give the events of one stream with versions above `gt` and at most `lte`, ascending unless `desc`."""
+        """Return the events of one stream with versions above `gt` and at most `lte`, ascending unless `desc`."""
         stream_id, tenant_id = origin.stream_id(originator_id), self.database.tenant_id
         return self.database.run(
             lambda connection: reading.read_stream(
@@ -82,7 +82,7 @@ class HarborApplicationRecorder(HarborAggregateRecorder, ApplicationRecorder):
         *,
         inclusive_of_start: bool = True,
     ) -> list[Notification]:
-        """Give at most `limit` notifications from `start` (or after it) to `stop`, of some topics or of all.
+        """Return at most `limit` notifications from `start` (or after it) to `stop`, of some topics or of all.
 
         A rare topic may be far away: the search ends with the log or, with an OperationalError, at the deadline of a
         call. A subscription has no such end.
@@ -109,12 +109,12 @@ class HarborApplicationRecorder(HarborAggregateRecorder, ApplicationRecorder):
         return self.database.run(work)
 
     def max_notification_id(self) -> int | None:
-        """Give the last notification's id; None while there is none."""
+        """Return the last notification's id; None while there is none."""
         tenant_id = self.database.tenant_id
         return self.database.run(lambda connection: reading.last_position(connection, tenant_id))
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> LogSubscription:
-        """Give an endless iterator over notifications with ids above `gt`; `stop` ends it."""
+        """Return an endless iterator over notifications with ids above `gt`; `stop` ends it."""
         return LogSubscription(self, self.database, gt=gt, topics=topics)
 
 

@@ -32,7 +32,7 @@ class ModuleSettings:
 
 
 def read_settings(env: Environment) -> ModuleSettings:
-    """Give the settings of a factory; as everywhere in the library a variable may have the application's name in front.
+    """Return the settings of a factory; as everywhere in the library, the application's name may precede a variable.
 
     Raises:
         InfrastructureFactoryError: one line that names the variable that is missing or wrong.

@@ -59,7 +59,7 @@ class HarborSnapshotRecorder(AggregateRecorder):
         desc: bool = False,
         limit: int | None = None,
     ) -> list[StoredEvent]:
-        """Give the snapshots of one aggregate with versions above `gt` and at most `lte`."""
+        """Return the snapshots of one aggregate with versions above `gt` and at most `lte`."""
         stream_id = origin.stream_id(originator_id)
 
         async def work(connection: Connection) -> list[StoredEvent]:

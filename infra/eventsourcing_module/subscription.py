@@ -38,7 +38,7 @@ class LogSubscription(Subscription[ApplicationRecorder]):
         self._database.unlisten(self._woken)
 
     def __next__(self) -> Notification:
-        """Give the next notification, waiting for it as long as it takes.
+        """Return the next notification, waiting for it as long as it takes.
 
         Raises:
             StopIteration: the subscription was stopped.

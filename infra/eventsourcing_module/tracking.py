@@ -65,7 +65,7 @@ class HarborTrackingRecorder(TrackingRecorder):
         self.database.run(work, is_repeatable=False)
 
     def max_tracking_id(self, application_name: str) -> int | None:
-        """Give the last processed notification of an application; None when there was none."""
+        """Return the last processed notification of an application; None when there was none."""
         database = self.database
 
         async def work(connection: Connection) -> int | None:

@@ -72,7 +72,7 @@ class Admitted:
         self._held_bytes = 0
 
     async def receive(self) -> Message:
-        """Give the next part of the body.
+        """Return the next part of the body.
 
         Raises:
             Problem: 503, meanwhile the service became full.
@@ -88,5 +88,5 @@ class Admitted:
         return message
 
     def leave(self) -> None:
-        """Give everything back."""
+        """Return everything back."""
         self._admission.left(self._held_bytes)

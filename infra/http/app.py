@@ -70,7 +70,7 @@ class ServiceApp(FastAPI):
         return self._middleware(RouteTable(self.router.routes, AsyncExitStackMiddleware(self.router)))
 
     def openapi(self) -> dict[str, Any]:
-        """Give the OpenAPI document, completed with what FastAPI does not know."""
+        """Return the OpenAPI document, completed with what FastAPI does not know."""
         if self.openapi_schema is None:
             routes = [route for route in self.routes if isinstance(route, APIRoute)]
             self.openapi_schema = completed(super().openapi(), routes)
@@ -90,7 +90,7 @@ def build_app(
     webhooks: APIRouter | None = None,
     elsewhere: Mapping[str, str] | None = None,
 ) -> ServiceApp:
-    """Give the application of one service.
+    """Return the application of one service.
 
     Args:
         title: of the OpenAPI document and the page.

@@ -58,7 +58,7 @@ class Principal:
 
     @property
     def tenant(self) -> Tenant:
-        """Give the partner and mode whose data this key reaches.
+        """Return the partner and mode whose data this key reaches.
 
         Raises:
             Problem: 403, the key belongs to the installation and not to a partner.
@@ -69,7 +69,7 @@ class Principal:
 
     @property
     def account(self) -> str:
-        """Give under which name requests are counted: the tenant, or for a key of the installation that key."""
+        """Return under which name requests are counted: the tenant, or for a key of the installation that key."""
         return self.key_id if self._tenant is None else self._tenant.id
 
 
@@ -77,7 +77,7 @@ class Keys(Protocol):
     """Where keys are found: `infra.security.key_cache.KeyCache`, or a fake."""
 
     async def get(self, key_id: str) -> KeyRecord | None:
-        """Give a key; raise `KeyStoreUnavailableError` when nobody can say."""
+        """Return a key; raise `KeyStoreUnavailableError` when nobody can say."""
         ...
 
     def note_use(self, key_id: str) -> None:
@@ -115,7 +115,7 @@ class Authenticator:
         self._proven: dict[bytes, _Proven] = {}
 
     async def authenticate(self, context: RequestContext) -> Principal:
-        """Give whose key the request carries, and put the key's id and partner on its log line.
+        """Return whose key the request carries, and put the key's id and partner on its log line.
 
         Raises:
             Problem: 400 two credentials, 401 none or not a valid one, 429 the partner's rate is used up, 503 the store
@@ -210,7 +210,7 @@ def _credential(context: RequestContext) -> str:
 
 
 async def authenticate(connection: HTTPConnection) -> Principal:
-    """Give whose key the request carries, by the `authenticator` in the service's state; raises as that does."""
+    """Return whose key the request carries, by the `authenticator` in the service's state; raises as that does."""
     authenticator: Authenticator = connection.scope["state"]["authenticator"]
     return await authenticator.authenticate(context_of(connection))
 
@@ -222,7 +222,7 @@ class RequiredScope:
     scopes: tuple[str, ...]
 
     async def __call__(self, request: Request) -> Principal:
-        """Give the principal of a request that may go on."""
+        """Return the principal of a request that may go on."""
         principal = await authenticate(request)
         if principal.scopes.isdisjoint(self.scopes):
             raise Problem(SCOPE_MISSING, members={"required_scopes": list(self.scopes)})
@@ -243,6 +243,6 @@ def requires(*scopes: str) -> DependsParam:
 
 
 def declared_scopes(route: APIRoute) -> tuple[str, ...]:
-    """Give the scopes a route declares with `requires`; empty when it declares none."""
+    """Return the scopes a route declares with `requires`; empty when it declares none."""
     calls = [dependency.call for dependency in route.dependant.dependencies]
     return tuple(scope for call in calls if isinstance(call, RequiredScope) for scope in call.scopes)

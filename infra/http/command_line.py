@@ -21,7 +21,7 @@ Compose = Callable[[], tuple[ASGIApp, Listen]]
 
 
 def service_commands(name: str, compose: Compose, document: Callable[[], dict[str, Any]]) -> click.Group:
-    """Give the commands of the service `name` (its package); without a command it serves."""
+    """Return the commands of the service `name` (its package); without a command it serves."""
 
     @click.group(
         name=name,

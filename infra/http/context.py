@@ -31,18 +31,18 @@ class RequestContext:
     answer_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     def header(self, name: bytes) -> str | None:
-        """Give the value of a header that may be sent once, or None when it was not sent."""
+        """Return the value of a header that may be sent once, or None when it was not sent."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
 
 def context_of(connection: HTTPConnection) -> RequestContext:
-    """Give the context which the gate made for this request."""
+    """Return the context which the gate made for this request."""
     return context_in(connection.scope)
 
 
 def context_in(scope: Scope) -> RequestContext:
-    """Give the context which the gate made for the request of this ASGI scope."""
+    """Return the context which the gate made for the request of this ASGI scope."""
     context = scope["state"]["context"]
     if not isinstance(context, RequestContext):
         raise TypeError("this request did not come through the gate of infra.http.middleware")
@@ -50,10 +50,10 @@ def context_in(scope: Scope) -> RequestContext:
 
 
 def accepted_request_id(value: bytes | None) -> str | None:
-    """Give the caller's X-Request-ID when it is 1 to 128 of `A-Za-z0-9._-` (safe in logs and headers), else None."""
+    """Return the caller's X-Request-ID when it is 1 to 128 of `A-Za-z0-9._-` (safe in logs and headers), else None."""
     return value.decode("ascii") if value is not None and _REQUEST_ID.fullmatch(value) else None
 
 
 def accepted_traceparent(value: bytes | None) -> str | None:
-    """Give the caller's traceparent when it is valid by W3C Trace Context version 00, else None."""
+    """Return the caller's traceparent when it is valid by W3C Trace Context version 00, else None."""
     return value.decode("ascii") if value is not None and _TRACEPARENT.fullmatch(value) else None

@@ -40,7 +40,7 @@ class RowKey:
 
 
 def purpose(route: str, partner_id: str | None, livemode: bool, values: Mapping[str, str]) -> str:
-    """Give the text a cursor of this list is bound to: another route, asker or filter gives another text.
+    """Return the text a cursor of this list is bound to: another route, asker or filter gives another text.
 
     `partner_id` is None for a key of the installation; `values` are all parameters of the request.
     """
@@ -57,12 +57,12 @@ class Cursors:
         self._secret = secret
 
     def issue(self, purpose: str, after: RowKey) -> str:
-        """Give the cursor of the page that follows the row `after`, in the list that `purpose` names entirely."""
+        """Return the cursor of the page that follows the row `after`, in the list that `purpose` names entirely."""
         body = _KEY.pack(_VERSION, after.number, after.id.bytes)
         return base64.urlsafe_b64encode(body + self._mac(purpose, body)).rstrip(b"=").decode("ascii")
 
     def read(self, purpose: str, cursor: str) -> RowKey:
-        """Give the row a cursor stands for.
+        """Return the row a cursor stands for.
 
         Raises:
             Problem: 422; edited, cut, or given for another list, filter, partner or mode.

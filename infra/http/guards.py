@@ -78,7 +78,7 @@ class Head(NamedTuple):
 
 
 def read_head(scope: Scope) -> Head:
-    """Give what the raw headers say, in one pass."""
+    """Return what the raw headers say, in one pass."""
     found: dict[bytes, bytes] = {}
     repeated: bytes | None = None
     raw = scope["headers"]
@@ -99,7 +99,7 @@ def read_head(scope: Scope) -> Head:
 
 
 def check(scope: Scope, head: Head, limits: Limits) -> Problem | None:
-    """Give the refusal of a request that is malformed, ambiguous or too large by its headers; None: go on."""
+    """Return the refusal of a request that is malformed, ambiguous or too large by its headers; None: go on."""
     headers, repeated, lines, size = head
     if lines > limits.max_headers or size > limits.max_header_bytes:
         return Problem(HEADERS_TOO_LARGE)

@@ -47,11 +47,11 @@ class HttpMetrics(Collector):
         self._in_flight = requests
 
     def exposition(self) -> bytes:
-        """Give everything in the registry in Prometheus' text format."""
+        """Return everything in the registry in Prometheus' text format."""
         return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Metric]:
-        """Give what was counted so far."""
+        """Return what was counted so far."""
         requests = CounterMetricFamily(
             "harbor_http_requests", "Requests answered", labels=["route", "method", "status"]
         )

@@ -216,7 +216,7 @@ def _open(scope: Scope, headers: dict[bytes, bytes]) -> RequestContext:
 
 
 def _instance(scope: Scope, request_id: str) -> str:
-    """Give the address when it is one of ours and its parameters have the form of our ids; else name the request.
+    """Return the address when it is one of ours and its parameters have the form of our ids; else name the request.
 
     An address that anybody made up is never repeated: an answer must not carry somebody else's script or secret.
     """
@@ -239,7 +239,7 @@ def _http_problem(error: HTTPException, scope: Scope, elsewhere: Mapping[str, st
 
 
 def _allowed_methods(scope: Scope) -> list[str]:
-    """Give the methods of every route at this address; the framework names only those of the first.
+    """Return the methods of every route at this address; the framework names only those of the first.
 
     The address of a route of its own is no parameter of another one, as `infra.http.server.route_table` has it.
     """

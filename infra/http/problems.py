@@ -68,17 +68,17 @@ class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem
 
 
 def body_too_large(max_bytes: int) -> Problem:
-    """Give the refusal of a body, with what would be taken."""
+    """Return the refusal of a body, with what would be taken."""
     return Problem(BODY_TOO_LARGE, f"The request body is larger than this service takes: {max_bytes:,} bytes.")
 
 
 def request_urn(request_id: str) -> str:
-    """Give the `instance` of a problem with a request that reached no address of ours."""
+    """Return the `instance` of a problem with a request that reached no address of ours."""
     return f"urn:request:{request_id}"
 
 
 def render(problem: Problem, instance: str, request_id: str) -> bytes:
-    """Give the problem document, at most `MAX_PROBLEM_BYTES` long: errors are dropped from the end to fit."""
+    """Return the problem document, at most `MAX_PROBLEM_BYTES` long: errors are dropped from the end to fit."""
     errors = problem.errors[:MAX_ERRORS]
     body = _document(problem, errors, instance, request_id)
     while len(body) > MAX_PROBLEM_BYTES and errors:
@@ -88,7 +88,7 @@ def render(problem: Problem, instance: str, request_id: str) -> bytes:
 
 
 def document_of(problem: Problem, errors: tuple[FieldError, ...], instance: str, request_id: str) -> dict[str, object]:
-    """Give a problem as a document, errors as they are given."""
+    """Return a problem as a document, errors as they are given."""
     kind = problem.kind
     document: dict[str, object] = {
         "type": f"/errors/{kind.code}",

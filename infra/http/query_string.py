@@ -60,7 +60,7 @@ def read_values(query_string: bytes, known: AbstractSet[str]) -> dict[str, str]:
 
 
 def read_limit(values: Mapping[str, str]) -> int:
-    """Give `limit`, 1 to 200, default 50; raises `Problem` 422 when it is neither."""
+    """Return `limit`, 1 to 200, default 50; raises `Problem` 422 when it is neither."""
     text = values.get("limit")
     if text is None:
         return DEFAULT_LIMIT

@@ -37,7 +37,7 @@ def topics(*, check: bool, deadline_s: float) -> None:
 
 
 async def _run(bootstrap_servers: str, wanted: list[Topic], *, check: bool, deadline_s: float) -> list[str]:
-    """Give one line per topic.
+    """Return one line per topic.
 
     Raises:
         TopicsError: a topic is not as it must be, or no broker answered in time.

@@ -21,7 +21,7 @@ drops every record whose `position` is not greater sees each event exactly once,
 
 
 def document(schemas: Mapping[tuple[str, int], Json]) -> dict[str, object]:
-    """Give the document; `schemas` has the closed JSON Schema of the value of each (event type, schema version)."""
+    """Return the document; `schemas` has the closed JSON Schema of the value of each (event type, schema version)."""
     names = {(type_, version): f"{type_}.v{version}" for type_, version in schemas}
     return {
         "asyncapi": "3.0.0",
@@ -85,7 +85,7 @@ def _message(name: str, type_: str, version: int, schema: Json) -> Json:
 
 
 def _headers() -> Json:
-    """Give the schema of the headers; their values travel as ASCII text."""
+    """Return the schema of the headers; their values travel as ASCII text."""
     properties = {
         "ce_id": _text("event id", format="uuid"),
         "ce_type": _text("event type"),

@@ -36,7 +36,7 @@ for batches 14 % larger. It has no setting for the level."""
 
 
 def make_producer(bootstrap_servers: str, *, client_id: str) -> AIOKafkaProducer:
-    """Give an idempotent producer that waits for all replicas; must be made inside a running event loop."""
+    """Return an idempotent producer that waits for all replicas; must be made inside a running event loop."""
     _quieten()
     _compress_fast()
     return AIOKafkaProducer(
@@ -60,7 +60,7 @@ def make_group_consumer(
     group_instance_id: str | None = None,
     session_timeout_ms: int = 30_000,
 ) -> AIOKafkaConsumer:
-    """Give a consumer of a group. It never commits by itself; its group's offsets are only a hint for lag tools."""
+    """Return a consumer of a group. It never commits by itself; its group's offsets are only a hint for lag tools."""
     _quieten()
     step_over_unreadable()
     return AIOKafkaConsumer(
@@ -84,7 +84,7 @@ def make_group_consumer(
 
 
 def make_reader(bootstrap_servers: str, *, client_id: str) -> AIOKafkaConsumer:
-    """Give a consumer without a group: the caller assigns partitions and seeks."""
+    """Return a consumer without a group: the caller assigns partitions and seeks."""
     _quieten()
     step_over_unreadable()
     return AIOKafkaConsumer(
@@ -100,7 +100,7 @@ def make_reader(bootstrap_servers: str, *, client_id: str) -> AIOKafkaConsumer:
 
 
 def make_admin(bootstrap_servers: str, *, client_id: str) -> AIOKafkaAdminClient:
-    """Give a client that creates and describes topics."""
+    """Return a client that creates and describes topics."""
     _quieten()
     return AIOKafkaAdminClient(
         bootstrap_servers=bootstrap_servers, client_id=client_id, request_timeout_ms=REQUEST_TIMEOUT_MS

@@ -71,7 +71,7 @@ class ConsumedRecord(Protocol):
 
 
 def to_record(event: StoredEvent, epoch: int, previous: int = 0) -> Record:
-    """Give the record of an event.
+    """Return the record of an event.
 
     Args:
         event: as stored.

@@ -36,7 +36,7 @@ class PartitionEnds:
 
 
 async def read_offsets(bootstrap_servers: str, topic: str, *, deadline_s: float) -> Mapping[int, tuple[int, int]]:
-    """Give each partition's first offset and the offset after its last record.
+    """Return each partition's first offset and the offset after its last record.
 
     Raises:
         TimeoutError: the broker did not answer within `deadline_s` seconds.
@@ -50,7 +50,7 @@ async def read_offsets(bootstrap_servers: str, topic: str, *, deadline_s: float)
 
 
 async def read_ends(bootstrap_servers: str, topic: str, *, deadline_s: float) -> Mapping[int, PartitionEnds]:
-    """Give the ends of every partition.
+    """Return the ends of every partition.
 
     Raises:
         TimeoutError: the broker did not answer within `deadline_s` seconds.

@@ -44,7 +44,7 @@ class Topic:
 
 
 def events_topic(settings: KafkaSettings) -> Topic:
-    """Give the topic of all order events for these settings."""
+    """Return the topic of all order events for these settings."""
     return Topic(
         name=f"{settings.topic_prefix}{EVENTS_TOPIC}",
         partitions=settings.partitions,

@@ -32,7 +32,7 @@ class _Batches:
         return bool(self._fetched.has_next())
 
     def next_batch(self) -> Any:  # aiokafka ships no types
-        """Give the next batch."""
+        """Return the next batch."""
         self.current = self._fetched.next_batch()
         return self.current
 

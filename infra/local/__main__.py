@@ -197,7 +197,7 @@ def _wipe(home: Home) -> None:
 
 
 def _facts(home: Home) -> Json:
-    """Give the content of `stack.json`, or end the program if nothing runs."""
+    """Return the content of `stack.json`, or end the program if nothing runs."""
     try:
         facts: Json = json.loads(home.stack_file.read_text())
     except OSError:

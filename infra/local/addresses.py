@@ -36,30 +36,30 @@ class Addresses:
 
     @property
     def command_api(self) -> str:
-        """Give the base address of the command service."""
+        """Return the base address of the command service."""
         return f"http://127.0.0.1:{self.command_port}"
 
     @property
     def query_api(self) -> str:
-        """Give the base address of the query service."""
+        """Return the base address of the query service."""
         return f"http://127.0.0.1:{self.query_port}"
 
 
 def role_url(admin_url: str, role: str, password: str) -> str:
-    """Give the same database's address for another role."""
+    """Return the same database's address for another role."""
     parts = urlsplit(admin_url)
     hosts = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{quote(role)}:{quote(password)}@{hosts}"))
 
 
 def shown(url: str) -> str:
-    """Give an address without its password, for people to read."""
+    """Return an address without its password, for people to read."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def service_port(home: Home, variable: str, environment: Mapping[str, str]) -> int:
-    """Give the port a service shall listen on: from its variable (0: any, remembered), else the default.
+    """Return the port a service shall listen on: from its variable (0: any, remembered), else the default.
 
     Raises:
         AddressError: the port is taken, or is no port; names the variable to set.
@@ -79,7 +79,7 @@ def service_port(home: Home, variable: str, environment: Mapping[str, str]) -> i
 
 
 def environment_of(name: str, home: Home, addresses: Addresses, url: str) -> dict[str, str]:
-    """Give the environment of one process: the caller's own `HARBOR_*` settings, and on top what the stack decides.
+    """Return the environment of one process: the caller's own `HARBOR_*` settings, and on top what the stack decides.
 
     Args:
         name: of the process.

@@ -31,13 +31,13 @@ class Account:
 
 
 def cache_dir() -> Path:
-    """Give the directory for what can be fetched again: `$XDG_CACHE_HOME/harbor-orders`, usually below `~/.cache`."""
+    """Return the directory for what can be fetched again: `$XDG_CACHE_HOME/harbor-orders`, usually below `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / APPLICATION
 
 
 def server_account() -> Account | None:
-    """Give the account for servers that refuse root; None when this process is not root and starts them as itself.
+    """Return the account for servers that refuse root; None when this process is not root and starts them as itself.
 
     Raises:
         NoPlaceError: this is root and the machine has neither `postgres` nor `nobody`.
@@ -54,7 +54,7 @@ def server_account() -> Account | None:
 
 
 def is_reachable(path: Path, account: Account | None) -> bool:
-    """Tell whether the account can walk into this existing directory; asks the kernel, so ACLs count."""
+    """Return whether the account can walk into this existing directory; asks the kernel, so ACLs count."""
     if account is None:
         return os.access(path, os.X_OK)
     # A root shell may have no supplementary `test` binary on its PATH; `cd` of sh is everywhere.
@@ -90,7 +90,7 @@ def reachable_dir(wanted: Path, account: Account | None) -> Path:
 
 
 def shared_dir(name: str) -> Path:
-    """Give the directory `name` outside any home, for what all local stacks of root can share."""
+    """Return the directory `name` outside any home, for what all local stacks of root can share."""
     return _open_place() / name
 
 

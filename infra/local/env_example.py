@@ -28,7 +28,7 @@ _OTHERS = """\
 
 
 def text(*, with_secrets: bool = False) -> str:
-    """Give the file; secrets stay empty unless `with_secrets`."""
+    """Return the file; secrets stay empty unless `with_secrets`."""
     lines = [_HEAD, "# PostgreSQL's administrator, used by the migrations only", _line(ADMIN_PASSWORD, with_secrets)]
     for kind in _GIVEN:
         prefix = str(kind.model_config.get("env_prefix"))

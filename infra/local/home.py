@@ -55,16 +55,16 @@ class Home:
 
     @property
     def stack_file(self) -> Path:
-        """Give where scripts find what runs."""
+        """Return where scripts find what runs."""
         return self.path / "stack.json"
 
     @property
     def run_file(self) -> Path:
-        """Give where the supervisor writes what it started."""
+        """Return where the supervisor writes what it started."""
         return self.path / "run.json"
 
     def log_file(self, name: str) -> Path:
-        """Give the log of a process."""
+        """Return the log of a process."""
         return self.path / "logs" / f"{name}.log"
 
     def make(self) -> None:
@@ -119,17 +119,17 @@ class Home:
         write_private(self.path / "home.json", asdict(self.kept))
 
     def secret(self, name: str) -> str:
-        """Give a random secret that stays the same from the first start on: 32 bytes in base64."""
+        """Return a random secret that stays the same from the first start on: 32 bytes in base64."""
         if name not in self.kept.secrets:
             self.kept.secrets[name] = base64.b64encode(secrets.token_bytes(32)).decode()
         return self.kept.secrets[name]
 
     def password(self, name: str) -> str:
-        """Give a random password, fit for an address without quoting, that stays the same."""
+        """Return a random password, fit for an address without quoting, that stays the same."""
         return self.kept.secrets.setdefault(name, secrets.token_hex(20))
 
     def port(self, name: str) -> int:
-        """Give the port remembered under this name while it is free, else another one, remembered from now on."""
+        """Return the port remembered under this name while it is free, else another one, remembered from now on."""
         port = self.kept.ports.get(name)
         if port is None or not is_port_free(port):
             taken = set(self.kept.ports.values())
@@ -138,7 +138,7 @@ class Home:
         return port
 
     def postgres_dir(self) -> Path:
-        """Give where PostgreSQL keeps its data: in the home, or elsewhere if its account cannot walk into the home."""
+        """Return where PostgreSQL keeps its data: in the home, or elsewhere if its account cannot enter the home."""
         if not self.kept.postgres_dir:
             place = places.reachable_dir(self.path / "postgres", places.server_account())
             self.kept.postgres_dir = str(place)
@@ -165,13 +165,13 @@ class Home:
 
 
 def locate() -> Home:
-    """Give the home named by HARBOR_HOME, or `.harbor` in the checkout."""
+    """Return the home named by HARBOR_HOME, or `.harbor` in the checkout."""
     named = os.environ.get("HARBOR_HOME")
     return Home(Path(named).expanduser().resolve() if named else CHECKOUT / ".harbor")
 
 
 def make_command(target: str) -> str:
-    """Give what a person types to make `target` for the home of this process, from any shell."""
+    """Return what a person types to make `target` for the home of this process, from any shell."""
     return (
         f"HARBOR_HOME={shlex.quote(str(locate().path))} make {target}"
         if os.environ.get("HARBOR_HOME")

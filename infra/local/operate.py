@@ -15,7 +15,7 @@ _OPERATOR = "operator"
 
 
 def environment_for(module: str, home: Home, facts: Json) -> dict[str, str]:
-    """Give the environment in which `python -m MODULE` acts on the running stack.
+    """Return the environment in which `python -m MODULE` acts on the running stack.
 
     Args:
         module: decides the login: commands of a service have its rights and no more.

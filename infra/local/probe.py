@@ -5,13 +5,13 @@ import sys
 
 
 async def answers(address: tuple[str, int], path: str, timeout_s: float = 2.0) -> bool:
-    """Tell whether GET `path` at (host, port) is answered 200 within `timeout_s` seconds."""
+    """Return whether GET `path` at (host, port) is answered 200 within `timeout_s` seconds."""
     found = await answer(address, path, timeout_s)
     return found is not None and found[0] == 200  # noqa: PLR2004  # as documented
 
 
 async def answer(address: tuple[str, int], path: str, timeout_s: float) -> tuple[int, bytes] | None:
-    """Give status and body of the answer to GET `path` at (host, port); None if there is none in `timeout_s`."""
+    """Return status and body of the answer to GET `path` at (host, port); None if there is none in `timeout_s`."""
     host, port = address
     try:
         async with asyncio.timeout(timeout_s):

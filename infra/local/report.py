@@ -16,7 +16,7 @@ _FIRST_ORDER = (
 
 
 def stack_document(home: Home, addresses: Addresses, kept: Mapping[str, Kept], ops: Mapping[str, str]) -> Json:
-    """Give the content of `stack.json`."""
+    """Return the content of `stack.json`."""
     return {
         "command_api": addresses.command_api,
         "query_api": addresses.query_api,
@@ -33,7 +33,7 @@ def stack_document(home: Home, addresses: Addresses, kept: Mapping[str, Kept], o
 
 
 def curl(command_api: str, api_key: str) -> str:
-    """Give the line that creates an order; a new idempotency key makes it a new order."""
+    """Return the line that creates an order; a new idempotency key makes it a new order."""
     return (
         f"curl -i {command_api}/api/v1/orders -H 'Authorization: Bearer {api_key}' "
         f"-H 'Idempotency-Key: first-order-{secrets.token_hex(3)}' -H 'Content-Type: application/json' "
@@ -48,7 +48,7 @@ def table(
     versions: Mapping[str, str],
     ops: Mapping[str, str],
 ) -> list[str]:
-    """Give the lines that say what runs where.
+    """Return the lines that say what runs where.
 
     `versions` names what runs as `postgres`, `kafka` and `valkey`, or `external`, or why there is none.
     """
@@ -79,5 +79,5 @@ def table(
 
 
 def ending(addresses: Addresses, api_key: str) -> list[str]:
-    """Give the last lines: a key, a first request, and how to stop."""
+    """Return the last lines: a key, a first request, and how to stop."""
     return [f"test API key (partner_a): {api_key}", "create an order:", f"  {curl(addresses.command_api, api_key)}"]

@@ -18,7 +18,7 @@ _COLUMNS = ("process", "pid", "restarts", "memory", "state", "address", "log")
 
 
 def status(home: Home) -> list[str]:
-    """Give one line per process; none when nothing runs."""
+    """Return one line per process; none when nothing runs."""
     try:
         with home.held():
             return []
@@ -71,7 +71,7 @@ def _table(rows: Iterable[tuple[str, ...]]) -> list[str]:
 
 
 def _memory_mb(pid: int | None) -> str:
-    """Give the resident memory of a process and its children; of one that is about to start again there is none."""
+    """Return the resident memory of a process and its children; of one that is about to start again there is none."""
     if pid is None:  # to psutil that would be this process
         return "-"
     try:

@@ -80,19 +80,19 @@ class Health(NamedTuple):
 
 
 def liveness() -> Health:
-    """Give the answer of /livez."""
+    """Return the answer of /livez."""
     return _health(200, {"status": "alive"})
 
 
 def readiness(waiting: Sequence[NotReadyReason]) -> Health:
-    """Give the answer of /readyz of a process that waits for this; for nothing: it is ready."""
+    """Return the answer of /readyz of a process that waits for this; for nothing: it is ready."""
     if not waiting:
         return _health(200, {"status": "ready", "waiting_for": []})
     return _health(503, {"status": "waiting", "waiting_for": list(waiting)}, {"retry-after": "1"})
 
 
 def markdown() -> str:
-    """Give the page docs/health.md."""
+    """Return the page docs/health.md."""
     return "\n".join([_HEAD, *(f"| `{code}` | {meaning} |" for code, meaning in MEANINGS.items()), ""])
 
 

@@ -83,13 +83,13 @@ class _LibraryLines(logging.Handler):
 
 
 def get_logger() -> FilteringBoundLogger:
-    """Give the process' logger; `log.info("command.handled", order_id=..., duration_ms=...)`."""
+    """Return the process' logger; `log.info("command.handled", order_id=..., duration_ms=...)`."""
     logger: FilteringBoundLogger = structlog.get_logger()
     return logger
 
 
 def wide_line() -> WideLine:
-    """Give what writes the one line of each unit of work: the same line as `get_logger().info`, past its layers.
+    """Return what writes the one line of each unit of work: the same line as `get_logger().info`, past its layers.
 
     structlog's proxies cost more than the line itself; a process that writes thousands a second asks for this once.
     """

@@ -24,7 +24,7 @@ _BEHIND: Final[NotReadyReason] = "migrations_missing"
 
 
 def missing_for(error: Exception) -> NotReadyReason:
-    """Say what a process waits for that could not open its pool."""
+    """Return what a process waits for that could not open its pool."""
     match error:
         case DangerousSettingsError():
             return _DANGEROUS
@@ -46,16 +46,16 @@ class DeferredPool:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether `pool` gives one."""
+        """Return whether `pool` gives one."""
         return self._pool is not None
 
     @property
     def reason(self) -> NotReadyReason:
-        """Give what is missing, while the pool is not open."""
+        """Return what is missing, while the pool is not open."""
         return self._reason
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
-        """Give what is missing; nothing once the pool is open."""
+        """Return what is missing; nothing once the pool is open."""
         return () if self._pool is not None else (self._reason,)
 
     async def opened(self) -> Pool:
@@ -65,7 +65,7 @@ class DeferredPool:
 
     @property
     def pool(self) -> Pool:
-        """Give the pool.
+        """Return the pool.
 
         Raises:
             StoreUnavailableError: it is not open yet.

@@ -125,7 +125,7 @@ class Lease:
         return True
 
     async def release(self) -> None:
-        """Give the lease up, so that a standby need not wait; does nothing when it is no longer ours."""
+        """Return the lease up, so that a standby need not wait; does nothing when it is no longer ours."""
         self._believed_until = float("-inf")
         with suppress(*UNREACHABLE):
             await self._pool.execute(_RELEASE, self._name, self._epoch, timeout=self._ttl_s)

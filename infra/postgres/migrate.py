@@ -38,7 +38,7 @@ class Migration:
 
 
 def migrations(folder: Path = FOLDER) -> list[Migration]:
-    """Give all migrations on disk, by number.
+    """Return all migrations on disk, by number.
 
     Raises:
         MigrationError: two files carry the same number.
@@ -81,7 +81,7 @@ async def migrate(admin_url: str) -> list[str]:
 async def unapplied(
     connection: "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]",
 ) -> list[str]:
-    """Give the names of the migrations on disk that this database lacks; services refuse to start when any is.
+    """Return the names of the migrations on disk that this database lacks; services refuse to start when any is.
 
     Raises:
         MigrationError: the database was never migrated, or an applied file was changed afterwards.

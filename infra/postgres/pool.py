@@ -48,7 +48,7 @@ class SchemaBehindError(Exception):
 
 
 async def open_pool(settings: PostgresSettings, *, application_name: str) -> Pool:
-    """Give a pool whose every connection passed `assert_durable` and `assert_least_privilege`.
+    """Return a pool whose every connection passed `assert_durable` and `assert_least_privilege`.
 
     Raises:
         DangerousSettingsError: this server or login must not be used.
@@ -76,7 +76,7 @@ async def open_pool(settings: PostgresSettings, *, application_name: str) -> Poo
 
 
 async def connect(settings: PostgresSettings, *, application_name: str) -> Connection:
-    """Give one dedicated connection, looked over like those of `open_pool`; raises the same, but for the schema."""
+    """Return one dedicated connection, looked over like those of `open_pool`; raises the same, but for the schema."""
     connection: Connection = await asyncpg.connect(
         settings.url.get_secret_value(),
         timeout=settings.connect_timeout_s,
@@ -92,7 +92,7 @@ async def connect(settings: PostgresSettings, *, application_name: str) -> Conne
 
 
 def session_settings(application_name: str) -> dict[str, str]:
-    """Give what every session of ours starts with.
+    """Return what every session of ours starts with.
 
     Services look up by index: a plan cached while a table was empty would stay sequential as the table grows (a fall
     to a tenth of the rate was measured). `jit` costs more than it gives for statements of a millisecond.

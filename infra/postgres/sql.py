@@ -25,7 +25,7 @@ class Query:
     values: dict[str, Any]
 
     def arguments(self, **given: Any) -> list[Any]:
-        """Give the arguments in order.
+        """Return the arguments in order.
 
         Raises:
             KeyError: a parameter without a value of its own was not given, or one was given that does not exist.
@@ -46,13 +46,13 @@ def compiled(statement: ClauseElement) -> Query:
 
 
 def compile_statement(statement: ClauseElement) -> tuple[str, list[Any]]:
-    """Give the SQL text and its arguments, for a statement that carries all its values."""
+    """Return the SQL text and its arguments, for a statement that carries all its values."""
     query = compiled(statement)
     return query.sql, query.arguments()
 
 
 def _bound(bind: BindParameter[Any]) -> Any:
-    """Give a value as asyncpg takes it: JSON goes as text, everything else as it is."""
+    """Return a value as asyncpg takes it: JSON goes as text, everything else as it is."""
     processor = bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
     value = bind.effective_value
     return value if processor is None else processor(value)

@@ -63,7 +63,7 @@ class Timers:
         self._pool = pool
 
     async def position(self) -> int:
-        """Give the position up to which the log was followed."""
+        """Return the position up to which the log was followed."""
         found: int = await self._pool.fetchval(_POSITION)
         return found
 
@@ -84,7 +84,7 @@ class Timers:
         return True
 
     async def due(self, now: datetime, limit: int) -> list[Timer]:
-        """Give at most `limit` timers to be acted on, none before it is due, those first that wait longest."""
+        """Return at most `limit` timers to be acted on, none before it is due, those first that wait longest."""
         rows = await self._pool.fetch(_DUE, now, limit)
         # asyncpg's own kind of UUID is not one that every encoder takes.
         return [Timer(row["tenant_id"], UUID(int=row["stream_id"].int), row["due_at"]) for row in rows]

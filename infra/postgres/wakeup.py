@@ -50,7 +50,7 @@ class Wakeup:
         return self._healthy
 
     def idle_timeout_s(self, poll_s: float) -> float:
-        """Give how long an idle caller may wait: `poll_s`, or at least a second while notifications arrive."""
+        """Return how long an idle caller may wait: `poll_s`, or at least a second while notifications arrive."""
         return max(poll_s, _STRETCHED_POLL_S) if self._healthy else poll_s
 
     async def wait(self, timeout_s: float) -> list[tuple[str, str]]:

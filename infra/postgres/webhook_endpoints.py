@@ -136,7 +136,7 @@ class WebhookEndpoints:
         return CreatedEndpoint(_endpoint(row), SECRET_PREFIX + base64.b64encode(secret).decode())
 
     async def list_all(self, tenant: Tenant) -> list[WebhookEndpoint]:
-        """Give the tenant's endpoints, oldest first."""
+        """Return the tenant's endpoints, oldest first."""
         return [_endpoint(row) for row in await self._pool.fetch(_LIST, tenant.id, self._max)]
 
     async def delete(self, tenant: Tenant, endpoint_id: UUID) -> bool:

@@ -18,7 +18,7 @@ class Rate:
 
     @property
     def interval_us(self) -> float:
-        """Give the microseconds that one request costs."""
+        """Return the microseconds that one request costs."""
         return MICROSECONDS / self.per_s
 
 

@@ -153,7 +153,7 @@ class RateLimiter:
 async def open_rate_limiter(
     redis_settings: RedisSettings, limits: LimitSettings, service: str
 ) -> AsyncIterator[RateLimiter]:
-    """Give the limiter of one process of a service; without a Redis address it counts by itself."""
+    """Return the limiter of one process of a service; without a Redis address it counts by itself."""
     limiter = _rate_limiter(redis_settings, limits, service)
     try:
         yield limiter

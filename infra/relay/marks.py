@@ -21,7 +21,7 @@ WHERE marks.epoch <= excluded.epoch
 
 
 async def read_marks(pool: Pool, topic: str) -> Marks | None:
-    """Give what was noted down for this topic, if anything."""
+    """Return what was noted down for this topic, if anything."""
     row = await pool.fetchrow(_READ, topic, timeout=_TIMEOUT_S)
     return None if row is None else Marks(row["low_water"], tuple(row["acked"]), tuple(row["ends"]))
 

@@ -49,7 +49,7 @@ class RelayMetrics:
         self._oldest_unsent = recorded_at
 
     def oldest_unsent_age_s(self) -> float:
-        """Give the age in seconds of the oldest event not yet published; 0 when there is none."""
+        """Return the age in seconds of the oldest event not yet published; 0 when there is none."""
         if self._oldest_unsent is None:
             return 0.0
         return max(0.0, (clock.now() - self._oldest_unsent).total_seconds())

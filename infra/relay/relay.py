@@ -58,7 +58,7 @@ class Relay:
         return self._state
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
-        """Give nothing when it publishes or stands by, else what is in the way."""
+        """Return nothing when it publishes or stands by, else what is in the way."""
         return () if self._waiting is None else (self._waiting,)
 
     async def relay(self, stop: asyncio.Event) -> None:
@@ -159,12 +159,12 @@ class Relay:
 
 
 def _waits_after(error: Exception) -> NotReadyReason:
-    """Say what a relay waits for whose run ended with this; what is none of these comes from the way to the broker."""
+    """Return why a relay whose run ended with this error is not ready; any other error comes from the broker."""
     return next((code for kind, code in _WAITS if isinstance(error, kind)), "broker_unreachable")
 
 
 def relay_lease(ports: Ports, *, holder: str) -> Lease:
-    """Give the lease that all relays of a topic contend for; `holder` names this one and must be unique."""
+    """Return the lease that all relays of a topic contend for; `holder` names this one and must be unique."""
     return Lease(ports.pool, name=f"relay {ports.topic.name}", holder=holder, ttl_s=ports.settings.lease_ttl_s)
 
 

@@ -37,11 +37,11 @@ class LogReader(Protocol):
     """The part of an event store that the relay reads."""
 
     async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
-        """Give at most `limit` events with position > `after_position`, ascending, without a hole."""
+        """Return at most `limit` events with position > `after_position`, ascending, without a hole."""
         ...
 
     async def head(self) -> int:
-        """Give the last position of the log; 0 when it is empty."""
+        """Return the last position of the log; 0 when it is empty."""
         ...
 
 

@@ -93,7 +93,7 @@ async def events_of_key(
 async def newest_events(
     connection: Connection, *, key_id: str | None, partner_id: str | None, rows: int
 ) -> list[KeyEvent]:
-    """Give the last `rows` events of one key, one partner or all, in the order in which they were written."""
+    """Return the last `rows` events of one key, one partner or all, in the order in which they were written."""
     found = await connection.fetch(_NEWEST, key_id, partner_id, rows)
     return [_event(row) for row in reversed(found)]
 

@@ -211,13 +211,13 @@ async def revoke_key(connection: Connection, *, key_id: str, now: datetime, by: 
 
 
 async def find_key(connection: Connection, key_id: str) -> KeyRecord | None:
-    """Give one key by its id, live or not."""
+    """Return one key by its id, live or not."""
     row = await connection.fetchrow(_FIND, key_id, timeout=LOOKUP_TIMEOUT_S)
     return None if row is None else _record(row)
 
 
 async def list_keys(connection: Connection, *, partner_id: str | None = None) -> list[KeyRecord]:
-    """Give the keys of one partner, or all with None, oldest first."""
+    """Return the keys of one partner, or all with None, oldest first."""
     return [_record(row) for row in await connection.fetch(_LIST, partner_id)]
 
 

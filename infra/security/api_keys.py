@@ -47,7 +47,7 @@ _FORM: Final = re.compile(r"hbr_(live|test)_([0-9A-Za-z]{8})_([0-9A-Za-z]{30})([
 
 
 def too_many_live_keys(*, lists: str, revokes: str) -> str:
-    """Say why a partner gets no further key; `lists` and `revokes` are what the reader may type or send."""
+    """Return why a partner gets no further key; `lists` and `revokes` are what the reader may type or send."""
     return (
         "The partner has two live keys in this mode; a new one, or a successor, would be the third. "
         f"Revoke one first: {lists} lists them, {revokes} revokes one."
@@ -83,7 +83,7 @@ class KeyRecord:
     last_used_at: datetime | None = None
 
     def is_live(self, now: datetime) -> bool:
-        """Tell whether the key opens anything at `now`."""
+        """Return whether the key opens anything at `now`."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
@@ -112,7 +112,7 @@ class KeyVisibility:
     livemode: bool
 
     def includes(self, record: KeyRecord) -> bool:
-        """Tell whether a key is among them."""
+        """Return whether a key is among them."""
         return record.livemode is self.livemode and self.partner_id in {None, record.partner_id}
 
 
@@ -137,7 +137,7 @@ def parse(text: str) -> ParsedKey:
 
 
 def checksum(body: str) -> str:
-    """Give the CRC-32 of everything before it, as six base-62 digits."""
+    """Return the CRC-32 of everything before it, as six base-62 digits."""
     value = zlib.crc32(body.encode("ascii"))
     digits = ""
     for _ in range(_CHECKSUM_LENGTH):
@@ -147,7 +147,7 @@ def checksum(body: str) -> str:
 
 
 def hash_key(pepper: bytes, text: str) -> bytes:
-    """Give the HMAC-SHA-256 of a key, 32 bytes: what is stored and compared."""
+    """Return the HMAC-SHA-256 of a key, 32 bytes: what is stored and compared."""
     return hmac.digest(pepper, text.encode("ascii"), hashlib.sha256)
 
 
@@ -157,12 +157,12 @@ def is_same_hash(left: bytes, right: bytes) -> bool:
 
 
 def is_partner_id(text: str) -> bool:
-    """Tell whether a text is of the form that ids of partners have."""
+    """Return whether a text is of the form that ids of partners have."""
     return _PARTNER.fullmatch(text) is not None
 
 
 def is_label(text: str) -> bool:
-    """Tell whether a text may say what a key is for."""
+    """Return whether a text may say what a key is for."""
     return len(text) <= MAX_LABEL and text.isprintable()
 
 

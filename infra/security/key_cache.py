@@ -55,7 +55,7 @@ class KeyCache:
         self._used: set[str] = set()
 
     async def get(self, key_id: str) -> KeyRecord | None:
-        """Give the record of a key, or None when there is none.
+        """Return the record of a key, or None when there is none.
 
         Raises:
             KeyStoreUnavailableError: the store does not answer and the entry is older than the time to live.
@@ -70,7 +70,7 @@ class KeyCache:
         self._used.add(key_id)
 
     def take_uses(self) -> list[str]:
-        """Give the keys used since the last call, and forget them."""
+        """Return the keys used since the last call, and forget them."""
         used = sorted(self._used)
         self._used.clear()
         return used

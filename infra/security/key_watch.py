@@ -16,7 +16,7 @@ from infra.settings import PostgresSettings
 
 
 def finder(database: DeferredPool) -> Callable[[str], Awaitable[KeyRecord | None]]:
-    """Give the question a `KeyCache` asks about one key."""
+    """Return the question a `KeyCache` asks about one key."""
 
     async def find(key_id: str) -> KeyRecord | None:
         try:
@@ -30,7 +30,7 @@ def finder(database: DeferredPool) -> Callable[[str], Awaitable[KeyRecord | None
 
 
 def listener(settings: PostgresSettings, application_name: str) -> Connect:
-    """Give what opens a connection for `Wakeup`, apart from any pool."""
+    """Return what opens a connection for `Wakeup`, apart from any pool."""
 
     async def listen() -> Connection:
         url = settings.url.get_secret_value()

@@ -48,12 +48,12 @@ class SecretBox:
         return "SecretBox(**********)"
 
     def seal(self, secret: bytes, owner: str) -> bytes:
-        """Give the sealed form of `secret`; it opens only under the same `owner`."""
+        """Return the sealed form of `secret`; it opens only under the same `owner`."""
         nonce = os.urandom(_NONCE_BYTES)
         return _FORMAT + nonce + self._cipher.encrypt(nonce, secret, owner.encode())
 
     def open(self, sealed: bytes, owner: str) -> bytes:
-        """Give the secret back.
+        """Return the secret back.
 
         Raises:
             SealedSecretError: see there.

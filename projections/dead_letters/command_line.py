@@ -53,23 +53,23 @@ class Retried:
 async def list_letters(
     connection: Connection, *, status: str | None, projection: str | None, limit: int
 ) -> list[DeadLetter]:
-    """Give letters, oldest first."""
+    """Return letters, oldest first."""
     return [dead_letter(row) for row in await connection.fetch(_LIST, status, projection, limit)]
 
 
 async def find_letter(connection: Connection, letter_id: int) -> DeadLetter | None:
-    """Give one letter."""
+    """Return one letter."""
     row = await connection.fetchrow(_SHOW, letter_id)
     return None if row is None else dead_letter(row)
 
 
 async def parked(connection: Connection) -> list[DeadLetter]:
-    """Give the first parked letter of each order in each projection."""
+    """Return the first parked letter of each order in each projection."""
     return [dead_letter(row) for row in await connection.fetch(_PARKED_ORDERS)]
 
 
 async def discard(connection: Connection, letter_id: int) -> DeadLetter | None:
-    """Give one event up: it will never be applied, also by a retry. None if there is no such parked letter."""
+    """Return one event up: it will never be applied, also by a retry. None if there is no such parked letter."""
     row = await connection.fetchrow(_DISCARD, letter_id)
     return None if row is None else dead_letter(row)
 
@@ -106,7 +106,7 @@ async def retry(connection: Connection, projection: Projection, letter: DeadLett
 async def _records(
     connection: Connection, letter: DeadLetter, waiting: dict[int, DeadLetter], given_up: set[int]
 ) -> list[LogRecord]:
-    """Give everything that is to be applied: parked events and those missing before them."""
+    """Return everything that is to be applied: parked events and those missing before them."""
     first, last = min(each.retry_from for each in waiting.values()), max(waiting)
     streams = await read_streams(connection, [letter.order_id])
     return [

@@ -74,19 +74,19 @@ class DeadLetter:
 
 
 def letter_for(record: LogRecord, error: Exception) -> ParkedEvent:
-    """Give the letter of the one record that failed."""
+    """Return the letter of the one record that failed."""
     if isinstance(error, SequenceGapError):
         return ParkedEvent(record, "gap", error.expected, describe(error))
     return ParkedEvent(record, "poison", record.sequence, describe(error))
 
 
 def letter_behind(record: LogRecord) -> ParkedEvent:
-    """Give the letter of an event whose order is parked already."""
+    """Return the letter of an event whose order is parked already."""
     return ParkedEvent(record, "behind", record.sequence, "an earlier event of this order is parked")
 
 
 async def parked_orders(connection: Connection, order_ids: Collection[UUID]) -> Mapping[ProjectionKey, set[UUID]]:
-    """Give which of these orders are parked, per projection."""
+    """Return which of these orders are parked, per projection."""
     parked: dict[ProjectionKey, set[UUID]] = {}
     for row in await connection.fetch(_PARKED_ORDERS, list(order_ids)):
         parked.setdefault((row["projection"], row["version"]), set()).add(row["order_id"])
@@ -94,7 +94,7 @@ async def parked_orders(connection: Connection, order_ids: Collection[UUID]) -> 
 
 
 async def poison_orders(connection: Connection, projection: Projection) -> int:
-    """Give how many orders a projection parked within the last hour because an event of theirs failed."""
+    """Return how many orders a projection parked within the last hour because an event of theirs failed."""
     count: int = await connection.fetchval(_POISON_ORDERS, projection.name, projection.version)
     return count
 
@@ -122,5 +122,5 @@ async def park(connection: Connection, projection: Projection, letters: Sequence
 
 
 def dead_letter(row: asyncpg.Record) -> DeadLetter:
-    """Give the letter of a whole row."""
+    """Return the letter of a whole row."""
     return DeadLetter(**dict(row))

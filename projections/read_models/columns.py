@@ -7,7 +7,7 @@ Row = tuple[object, ...]
 
 
 def insert_rows(table: Table) -> str:
-    """Give `INSERT INTO table (...) SELECT ... FROM unnest($1::table[])`: $1 is the list of rows.
+    """Return `INSERT INTO table (...) SELECT ... FROM unnest($1::table[])`: $1 is the list of rows.
 
     One array of rows, not one array per column: asyncpg looks at every element of an array before it encodes it.
     """

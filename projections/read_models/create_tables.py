@@ -37,7 +37,7 @@ async def create_tables(connection: Connection) -> list[str]:
 
 
 def definition(table: Table) -> Iterator[str]:
-    """Give the statements that make one table: itself, its indexes, its columns' comments, and who may read it."""
+    """Return the statements that make one table: itself, its indexes, its columns' comments, and who may read it."""
     elements: list[ExecutableDDLElement] = [CreateTable(table)]
     elements += [CreateIndex(index) for index in sorted(table.indexes, key=lambda index: str(index.name))]
     elements += [SetColumnComment(column) for column in table.columns if column.comment]

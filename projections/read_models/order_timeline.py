@@ -67,7 +67,7 @@ class OrderTimelineProjection:
 
 
 def row_of(record: LogRecord) -> TimelineRow:
-    """Give the row of one event; pure.
+    """Return the row of one event; pure.
 
     Raises:
         ProjectionError: the payload is not an event document.

@@ -77,7 +77,7 @@ class OrdersProjection:
 
 
 async def _states(connection: Connection, order_ids: set[UUID]) -> dict[UUID, OrderState]:
-    """Give the orders that exist. A state cached by code of another version is folded again from its stream."""
+    """Return the orders that exist. A state cached by code of another version is folded again from its stream."""
     states: dict[UUID, OrderState] = {}
     stale: dict[UUID, int] = {}
     for row in await connection.fetch(_SELECT, list(order_ids)):
@@ -92,7 +92,7 @@ async def _states(connection: Connection, order_ids: set[UUID]) -> dict[UUID, Or
 
 
 def fold(states: dict[UUID, OrderState], records: Iterable[LogRecord]) -> dict[UUID, tuple[OrderState, LogRecord]]:
-    """Give each order that the records changed, with the last record applied to it.
+    """Return each order that the records changed, with the last record applied to it.
 
     `states` holds the orders that exist before; it is updated.
 
@@ -130,7 +130,7 @@ def event_of(record: LogRecord) -> RecordedOrderEvent:
 
 
 def row_of(state: OrderState, last: LogRecord) -> OrderRow:
-    """Give the row of an order whose last applied record is `last`; pure."""
+    """Return the row of an order whose last applied record is `last`; pure."""
     return OrderRow(
         order_id=state.order_id,
         partner_id=state.partner_id,

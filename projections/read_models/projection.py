@@ -53,7 +53,7 @@ class LogRecord:
 
     @classmethod
     def of(cls, event: StoredEvent, partition: int) -> "LogRecord":
-        """Give the record of a stored event that lives in `partition`."""
+        """Return the record of a stored event that lives in `partition`."""
         return cls(
             position=event.position,
             partition=partition,

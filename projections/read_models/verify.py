@@ -66,7 +66,7 @@ class Tally:
 
 
 def _orders_rows(records: Sequence[LogRecord]) -> list[Row]:
-    """Give the row of one order; events after a parked one are not folded."""
+    """Return the row of one order; events after a parked one are not folded."""
     prefix = [record for place, record in takewhile(lambda each: each[1].sequence == each[0], enumerate(records, 1))]
     return [orders.row_of(state, last) for state, last in orders.fold({}, prefix).values()]
 
@@ -177,7 +177,7 @@ def _select(model: Verifiable) -> str:
 
 
 def _left_out(letters: Iterable[asyncpg.Record]) -> set[tuple[UUID, int]]:
-    """Give the events that are parked, discarded, or missing before a gap."""
+    """Return the events that are parked, discarded, or missing before a gap."""
     return {
         (letter["order_id"], sequence)
         for letter in letters

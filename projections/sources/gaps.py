@@ -35,7 +35,7 @@ class MissedEventsError(Exception):
 
 
 def find_gaps(records: Iterable[LogRecord], checkpoints: Mapping[CheckpointKey, Checkpoint]) -> dict[int, Gap]:
-    """Give the first gap of each partition, judged by its slowest projection; pure.
+    """Return the first gap of each partition, judged by its slowest projection; pure.
 
     Args:
         records: of each partition in the order they came; repeats may be among them.
@@ -56,7 +56,7 @@ def find_gaps(records: Iterable[LogRecord], checkpoints: Mapping[CheckpointKey, 
 
 
 async def read_missed(connection: Connection, gaps: Mapping[int, Gap], partitions: int) -> Batch:
-    """Give the next of the missed events, at least one; it names no offsets, so the topic is read again.
+    """Return the next of the missed events, at least one; it names no offsets, so the topic is read again.
 
     Args:
         connection: free of any transaction.

@@ -81,7 +81,7 @@ class KafkaSource:
             await close(consumer)
 
     async def assignment(self) -> Assignment:
-        """Give what the group assigned; nothing for some seconds after the partitions were let go."""
+        """Return what the group assigned; nothing for some seconds after the partitions were let go."""
         if self._let_go_until is not None and monotonic_s() >= self._let_go_until:
             self._let_go_until = None
             self._generation += 1
@@ -101,7 +101,7 @@ class KafkaSource:
             self._seek(TopicPartition(self._topic.name, partition), offset)
 
     async def poll(self) -> Batch:
-        """Give what the broker has; records of one partition in order.
+        """Return what the broker has; records of one partition in order.
 
         Raises:
             KafkaError: close and open again.

@@ -58,7 +58,7 @@ class LogReader(Protocol):
     """The part of `EventStore` that a tail needs."""
 
     async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
-        """Give the events behind a position; see `EventStore.read_all`."""
+        """Return the events behind a position; see `EventStore.read_all`."""
         ...
 
 
@@ -88,7 +88,7 @@ class Source(Protocol):
         ...
 
     async def assignment(self) -> Assignment:
-        """Give the present assignment, which may be no partition at all."""
+        """Return the present assignment, which may be no partition at all."""
         ...
 
     def start_at(self, starts: Mapping[int, Start]) -> None:
@@ -96,7 +96,7 @@ class Source(Protocol):
         ...
 
     async def poll(self) -> Batch:
-        """Give what comes next; an empty batch when nothing came within about a second."""
+        """Return what comes next; an empty batch when nothing came within about a second."""
         ...
 
     async def applied(self, next_offsets: Mapping[int, int]) -> None:
@@ -104,13 +104,13 @@ class Source(Protocol):
         ...
 
     def let_go(self) -> None:
-        """Give the partitions up for a while: somebody else owns their checkpoints."""
+        """Return the partitions up for a while: somebody else owns their checkpoints."""
         ...
 
 
 @lru_cache(maxsize=65_536)
 def shard(order_id: UUID, partitions: int) -> int:
-    """Give the partition of an order; remembers, because events of an order come close together."""
+    """Return the partition of an order; remembers, because events of an order come close together."""
     return partition_of(order_id, partitions)
 
 
@@ -148,7 +148,7 @@ class StoreSource:
             await listening.aclose()
 
     async def assignment(self) -> Assignment:
-        """Give all partitions while the lease is held, none otherwise; a standby looks a few times per second."""
+        """Return all partitions while the lease is held, none otherwise; a standby looks a few times per second."""
         if self._ownership is not None and not self._lease.is_held():
             await self._end_tenure()
         if self._ownership is None:
@@ -166,7 +166,7 @@ class StoreSource:
         self._after = min((start.last_position for start in starts.values()), default=0)
 
     async def poll(self) -> Batch:
-        """Give the next events of the log, woken by the append's notification; nothing for a standby."""
+        """Return the next events of the log, woken by the append's notification; nothing for a standby."""
         if self._ownership is None:
             return Batch()
         events = await self._store.read_all(self._after, self._batch)

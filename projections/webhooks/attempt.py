@@ -14,7 +14,7 @@ USER_AGENT: Final = "Harbor-Orders-Webhooks/1"
 
 
 def headers_of(lease: LeasedDelivery, secrets: tuple[bytes, ...], started_at: datetime) -> dict[str, str]:
-    """Give the headers of the next attempt of a delivery; the id never changes, timestamp and signature always do."""
+    """Return the headers of the next attempt of a delivery; the id never changes, timestamp and signature always do."""
     timestamp_s = int(started_at.timestamp())
     webhook_id = str(lease.event_id)
     headers = {
@@ -41,7 +41,7 @@ def conclude(
     jitter: float,
     scale: float,
 ) -> Result:
-    """Give the record of an attempt: delivered, due again after a delay, or a dead letter.
+    """Return the record of an attempt: delivered, due again after a delay, or a dead letter.
 
     Args:
         lease: the delivery as it was leased.
@@ -69,7 +69,7 @@ def conclude(
 
 
 def _what_follows(lease: LeasedDelivery, reply: Reply, jitter: float, scale: float) -> tuple[str, float]:
-    """Give the delivery's next state, and in how many seconds it is due again if it is pending."""
+    """Return the delivery's next state, and in how many seconds it is due again if it is pending."""
     match VERDICTS[reply.outcome]:
         case Verdict.DONE:
             return "delivered", 0.0

@@ -37,7 +37,7 @@ class EventHead:
 
 
 def render_snapshot(head: EventHead, after: bytes, before: bytes | None) -> bytes:
-    """Give the snapshot body, or the thin one marked `truncated` when it would exceed 64 KiB.
+    """Return the snapshot body, or the thin one marked `truncated` when it would exceed 64 KiB.
 
     Args:
         head: the event.
@@ -50,7 +50,7 @@ def render_snapshot(head: EventHead, after: bytes, before: bytes | None) -> byte
 
 
 def render_thin(head: EventHead, *, truncated: bool = False) -> bytes:
-    """Give the thin body: which order, which version."""
+    """Return the thin body: which order, which version."""
     data = {"object": {"id": head.order_id, "object": "order", "version": head.sequence}}
     return _document(head, data, truncated=truncated)
 

@@ -30,11 +30,11 @@ class Breaker:
 
     @property
     def is_closed(self) -> bool:
-        """Say whether attempts flow freely (neither open nor waiting for its probe)."""
+        """Return whether attempts flow freely (neither open nor waiting for its probe)."""
         return self._open_until is None
 
     def permits(self, now_s: float, in_flight: int, room: int) -> int:
-        """Give how many of `room` more attempts may start now: all, one probe, or none."""
+        """Return how many of `room` more attempts may start now: all, one probe, or none."""
         if self._open_until is None:
             return room
         if now_s < self._open_until or in_flight > 0:
@@ -42,7 +42,7 @@ class Breaker:
         return min(1, room)
 
     def opens_again_at(self) -> float | None:
-        """Give when the probe is due; None while closed."""
+        """Return when the probe is due; None while closed."""
         return self._open_until
 
     def record(self, now_s: float, *, succeeded: bool) -> None:

@@ -73,7 +73,7 @@ class Dispatcher:
         self._waiting: NotReadyReason | None = "starting"
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
-        """Give why the queue cannot be read; nothing when it can."""
+        """Return why the queue cannot be read; nothing when it can."""
         return () if self._waiting is None else (self._waiting,)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -130,7 +130,7 @@ class Dispatcher:
         return wait_s
 
     def _room(self, endpoint: QueuedEndpoint, now_s: float) -> tuple[float, int]:
-        """Give in how many seconds the endpoint may get attempts, and how many at most (its breaker decides)."""
+        """Return in how many seconds the endpoint may get attempts, and how many at most (its breaker decides)."""
         breaker = self._breakers.get(endpoint.endpoint_id)
         if breaker is None or endpoint.due_in_s > 0:
             return endpoint.due_in_s, self._ports.settings.max_in_flight_per_endpoint
@@ -197,7 +197,7 @@ class Dispatcher:
         )
 
     def _free(self, recorded: Sequence[Ended]) -> None:
-        """Give the slots of recorded attempts back, and claim more if something waits for them."""
+        """Return the slots of recorded attempts back, and claim more if something waits for them."""
         for ended in recorded:
             left = self._held[ended.endpoint_id] - 1
             if left:
@@ -222,7 +222,7 @@ class Dispatcher:
         return breaker
 
     def _secret(self, endpoint: QueuedEndpoint) -> bytes | None:
-        """Give the signing secret of an endpoint that may be called; None when it may not, or cannot, be."""
+        """Return the signing secret of an endpoint that may be called; None when it may not, or cannot, be."""
         if endpoint.status != "enabled" or endpoint.sealed_secret is None:
             return None
         try:

@@ -12,7 +12,7 @@ SHARE: Final = 10
 
 
 def share_slots(waiting: Sequence[Key], held: Mapping[Key, int], *, slots: int, per_endpoint: int) -> dict[Key, int]:
-    """Say how many deliveries to claim for each waiting endpoint; endpoints that get none are left out.
+    """Return how many deliveries to claim for each waiting endpoint; endpoints that get none are left out.
 
     Args:
         waiting: endpoints with due deliveries, the longest-waiting first.

@@ -59,7 +59,7 @@ class Subscription:
     registered_position: int
 
     def wants(self, record: LogRecord) -> bool:
-        """Say whether an event goes to this endpoint."""
+        """Return whether an event goes to this endpoint."""
         return (
             record.tenant_id == self.tenant_id
             and record.position > self.registered_position

@@ -50,7 +50,7 @@ _TOO_MANY: Final = 429
 
 
 def classify(status: int) -> Outcome:
-    """Give the outcome of an HTTP status."""
+    """Return the outcome of an HTTP status."""
     match status // 100:
         case 2:
             return Outcome.DELIVERED

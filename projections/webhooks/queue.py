@@ -145,7 +145,7 @@ class Result:
 
 
 async def endpoints_due(connection: Connection) -> list[QueuedEndpoint]:
-    """Give every endpoint with queued deliveries, the longest-waiting first."""
+    """Return every endpoint with queued deliveries, the longest-waiting first."""
     return [
         QueuedEndpoint(
             row["endpoint_id"], row["due_in_s"], row["livemode"], row["url"], row["sealed_secret"], row["status"]
@@ -219,6 +219,6 @@ async def discard(connection: Connection, endpoint_id: UUID, limit: int = 1000) 
 
 
 async def depth(connection: Connection) -> tuple[int, int]:
-    """Give how many deliveries are queued and how many are dead letters; both stop counting at 100,000."""
+    """Return how many deliveries are queued and how many are dead letters; both stop counting at 100,000."""
     row = await connection.fetchrow(_DEPTH)
     return (0, 0) if row is None else (row["queued"], row["dead"])

@@ -19,7 +19,7 @@ RETRY_AFTER_CAP_S: Final = 86_400.0
 def retry_delay_s(
     attempts_made: int, *, jitter: float, retry_after_s: float | None = None, scale: float = 1.0
 ) -> float | None:
-    """Give the seconds from the end of the last attempt to the next, or None when the schedule is exhausted.
+    """Return the seconds from the end of the last attempt to the next, or None when the schedule is exhausted.
 
     Args:
         attempts_made: attempts of this round so far, >= 0.
@@ -34,7 +34,7 @@ def retry_delay_s(
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Give the seconds a Retry-After header asks for (RFC 9110, 10.2.3: seconds or a date); None when unreadable."""
+    """Return the seconds a Retry-After header asks for (RFC 9110, 10.2.3: seconds or a date); None when unreadable."""
     if value is None:
         return None
     text = value.strip()

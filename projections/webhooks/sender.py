@@ -56,7 +56,7 @@ class Lookup(Protocol):
     """Gives every address of a name; raises OSError when it has none."""
 
     async def __call__(self, host: str, port: int, /) -> Sequence[str]:
-        """Give the addresses of a host as texts."""
+        """Return the addresses of a host as texts."""
         ...
 
 
@@ -71,7 +71,7 @@ class SystemLookup:
         self._running: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
-        """Give all addresses of a host."""
+        """Return all addresses of a host."""
         key = (host, port)
         running = self._running.get(key)
         if running is None:
@@ -106,7 +106,7 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Give the vetted addresses of a host.
+        """Return the vetted addresses of a host.
 
         Raises:
             TargetRefusedError: any of its addresses is denied.
@@ -228,7 +228,7 @@ class Sender:
 
 @lru_cache(maxsize=4096)
 def _read_url(text: str, rules: AddressRules) -> tuple[str, URL]:
-    """Give the scheme and the HTTP client's URL, built from the parsed parts and checked to mean the same.
+    """Return the scheme and the HTTP client's URL, built from the parsed parts and checked to mean the same.
 
     Kept, because it is pure: what the name resolves to is asked and judged elsewhere, at every connection.
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 
 def sign(webhook_id: str, timestamp_s: int, body: bytes, secrets: Sequence[bytes]) -> str:
-    """Give the `webhook-signature` header: one signature per secret, space-separated (several during a rotation).
+    """Return the `webhook-signature` header: one signature per secret, space-separated (several during a rotation).
 
     Args:
         webhook_id: the event id, the same on every attempt.

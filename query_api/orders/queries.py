@@ -96,19 +96,19 @@ class Visibility:
 
     @classmethod
     def of(cls, principal: Principal) -> "Visibility":
-        """Give the reach of an API key."""
+        """Return the reach of an API key."""
         return cls(principal.partner_id, principal.livemode)
 
     @property
     def values(self) -> dict[str, Any]:
-        """Give the arguments that `visible` asks for."""
+        """Return the arguments that `visible` asks for."""
         if self.partner_id is None:
             return {"livemode": self.livemode}
         return {"livemode": self.livemode, "partner_id": self.partner_id}
 
 
 def visible(source: FromClause, *, is_partner: bool) -> tuple[ColumnElement[bool], ...]:
-    """Give the condition that hides what is not the asker's. There is no other place where it is decided."""
+    """Return the condition that hides what is not the asker's. There is no other place where it is decided."""
     if "tenant_id" in source.c:
         if not is_partner:
             raise ValueError("webhook deliveries are read with the key of their partner only")
@@ -119,7 +119,7 @@ def visible(source: FromClause, *, is_partner: bool) -> tuple[ColumnElement[bool
 
 @cache
 def order_by_id(*, is_partner: bool) -> Query:
-    """Give one order: document, version, position, partition."""
+    """Return one order: document, version, position, partition."""
     columns = (orders.c.document, orders.c.version, orders.c.position, orders.c.partition, orders.c.partner_id)
     return compiled(
         select(*columns).where(orders.c.order_id == bindparam("order_id"), *visible(orders, is_partner=is_partner))
@@ -128,7 +128,7 @@ def order_by_id(*, is_partner: bool) -> Query:
 
 @cache
 def orders_page(filters: frozenset[str], *, is_partner: bool) -> Query:
-    """Give a page of orders, newest first; `filters` names the conditions that are asked for."""
+    """Return a page of orders, newest first; `filters` names the conditions that are asked for."""
     after = tuple_(bindparam("after_at", type_=DateTime(timezone=True)), bindparam("after_id", type_=Uuid))
     conditions: dict[str, ColumnElement[bool]] = {
         "status": orders.c.status == bindparam("status"),
@@ -148,7 +148,7 @@ def orders_page(filters: frozenset[str], *, is_partner: bool) -> Query:
 
 
 def _within_bytes(page: Subquery) -> Select[Any]:
-    """Give the first rows of a page up to `MAX_PAGE_BYTES`, one at least, and how many rows the page had (`found`).
+    """Return the first rows of a page up to `MAX_PAGE_BYTES`, one at least, and how many rows the page had (`found`).
 
     The size of a document is known without reading it, so what is left out is never loaded.
     """
@@ -169,7 +169,7 @@ def _within_bytes(page: Subquery) -> Select[Any]:
 
 @cache
 def timeline_page(*, is_partner: bool) -> Query:
-    """Give a page of the events of one order, oldest first, after a sequence number."""
+    """Return a page of the events of one order, oldest first, after a sequence number."""
     return compiled(
         select(order_timeline)
         .where(
@@ -184,7 +184,7 @@ def timeline_page(*, is_partner: bool) -> Query:
 
 @cache
 def notes_page(*, is_partner: bool) -> Query:
-    """Give a page of the notes of one order, oldest first, after a sequence number.
+    """Return a page of the notes of one order, oldest first, after a sequence number.
 
     The text is read from the event itself: personal data has no second copy here that an erasure would have to find.
     Text that is not in the clear is null. The place of the event comes from the timeline, which says whose it is.
@@ -219,7 +219,7 @@ def notes_page(*, is_partner: bool) -> Query:
 
 @cache
 def deliveries_page(filters: frozenset[str]) -> Query:
-    """Give a page of a partner's webhook deliveries, newest first."""
+    """Return a page of a partner's webhook deliveries, newest first."""
     conditions: dict[str, ColumnElement[bool]] = {
         "status": deliveries.c.state == func.any(bindparam("states", type_=ARRAY(Text))),
         "endpoint_id": deliveries.c.endpoint_id == bindparam("endpoint_id"),
@@ -235,14 +235,14 @@ def deliveries_page(filters: frozenset[str]) -> Query:
 
 @cache
 def delivery_by_id() -> Query:
-    """Give one webhook delivery of a partner."""
+    """Return one webhook delivery of a partner."""
     own = visible(deliveries, is_partner=True)
     return compiled(select(deliveries).where(deliveries.c.delivery_id == bindparam("delivery_id"), *own))
 
 
 @cache
 def attempts_of_delivery() -> Query:
-    """Give the last attempts of one delivery of a partner, latest first."""
+    """Return the last attempts of one delivery of a partner, latest first."""
     own = deliveries.join(attempts, attempts.c.delivery_id == deliveries.c.delivery_id)
     return compiled(
         select(attempts)
@@ -254,7 +254,7 @@ def attempts_of_delivery() -> Query:
 
 
 def tenant_values(tenant: Tenant) -> dict[str, Any]:
-    """Give the argument that `visible` asks for on tables that are not read models."""
+    """Return the argument that `visible` asks for on tables that are not read models."""
     return {"tenant_id": tenant.id}
 
 

@@ -45,7 +45,7 @@ router = APIRouter(route_class=RawRoute, tags=["orders"])
     responses=declared.ORDERS,
 )
 async def list_orders(request: Request, principal: ReadsOrders) -> Response:
-    """Give orders, newest first. A page may hold fewer than `limit` when orders are large; `has_more` counts."""
+    """Return orders, newest first. A page may hold fewer than `limit` when orders are large; `has_more` counts."""
     parameters = read_parameters(request.scope["query_string"], LIST)
     limit, filters = parameters.limit(), _filters(parameters)
     read = await open_read(request, principal, ORDERS)
@@ -71,7 +71,7 @@ async def list_orders(request: Request, principal: ReadsOrders) -> Response:
     responses=declared.ORDER,
 )
 async def get_order(request: Request, principal: ReadsOrders) -> Response:
-    """Give the order as its last command answered it; `ETag` is its version."""
+    """Return the order as its last command answered it; `ETag` is its version."""
     read_parameters(request.scope["query_string"], NONE)
     order_id, read = await _open_read_of_one(request, principal, ORDERS)
     query = queries.order_by_id(is_partner=principal.partner_id is not None)
@@ -94,7 +94,7 @@ async def get_order(request: Request, principal: ReadsOrders) -> Response:
     responses=declared.TIMELINE,
 )
 async def get_timeline(request: Request, principal: ReadsOrders) -> Response:
-    """Give the events of an order, oldest first: who, when, why, from which status to which."""
+    """Return the events of an order, oldest first: who, when, why, from which status to which."""
     parameters = read_parameters(request.scope["query_string"], TIMELINE)
     limit = parameters.limit()
     order_id, read = await _open_read_of_one(request, principal, ORDER_TIMELINE)
@@ -119,7 +119,7 @@ async def get_timeline(request: Request, principal: ReadsOrders) -> Response:
     responses=declared.NOTES,
 )
 async def list_notes(request: Request, principal: ReadsNotes) -> Response:
-    """Give the notes on an order, oldest first. The text of one that was erased is null."""
+    """Return the notes on an order, oldest first. The text of one that was erased is null."""
     parameters = read_parameters(request.scope["query_string"], NOTES)
     limit = parameters.limit()
     order_id, read = await _open_read_of_one(request, principal, ORDER_TIMELINE)
@@ -147,7 +147,7 @@ async def _open_read_of_one(request: Request, principal: Principal, projection: 
 
 
 def _filters(parameters: Parameters) -> dict[str, Any]:
-    """Give the filters that are asked for, checked."""
+    """Return the filters that are asked for, checked."""
     filters = {
         "status": parameters.choice("status", ORDER_STATUSES),
         "created_from": parameters.instant("created_from"),

@@ -35,7 +35,7 @@ router = APIRouter(route_class=RawRoute, tags=["webhooks"])
     responses=declared.DELIVERIES,
 )
 async def list_deliveries(request: Request, principal: ReadsWebhooks) -> Response:
-    """Give deliveries, newest first; resend one with `POST /api/v1/webhook-deliveries/{id}/resend`."""
+    """Return deliveries, newest first; resend one with `POST /api/v1/webhook-deliveries/{id}/resend`."""
     parameters = read_parameters(request.scope["query_string"], LIST)
     limit = parameters.limit()
     status, endpoint_id = parameters.choice("status", DELIVERY_STATUSES), parameters.uuid("endpoint_id")
@@ -66,7 +66,7 @@ async def list_deliveries(request: Request, principal: ReadsWebhooks) -> Respons
     responses=declared.DELIVERY,
 )
 async def get_delivery(request: Request, principal: ReadsWebhooks) -> Response:
-    """Give a delivery and its last hundred attempts, latest first."""
+    """Return a delivery and its last hundred attempts, latest first."""
     read_parameters(request.scope["query_string"], NONE)
     delivery_id = parse_uuid(request.path_params["delivery_id"])
     read = await open_read(request, principal, WEBHOOK_FANOUT)

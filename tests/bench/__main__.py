@@ -25,7 +25,7 @@ _KEPT_STACKS = 300
 
 
 def planned_s(pace: Pace, suites: Sequence[Suite], has_layers: bool) -> float:
-    """Give about how many seconds the measurements will take."""
+    """Return about how many seconds the measurements will take."""
     layers_s = (6 + len(pace.connections)) * pace.seconds if has_layers else 0.0
     return pace.rounds * sum(suite.seconds(pace) for suite in suites) + layers_s
 

@@ -65,7 +65,7 @@ async def append_round(
 
 
 def a_create(sizes: Sizes) -> AppendCommand:
-    """Give a command like the creation of an order, with a random key as clients send them."""
+    """Return a command like the creation of an order, with a random key as clients send them."""
     event = NewEvent(new_id(), "order.created", 1, now(), b"p" * sizes.event, "api_key:abcd1234", secrets.token_hex(8))
     return AppendCommand(
         tenant_id="acme.test",
@@ -81,7 +81,7 @@ def a_create(sizes: Sizes) -> AppendCommand:
 
 
 def sending(connection: Connection, sizes: Sizes) -> Send:
-    """Give what appends creates of these sizes; the time is of the call alone, without the making of the commands."""
+    """Return what appends creates of these sizes; the time is of the call alone, without the making of the commands."""
 
     async def send(size: int) -> float:
         commands = [a_create(sizes) for _ in range(size)]

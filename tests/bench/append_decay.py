@@ -74,7 +74,7 @@ FROM (SELECT date_trunc('week', now()) - interval '7 days' * back AS monday FROM
 
 
 def needed_bytes(events: int) -> int:
-    """Give about how much disk a log of so many events takes here."""
+    """Return about how much disk a log of so many events takes here."""
     return events * _EVENT_BYTES + _SPARE_BYTES
 
 

@@ -39,7 +39,7 @@ class Marked:
 
 
 def marked(definition: str, measure: tuple[str, str, str]) -> Marked:
-    """Give the copy of what `pg_get_functiondef` gave.
+    """Return the copy of what `pg_get_functiondef` gave.
 
     A statement begins on a line of its own and ends with the first line that ends with a semicolon. The copy leaves
     what it measured in the setting `bench.marks`: one number per statement, -1 where it was not reached.

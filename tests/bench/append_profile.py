@@ -41,7 +41,7 @@ _COUNTED: Final = 20
 
 
 async def profile(url: str, sizes: Sequence[int] = SIZES) -> tuple[Part, ...]:
-    """Give the parts of a call for every batch size; `url` is the administrator's of a scratch database."""
+    """Return the parts of a call for every batch size; `url` is the administrator's of a scratch database."""
     connection = await asyncpg.connect(url, server_settings=session_settings("append-profile"))
     try:
         for _ in range(_WARM):
@@ -75,7 +75,7 @@ async def _parts(connection: Connection, size: int) -> list[Part]:
 
 
 async def _marks(connection: Connection, measure: tuple[str, str, str], size: int, calls: int) -> dict[str, float]:
-    """Give what each statement takes; those that the usual batch does not reach are left out."""
+    """Return what each statement takes; those that the usual batch does not reach are left out."""
     copy = marked(await connection.fetchval(_DEFINITION), measure)
     await connection.execute(f"DROP FUNCTION IF EXISTS {MARKED}")
     await connection.execute(copy.sql)
@@ -90,7 +90,7 @@ async def _marks(connection: Connection, measure: tuple[str, str, str], size: in
 
 
 async def _function(connection: Connection, size: int, calls: int) -> tuple[float, float]:
-    """Give the microseconds and the buffers of the unchanged function."""
+    """Return the microseconds and the buffers of the unchanged function."""
     took_us: list[float] = []
     touched: list[float] = []
     for _ in range(calls):
@@ -101,7 +101,7 @@ async def _function(connection: Connection, size: int, calls: int) -> tuple[floa
 
 
 async def _around(connection: Connection, size: int, calls: int) -> tuple[float, float, float]:
-    """Give the microseconds of making the arguments, of the whole call, and of its commit."""
+    """Return the microseconds of making the arguments, of the whole call, and of its commit."""
     made: list[float] = []
     whole: list[float] = []
     commits: list[float] = []
@@ -137,7 +137,7 @@ def _since(started_s: float) -> float:
 
 
 def _middle(values: Sequence[float]) -> float:
-    """Give the mean of the middle half: the clock counts whole microseconds, so a median would be too coarse."""
+    """Return the mean of the middle half: the clock counts whole microseconds, so a median would be too coarse."""
     ordered, quarter = sorted(values), len(values) // 4
     return statistics.fmean(ordered[quarter : len(ordered) - quarter])
 

@@ -39,7 +39,7 @@ class Bench:
         self._steps.say(text)
 
     def target(self, name: str) -> Target | None:
-        """Give a running target; None, and a line that says why, when it cannot run here."""
+        """Return a running target; None, and a line that says why, when it cannot run here."""
         if name in self.left_out:
             return None
         try:
@@ -183,7 +183,7 @@ def _planned_s(plan: LoadPlan) -> float:
 
 
 def _outlasting(generator: Future[LoadResult]) -> LoadResult:
-    """Give the result of a generator that still ran a moment ago.
+    """Return the result of a generator that still ran a moment ago.
 
     Raises:
         LoadError: it failed, or had ended before: then what was measured beside it was alone for a while.

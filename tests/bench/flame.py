@@ -38,7 +38,7 @@ def tree(samples: Mapping[str, int]) -> Node:
 
 
 def flame_graph(samples: Mapping[str, int], title: str) -> str:
-    """Give the SVG."""
+    """Return the SVG."""
     root = _trunk(tree(samples))
     rows: list[str] = []
     deepest = _draw(root, rows, depth=0, left=0.0, scale=WIDTH / max(root.samples, 1), path=())

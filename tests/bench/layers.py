@@ -61,7 +61,7 @@ LAYERS: Final = tuple(dict.fromkeys([*(layer for _, layer in reversed(RULES)), E
 
 
 def layer_of(stack: Sequence[str]) -> str:
-    """Give the layer of a stack, outermost frame first, frames like `domain/codec.py:encode`."""
+    """Return the layer of a stack, outermost frame first, frames like `domain/codec.py:encode`."""
     for frame in reversed(stack):
         for prefix, layer in RULES:
             if frame.startswith(prefix):
@@ -70,7 +70,7 @@ def layer_of(stack: Sequence[str]) -> str:
 
 
 def layers_of(samples: Mapping[str, int], cpu_us: float) -> tuple[Layer, ...]:
-    """Give the layers in the order of a request, each with its share of the samples and of `cpu_us` per request."""
+    """Return the layers in the order of a request, each with its share of the samples and of `cpu_us` per request."""
     counted: Counter[str] = Counter()
     for stack, count in samples.items():
         counted[layer_of(stack.split(";"))] += count
@@ -83,7 +83,7 @@ def layers_of(samples: Mapping[str, int], cpu_us: float) -> tuple[Layer, ...]:
 
 
 def heaviest(samples: Mapping[str, int], most: int) -> dict[str, int]:
-    """Give the stacks that were seen most often, and all others as one stack of one frame."""
+    """Return the stacks that were seen most often, and all others as one stack of one frame."""
     ordered = sorted(samples.items(), key=lambda each: (-each[1], each[0]))
     rest = sum(count for _, count in ordered[most:])
     return dict(ordered[:most]) | ({"rare stacks": rest} if rest else {})

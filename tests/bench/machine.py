@@ -17,12 +17,12 @@ _CHECKOUT: Final = Path(__file__).resolve().parents[2]
 
 
 def started_at() -> str:
-    """Give the time as text."""
+    """Return the time as text."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def busy() -> str | None:
-    """Give a warning when others use this machine now; None when it is quiet."""
+    """Return a warning when others use this machine now; None when it is quiet."""
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if load < cores / 4:
         return None
@@ -30,7 +30,7 @@ def busy() -> str | None:
 
 
 def describe(postgres: Mapping[str, str]) -> dict[str, str]:
-    """Give names and values for the report; nothing in it names a person, a host or a path."""
+    """Return names and values for the report; nothing in it names a person, a host or a path."""
     facts = {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
@@ -59,7 +59,7 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """Give the commit, and whether files were changed since; `unknown` where there is no git."""
+    """Return the commit, and whether files were changed since; `unknown` where there is no git."""
     try:
         told = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=10"],  # noqa: S607  # the user's own git

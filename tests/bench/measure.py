@@ -31,7 +31,7 @@ def measure(stack: BenchStack, target: Target, plan: LoadPlan, in_round: int) ->
 
 
 def run_of(result: LoadResult, in_round: int, commands: int = 1) -> Run:
-    """Give what a generator saw as a run, without what it cost; each of its requests carried so many `commands`."""
+    """Return what a generator saw as a run, without what it cost; each of its requests carried so many `commands`."""
     return Run(
         round=in_round,
         seconds=round(result.seconds, 4),
@@ -78,7 +78,7 @@ class Cases:
         self._cases[key] = Case(suite=suite, target=target, size=size, runs=runs, offered_per_s=offered_per_s)
 
     def get(self, suite: str, target: str, size: int) -> Case | None:
-        """Give the closed-loop case as far as it is measured."""
+        """Return the closed-loop case as far as it is measured."""
         return self._cases.get((suite, target, size, None))
 
     @property

@@ -137,9 +137,9 @@ class Report(Frozen):
     left_out: dict[str, str] = {}
 
     def case(self, suite: str, target: str, size: int) -> Case | None:
-        """Give the closed-loop case, None when it was not measured."""
+        """Return the closed-loop case, None when it was not measured."""
         return next((each for each in self.of(suite) if (each.target, each.size) == (target, size)), None)
 
     def of(self, suite: str) -> Sequence[Case]:
-        """Give the cases of a suite."""
+        """Return the cases of a suite."""
         return [each for each in self.cases if each.suite == suite]

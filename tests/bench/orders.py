@@ -54,7 +54,7 @@ class RequestPlan(Frozen):
 
 
 def source(plan: RequestPlan) -> Source:
-    """Give what makes the requests of a plan, one per call."""
+    """Return what makes the requests of a plan, one per call."""
     match plan.kind:
         case "fresh":
             before, after = _around_key(plan.path, plan)
@@ -71,7 +71,7 @@ def source(plan: RequestPlan) -> Source:
 
 
 def new_key() -> bytes:
-    """Give a random idempotency key, as clients send them."""
+    """Return a random idempotency key, as clients send them."""
     return secrets.token_hex(16).encode()
 
 
@@ -89,7 +89,7 @@ def _batch(plan: RequestPlan) -> bytes:
 
 
 def _around_key(path: str, plan: RequestPlan) -> tuple[bytes, bytes]:
-    """Give the request in front of its idempotency key and behind it."""
+    """Return the request in front of its idempotency key and behind it."""
     before = (
         f"{plan.method} {path} HTTP/1.1\r\n"
         "Host: localhost\r\n"

@@ -43,7 +43,7 @@ class Plot:
 
 
 def svg(plot: Plot) -> str:
-    """Give the plot; there is at least one point."""
+    """Return the plot; there is at least one point."""
     frame = _frame(plot)
     style = 'font-family="system-ui, sans-serif" font-size="12" fill="#222222"'
     parts = [
@@ -60,7 +60,7 @@ def svg(plot: Plot) -> str:
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Give round values (1, 2, 5 times a power of ten) that enclose `low` to `high`; powers alone when many."""
+    """Return round values (1, 2, 5 times a power of ten) that enclose `low` to `high`; powers alone when many."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     steps = (1, 2, 5) if last - first <= 2 else (1,)
     values = [step * 10.0**power for power in range(first, last + 1) for step in steps]
@@ -151,7 +151,7 @@ def _marker(number: int, x: float, y: float, colour: str) -> str:
 
 
 def _label_heights(wanted: Sequence[float]) -> list[float]:
-    """Give each name a height near the end of its line, none on top of another."""
+    """Return each name a height near the end of its line, none on top of another."""
     heights = list(wanted)
     order = sorted(range(len(wanted)), key=lambda number: wanted[number])
     for above, below in pairwise(order):

@@ -66,7 +66,7 @@ def sample_layers(bench: Bench) -> tuple[tuple[Layer, ...], dict[str, int]]:
 
 
 def waits(bench: Bench) -> tuple[Wait, ...]:
-    """Give where requests wait, at every number of connections."""
+    """Return where requests wait, at every number of connections."""
     target = bench.target(OURS)
     return tuple(_wait(bench, target, connections) for connections in bench.pace.connections) if target else ()
 
@@ -94,7 +94,7 @@ def _wait(bench: Bench, target: Target, connections: int) -> Wait:
 
 
 def _metrics(port: int) -> dict[str, float]:
-    """Give sums and counts of the append, and of creates, by sample name."""
+    """Return sums and counts of the append, and of creates, by sample name."""
     with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:  # our own address
         text = answer.read().decode()
     found: dict[str, float] = {}

@@ -32,7 +32,7 @@ class PageError(Exception):
 
 
 def filled(page: str, parts: dict[str, str]) -> str:
-    """Give the page with each part between its markers.
+    """Return the page with each part between its markers.
 
     Raises:
         PageError: a part has no markers in the page.
@@ -46,7 +46,7 @@ def filled(page: str, parts: dict[str, str]) -> str:
 
 
 def parts(report: Report) -> dict[str, str]:
-    """Give the text for every pair of markers; a table without rows says that it was not measured."""
+    """Return the text for every pair of markers; a table without rows says that it was not measured."""
     names = ("targets", "create", "commands", "batch", "open", "append", "inside", "layers", "waits", "ceiling")
     made = dict.fromkeys(names, "Not part of this run.")
     made |= {table.key: markdown(table) for table in tables(report)}
@@ -59,7 +59,7 @@ def parts(report: Report) -> dict[str, str]:
 
 
 def plots(report: Report) -> dict[str, str]:
-    """Give the plots: file name -> SVG."""
+    """Return the plots: file name -> SVG."""
     made: dict[str, str] = {}
     for name, title, label, value in (
         ("throughput", "Orders created per second", "orders/s", per_s),

@@ -34,7 +34,7 @@ A_MOMENT: datetime = clock.now()
 
 
 def a_caller(key: str | None = None) -> Caller:
-    """Give who creates."""
+    """Return who creates."""
     return Caller(
         tenant=TENANT,
         key_id="abcd1234",
@@ -47,13 +47,13 @@ def a_caller(key: str | None = None) -> Caller:
 
 
 def a_create() -> MakeCommand:
-    """Give what makes the command of the benchmark's order."""
+    """Return what makes the command of the benchmark's order."""
     body = bodies.parse_body(bodies.CreateOrderBody, orjson.loads(ORDER_BODY))
     return partial(bodies.create_order, body, OrderId(clock.new_id()), TENANT)
 
 
 async def an_append() -> AppendCommand:
-    """Give what the service appends for the benchmark's order: events, answer and key."""
+    """Return what the service appends for the benchmark's order: events, answer and key."""
     store = Recorder()
     await handle(WritePath(store), a_caller(), a_create(), status=201)
     if store.last is None:
@@ -62,6 +62,6 @@ async def an_append() -> AppendCommand:
 
 
 async def stored_sizes() -> tuple[int, int]:
-    """Give the bytes of the event and of the answer that one create stores."""
+    """Return the bytes of the event and of the answer that one create stores."""
     append = await an_append()
     return len(append.events[0].payload), len(append.response)

@@ -48,7 +48,7 @@ class Sampler:
 
 
 def _name(code: CodeType) -> str:
-    """Give `package/module.py:function`, without the place of the installation."""
+    """Return `package/module.py:function`, without the place of the installation."""
     path = code.co_filename
     for root in ("/site-packages/", f"{Path(__file__).resolve().parents[2]}/", "/lib/python3"):
         _, found, inside = path.rpartition(root)

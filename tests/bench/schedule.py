@@ -22,15 +22,15 @@ class Schedule:
         return round(self.rate_per_s * (self.warmup_s + self.seconds))
 
     def due_s(self, number: int) -> float:
-        """Give when request `number` (from 0) is due, in seconds from the start."""
+        """Return when request `number` (from 0) is due, in seconds from the start."""
         return number / self.rate_per_s
 
     def due_by(self, elapsed_s: float) -> int:
-        """Give how many requests are due by then."""
+        """Return how many requests are due by then."""
         if elapsed_s < 0:
             return 0
         return min(self.total, int(elapsed_s * self.rate_per_s) + 1)
 
     def is_measured(self, number: int) -> bool:
-        """Tell whether the request is due after the warm-up."""
+        """Return whether the request is due after the warm-up."""
         return self.due_s(number) >= self.warmup_s

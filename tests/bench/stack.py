@@ -75,7 +75,7 @@ class Target:
     processes: tuple[subprocess.Popen[bytes], ...] = field(repr=False)
 
     def cpu_s(self) -> float:
-        """Give the CPU seconds its processes have used."""
+        """Return the CPU seconds its processes have used."""
         return sum(_cpu_s(process.pid) for process in self.processes)
 
 
@@ -90,7 +90,7 @@ class BenchStack:
         self._pepper = secrets.token_hex(32)
 
     def target(self, name: str) -> Target:
-        """Give a running target: a name of `TITLES`.
+        """Return a running target: a name of `TITLES`.
 
         Raises:
             TargetError: it does not start.
@@ -100,7 +100,7 @@ class BenchStack:
         return self._targets[name]
 
     def postgres_cpu_s(self) -> float:
-        """Give the CPU seconds of the server and all its backends."""
+        """Return the CPU seconds of the server and all its backends."""
         process = self.cluster.running.process
         return _cpu_s(process.pid, with_children=True) if process else 0.0
 
@@ -110,7 +110,7 @@ class BenchStack:
             run(self.cluster.execute(statement))
 
     def settings(self) -> dict[str, str]:
-        """Give the settings of the server that decide what a commit means."""
+        """Return the settings of the server that decide what a commit means."""
         return run(server_settings(self.cluster.server.url()))
 
     @property
@@ -242,7 +242,7 @@ async def _partner_key(database: Database, pepper: str) -> str:
 
 
 async def server_settings(url: str) -> dict[str, str]:
-    """Give the settings of a server that decide what a commit means."""
+    """Return the settings of a server that decide what a commit means."""
     names = ["server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "wal_compression"]
     connection = await asyncpg.connect(url)
     try:

@@ -17,18 +17,18 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Give median and range; there is at least one value."""
+    """Return median and range; there is at least one value."""
     return Spread(statistics.median(values), min(values), max(values))
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """Give the smallest of ascending values such that `share` (0 to 1) of them are not above it (nearest rank)."""
+    """Return the smallest of ascending values such that `share` (0 to 1) of them are not above it (nearest rank)."""
     rank = -int(-share * len(ordered) // 1)  # rounded up
     return ordered[max(rank, 1) - 1]
 
 
 def latency_of(samples_s: Sequence[float]) -> Latency:
-    """Give the percentiles of some durations in seconds; zeros when there is none."""
+    """Return the percentiles of some durations in seconds; zeros when there is none."""
     if not samples_s:
         return Latency(mean_ms=0, p50_ms=0, p90_ms=0, p95_ms=0, p99_ms=0, p999_ms=0, max_ms=0)
     ordered = sorted(samples_s)
@@ -48,22 +48,22 @@ def latency_of(samples_s: Sequence[float]) -> Latency:
 
 
 def per_s(case: Case) -> Spread:
-    """Give the spread of the rates."""
+    """Return the spread of the rates."""
     return spread([run.per_s for run in case.runs])
 
 
 def p50_ms(case: Case) -> Spread:
-    """Give the spread of the median latencies."""
+    """Return the spread of the median latencies."""
     return spread([run.latency.p50_ms for run in case.runs])
 
 
 def p99_ms(case: Case) -> Spread:
-    """Give the spread of the 99th percentiles."""
+    """Return the spread of the 99th percentiles."""
     return spread([run.latency.p99_ms for run in case.runs])
 
 
 def ratio(ours: Case, peer: Case, value: Callable[[Run], float] = lambda run: run.per_s) -> Spread | None:
-    """Give ours divided by the peer's, round by round; None when no round has both."""
+    """Return ours divided by the peer's, round by round; None when no round has both."""
     theirs = {run.round: value(run) for run in peer.runs}
     ratios = [value(run) / theirs[run.round] for run in ours.runs if theirs.get(run.round)]
     return spread(ratios) if ratios else None

@@ -160,7 +160,7 @@ QUICK_SUITES: Final = ("create", "replay", "state", "open", "sustained", "batch"
 
 
 def _first_rounds_s(pace: Pace, seconds: float) -> float:
-    """Give what each round takes on average of something that only the first rounds do."""
+    """Return what each round takes on average of something that only the first rounds do."""
     return seconds * min(LONG_ROUNDS, pace.rounds) / pace.rounds
 
 
@@ -174,7 +174,7 @@ def _rotated(names: Sequence[str], by: int) -> Sequence[str]:
 
 
 def _peak(bench: Bench, target: Target) -> float:
-    """Give the rate a target reached in the first round; measured now when the suite `create` was not asked for."""
+    """Return the rate a target reached in the first round; measured now when the suite `create` was not asked for."""
     if bench.cases.get("create", target.name, PEAK_CONNECTIONS) is None:
         bench.closed("create", target, PEAK_CONNECTIONS, RequestPlan(api_key=target.api_key), 0)
     case = bench.cases.get("create", target.name, PEAK_CONNECTIONS)
@@ -182,7 +182,7 @@ def _peak(bench: Bench, target: Target) -> float:
 
 
 def _even(rate_per_s: float) -> float:
-    """Give a rate with two digits: easier to read, and no more exact than the peak it comes from."""
+    """Return a rate with two digits: easier to read, and no more exact than the peak it comes from."""
     digits = len(str(int(rate_per_s))) - 2
     return max(float(round(rate_per_s, -digits)), 10.0)
 

@@ -28,7 +28,7 @@ class Table:
 
 
 def tables(report: Report) -> list[Table]:
-    """Give every table that has rows."""
+    """Return every table that has rows."""
     made = [
         _verdicts(report),
         _creates(report),
@@ -45,7 +45,7 @@ def tables(report: Report) -> list[Table]:
 
 
 def markdown(table: Table) -> str:
-    """Give a table as Markdown."""
+    """Return a table as Markdown."""
     marks = ["---" if number < table.texts else "---:" for number in range(len(table.columns))]
     lines = [table.columns, tuple(marks), *table.rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
@@ -153,7 +153,7 @@ def _append(report: Report) -> Table:
 
 
 def inside(parts: Sequence[Part]) -> Table:
-    """Give what each part of an append call takes per command, a column for each batch size."""
+    """Return what each part of an append call takes per command, a column for each batch size."""
     sizes = sorted({part.size for part in parts})
     found = {(part.where, part.name, part.size): part for part in parts}
     rows = []

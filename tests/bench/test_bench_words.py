@@ -18,7 +18,7 @@ PLACES = {
 
 
 def minutes_of_help() -> list[str]:
-    """Give the minutes a full run takes as the command itself says."""
+    """Return the minutes a full run takes as the command itself says."""
     told = " ".join(CliRunner().invoke(main, ["--help"]).output.split())
     return re.findall(r"A full run takes about (\d+) minutes", told)
 

@@ -41,7 +41,7 @@ class Running:
     log: Path
 
     def head(self, *lines: bytes, path: bytes = ORDERS.encode(), method: bytes = b"POST") -> bytes:
-        """Give the head of a good request for an order, with further lines, without its end."""
+        """Return the head of a good request for an order, with further lines, without its end."""
         start = [
             method + b" " + path + b" HTTP/1.1",
             b"Host: orders.test",
@@ -63,7 +63,7 @@ class Running:
         return int(line.split()[1]) if line else None
 
     def events(self) -> list[dict[str, object]]:
-        """Give the log lines so far; what is being written at this moment is not a whole one yet."""
+        """Return the log lines so far; what is being written at this moment is not a whole one yet."""
         whole, _end, _begun = self.log.read_bytes().rpartition(b"\n")
         return [orjson.loads(line) for line in whole.splitlines()]
 

@@ -144,7 +144,7 @@ async def orders_shown(stack: Stack, session: aiohttp.ClientSession, run: str, c
 
 
 async def timeline_shown(stack: Stack, session: aiohttp.ClientSession, order_id: str) -> list[TimelineRow]:
-    """Give the timeline of one order."""
+    """Return the timeline of one order."""
     headers = {"Authorization": f"Bearer {stack.api_key}"}
     async with session.get(f"{stack.query_api}/api/v1/orders/{order_id}/timeline", headers=headers) as response:
         response.raise_for_status()
@@ -153,5 +153,5 @@ async def timeline_shown(stack: Stack, session: aiohttp.ClientSession, order_id:
 
 
 def order_row(document: Any) -> OrderRow:
-    """Give the checker's view of an order document."""
+    """Return the checker's view of an order document."""
     return OrderRow(document["id"], document["version"], document["status"], document["total"]["amount_minor"])

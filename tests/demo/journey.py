@@ -34,7 +34,7 @@ class Journey:
     documents: Mapping[str, Any] = field(default_factory=dict)
 
     def anomalies(self) -> list[Anomaly]:
-        """Give everything lost, doubled or different; the query side must equal the last answer of each order."""
+        """Return everything lost, doubled or different; the query side must equal the last answer of each order."""
         differing = (
             Anomaly("missing-effect", f"order {order_id}: the query side differs from the last answer")
             for order_id, document in self.ledger.documents.items()

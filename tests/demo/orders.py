@@ -26,7 +26,7 @@ class Line:
     source: str
 
     def body(self) -> dict[str, object]:
-        """Give the JSON of the line."""
+        """Return the JSON of the line."""
         return {"sku": self.sku, "quantity": self.quantity, "unit_price": self.unit_price}
 
 
@@ -41,7 +41,7 @@ class Draft:
     metadata: dict[str, str]
 
     def body(self, lines: tuple[Line, ...]) -> dict[str, object]:
-        """Give the JSON of POST /orders with these lines."""
+        """Return the JSON of POST /orders with these lines."""
         return {
             "customer_email": self.email,
             "currency": self.currency,
@@ -55,7 +55,7 @@ class BadFileError(Exception):
 
 
 def generated(count: int, seed: int, run: str) -> Iterator[Draft]:
-    """Give `count` orders of 1 to 12 lines in several currencies; the same for the same seed."""
+    """Return `count` orders of 1 to 12 lines in several currencies; the same for the same seed."""
     dice = random.Random(seed)  # noqa: S311  # a repeatable stream, not a secret
     for number in range(count):
         currency = dice.choice(CURRENCIES)

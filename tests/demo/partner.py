@@ -157,7 +157,7 @@ class Partner:
 
 
 def _refused_lines(problem: Any) -> dict[int, str]:
-    """Give {line index: code} from the JSON pointers of a 422."""
+    """Return {line index: code} from the JSON pointers of a 422."""
     found: dict[int, str] = {}
     for error in problem.get("errors", []):
         parts = str(error["pointer"]).split("/")

@@ -14,7 +14,7 @@ SHOWN_LINES = 5
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Give the value below which `share` (0 to 1) of the values lie; 0 when there is none."""
+    """Return the value below which `share` (0 to 1) of the values lie; 0 when there is none."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
 
@@ -72,7 +72,7 @@ def show(console: Console, journey: Journey, anomalies: Sequence[Anomaly]) -> No
 
 
 def _refusals(console: Console, ledger: Ledger) -> None:
-    """Say what was refused and why; nothing is dropped silently."""
+    """Return what was refused and why; nothing is dropped silently."""
     if not ledger.refused:
         return
     table = Table(title="Refused by the API", title_justify="left")

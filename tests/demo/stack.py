@@ -40,7 +40,7 @@ class NoStackError(Exception):
 
 
 def home() -> Path:
-    """Give the home of the stack: $HARBOR_HOME or `.harbor` in the checkout."""
+    """Return the home of the stack: $HARBOR_HOME or `.harbor` in the checkout."""
     return Path(os.environ.get("HARBOR_HOME") or CHECKOUT / ".harbor")
 
 
@@ -64,7 +64,7 @@ def running(home: Path) -> Stack | None:
 
 @contextmanager
 def stack() -> Iterator[Stack]:
-    """Give the running stack, or start one in a temporary home and stop it afterwards.
+    """Return the running stack, or start one in a temporary home and stop it afterwards.
 
     Raises:
         NoStackError: it did not start.

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 
 def processes_below(directory: Path) -> list[str]:
-    """Give the command lines of all processes that work for a stack below this directory."""
+    """Return the command lines of all processes that work for a stack below this directory."""
     found = []
     for process in psutil.process_iter():
         try:

@@ -22,7 +22,7 @@ class Alive(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    """Give the address of something that is alive."""
+    """Return the address of something that is alive."""
     server = HTTPServer(("127.0.0.1", 0), Alive)
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()

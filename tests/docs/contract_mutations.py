@@ -40,7 +40,7 @@ class Mutation:
 
 
 def sites(document: Json) -> list[Site]:
-    """Give every place once for each way of travel."""
+    """Return every place once for each way of travel."""
     found: dict[tuple[Steps, Direction], Site] = {}
     for section, out in (("paths", Direction.SENT), ("webhooks", Direction.RECEIVED)):
         for path, methods in document.get(section, {}).items():
@@ -51,7 +51,7 @@ def sites(document: Json) -> list[Site]:
 
 
 def at(document: Json, steps: Steps) -> Any:
-    """Give what is at the end of the steps."""
+    """Return what is at the end of the steps."""
     value: Any = document
     for step in steps:
         value = value[step]
@@ -59,7 +59,7 @@ def at(document: Json, steps: Steps) -> Any:
 
 
 def only(document: Json, operation: tuple[str, str, str]) -> Json:
-    """Give the document with one operation; all else is shared with the whole."""
+    """Return the document with one operation; all else is shared with the whole."""
     section, path, method = operation
     whole = {name: value for name, value in document.items() if name not in {"paths", "webhooks"}}
     return {**whole, section: {path: {method: document[section][path][method]}}}
@@ -91,7 +91,7 @@ def _contents(document: Json, steps: Steps, way: Direction, operation: tuple[str
 
 
 def _schemas(document: Json, steps: Steps, way: Direction, operation: tuple[str, str, str]) -> Iterator[Site]:
-    """Give a schema and those within it; goes through references, and none of them leads back into itself."""
+    """Return a schema and those within it; goes through references, and none of them leads back into itself."""
     schema = at(document, steps)
     yield Site("schema", steps, way, operation)
     if "$ref" in schema:
@@ -140,7 +140,7 @@ def _first(value: Mapping[str, Any]) -> str:
 
 
 def _optional(schema: Json) -> list[str]:
-    """Give the properties that need not be there."""
+    """Return the properties that need not be there."""
     return [name for name in schema.get("properties", {}) if name not in schema.get("required", ())]
 
 

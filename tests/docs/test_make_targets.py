@@ -15,7 +15,7 @@ DOCUMENTS: Final = [
 
 
 def made_in(text: str) -> set[str]:
-    """Give the targets of the commands `make ...` in code of a Markdown text: fenced, or between backquotes."""
+    """Return the targets of the commands `make ...` in code of a Markdown text: fenced, or between backquotes."""
     code = [*re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL), *re.findall(r"`([^`\n]+)`", text)]
     commands = [line for each in code for line in re.findall(r"^(?:[A-Z_]+=\S* )*make (.*)", each, re.MULTILINE)]
     words = [re.sub(r'[A-Z]+=("[^"]*"|\S*)|#.*', "", command).split() for command in commands]

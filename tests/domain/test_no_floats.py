@@ -24,18 +24,18 @@ AMOUNTS: Final = frozenset({"amount", "unit_price", "gross", "fee", "net"})
 
 
 def name_of(path: Path) -> str:
-    """Give the name under which a module stands in the list."""
+    """Return the name under which a module stands in the list."""
     return path.relative_to(ROOT).as_posix()
 
 
 def refused_in(module: str, source: str) -> list[str]:
-    """Give each place of a module that makes or takes a float and is not allowed to."""
+    """Return each place of a module that makes or takes a float and is not allowed to."""
     allowed = ALLOWED.get(module, set[str]())
     return [f"{module}:{found.line} {found.kind}" for found in floats_in(source) if found.kind not in allowed]
 
 
 def numbers_in(schema: Any, place: str = "") -> Iterator[str]:
-    """Give each place in a schema where a JSON number with a fraction may stand."""
+    """Return each place in a schema where a JSON number with a fraction may stand."""
     match schema:
         case dict():
             kinds = schema.get("type")
@@ -49,7 +49,7 @@ def numbers_in(schema: Any, place: str = "") -> Iterator[str]:
 
 
 def amounts_in(schema: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Give each property that is an amount by its name: `*_minor` counts minor units, others are texts or objects."""
+    """Return each property that is an amount by its name: `*_minor` counts minor units, others are texts or objects."""
     match schema:
         case dict():
             properties = schema.get("properties")

@@ -35,13 +35,13 @@ async def running(
 
 @pytest.fixture(scope="package")
 def stack(running: tuple[System, Stack]) -> Stack:
-    """Give the addresses of the running system and the key of a partner, which no test may change."""
+    """Return the addresses of the running system and the key of a partner, which no test may change."""
     return running[1]
 
 
 @pytest.fixture
 async def own_key(running: tuple[System, Stack]) -> str:
-    """Give a key of a partner that no other test knows."""
+    """Return a key of a partner that no other test knows."""
     system, stack = running
     pepper = system.environments["command_api"]["HARBOR_SECURITY__API_KEY_PEPPER"]
     return await partner_key(stack.postgres, pepper, f"partner-{secrets.token_hex(4)}")
@@ -49,7 +49,7 @@ async def own_key(running: tuple[System, Stack]) -> str:
 
 @pytest.fixture
 def home(stack: Stack, tmp_path: Path) -> Path:
-    """Give a home in which the running system is found."""
+    """Return a home in which the running system is found."""
     facts = {"command_api": stack.command_api, "query_api": stack.query_api, "api_keys": {"partner_a": stack.api_key}}
     (tmp_path / "stack.json").write_text(json.dumps(facts))
     return tmp_path
@@ -57,13 +57,13 @@ def home(stack: Stack, tmp_path: Path) -> Path:
 
 @pytest.fixture(params=KINDS, ids=["blocking", "awaited"])
 def kind(request: pytest.FixtureRequest) -> type[Client]:
-    """Give either kind of client."""
+    """Return either kind of client."""
     found: type[Client] = request.param
     return found
 
 
 @pytest.fixture
 async def harbor(stack: Stack, kind: type[Client]) -> AsyncIterator[Client]:
-    """Give a client of the running system."""
+    """Return a client of the running system."""
     async with client_of(kind, stack.api_key, command_url=stack.command_api, query_url=stack.query_api) as client:
         yield client

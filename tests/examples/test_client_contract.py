@@ -69,7 +69,7 @@ SCHEMAS: Final = {
 
 
 def everything_asked() -> list[Request[Any]]:
-    """Give every request this client knows, with everything that can be said in it."""
+    """Return every request this client knows, with everything that can be said in it."""
     lists: list[Listing[Any]] = [
         calls.list_orders(status="pending", created_from=None, external_reference="PO-1"),
         calls.list_timeline(ID),
@@ -118,7 +118,7 @@ def operation(request: Request[Any]) -> dict[str, Any]:
 
 
 def properties(service: Service, name: str) -> dict[str, Any]:
-    """Give the members of a schema."""
+    """Return the members of a schema."""
     return dict(DOCUMENTS[service]["components"]["schemas"][name]["properties"])
 
 
@@ -222,7 +222,7 @@ def test_every_status_of_a_refusal_has_an_error_of_its_own() -> None:
 
 
 def verbs(group: type) -> Iterator[tuple[str, str, Any]]:
-    """Give the operations of a group: name, whether a list, and the call."""
+    """Return the operations of a group: name, whether a list, and the call."""
     for name, found in vars(group).items():
         if isinstance(found, Verb | AsyncVerb | Pages | AsyncPages):
             yield name, type(found).__name__.removeprefix("Async"), found.__doc__

@@ -20,7 +20,7 @@ def test_the_readme_shows_the_quickstart_as_it_is() -> None:
 
 
 async def ran(**variables: str) -> tuple[int | None, str]:
-    """Give how it ends, and what it says of trouble."""
+    """Return how it ends, and what it says of trouble."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(CLIENT / "quickstart.py")),

@@ -40,7 +40,7 @@ UNREACHED = NoReply("ConnectError", was_sent=False)
 
 
 def refusal(status: int, code: str = "", *, retryable: bool | None = None, **headers: str) -> Reply:
-    """Give a problem document."""
+    """Return a problem document."""
     document: dict[str, Any] = {"code": code, "detail": "d", "request_id": "r"}
     if retryable is not None:
         document["retryable"] = retryable

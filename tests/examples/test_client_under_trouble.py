@@ -48,7 +48,7 @@ OF_BATCH = b"}}]}"
 async def through_proxy(
     kind: type[Client], key: str, service: CommandProcess, pauses: Pauses | None = None, **settings: Any
 ) -> AsyncIterator[tuple[CuttingProxy, Any]]:
-    """Give a client of a command service, and the proxy between them."""
+    """Return a client of a command service, and the proxy between them."""
     address = urlsplit(service.url)
     async with (
         CuttingProxy(str(address.hostname), int(address.port or 0)) as proxy,
@@ -66,7 +66,7 @@ async def limited(
     pauses: Pauses | None = None,
     **settings: Any,
 ) -> AsyncIterator[Any]:
-    """Give a client of a command service that takes requests at this rate."""
+    """Return a client of a command service that takes requests at this rate."""
     key = await partner_key(database)
     async with (
         command_process(database, directory, **rate) as command,
@@ -76,7 +76,7 @@ async def limited(
 
 
 async def orders_in(database: Database) -> int:
-    """Give how many orders there are."""
+    """Return how many orders there are."""
     [row] = await fetch(database, "SELECT count(*) AS orders FROM harbor.streams")
     return int(row["orders"])
 

@@ -30,7 +30,7 @@ BODY: Final = orjson.dumps(EVENT)
 
 
 def signed(body: bytes = BODY, secret: str = SECRET, at_s: int = NOW_S) -> dict[str, str]:
-    """Give the headers of a webhook."""
+    """Return the headers of a webhook."""
     signature = Webhook(secret).sign("msg_1", datetime.fromtimestamp(at_s, UTC), body.decode())
     return {"Webhook-Id": "msg_1", "webhook-timestamp": str(at_s), "webhook-signature": signature}
 

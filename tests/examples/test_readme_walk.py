@@ -14,7 +14,7 @@ PYTHON: Final = ".venv/bin/python"
 
 
 def requests_of_partners(directory: Path) -> str:
-    """Give the shell blocks from the addresses to the API keys, with this Python and files of this test."""
+    """Return the shell blocks from the addresses to the API keys, with this Python and files of this test."""
     text = (CHECKOUT / "README.md").read_text()
     part = text[text.index("## For partners") : text.index("**Python.**")]
     blocks = re.findall(r"^```sh\n(.*?)^```", part, re.MULTILINE | re.DOTALL)

@@ -61,12 +61,12 @@ def rows(ledger: Path, statement: str) -> list[Row]:
 
 
 def taken(ledger: Path) -> int:
-    """Give how many events were taken."""
+    """Return how many events were taken."""
     return int((rows(ledger, "SELECT coalesce(sum(taken), 0) FROM checkpoints") or [(0,)])[0][0])
 
 
 def expected(log: Iterable[StoredEvent]) -> tuple[list[Row], list[Row]]:
-    """Give what a ledger of these events holds: what was earned, and where each order stands."""
+    """Return what a ledger of these events holds: what was earned, and where each order stands."""
     revenue: Counter[str] = Counter()
     stands: dict[str, Row] = {}
     for event in log:

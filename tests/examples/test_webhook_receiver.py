@@ -17,13 +17,13 @@ from tests.support.waiting import eventually
 
 
 def partner(stack: Stack, key: str | None = None) -> httpx.AsyncClient:
-    """Give a client with this key, or that of the stack's partner."""
+    """Return a client with this key, or that of the stack's partner."""
     headers = {"Authorization": f"Bearer {key or stack.api_key}"}
     return httpx.AsyncClient(trust_env=False, timeout=30, headers=headers)
 
 
 async def endpoints(stack: Stack) -> list[dict[str, Any]]:
-    """Give the endpoints that the partner has."""
+    """Return the endpoints that the partner has."""
     async with partner(stack) as client:
         answer = await client.get(f"{stack.command_api}/api/v1/webhook-endpoints")
     return list(answer.json()["data"])
@@ -93,13 +93,13 @@ async def test_a_key_that_registers_nothing_is_said_in_one_line(home: Path) -> N
 
 
 async def delivered(client: httpx.AsyncClient, stack: Stack) -> dict[str, Any] | None:
-    """Give the newest delivery once its attempt is recorded."""
+    """Return the newest delivery once its attempt is recorded."""
     [newest] = (await client.get(f"{stack.query_api}/api/v1/webhook-deliveries?limit=1")).json()["data"]
     return newest if newest["status"] == "delivered" else None
 
 
 async def refused(client: httpx.AsyncClient, stack: Stack) -> bool:
-    """Tell whether the key opens nothing any more."""
+    """Return whether the key opens nothing any more."""
     return (await client.get(f"{stack.command_api}/api/v1/webhook-endpoints")).status_code == 401
 
 

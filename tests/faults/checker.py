@@ -109,7 +109,7 @@ class History:
 
 
 def check(history: History) -> list[Anomaly]:
-    """Give every anomaly found, in the order of the promises; none means that every promise held."""
+    """Return every anomaly found, in the order of the promises; none means that every promise held."""
     return [
         *_acknowledgements(history),
         *_keys(history.replies),

@@ -34,7 +34,7 @@ class Ack:
     events: tuple[tuple[UUID, bytes], ...]
 
     def promised(self) -> Iterator[Seen]:
-        """Give what the log must hold for ever."""
+        """Return what the log must hold for ever."""
         before = len(self.events) - 1
         for index, (event_id, payload) in enumerate(self.events):
             back = before - index
@@ -42,12 +42,12 @@ class Ack:
 
 
 def check_log(seen: Sequence[Seen], acks: Iterable[Ack]) -> list[Anomaly]:
-    """Give every anomaly of a log that came to rest: all its writers were told of all they wrote."""
+    """Return every anomaly of a log that came to rest: all its writers were told of all they wrote."""
     return [*check_reading(seen), *_versions(seen), *_event_ids(seen), *_acknowledgements(seen, acks)]
 
 
 def check_reading(seen: Iterable[Seen]) -> Iterator[Anomaly]:
-    """Give what a reader missed, or saw late: positions must come as 1, 2, 3, ..."""
+    """Return what a reader missed, or saw late: positions must come as 1, 2, 3, ..."""
     last = 0
     for event in seen:
         if event.position > last + 1:

@@ -45,7 +45,7 @@ class Ask:
     to_status: str | None = None
 
     def request(self, order_id: str, key: str, api_key: str, request_id: str) -> Request:
-        """Give it as a request."""
+        """Return it as a request."""
         body = b"" if self.to_status is None else orjson.dumps({"status": self.to_status})
         path = f"{ORDERS}/{order_id}/{self.path}"
         return make_request(self.method, path, key=key, api_key=api_key, body=body, request_id=request_id)
@@ -160,7 +160,7 @@ async def ask_at_once(services: CommandProcesses, order_id: str, asked: dict[str
 
 
 async def definite_replies(ports: Sequence[int], requests: Sequence[Request]) -> list[Reply]:
-    """Give the answers, all within the deadline, none of them unknown, each 200 or a catalogued 409."""
+    """Return the answers, all within the deadline, none of them unknown, each 200 or a catalogued 409."""
     async with asyncio.timeout(DEADLINE_S):
         replies = await Swarm(ports, len(requests), requests).run()
     assert [reply.unknown for reply in replies] == [0] * len(requests)
@@ -214,7 +214,7 @@ async def assert_repeats_are_identical(
 
 
 async def appended_commands(services: CommandProcesses) -> int:
-    """Give how many commands the processes have sent to the append so far, repetitions after a conflict included."""
+    """Return how many commands the processes have sent to the append so far, repetitions after a conflict included."""
     total = 0
     async with httpx.AsyncClient() as client:
         for port in services.ports:
@@ -242,7 +242,7 @@ def version_of(reply: Reply) -> int:
 
 
 async def changes(database: Database, order_id: str) -> list[StoredChange]:
-    """Give the order's events in the order of positions."""
+    """Return the order's events in the order of positions."""
     query = "SELECT version, type, correlation_id FROM harbor.events WHERE stream_id = $1 ORDER BY position"
     connection = await asyncpg.connect(database.admin_url)
     try:

@@ -92,7 +92,7 @@ async def appenders(database: Database, count: int) -> AsyncIterator[list[NotedA
 
 
 async def whole_log(database: Database) -> list[Seen]:
-    """Give the log as a reader sees it that starts at its beginning."""
+    """Return the log as a reader sees it that starts at its beginning."""
     connection = await asyncpg.connect(database.command_url)
     try:
         reader = LogReader(connection)

@@ -85,7 +85,7 @@ def key_of(number: int) -> str:
 
 
 def copies(api_key: str) -> Iterator[Request]:
-    """Give the copies of all keys, a few keys at a time: a, b, c, ..., a, b, c, ..."""
+    """Return the copies of all keys, a few keys at a time: a, b, c, ..., a, b, c, ..."""
     for first in range(0, KEYS, AT_ONCE):
         together = [create_request(number, api_key) for number in range(first, first + AT_ONCE)]
         for _ in range(COPIES):
@@ -93,7 +93,7 @@ def copies(api_key: str) -> Iterator[Request]:
 
 
 def create_request(number: int, api_key: str) -> Request:
-    """Give the request of a key; every other order has an external reference, which only one order may have."""
+    """Return the request of a key; every other order has an external reference, which only one order may have."""
     key = key_of(number)
     reference = {"external_reference": key} if number % 2 else {}
     body = orjson.dumps(order_body(metadata={"key": key}, **reference))

@@ -112,12 +112,12 @@ async def live(
 
 
 async def whole_log(service: Service) -> list[StoredEvent]:
-    """Give all events, in order."""
+    """Return all events, in order."""
     return list(await service.store.read_all(0, await service.store.head()))
 
 
 def anomalies(log: list[StoredEvent]) -> list[str]:
-    """Give what is wrong with a log in which every order's time is over: early, repeated, missing expiries."""
+    """Return what is wrong with a log in which every order's time is over: early, repeated, missing expiries."""
     found: list[str] = []
     states: dict[object, OrderState] = {}
     for event in log:

@@ -99,7 +99,7 @@ async def read_and_terminate(
 
 
 async def at_rest(database: Database) -> list[object]:
-    """Give the log as a reader sees it that comes when all is over."""
+    """Return the log as a reader sees it that comes when all is over."""
     connection = await asyncpg.connect(database.admin_url)
     try:
         reader = LogReader(connection)
@@ -143,6 +143,6 @@ def parse(lines: Iterable[str]) -> Told:
 
 
 def sent(key: str, ids: str) -> Iterator[tuple[UUID, bytes]]:
-    """Give id and payload of each event of a command."""
+    """Return id and payload of each event of a command."""
     for index, event_id in enumerate(ids.split(",")):
         yield UUID(event_id), payload_of(key, index)

@@ -29,7 +29,7 @@ _VERBS = (
 
 
 def history_of(create: CreateOrder, verbs: Sequence[str]) -> list[RecordedOrderEvent]:
-    """Give what is left of an order's life: verbs that are refused leave nothing."""
+    """Return what is left of an order's life: verbs that are refused leave nothing."""
     commands: list[OrderCommand] = [create]
     commands += [verb_command(verb, create.order_id, create.now + timedelta(seconds=n)) for n, verb in enumerate(verbs)]
     state: OrderState | None = None

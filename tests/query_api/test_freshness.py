@@ -187,7 +187,7 @@ async def waiters(freshness: Freshness, *askers: str) -> AsyncIterator[None]:
 
 
 async def is_turned_away(freshness: Freshness, asker: str, token: Token = NEAR) -> bool:
-    """Tell whether a read of somebody is refused before it has waited at all."""
+    """Return whether a read of somebody is refused before it has waited at all."""
     waiting = asyncio.create_task(freshness.wait_for(asker, token, ORDERS, 60))
     await asyncio.wait([waiting], timeout=0.05)
     if waiting.done():

@@ -18,7 +18,7 @@ async def eventually(predicate: Callable[[], Awaitable[T]], timeout_s: float = P
 @overload
 async def eventually(predicate: Callable[[], T], timeout_s: float = PATIENCE_S, what: str = "") -> T: ...
 async def eventually(predicate: Callable[[], object], timeout_s: float = PATIENCE_S, what: str = "") -> object:
-    """Give the first truthy answer of the predicate, which may be a coroutine function.
+    """Return the first truthy answer of the predicate, which may be a coroutine function.
 
     Raises:
         AssertionError: no truthy answer within `timeout_s` seconds; names `what` and the last answer.

@@ -89,7 +89,7 @@ class _Run:
             yield from self._pause()
 
     def _cut(self) -> list[_Asked]:
-        """Give the orders at the front that fit into one request, one at least."""
+        """Return the orders at the front that fit into one request, one at least."""
         part: list[_Asked] = []
         weight = _ENVELOPE
         for asked in self.waiting[: self.size]:

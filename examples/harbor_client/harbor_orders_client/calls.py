@@ -147,7 +147,7 @@ def list_orders(
     external_reference: str | None = None,
     page_size: int = 50,
 ) -> Listing[Order]:
-    """Give orders, newest first, over as many pages as there are. Instants need an offset."""
+    """Return orders, newest first, over as many pages as there are. Instants need an offset."""
     filters = {
         "status": None if status is None else str(status),
         "created_from": instant(created_from),
@@ -158,12 +158,12 @@ def list_orders(
 
 
 def list_timeline(order_id: str, *, page_size: int = 50) -> Listing[TimelineEntry]:
-    """Give the events of an order, oldest first."""
+    """Return the events of an order, oldest first."""
     return listing(order_path(order_id, "timeline"), TimelineEntry, page_size, {})
 
 
 def list_notes(order_id: str, *, page_size: int = 50) -> Listing[Note]:
-    """Give the notes on an order, oldest first."""
+    """Return the notes on an order, oldest first."""
     return listing(order_path(order_id, "notes"), Note, page_size, {})
 
 
@@ -180,7 +180,7 @@ def create_webhook_endpoint(
 
 
 def list_webhook_endpoints() -> Request[tuple[WebhookEndpoint, ...]]:
-    """Give all endpoints, oldest first."""
+    """Return all endpoints, oldest first."""
     page = reads_page(WebhookEndpoint)
 
     def all_of_it(reply: Reply) -> tuple[WebhookEndpoint, ...]:
@@ -197,7 +197,7 @@ def delete_webhook_endpoint(endpoint_id: str) -> Request[None]:
 def list_webhook_deliveries(
     *, endpoint_id: str | None = None, status: str | None = None, page_size: int = 50
 ) -> Listing[WebhookDelivery]:
-    """Give deliveries, newest first, over as many pages as there are."""
+    """Return deliveries, newest first, over as many pages as there are."""
     return listing(DELIVERIES, WebhookDelivery, page_size, {"endpoint_id": endpoint_id, "status": status})
 
 
@@ -212,12 +212,12 @@ def resend_webhook_delivery(delivery_id: str) -> Request[Resend]:
 
 
 def given(**values: object) -> dict[str, Any]:
-    """Give the members that have a value."""
+    """Return the members that have a value."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def order_path(order_id: str, *verb: str) -> str:
-    """Give the path of an order, or of what is done to it.
+    """Return the path of an order, or of what is done to it.
 
     Raises:
         ValueError: it is not an id; what a path means must not depend on what an id holds.
@@ -226,7 +226,7 @@ def order_path(order_id: str, *verb: str) -> str:
 
 
 def item_path(collection: str, identifier: str, *verb: str) -> str:
-    """Give the path of one thing of a collection, or of what is done to it. Raises `ValueError`: it is not an id."""
+    """Return the path of one thing of a collection, or of what is done to it. Raises `ValueError`: it is not an id."""
     if not _ID.fullmatch(identifier):
         raise ValueError(f"{identifier!r} is not an id")
     return "/".join([collection, identifier, *verb])
@@ -239,7 +239,7 @@ def listing(
     filters: Mapping[str, str | None],
     service: Service = Service.QUERY,
 ) -> Listing[T]:
-    """Give a list that is asked for page by page."""
+    """Return a list that is asked for page by page."""
     asked = {name: value for name, value in filters.items() if value is not None}
 
     def page(cursor: str | None) -> Request[Page[T]]:
@@ -250,5 +250,5 @@ def listing(
 
 
 def instant(value: datetime | None) -> str | None:
-    """Give an instant as it is sent."""
+    """Return an instant as it is sent."""
     return None if value is None else value.isoformat()

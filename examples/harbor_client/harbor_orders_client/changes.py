@@ -50,7 +50,7 @@ class LineShare:
 
 
 def document_of(change: LineChange) -> dict[str, Any]:
-    """Give a change as the API takes it."""
+    """Return a change as the API takes it."""
     match change:
         case AddLine(sku, quantity, unit_price):
             return {"op": "add", "sku": sku, "quantity": quantity, "unit_price": amount_text(unit_price)}

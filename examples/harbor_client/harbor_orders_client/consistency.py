@@ -40,20 +40,20 @@ class Consistency:
                     self._orders.popitem(last=False)
 
     def of_order(self, path: str) -> str | None:
-        """Give the token for a read of the order in `path`; None when this client knows of no change."""
+        """Return the token for a read of the order in `path`; None when this client knows of no change."""
         found = _ORDER.search(path)
         with self._lock:
             return self._orders.get(found[1]) if found else None
 
     def of_list(self, path: str) -> list[str]:
-        """Give the tokens that the list at `path` may not have seen, newest first."""
+        """Return the tokens that the list at `path` may not have seen, newest first."""
         with self._lock:
             seen = self._seen.get(path, {})
             missing = [(position, shard) for shard, position in self._written.items() if position > seen.get(shard, -1)]
         return [f"{shard}.{position}" if position else shard for position, shard in sorted(missing, reverse=True)]
 
     def is_seen(self, path: str, token: str) -> bool:
-        """Tell whether the list at `path` has seen what a token stands for."""
+        """Return whether the list at `path` has seen what a token stands for."""
         shard, position = _parts(token)
         with self._lock:
             return self._seen.get(path, {}).get(shard, -1) >= position
@@ -72,7 +72,7 @@ class Consistency:
 
 
 def is_about_order(path: str) -> bool:
-    """Tell whether a path is about one order."""
+    """Return whether a path is about one order."""
     return _ORDER.search(path) is not None
 
 

@@ -72,32 +72,32 @@ class ApiError(HarborError):
 
     @property
     def status(self) -> int:
-        """Give the HTTP status."""
+        """Return the HTTP status."""
         return self.problem.status
 
     @property
     def code(self) -> str:
-        """Give the stable code; `http_502` where something between answered instead of the service."""
+        """Return the stable code; `http_502` where something between answered instead of the service."""
         return self.problem.code
 
     @property
     def detail(self) -> str:
-        """Give the sentence for people."""
+        """Return the sentence for people."""
         return self.problem.detail
 
     @property
     def request_id(self) -> str:
-        """Give the id to report."""
+        """Return the id to report."""
         return self.problem.request_id
 
     @property
     def errors(self) -> tuple[FieldError, ...]:
-        """Give the broken values, 20 at most."""
+        """Return the broken values, 20 at most."""
         return self.problem.errors
 
     @property
     def retryable(self) -> bool:
-        """Tell whether the same request may succeed later; this client has then tried for as long as it may."""
+        """Return whether the same request may succeed later; this client has then tried for as long as it may."""
         return self.problem.retryable
 
     def __str__(self) -> str:
@@ -122,13 +122,13 @@ class Conflict(ApiError):
 
     @property
     def current_status(self) -> str | None:
-        """Give the status the order has, if it is about that."""
+        """Return the status the order has, if it is about that."""
         found = self.problem.members.get("current_status")
         return found if isinstance(found, str) else None
 
     @property
     def allowed_transitions(self) -> tuple[str, ...]:
-        """Give the statuses that can be reached from there."""
+        """Return the statuses that can be reached from there."""
         found = self.problem.members.get("allowed_transitions")
         return tuple(map(str, found)) if isinstance(found, list) else ()
 
@@ -146,7 +146,7 @@ class RateLimited(ApiError):
 
     @property
     def retry_after_s(self) -> float | None:
-        """Give the seconds after which there is room again."""
+        """Return the seconds after which there is room again."""
         return self.problem.retry_after_s
 
 
@@ -217,7 +217,7 @@ _SERVER_ERRORS: Final = 500
 
 
 def error_of(problem: Problem) -> ApiError:
-    """Give the error that says what a problem is."""
+    """Return the error that says what a problem is."""
     other = Unavailable if problem.status >= _SERVER_ERRORS else ApiError
     return _BY_STATUS.get(problem.status, other)(problem)
 

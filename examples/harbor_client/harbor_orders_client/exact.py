@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 
 
 def parse(content: bytes) -> object:
-    """Give a JSON value; a number with a fraction or an exponent becomes a Decimal.
+    """Return a JSON value; a number with a fraction or an exponent becomes a Decimal.
 
     Raises:
         ValueError: it is no JSON, or holds a number that no Decimal can hold.

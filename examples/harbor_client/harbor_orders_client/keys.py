@@ -30,7 +30,7 @@ def create_api_key(
 
 
 def list_api_keys(*, partner_id: str | None = None, page_size: int = 50) -> Listing[ApiKey]:
-    """Give the keys of the same mode, newest first, over as many pages as there are."""
+    """Return the keys of the same mode, newest first, over as many pages as there are."""
     return listing(KEYS, ApiKey, page_size, {"partner_id": partner_id}, Service.COMMAND)
 
 
@@ -57,5 +57,5 @@ def revoke_api_key(key_id: str) -> Request[ApiKey]:
 
 
 def list_api_key_events(key_id: str, *, page_size: int = 50) -> Listing[ApiKeyEvent]:
-    """Give who created, rotated and revoked a key, and when; oldest first."""
+    """Return who created, rotated and revoked a key, and when; oldest first."""
     return listing(item_path(KEYS, key_id, "events"), ApiKeyEvent, page_size, {}, Service.COMMAND)

@@ -23,7 +23,7 @@ class NewLine:
 
 
 def new_key() -> str:
-    """Give an idempotency key that nobody has used."""
+    """Return an idempotency key that nobody has used."""
     return uuid4().hex
 
 
@@ -48,7 +48,7 @@ class NewOrder:
     idempotency_key: str = field(default_factory=new_key)
 
     def document(self) -> dict[str, Any]:
-        """Give the body of its request.
+        """Return the body of its request.
 
         Raises:
             TypeError: an amount is neither Decimal nor str.
@@ -70,7 +70,7 @@ class NewOrder:
 
 
 def amount_text(amount: Money) -> str:
-    """Give an amount as the API takes it; whether the currency has so many digits is for the service to say.
+    """Return an amount as the API takes it; whether the currency has so many digits is for the service to say.
 
     Raises:
         TypeError: it is neither Decimal nor str: a float has lost its cents already.
@@ -86,7 +86,7 @@ def amount_text(amount: Money) -> str:
 
 
 def encode(document: object) -> bytes:
-    """Give a document as JSON.
+    """Return a document as JSON.
 
     Raises:
         ValueError: it holds NaN or half of a surrogate pair.

@@ -31,7 +31,7 @@ class Member:
 
 @cache
 def members(kind: type) -> tuple[Member, ...]:
-    """Give what a dataclass reads."""
+    """Return what a dataclass reads."""
     hints = get_type_hints(kind)
     return tuple(
         Member(

@@ -54,7 +54,7 @@ class Session:
                 raise ValueError("command_url and query_url are addresses such as https://orders.example.com")
 
     def url(self, request: Request[Any]) -> str:
-        """Give the whole address of a request."""
+        """Return the whole address of a request."""
         base = self.command_url if request.service is Service.COMMAND else self.query_url
         return base.rstrip("/") + request.path
 
@@ -80,7 +80,7 @@ class Session:
         return request.read(reply)
 
     def headers(self, request: Request[Any], token: str | None = None) -> dict[str, str]:
-        """Give the headers of a request, the same for every attempt; the key joins them when they are sent."""
+        """Return the headers of a request, the same for every attempt; the key joins them when they are sent."""
         headers = {"accept": "application/json", "user-agent": USER_AGENT}
         if request.content:
             headers["content-type"] = "application/json"
@@ -95,7 +95,7 @@ class Session:
 
 
 def document_of(reply: Reply) -> object:
-    """Give the JSON of a successful reply.
+    """Return the JSON of a successful reply.
 
     Raises:
         UnexpectedAnswer: it is none.
@@ -108,12 +108,12 @@ def document_of(reply: Reply) -> object:
 
 
 def reads(kind: type[T]) -> Callable[[Reply], T]:
-    """Give the reader of an answer that is one `kind`."""
+    """Return the reader of an answer that is one `kind`."""
     return lambda reply: read(kind, document_of(reply))
 
 
 def reads_page(kind: type[T]) -> Callable[[Reply], Page[T]]:
-    """Give the reader of an answer that is a page of `kind`."""
+    """Return the reader of an answer that is a page of `kind`."""
 
     def page(reply: Reply) -> Page[T]:
         document = document_of(reply)

@@ -98,7 +98,7 @@ def _error(outcome: Outcome) -> HarborError:
 
 
 def _leaves_doubt(request: Request[T], outcome: Outcome, error: HarborError) -> bool:
-    """Say whether the service may have acted on this attempt without telling how it ended."""
+    """Return whether the service may have acted on this attempt without telling how it ended."""
     if request.is_read:
         return False
     if isinstance(error, ApiError):
@@ -113,7 +113,7 @@ def _is_repeatable(request: Request[T], error: HarborError, *, in_doubt: bool) -
 
 
 def _pause_s(rules: Rules, error: HarborError, attempt: int) -> float:
-    """Give the pause before the next attempt: what was asked for, and otherwise anything up to a doubling bound."""
+    """Return the pause before the next attempt: what was asked for, and otherwise anything up to a doubling bound."""
     patience = rules.patience
     if isinstance(error, ApiError) and error.problem.retry_after_s is not None:
         return error.problem.retry_after_s + rules.chance() * patience.first_pause_s
@@ -121,7 +121,7 @@ def _pause_s(rules: Rules, error: HarborError, attempt: int) -> float:
 
 
 def _verdict(request: Request[T], error: HarborError, *, in_doubt: bool) -> HarborError:
-    """Give the error to raise. A final refusal under the key settles every attempt before it."""
+    """Return the error to raise. A final refusal under the key settles every attempt before it."""
     is_open = (
         not isinstance(error, ApiError)
         or error.retryable

@@ -52,7 +52,7 @@ class WebhookEvent:
 
     @property
     def order(self) -> Order | None:
-        """Give the order as of the event; None where the endpoint's payload is thin, or the order was too large."""
+        """Return the order as of the event; None where the endpoint's payload is thin, or the order was too large."""
         return read(Order, self.data.object) if "status" in self.data.object else None
 
 
@@ -64,7 +64,7 @@ def verify(
     tolerance_s: int = TOLERANCE_S,
     now_s: float | None = None,
 ) -> WebhookEvent:
-    """Give the event of a webhook that is signed with the secret and fresh.
+    """Return the event of a webhook that is signed with the secret and fresh.
 
     Args:
         body: the exact bytes received.

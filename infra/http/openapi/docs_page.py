@@ -65,7 +65,7 @@ _CACHED: Final = {"cache-control": "public, max-age=86400"}
 
 
 def docs_routes(title: str, document: Callable[[], dict[str, Any]]) -> list[BaseRoute]:
-    """Give the routes of the page and of the few files it needs; `document` gives the service's OpenAPI document."""
+    """Return the routes of the page and of the few files it needs; `document` gives the service's OpenAPI document."""
     page = _page(title)
     contents = {name: Path(str(swagger_ui_path), name).read_bytes() for name in _ASSETS}
 
@@ -93,7 +93,7 @@ class _Named(Route):
     """A route of the page; as FastAPI's own do, it says which one it is, for the log and the metrics."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Tell whether this is its address."""
+        """Return whether this is its address."""
         match, child = super().matches(scope)
         if match is not Match.NONE:
             child["route"] = self
@@ -101,7 +101,7 @@ class _Named(Route):
 
 
 def to_try_out(document: dict[str, Any]) -> dict[str, Any]:
-    """Give the document for the page: Swagger UI fills every field with its example, and sends what stands there.
+    """Return the document for the page: Swagger UI fills every field with its example, and sends what stands there.
 
     So optional parameters lose theirs (an example of a cursor is no cursor), and the example of an Idempotency-Key is
     the word that becomes a new key in each request.

@@ -68,13 +68,13 @@ PROBLEM_SCHEMA: Final = {
 
 
 def header(name: str) -> Json:
-    """Give the description of a header of an answer."""
+    """Return the description of a header of an answer."""
     description, example = HEADERS[name]
     return {"description": description, "schema": {"type": "string"}, "example": example}
 
 
 def problem_responses(*kinds: ProblemType) -> dict[int | str, Json]:
-    """Give the `responses` of a route for OpenAPI: every problem it may answer, by status, with its codes."""
+    """Return the `responses` of a route for OpenAPI: every problem it may answer, by status, with its codes."""
     by_status: dict[int, list[ProblemType]] = {}
     for kind in kinds:
         if kind not in by_status.setdefault(kind.status, []):
@@ -95,7 +95,7 @@ def problem_responses(*kinds: ProblemType) -> dict[int | str, Json]:
 
 
 def completed(document: Json, routes: Iterable[APIRoute]) -> Json:
-    """Give FastAPI's document with everything it lacks; the document is changed in place."""
+    """Return FastAPI's document with everything it lacks; the document is changed in place."""
     components = document.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
     components["securitySchemes"] = {
@@ -117,7 +117,7 @@ def completed(document: Json, routes: Iterable[APIRoute]) -> Json:
 
 
 def operations(document: Json) -> Iterator[Json]:
-    """Give every operation of the paths and webhooks of a document."""
+    """Return every operation of the paths and webhooks of a document."""
     for part in ("paths", "webhooks"):
         for path in document.get(part, {}).values():
             yield from path.values()

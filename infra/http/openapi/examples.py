@@ -21,7 +21,7 @@ class NoExampleError(Exception):
 
 
 def example_of(document: Schema, schema: Schema, place: str, *, is_sent: bool) -> Any:
-    """Give an example of a value by its schema.
+    """Return an example of a value by its schema.
 
     Args:
         document: where references lead to.
@@ -66,7 +66,7 @@ def _usual(schema: Schema) -> Any:
 
 
 def resolved(document: Schema, schema: Schema) -> Schema:
-    """Give what a `$ref` stands for; what stands beside the reference wins."""
+    """Return what a `$ref` stands for; what stands beside the reference wins."""
     while "$ref" in schema:
         found: Any = document
         for step in schema["$ref"].removeprefix("#/").split("/"):
@@ -86,7 +86,7 @@ def _given(schema: Schema) -> Any:
 
 
 def _of_variants(document: Schema, variants: list[Schema], place: str, *, is_sent: bool) -> Any:
-    """Give an example of the first variant that is not null; an answer that may be null is, where that has none."""
+    """Return an example of the first variant that is not null; an answer that may be null is, where that has none."""
     first = next((each for each in variants if each.get("type") != "null"), variants[0])
     try:
         return example_of(document, first, place, is_sent=is_sent)

@@ -62,11 +62,11 @@ class CoalescingTransport(asyncio.Transport):
         self._transport.abort()
 
     def is_closing(self) -> bool:
-        """Tell whether the connection is closing."""
+        """Return whether the connection is closing."""
         return self._transport.is_closing()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Give what the transport knows about the connection."""
+        """Return what the transport knows about the connection."""
         return self._transport.get_extra_info(name, default)
 
     def pause_reading(self) -> None:
@@ -82,7 +82,7 @@ class CoalescingTransport(asyncio.Transport):
         self._transport.set_protocol(protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        """Give the connection's protocol."""
+        """Return the connection's protocol."""
         return self._transport.get_protocol()
 
 

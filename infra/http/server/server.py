@@ -71,7 +71,7 @@ class Bounded:
     _stalled: asyncio.TimerHandle | None = None
 
     def is_in_body(self) -> bool:
-        """Tell whether the bytes that arrive now belong to a body; a body nobody wants any more is read and dropped."""
+        """Return whether the bytes that arrive now belong to a body; a body nobody wants is read and dropped."""
         raise NotImplementedError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -204,7 +204,7 @@ class BoundedHttpTools(Bounded, HttpToolsProtocol):  # type: ignore[misc]  # asy
     _pipelined_bytes: int = 0
 
     def is_in_body(self) -> bool:
-        """Tell whether a head is complete and its body is not."""
+        """Return whether a head is complete and its body is not."""
         return self._part == "body"
 
     def on_message_begin(self) -> None:
@@ -249,7 +249,7 @@ class BoundedH11(Bounded, H11Protocol):  # type: ignore[misc]  # as above
         super().connection_made(transport)
 
     def is_in_body(self) -> bool:
-        """Tell whether the peer is sending a body."""
+        """Return whether the peer is sending a body."""
         return self.conn.their_state is h11.SEND_BODY
 
 
@@ -263,7 +263,7 @@ class _Server(uvicorn.Server):
 
 
 def config_of(app: ASGIApp, listen: Listen) -> uvicorn.Config:
-    """Give uvicorn's configuration; nothing of it comes from the environment."""
+    """Return uvicorn's configuration; nothing of it comes from the environment."""
     parser = BoundedHttpTools if listen.parser == "httptools" else BoundedH11
     bounded = type(
         parser.__name__, (parser,), {"head_deadline_s": listen.head_deadline_s, "idle": Deadlines(KEEP_ALIVE_S)}

@@ -25,7 +25,7 @@ class StrictBuffer(ReceiveBuffer):
         self._checked_bytes = 0
 
     def maybe_extract_lines(self) -> list[bytearray] | None:
-        """Give the lines of a head or of trailers, None while the end is missing. Each byte is looked at once.
+        """Return the lines of a head or of trailers, None while the end is missing. Each byte is looked at once.
 
         Raises:
             h11.RemoteProtocolError: a bare LF, a folded line, or more than one length.

@@ -69,7 +69,7 @@ def spawn(launch: Launch, output: Path) -> subprocess.Popen[bytes]:
 
 
 def free_port() -> int:
-    """Give a TCP port of the loopback address that nothing listens on at this moment."""
+    """Return a TCP port of the loopback address that nothing listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -77,7 +77,7 @@ def free_port() -> int:
 
 
 def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Tell whether a server could listen on this port now."""
+    """Return whether a server could listen on this port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

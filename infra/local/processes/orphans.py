@@ -26,7 +26,7 @@ def write_run_file(path: Path, kept: Mapping[str, Kept]) -> None:
 
 
 def supervisor_of(path: Path) -> psutil.Process | None:
-    """Give the supervisor that wrote the run file, if it still lives."""
+    """Return the supervisor that wrote the run file, if it still lives."""
     return _find(_read(path).get("supervisor"))
 
 

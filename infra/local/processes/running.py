@@ -10,7 +10,7 @@ _SUPERVISOR = ["-m", "infra.local", "up"]
 
 
 def stacks_of(checkout: Path, *, besides: Home) -> list[str]:
-    """Give one text per stack that runs from the checkout in another home: where it is, and what stops it."""
+    """Return one text per stack that runs from the checkout in another home: where it is, and what stops it."""
     found = []
     for process in psutil.process_iter():
         try:

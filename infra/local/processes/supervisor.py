@@ -61,12 +61,12 @@ class Kept:
 
     @property
     def pid(self) -> int | None:
-        """Give the process id; None between an end and the next start."""
+        """Return the process id; None between an end and the next start."""
         return self.process.pid if self.process else None
 
 
 def backoff_s(failures: int) -> float:
-    """Give the seconds to wait before start number `failures` + 1 in a row."""
+    """Return the seconds to wait before start number `failures` + 1 in a row."""
     return BACKOFF_S[min(failures, len(BACKOFF_S)) - 1] if failures else 0.0
 
 
@@ -81,7 +81,7 @@ class Supervisor:
 
     @property
     def kept(self) -> Mapping[str, Kept]:
-        """Give every program under supervision by name."""
+        """Return every program under supervision by name."""
         return self._kept
 
     def keep(self, program: Program) -> None:

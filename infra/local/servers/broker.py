@@ -16,7 +16,7 @@ class NoBrokerError(Exception):
 
 
 def jars_for(choice: str, say: Say, is_given_up: Callable[[], bool], directory: Path | None = None) -> Path | None:
-    """Give the directory of the broker's jars, or None: run without a broker.
+    """Return the directory of the broker's jars, or None: run without a broker.
 
     Args:
         choice: `kafka` insists, `none` refuses, `auto` takes one if it can be had and says so if not.

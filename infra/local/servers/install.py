@@ -115,7 +115,7 @@ async def _opens(connection: "asyncpg.Connection[asyncpg.Record]", text: str, pe
 
 
 async def server_version(admin_url: str) -> str:
-    """Give the version of PostgreSQL as it tells it."""
+    """Return the version of PostgreSQL as it tells it."""
     connection = await asyncpg.connect(admin_url, timeout=10)
     try:
         return str(await connection.fetchval("SHOW server_version")).split()[0]

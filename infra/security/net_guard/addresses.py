@@ -65,7 +65,7 @@ _DENIED_V6: tuple[tuple[IPv6Network, str], ...] = tuple(
 
 
 def deny_reason(address: IPAddress, allow_networks: Sequence[IPNetwork] = ()) -> str | None:
-    """Say why an address must not be dialled; None when it may be.
+    """Return why an address must not be dialled; None when it may be.
 
     Args:
         address: what a name resolved to, or the literal in a URL.
@@ -87,7 +87,7 @@ def deny_reason(address: IPAddress, allow_networks: Sequence[IPNetwork] = ()) ->
 
 
 def in_networks(address: IPAddress, networks: Sequence[IPNetwork]) -> bool:
-    """Say whether an address lies in one of the networks; the two families never match each other."""
+    """Return whether an address lies in one of the networks; the two families never match each other."""
     return any(address.version == network.version and address in network for network in networks)
 
 

@@ -49,7 +49,7 @@ class AddressRules:
 
     @classmethod
     def for_mode(cls, *, livemode: bool, allow_networks: Sequence[IPNetwork]) -> "AddressRules":
-        """Give the rules of a mode; the operator's networks count in test mode only."""
+        """Return the rules of a mode; the operator's networks count in test mode only."""
         return cls(livemode, () if livemode else tuple(allow_networks))
 
 
@@ -66,7 +66,7 @@ class Target:
 
     @property
     def url(self) -> str:
-        """Give the canonical text: what is stored and shown."""
+        """Return the canonical text: what is stored and shown."""
         host = f"[{self.host}]" if isinstance(self.literal, IPv6Address) else self.host
         default = 443 if self.scheme == "https" else HTTP_PORT
         port = "" if self.port == default else f":{self.port}"
@@ -132,7 +132,7 @@ def _check_port(target: Target, rules: AddressRules) -> None:
 
 
 def _is_plain(scheme: str, port: int) -> bool:
-    """Say whether it is https on a safe port; everything else may only reach the operator's networks."""
+    """Return whether it is https on a safe port; everything else may only reach the operator's networks."""
     return scheme == "https" and port in SAFE_PORTS
 
 
@@ -173,7 +173,7 @@ def _accept_literal(
 
 
 def _to_ascii(host: str) -> str:
-    """Give the host as IDNA 2008 A-labels, lower case (UTS 46 mapping, non-transitional)."""
+    """Return the host as IDNA 2008 A-labels, lower case (UTS 46 mapping, non-transitional)."""
     try:
         ascii_host = host.lower() if host.isascii() else idna.encode(host, uts46=True).decode()
         for label in ascii_host.split("."):

@@ -53,5 +53,5 @@ class OrderOut(BaseModel):
 
 
 def minor(amount: Decimal) -> int:
-    """Give cents."""
+    """Return cents."""
     return int(amount * 100)

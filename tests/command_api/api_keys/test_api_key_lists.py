@@ -16,7 +16,7 @@ async def desk(database: Database) -> AsyncIterator[KeyDesk]:
 
 
 async def walk(desk: KeyDesk, key: str, path: str) -> tuple[list[str], list[str]]:
-    """Give the ids of a list, page by page of two, and the cursors on the way."""
+    """Return the ids of a list, page by page of two, and the cursors on the way."""
     ids: list[str] = []
     cursors: list[str] = []
     more = True

@@ -29,7 +29,7 @@ VOLATILE = {"x-request-id", "idempotency-replayed"}
 
 @pytest.fixture(params=[WritePath, writes_that_ask], ids=["remembered", "asked"])
 async def service(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
-    """Give a service that remembers its answers, then one that asks the store: nobody should tell them apart."""
+    """Return a service that remembers its answers, then one that asks the store: nobody should tell them apart."""
     async with memory_service(writes=request.param) as running:
         yield running
 

@@ -61,7 +61,7 @@ class Partner:
         return await ended(await self.begin(path, *options, **environment))
 
     async def orders(self) -> int:
-        """Give how many orders there are; every one has one event."""
+        """Return how many orders there are; every one has one event."""
         connection = await asyncpg.connect(self.database.admin_url)
         try:
             events: int = await connection.fetchval("SELECT count(*) FROM harbor.events")

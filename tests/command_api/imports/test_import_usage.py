@@ -243,7 +243,7 @@ def test_a_disk_that_is_full_stops_the_import_and_says_what_to_do(tmp_path: Path
 
 @pytest.fixture
 def pipe() -> Iterator[int]:
-    """Give the end of a pipe where lines can be read, as of `/dev/stdin` behind a `|`."""
+    """Return the end of a pipe where lines can be read, as of `/dev/stdin` behind a `|`."""
     reads, writes = os.pipe()
     os.write(writes, NO_ORDER.encode())
     os.close(writes)

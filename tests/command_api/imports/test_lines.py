@@ -119,7 +119,7 @@ def test_a_line_that_cannot_be_sent_is_told_by_number_and_reason_and_the_next_is
 
 
 def refused_record(line: bytes | dict[str, Any]) -> dict[str, Any]:
-    """Give what the file of refused lines says of a line that cannot be sent."""
+    """Return what the file of refused lines says of a line that cannot be sent."""
     with tempfile.TemporaryDirectory() as directory:
         file = RefusedFile(Path(directory, "refused"))
         [bad] = read(line)

@@ -29,7 +29,7 @@ async def service() -> AsyncIterator[Service]:
 
 @pytest.fixture
 async def order(service: Service) -> str:
-    """Give the address of a new order."""
+    """Return the address of a new order."""
     return f"{ORDERS}/{(await service.post(body=order_body())).json()['id']}"
 
 

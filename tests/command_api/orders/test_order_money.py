@@ -18,7 +18,7 @@ async def service() -> AsyncIterator[Service]:
 
 
 async def authorized(service: Service, *steps: tuple[str, Json]) -> str:
-    """Give the address of an order that was authorized and then driven by `steps`."""
+    """Return the address of an order that was authorized and then driven by `steps`."""
     order = f"{ORDERS}/{(await service.post(body=order_body())).json()['id']}"
     for path, body in (("authorize", {}), *steps):
         answer = await service.post(f"{order}/{path}", body)

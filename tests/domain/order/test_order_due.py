@@ -54,7 +54,7 @@ def at(state: OrderState, verb: str, now: datetime) -> OrderCommand:
 
 
 def answer(command: OrderCommand, state: OrderState) -> Answer:
-    """Give what a client sees of a decision, beside the version: the refusal, or which events there are.
+    """Return what a client sees of a decision, beside the version: the refusal, or which events there are.
 
     The settlement that completes a late order makes it settled only when the timer has released the rest.
     """

@@ -144,7 +144,7 @@ def test_an_event_of_another_life_is_refused(past: tuple[str, ...], other_life: 
 
 
 def _as_if_it_agreed(stray: RecordedOrderEvent, state: OrderState) -> OrderEvent:
-    """Give the event with the statuses and totals that would let it pass, were there no further rule."""
+    """Return the event with the statuses and totals that would let it pass, were there no further rule."""
     ledger = state.ledger
     match stray.event:
         case OrderAuthorized():

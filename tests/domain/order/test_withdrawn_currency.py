@@ -45,7 +45,7 @@ WHOLE_LIVES = (
 
 
 def life_of(created: RecordedOrderEvent, verbs: Sequence[str]) -> list[bytes]:
-    """Give the order after every verb, or why that was refused; each event and state is read again from its bytes."""
+    """Return the order after every verb, or why that was refused; each event and state is read again from its bytes."""
     state: OrderState | None = None
     documents: list[bytes] = []
 

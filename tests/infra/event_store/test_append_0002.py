@@ -47,7 +47,7 @@ COMMANDS = st.builds(
 
 
 def names_nothing_twice(commands: Sequence[AppendCommand]) -> bool:
-    """Tell whether a batch keeps the rule that every caller keeps."""
+    """Return whether a batch keeps the rule that every caller keeps."""
     named: list[list[tuple[str, object]]] = [
         [(each.tenant_id, each.key) for each in commands],
         [(each.tenant_id, each.stream_id) for each in commands],
@@ -62,7 +62,7 @@ BATCHES = st.lists(COMMANDS, min_size=1, max_size=5).filter(names_nothing_twice)
 async def written_by(
     append: Append, connection: Connection, batches: Sequence[Sequence[AppendCommand]]
 ) -> list[object]:
-    """Give every outcome and then every row, but for the time; nothing stays."""
+    """Return every outcome and then every row, but for the time; nothing stays."""
     transaction = connection.transaction()
     await transaction.start()
     seen: list[object] = []

@@ -91,7 +91,7 @@ async def admin(database: Database) -> AsyncIterator[Session]:
 
 @asynccontextmanager
 async def holding(database: Database, *statements: str) -> AsyncIterator[Session]:
-    """Give a session in a transaction that holds the locks its statements take."""
+    """Return a session in a transaction that holds the locks its statements take."""
     session = await asyncpg.connect(database.admin_url, server_settings={"deadlock_timeout": "1min"})
     try:
         async with session.transaction():
@@ -103,7 +103,7 @@ async def holding(database: Database, *statements: str) -> AsyncIterator[Session
 
 
 async def appends(channel: PostgresAppendChannel) -> bool:
-    """Tell whether the next batch is appended, at the first position: nothing was written before it."""
+    """Return whether the next batch is appended, at the first position: nothing was written before it."""
     [outcome] = await channel.send([a_command()])
     return isinstance(outcome, Appended) and outcome.position == 1
 

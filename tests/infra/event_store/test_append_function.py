@@ -279,7 +279,7 @@ async def test_the_append_looks_up_by_index_although_its_plans_were_made_on_empt
 
 
 async def is_denied(connection: "asyncpg.Connection[asyncpg.Record]", statement: str) -> bool:
-    """Tell whether PostgreSQL refuses the statement for want of privilege."""
+    """Return whether PostgreSQL refuses the statement for want of privilege."""
     try:
         await connection.execute(statement)
     except asyncpg.InsufficientPrivilegeError:
@@ -288,7 +288,7 @@ async def is_denied(connection: "asyncpg.Connection[asyncpg.Record]", statement:
 
 
 async def reported_scans(admin: "asyncpg.Connection[asyncpg.Record]") -> list[asyncpg.Record]:
-    """Give the scan counters of the event store's tables once the appending session has reported them."""
+    """Return the scan counters of the event store's tables once the appending session has reported them."""
     rows = await admin.fetch(
         "SELECT relname, seq_tup_read, idx_scan, (SELECT sum(idx_tup_read)::integer FROM pg_stat_user_indexes i"
         " WHERE i.relid = t.relid) AS entries FROM pg_stat_user_tables t WHERE schemaname = 'harbor'"
@@ -299,7 +299,7 @@ async def reported_scans(admin: "asyncpg.Connection[asyncpg.Record]") -> list[as
 
 
 def scans(node: dict[str, object]) -> list[tuple[str, str]]:
-    """Give (node type, index condition) of every scan in a plan."""
+    """Return (node type, index condition) of every scan in a plan."""
     children = node.get("Plans", [])
     assert isinstance(children, list)
     found = [scan for child in children for scan in scans(child)]

@@ -23,7 +23,7 @@ COMMANDS = st.lists(
 
 
 def names(command: AppendCommand) -> set[tuple[str, object]]:
-    """Give what no two commands of a batch may have in common."""
+    """Return what no two commands of a batch may have in common."""
     claim = set() if command.claim is None else {(f"claim {command.tenant_id}", command.claim)}
     return {(f"stream {command.tenant_id}", command.stream_id), (f"key {command.tenant_id}", command.key), *claim}
 

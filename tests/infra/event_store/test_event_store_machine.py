@@ -45,7 +45,7 @@ class Model:
     claims: dict[tuple[str, str], UUID] = field(default_factory=dict)
 
     def append(self, command: AppendCommand) -> tuple[object, ...]:
-        """Give what the outcome must be, without the moment it was recorded at."""
+        """Return what the outcome must be, without the moment it was recorded at."""
         tenant = command.tenant_id
         known = self.keys.get((tenant, command.key))
         if known:
@@ -65,7 +65,7 @@ class Model:
 
 
 def plain(outcome: AppendOutcome) -> tuple[object, ...]:
-    """Give an outcome as the model writes it."""
+    """Return an outcome as the model writes it."""
     match outcome:
         case Appended(version, position, _):
             return ("appended", version, position)
@@ -80,7 +80,7 @@ def plain(outcome: AppendOutcome) -> tuple[object, ...]:
 
 
 def share_nothing(commands: list[AppendCommand]) -> bool:
-    """Tell whether the commands may travel in one batch."""
+    """Return whether the commands may travel in one batch."""
     names: list[tuple[str, object]] = []
     for command in commands:
         claim = [("claim " + command.tenant_id, command.claim)] if command.claim else []
@@ -89,7 +89,7 @@ def share_nothing(commands: list[AppendCommand]) -> bool:
 
 
 def batches(run: str) -> st.SearchStrategy[list[AppendCommand]]:
-    """Give batches over few streams, keys and claims, so that they meet often; `run` keeps machines apart."""
+    """Return batches over few streams, keys and claims, so that they meet often; `run` keeps machines apart."""
     commands = st.builds(
         a_command,
         tenant=st.sampled_from([f"a{run}.test", f"b{run}.test"]),

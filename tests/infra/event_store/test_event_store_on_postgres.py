@@ -91,7 +91,7 @@ async def test_each_log_of_a_database_has_its_own_positions_head_and_events(
 
 
 def written(log_id: int, commands: list[AppendCommand]) -> list[tuple[int, int, UUID]]:
-    """Give log, position and id of every event of commands that are all there is in a log."""
+    """Return log, position and id of every event of commands that are all there is in a log."""
     events = [event for command in commands for event in command.events]
     return [(log_id, position, event.event_id) for position, event in enumerate(events, 1)]
 

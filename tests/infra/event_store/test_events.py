@@ -42,7 +42,7 @@ class Leaf:
     event: NewEvent = EVENT
 
     def hash(self) -> bytes:
-        """Give the hash of it."""
+        """Return the hash of it."""
         return leaf_hash(self.tenant_id, self.stream_id, self.version, self.event)
 
 

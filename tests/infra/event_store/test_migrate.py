@@ -16,7 +16,7 @@ from tests.support.services.servers import Database
 
 @pytest.fixture
 async def empty_url(pg_admin_url: str) -> AsyncIterator[str]:
-    """Give the administrator's address of a database that was never migrated."""
+    """Return the administrator's address of a database that was never migrated."""
     name = f"empty_{secrets.token_hex(6)}"
     admin = await asyncpg.connect(pg_admin_url)
     await admin.execute(f"CREATE DATABASE {name}")

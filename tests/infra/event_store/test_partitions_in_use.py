@@ -34,7 +34,7 @@ async def admin(database: Database) -> AsyncIterator["asyncpg.Connection[asyncpg
 
 @pytest.fixture
 async def patient_pool(database: Database, admin: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[Pool]:
-    """Give connections that wait for whom a maintainer holds up, who does so for long if he does so at all."""
+    """Return connections that wait for whom a maintainer holds up, who does so for long if he does so at all."""
     await admin.execute(f"ALTER FUNCTION harbor.maintain_partitions SET lock_timeout = '{HELD_UP_S:g}s'")
     settings = PostgresSettings(url=SecretStr(database.command_url), command_timeout_s=3 * HELD_UP_S)
     async with await open_pool(settings, application_name="test-command") as pool:
@@ -227,11 +227,11 @@ async def test_a_sessions_time_zone_moves_no_edge(admin: "asyncpg.Connection[asy
 
 
 def recorded_at(outcome: object) -> datetime:
-    """Give when it was appended."""
+    """Return when it was appended."""
     assert isinstance(outcome, Appended)
     return outcome.recorded_at
 
 
 async def keys_of(admin: "asyncpg.Connection[asyncpg.Record]", monday: datetime) -> set[str]:
-    """Give the keys of the answers that lie in the partition of a week."""
+    """Return the keys of the answers that lie in the partition of a week."""
     return {row["key"] for row in await admin.fetch(f"SELECT key FROM harbor.commands_{monday:%Y%m%d}")}

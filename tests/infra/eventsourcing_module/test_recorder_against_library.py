@@ -74,7 +74,7 @@ def test_it_answers_like_the_library_in_memory(
 
 
 def answer(recorder: ApplicationRecorder, events: Sequence[StoredEvent]) -> Sequence[int] | None:
-    """Give the ids of the new notifications; None when the recorder refuses."""
+    """Return the ids of the new notifications; None when the recorder refuses."""
     try:
         return recorder.insert_events(events)
     except IntegrityError:
@@ -84,7 +84,7 @@ def answer(recorder: ApplicationRecorder, events: Sequence[StoredEvent]) -> Sequ
 def events_of(
     insertion: Sequence[Turn], aggregates: Sequence[UUID], first: int, recorder: ApplicationRecorder
 ) -> list[StoredEvent]:
-    """Give the events that a list of turns stands for, after what the recorder holds."""
+    """Return the events that a list of turns stands for, after what the recorder holds."""
     held = Counter({number: len(recorder.select_events(each)) for number, each in enumerate(aggregates)})
     events: list[StoredEvent] = []
     for turn in insertion:

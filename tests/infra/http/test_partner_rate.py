@@ -14,7 +14,7 @@ from tests.support.services.small_service import PEPPER, KnownKeys
 
 
 def limiter(burst: int) -> RateLimiter:
-    """Give a limiter of one request a second and so many at once, whose clock moves by a millisecond a look."""
+    """Return a limiter of one request a second and so many at once, whose clock moves by a millisecond a look."""
     return RateLimiter(Rate(per_s=1, burst=burst), None, now_s=partial(next, count(0.0, 0.001)))
 
 

@@ -36,7 +36,7 @@ async def running(request: pytest.FixtureRequest) -> AsyncIterator[Running]:
 
 @pytest.fixture(params=["httptools", "h11"])
 async def impatient(request: pytest.FixtureRequest) -> AsyncIterator[Running]:
-    """Give a service whose deadlines are over before a test is."""
+    """Return a service whose deadlines are over before a test is."""
     service = small_service(IMPATIENT)
     async with listening(service.app, request.param, head_deadline_s=0.3) as port:
         yield Running(service, port)

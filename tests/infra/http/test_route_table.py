@@ -37,7 +37,7 @@ def routes() -> list[RawRoute]:
 
 
 async def way(method: str, path: str) -> tuple[str, dict[str, str]]:
-    """Give the template and parameters that the table finds; `others` when it finds nothing."""
+    """Return the template and parameters that the table finds; `others` when it finds nothing."""
     found: list[tuple[str, dict[str, str]]] = []
 
     async def others(_scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -42,7 +42,7 @@ def test_beside_other_things_only_what_was_the_stacks_is_told(tmp_path: Path) ->
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Give a checkout of a Makefile and a package `infra.local` that only says what it is asked."""
+    """Return a checkout of a Makefile and a package `infra.local` that only says what it is asked."""
     made = tmp_path / "checkout"
     (made / ".venv" / "bin").mkdir(parents=True)
     (made / "requirements").mkdir()
@@ -93,14 +93,14 @@ def test_what_refuses_the_data_keeps_the_environment(checkout: Path) -> None:
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """Give a checkout with our own `infra`, whose home and .venv nobody misses."""
+    """Return a checkout with our own `infra`, whose home and .venv nobody misses."""
     shutil.copytree(CHECKOUT / "infra", tmp_path / "copied" / "infra", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path / "copied"
 
 
 @pytest.fixture
 def second(copied: Path, tmp_path: Path) -> Iterator[Path]:
-    """Give the home of what looks like a stack that was started in the checkout."""
+    """Return the home of what looks like a stack that was started in the checkout."""
     (tmp_path / "instead" / "infra" / "local").mkdir(parents=True)
     (tmp_path / "instead" / "infra" / "local" / "__main__.py").write_text(ONLY_RUNS)
     home = tmp_path / "second"

@@ -15,7 +15,7 @@ from infra.local.home import CHECKOUT
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """Give a checkout in which nothing was installed, and nothing can be."""
+    """Return a checkout in which nothing was installed, and nothing can be."""
     made = tmp_path / "clone"
     shutil.copytree(CHECKOUT / "infra", made / "infra", ignore=shutil.ignore_patterns("__pycache__"))
     (made / "infra" / "bootstrap.py").write_text("import sys; sys.exit('an installation was begun')")

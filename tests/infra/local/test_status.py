@@ -17,7 +17,7 @@ OTHER = (404, b"<html>")
 
 @asynccontextmanager
 async def processes(home: Path, **answers: tuple[int, bytes] | None) -> AsyncIterator[dict[str, str]]:
-    """Give the addresses of processes that answer so once all of them were asked; None: never."""
+    """Return the addresses of processes that answer so once all of them were asked; None: never."""
     asked = asyncio.Barrier(len(answers))
 
     async def serve(name: str) -> asyncio.Server:
@@ -61,7 +61,7 @@ def stand_in(home: Path, at: dict[str, str]) -> None:
 
 
 async def shown(home: Path) -> dict[str, list[str]]:
-    """Give the words of each process's line; a supervisor holds the home."""
+    """Return the words of each process's line; a supervisor holds the home."""
     with Home(home).held():
         lines = await asyncio.to_thread(status, Home(home))
     return {line.split()[0]: line.split() for line in reversed(lines)}

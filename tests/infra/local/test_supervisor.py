@@ -147,7 +147,7 @@ async def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> Non
 
 
 def has_ended(pid: int) -> bool:
-    """Tell whether a process of somebody else is gone, or only waits to be taken note of."""
+    """Return whether a process of somebody else is gone, or only waits to be taken note of."""
     try:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

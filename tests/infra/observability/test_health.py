@@ -22,7 +22,7 @@ Told = tuple[int, str, str | None, object]
 
 @asynccontextmanager
 async def worker(waiting: Sequence[NotReadyReason]) -> AsyncIterator[httpx.AsyncClient]:
-    """Give the port of a process without an API."""
+    """Return the port of a process without an API."""
     ops = OpsServer(OpsSettings(host="127.0.0.1", port=0), lambda: waiting, CollectorRegistry())
     async with ops, httpx.AsyncClient(base_url=f"http://127.0.0.1:{ops.port}", trust_env=False) as client:
         yield client
@@ -30,7 +30,7 @@ async def worker(waiting: Sequence[NotReadyReason]) -> AsyncIterator[httpx.Async
 
 @asynccontextmanager
 async def service(waiting: Sequence[NotReadyReason]) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a service."""
+    """Return a service."""
     small = small_service()
     small.waiting += waiting
     async with client_of(small.app) as client:

@@ -32,7 +32,7 @@ async def allowed(limits: RateLimiter, name: str, requests: int) -> int:
 
 
 def refilled(since_s: float, rate: Rate = SLOW) -> int:
-    """Give how many requests a bucket in Redis, whose clock cannot be stopped, may have got back since then."""
+    """Return how many requests a bucket in Redis, whose clock cannot be stopped, may have got back since then."""
     return int((clock.monotonic_s() - since_s) * rate.per_s) + 1
 
 

@@ -26,7 +26,7 @@ ATTEMPTS = "SELECT attempt, outcome, status, answer FROM harbor.webhook_attempts
 
 
 def unhurried(**overrides: object) -> WebhookSettings:
-    """Give settings by which an attempt fails for what it is answered, and not because the machine stalled."""
+    """Return settings by which an attempt fails for what it is answered, and not because the machine stalled."""
     return webhook_settings(connect_timeout_s=WAITS_S, total_timeout_s=WAITS_S, **overrides)
 
 

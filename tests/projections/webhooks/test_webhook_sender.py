@@ -272,7 +272,7 @@ class _Queues(NamedTuple):
 
 
 def _queues(port: int, peer_port: int) -> _Queues:
-    """Give the bytes the kernel holds for one end of a connection on 127.0.0.1 (proc(5), tcp: tx_queue, rx_queue).
+    """Return the bytes the kernel holds for one end of a connection on 127.0.0.1 (proc(5), tcp: tx_queue, rx_queue).
 
     Both ends name the connection: a port alone may be bound to several of them at once.
     """

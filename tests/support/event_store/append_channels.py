@@ -94,7 +94,7 @@ class StillClock:
 async def gathering(
     first: AppendCommand, limits: AppenderLimits | None = None, clock: Callable[[], float] = monotonic_s
 ) -> AsyncIterator[tuple[ScriptedChannel, Appender, "asyncio.Task[AppendOutcome]"]]:
-    """Give an appender with one command in flight that stays there until `channel.let_go()`."""
+    """Return an appender with one command in flight that stays there until `channel.let_go()`."""
     channel = ScriptedChannel(is_held=True)
     async with Appender(channel, limits, monotonic_s=clock) as appender:
         in_flight = asyncio.create_task(appender.append(first))
@@ -103,7 +103,7 @@ async def gathering(
 
 
 def sizes(channel: ScriptedChannel) -> list[int]:
-    """Give how many commands each batch had."""
+    """Return how many commands each batch had."""
     return [len(batch) for batch in channel.batches]
 
 

@@ -15,7 +15,7 @@ OTHER_REQUEST = b"\x02" * 32
 def an_event(
     payload: bytes = b'{"a":1}', *, actor: str = "api_key:abcd1234", traceparent: str | None = None
 ) -> NewEvent:
-    """Give one event with an id of its own."""
+    """Return one event with an id of its own."""
     return NewEvent(
         event_id=new_id(),
         type="thing.happened",
@@ -41,7 +41,7 @@ def a_command(
     response: bytes = b'{"ok":true}',
     status: int = 201,
 ) -> AppendCommand:
-    """Give a command; without a key or a stream it has ones that nobody else has."""
+    """Return a command; without a key or a stream it has ones that nobody else has."""
     return AppendCommand(
         tenant_id=tenant,
         key=key or str(new_id()),

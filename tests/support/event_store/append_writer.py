@@ -27,12 +27,12 @@ LIMITS = AppenderLimits(batch_commands=50)
 
 
 def events_of(number: int) -> int:
-    """Give how many events command `number` of a writer has: 1, 2, 3, 1, 2, 3, ..."""
+    """Return how many events command `number` of a writer has: 1, 2, 3, 1, 2, 3, ..."""
     return number % 3 + 1
 
 
 def payload_of(key: str, index: int) -> bytes:
-    """Give the payload of event `index` of the command with this key."""
+    """Return the payload of event `index` of the command with this key."""
     return b'{"key":"%b","index":%d}' % (key.encode(), index)
 
 

@@ -31,7 +31,7 @@ class BatchEventStore(EventStore, Protocol):
 
 
 def appended(outcome: AppendOutcome | EventStoreError) -> Appended:
-    """Give the outcome, which must be `Appended`."""
+    """Return the outcome, which must be `Appended`."""
     assert isinstance(outcome, Appended)
     return outcome
 

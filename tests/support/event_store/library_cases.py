@@ -26,13 +26,13 @@ TENANT = "acme.test"
 
 
 def module_environment(url: str, *, tenant_id: str | None = TENANT) -> dict[str, str]:
-    """Give the variables that point the library at our store."""
+    """Return the variables that point the library at our store."""
     variables = {"PERSISTENCE_MODULE": MODULE, "HARBOR_POSTGRES__URL": url}
     return variables if tenant_id is None else variables | {"HARBOR_TENANT": tenant_id}
 
 
 def a_factory(variables: dict[str, str], name: str = "Conformance") -> HarborFactory:
-    """Give a factory, made the way the library makes it."""
+    """Return a factory, made the way the library makes it."""
     factory: object = InfrastructureFactory.construct(Environment(name, variables))
     assert isinstance(factory, HarborFactory)
     return factory
@@ -50,7 +50,7 @@ class OnOurStore(TestCase):
         self.variables = module_environment(database.command_url)
 
     def made_factory(self) -> HarborFactory:
-        """Give a factory that is closed when the test is over."""
+        """Return a factory that is closed when the test is over."""
         factory = a_factory(self.variables)
         self.addCleanup(factory.close)
         return factory

@@ -50,7 +50,7 @@ async def append_orders(connection: Connection, orders: int, *verbs: str, tenant
 
 
 def _command(recorded: RecordedOrderEvent, tenant_id: str, order_id: UUID) -> AppendCommand:
-    """Give what appends the same event as if it had happened to another order."""
+    """Return what appends the same event as if it had happened to another order."""
     envelope, event_id = recorded.envelope, new_id()
     payload = encode(recorded.event, envelope)
     payload = payload.replace(str(envelope.order_id).encode(), str(order_id).encode())

@@ -80,12 +80,12 @@ class StoredOrderEvent:
 
 
 def new_order_id() -> OrderId:
-    """Give a fresh order id."""
+    """Return a fresh order id."""
     return OrderId(new_id())
 
 
 def create_order_command(**overrides: Unpack[CreateOrderFields]) -> CreateOrder:
-    """Give a command for an order of two lines over 64.97 EUR by partner acme in test mode."""
+    """Return a command for an order of two lines over 64.97 EUR by partner acme in test mode."""
     command = CreateOrder(
         order_id=new_order_id(),
         partner_id="acme",
@@ -101,7 +101,7 @@ def create_order_command(**overrides: Unpack[CreateOrderFields]) -> CreateOrder:
 
 
 def order_body(**overrides: object) -> dict[str, object]:
-    """Give the JSON body of POST /api/v1/orders for the order of `create_order_command`."""
+    """Return the JSON body of POST /api/v1/orders for the order of `create_order_command`."""
     return {
         "customer_email": "buyer@example.com",
         "currency": "EUR",
@@ -113,7 +113,7 @@ def order_body(**overrides: object) -> dict[str, object]:
 
 
 def envelope(**overrides: Unpack[EnvelopeFields]) -> Envelope:
-    """Give the envelope of a first event by partner acme in test mode."""
+    """Return the envelope of a first event by partner acme in test mode."""
     fields: EnvelopeFields = {
         "event_id": new_id(),
         "order_id": new_order_id(),
@@ -131,7 +131,7 @@ def envelope(**overrides: Unpack[EnvelopeFields]) -> Envelope:
 
 
 def record_decision(command: OrderCommand, state: OrderState | None) -> tuple[RecordedOrderEvent, ...]:
-    """Give what `decide` yields, in envelopes that continue the stream of `state`."""
+    """Return what `decide` yields, in envelopes that continue the stream of `state`."""
     events = decide(command, state)
     if isinstance(command, CreateOrder):
         partner_id, livemode, version = command.partner_id, command.livemode, 0
@@ -155,7 +155,7 @@ def record_decision(command: OrderCommand, state: OrderState | None) -> tuple[Re
 
 
 def record_all(commands: Iterable[OrderCommand]) -> tuple[RecordedOrderEvent, ...]:
-    """Give the stream that `commands`, one after the other, leave behind."""
+    """Return the stream that `commands`, one after the other, leave behind."""
     state: OrderState | None = None
     recorded: list[RecordedOrderEvent] = []
     for command in commands:
@@ -166,7 +166,7 @@ def record_all(commands: Iterable[OrderCommand]) -> tuple[RecordedOrderEvent, ..
 
 
 def recorded_history(*verbs: str, **overrides: Unpack[CreateOrderFields]) -> tuple[RecordedOrderEvent, ...]:
-    """Give the stream of an order created by `overrides` and driven by `verbs`, as `verb_command` knows them.
+    """Return the stream of an order created by `overrides` and driven by `verbs`, as `verb_command` knows them.
 
     Each verb comes one second after the one before.
     """
@@ -178,19 +178,19 @@ def recorded_history(*verbs: str, **overrides: Unpack[CreateOrderFields]) -> tup
 
 
 def stored_history(*verbs: str, **overrides: Unpack[CreateOrderFields]) -> tuple[StoredOrderEvent, ...]:
-    """Give the same stream as rows of the event store."""
+    """Return the same stream as rows of the event store."""
     return tuple(stored(recorded) for recorded in recorded_history(*verbs, **overrides))
 
 
 def stored(recorded: RecordedOrderEvent) -> StoredOrderEvent:
-    """Give a recorded event as the event store keeps it."""
+    """Return a recorded event as the event store keeps it."""
     event: OrderEvent = recorded.event
     payload = encode(event, recorded.envelope)
     return StoredOrderEvent(event.type, event.schema_version, recorded.envelope.sequence, payload)
 
 
 def order_state(*verbs: str, **overrides: Unpack[CreateOrderFields]) -> OrderState:
-    """Give the state of an order created by `overrides` and driven by `verbs`."""
+    """Return the state of an order created by `overrides` and driven by `verbs`."""
     state = fold(None, recorded_history(*verbs, **overrides))
     if state is None:
         raise AssertionError("a history starts with order.created")
@@ -198,7 +198,7 @@ def order_state(*verbs: str, **overrides: Unpack[CreateOrderFields]) -> OrderSta
 
 
 def verb_command(verb: str, order_id: OrderId, now: datetime) -> OrderCommand:  # noqa: C901, PLR0911, PLR0912  # one each
-    """Give the command of a verb. Amounts fit the order of `create_order_command`: 64.97 EUR.
+    """Return the command of a verb. Amounts fit the order of `create_order_command`: 64.97 EUR.
 
     `amend`, `details`, `note`, `authorize`, `capture`, `capture_some` (10, more may follow), `capture_last` (10, the
     rest is released), `void`, `cancel`, `refund` (all), `refund_some` (5), `settle` (64.97), `settle_some` (10),

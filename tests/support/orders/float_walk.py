@@ -15,7 +15,7 @@ _LEAVES = (str, int, date, datetime, UUID, Decimal, type(None))
 
 
 def floats_within(thing: object, place: str = "") -> Iterator[str]:
-    """Give the place of every float within a thing.
+    """Return the place of every float within a thing.
 
     Raises:
         TypeError: it holds what nobody can look into; so nothing is passed over.

@@ -66,18 +66,18 @@ class Found(NamedTuple):
 
 
 def an_import(module: str) -> str:
-    """Give the kind of an import of a module that makes floats, or reaches what does."""
+    """Return the kind of an import of a module that makes floats, or reaches what does."""
     return f"an import of {module}"
 
 
 def modules() -> list[Path]:
-    """Give every module that ships; what a build leaves in the client's folder is not ours."""
+    """Return every module that ships; what a build leaves in the client's folder is not ours."""
     found = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
     return sorted(path for path in found if "build" not in path.relative_to(ROOT).parts)
 
 
 def floats_in(source: str) -> Iterator[Found]:
-    """Give each place where a program could make, take or fetch a float."""
+    """Return each place where a program could make, take or fetch a float."""
     tree = ast.parse(source)
     exact = {
         id(call.func)

@@ -275,7 +275,7 @@ def _changes(random: Random, state: OrderState) -> tuple[LineAmendment, ...]:
 
 
 def _envelope(create: CreateOrder, sequence: int, now: datetime) -> Envelope:
-    """Give an envelope without having it checked: it is not what these histories are about."""
+    """Return an envelope without having it checked: it is not what these histories are about."""
     return Envelope.model_construct(
         event_id=create.order_id,
         order_id=create.order_id,

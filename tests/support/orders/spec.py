@@ -40,13 +40,13 @@ class When:
         fold(self.state, recorded)
 
     def state_after(self) -> OrderState:
-        """Give the order after a command that is accepted."""
+        """Return the order after a command that is accepted."""
         state = fold(self.state, record_decision(self.command, self.state))
         assert state is not None
         return state
 
     def violations(self) -> tuple[Violation, ...]:
-        """Give all broken rules of a command that is refused for its values."""
+        """Return all broken rules of a command that is refused for its values."""
         return self.then_refused(InvalidCommandError).violations
 
     def then_nothing(self) -> None:
@@ -90,11 +90,11 @@ class Given:
 
 
 def given_nothing() -> Given:
-    """Give no order at all."""
+    """Return no order at all."""
     return Given(None)
 
 
 def given(*verbs: str, **overrides: Unpack[CreateOrderFields]) -> Given:
-    """Give the order ORDER_ID of `create_order_command`, driven by `verbs` (see `verb_command`)."""
+    """Return the order ORDER_ID of `create_order_command`, driven by `verbs` (see `verb_command`)."""
     overrides.setdefault("order_id", ORDER_ID)
     return Given(fold(None, recorded_history(*verbs, **overrides)))

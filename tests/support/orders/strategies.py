@@ -75,7 +75,7 @@ def order_bodies() -> st.SearchStrategy[dict[str, object]]:
 
 
 def body_of(command: CreateOrder) -> dict[str, object]:
-    """Give the JSON body that asks for `command`."""
+    """Return the JSON body that asks for `command`."""
     body: dict[str, object] = {
         "customer_email": command.customer_email,
         "currency": command.currency.code,

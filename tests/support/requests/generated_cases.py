@@ -28,7 +28,7 @@ _used: Final[defaultdict[str, int]] = defaultdict(int)
 
 @schemathesis.hook
 def before_call(_context: schemathesis.HookContext, case: schemathesis.Case[Any], _kwargs: dict[str, Any]) -> None:
-    """Give a well-formed request a key of its own, the id of a thing there is, and no text that only we can make."""
+    """Return a well-formed request a key of its own, the id of a thing there is, and no text that only we can make."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     if case.headers.get(_KEY) in _keys_used:

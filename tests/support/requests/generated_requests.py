@@ -232,7 +232,7 @@ _IS_TRUE: Final[Mapping[str, Callable[[Any], bool]]] = {
 
 
 def unexplained(found: list[Answered]) -> list[tuple[str, int, str, Any]]:
-    """Give the refusals of well-formed requests that no reason of REFUSALS covers, and those that are not true."""
+    """Return the refusals of well-formed requests that no reason of REFUSALS covers, and those that are not true."""
     return [
         (each.operation, each.status, code, each.sent)
         for each in found
@@ -243,7 +243,7 @@ def unexplained(found: list[Answered]) -> list[tuple[str, int, str, Any]]:
 
 
 def _reasons(answer: Answered) -> list[tuple[str, str]]:
-    """Give why a request was refused: the codes of its fields and where they are, else the code of the problem."""
+    """Return why a request was refused: the codes of its fields and where they are, else the code of the problem."""
     fields = [(each["code"], each["pointer"]) for each in answer.body.get("errors", ())]
     return fields or [(answer.body["code"], "")]
 

@@ -95,7 +95,7 @@ class Hostile:
 
 
 def hostile_requests(service: str, key: str) -> list[Hostile]:
-    """Give all of them for a service; those that are meant for the other one need only be refused."""
+    """Return all of them for a service; those that are meant for the other one need only be refused."""
     own, others = (OF_COMMAND, OF_QUERY) if service == "command" else (OF_QUERY, OF_COMMAND)
     any_refusal = frozenset(range(400, 500))
     return [

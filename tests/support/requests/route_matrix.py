@@ -57,11 +57,11 @@ class Call:
         return f"{self.service}: {self.method} {self.path}"
 
     def unknown_ids(self) -> dict[str, str]:
-        """Give ids of the right form that nothing has."""
+        """Return ids of the right form that nothing has."""
         return {name: SAMPLE_IDS.get(name, UNKNOWN_UUID) for name in self.parameters}
 
     def address(self, ids: Mapping[str, str] | None = None) -> str:
-        """Give the path with ids filled in; those not given are of nothing."""
+        """Return the path with ids filled in; those not given are of nothing."""
         return self.path.format(**(self.unknown_ids() | dict(ids or {})))
 
     async def send(
@@ -78,7 +78,7 @@ class Call:
 
 
 def calls() -> list[Call]:
-    """Give every method of every route of both services."""
+    """Return every method of every route of both services."""
     return [
         _call(name, route, method)
         for name, routers in ROUTERS.items()
@@ -105,7 +105,7 @@ NOWHERE: Final = Database(*(["postgresql://nobody@127.0.0.1:1/nothing"] * 5))
 
 
 def app_of(service: ServiceName, database: Database = NOWHERE) -> ServiceApp:
-    """Give a service; without a database it starts all the same, and answers 503 to whatever would need one."""
+    """Return a service; without a database it starts all the same, and answers 503 to whatever would need one."""
     if service == "command":
         return command_api.app.create_app(command_settings(database))
     return query_api.app.create_app(query_settings(database))

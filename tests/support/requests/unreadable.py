@@ -14,7 +14,7 @@ class _NotUtf8(str):
     __slots__ = ()
 
     def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        """Give two bytes that no UTF-8 text holds."""
+        """Return two bytes that no UTF-8 text holds."""
         del encoding, errors
         return b"\xff\xfe"
 

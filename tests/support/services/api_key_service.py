@@ -20,7 +20,7 @@ KEYS: Final = "/api/v1/api-keys"
 
 
 def id_of(key: str) -> str:
-    """Give the id in the text of a key."""
+    """Return the id in the text of a key."""
     return key.split("_")[2]
 
 

@@ -59,7 +59,7 @@ class CommandProcess:
 
 @asynccontextmanager
 async def command_process(database: Database, directory: Path, **settings: str) -> AsyncIterator[CommandProcess]:
-    """Give a running service; it ends with the context."""
+    """Return a running service; it ends with the context."""
     service = CommandProcess(database, directory / "command_api.log", **settings)
     try:
         await service.start()
@@ -69,5 +69,5 @@ async def command_process(database: Database, directory: Path, **settings: str) 
 
 
 def clean_environment() -> dict[str, str]:
-    """Give the environment without settings of ours."""
+    """Return the environment without settings of ours."""
     return {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")}

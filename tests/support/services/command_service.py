@@ -72,7 +72,7 @@ class KnownKeys:
         return key.text
 
     async def get(self, key_id: str) -> KeyRecord | None:
-        """Give a record."""
+        """Return a record."""
         return self._records.get(key_id)
 
     def note_use(self, key_id: str) -> None:
@@ -125,7 +125,7 @@ async def _ready() -> list[NotReadyReason]:
 
 
 def writes_that_ask(store: EventStore) -> WritePath:
-    """Give a write path that remembers no answer."""
+    """Return a write path that remembers no answer."""
     return WritePath(store, answers=RecentAnswers(max_answers=0))
 
 
@@ -189,7 +189,7 @@ async def _running(app: ServiceApp, store: EventStore, keys: KnownKeys, key: str
 
 
 def command_settings(database: Database, **service: Any) -> Settings:
-    """Give the settings of a command service over a database."""
+    """Return the settings of a command service over a database."""
     return Settings(
         service=CommandApiSettings(**service),
         postgres=PostgresSettings(url=SecretStr(database.command_url)),

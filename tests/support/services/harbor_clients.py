@@ -34,7 +34,7 @@ class Pauses(list[float]):
 async def client_of(
     kind: type[Client], api_key: str, pauses: Pauses | None = None, **settings: Any
 ) -> AsyncIterator[Any]:
-    """Give a client of either kind, closed in the end; `pauses` takes the times that it waited."""
+    """Return a client of either kind, closed in the end; `pauses` takes the times that it waited."""
     waited = Pauses() if pauses is None else pauses
     addresses = {"command_url": NOWHERE, "query_url": NOWHERE} | settings
     if kind is HarborOrders:
@@ -46,19 +46,19 @@ async def client_of(
 
 
 async def did(verb: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-    """Give what a verb of either client gives; the one that blocks does it in a thread."""
+    """Return what a verb of either client gives; the one that blocks does it in a thread."""
     if inspect.iscoroutinefunction(verb):
         return await verb(*arguments, **named)
     return await asyncio.to_thread(verb, *arguments, **named)
 
 
 async def all_of(items: Iterator[T] | AsyncIterator[T]) -> list[T]:
-    """Give all items of a list of either client."""
+    """Return all items of a list of either client."""
     if isinstance(items, AsyncIterator):
         return [item async for item in items]
     return await asyncio.to_thread(list, items)
 
 
 def new_orders(count: int, **fields: Any) -> list[NewOrder]:
-    """Give so many orders to be made."""
+    """Return so many orders to be made."""
     return [NewOrder("ada@example.com", "EUR", [BELL], **fields) for _ in range(count)]

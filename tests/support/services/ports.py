@@ -17,7 +17,7 @@ _END: Final = 32_000
 
 
 def free_port() -> int:
-    """Give a TCP port of the loopback address that nothing listens on and that nobody else of these tests is given."""
+    """Return a loopback TCP port that nothing listens on and that no other of these tests is given."""
     while True:
         port = _FIRST + secrets.randbelow(_END - _FIRST)
         if reserve(port) and is_port_free(port):

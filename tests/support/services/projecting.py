@@ -40,12 +40,12 @@ APPLICATION = "worker under test"
 
 
 def postgres_settings(database: Database) -> PostgresSettings:
-    """Give the settings of a worker on this database."""
+    """Return the settings of a worker on this database."""
     return PostgresSettings(url=SecretStr(database.worker_url), pool_max=4)
 
 
 def topic_of(topic_prefix: str) -> Topic:
-    """Give the events topic of a test: few partitions, so that every one is used."""
+    """Return the events topic of a test: few partitions, so that every one is used."""
     return events_topic(KafkaSettings(topic_prefix=topic_prefix, partitions=PARTITIONS))
 
 
@@ -181,7 +181,7 @@ async def writable_topic(kafka: KafkaServer, topic_prefix: str) -> AsyncIterator
 
 
 async def log_of(database: Database) -> list[StoredEvent]:
-    """Give the whole log."""
+    """Return the whole log."""
     connection = await asyncpg.connect(database.worker_url)
     try:
         rows = await connection.fetch(f"SELECT {COLUMNS} FROM harbor.events ORDER BY position")
@@ -191,7 +191,7 @@ async def log_of(database: Database) -> list[StoredEvent]:
 
 
 def predecessors(events: Iterable[StoredEvent]) -> dict[int, int]:
-    """Give for each position the one before it in its partition, 0 for the first."""
+    """Return for each position the one before it in its partition, 0 for the first."""
     last: dict[int, int] = {}
     before: dict[int, int] = {}
     for event in events:
@@ -236,7 +236,7 @@ async def applied_at_least(database: Database, events: int, timeout_s: float = 6
 
 
 async def differences(database: Database) -> list[str]:
-    """Give every difference of the read models from a fold of the log, and every miscounted projection."""
+    """Return every difference of the read models from a fold of the log, and every miscounted projection."""
     connection = await asyncpg.connect(database.worker_url)
     try:
         found = [

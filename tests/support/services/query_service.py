@@ -58,12 +58,12 @@ class OrderRow:
 
     @property
     def document(self) -> bytes:
-        """Give the stored document."""
+        """Return the stored document."""
         return orjson.dumps({"id": self.order_id, "status": self.status, "note": self.note})
 
 
 def order_row(number: int = 0, **fields: Any) -> OrderRow:
-    """Give an order, created `number` seconds after the first."""
+    """Return an order, created `number` seconds after the first."""
     made = OrderRow(clock.new_id(), created_at=START + timedelta(seconds=number), position=number + 1)
     return replace(made, **fields)
 
@@ -220,7 +220,7 @@ class QueryService:
 
 
 def query_settings(database: Database, **service: Any) -> Settings:
-    """Give the settings of a query service over a database."""
+    """Return the settings of a query service over a database."""
     return Settings(
         service=QueryApiSettings(**service),
         postgres=PostgresSettings(url=SecretStr(database.query_url)),

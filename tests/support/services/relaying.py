@@ -39,7 +39,7 @@ class RunningRelay:
     task: "asyncio.Task[None]"
 
     def metric(self, name: str, **labels: str) -> float:
-        """Give the value of a metric; 0 when it has none yet."""
+        """Return the value of a metric; 0 when it has none yet."""
         return self.registry.get_sample_value(name, labels) or 0.0
 
     async def stopped(self) -> None:
@@ -49,7 +49,7 @@ class RunningRelay:
 
 
 def topic_of(topic_prefix: str) -> Topic:
-    """Give the events topic of a test: few partitions, so that every one is used."""
+    """Return the events topic of a test: few partitions, so that every one is used."""
     return events_topic(KafkaSettings(topic_prefix=topic_prefix, partitions=PARTITIONS))
 
 
@@ -106,7 +106,7 @@ class Arrived:
 
 
 async def topic_records(kafka: KafkaServer, topic: str, *, deadline_s: float = 60.0) -> list[Arrived]:
-    """Give everything a topic holds, each partition in order of offset."""
+    """Return everything a topic holds, each partition in order of offset."""
     reader = make_reader(kafka.bootstrap, client_id="test-reader")
     try:
         async with asyncio.timeout(deadline_s):
@@ -125,7 +125,7 @@ async def topic_records(kafka: KafkaServer, topic: str, *, deadline_s: float = 6
 
 
 def first_sightings(arrived: list[Arrived]) -> list[Arrived]:
-    """Give what a consumer keeps that drops every position not past its partition's last one."""
+    """Return what a consumer keeps that drops every position not past its partition's last one."""
     last: dict[int, int] = {}
     kept = []
     for each in arrived:
@@ -136,7 +136,7 @@ def first_sightings(arrived: list[Arrived]) -> list[Arrived]:
 
 
 async def stored(database: Database) -> list[tuple[int, str, int, bytes]]:
-    """Give (position, order id, version, payload) of every event in the store."""
+    """Return (position, order id, version, payload) of every event in the store."""
     connection = await asyncpg.connect(database.admin_url)
     try:
         rows = await connection.fetch(
@@ -148,7 +148,7 @@ async def stored(database: Database) -> list[tuple[int, str, int, bytes]]:
 
 
 def as_stored(arrived: list[Arrived]) -> list[tuple[int, str, int, bytes]]:
-    """Give records in the form of `stored`, by position."""
+    """Return records in the form of `stored`, by position."""
     return sorted(
         (each.record.position, str(each.record.order_id), each.record.sequence, each.value) for each in arrived
     )

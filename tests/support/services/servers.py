@@ -121,7 +121,7 @@ class PostgresCluster:
     is_template_made: bool = False
 
     def database(self, name: str) -> Database:
-        """Give the addresses of a database by name."""
+        """Return the addresses of a database by name."""
         urls = {group: self.server.url(name, role, self.passwords[role]) for role, group in LOGIN_ROLES.items()}
         return Database(
             name, self.server.url(name), urls["harbor_command"], urls["harbor_worker"], urls["harbor_query"]
@@ -188,7 +188,7 @@ class KafkaServer:
 
 @contextlib.contextmanager
 def run_directory() -> Iterator[Path]:
-    """Give a new directory the servers' accounts can reach; it goes with its contents."""
+    """Return a new directory the servers' accounts can reach; it goes with its contents."""
     directory = Path(tempfile.mkdtemp(prefix="harbor-tests-"))
     directory.chmod(0o711)
     try:

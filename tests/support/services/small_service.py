@@ -55,7 +55,7 @@ class KnownKeys:
         return key.text
 
     async def get(self, key_id: str) -> KeyRecord | None:
-        """Give a record."""
+        """Return a record."""
         if self.is_down:
             raise KeyStoreUnavailableError("down")
         return self.records.get(key_id)
@@ -76,7 +76,7 @@ class SmallService:
 
 
 def small_service(limits: Limits = LIMITS) -> SmallService:
-    """Give a service of POST things, GET things/{id} (none is found), slow, broken, PUT and GET twice."""
+    """Return a service of POST things, GET things/{id} (none is found), slow, broken, PUT and GET twice."""
     keys, release = KnownKeys(), asyncio.Event()
     router = APIRouter(route_class=RawRoute)
     waiting: list[NotReadyReason] = []

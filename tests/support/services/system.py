@@ -95,7 +95,7 @@ class System:
             return {name: await process.wait() for name, process in running.items()}
 
     def log(self, name: str) -> str:
-        """Give what the process has logged so far."""
+        """Return what the process has logged so far."""
         return (self._logs / f"{name}.log").read_text(errors="replace")
 
 
@@ -189,5 +189,5 @@ async def run_once(command: tuple[str, ...], environment: Mapping[str, str]) -> 
 
 
 def free_ports(count: int) -> list[int]:
-    """Give so many ports that nobody else has or gets."""
+    """Return so many ports that nobody else has or gets."""
     return [free_port() for _ in range(count)]

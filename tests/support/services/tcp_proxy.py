@@ -24,7 +24,7 @@ class CuttingProxy:
 
     @property
     def port(self) -> int:
-        """Give the port the proxy listens on."""
+        """Return the port the proxy listens on."""
         assert self._server is not None
         port: int = self._server.sockets[0].getsockname()[1]
         return port

@@ -57,7 +57,7 @@ class Received:
 
     @property
     def webhook_id(self) -> str:
-        """Give the webhook-id."""
+        """Return the webhook-id."""
         return self.headers["webhook-id"]
 
 
@@ -97,7 +97,7 @@ class LoopbackReceiver:
         return await self.answer(request)
 
     async def wait_for(self, count: int, timeout_s: float = PATIENCE_S) -> list[Received]:
-        """Give what was received once it is `count` POSTs or more."""
+        """Return what was received once it is `count` POSTs or more."""
         await eventually(lambda: len(self.received) >= count, timeout_s, f"{count} webhooks")
         return self.received
 
@@ -140,7 +140,7 @@ async def queue_orders(database: Database, orders: int, *verbs: str, tenant: Ten
 
 
 async def read_deliveries(database: Database) -> list[asyncpg.Record]:
-    """Give all deliveries with their bodies, in order of position."""
+    """Return all deliveries with their bodies, in order of position."""
     return await fetch(database, _DELIVERIES)
 
 
@@ -189,7 +189,7 @@ async def dispatching(
 
 
 def webhook_settings(**overrides: object) -> WebhookSettings:
-    """Give settings with short deadlines, loopback opened, and a schedule a thousand times faster."""
+    """Return settings with short deadlines, loopback opened, and a schedule a thousand times faster."""
     values: dict[str, object] = {
         "connect_timeout_s": 0.5,
         "total_timeout_s": 1.0,

@@ -33,7 +33,7 @@ class Answer:
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """Give a header's value; None when it is not there."""
+        """Return a header's value; None when it is not there."""
         found = re.search(rb"(?:^|\r\n)%b: *([^\r\n]*)" % name.encode(), self.head, re.IGNORECASE)
         return found[1].decode("latin-1") if found else None
 
@@ -51,7 +51,7 @@ class Reply:
 def make_request(
     method: str, path: str, *, key: str, api_key: str, body: bytes = b"", request_id: str | None = None
 ) -> Request:
-    """Give a request with an idempotency key."""
+    """Return a request with an idempotency key."""
     lines = [
         f"{method} {path} HTTP/1.1",
         "Host: orders.test",
@@ -169,7 +169,7 @@ async def _connected(mine: dict[int, Connection], port: int) -> Connection:
 
 
 def _complete(received: bytes) -> Answer | None:
-    """Give the answer when all of it has come."""
+    """Return the answer when all of it has come."""
     end = received.find(_HEAD_END)
     if end < 0:
         return None
