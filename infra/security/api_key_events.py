@@ -1,7 +1,7 @@
 """The history of API keys: who created, rotated or revoked which key, when, by which request. Rows are only added.
 
 The time and the number of an event are PostgreSQL's; the command service's role may add and read rows, not change
-them (migration 0010).
+them.
 """
 
 from collections.abc import Mapping

@@ -113,7 +113,7 @@ async def test_a_probe_writes_nothing_and_leaves_the_log_to_others(
 ) -> None:
     await channel.probe()
 
-    for table in ("events", "streams", "batches", "commands", "claims"):
+    for table in ("events", "streams", "batches", "recorded_responses", "claims"):
         assert await admin.fetchval(f"SELECT count(*) FROM harbor.{table}") == 0, table
     assert await appends(channel)
     await channel.probe()
@@ -122,7 +122,7 @@ async def test_a_probe_writes_nothing_and_leaves_the_log_to_others(
     assert (second.position, len(connecting.made)) == (2, 1)
 
 
-@pytest.mark.parametrize("table", ["events", "streams", "batches", "commands"])
+@pytest.mark.parametrize("table", ["events", "streams", "batches", "recorded_responses"])
 async def test_a_probe_meets_what_a_batch_would_meet(
     channel: PostgresAppendChannel, connecting: Connecting, admin: Session, table: str
 ) -> None:

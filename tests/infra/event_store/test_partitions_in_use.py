@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from infra import clock
 from infra.event_store.append_batch import append_batch
-from infra.event_store.partitions import COMMANDS_ALARM, PartitionsReport, keep_partitions, look, maintain
+from infra.event_store.partitions import RESPONSES_ALARM, PartitionsReport, keep_partitions, look, maintain
 from infra.event_store.postgres import PostgresEventStore
 from infra.event_store.protocol import Appended, Duplicate
 from infra.postgres.pool import Pool, open_pool
@@ -44,9 +44,9 @@ async def patient_pool(database: Database, admin: "asyncpg.Connection[asyncpg.Re
 async def expire_a_partition(admin: "asyncpg.Connection[asyncpg.Record]") -> str:
     """Make a partition of answers of three weeks ago and give its name."""
     monday = await admin.fetchval("SELECT date_trunc('week', now() AT TIME ZONE 'UTC')::date - 21")
-    name = f"commands_{monday:%Y%m%d}"
+    name = f"recorded_responses_{monday:%Y%m%d}"
     await admin.execute(
-        "SELECT harbor.add_partition('commands', $1, 'recorded_at', $2, $3, 'key, tenant_id')",
+        "SELECT harbor.add_partition('recorded_responses', $1, 'recorded_at', $2, $3)",
         name,
         f"{monday}+00",
         f"{monday + timedelta(weeks=1)}+00",
@@ -105,7 +105,7 @@ async def test_a_reader_who_stays_delays_the_drop_and_neither_appends_nor_new_pa
     async with patient_pool.acquire() as reader, patient_pool.acquire() as writer:
         dump = reader.transaction()
         await dump.start()
-        await reader.fetch("SELECT FROM harbor.commands LIMIT 1")
+        await reader.fetch("SELECT FROM harbor.recorded_responses LIMIT 1")
         maintaining = asyncio.create_task(maintain(patient_pool))
         slowest_s = 0.0
         while not maintaining.done():
@@ -154,16 +154,16 @@ async def test_the_answers_last_only_to_the_first_week_that_is_missed(
 ) -> None:
     now = await admin.fetchval("SELECT now()")
     monday = await admin.fetchval("SELECT date_trunc('week', $1::timestamptz, 'UTC')", now)
-    name = f"commands_{monday + timedelta(weeks=missing):%Y%m%d}"
-    await admin.execute(f"ALTER TABLE harbor.commands DETACH PARTITION harbor.{name}")
+    name = f"recorded_responses_{monday + timedelta(weeks=missing):%Y%m%d}"
+    await admin.execute(f"ALTER TABLE harbor.recorded_responses DETACH PARTITION harbor.{name}")
 
     missed = await look(command_pool)
     report = await maintain(command_pool)
 
     left = monday + timedelta(weeks=weeks_left) - now if weeks_left else timedelta(0)
-    assert timedelta(0) <= left - missed.commands_left < timedelta(minutes=1)
-    assert missed.is_alarming is (left < COMMANDS_ALARM)
-    assert report.commands_left >= timedelta(days=14)
+    assert timedelta(0) <= left - missed.responses_left < timedelta(minutes=1)
+    assert missed.is_alarming is (left < RESPONSES_ALARM)
+    assert report.responses_left >= timedelta(days=14)
     assert await admin.fetchval(ATTACHED, f"harbor.{name}")
 
 
@@ -222,7 +222,7 @@ async def test_a_sessions_time_zone_moves_no_edge(admin: "asyncpg.Connection[asy
     row = await admin.fetchrow("SELECT * FROM harbor.maintain_partitions()")
 
     assert row is not None
-    assert timedelta(days=14) <= row["commands_left"] <= timedelta(days=21)
+    assert timedelta(days=14) <= row["responses_left"] <= timedelta(days=21)
     assert await admin.fetch("SELECT inhrelid::regclass::text FROM pg_inherits ORDER BY 1") == before
 
 
@@ -234,4 +234,4 @@ def recorded_at(outcome: object) -> datetime:
 
 async def keys_of(admin: "asyncpg.Connection[asyncpg.Record]", monday: datetime) -> set[str]:
     """Return the keys of the answers that lie in the partition of a week."""
-    return {row["key"] for row in await admin.fetch(f"SELECT key FROM harbor.commands_{monday:%Y%m%d}")}
+    return {row["key"] for row in await admin.fetch(f"SELECT key FROM harbor.recorded_responses_{monday:%Y%m%d}")}
