@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import structlog
 
-from infra.event_store.metrics import RESPONSES_LEFT_S, EVENTS_LEFT, MAINTENANCE_FAILED
+from infra.event_store.metrics import EVENTS_LEFT, MAINTENANCE_FAILED, RESPONSES_LEFT_S
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.pool import Pool
 

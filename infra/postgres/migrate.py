@@ -18,8 +18,8 @@ from pathlib import Path
 
 import asyncpg
 import click
-from asyncpg.pool import PoolConnectionProxy
 
+from infra.postgres.connection import Connection
 from infra.settings import PostgresSettings, SettingsError, load
 
 FOLDER = Path(__file__).with_name("migrations")
@@ -82,9 +82,7 @@ async def migrate(admin_url: str) -> list[str]:
         await connection.close()
 
 
-async def unapplied(
-    connection: "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]",
-) -> list[str]:
+async def unapplied(connection: Connection) -> list[str]:
     """Return the names of the migrations on disk that this database lacks; services refuse to start when any is.
 
     Raises:
@@ -107,7 +105,7 @@ def _missing(wanted: list[Migration], applied: dict[int, bytes]) -> list[Migrati
     return [migration for migration in wanted if migration.number not in applied]
 
 
-async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> str:
+async def _apply(connection: Connection, migration: Migration) -> str:
     async with connection.transaction():
         await connection.execute("SET LOCAL ROLE harbor_owner")
         await connection.execute(migration.sql)

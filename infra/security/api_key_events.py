@@ -7,15 +7,14 @@ them.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal
 
 import asyncpg
 import orjson
-from asyncpg.pool import PoolConnectionProxy
 
+from infra.postgres.connection import Connection
 from infra.security.api_keys import KeyActor, KeyClaim, KeyVisibility
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 EventType = Literal["api_key.created", "api_key.rotated", "api_key.revoked"]
 
 # $1 key, $2 type, $3 and $4 actor, $5 request, $6 details, $7 and $8 claim

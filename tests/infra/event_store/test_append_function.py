@@ -10,6 +10,7 @@ from infra.clock import new_id
 from infra.event_store import postgres
 from infra.event_store.append_batch import append_batch
 from infra.event_store.protocol import AppendCommand, Appended, Duplicate, WrongExpectedVersion
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.pool import Pool
 from tests.support.event_store.append_commands import a_command
 from tests.support.services.servers import Database
@@ -136,7 +137,9 @@ async def test_keys_of_one_hash_are_different_keys(command_pool: Pool, batches: 
     both = [a_command(key=key, response=key.encode()) for key in ONE_HASH]
     async with command_pool.acquire() as connection:
         hashes = await connection.fetch("SELECT DISTINCT hashtextextended(k, 0) FROM unnest($1::text[]) AS k", ONE_HASH)
-        outcomes = [each for batch in batches for each in await append_batch(connection, [both[place] for place in batch])]
+        outcomes = [
+            each for batch in batches for each in await append_batch(connection, [both[place] for place in batch])
+        ]
         again = await append_batch(connection, both)
 
     assert len(hashes) == 1
@@ -272,7 +275,7 @@ async def test_the_append_looks_up_by_index_although_its_plans_were_made_on_empt
     await admin.close()
 
 
-async def is_denied(connection: "asyncpg.Connection[asyncpg.Record]", statement: str) -> bool:
+async def is_denied(connection: DedicatedConnection, statement: str) -> bool:
     """Return whether PostgreSQL refuses the statement for want of privilege."""
     try:
         await connection.execute(statement)
@@ -281,12 +284,12 @@ async def is_denied(connection: "asyncpg.Connection[asyncpg.Record]", statement:
     return False
 
 
-async def reported_scans(admin: "asyncpg.Connection[asyncpg.Record]") -> list[asyncpg.Record]:
+async def reported_scans(admin: DedicatedConnection) -> list[asyncpg.Record]:
     """Return the scan counters of the event store's tables once the appending session has reported them."""
     rows = await admin.fetch(
         "SELECT relname, seq_tup_read, idx_scan, (SELECT sum(idx_tup_read)::integer FROM pg_stat_user_indexes i"
         " WHERE i.relid = t.relid) AS entries FROM pg_stat_user_tables t WHERE schemaname = 'harbor'"
-        " AND (relname IN ('streams', 'batches', 'claims') OR relname LIKE 'events_0%' OR relname LIKE 'recorded_responses_2%')"
+        " AND (relname IN ('streams', 'batches', 'claims') OR relname ~ '^(events|recorded_responses)_[0-9]')"
     )
     reported = any(row["relname"] == "batches" and (row["idx_scan"] or 0) >= 19 for row in rows)
     return list(rows) if reported else []

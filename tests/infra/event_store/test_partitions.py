@@ -6,10 +6,11 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from infra.event_store.metrics import RESPONSES_LEFT_S, EVENTS_LEFT
-from infra.event_store.partitions import RESPONSES_ALARM, EVENTS_ALARM, PartitionsReport, keep_partitions, maintain
+from infra.event_store.metrics import EVENTS_LEFT, RESPONSES_LEFT_S
+from infra.event_store.partitions import EVENTS_ALARM, RESPONSES_ALARM, PartitionsReport, keep_partitions, maintain
 from infra.event_store.postgres import PostgresEventStore
 from infra.event_store.protocol import Appended
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.pool import Pool
 from tests.support.event_store.append_commands import a_command
 from tests.support.services.servers import Database
@@ -170,7 +171,7 @@ def test_a_short_supply_of_partitions_is_an_alarm(
     assert PartitionsReport(events_left, responses_left, ()).is_alarming is is_alarming
 
 
-async def attach(admin: "asyncpg.Connection[asyncpg.Record]", parent: str, name: str, bounds: str) -> None:
+async def attach(admin: DedicatedConnection, parent: str, name: str, bounds: str) -> None:
     """Do what an operator may do: make a partition of a name and bounds of his own."""
     await admin.execute(f"CREATE TABLE harbor.{name} PARTITION OF harbor.{parent} FOR VALUES {bounds}")
     await admin.execute(f"ALTER TABLE harbor.{name} OWNER TO harbor_owner")
@@ -200,9 +201,24 @@ async def test_an_expired_partition_that_is_not_ours_to_drop_stops_nothing(
     command_pool: Pool, database: Database
 ) -> None:
     admin = await asyncpg.connect(database.admin_url)
-    await attach(admin, "recorded_responses", "recorded_responses_viewed", "FROM ('2020-01-06 00:00+00') TO ('2020-01-13 00:00+00')")
-    await attach(admin, "recorded_responses", "recorded_responses_foreign", "FROM ('2020-01-13 00:00+00') TO ('2020-01-20 00:00+00')")
-    await attach(admin, "recorded_responses", "recorded_responses_older", "FROM ('2020-01-20 00:00+00') TO ('2020-01-27 00:00+00')")
+    await attach(
+        admin,
+        "recorded_responses",
+        "recorded_responses_viewed",
+        "FROM ('2020-01-06 00:00+00') TO ('2020-01-13 00:00+00')",
+    )
+    await attach(
+        admin,
+        "recorded_responses",
+        "recorded_responses_foreign",
+        "FROM ('2020-01-13 00:00+00') TO ('2020-01-20 00:00+00')",
+    )
+    await attach(
+        admin,
+        "recorded_responses",
+        "recorded_responses_older",
+        "FROM ('2020-01-20 00:00+00') TO ('2020-01-27 00:00+00')",
+    )
     await admin.execute("CREATE VIEW public.viewed AS SELECT key FROM harbor.recorded_responses_viewed")
     await admin.execute("CREATE SCHEMA archive")
     await admin.execute("ALTER TABLE harbor.recorded_responses_foreign OWNER TO CURRENT_USER")

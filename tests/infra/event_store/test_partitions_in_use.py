@@ -13,6 +13,7 @@ from infra.event_store.append_batch import append_batch
 from infra.event_store.partitions import RESPONSES_ALARM, PartitionsReport, keep_partitions, look, maintain
 from infra.event_store.postgres import PostgresEventStore
 from infra.event_store.protocol import Appended, Duplicate
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.pool import Pool, open_pool
 from infra.settings import PostgresSettings
 from tests.support.event_store.append_commands import a_command
@@ -26,14 +27,14 @@ ATTACHED = "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = $1::text::re
 
 
 @pytest.fixture
-async def admin(database: Database) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+async def admin(database: Database) -> AsyncIterator[DedicatedConnection]:
     connection = await asyncpg.connect(database.admin_url)
     yield connection
     await connection.close()
 
 
 @pytest.fixture
-async def patient_pool(database: Database, admin: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[Pool]:
+async def patient_pool(database: Database, admin: DedicatedConnection) -> AsyncIterator[Pool]:
     """Return connections that wait for whom a maintainer holds up, who does so for long if he does so at all."""
     await admin.execute(f"ALTER FUNCTION harbor.maintain_partitions SET lock_timeout = '{HELD_UP_S:g}s'")
     settings = PostgresSettings(url=SecretStr(database.command_url), command_timeout_s=3 * HELD_UP_S)
@@ -41,7 +42,7 @@ async def patient_pool(database: Database, admin: "asyncpg.Connection[asyncpg.Re
         yield pool
 
 
-async def expire_a_partition(admin: "asyncpg.Connection[asyncpg.Record]") -> str:
+async def expire_a_partition(admin: DedicatedConnection) -> str:
     """Make a partition of answers of three weeks ago and give its name."""
     monday = await admin.fetchval("SELECT date_trunc('week', now() AT TIME ZONE 'UTC')::date - 21")
     name = f"recorded_responses_{monday:%Y%m%d}"
@@ -55,7 +56,7 @@ async def expire_a_partition(admin: "asyncpg.Connection[asyncpg.Record]") -> str
 
 
 async def test_appends_cross_the_edge_while_partitions_are_made_and_dropped(
-    patient_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+    patient_pool: Pool, admin: DedicatedConnection
 ) -> None:
     await expire_a_partition(admin)
     await admin.execute("INSERT INTO harbor.batches VALUES (0, 9999900, 9999900, 1, now())")
@@ -85,7 +86,7 @@ async def test_appends_cross_the_edge_while_partitions_are_made_and_dropped(
 
 
 async def test_many_maintainers_at_once_make_each_partition_once(
-    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+    command_pool: Pool, admin: DedicatedConnection
 ) -> None:
     expired = await expire_a_partition(admin)
     await admin.execute("INSERT INTO harbor.batches VALUES (0, 25000000, 25000000, 1, now())")
@@ -98,7 +99,7 @@ async def test_many_maintainers_at_once_make_each_partition_once(
 
 
 async def test_a_reader_who_stays_delays_the_drop_and_neither_appends_nor_new_partitions(
-    patient_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+    patient_pool: Pool, admin: DedicatedConnection
 ) -> None:
     expired = await expire_a_partition(admin)
     await admin.execute("INSERT INTO harbor.batches VALUES (0, 25000000, 25000000, 1, now())")
@@ -123,7 +124,7 @@ async def test_a_reader_who_stays_delays_the_drop_and_neither_appends_nor_new_pa
 
 
 async def test_what_a_maintainer_had_begun_when_it_died_is_not_there(
-    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+    command_pool: Pool, admin: DedicatedConnection
 ) -> None:
     await admin.execute("INSERT INTO harbor.batches VALUES (0, 25000000, 25000000, 1, now())")
     transaction = admin.transaction()
@@ -136,7 +137,7 @@ async def test_what_a_maintainer_had_begun_when_it_died_is_not_there(
 
 
 async def test_a_detached_partition_is_missed_and_attached_again(
-    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+    command_pool: Pool, admin: DedicatedConnection
 ) -> None:
     await admin.execute("ALTER TABLE harbor.events DETACH PARTITION harbor.events_000001")
 
@@ -150,7 +151,7 @@ async def test_a_detached_partition_is_missed_and_attached_again(
 
 @pytest.mark.parametrize(("missing", "weeks_left"), [(0, 0), (1, 1), (2, 2)])
 async def test_the_answers_last_only_to_the_first_week_that_is_missed(
-    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]", missing: int, weeks_left: int
+    command_pool: Pool, admin: DedicatedConnection, missing: int, weeks_left: int
 ) -> None:
     now = await admin.fetchval("SELECT now()")
     monday = await admin.fetchval("SELECT date_trunc('week', $1::timestamptz, 'UTC')", now)
@@ -168,7 +169,7 @@ async def test_the_answers_last_only_to_the_first_week_that_is_missed(
 
 
 async def test_the_alarm_is_raised_also_where_partitions_cannot_be_made(
-    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+    command_pool: Pool, admin: DedicatedConnection
 ) -> None:
     await admin.execute("REVOKE EXECUTE ON FUNCTION harbor.maintain_partitions FROM harbor_command")
     await admin.execute("DROP TABLE harbor.events_000001")
@@ -184,9 +185,7 @@ async def test_the_alarm_is_raised_also_where_partitions_cannot_be_made(
         await task
 
 
-async def test_each_log_counts_when_the_next_partition_is_due(
-    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
-) -> None:
+async def test_each_log_counts_when_the_next_partition_is_due(command_pool: Pool, admin: DedicatedConnection) -> None:
     await admin.execute("INSERT INTO harbor.batches VALUES (0, 5, 5, 1, now()), (1, 12000000, 12000000, 1, now())")
     await admin.execute("INSERT INTO harbor.batches VALUES (3, 7, 7, 1, now())")
 
@@ -195,7 +194,7 @@ async def test_each_log_counts_when_the_next_partition_is_due(
 
 
 async def test_the_first_moment_of_a_week_belongs_to_its_partition_and_keys_are_known_across_it(
-    postgres_store: PostgresEventStore, admin: "asyncpg.Connection[asyncpg.Record]"
+    postgres_store: PostgresEventStore, admin: DedicatedConnection
 ) -> None:
     # Not the next Monday: it may come while the test runs.
     monday = await admin.fetchval("SELECT date_trunc('week', now(), 'UTC') + interval '14 days'")
@@ -215,7 +214,7 @@ async def test_the_first_moment_of_a_week_belongs_to_its_partition_and_keys_are_
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/Los_Angeles"])
-async def test_a_sessions_time_zone_moves_no_edge(admin: "asyncpg.Connection[asyncpg.Record]", zone: str) -> None:
+async def test_a_sessions_time_zone_moves_no_edge(admin: DedicatedConnection, zone: str) -> None:
     await admin.execute("SELECT harbor.maintain_partitions()")  # a week may have begun since the template was made
     before = await admin.fetch("SELECT inhrelid::regclass::text FROM pg_inherits ORDER BY 1")
     await admin.execute(f"SET timezone = '{zone}'")
@@ -232,6 +231,6 @@ def recorded_at(outcome: object) -> datetime:
     return outcome.recorded_at
 
 
-async def keys_of(admin: "asyncpg.Connection[asyncpg.Record]", monday: datetime) -> set[str]:
+async def keys_of(admin: DedicatedConnection, monday: datetime) -> set[str]:
     """Return the keys of the answers that lie in the partition of a week."""
     return {row["key"] for row in await admin.fetch(f"SELECT key FROM harbor.recorded_responses_{monday:%Y%m%d}")}
