@@ -28,10 +28,10 @@ from infra.http.context import context_of
 from infra.http.problems import FieldError, Problem
 from infra.http.query_string import read_limit, read_values
 from infra.http.server.raw_route import RawRoute
+from infra.postgres.connection import Connection
 from infra.postgres.failures import AWAY
 from infra.security import api_key_store
 from infra.security.api_key_events import events_of_key
-from infra.security.api_key_store import Connection
 from infra.security.api_keys import KeyActor, KeyClaim, KeyRecord, KeyVisibility, is_partner_id
 
 PREFIX: Final = "/api/v1/api-keys"

@@ -6,11 +6,11 @@ What requests go through is the bounded cache in front of this, `infra.security.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
+from infra.postgres.connection import Connection
 from infra.security.api_key_events import write_event
 from infra.security.api_keys import (
     MAX_LIVE_KEYS,
@@ -25,8 +25,6 @@ from infra.security.api_keys import (
     too_many_live_keys,
 )
 from infra.security.key_cache import LOOKUP_TIMEOUT_S
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 CHANNEL: Final = "harbor_keys"
 

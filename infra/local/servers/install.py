@@ -7,6 +7,7 @@ import asyncpg
 
 from infra import clock
 from infra.local.addresses import DATABASE
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.login_roles import create_login_roles
 from infra.postgres.migrate import MigrationError, migrate
 from infra.security.api_key_store import TooManyKeysError, create_key, find_key
@@ -105,7 +106,7 @@ async def _create_keys(admin_url: str, keys: MutableMapping[str, str], pepper: b
         await connection.close()
 
 
-async def _opens(connection: "asyncpg.Connection[asyncpg.Record]", text: str, pepper: bytes) -> bool:
+async def _opens(connection: DedicatedConnection, text: str, pepper: bytes) -> bool:
     try:
         key = parse(text)
     except MalformedKeyError:

@@ -1,5 +1,5 @@
--- What a projection worker keeps beside its read models: how far it came, and what it could not apply.
--- Read models themselves live in harbor_read and are made by `python -m projections create-tables`.
+-- What a projection worker keeps beside its read models: how far it has come, and what it could not apply. The read models
+-- themselves live in the schema harbor_read; `python -m projections create-tables` makes them.
 
 -- One row per projection, version and partition. Moved by compare-and-set (owner_epoch and last_position must be what
 -- the worker believes) in the transaction that writes the read model, so a worker that lost its partition writes nothing.

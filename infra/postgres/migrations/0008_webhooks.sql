@@ -1,5 +1,5 @@
--- Webhooks: endpoints (configuration of a partner), the durable delivery queue, and every attempt.
--- The queue is durable state: it is migrated like the event store and never rebuilt (docs/decisions/0080).
+-- Webhooks: endpoints (configured by partners), the delivery queue, and every attempt. The queue is durable state: it is
+-- migrated like the log and never rebuilt (ADR 0080).
 
 CREATE TABLE harbor.webhook_endpoints (
     endpoint_id         uuid        PRIMARY KEY,
@@ -22,7 +22,8 @@ CREATE TABLE harbor.webhook_endpoints (
 );
 CREATE INDEX webhook_endpoints_by_tenant ON harbor.webhook_endpoints (tenant_id, endpoint_id) WHERE status <> 'deleted';
 
--- The exact bytes that are signed and sent, rendered once per event and kind; every attempt and resend reads them.
+-- The exact bytes that are signed and sent, rendered once per event and kind of payload (ADR 0081). Every attempt and resend
+-- reads them.
 CREATE TABLE harbor.webhook_bodies (
     event_id   uuid        NOT NULL,
     payload    text        NOT NULL,
@@ -34,7 +35,7 @@ CREATE TABLE harbor.webhook_bodies (
 -- One row per (endpoint, event). No foreign key to the endpoint: endpoints are never removed, only marked, and the key
 -- would lock a hot endpoint's row in every fan-out.
 --   pending   due at next_attempt_at
---   leased    some dispatcher holds it until next_attempt_at; past that it is due again
+--   leased    a dispatcher holds it until next_attempt_at; after that it is due again
 --   delivered a 2xx was received
 --   dead      given up (exhausted, gone, blocked); visible, can be resent
 --   discarded its endpoint was deleted first
@@ -52,7 +53,7 @@ CREATE TABLE harbor.webhook_deliveries (
     recorded_at      timestamptz NOT NULL,
     state            text        NOT NULL DEFAULT 'pending'
                      CHECK (state IN ('pending', 'leased', 'delivered', 'dead', 'discarded')),
-    -- attempt_count numbers the attempts for ever; round_attempts is where the schedule stands (a resend starts at 0).
+    -- attempt_count counts all attempts; round_attempts is the place in the schedule, which a resend starts again at 0.
     attempt_count    integer     NOT NULL DEFAULT 0,
     round_attempts   integer     NOT NULL DEFAULT 0,
     next_attempt_at  timestamptz NOT NULL DEFAULT now(),
@@ -69,7 +70,7 @@ CREATE INDEX webhook_deliveries_due ON harbor.webhook_deliveries (endpoint_id, n
 CREATE INDEX webhook_deliveries_dead ON harbor.webhook_deliveries (tenant_id, delivery_id) WHERE state = 'dead';
 CREATE INDEX webhook_deliveries_by_tenant ON harbor.webhook_deliveries (tenant_id, delivery_id);
 
--- Every POST that was made. `answer` holds at most the first 4 KiB of what came back.
+-- Every POST. `answer` holds at most the first 4 KiB of the response.
 CREATE TABLE harbor.webhook_attempts (
     attempt_id  uuid        PRIMARY KEY,
     delivery_id uuid        NOT NULL,
@@ -82,8 +83,8 @@ CREATE TABLE harbor.webhook_attempts (
 );
 CREATE INDEX webhook_attempts_by_delivery ON harbor.webhook_attempts (delivery_id, attempt_id);
 
--- Events of some orders up to a version each, for rendering bodies. Indexes only, whatever the statistics say: a plan
--- cached while the log was empty would scan it for ever.
+-- Return the events of some orders, each up to a version, for rendering bodies. Indexes only, whatever the statistics say:
+-- a plan cached while the log was empty would scan it for ever.
 CREATE FUNCTION harbor.webhook_order_events(p_tenants text[], p_streams uuid[], p_upto integer[])
 RETURNS TABLE (stream_id uuid, version integer, type text, schema_version integer, payload bytea)
 LANGUAGE sql STABLE
@@ -92,13 +93,13 @@ AS $$
     SELECT e.stream_id, e.version::integer, e.type, e.schema_version::integer, e.payload
     FROM unnest(p_tenants, p_streams, p_upto) AS wanted(tenant_id, stream_id, upto)
     JOIN harbor.streams s ON s.stream_id = wanted.stream_id AND s.tenant_id = wanted.tenant_id
-    -- The positions say nothing new; they let the planner leave out partitions.
+    -- The positions add no condition; they let the planner leave out partitions.
     JOIN harbor.events e ON e.stream_id = s.stream_id AND e.tenant_id = s.tenant_id AND e.version <= wanted.upto
         AND e.position BETWEEN s.first_position AND s.last_position
     ORDER BY e.stream_id, e.version
 $$;
 
--- The one thing the command service may do to the queue: ask for one delivery again. Repeating it changes nothing more.
+-- Send one delivery again: the one thing the command service may do to the queue. Repeating it changes nothing more.
 CREATE FUNCTION harbor.webhook_resend(p_tenant text, p_delivery uuid)
 RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -116,7 +117,7 @@ BEGIN
     ELSIF v_status <> 'enabled' THEN
         RETURN 'endpoint_not_enabled';
     ELSIF v_state = 'leased' THEN
-        RETURN 'queued'; -- an attempt is under way this moment
+        RETURN 'queued'; -- an attempt is under way
     END IF;
     UPDATE harbor.webhook_deliveries
     SET state = 'pending', round_attempts = 0, next_attempt_at = now(), lease_id = NULL
@@ -136,7 +137,7 @@ GRANT SELECT, INSERT, UPDATE ON harbor.webhook_deliveries TO harbor_worker;
 GRANT SELECT, INSERT ON harbor.webhook_bodies, harbor.webhook_attempts TO harbor_worker;
 GRANT EXECUTE ON FUNCTION harbor.webhook_order_events(text[], uuid[], integer[]) TO harbor_worker;
 
--- Not the sealed secrets and not the bodies: the query service has no use for either.
+-- Neither the sealed secrets nor the bodies: the query service has no use for them.
 GRANT SELECT (endpoint_id, tenant_id, livemode, url, description, event_types, payload, status, status_reason,
     status_changed_at, registered_position, created_at) ON harbor.webhook_endpoints TO harbor_query;
 GRANT SELECT ON harbor.webhook_deliveries, harbor.webhook_attempts TO harbor_query;

@@ -1,5 +1,6 @@
--- Timers: when time alone will change a stream. Kept by one follower of the log with its own position, so that what is
--- due is found by an index and never by a scan. A copy of what the log says: lost rows come back from position 0.
+-- Timers: when time alone will change a stream. One follower of the log keeps them, with a position of its own, so that an
+-- index finds what is due and nothing is scanned. They are derived from the log: starting again from position 0 restores
+-- lost rows (ADR 0046).
 CREATE TABLE harbor.timers (
     tenant_id  text        COLLATE "C" NOT NULL,
     stream_id  uuid        NOT NULL,
@@ -9,7 +10,7 @@ CREATE TABLE harbor.timers (
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02);
 CREATE INDEX timers_by_attempt ON harbor.timers (attempt_at);
 
--- How far the follower has read, moved by compare-and-set in the transaction that writes the timers. One row.
+-- How far the follower has read. One row, moved by compare-and-set in the transaction that writes the timers.
 CREATE TABLE harbor.timer_position (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     position bigint  NOT NULL CHECK (position >= 0)

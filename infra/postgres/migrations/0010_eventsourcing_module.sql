@@ -1,7 +1,7 @@
 -- What applications of the `eventsourcing` library keep beside the log when they use infra/eventsourcing_module (ADR 0029).
--- Their events live in harbor.events like all others and go through harbor.append.
+-- Their events live in harbor.events like all others and go through harbor.append_batch.
 
--- How far a consumer of the library has come: it moves in the transaction that writes what the consumer derived.
+-- How far a consumer of the library has come. It moves in the transaction that writes what the consumer derived.
 CREATE TABLE harbor.eventsourcing_tracking (
     tenant_id   text   COLLATE "C" NOT NULL, -- '': the consumer reads all tenants
     consumer    text   COLLATE "C" NOT NULL, -- the projection's or application's name

@@ -1,5 +1,7 @@
--- Leases: who may act alone. `renewals` moves with every renewal, so that a standby can tell a silent holder by its own
--- monotonic clock; `epoch` moves with every new holder and fences what an old one still does.
+-- Leases, and what the relay remembers.
+
+-- Leases: who may act alone. `renewals` moves with every renewal, so that a standby can detect a silent holder by its own
+-- monotonic clock. `epoch` moves with every new holder and fences off the acts of an old one (ADR 0062).
 CREATE TABLE harbor.leases (
     name       text        PRIMARY KEY,
     holder     text,                  -- NULL: released, free at once
@@ -8,8 +10,8 @@ CREATE TABLE harbor.leases (
     renewed_at timestamptz NOT NULL
 ) WITH (fillfactor = 25);             -- renewed about twice a second: stay on one page
 
--- What the relay knew when it last looked up from its work. Advice only: the topic's own tail is the checkpoint, this row
--- spares idle partitions a walk through history.
+-- What the relay knew when it last wrote it down. Advice only: the topic's own tail is the checkpoint (ADR 0060). This row
+-- saves idle partitions a walk through history.
 CREATE TABLE harbor.relay_marks (
     topic      text        PRIMARY KEY,
     low_water  bigint      NOT NULL CHECK (low_water >= 0), -- every event up to here was acknowledged in its partition
