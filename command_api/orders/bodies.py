@@ -21,7 +21,7 @@ from domain.errors import MoneyError
 from domain.money import Currency
 from domain.order.commands import CreateOrder, NewLine
 from domain.order.errors import InvalidCommandError
-from domain.order.events import MAX_LINES, MAX_QUANTITY
+from domain.order.event_parts import MAX_LINES, MAX_QUANTITY
 from domain.order.ids import OrderId
 from domain.order.rules import checked_new_order
 from domain.order.status import Status

@@ -29,7 +29,8 @@ from domain.order.decide_lines import amend
 from domain.order.decide_money import authorize, cancel, capture, void
 from domain.order.decide_payouts import refund, settle
 from domain.order.errors import OrderExistsError, OrderNotFoundError
-from domain.order.events import ClearPersonal, OrderCreated, OrderEvent
+from domain.order.event_parts import ClearPersonal
+from domain.order.events import OrderCreated, OrderEvent
 from domain.order.ledger import Ledger
 from domain.order.rules import checked_new_order, checked_reason
 from domain.order.state import OrderState

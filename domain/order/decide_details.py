@@ -7,7 +7,8 @@ from domain import text
 from domain.order.commands import AddNote, UpdateDetails
 from domain.order.due import status_at
 from domain.order.errors import FieldLockedError
-from domain.order.events import ClearNote, ClearPersonal, OrderDetailsChanged, OrderNoteAdded
+from domain.order.event_parts import ClearNote, ClearPersonal
+from domain.order.events import OrderDetailsChanged, OrderNoteAdded
 from domain.order.rules import CheckedDetails, checked_details, checked_text
 from domain.order.state import OrderState
 from domain.order.status import Status

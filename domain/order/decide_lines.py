@@ -8,7 +8,8 @@ from domain.errors import MoneyError, TextError
 from domain.money import MAX_AMOUNT_MINOR, parse_amount
 from domain.order.commands import AddLine, AmendLines, LineAmendment, RemoveLine, SetPrice, SetQuantity
 from domain.order.errors import MAX_VIOLATIONS, InvalidCommandError, Violation
-from domain.order.events import MAX_CHANGES, MAX_LINES, AmendedLine, LineChange, OrderAmended
+from domain.order.event_parts import MAX_CHANGES, MAX_LINES, AmendedLine, LineChange
+from domain.order.events import OrderAmended
 from domain.order.rules import checked_reason, quantity_violation
 from domain.order.state import Line, OrderState
 from domain.order.transitions import Verb, require

@@ -10,14 +10,8 @@ from domain.order.errors import (
     InvalidCommandError,
     Violation,
 )
-from domain.order.events import (
-    CapturedLine,
-    OrderAuthorizationReleased,
-    OrderAuthorized,
-    OrderCanceled,
-    OrderCaptured,
-    OrderEvent,
-)
+from domain.order.event_parts import CapturedLine
+from domain.order.events import OrderAuthorizationReleased, OrderAuthorized, OrderCanceled, OrderCaptured, OrderEvent
 from domain.order.releases import released
 from domain.order.rules import checked_amount, checked_reason, quantity_violation
 from domain.order.state import Line, OrderState, open_status

@@ -22,7 +22,7 @@ MAX_QUANTITY = 999
 MAX_CHANGES = 1_000
 """Changes of one amendment."""
 MAX_LINE_ID = 2**31 - 1
-"""Ids of removed lines are not given again, so an order amended often has higher ids than it has lines."""
+"""Ids of removed lines are not reused, so an order that is amended often has higher ids than lines."""
 
 Minor = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR)]
 PositiveMinor = Annotated[int, Field(gt=0, le=MAX_AMOUNT_MINOR)]
@@ -42,13 +42,20 @@ Metadata = Annotated[
 
 
 class Document:
-    """What every part of a stored event is: closed and strictly typed wherever it is read from outside.
+    """Base of every part of a stored event: closed, and strictly typed when it is read from outside.
 
-    Parts are plain frozen dataclasses. `decide` makes them from values it has checked, so nothing is checked again
-    when they are made; `domain.codec` holds every stored byte to the types and bounds declared here.
+    Parts are plain frozen dataclasses. `decide` makes them from values it has checked, so making one checks nothing;
+    `domain.codec` checks every stored byte against the types and bounds declared here.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
+
+
+class EventData(Document):
+    """Base of the `data` of every event."""
+
+    type: ClassVar[str]
+    schema_version: ClassVar[int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +71,7 @@ class OrderLine(Document):
 
 @dataclass(frozen=True, kw_only=True)
 class AmendedLine(Document):
-    """One line after an amendment; it keeps its id, and a removed line's id is not given again."""
+    """One line after an amendment; it keeps its id, and a removed line's id is not reused."""
 
     line_id: LineId
     sku: Sku

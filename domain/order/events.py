@@ -1,13 +1,13 @@
-"""Events: what happened to an order, past tense, frozen. Each tells a consumer all it needs without another read.
+"""Events: what happened to an order, in the past tense. Each holds all that a consumer needs, without another read.
 
-These are the current schema versions of the `data` member. A stored older version is upcast by `domain.codec` before
-it becomes one of these. Personal data stands alone in `personal`, a union by `scheme`, so that it can be encrypted
-without a new event version (decision 0031). Their parts are in `domain.order.event_parts`.
+These are the current schema versions of the `data` member; `domain.codec` upcasts older ones to these. Personal data
+has its own member `personal`, a union by `scheme`, so that it can be encrypted without a new event version (decision
+0031).
 """
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -15,13 +15,10 @@ from domain.instants import Instant
 from domain.order.event_parts import (
     MAX_CHANGES,
     MAX_LINES,
-    MAX_QUANTITY,
     AmendedLine,
     CapturedLine,
-    ClearNote,
-    ClearPersonal,
     CurrencyCode,
-    Document,
+    EventData,
     ExternalReference,
     LineChange,
     Metadata,
@@ -31,44 +28,14 @@ from domain.order.event_parts import (
     PersonalNote,
     PositiveMinor,
     Reason,
-    SealedPersonal,
     Totals,
 )
 from domain.order.status import Status
 from domain.text import MAX_BATCH_CHARS
 
-__all__ = [
-    "EVENT_TYPES",
-    "MAX_CHANGES",
-    "MAX_LINES",
-    "MAX_QUANTITY",
-    "AmendedLine",
-    "CapturedLine",
-    "ClearNote",
-    "ClearPersonal",
-    "Document",
-    "LineChange",
-    "OrderAmended",
-    "OrderAuthorizationReleased",
-    "OrderAuthorized",
-    "OrderCanceled",
-    "OrderCaptured",
-    "OrderCreated",
-    "OrderDetailsChanged",
-    "OrderEvent",
-    "OrderExpired",
-    "OrderLine",
-    "OrderNoteAdded",
-    "OrderRefunded",
-    "OrderSettled",
-    "OrderSettlementRecorded",
-    "SealedPersonal",
-    "Totals",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
-class OrderCreated(Document):
+class OrderCreated(EventData):
     """A partner placed an order; unless authorized it expires at `expires_at`."""
 
     type: ClassVar = "order.created"
@@ -86,7 +53,7 @@ class OrderCreated(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderAmended(Document):
+class OrderAmended(EventData):
     """Lines were changed before the order was authorized; `lines` are all lines afterwards, `changes` what was done."""
 
     type: ClassVar = "order.amended"
@@ -102,7 +69,7 @@ class OrderAmended(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderDetailsChanged(Document):
+class OrderDetailsChanged(EventData):
     """Details beside lines and amounts were changed; `changed` names them, the members show them as they are now.
 
     `personal` is there only when the address was changed.
@@ -124,7 +91,7 @@ class OrderDetailsChanged(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderNoteAdded(Document):
+class OrderNoteAdded(EventData):
     """Somebody wrote a note on the order; it changes nothing else."""
 
     type: ClassVar = "order.note_added"
@@ -139,7 +106,7 @@ class OrderNoteAdded(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderAuthorized(Document):
+class OrderAuthorized(EventData):
     """The whole total was reserved, until `auth_expires_at`."""
 
     type: ClassVar = "order.authorized"
@@ -154,7 +121,7 @@ class OrderAuthorized(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderCaptured(Document):
+class OrderCaptured(EventData):
     """An authorized amount was taken; `final` says that no further capture follows.
 
     `lines` says how much of which lines it pays for; it is empty for a capture by amount.
@@ -173,7 +140,7 @@ class OrderCaptured(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderAuthorizationReleased(Document):
+class OrderAuthorizationReleased(EventData):
     """What was authorized and not captured is free again, after a capture; `cause` says by what."""
 
     type: ClassVar = "order.authorization_released"
@@ -189,7 +156,7 @@ class OrderAuthorizationReleased(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderCanceled(Document):
+class OrderCanceled(EventData):
     """The order was given up before anything was captured; `released_minor` was authorized and is free again."""
 
     type: ClassVar = "order.canceled"
@@ -204,7 +171,7 @@ class OrderCanceled(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderExpired(Document):
+class OrderExpired(EventData):
     """The order's time ran out before anything was captured; `released_minor` was authorized and is free again."""
 
     type: ClassVar = "order.expired"
@@ -219,7 +186,7 @@ class OrderExpired(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderRefunded(Document):
+class OrderRefunded(EventData):
     """A captured amount was given back."""
 
     type: ClassVar = "order.refunded"
@@ -234,7 +201,7 @@ class OrderRefunded(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderSettlementRecorded(Document):
+class OrderSettlementRecorded(EventData):
     """A captured amount was paid out: `gross_minor` of it, of which `fee_minor` was kept and `net_minor` arrived."""
 
     type: ClassVar = "order.settlement_recorded"
@@ -252,7 +219,7 @@ class OrderSettlementRecorded(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderSettled(Document):
+class OrderSettled(EventData):
     """All that was captured is paid out and nothing more can be captured; it follows the event that completed this."""
 
     type: ClassVar = "order.settled"
@@ -279,18 +246,5 @@ OrderEvent = (
     | OrderSettlementRecorded
     | OrderSettled
 )
-EVENT_TYPES: tuple[type[OrderEvent], ...] = (
-    OrderCreated,
-    OrderAmended,
-    OrderDetailsChanged,
-    OrderNoteAdded,
-    OrderAuthorized,
-    OrderCaptured,
-    OrderAuthorizationReleased,
-    OrderCanceled,
-    OrderExpired,
-    OrderRefunded,
-    OrderSettlementRecorded,
-    OrderSettled,
-)
+EVENT_TYPES: tuple[type[OrderEvent], ...] = get_args(OrderEvent)
 """Every event, in the order of an order's life."""

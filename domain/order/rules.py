@@ -8,7 +8,7 @@ from domain.errors import MoneyError, TextError
 from domain.money import MAX_AMOUNT_MINOR, Currency, currency, parse_amount
 from domain.order.commands import CreateOrder, NewLine, UpdateDetails
 from domain.order.errors import MAX_VIOLATIONS, InvalidCommandError, Violation, WithdrawnCurrencyError
-from domain.order.events import MAX_LINES, MAX_QUANTITY, OrderLine
+from domain.order.event_parts import MAX_LINES, MAX_QUANTITY, OrderLine
 
 
 class CheckedOrder(NamedTuple):

@@ -12,9 +12,8 @@ from domain.errors import MoneyError
 from domain.money import Currency, recorded_currency
 from domain.order.envelope import Envelope, RecordedOrderEvent
 from domain.order.errors import UnexpectedEventError
+from domain.order.event_parts import CapturedLine, ClearPersonal
 from domain.order.events import (
-    CapturedLine,
-    ClearPersonal,
     OrderAmended,
     OrderAuthorizationReleased,
     OrderAuthorized,

@@ -10,8 +10,8 @@ import pytest
 from domain.order.cached_state import dump_state, load_state
 from domain.order.envelope import RecordedOrderEvent
 from domain.order.errors import StaleStateError, UnexpectedEventError
+from domain.order.event_parts import CapturedLine, SealedPersonal
 from domain.order.events import (
-    CapturedLine,
     OrderAmended,
     OrderAuthorized,
     OrderCanceled,
@@ -19,7 +19,6 @@ from domain.order.events import (
     OrderCreated,
     OrderDetailsChanged,
     OrderEvent,
-    SealedPersonal,
 )
 from domain.order.state import OrderState, evolve, fold
 from domain.order.status import Share, Status
