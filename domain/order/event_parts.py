@@ -98,7 +98,7 @@ class CapturedLine(Document):
     quantity: Quantity
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Totals(Document):
     """The ledger after the event, minor units."""
 

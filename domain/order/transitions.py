@@ -1,7 +1,7 @@
 """The matrix of statuses and verbs, as one table. Tests, docs/states.md and `allowed_transitions` come from it.
 
 A cell either names the statuses that a verb may lead to, or the error that refuses it, or says that the timer passes
-by. Verbs decide by the status first and by amounts then (`domain.order.decide_money`). Which status of several it is
+by. Verbs decide by the status first and by amounts then (`domain.order.decisions.money`). Which status of several it is
 follows from the ledger: the first one when the verb reaches all that is left, which is what setting a status does.
 An order whose time has run out is judged by the status that the timer will give it (`domain.order.due`).
 """
