@@ -3,12 +3,11 @@
 It is a cache and not an event (decision 0032): a state of another shape is stale, and the events are folded again.
 """
 
-from datetime import datetime
 from uuid import UUID
 
 import orjson
 
-from domain.instants import in_utc
+from domain.instants import parse_instant
 from domain.money import recorded_currency
 from domain.order.errors import StaleStateError
 from domain.order.ids import OrderId
@@ -40,7 +39,7 @@ def load_state(dumped: bytes) -> OrderState:
             raise StaleStateError(f"the cached state has shape {shape}, not {STATE_SHAPE}")
         for name in _INSTANTS:
             if content[name] is not None:
-                content[name] = in_utc(datetime.fromisoformat(content[name]))
+                content[name] = parse_instant(content[name])
         content["order_id"] = OrderId(UUID(content["order_id"]))
         content["currency"] = recorded_currency(content["currency"])
         content["lines"] = tuple(Line(*line) for line in content["lines"])
