@@ -15,7 +15,7 @@ from domain.order.status import Status
 
 @dataclass(frozen=True, kw_only=True)
 class OrderCaptured(EventData):
-    """An authorized amount was taken; `final` says that no further capture follows."""
+    """An authorized amount was captured; `final` says that no further capture follows."""
 
     type: ClassVar = "order.captured"
     schema_version: ClassVar = 1

@@ -86,7 +86,7 @@ def decide(command: OrderCommand, state: OrderState | None) -> tuple[OrderEvent,
 
 
 def create(command: CreateOrder) -> tuple[OrderCreated]:
-    """Open an order that waits for its authorization."""
+    """Create an order that waits for its authorization."""
     order = checked_new_order(command)
     return (
         OrderCreated(

@@ -1,11 +1,11 @@
-"""What an order refuses, as one tree. Leaves have a stable `code`; the fields are typed, so nobody parses messages.
+"""The errors of an order, as one tree. Leaves have a stable `code`; fields are typed, so nobody parses messages.
 
 OrderError (domain.errors.DomainError)
-├── InvalidCommandError                 invalid_command: values break rules; all of them are listed, at most 20
-│   └── WithdrawnCurrencyError          only the currency of a new order: an order may have been priced in it before
+├── InvalidCommandError                 invalid_command: values break rules; at most 20 of them are listed
+│   └── WithdrawnCurrencyError          the only broken rule: the currency of a new order is not active any more
 ├── OrderNotFoundError                  order_not_found
 ├── OrderExistsError                    order_exists: created twice under one id
-├── TransitionError                     the status (or what is left of the amounts) does not allow it
+├── TransitionError                     the status, or what is left of the amounts, does not allow it
 │   ├── OrderNotAmendableError          order_not_amendable
 │   ├── FieldLockedError                field_locked: `requested` names the field
 │   ├── NotAuthorizedError              not_authorized
@@ -25,7 +25,7 @@ OrderError (domain.errors.DomainError)
 │   ├── AmountExceedsRefundableError    amount_exceeds_refundable
 │   ├── AmountExceedsCapturedError      amount_exceeds_captured: more settled than was captured and is not settled
 │   └── SettlementMismatchError         settlement_mismatch: gross is not fee plus net
-├── UnexpectedEventError                unexpected_event: the stream holds what `decide` never yields
+├── UnexpectedEventError                unexpected_event: the stream holds what `decide` never returns
 └── StaleStateError                     stale_state: a cached state of another shape; fold the events again
 """
 
@@ -72,7 +72,7 @@ class InvalidCommandError(OrderError, code="invalid_command"):
 
 
 class WithdrawnCurrencyError(InvalidCommandError):
-    """All that is wrong with a new order is that its currency is not active any more. It was acceptable once."""
+    """The only broken rule of a new order is that its currency is not active any more; it was once."""
 
 
 class OrderNotFoundError(OrderError, code="order_not_found"):
@@ -80,7 +80,7 @@ class OrderNotFoundError(OrderError, code="order_not_found"):
 
 
 class OrderExistsError(OrderError, code="order_exists"):
-    """The id belongs to an order already."""
+    """An order with this id exists."""
 
 
 class TransitionError(OrderError, code="transition_refused"):
@@ -93,7 +93,7 @@ class TransitionError(OrderError, code="transition_refused"):
         allowed_transitions: tuple[Status, ...],
         current_version: int,
     ) -> None:
-        super().__init__(f"an order that is {current_status} does not allow: {requested}")
+        super().__init__(f"an order that is {current_status} does not allow {requested}")
         self.current_status = current_status
         self.requested = requested
         self.allowed_transitions = allowed_transitions
@@ -125,23 +125,23 @@ class NothingToVoidError(TransitionError, code="nothing_to_void"):
 
 
 class PartlyCapturedError(TransitionError, code="partially_captured_use_void"):
-    """Money was taken already: release the rest by a void."""
+    """An amount was captured: release the rest by a void."""
 
 
 class CaptureNotCancelableError(TransitionError, code="already_captured_use_refund"):
-    """Money was taken: give it back by a refund."""
+    """The order was captured: use a refund."""
 
 
 class NotCapturedError(TransitionError, code="not_captured"):
-    """Nothing was captured, so nothing can be given back."""
+    """Nothing was captured, so nothing can be refunded."""
 
 
 class FullyRefundedError(TransitionError, code="fully_refunded"):
-    """All that was captured was given back."""
+    """All that was captured was refunded."""
 
 
 class NothingToSettleError(TransitionError, code="nothing_to_settle"):
-    """Nothing was captured that is not settled."""
+    """Nothing captured is left to settle."""
 
 
 class OrderTerminalError(TransitionError, code="order_terminal"):
@@ -156,7 +156,7 @@ class AmountError(OrderError, code="amount_refused"):
     """The status allows it, the amount does not. `requested_minor` and `available_minor` are minor units."""
 
     def __init__(self, requested_minor: int, available_minor: int, currency: Currency, current_version: int) -> None:
-        super().__init__(f"{requested_minor} minor units of {currency.code} are asked for, {available_minor} available")
+        super().__init__(f"{requested_minor} minor units of {currency.code} requested, {available_minor} available")
         self.requested_minor = requested_minor
         self.available_minor = available_minor
         self.currency = currency
@@ -188,4 +188,4 @@ class UnexpectedEventError(OrderError, code="unexpected_event"):
 
 
 class StaleStateError(OrderError, code="stale_state"):
-    """A cached state written by code with another idea of it; the events are the truth."""
+    """A cached state that other code wrote; the events are the truth."""

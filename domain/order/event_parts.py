@@ -1,4 +1,4 @@
-"""What events are made of: lines, totals, personal data, and the types and bounds of their members."""
+"""The parts of events: lines, totals and personal data, and the types and bounds of their members."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -82,7 +82,7 @@ class AmendedLine(Document):
 
 @dataclass(frozen=True, kw_only=True)
 class LineChange(Document):
-    """One change of an amendment; what it does not touch is null."""
+    """One change of an amendment; members that it does not touch are null."""
 
     op: Literal["add", "remove", "set_quantity", "set_price"]
     line_id: LineId
@@ -112,7 +112,7 @@ class Totals(Document):
 
 @dataclass(frozen=True, kw_only=True)
 class ClearPersonal(Document):
-    """Personal data as it was given."""
+    """Personal data in clear text."""
 
     scheme: Literal["clear"]
     customer_email: Annotated[str, Field(min_length=1, max_length=MAX_EMAIL_CHARS)]
@@ -120,7 +120,7 @@ class ClearPersonal(Document):
 
 @dataclass(frozen=True, kw_only=True)
 class SealedPersonal(Document):
-    """Personal data encrypted with the data key `key_id`; without that key it is gone for good."""
+    """Personal data encrypted with the data key `key_id`; without that key it cannot be read again."""
 
     scheme: Literal["sealed"]
     key_id: Annotated[str, Field(min_length=1, max_length=128)]
@@ -129,7 +129,7 @@ class SealedPersonal(Document):
 
 @dataclass(frozen=True, kw_only=True)
 class ClearNote(Document):
-    """A note as it was given."""
+    """A note in clear text."""
 
     scheme: Literal["clear"]
     note: Annotated[str, Field(min_length=1, max_length=MAX_NOTE_CHARS)]

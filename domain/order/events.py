@@ -36,7 +36,7 @@ from domain.text import MAX_BATCH_CHARS
 
 @dataclass(frozen=True, kw_only=True)
 class OrderCreated(EventData):
-    """A partner placed an order; unless authorized it expires at `expires_at`."""
+    """A partner placed an order; it expires at `expires_at` unless it is authorized."""
 
     type: ClassVar = "order.created"
     schema_version: ClassVar = 1
@@ -54,7 +54,7 @@ class OrderCreated(EventData):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderAmended(EventData):
-    """Lines were changed before the order was authorized; `lines` are all lines afterwards, `changes` what was done."""
+    """Lines were changed before the order was authorized: `lines` are all lines afterwards, `changes` what was done."""
 
     type: ClassVar = "order.amended"
     schema_version: ClassVar = 1
@@ -70,9 +70,9 @@ class OrderAmended(EventData):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderDetailsChanged(EventData):
-    """Details beside lines and amounts were changed; `changed` names them, the members show them as they are now.
+    """Details other than lines and amounts were changed; `changed` names them, the members hold them as they are now.
 
-    `personal` is there only when the address was changed.
+    `personal` is null unless the address was changed.
     """
 
     type: ClassVar = "order.details_changed"
@@ -92,7 +92,7 @@ class OrderDetailsChanged(EventData):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderNoteAdded(EventData):
-    """Somebody wrote a note on the order; it changes nothing else."""
+    """A note was added to the order; nothing else changed."""
 
     type: ClassVar = "order.note_added"
     schema_version: ClassVar = 1
@@ -107,7 +107,7 @@ class OrderNoteAdded(EventData):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderAuthorized(EventData):
-    """The whole total was reserved, until `auth_expires_at`."""
+    """The whole total was authorized, until `auth_expires_at`."""
 
     type: ClassVar = "order.authorized"
     schema_version: ClassVar = 1
@@ -122,7 +122,7 @@ class OrderAuthorized(EventData):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderCaptured(EventData):
-    """An authorized amount was taken; `final` says that no further capture follows.
+    """An authorized amount was captured; `final` says that no further capture follows.
 
     `lines` says how much of which lines it pays for; it is empty for a capture by amount.
     """
@@ -141,7 +141,7 @@ class OrderCaptured(EventData):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderAuthorizationReleased(EventData):
-    """What was authorized and not captured is free again, after a capture; `cause` says by what."""
+    """After a capture, what was authorized and not captured was released; `cause` says by what."""
 
     type: ClassVar = "order.authorization_released"
     schema_version: ClassVar = 1
@@ -157,7 +157,7 @@ class OrderAuthorizationReleased(EventData):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderCanceled(EventData):
-    """The order was given up before anything was captured; `released_minor` was authorized and is free again."""
+    """The order was canceled before anything was captured; `released_minor` of its authorization was released."""
 
     type: ClassVar = "order.canceled"
     schema_version: ClassVar = 1
@@ -172,7 +172,7 @@ class OrderCanceled(EventData):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderExpired(EventData):
-    """The order's time ran out before anything was captured; `released_minor` was authorized and is free again."""
+    """The order's time ran out before anything was captured; `released_minor` of its authorization was released."""
 
     type: ClassVar = "order.expired"
     schema_version: ClassVar = 1
@@ -187,7 +187,7 @@ class OrderExpired(EventData):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderRefunded(EventData):
-    """A captured amount was given back."""
+    """A captured amount was refunded."""
 
     type: ClassVar = "order.refunded"
     schema_version: ClassVar = 1
@@ -202,7 +202,7 @@ class OrderRefunded(EventData):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderSettlementRecorded(EventData):
-    """A captured amount was paid out: `gross_minor` of it, of which `fee_minor` was kept and `net_minor` arrived."""
+    """`gross_minor` of the captured amount was paid out: `fee_minor` was kept and `net_minor` arrived."""
 
     type: ClassVar = "order.settlement_recorded"
     schema_version: ClassVar = 1
@@ -220,7 +220,7 @@ class OrderSettlementRecorded(EventData):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderSettled(EventData):
-    """All that was captured is paid out and nothing more can be captured; it follows the event that completed this."""
+    """All that was captured is paid out, and nothing more can be captured; follows the event that completed this."""
 
     type: ClassVar = "order.settled"
     schema_version: ClassVar = 1

@@ -65,7 +65,7 @@ class Ledger(NamedTuple):
         )
 
     def broken_invariant(self) -> str | None:
-        """Return the first invariant that does not hold, as a formula; None when all hold."""
+        """Return the first invariant that is broken, as a formula; None when all hold."""
         if not 0 < self.total_minor <= MAX_AMOUNT_MINOR:
             return "0 < T <= 10^15"
         if self.authorized_minor not in {0, self.total_minor}:
