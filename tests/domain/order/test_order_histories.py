@@ -1,4 +1,4 @@
-"""Twenty thousand random histories of orders: every command, amounts around every limit, time that passes.
+"""A hundred thousand random histories of orders: every command, amounts around every limit, time that passes.
 
 After each event the invariants of the ledger hold, the status is what its definition says, and the ledger is the sum
 of what the events say; at the end a fold from zero gives the same order. What is refused is refused by a known code.
@@ -11,7 +11,7 @@ from domain.order.status import Status
 from domain.order.transitions import MATRIX
 from tests.support.orders.histories import Tally, run_histories
 
-HISTORIES = 20_000
+HISTORIES = 100_000
 FAST_HISTORIES = 2_000
 SEED = 20_261_125
 
