@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from infra import rfc3339
+from domain.instants import NaiveInstantError, parse_instant
 from infra.http.query_string import DEFAULT_LIMIT, MAX_LIMIT, read_limit, read_values
 from infra.ids import parse_uuid
 from query_api.problems import parameter_problem
@@ -62,8 +62,8 @@ class Parameters:
         if text is None:
             return None
         try:
-            return rfc3339.parse(text)
-        except rfc3339.NaiveInstantError:
+            return parse_instant(text)
+        except NaiveInstantError:
             raise parameter_problem(name, "timestamp_without_offset") from None
         except ValueError:
             raise parameter_problem(name, "timestamp_invalid") from None

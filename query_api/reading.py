@@ -4,7 +4,6 @@ The freshness is taken before the query runs, so the answer holds at least what 
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -67,13 +66,3 @@ async def open_read(
     if lag_ms is not None:  # better no answer than a wrong one
         headers["x-read-lag-ms"] = str(lag_ms)
     return ReadContext(request, state, Visibility.of(principal), headers)
-
-
-def instant_text(instant: datetime) -> str:
-    """Return an instant as the whole API writes it: RFC 3339, UTC, always six digits."""
-    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def optional_instant(instant: datetime | None) -> str | None:
-    """Return an instant as text, or None."""
-    return None if instant is None else instant_text(instant)

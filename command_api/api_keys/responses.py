@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from domain.instants import instant_text
+from domain.instants import instant_text, optional_instant_text
 from infra.http.auth import Principal
 from infra.security.api_key_events import KeyEvent
 from infra.security.api_keys import KeyRecord
@@ -19,9 +19,9 @@ def key_document(record: KeyRecord, now: datetime) -> dict[str, object]:
         "scopes": sorted(record.scopes),
         "status": "revoked" if record.revoked_at else "live" if record.is_live(now) else "expired",
         "created_at": instant_text(record.created_at),
-        "expires_at": _instant(record.expires_at),
-        "revoked_at": _instant(record.revoked_at),
-        "last_used_at": _instant(record.last_used_at),
+        "expires_at": optional_instant_text(record.expires_at),
+        "revoked_at": optional_instant_text(record.revoked_at),
+        "last_used_at": optional_instant_text(record.last_used_at),
     }
 
 
@@ -39,10 +39,6 @@ def event_document(event: KeyEvent, principal: Principal) -> dict[str, object]:
         "recorded_at": instant_text(event.recorded_at),
         "details": dict(event.details),
     }
-
-
-def _instant(instant: datetime | None) -> str | None:
-    return None if instant is None else instant_text(instant)
 
 
 def page_document(data: list[dict[str, object]], next_cursor: str | None) -> dict[str, object]:

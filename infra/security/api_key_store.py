@@ -10,6 +10,7 @@ from typing import Final
 
 import asyncpg
 
+from domain.instants import optional_instant_text
 from infra.postgres.connection import Connection
 from infra.security.api_key_events import write_event
 from infra.security.api_keys import (
@@ -185,7 +186,7 @@ async def rotate_key(
         await connection.execute(_NOTIFY, key_id)
         told = {"predecessor": key_id} | _rights(successor)
         await write_event(connection, successor.key_id, "api_key.created", by, told, claim)
-        ends = {"successor": successor.key_id, "expires_at": _text(ended.expires_at)}
+        ends = {"successor": successor.key_id, "expires_at": optional_instant_text(ended.expires_at)}
         await write_event(connection, key_id, "api_key.rotated", by, ends)
     return key.text, successor, ended
 
@@ -272,12 +273,8 @@ def _rights(record: KeyRecord) -> dict[str, object]:
     return {
         "label": record.label,
         "scopes": sorted(record.scopes),
-        "expires_at": _text(record.expires_at),
+        "expires_at": optional_instant_text(record.expires_at),
     }
-
-
-def _text(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _record(row: asyncpg.Record | None) -> KeyRecord:

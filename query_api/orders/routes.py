@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
+from domain.instants import instant_text
 from infra.http.auth import Principal, requires
 from infra.http.context import context_of
 from infra.http.cursors import RowKey
@@ -19,7 +20,7 @@ from query_api.freshness import ORDER_TIMELINE, ORDERS
 from query_api.orders import declared, queries
 from query_api.pages import CURSOR, cursor_of, page
 from query_api.parameters import MAX_REFERENCE, ORDER_STATUSES, Parameters, read_parameters
-from query_api.reading import ReadContext, instant_text, open_read
+from query_api.reading import ReadContext, open_read
 from query_api.tokens import Token
 
 PREFIX: Final = "/api/v1/orders"

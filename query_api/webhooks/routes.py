@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
+from domain.instants import instant_text, optional_instant_text
 from infra.http.auth import Principal, requires
 from infra.http.cursors import RowKey
 from infra.http.server.raw_route import RawRoute
@@ -16,7 +17,7 @@ from query_api.freshness import WEBHOOK_FANOUT
 from query_api.orders import declared, queries
 from query_api.pages import CURSOR, cursor_of, page
 from query_api.parameters import DELIVERY_STATUSES, read_parameters
-from query_api.reading import instant_text, open_read, optional_instant
+from query_api.reading import open_read
 
 PREFIX: Final = "/api/v1/webhook-deliveries"
 LIST: Final = frozenset({"limit", CURSOR, "endpoint_id", "status"})
@@ -95,8 +96,8 @@ def _delivery(row: asyncpg.Record) -> dict[str, Any]:
         "next_attempt_at": instant_text(row["next_attempt_at"]) if row["state"] in {"pending", "leased"} else None,
         "last_outcome": row["last_outcome"],
         "last_status": row["last_status"],
-        "first_attempt_at": optional_instant(row["first_attempt_at"]),
-        "last_attempt_at": optional_instant(row["last_attempt_at"]),
+        "first_attempt_at": optional_instant_text(row["first_attempt_at"]),
+        "last_attempt_at": optional_instant_text(row["last_attempt_at"]),
         "created_at": instant_text(row["created_at"]),
     }
 

@@ -5,15 +5,8 @@ from datetime import timedelta
 from domain.order.commands import Authorize, Cancel, Capture, NewLine, SetStatus
 from domain.order.decide import decide
 from domain.order.errors import OrderExistsError, OrderNotFoundError
-from domain.order.events import (
-    ClearPersonal,
-    OrderAuthorized,
-    OrderCanceled,
-    OrderCaptured,
-    OrderCreated,
-    OrderLine,
-    Totals,
-)
+from domain.order.event_parts import ClearPersonal, OrderLine, Totals
+from domain.order.events import OrderAuthorized, OrderCanceled, OrderCaptured, OrderCreated
 from domain.order.status import Status
 from tests.support.orders.builders import NOW, create_order_command
 from tests.support.orders.spec import LATER, ORDER_ID, given, given_nothing

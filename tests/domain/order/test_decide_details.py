@@ -18,16 +18,8 @@ from domain.order.commands import (
     UpdateDetails,
 )
 from domain.order.errors import FieldLockedError
-from domain.order.events import (
-    AmendedLine,
-    ClearNote,
-    ClearPersonal,
-    LineChange,
-    OrderAmended,
-    OrderDetailsChanged,
-    OrderNoteAdded,
-    Totals,
-)
+from domain.order.event_parts import AmendedLine, ClearNote, ClearPersonal, LineChange, Totals
+from domain.order.events import OrderAmended, OrderDetailsChanged, OrderNoteAdded
 from domain.order.status import Status
 from tests.support.orders.spec import LATER, ORDER_ID, given
 

@@ -13,8 +13,8 @@ from domain.order.errors import (
     AmountZeroError,
     SettlementMismatchError,
 )
+from domain.order.event_parts import CapturedLine, Totals
 from domain.order.events import (
-    CapturedLine,
     OrderAuthorizationReleased,
     OrderCanceled,
     OrderCaptured,
@@ -22,7 +22,6 @@ from domain.order.events import (
     OrderRefunded,
     OrderSettled,
     OrderSettlementRecorded,
-    Totals,
 )
 from domain.order.status import Share, Status
 from tests.support.orders.builders import NOW

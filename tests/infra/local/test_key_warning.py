@@ -12,8 +12,7 @@ import pytest
 
 from infra import clock
 from infra.local.home import CHECKOUT, Home
-from infra.local.key_notice import notice
-from infra.local.status import status
+from infra.local.status import key_warning, status
 from infra.security.api_key_store import create_key, revoke_key
 from infra.security.api_keys import PARTNER_SCOPES, KeyActor, generate, parse
 from tests.support.services.ports import free_port
@@ -60,7 +59,7 @@ async def test_what_is_wrong_with_a_key_is_said(
     monkeypatch.delenv("HARBOR_HOME", raising=False)
     key = await made(database, ends_in=ends_in, is_revoked=is_revoked)
 
-    told = await notice(database.admin_url, key)
+    told = await key_warning(database.admin_url, key)
 
     assert told.startswith(said)
     assert told.endswith(NEW_ONE) is bool(said)
@@ -70,8 +69,8 @@ async def test_nothing_is_said_of_what_cannot_be_looked_up(database: Database) -
     unknown = generate(livemode=False).text
     nowhere = f"postgresql://postgres:secret@127.0.0.1:{free_port()}/harbor"
 
-    assert [await notice(database.admin_url, unknown), await notice(database.admin_url, "no key")] == ["", ""]
-    assert await notice(nowhere, unknown) == ""
+    assert [await key_warning(database.admin_url, unknown), await key_warning(database.admin_url, "no key")] == ["", ""]
+    assert await key_warning(nowhere, unknown) == ""
 
 
 async def test_status_and_show_say_it_and_a_script_still_reads_the_key_alone(
