@@ -37,7 +37,7 @@ from domain.order.errors import AmountError, InvalidCommandError, TransitionErro
 from domain.order.state import OrderState, evolve, fold
 from domain.order.status import Status
 from tests.support.orders.builders import NOW, new_order_id
-from tests.support.orders.invariants import Sums, check_event, check_refusal
+from tests.support.orders.invariants import Sums, check_command, check_event, check_refusal
 
 _CURRENCIES: Final = tuple(currency(code) for code in ("EUR", "JPY", "KWD", "CLF"))
 _ACTOR: Final = Actor(type="api_key", id="acme", key_id="k3y00001")
@@ -83,17 +83,19 @@ def _run_history(random: Random, tally: Tally) -> None:
             assert state is not None, "the first command is acceptable"
             check_refusal(refused, state, now)
             events = ()
+        asked = state
         for event in events:
             before = state
             recorded = RecordedOrderEvent(event, _envelope(create, len(history) + 1, now))
             state = evolve(before, recorded)
             history.append(recorded)
             sums.add(event)
-            check_event(before, event, state, sums, now)
+            check_event(before, recorded, state, sums)
             tally.moves.add((event.from_status, event.to_status))
         assert state is not None
+        check_command(command, asked, state)
         now += timedelta(seconds=1) if random.random() < 0.9 else timedelta(days=random.randint(1, 8))
-        command = _ask(random, state, now)
+        command = any_command(random, state, now)
     assert fold(None, history) == state
 
 
@@ -115,7 +117,8 @@ def _create(random: Random) -> CreateOrder:
     )
 
 
-def _ask(random: Random, state: OrderState, now: datetime) -> OrderCommand:  # noqa: C901, PLR0911, PLR0912  # one each
+def any_command(random: Random, state: OrderState, now: datetime) -> OrderCommand:  # noqa: C901, PLR0911, PLR0912  # one each
+    """Return a command for an order, allowed or not, with amounts around every limit."""
     order_id, ledger = state.order_id, state.ledger
     match random.choice(_VERBS):
         case "amend":

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from domain.money import MAX_AMOUNT_MINOR
-from domain.order.due import status_at
+from domain.order.commands import Expire, OrderCommand, SetStatus
+from domain.order.due import due_at, status_at
+from domain.order.envelope import RecordedOrderEvent
 from domain.order.errors import AmountError, OrderError, TransitionError
 from domain.order.events import (
     OrderAmended,
@@ -47,8 +49,9 @@ class Sums:
                 self.amounts[5] += event.gross_minor
 
 
-def check_event(before: OrderState | None, event: OrderEvent, state: OrderState, sums: Sums, now: datetime) -> None:
-    """Check an order after an event that was recorded `now`; `sums` are those up to and including the event."""
+def check_event(before: OrderState | None, recorded: RecordedOrderEvent, state: OrderState, sums: Sums) -> None:
+    """Check an order after an event; `sums` are those up to and including the event."""
+    event = recorded.event
     assert [*state.ledger] == sums.amounts, "the ledger is the sum of its events"
     assert state.ledger.broken_invariant() is None
     _check_lines(state)
@@ -57,7 +60,22 @@ def check_event(before: OrderState | None, event: OrderEvent, state: OrderState,
     if before is not None:
         _check_step(before, event, state)
         if isinstance(event, OrderAuthorized | OrderCaptured):
-            assert now < (before.auth_expires_at or before.expires_at), "time ran out"
+            assert recorded.envelope.occurred_at < (before.auth_expires_at or before.expires_at), "time ran out"
+
+
+def check_command(command: OrderCommand, before: OrderState | None, after: OrderState) -> None:
+    """Check what a command did to an order; a refused one did nothing."""
+    if before is None:
+        return
+    if isinstance(command, Expire) and after != before:
+        due = due_at(before)
+        assert due is not None
+        assert due <= command.now
+    if isinstance(command, SetStatus):
+        # What is paid out of an order whose time ran out settles it only when the timer has released the rest.
+        is_in_time = status_at(before, command.now) is before.status
+        reachable = is_in_time and command.status in allowed_transitions(before.status)
+        assert after.status == (command.status if reachable else before.status)
 
 
 def check_refusal(refused: OrderError, state: OrderState, now: datetime) -> None:
