@@ -19,19 +19,17 @@ from harbor_orders_client import (
     RemoveLine,
     SetPrice,
     SetQuantity,
-    batches,
-    calls,
     clients,
-    documents,
     errors,
-    keys,
-    ledger,
 )
-from harbor_orders_client.changes import document_of
-from harbor_orders_client.reading import members
-from harbor_orders_client.session import Listing
-from harbor_orders_client.verbs import AsyncPages, AsyncVerb, Pages, Verb
-from harbor_orders_client.wire import Request, Service
+from harbor_orders_client.documents import responses
+from harbor_orders_client.documents.changes import document_of
+from harbor_orders_client.documents.reading import members
+from harbor_orders_client.operations import api_keys, batches, orders, payments
+from harbor_orders_client.operations import webhooks as hooks
+from harbor_orders_client.operations.binding import AsyncPages, AsyncVerb, Pages, Verb
+from harbor_orders_client.transport.session import Listing
+from harbor_orders_client.transport.wire import Request, Service
 
 OPENAPI: Final = Path(__file__).resolve().parents[2] / "docs" / "openapi"
 DOCUMENTS: Final[dict[Service, Any]] = {
@@ -45,23 +43,23 @@ ORDER: Final = NewOrder("ada@example.com", "EUR", LINES, "PO-1", {"a": "b"})
 
 COMMAND, QUERY = Service.COMMAND, Service.QUERY
 SCHEMAS: Final = {
-    documents.Order: [(COMMAND, "OrderDocument"), (QUERY, "Order")],
-    documents.Line: [(COMMAND, "OrderLineDocument"), (QUERY, "OrderLine")],
-    documents.Amount: [(COMMAND, "Amount"), (QUERY, "Money")],
-    documents.TimelineEntry: [(QUERY, "TimelineEntry")],
-    documents.Note: [(QUERY, "Note")],
-    documents.Actor: [(QUERY, "Actor")],
-    documents.WebhookEndpoint: [(COMMAND, "WebhookEndpointDocument")],
-    documents.NewWebhookEndpoint: [(COMMAND, "CreatedWebhookEndpointDocument")],
-    documents.Resend: [(COMMAND, "ResendDocument")],
-    documents.WebhookDelivery: [(QUERY, "Delivery")],
-    documents.WebhookDeliveryWithAttempts: [(QUERY, "DeliveryWithAttempts")],
-    documents.Attempt: [(QUERY, "Attempt")],
-    documents.ApiKey: [(COMMAND, "ApiKeyDocument")],
-    documents.NewApiKey: [(COMMAND, "CreatedApiKeyDocument")],
-    documents.RotatedApiKey: [(COMMAND, "RotatedApiKeyDocument")],
-    documents.KeyActor: [(COMMAND, "KeyActorDocument")],
-    documents.ApiKeyEvent: [(COMMAND, "KeyEventDocument")],
+    responses.Order: [(COMMAND, "OrderDocument"), (QUERY, "Order")],
+    responses.Line: [(COMMAND, "OrderLineDocument"), (QUERY, "OrderLine")],
+    responses.Amount: [(COMMAND, "Amount"), (QUERY, "Money")],
+    responses.TimelineEntry: [(QUERY, "TimelineEntry")],
+    responses.Note: [(QUERY, "Note")],
+    responses.Actor: [(QUERY, "Actor")],
+    responses.WebhookEndpoint: [(COMMAND, "WebhookEndpointDocument")],
+    responses.NewWebhookEndpoint: [(COMMAND, "CreatedWebhookEndpointDocument")],
+    responses.Resend: [(COMMAND, "ResendDocument")],
+    responses.WebhookDelivery: [(QUERY, "Delivery")],
+    responses.WebhookDeliveryWithAttempts: [(QUERY, "DeliveryWithAttempts")],
+    responses.Attempt: [(QUERY, "Attempt")],
+    responses.ApiKey: [(COMMAND, "ApiKeyDocument")],
+    responses.NewApiKey: [(COMMAND, "CreatedApiKeyDocument")],
+    responses.RotatedApiKey: [(COMMAND, "RotatedApiKeyDocument")],
+    responses.KeyActor: [(COMMAND, "KeyActorDocument")],
+    responses.ApiKeyEvent: [(COMMAND, "KeyEventDocument")],
     batches.BatchResult: [(COMMAND, "BatchResult")],
     errors.FieldError: [],
 }
@@ -71,36 +69,36 @@ SCHEMAS: Final = {
 def everything_asked() -> list[Request[Any]]:
     """Return every request this client knows, with everything that can be said in it."""
     lists: list[Listing[Any]] = [
-        calls.list_orders(status="pending", created_from=None, external_reference="PO-1"),
-        calls.list_timeline(ID),
-        calls.list_notes(ID),
-        calls.list_webhook_deliveries(endpoint_id=ID, status="dead"),
-        keys.list_api_keys(partner_id="acme"),
-        keys.list_api_key_events("abcd1234"),
+        orders.list_orders(status="pending", created_from=None, external_reference="PO-1"),
+        orders.list_timeline(ID),
+        orders.list_notes(ID),
+        hooks.list_webhook_deliveries(endpoint_id=ID, status="dead"),
+        api_keys.list_api_keys(partner_id="acme"),
+        api_keys.list_api_key_events("abcd1234"),
     ]
     return [
-        calls.create_order("ada@example.com", "EUR", LINES, external_reference="PO-1", metadata={"a": "b"}),
-        calls.amend_order(ID, CHANGES, version=1, reason="ordered twice"),
-        calls.update_order(ID, version=1, customer_email="a@example.com", external_reference="PO-1", metadata={}),
-        calls.add_note(ID, "call before delivery"),
-        ledger.authorize_order(ID),
-        ledger.capture_order(ID, amount="1.00", final=False),
-        ledger.capture_order(ID, lines=[LineShare(1, 1)]),
-        ledger.void_order(ID, reason="ordered twice"),
-        ledger.cancel_order(ID, reason="ordered twice"),
-        ledger.refund_order(ID, amount="1.00", reason="broken"),
-        ledger.settle_order(ID, gross="2.00", fee="1.00", net="1.00", value_date=date(2026, 11, 25), batch="b"),
-        calls.set_order_status(ID, "canceled", reason="ordered twice"),
-        calls.get_order(ID),
-        calls.create_webhook_endpoint("https://example.com/webhooks"),
-        calls.list_webhook_endpoints(),
-        calls.delete_webhook_endpoint(ID),
-        calls.get_webhook_delivery(ID),
-        calls.resend_webhook_delivery(ID),
-        keys.create_api_key(["orders:read"], label="reporting", expires_at=SOON, partner_id="acme"),
-        keys.get_api_key("abcd1234"),
-        keys.rotate_api_key("abcd1234", overlap_s=60),
-        keys.revoke_api_key("abcd1234"),
+        orders.create_order("ada@example.com", "EUR", LINES, external_reference="PO-1", metadata={"a": "b"}),
+        orders.amend_order(ID, CHANGES, version=1, reason="ordered twice"),
+        orders.update_order(ID, version=1, customer_email="a@example.com", external_reference="PO-1", metadata={}),
+        orders.add_note(ID, "call before delivery"),
+        payments.authorize_order(ID),
+        payments.capture_order(ID, amount="1.00", final=False),
+        payments.capture_order(ID, lines=[LineShare(1, 1)]),
+        payments.void_order(ID, reason="ordered twice"),
+        payments.cancel_order(ID, reason="ordered twice"),
+        payments.refund_order(ID, amount="1.00", reason="broken"),
+        payments.settle_order(ID, gross="2.00", fee="1.00", net="1.00", value_date=date(2026, 11, 25), batch="b"),
+        orders.set_order_status(ID, "canceled", reason="ordered twice"),
+        orders.get_order(ID),
+        hooks.create_webhook_endpoint("https://example.com/webhooks"),
+        hooks.list_webhook_endpoints(),
+        hooks.delete_webhook_endpoint(ID),
+        hooks.get_webhook_delivery(ID),
+        hooks.resend_webhook_delivery(ID),
+        api_keys.create_api_key(["orders:read"], label="reporting", expires_at=SOON, partner_id="acme"),
+        api_keys.get_api_key("abcd1234"),
+        api_keys.rotate_api_key("abcd1234", overlap_s=60),
+        api_keys.revoke_api_key("abcd1234"),
         *(each.page("cursor") for each in lists),
     ]
 
@@ -163,7 +161,7 @@ def test_every_member_that_is_read_is_promised_and_required(kind: type) -> None:
 
 
 def test_every_dataclass_of_the_answers_is_held_to_a_schema() -> None:
-    kinds = {kind for kind in vars(documents).values() if dataclasses.is_dataclass(kind)}
+    kinds = {kind for kind in vars(responses).values() if dataclasses.is_dataclass(kind)}
     assert kinds <= SCHEMAS.keys()
 
 

@@ -19,21 +19,21 @@ from harbor_orders_client import (
     Service,
     Unavailable,
     UnexpectedAnswer,
-    calls,
-    ledger,
 )
-from harbor_orders_client.consistency import Consistency
-from harbor_orders_client.documents import Amount
+from harbor_orders_client.documents.new_orders import amount_text
+from harbor_orders_client.documents.reading import read
+from harbor_orders_client.documents.responses import Amount
 from harbor_orders_client.errors import error_of, problem_of
-from harbor_orders_client.new_orders import amount_text
-from harbor_orders_client.reading import read
-from harbor_orders_client.settling import Patience, Rules, settle
-from harbor_orders_client.wire import NoReply, Outcome, Pause, Reply, Request, Send
+from harbor_orders_client.operations import orders, payments, requests
+from harbor_orders_client.operations import webhooks as hooks
+from harbor_orders_client.transport.consistency import Consistency
+from harbor_orders_client.transport.retries import Patience, Rules, settle
+from harbor_orders_client.transport.wire import NoReply, Outcome, Pause, Reply, Request, Send
 
-CHANGE = ledger.authorize_order("019a8b5c-0000-7000-8000-000000000000")
-READ = calls.get_order("019a8b5c-0000-7000-8000-000000000000")
-KEYLESS = calls.create_webhook_endpoint("https://example.com")
-DELETE = calls.delete_webhook_endpoint("019a8b5c-0000-7000-8000-000000000000")
+CHANGE = payments.authorize_order("019a8b5c-0000-7000-8000-000000000000")
+READ = orders.get_order("019a8b5c-0000-7000-8000-000000000000")
+KEYLESS = hooks.create_webhook_endpoint("https://example.com")
+DELETE = hooks.delete_webhook_endpoint("019a8b5c-0000-7000-8000-000000000000")
 DONE = Reply(200, {}, b"{}")
 LOST = NoReply("ReadTimeout", was_sent=True)
 UNREACHED = NoReply("ConnectError", was_sent=False)
@@ -200,7 +200,7 @@ def test_an_address_is_an_address(url: str) -> None:
 @pytest.mark.parametrize("order_id", ["", "..", "a/b", "a?b", "a b", "\u00e9"])
 def test_what_is_no_id_is_not_put_into_a_path(order_id: str) -> None:
     with pytest.raises(ValueError, match="is not an id"):
-        calls.get_order(order_id)
+        orders.get_order(order_id)
 
 
 def test_amounts_are_decimals_or_strings_and_go_out_in_full() -> None:
@@ -253,8 +253,8 @@ def test_a_read_of_an_order_shows_the_newest_token_of_that_order() -> None:
 
 
 def test_a_request_of_ones_own_has_the_same_rules() -> None:
-    made = calls.request("PATCH", "/api/v1/orders/x", dict, body={"a": 1}, if_match=3)
+    made = requests.request("PATCH", "/api/v1/orders/x", dict, body={"a": 1}, if_match=3)
     assert made.idempotency_key
     assert (made.headers, made.service, made.content) == ({"if-match": '"3"'}, Service.COMMAND, b'{"a":1}')
-    assert calls.request("GET", "/api/v1/orders/x", dict).service is Service.QUERY
-    assert calls.request("POST", "/api/v1/other", dict).idempotency_key is None
+    assert requests.request("GET", "/api/v1/orders/x", dict).service is Service.QUERY
+    assert requests.request("POST", "/api/v1/other", dict).idempotency_key is None

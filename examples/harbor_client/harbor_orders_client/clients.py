@@ -8,14 +8,14 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from harbor_orders_client import batches, calls, keys, ledger
-from harbor_orders_client.batches import BatchItem
-from harbor_orders_client.new_orders import NewOrder
-from harbor_orders_client.session import Session
-from harbor_orders_client.settling import Patience, Rules
-from harbor_orders_client.transports import exchange, exchange_async
-from harbor_orders_client.verbs import AsyncGroup, AsyncPages, AsyncVerb, Group, Pages, Verb
-from harbor_orders_client.wire import Outcome, Pause, Program, Send, Service
+from harbor_orders_client.documents.new_orders import NewOrder
+from harbor_orders_client.operations import api_keys, batches, orders, payments, requests, webhooks
+from harbor_orders_client.operations.batches import BatchItem
+from harbor_orders_client.operations.binding import AsyncGroup, AsyncPages, AsyncVerb, Group, Pages, Verb
+from harbor_orders_client.transport.http import exchange, exchange_async
+from harbor_orders_client.transport.retries import Patience, Rules
+from harbor_orders_client.transport.session import Session
+from harbor_orders_client.transport.wire import Outcome, Pause, Program, Send, Service
 
 T = TypeVar("T")
 
@@ -23,21 +23,21 @@ T = TypeVar("T")
 class Orders(Group):
     """Orders: create and change them, read them."""
 
-    create = Verb(calls.create_order)
-    amend = Verb(calls.amend_order)
-    update = Verb(calls.update_order)
-    add_note = Verb(calls.add_note)
-    authorize = Verb(ledger.authorize_order)
-    capture = Verb(ledger.capture_order)
-    void = Verb(ledger.void_order)
-    cancel = Verb(ledger.cancel_order)
-    refund = Verb(ledger.refund_order)
-    settle = Verb(ledger.settle_order)
-    set_status = Verb(calls.set_order_status)
-    get = Verb(calls.get_order)
-    list = Pages(calls.list_orders)
-    timeline = Pages(calls.list_timeline)
-    notes = Pages(calls.list_notes)
+    create = Verb(orders.create_order)
+    amend = Verb(orders.amend_order)
+    update = Verb(orders.update_order)
+    add_note = Verb(orders.add_note)
+    authorize = Verb(payments.authorize_order)
+    capture = Verb(payments.capture_order)
+    void = Verb(payments.void_order)
+    cancel = Verb(payments.cancel_order)
+    refund = Verb(payments.refund_order)
+    settle = Verb(payments.settle_order)
+    set_status = Verb(orders.set_order_status)
+    get = Verb(orders.get_order)
+    list = Pages(orders.list_orders)
+    timeline = Pages(orders.list_timeline)
+    notes = Pages(orders.list_notes)
 
     def create_many(self, orders: Iterable[NewOrder]) -> Sequence[BatchItem]:
         """Create any number of orders; give what became of each. Raises `BatchInterrupted`."""
@@ -47,48 +47,48 @@ class Orders(Group):
 class WebhookEndpoints(Group):
     """Where webhooks go."""
 
-    create = Verb(calls.create_webhook_endpoint)
-    list = Verb(calls.list_webhook_endpoints)
-    delete = Verb(calls.delete_webhook_endpoint)
+    create = Verb(webhooks.create_webhook_endpoint)
+    list = Verb(webhooks.list_webhook_endpoints)
+    delete = Verb(webhooks.delete_webhook_endpoint)
 
 
 class WebhookDeliveries(Group):
     """What was sent, and what came of it."""
 
-    list = Pages(calls.list_webhook_deliveries)
-    get = Verb(calls.get_webhook_delivery)
-    resend = Verb(calls.resend_webhook_delivery)
+    list = Pages(webhooks.list_webhook_deliveries)
+    get = Verb(webhooks.get_webhook_delivery)
+    resend = Verb(webhooks.resend_webhook_delivery)
 
 
 class ApiKeys(Group):
     """The keys of a partner; takes the scope `keys:manage`."""
 
-    create = Verb(keys.create_api_key)
-    list = Pages(keys.list_api_keys)
-    get = Verb(keys.get_api_key)
-    rotate = Verb(keys.rotate_api_key)
-    revoke = Verb(keys.revoke_api_key)
-    events = Pages(keys.list_api_key_events)
+    create = Verb(api_keys.create_api_key)
+    list = Pages(api_keys.list_api_keys)
+    get = Verb(api_keys.get_api_key)
+    rotate = Verb(api_keys.rotate_api_key)
+    revoke = Verb(api_keys.revoke_api_key)
+    events = Pages(api_keys.list_api_key_events)
 
 
 class AsyncOrders(AsyncGroup):
     """Orders: create and change them, read them."""
 
-    create = AsyncVerb(calls.create_order)
-    amend = AsyncVerb(calls.amend_order)
-    update = AsyncVerb(calls.update_order)
-    add_note = AsyncVerb(calls.add_note)
-    authorize = AsyncVerb(ledger.authorize_order)
-    capture = AsyncVerb(ledger.capture_order)
-    void = AsyncVerb(ledger.void_order)
-    cancel = AsyncVerb(ledger.cancel_order)
-    refund = AsyncVerb(ledger.refund_order)
-    settle = AsyncVerb(ledger.settle_order)
-    set_status = AsyncVerb(calls.set_order_status)
-    get = AsyncVerb(calls.get_order)
-    list = AsyncPages(calls.list_orders)
-    timeline = AsyncPages(calls.list_timeline)
-    notes = AsyncPages(calls.list_notes)
+    create = AsyncVerb(orders.create_order)
+    amend = AsyncVerb(orders.amend_order)
+    update = AsyncVerb(orders.update_order)
+    add_note = AsyncVerb(orders.add_note)
+    authorize = AsyncVerb(payments.authorize_order)
+    capture = AsyncVerb(payments.capture_order)
+    void = AsyncVerb(payments.void_order)
+    cancel = AsyncVerb(payments.cancel_order)
+    refund = AsyncVerb(payments.refund_order)
+    settle = AsyncVerb(payments.settle_order)
+    set_status = AsyncVerb(orders.set_order_status)
+    get = AsyncVerb(orders.get_order)
+    list = AsyncPages(orders.list_orders)
+    timeline = AsyncPages(orders.list_timeline)
+    notes = AsyncPages(orders.list_notes)
 
     async def create_many(self, orders: Iterable[NewOrder]) -> Sequence[BatchItem]:
         """Create any number of orders; give what became of each. Raises `BatchInterrupted`."""
@@ -98,28 +98,28 @@ class AsyncOrders(AsyncGroup):
 class AsyncWebhookEndpoints(AsyncGroup):
     """Where webhooks go."""
 
-    create = AsyncVerb(calls.create_webhook_endpoint)
-    list = AsyncVerb(calls.list_webhook_endpoints)
-    delete = AsyncVerb(calls.delete_webhook_endpoint)
+    create = AsyncVerb(webhooks.create_webhook_endpoint)
+    list = AsyncVerb(webhooks.list_webhook_endpoints)
+    delete = AsyncVerb(webhooks.delete_webhook_endpoint)
 
 
 class AsyncWebhookDeliveries(AsyncGroup):
     """What was sent, and what came of it."""
 
-    list = AsyncPages(calls.list_webhook_deliveries)
-    get = AsyncVerb(calls.get_webhook_delivery)
-    resend = AsyncVerb(calls.resend_webhook_delivery)
+    list = AsyncPages(webhooks.list_webhook_deliveries)
+    get = AsyncVerb(webhooks.get_webhook_delivery)
+    resend = AsyncVerb(webhooks.resend_webhook_delivery)
 
 
 class AsyncApiKeys(AsyncGroup):
     """The keys of a partner; takes the scope `keys:manage`."""
 
-    create = AsyncVerb(keys.create_api_key)
-    list = AsyncPages(keys.list_api_keys)
-    get = AsyncVerb(keys.get_api_key)
-    rotate = AsyncVerb(keys.rotate_api_key)
-    revoke = AsyncVerb(keys.revoke_api_key)
-    events = AsyncPages(keys.list_api_key_events)
+    create = AsyncVerb(api_keys.create_api_key)
+    list = AsyncPages(api_keys.list_api_keys)
+    get = AsyncVerb(api_keys.get_api_key)
+    rotate = AsyncVerb(api_keys.rotate_api_key)
+    revoke = AsyncVerb(api_keys.revoke_api_key)
+    events = AsyncPages(api_keys.list_api_key_events)
 
 
 class HarborOrders:
@@ -170,8 +170,8 @@ class HarborOrders:
         if_match: int | None = None,
         service: Service | None = None,
     ) -> T:
-        """Send any request of the API by the same rules; see `calls.request` for the arguments."""
-        made = calls.request(
+        """Send any request of the API by the same rules; see `requests.request` for the arguments."""
+        made = requests.request(
             method,
             path,
             answer,
@@ -252,8 +252,8 @@ class AsyncHarborOrders:
         if_match: int | None = None,
         service: Service | None = None,
     ) -> T:
-        """Send any request of the API by the same rules; see `calls.request` for the arguments."""
-        made = calls.request(
+        """Send any request of the API by the same rules; see `requests.request` for the arguments."""
+        made = requests.request(
             method,
             path,
             answer,

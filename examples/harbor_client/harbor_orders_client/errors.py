@@ -23,12 +23,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from harbor_orders_client import exact
-from harbor_orders_client.wire import Reply
+from harbor_orders_client.documents import exact
+from harbor_orders_client.transport.wire import Reply
 
 if TYPE_CHECKING:
-    from harbor_orders_client.batches import BatchItem
-    from harbor_orders_client.new_orders import NewOrder
+    from harbor_orders_client.documents.new_orders import NewOrder
+    from harbor_orders_client.operations.batches import BatchItem
 
 _KNOWN: Final = frozenset(
     {"type", "title", "status", "detail", "instance", "code", "request_id", "retryable", "errors"}

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from harbor_orders_client import exact
-from harbor_orders_client.documents import Order
+from harbor_orders_client.documents import exact
+from harbor_orders_client.documents.reading import read
+from harbor_orders_client.documents.responses import Order
 from harbor_orders_client.errors import UnexpectedAnswer, WebhookNotVerified
-from harbor_orders_client.reading import read
 
 TOLERANCE_S: Final = 300
 _PREFIX: Final = "whsec_"

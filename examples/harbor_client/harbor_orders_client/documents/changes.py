@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, TypeAlias, assert_never
 
-from harbor_orders_client.new_orders import Money, amount_text
+from harbor_orders_client.documents.new_orders import Money, amount_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import functools
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
-from harbor_orders_client.session import Listing, Page, Session
-from harbor_orders_client.wire import Program, Request
+from harbor_orders_client.transport.session import Listing, Page, Session
+from harbor_orders_client.transport.wire import Program, Request
 
 P = ParamSpec("P")
 T = TypeVar("T")

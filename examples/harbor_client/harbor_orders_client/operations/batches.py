@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from harbor_orders_client.calls import ORDERS
-from harbor_orders_client.documents import Order
+from harbor_orders_client.documents.new_orders import NewOrder, encode
+from harbor_orders_client.documents.reading import read
+from harbor_orders_client.documents.responses import Order
 from harbor_orders_client.errors import (
     ApiError,
     BatchInterrupted,
@@ -19,10 +20,9 @@ from harbor_orders_client.errors import (
     error_of,
     problem_from,
 )
-from harbor_orders_client.new_orders import NewOrder, encode
-from harbor_orders_client.reading import read
-from harbor_orders_client.session import Session, document_of
-from harbor_orders_client.wire import Pause, Program, Reply, Request
+from harbor_orders_client.operations.requests import ORDERS
+from harbor_orders_client.transport.session import Session, document_of
+from harbor_orders_client.transport.wire import Pause, Program, Reply, Request
 
 BATCH: Final = f"{ORDERS}/batch"
 MAX_ORDERS: Final = 500

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import date
 
-from harbor_orders_client.calls import given, order_path, request
-from harbor_orders_client.changes import LineShare
-from harbor_orders_client.documents import Order
-from harbor_orders_client.new_orders import Money, amount_text
-from harbor_orders_client.wire import Request
+from harbor_orders_client.documents.changes import LineShare
+from harbor_orders_client.documents.new_orders import Money, amount_text
+from harbor_orders_client.documents.responses import Order
+from harbor_orders_client.operations.requests import given, order_path, request
+from harbor_orders_client.transport.wire import Request
 
 
 def authorize_order(order_id: str, *, idempotency_key: str | None = None) -> Request[Order]:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from harbor_orders_client.calls import API, given, instant, item_path, listing, request
-from harbor_orders_client.documents import ApiKey, ApiKeyEvent, NewApiKey, RotatedApiKey
-from harbor_orders_client.session import Listing
-from harbor_orders_client.wire import Repeat, Request, Service
+from harbor_orders_client.documents.responses import ApiKey, ApiKeyEvent, NewApiKey, RotatedApiKey
+from harbor_orders_client.operations.requests import API, given, instant, item_path, listing, request
+from harbor_orders_client.transport.session import Listing
+from harbor_orders_client.transport.wire import Repeat, Request, Service
 
 KEYS = f"{API}/api-keys"
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import httpx
 
-from harbor_orders_client.session import Session
-from harbor_orders_client.wire import NoReply, Reply, Send
+from harbor_orders_client.transport.session import Session
+from harbor_orders_client.transport.wire import NoReply, Reply, Send
 
 _NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 

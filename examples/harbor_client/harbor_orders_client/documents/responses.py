@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from harbor_orders_client.reading import MEMBER
+from harbor_orders_client.documents.reading import MEMBER
 
 
 class OrderStatus(StrEnum):

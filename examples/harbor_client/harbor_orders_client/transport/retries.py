@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from harbor_orders_client.errors import ApiError, ConnectionFailed, HarborError, OutcomeUnknown, error_of, problem_of
-from harbor_orders_client.wire import NoReply, Outcome, Pause, Program, Repeat, Reply, Request, Send
+from harbor_orders_client.transport.wire import NoReply, Outcome, Pause, Program, Repeat, Reply, Request, Send
 
 T = TypeVar("T")
 

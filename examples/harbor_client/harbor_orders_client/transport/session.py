@@ -6,12 +6,12 @@ from itertools import pairwise
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from harbor_orders_client import exact
-from harbor_orders_client.consistency import TOKEN, Consistency, is_about_order
+from harbor_orders_client.documents import exact
+from harbor_orders_client.documents.reading import read
 from harbor_orders_client.errors import UnexpectedAnswer
-from harbor_orders_client.reading import read
-from harbor_orders_client.settling import Rules, settle
-from harbor_orders_client.wire import Program, Reply, Request, Service
+from harbor_orders_client.transport.consistency import TOKEN, Consistency, is_about_order
+from harbor_orders_client.transport.retries import Rules, settle
+from harbor_orders_client.transport.wire import Program, Reply, Request, Service
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
