@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +18,6 @@ from harbor_orders_client import (
     RemoveLine,
     SetPrice,
     SetQuantity,
-    clients,
     errors,
 )
 from harbor_orders_client.documents import responses
@@ -27,7 +25,6 @@ from harbor_orders_client.documents.changes import document_of
 from harbor_orders_client.documents.reading import members
 from harbor_orders_client.operations import api_keys, batches, orders, payments
 from harbor_orders_client.operations import webhooks as hooks
-from harbor_orders_client.operations.binding import AsyncPages, AsyncVerb, Pages, Verb
 from harbor_orders_client.transport.session import Listing
 from harbor_orders_client.transport.wire import Request, Service
 
@@ -217,23 +214,3 @@ def test_every_status_of_a_refusal_has_an_error_of_its_own() -> None:
     }
     plain = {status for status in statuses if type(errors.error_of(errors.problem_from(status, {}))) is errors.ApiError}
     assert plain <= {405, 406, 408, 431}  # of a broken client, not of a caller
-
-
-def verbs(group: type) -> Iterator[tuple[str, str, Any]]:
-    """Return the operations of a group: name, whether a list, and the call."""
-    for name, found in vars(group).items():
-        if isinstance(found, Verb | AsyncVerb | Pages | AsyncPages):
-            yield name, type(found).__name__.removeprefix("Async"), found.__doc__
-
-
-@pytest.mark.parametrize(
-    ("blocking", "awaited"),
-    [
-        (clients.Orders, clients.AsyncOrders),
-        (clients.WebhookEndpoints, clients.AsyncWebhookEndpoints),
-        (clients.WebhookDeliveries, clients.AsyncWebhookDeliveries),
-        (clients.ApiKeys, clients.AsyncApiKeys),
-    ],
-)
-def test_both_clients_do_the_same(blocking: type, awaited: type) -> None:
-    assert list(verbs(blocking)) == list(verbs(awaited))

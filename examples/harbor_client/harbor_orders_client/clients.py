@@ -2,27 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import httpx
 
 from harbor_orders_client.documents.new_orders import NewOrder
 from harbor_orders_client.operations import api_keys, batches, orders, payments, requests, webhooks
 from harbor_orders_client.operations.batches import BatchItem
-from harbor_orders_client.operations.binding import AsyncGroup, AsyncPages, AsyncVerb, Group, Pages, Verb
+from harbor_orders_client.operations.binding import AsyncGroup, Group, Pages, Verb
+from harbor_orders_client.operations.requests import RequestOptions
 from harbor_orders_client.transport.http import exchange, exchange_async
 from harbor_orders_client.transport.retries import Patience, Rules
 from harbor_orders_client.transport.session import Session
-from harbor_orders_client.transport.wire import Outcome, Pause, Program, Send, Service
+from harbor_orders_client.transport.wire import Finished, Pause, Program, advance
 
 T = TypeVar("T")
 
 
-class Orders(Group):
-    """Orders: create and change them, read them."""
-
+class _OrderVerbs:
     create = Verb(orders.create_order)
     amend = Verb(orders.amend_order)
     update = Verb(orders.update_order)
@@ -39,30 +38,20 @@ class Orders(Group):
     timeline = Pages(orders.list_timeline)
     notes = Pages(orders.list_notes)
 
-    def create_many(self, orders: Iterable[NewOrder]) -> Sequence[BatchItem]:
-        """Create any number of orders; give what became of each. Raises `BatchInterrupted`."""
-        return self._client.run(batches.create_many(self._client.session, orders))
 
-
-class WebhookEndpoints(Group):
-    """Where webhooks go."""
-
+class _WebhookEndpointVerbs:
     create = Verb(webhooks.create_webhook_endpoint)
     list = Verb(webhooks.list_webhook_endpoints)
     delete = Verb(webhooks.delete_webhook_endpoint)
 
 
-class WebhookDeliveries(Group):
-    """What was sent, and what came of it."""
-
+class _WebhookDeliveryVerbs:
     list = Pages(webhooks.list_webhook_deliveries)
     get = Verb(webhooks.get_webhook_delivery)
     resend = Verb(webhooks.resend_webhook_delivery)
 
 
-class ApiKeys(Group):
-    """The keys of a partner; takes the scope `keys:manage`."""
-
+class _ApiKeyVerbs:
     create = Verb(api_keys.create_api_key)
     list = Pages(api_keys.list_api_keys)
     get = Verb(api_keys.get_api_key)
@@ -71,55 +60,44 @@ class ApiKeys(Group):
     events = Pages(api_keys.list_api_key_events)
 
 
-class AsyncOrders(AsyncGroup):
-    """Orders: create and change them, read them."""
+class Orders(_OrderVerbs, Group):
+    """Create, change and read orders."""
 
-    create = AsyncVerb(orders.create_order)
-    amend = AsyncVerb(orders.amend_order)
-    update = AsyncVerb(orders.update_order)
-    add_note = AsyncVerb(orders.add_note)
-    authorize = AsyncVerb(payments.authorize_order)
-    capture = AsyncVerb(payments.capture_order)
-    void = AsyncVerb(payments.void_order)
-    cancel = AsyncVerb(payments.cancel_order)
-    refund = AsyncVerb(payments.refund_order)
-    settle = AsyncVerb(payments.settle_order)
-    set_status = AsyncVerb(orders.set_order_status)
-    get = AsyncVerb(orders.get_order)
-    list = AsyncPages(orders.list_orders)
-    timeline = AsyncPages(orders.list_timeline)
-    notes = AsyncPages(orders.list_notes)
-
-    async def create_many(self, orders: Iterable[NewOrder]) -> Sequence[BatchItem]:
-        """Create any number of orders; give what became of each. Raises `BatchInterrupted`."""
-        return await self._client.run(batches.create_many(self._client.session, orders))
+    def create_many(self, new_orders: Iterable[NewOrder]) -> Sequence[BatchItem]:
+        """Create any number of orders. Return what became of each. Raises `BatchInterrupted`."""
+        return self.client.run(batches.create_many(self.client.session, new_orders))
 
 
-class AsyncWebhookEndpoints(AsyncGroup):
+class AsyncOrders(_OrderVerbs, AsyncGroup):
+    """Create, change and read orders."""
+
+    async def create_many(self, new_orders: Iterable[NewOrder]) -> Sequence[BatchItem]:
+        """Create any number of orders. Return what became of each. Raises `BatchInterrupted`."""
+        return await self.client.run(batches.create_many(self.client.session, new_orders))
+
+
+class WebhookEndpoints(_WebhookEndpointVerbs, Group):
     """Where webhooks go."""
 
-    create = AsyncVerb(webhooks.create_webhook_endpoint)
-    list = AsyncVerb(webhooks.list_webhook_endpoints)
-    delete = AsyncVerb(webhooks.delete_webhook_endpoint)
+
+class AsyncWebhookEndpoints(_WebhookEndpointVerbs, AsyncGroup):
+    """Where webhooks go."""
 
 
-class AsyncWebhookDeliveries(AsyncGroup):
+class WebhookDeliveries(_WebhookDeliveryVerbs, Group):
     """What was sent, and what came of it."""
 
-    list = AsyncPages(webhooks.list_webhook_deliveries)
-    get = AsyncVerb(webhooks.get_webhook_delivery)
-    resend = AsyncVerb(webhooks.resend_webhook_delivery)
+
+class AsyncWebhookDeliveries(_WebhookDeliveryVerbs, AsyncGroup):
+    """What was sent, and what came of it."""
 
 
-class AsyncApiKeys(AsyncGroup):
-    """The keys of a partner; takes the scope `keys:manage`."""
+class ApiKeys(_ApiKeyVerbs, Group):
+    """The API keys of a partner. Needs the scope `keys:manage`."""
 
-    create = AsyncVerb(api_keys.create_api_key)
-    list = AsyncPages(api_keys.list_api_keys)
-    get = AsyncVerb(api_keys.get_api_key)
-    rotate = AsyncVerb(api_keys.rotate_api_key)
-    revoke = AsyncVerb(api_keys.revoke_api_key)
-    events = AsyncPages(api_keys.list_api_key_events)
+
+class AsyncApiKeys(_ApiKeyVerbs, AsyncGroup):
+    """The API keys of a partner. Needs the scope `keys:manage`."""
 
 
 class HarborOrders:
@@ -158,46 +136,21 @@ class HarborOrders:
         self.webhook_deliveries = WebhookDeliveries(self)
         self.api_keys = ApiKeys(self)
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        answer: type[T],
-        *,
-        body: Mapping[str, Any] | None = None,
-        query: Mapping[str, str] | None = None,
-        idempotency_key: str | None = None,
-        if_match: int | None = None,
-        service: Service | None = None,
-    ) -> T:
-        """Send any request of the API by the same rules; see `requests.request` for the arguments."""
-        made = requests.request(
-            method,
-            path,
-            answer,
-            body=body,
-            query=query,
-            idempotency_key=idempotency_key,
-            if_match=if_match,
-            service=service,
-        )
+    def request(self, method: str, path: str, read_as: type[T], **options: Unpack[RequestOptions]) -> T:
+        """Send any request of the API by the same rules; `requests.request` describes the arguments."""
+        made = requests.request(method, path, read_as, **options)
         return self.run(self.session.perform(made))
 
     def run(self, program: Program[T]) -> T:
         """Run a program to its end."""
-        outcome: Outcome = None
-        while True:
-            try:
-                step = program.send(outcome)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            match step:
-                case Send():
-                    outcome = exchange(self._http, self.session, step)
-                case Pause():
-                    self._sleep(step.seconds)
-                    outcome = None
+        step = advance(program, None)
+        while not isinstance(step, Finished):
+            if isinstance(step, Pause):
+                self._sleep(step.seconds)
+                step = advance(program, None)
+            else:
+                step = advance(program, exchange(self._http, self.session, step))
+        return step.result
 
     def close(self) -> None:
         """Close the connections."""
@@ -240,46 +193,21 @@ class AsyncHarborOrders:
         self.webhook_deliveries = AsyncWebhookDeliveries(self)
         self.api_keys = AsyncApiKeys(self)
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        answer: type[T],
-        *,
-        body: Mapping[str, Any] | None = None,
-        query: Mapping[str, str] | None = None,
-        idempotency_key: str | None = None,
-        if_match: int | None = None,
-        service: Service | None = None,
-    ) -> T:
-        """Send any request of the API by the same rules; see `requests.request` for the arguments."""
-        made = requests.request(
-            method,
-            path,
-            answer,
-            body=body,
-            query=query,
-            idempotency_key=idempotency_key,
-            if_match=if_match,
-            service=service,
-        )
+    async def request(self, method: str, path: str, read_as: type[T], **options: Unpack[RequestOptions]) -> T:
+        """Send any request of the API by the same rules; `requests.request` describes the arguments."""
+        made = requests.request(method, path, read_as, **options)
         return await self.run(self.session.perform(made))
 
     async def run(self, program: Program[T]) -> T:
         """Run a program to its end."""
-        outcome: Outcome = None
-        while True:
-            try:
-                step = program.send(outcome)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            match step:
-                case Send():
-                    outcome = await exchange_async(self._http, self.session, step)
-                case Pause():
-                    await self._sleep(step.seconds)
-                    outcome = None
+        step = advance(program, None)
+        while not isinstance(step, Finished):
+            if isinstance(step, Pause):
+                await self._sleep(step.seconds)
+                step = advance(program, None)
+            else:
+                step = advance(program, await exchange_async(self._http, self.session, step))
+        return step.result
 
     async def aclose(self) -> None:
         """Close the connections."""

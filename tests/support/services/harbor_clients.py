@@ -46,10 +46,9 @@ async def client_of(
 
 
 async def did(verb: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-    """Return what a verb of either client gives; the one that blocks does it in a thread."""
-    if inspect.iscoroutinefunction(verb):
-        return await verb(*arguments, **named)
-    return await asyncio.to_thread(verb, *arguments, **named)
+    """Return the result of a verb of either client; the one that blocks runs in a thread."""
+    result = await asyncio.to_thread(verb, *arguments, **named)
+    return await result if inspect.isawaitable(result) else result
 
 
 async def all_of(items: Iterator[T] | AsyncIterator[T]) -> list[T]:

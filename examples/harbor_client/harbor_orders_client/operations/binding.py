@@ -1,6 +1,6 @@
-"""Binds operations to a client: `authorize = Verb(calls.authorize_order)` is a method with that function's arguments.
+"""Bind operations to a client: `authorize = Verb(payments.authorize_order)` is a method with that function's arguments.
 
-So each operation is written once, and the client that blocks and the one that awaits cannot drift apart.
+Each operation is declared once. The group it is read from decides whether it blocks or is awaited.
 """
 
 import functools
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Runs(Protocol):
-    """Something that runs programs by blocking."""
+    """Runs programs by blocking."""
 
     session: Session
 
@@ -25,7 +25,7 @@ class Runs(Protocol):
 
 
 class Awaits(Protocol):
-    """Something that runs programs by awaiting."""
+    """Runs programs by awaiting."""
 
     session: Session
 
@@ -38,18 +38,18 @@ class Group:
     """Operations of a client that blocks."""
 
     def __init__(self, client: Runs) -> None:
-        self._client = client
+        self.client = client
 
 
 class AsyncGroup:
-    """Operations of a client that awaits."""
+    """Operations of a client that is awaited."""
 
     def __init__(self, client: Awaits) -> None:
-        self._client = client
+        self.client = client
 
 
 class Verb(Generic[P, T]):
-    """One request, blocking."""
+    """One request."""
 
     def __init__(self, call: Callable[P, Request[T]]) -> None:
         self._call = call
@@ -59,43 +59,22 @@ class Verb(Generic[P, T]):
     def __get__(self, group: None, _owner: type) -> Self: ...
     @overload
     def __get__(self, group: Group, _owner: type) -> Callable[P, T]: ...
-    def __get__(self, group: Group | None, _owner: type) -> "Self | Callable[P, T]":
+    @overload
+    def __get__(self, group: AsyncGroup, _owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, group: Group | AsyncGroup | None, _owner: type) -> object:
         if group is None:
             return self
-        client = group._client  # noqa: SLF001  # the group's own part
+        client = group.client
 
         @functools.wraps(self._call)
-        def verb(*args: P.args, **kwargs: P.kwargs) -> T:
+        def verb(*args: P.args, **kwargs: P.kwargs) -> T | Coroutine[Any, Any, T]:
             return client.run(client.session.perform(self._call(*args, **kwargs)))
 
         return verb
 
 
-class AsyncVerb(Generic[P, T]):
-    """One request, awaited."""
-
-    def __init__(self, call: Callable[P, Request[T]]) -> None:
-        self._call = call
-        self.__doc__ = call.__doc__
-
-    @overload
-    def __get__(self, group: None, _owner: type) -> Self: ...
-    @overload
-    def __get__(self, group: AsyncGroup, _owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
-    def __get__(self, group: AsyncGroup | None, _owner: type) -> "Self | Callable[P, Coroutine[Any, Any, T]]":
-        if group is None:
-            return self
-        client = group._client  # noqa: SLF001  # the group's own part
-
-        @functools.wraps(self._call)
-        async def verb(*args: P.args, **kwargs: P.kwargs) -> T:
-            return await client.run(client.session.perform(self._call(*args, **kwargs)))
-
-        return verb
-
-
 class Pages(Generic[P, T]):
-    """A list, blocking: an iterator that fetches the next page when the one before is used up."""
+    """A list: an iterator that fetches the next page when the one before is used up."""
 
     def __init__(self, call: Callable[P, Listing[T]]) -> None:
         self._call = call
@@ -105,37 +84,16 @@ class Pages(Generic[P, T]):
     def __get__(self, group: None, _owner: type) -> Self: ...
     @overload
     def __get__(self, group: Group, _owner: type) -> Callable[P, Iterator[T]]: ...
-    def __get__(self, group: Group | None, _owner: type) -> "Self | Callable[P, Iterator[T]]":
-        if group is None:
-            return self
-        client = group._client  # noqa: SLF001  # the group's own part
-
-        @functools.wraps(self._call)
-        def verb(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-            return _items(client, self._call(*args, **kwargs))
-
-        return verb
-
-
-class AsyncPages(Generic[P, T]):
-    """A list, awaited: `async for`."""
-
-    def __init__(self, call: Callable[P, Listing[T]]) -> None:
-        self._call = call
-        self.__doc__ = call.__doc__
-
-    @overload
-    def __get__(self, group: None, _owner: type) -> Self: ...
     @overload
     def __get__(self, group: AsyncGroup, _owner: type) -> Callable[P, AsyncIterator[T]]: ...
-    def __get__(self, group: AsyncGroup | None, _owner: type) -> "Self | Callable[P, AsyncIterator[T]]":
+    def __get__(self, group: Group | AsyncGroup | None, _owner: type) -> object:
         if group is None:
             return self
-        client = group._client  # noqa: SLF001  # the group's own part
 
         @functools.wraps(self._call)
-        def verb(*args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
-            return _async_items(client, self._call(*args, **kwargs))
+        def verb(*args: P.args, **kwargs: P.kwargs) -> Iterator[T] | AsyncIterator[T]:
+            listing = self._call(*args, **kwargs)
+            return _items(group.client, listing) if isinstance(group, Group) else _async_items(group.client, listing)
 
         return verb
 

@@ -6,7 +6,7 @@ To add an operation, write its function in the module of its resource and name i
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypedDict, TypeVar
 
 from harbor_orders_client.documents.new_orders import encode, new_key
 from harbor_orders_client.transport.session import Listing, Page, reads, reads_page
@@ -20,10 +20,20 @@ _KEYED: Final = re.compile(rf"{ORDERS}(?:/|$)|{API}/api-keys(?:/[^/]+/rotate)?$"
 _READING: Final = frozenset({"GET", "HEAD"})
 
 
+class RequestOptions(TypedDict, total=False):
+    """The optional arguments of `request`, for the clients to pass on."""
+
+    body: Mapping[str, Any] | None
+    query: Mapping[str, str] | None
+    idempotency_key: str | None
+    if_match: int | None
+    service: Service | None
+
+
 def request(
     method: str,
     path: str,
-    answer: type[T],
+    read_as: type[T],
     *,
     body: Mapping[str, Any] | None = None,
     query: Mapping[str, str] | None = None,
@@ -37,7 +47,7 @@ def request(
     Args:
         method: of HTTP.
         path: from `/api/v1` on.
-        answer: what the answer is read as: one of this package's dataclasses, or `dict` for the document as it is.
+        read_as: what the response is read as: one of this package's dataclasses, or `dict` for the document as it is.
         body: the JSON object to send.
         query: parameters of the address.
         idempotency_key: of a change of orders, or of what makes an API key; a new one when none is given. Another
@@ -52,7 +62,7 @@ def request(
     return Request(
         method,
         path,
-        reads(answer),
+        reads(read_as),
         service or (Service.QUERY if is_read else Service.COMMAND),
         content=b"" if body is None else encode(body),
         query=query or {},

@@ -98,3 +98,18 @@ Outcome: TypeAlias = Reply | NoReply | None
 """What a program is sent: the outcome of a `Send`, None after a `Pause` and at its start."""
 
 Program: TypeAlias = Generator[Step, Outcome, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Generic[T_co]):
+    """The end of a program."""
+
+    result: T_co
+
+
+def advance(program: Program[T], outcome: Outcome) -> Step | Finished[T]:
+    """Send an outcome into a program. Return what it asks for next, or its result; raise what it raises."""
+    try:
+        return program.send(outcome)
+    except StopIteration as end:
+        return Finished(end.value)
