@@ -3,7 +3,7 @@
 import json
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -27,8 +27,9 @@ from harbor_orders_client.errors import error_of, problem_of
 from harbor_orders_client.operations import orders, payments, requests
 from harbor_orders_client.operations import webhooks as hooks
 from harbor_orders_client.transport.consistency import Consistency
-from harbor_orders_client.transport.retries import Patience, Rules, settle
-from harbor_orders_client.transport.wire import NoReply, Outcome, Pause, Reply, Request, Send
+from harbor_orders_client.transport.retries import Contact, Patience, Rules, send_until_known
+from harbor_orders_client.transport.wire import NoReply, Outcome, Reply, Request
+from tests.support.services.harbor_clients import Played, drive
 
 CHANGE = payments.authorize_order("019a8b5c-0000-7000-8000-000000000000")
 READ = orders.get_order("019a8b5c-0000-7000-8000-000000000000")
@@ -55,37 +56,10 @@ SLOW = refusal(503, "deadline_exceeded", retryable=True, retry_after="1")
 LIMITED = refusal(429, "rate_limited", retryable=True, retry_after="3")
 
 
-@dataclass
-class Played:
-    """What a request did with some outcomes: its sends, its pauses, and how it ended."""
-
-    sends: list[Send]
-    pauses: list[float]
-    end: Reply | Exception
-
-
 def play(request: Request[Any], outcomes: Sequence[Outcome], chance: float = 1.0, **patience: float) -> Played:
-    """Let a request meet outcomes; a pause takes the time it says, sending takes none."""
-    now_s = [0.0]
-    rules = Rules(replace(Patience(), **patience), lambda: now_s[0], lambda: chance)  # type: ignore[arg-type]  # its numbers
-    program, left = settle(rules, request, {}), list(outcomes)
-    played = Played([], [], DONE)
-    outcome: Outcome = None
-    try:
-        while True:
-            match program.send(outcome):
-                case Send() as send:
-                    played.sends.append(send)
-                    outcome = left.pop(0)
-                case Pause(seconds):
-                    played.pauses.append(seconds)
-                    now_s[0] += seconds
-                    outcome = None
-    except StopIteration as end:
-        played.end = end.value
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is what is looked at
-        played.end = error
-    return played
+    """Let a request meet outcomes."""
+    rules = Rules(replace(Patience(), **patience))  # type: ignore[arg-type]  # its numbers
+    return drive(lambda made: send_until_known(made, request, {}), outcomes, rules, chance)
 
 
 @pytest.mark.parametrize("outcome", [LOST, UNREACHED, BUSY, SLOW, LIMITED, refusal(500), refusal(502), refusal(408)])
@@ -126,6 +100,24 @@ def test_attempts_and_time_are_bounded() -> None:
 
 def test_a_retry_after_beyond_the_deadline_is_not_waited_for() -> None:
     assert play(CHANGE, [LIMITED], total_timeout_s=2).pauses == []
+
+
+def test_a_service_that_was_never_reached_is_given_up_sooner() -> None:
+    assert sum(play(CHANGE, [UNREACHED], max_retries=99, unreached_timeout_s=5).pauses) <= 5
+    for reached in (LOST, BUSY):
+        assert sum(play(CHANGE, [reached, UNREACHED], max_retries=99, unreached_timeout_s=5).pauses) > 50
+
+
+def test_a_missing_response_is_reported_once_until_there_is_one_again() -> None:
+    reports: list[str] = []
+    rules = Rules(Patience(unreached_timeout_s=30), contact=Contact(reports.append))
+
+    drive(lambda made: send_until_known(made, CHANGE, {}), [UNREACHED, UNREACHED, LOST, BUSY, UNREACHED, DONE], rules)
+
+    assert reports == [
+        "ConnectError; trying for 30 s (is it up? make up DETACH=1 starts the local one)",
+        "ConnectError; trying for 60 s (is it up? make up DETACH=1 starts the local one)",
+    ]
 
 
 @pytest.mark.parametrize(

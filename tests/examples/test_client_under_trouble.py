@@ -217,7 +217,7 @@ async def test_an_interrupted_batch_goes_on_with_what_is_left(
         proxy.cut_after_request(ends_second_batch)
         with pytest.raises(BatchInterrupted) as interrupted:
             await did(harbor.orders.create_many, orders)
-        rest = await did(harbor.orders.create_many, interrupted.value.unsettled)
+        rest = await did(harbor.orders.create_many, interrupted.value.remaining)
 
     assert [len(interrupted.value.results), len(rest)] == [500, 200]
     assert isinstance(interrupted.value.__cause__, OutcomeUnknown)

@@ -13,10 +13,10 @@ from harbor_orders_client.operations import api_keys, batches, orders, payments,
 from harbor_orders_client.operations.batches import BatchItem
 from harbor_orders_client.operations.binding import AsyncGroup, Group, Pages, Verb
 from harbor_orders_client.operations.requests import RequestOptions
-from harbor_orders_client.transport.http import exchange, exchange_async
+from harbor_orders_client.transport.http import run, run_async
 from harbor_orders_client.transport.retries import Patience, Rules
 from harbor_orders_client.transport.session import Session
-from harbor_orders_client.transport.wire import Finished, Pause, Program, advance
+from harbor_orders_client.transport.wire import Program
 
 T = TypeVar("T")
 
@@ -143,14 +143,7 @@ class HarborOrders:
 
     def run(self, program: Program[T]) -> T:
         """Run a program to its end."""
-        step = advance(program, None)
-        while not isinstance(step, Finished):
-            if isinstance(step, Pause):
-                self._sleep(step.seconds)
-                step = advance(program, None)
-            else:
-                step = advance(program, exchange(self._http, self.session, step))
-        return step.result
+        return run(program, self._http, self.session, self._sleep)
 
     def close(self) -> None:
         """Close the connections."""
@@ -200,14 +193,7 @@ class AsyncHarborOrders:
 
     async def run(self, program: Program[T]) -> T:
         """Run a program to its end."""
-        step = advance(program, None)
-        while not isinstance(step, Finished):
-            if isinstance(step, Pause):
-                await self._sleep(step.seconds)
-                step = advance(program, None)
-            else:
-                step = advance(program, await exchange_async(self._http, self.session, step))
-        return step.result
+        return await run_async(program, self._http, self.session, self._sleep)
 
     async def aclose(self) -> None:
         """Close the connections."""

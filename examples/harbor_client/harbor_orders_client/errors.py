@@ -13,7 +13,7 @@
     |- ConnectionFailed          the request never reached the service
     |- OutcomeUnknown            it may have been acted on: send it again with idempotency_key
     |- UnexpectedAnswer          a success that is not what the API promises
-    |- BatchInterrupted          create_many could not go on: results so far, unsettled orders
+    |- BatchInterrupted          create_many could not go on: results so far, remaining orders
     `- WebhookNotVerified        a webhook that is not signed with your secret, or too old
 
 All can be pickled. None holds an API key or a secret, in its text or in what it refers to.
@@ -159,7 +159,7 @@ class ConnectionFailed(HarborError):
 
 
 class OutcomeUnknown(HarborError):
-    """The request may have been acted on. Sending it again with `idempotency_key` settles it and never does it twice.
+    """The request may have been acted on. Sending it again with `idempotency_key` finds out and never does it twice.
 
     `idempotency_key` is None for the few requests that take none: look whether it was done before you repeat it.
     """
@@ -182,18 +182,18 @@ class UnexpectedAnswer(HarborError):
 class BatchInterrupted(HarborError):
     """`create_many` could not go on; `__cause__` is why.
 
-    `results` are the orders that are settled. Give `unsettled` to `create_many` again: each order keeps its key, so
-    none is made twice.
+    `results` are the orders whose outcome is known. Give `remaining` to `create_many` again: each order keeps its key,
+    so none is made twice.
     """
 
-    def __init__(self, reason: str, results: "Sequence[BatchItem]", unsettled: "Sequence[NewOrder]") -> None:
-        super().__init__(reason, results, unsettled)
+    def __init__(self, reason: str, results: "Sequence[BatchItem]", remaining: "Sequence[NewOrder]") -> None:
+        super().__init__(reason, results, remaining)
         self.reason = reason
         self.results = list(results)
-        self.unsettled = list(unsettled)
+        self.remaining = list(remaining)
 
     def __str__(self) -> str:
-        return f"{len(self.results)} orders settled, {len(self.unsettled)} not: {self.reason}"
+        return f"{len(self.results)} orders done, {len(self.remaining)} not: {self.reason}"
 
 
 class WebhookNotVerified(HarborError):

@@ -25,7 +25,6 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "command_api/app.py": {LITERAL},
         "command_api/batches/slots.py": {FLOAT},
         "command_api/timer/expirer.py": {ROUND, SECONDS},
-        "command_api/imports/sending.py": {JSON, FLOAT, LITERAL, SECONDS},
         "command_api/handling/deferred_store.py": {LITERAL},
         "command_api/handling/backoff.py": {DIVISION, SECONDS, an_import("random")},
         "command_api/handling/order_state_cache.py": {FLOAT, LITERAL, SECONDS},
@@ -75,7 +74,8 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "query_api/state.py": {FLOAT},
     },
     "retries with jitter, in seconds: the client and the sender of webhooks": {
-        "examples/harbor_client/harbor_orders_client/operations/batches.py": {FLOAT, POWER},
+        "examples/harbor_client/harbor_orders_client/operations/batches.py": {FLOAT, SECONDS},
+        "examples/harbor_client/harbor_orders_client/transport/http.py": {FLOAT},
         "examples/harbor_client/harbor_orders_client/clients.py": {FLOAT, LITERAL, an_import("time")},
         "examples/harbor_client/harbor_orders_client/errors.py": {FLOAT},
         "examples/harbor_client/harbor_orders_client/transport/retries.py": {
@@ -111,8 +111,8 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "query_api/metrics.py": {FLOAT, DIVISION},
     },
     "progress of long work: shares, rates, time that is left": {
-        "command_api/imports/command.py": {FLOAT, LITERAL, DIVISION},
-        "command_api/imports/progress.py": {FLOAT, LITERAL, ROUND, SECONDS, DIVISION},
+        "examples/harbor_client/harbor_orders_client/importing/command_line.py": {FLOAT, LITERAL, DIVISION},
+        "examples/harbor_client/harbor_orders_client/importing/progress.py": {FLOAT, LITERAL, ROUND, SECONDS, DIVISION, an_import("time")},
         "projections/commands.py": {FLOAT, LITERAL, SECONDS, DIVISION},
     },
     "decimals of the client: exact, and refused when they are floats": {
@@ -120,6 +120,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "examples/harbor_client/harbor_orders_client/documents/responses.py": {an_import("decimal")},
         "examples/harbor_client/harbor_orders_client/documents/exact.py": {an_import("decimal")},
         "examples/harbor_client/harbor_orders_client/documents/new_orders.py": {an_import("decimal")},
+        "examples/harbor_client/harbor_orders_client/importing/lines.py": {an_import("decimal")},
         "examples/harbor_client/harbor_orders_client/documents/reading.py": {an_import("decimal")},
     },
     "a body of a request: a fraction is read to be refused wherever an amount stands": {

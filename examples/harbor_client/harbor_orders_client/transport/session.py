@@ -10,7 +10,7 @@ from harbor_orders_client.documents import exact
 from harbor_orders_client.documents.reading import read
 from harbor_orders_client.errors import UnexpectedAnswer
 from harbor_orders_client.transport.consistency import TOKEN, Consistency, is_about_order
-from harbor_orders_client.transport.retries import Rules, settle
+from harbor_orders_client.transport.retries import Rules, send_until_known
 from harbor_orders_client.transport.wire import Program, Reply, Request, Service
 
 T = TypeVar("T")
@@ -53,30 +53,29 @@ class Session:
             if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
                 raise ValueError("command_url and query_url are addresses such as https://orders.example.com")
 
-    def url(self, request: Request[Any]) -> str:
-        """Return the whole address of a request."""
-        base = self.command_url if request.service is Service.COMMAND else self.query_url
-        return base.rstrip("/") + request.path
+    def base_url(self, request: Request[Any]) -> str:
+        """Return the address of the service of a request."""
+        return (self.command_url if request.service is Service.COMMAND else self.query_url).rstrip("/")
 
     def perform(self, request: Request[T]) -> Program[T]:
-        """Settle one request; give its result. Raises what `settle` and its reading raise."""
+        """Send one request until its outcome is known. Return its result; raise as `send_until_known` and `read` do."""
         token = self.consistency.of_order(request.path) if self._shows_tokens(request) else None
-        reply = yield from settle(self.rules, request, self.headers(request, token))
+        reply = yield from send_until_known(self.rules, request, self.headers(request, token))
         written = reply.headers.get(TOKEN)
         if written is not None:
             self.consistency.wrote(reply.headers.get("location", request.path), written)
         return request.read(reply)
 
     def first_page(self, request: Request[T]) -> Program[T]:
-        """Settle the first page of a list, again for each shard of which it may miss something this client wrote."""
+        """Return the first page of a list. Ask again for each shard of which it may miss a write of this client."""
         if is_about_order(request.path):
             return (yield from self.perform(request))
         tokens = self.consistency.of_list(request.path) if self._shows_tokens(request) else []
-        reply = yield from settle(self.rules, request, self.headers(request, tokens[0] if tokens else None))
+        reply = yield from send_until_known(self.rules, request, self.headers(request, tokens[0] if tokens else None))
         for shown, token in pairwise([*tokens, None]):
             self.consistency.listed(request.path, str(shown), reply.headers)
             if token is not None and not self.consistency.is_seen(request.path, token):
-                reply = yield from settle(self.rules, request, self.headers(request, token))
+                reply = yield from send_until_known(self.rules, request, self.headers(request, token))
         return request.read(reply)
 
     def headers(self, request: Request[Any], token: str | None = None) -> dict[str, str]:

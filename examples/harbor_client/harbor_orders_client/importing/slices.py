@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from command_api.imports.lines import ENVELOPE, ENVELOPE_BYTES, MAX_BODY_BYTES, BadLine, OrderLine, read_lines
+from harbor_orders_client.importing.lines import BadLine, OrderLine, read_lines
+from harbor_orders_client.operations.batches import ENVELOPE_BYTES, MAX_BYTES
 
 
 @dataclass(slots=True)
 class FileSlice:
-    """Consecutive lines; `file_bytes` are those of the file from the slice before to the end of the last line."""
+    """Consecutive lines; `file_bytes` is the size of their part of the file."""
 
     orders: list[OrderLine] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
@@ -17,29 +18,24 @@ class FileSlice:
 
     @property
     def lines(self) -> int:
-        """How many lines there are."""
+        """Return how many lines there are."""
         return len(self.orders) + len(self.bad)
 
 
 def read_slices(file: BinaryIO, run: str, max_orders: int) -> Iterator[FileSlice]:
     """Return the file in slices of at most `max_orders` lines whose body is at most 1 MiB."""
-    part, size, begin = FileSlice(), ENVELOPE_BYTES, 0
+    part, size_bytes, begin = FileSlice(), ENVELOPE_BYTES, 0
     for line in read_lines(file, run):
         more = len(line.item) + 1 if isinstance(line, OrderLine) else 0
-        if part.lines == max_orders or size + more > MAX_BODY_BYTES:
+        if part.lines == max_orders or size_bytes + more > MAX_BYTES:
             yield part
-            part, size = FileSlice(), ENVELOPE_BYTES
+            part, size_bytes = FileSlice(), ENVELOPE_BYTES
         if isinstance(line, OrderLine):
             part.orders.append(line)
         else:
             part.bad.append(line)
-        size += more
+        size_bytes += more
         end = file.tell()
         part.file_bytes, begin = part.file_bytes + end - begin, end
     if part.lines:
         yield part
-
-
-def body_of(orders: list[OrderLine]) -> bytes:
-    """Return the body of a batch."""
-    return ENVELOPE % b",".join([line.item for line in orders])

@@ -1,10 +1,9 @@
-"""How far an import is: one line that is written over on a terminal, a line now and then elsewhere."""
+"""Show how far an import is: one line that is rewritten on a terminal, a line every few seconds elsewhere."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TextIO
-
-from infra import clock
 
 _EVERY_S: Final = 5.0
 _REDRAW_S: Final = 0.1
@@ -12,7 +11,7 @@ _REDRAW_S: Final = 0.1
 
 @dataclass(slots=True)
 class Tally:
-    """What was counted so far."""
+    """The counts so far."""
 
     created: int = 0
     replayed: int = 0
@@ -20,18 +19,18 @@ class Tally:
     file_bytes: int = 0
 
     @property
-    def orders_settled(self) -> int:
-        """How many lines are done with."""
+    def orders_done(self) -> int:
+        """Return how many lines are done with."""
         return self.created + self.replayed + self.refused
 
 
 def progress_line(tally: Tally, total_bytes: int, elapsed_s: float) -> str:
     """Return the line: percent of the file, orders, rate, time left."""
     share = min(tally.file_bytes / total_bytes, 1.0) if total_bytes else 1.0
-    rate = tally.orders_settled / elapsed_s if elapsed_s else 0.0
+    rate = tally.orders_done / elapsed_s if elapsed_s else 0.0
     left = clock_text(elapsed_s / share - elapsed_s) if share else "?"
     refused = f", {tally.refused:,} refused" if tally.refused else ""
-    return f"{share:4.0%}  {tally.orders_settled:,} orders, {rate:,.0f}/s{refused}, {left} left"
+    return f"{share:4.0%}  {tally.orders_done:,} orders, {rate:,.0f}/s{refused}, {left} left"
 
 
 def clock_text(seconds: float) -> str:
@@ -42,9 +41,9 @@ def clock_text(seconds: float) -> str:
 
 
 class Progress:
-    """Shows a tally while it grows."""
+    """Show a tally while it grows."""
 
-    def __init__(self, out: TextIO, total_bytes: int, *, monotonic_s: Callable[[], float] = clock.monotonic_s) -> None:
+    def __init__(self, out: TextIO, total_bytes: int, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._out = out
         self._total_bytes = total_bytes
         self._monotonic_s = monotonic_s
@@ -53,7 +52,7 @@ class Progress:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since it began."""
+        """Return the seconds since it began."""
         return self._monotonic_s() - self._started_s
 
     def show(self, tally: Tally) -> None:
@@ -67,7 +66,7 @@ class Progress:
         self._out.flush()
 
     def end(self) -> None:
-        """Make room for what is said next."""
+        """Clear the line of a terminal for what is printed next."""
         if self._is_terminal:
             self._out.write("\r\x1b[K")
             self._out.flush()

@@ -1,4 +1,4 @@
-"""What the lines of an import file become: orders under keys that the next run over the file finds again."""
+"""What the lines of an import file become: orders under keys that the next run over the file derives again."""
 
 import io
 import tempfile
@@ -10,9 +10,10 @@ import pytest
 
 from command_api.handling.idempotency import fingerprint
 from command_api.handling.json_body import parse_json
-from command_api.imports.lines import MAX_BODY_BYTES, BadLine, OrderLine, read_lines
-from command_api.imports.refusals import RefusedFile
-from command_api.imports.slices import FileSlice, body_of, read_slices
+from harbor_orders_client.importing.lines import BadLine, OrderLine, read_lines
+from harbor_orders_client.importing.refusals import RefusedFile
+from harbor_orders_client.importing.slices import FileSlice, read_slices
+from harbor_orders_client.operations.batches import ENVELOPE, MAX_BYTES
 from tests.support.orders.builders import order_body
 
 
@@ -26,6 +27,10 @@ def text(*lines: bytes | dict[str, Any], end: bytes = b"\n") -> bytes:
 
 def keys(*lines: bytes | dict[str, Any], run: str = "") -> list[str]:
     return [line.key for line in read(*lines, run=run) if isinstance(line, OrderLine)]
+
+
+def body(orders: list[OrderLine]) -> bytes:
+    return ENVELOPE % b",".join(line.item for line in orders)
 
 
 def slices(data: bytes, max_orders: int = 500) -> list[FileSlice]:
@@ -80,6 +85,27 @@ def test_lines_of_the_same_content_are_orders_of_their_own_and_the_same_ones_in_
     assert keys(B, A, A, A) == [first[2], first[0], first[1], first[3]]
 
 
+def test_a_derived_key_is_the_same_in_every_version_of_this_command() -> None:
+    """Pinned: a file that an earlier version imported must not be doubled by a later one."""
+    order: dict[str, Any] = {"customer_email": "ada@example.com", "currency": "EUR"}
+    order |= {"lines": [{"sku": "BELL \u00e9\x01\u2028", "quantity": 2, "unit_price": "19.99"}]}
+    named = {"customer_email": "a", "external_reference": "PO-1"}
+
+    assert keys(order, order, named) == [
+        "import-113303d7e1423302593d2635c65440177f276056332d30d060a15467c7c7b9f3",
+        "import-6bd1d4a618d60bef91048525a0478341d113d0da7c232c7753e31df6710991d6",
+        "import-b34be35859e37f8f15ef30eeca4184e5d3cd36435a05cf484c1f5a8ed746994e",
+    ]
+    assert keys(order, run="may") == ["import-9d5b7a06ce49d7a9b857f7fab4e4d2052b925816635cf0298d12cef620f8c8b8"]
+
+
+def test_a_number_with_a_fraction_is_sent_as_it_is_for_the_service_to_refuse() -> None:
+    [line] = read(b'{"lines": [{"unit_price": 19.990, "quantity": 2}]}')
+
+    assert isinstance(line, OrderLine)
+    assert line.order == b'{"lines":[{"quantity":2,"unit_price":19.990}]}'
+
+
 def test_an_order_with_a_reference_is_the_same_order_wherever_it_stands() -> None:
     named = order_body(external_reference="PO-1")
 
@@ -99,11 +125,16 @@ BAD = [
     (b"\xff", "body_not_utf8"),
     (orjson.dumps(A)[:-1] + b',"currency":"USD"}', "duplicate_json_key"),
     (b'{"order":{},"colour":1}', "unknown_field"),
+    (b'{"a":NaN}', "malformed_json"),
+    (b'{"a":"\\ud800"}', "invalid_unicode"),
+    (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "json_too_complex"),
+    (b'{"a":1' + b"0" * 5_000 + b"}", "number_out_of_range"),
+    (b'{"a":1e99999999999999999999}', "number_out_of_range"),
     (b'{"order":{},"idempotency_key":"a b"}', "idempotency_key_invalid"),
     (b'{"order":{},"idempotency_key":1}', "idempotency_key_invalid"),
-    (b'{"a":"' + b"x" * MAX_BODY_BYTES + b'"}', "body_too_large"),
-    (b'{"a":"' + b"x" * (MAX_BODY_BYTES - 20) + b'"}', "body_too_large"),
-    (b"x" * MAX_BODY_BYTES * 3, "body_too_large"),
+    (b'{"a":"' + b"x" * MAX_BYTES + b'"}', "body_too_large"),
+    (b'{"a":"' + b"x" * (MAX_BYTES - 20) + b'"}', "body_too_large"),
+    (b"x" * MAX_BYTES * 3, "body_too_large"),
 ]
 
 
@@ -130,14 +161,14 @@ def refused_record(line: bytes | dict[str, Any]) -> dict[str, Any]:
     return record
 
 
-@pytest.mark.parametrize("mended", [A, {"idempotency_key": "k", "order": A}])
-def test_a_refused_text_that_was_mended_is_the_line_it_stands_for(mended: dict[str, Any]) -> None:
+@pytest.mark.parametrize("corrected", [A, {"idempotency_key": "k", "order": A}])
+def test_a_refused_text_that_was_corrected_is_the_line_it_stands_for(corrected: dict[str, Any]) -> None:
     record = refused_record(orjson.dumps(A)[:-1])
 
-    assert read(record | {"text": orjson.dumps(mended).decode()}) == read(mended)
+    assert read(record | {"text": orjson.dumps(corrected).decode()}) == read(corrected)
 
 
-@pytest.mark.parametrize("line", [*(line for line, _ in BAD if len(line) < MAX_BODY_BYTES / 2), b"x" * MAX_BODY_BYTES])
+@pytest.mark.parametrize("line", [*(line for line, _ in BAD if len(line) < MAX_BYTES / 2), b"x" * MAX_BYTES])
 def test_a_refused_text_that_is_still_wrong_is_refused_again_as_that_text(line: bytes) -> None:
     first = refused_record(line)
 
@@ -148,10 +179,10 @@ def test_a_refused_text_that_is_still_wrong_is_refused_again_as_that_text(line: 
 
 def test_what_stands_for_bytes_that_were_no_text_is_not_taken_for_what_was_meant() -> None:
     record = refused_record(orjson.dumps(A | {"external_reference": "PO-?"}).replace(b"?", b"\xff"))
-    mended = record | {"text": record["text"].replace("\ufffd", "\u00ff")}
+    corrected = record | {"text": record["text"].replace("\ufffd", "\u00ff")}
 
     assert refused_record(record)["refused"]["code"] == "body_not_utf8"
-    assert read(mended) == read(A | {"external_reference": "PO-\u00ff"})
+    assert read(corrected) == read(A | {"external_reference": "PO-\u00ff"})
 
 
 @pytest.mark.parametrize("text", [1, None, {}])
@@ -177,8 +208,8 @@ def test_slices_are_bounded_by_the_bytes_of_their_body() -> None:
     made = slices(text(*heavy))
 
     assert [len(each.orders) for each in made] == [10, 10, 10]
-    assert all(len(body_of(each.orders)) <= MAX_BODY_BYTES for each in made)
-    assert len(body_of([*made[0].orders, made[1].orders[0]])) > MAX_BODY_BYTES
+    assert all(len(body(each.orders)) <= MAX_BYTES for each in made)
+    assert len(body([*made[0].orders, made[1].orders[0]])) > MAX_BYTES
 
 
 def test_a_file_without_orders_has_no_slices() -> None:
