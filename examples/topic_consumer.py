@@ -166,6 +166,8 @@ async def main(arguments: argparse.Namespace) -> None:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
+            session_timeout_ms=6_000,  # after which the others take over from a consumer that was killed
+            heartbeat_interval_ms=2_000,
         )
         consumer.subscribe([arguments.topic], listener=FromCheckpoints(consumer, ledger))
         try:
