@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import sys
+from pathlib import Path
 
 from tests.demo.stack import Stack
 from tests.support.services.harbor_clients import CLIENT
@@ -59,3 +60,18 @@ async def test_the_quickstart_prints_what_it_should(stack: Stack) -> None:
         "['7.50 EUR', '15.00 EUR', '22.50 EUR']",
         "4 orders listed",
     ]
+
+
+async def test_the_import_of_the_readme_creates_its_two_orders(stack: Stack, tmp_path: Path) -> None:
+    [block] = re.findall(r"```sh\n(cat .*?)```", (CLIENT / "README.md").read_text(), re.DOTALL)
+    script = block.replace("/tmp/harbor-client/bin/harbor-orders", f"{sys.executable} -m harbor_orders_client")  # noqa: S108
+    process = await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", script.replace("/tmp/", f"{tmp_path}/")),  # noqa: S108
+        cwd=CLIENT,
+        env=os.environ | {"HARBOR_API_KEY": stack.api_key, "HARBOR_COMMAND_URL": stack.command_api},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+
+    assert process.returncode == 0
+    assert b": 2 created, 0 were there already, 0 refused\n" in output

@@ -77,7 +77,7 @@ class ApiError(HarborError):
 
     @property
     def code(self) -> str:
-        """Return the stable code; `http_502` where something between answered instead of the service."""
+        """Return the stable code; `http_502` where something in between responded instead of the service."""
         return self.problem.code
 
     @property
@@ -134,7 +134,7 @@ class Conflict(ApiError):
 
 
 class PreconditionFailed(ApiError):
-    """412 or 428: read the order again and decide anew."""
+    """412 or 428: read the order again and decide again."""
 
 
 class ValidationFailed(ApiError):
@@ -151,7 +151,7 @@ class RateLimited(ApiError):
 
 
 class Unavailable(ApiError):
-    """5xx: the service could not answer for as long as this client may wait."""
+    """5xx: the service did not recover for as long as this client may wait."""
 
 
 class ConnectionFailed(HarborError):
@@ -161,7 +161,7 @@ class ConnectionFailed(HarborError):
 class OutcomeUnknown(HarborError):
     """The request may have been acted on. Sending it again with `idempotency_key` finds out and never does it twice.
 
-    `idempotency_key` is None for the few requests that take none: look whether it was done before you repeat it.
+    `idempotency_key` is None for the few requests that take none: check whether it was done before you repeat it.
     """
 
     def __init__(self, reason: str, idempotency_key: str | None) -> None:
@@ -171,7 +171,7 @@ class OutcomeUnknown(HarborError):
 
     def __str__(self) -> str:
         if self.idempotency_key is None:
-            return f"{self.reason}; look whether it was done before you repeat it"
+            return f"{self.reason}; check whether it was done before you repeat it"
         return f"{self.reason}; repeat it with idempotency_key={self.idempotency_key!r}"
 
 
@@ -182,7 +182,7 @@ class UnexpectedAnswer(HarborError):
 class BatchInterrupted(HarborError):
     """`create_many` could not go on; `__cause__` is why.
 
-    `results` are the orders whose outcome is known. Give `remaining` to `create_many` again: each order keeps its key,
+    `results` are the orders whose outcome is known. Pass `remaining` to `create_many` again: each order keeps its key,
     so none is made twice.
     """
 
@@ -197,7 +197,7 @@ class BatchInterrupted(HarborError):
 
 
 class WebhookNotVerified(HarborError):
-    """Do not act on it; answer 400."""
+    """Do not act on it; respond with 400."""
 
 
 _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
@@ -217,13 +217,13 @@ _SERVER_ERRORS: Final = 500
 
 
 def error_of(problem: Problem) -> ApiError:
-    """Return the error that says what a problem is."""
+    """Return the error of a problem."""
     other = Unavailable if problem.status >= _SERVER_ERRORS else ApiError
     return _BY_STATUS.get(problem.status, other)(problem)
 
 
 def problem_of(reply: Reply) -> Problem:
-    """Read a refusal; also one that is no problem document, from whatever stands between."""
+    """Read a refusal; also one that is not a problem document, from something in between."""
     document = _object(reply.content)
     return problem_from(
         reply.status, document, reply.headers.get("x-request-id", ""), _seconds(reply.headers.get("retry-after"))
@@ -233,12 +233,12 @@ def problem_of(reply: Reply) -> Problem:
 def problem_from(
     status: int, document: Mapping[str, Any], request_id: str = "", retry_after_s: float | None = None
 ) -> Problem:
-    """Make a problem of its document; what is missing or of another type is made up for."""
+    """Make a problem of its document; what is missing or of another type gets a default."""
     retryable = document.get("retryable")
     return Problem(
         status=status,
         code=str(document.get("code") or f"http_{status}"),
-        detail=str(document.get("detail") or "The answer does not say why."),
+        detail=str(document.get("detail") or "The response does not say why."),
         request_id=str(document.get("request_id") or request_id),
         retryable=retryable if isinstance(retryable, bool) else status in _RETRYABLE_WITHOUT_WORD,
         errors=_field_errors(document.get("errors")),

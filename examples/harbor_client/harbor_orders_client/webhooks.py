@@ -2,7 +2,7 @@
 
     event = webhooks.verify(body, headers, secret)
 
-Verify the bytes as they arrived, before anything parses them; answer 2xx at once; ignore an `id` seen before.
+Verify the bytes as they arrived, before anything parses them; respond with 2xx at once; ignore an `id` seen before.
 """
 
 import base64
@@ -75,7 +75,7 @@ def verify(
 
     Raises:
         WebhookNotVerified: anything else; the text never holds a secret or what was sent.
-        ValueError: a secret is not one.
+        ValueError: a secret is malformed.
     """
     keys = [_key(each) for each in ([secret] if isinstance(secret, str) else secret)]
     named = {name.lower(): value for name, value in headers.items()}

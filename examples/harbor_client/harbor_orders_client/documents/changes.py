@@ -32,7 +32,7 @@ class SetQuantity:
 
 @dataclass(frozen=True, slots=True)
 class SetPrice:
-    """Price a line anew."""
+    """Change the unit price of a line."""
 
     line_id: int
     unit_price: Money

@@ -23,19 +23,19 @@ class NewLine:
 
 
 def new_key() -> str:
-    """Return an idempotency key that nobody has used."""
+    """Return a new idempotency key."""
     return uuid4().hex
 
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order to be made. It keeps its key: the same `NewOrder`, sent again, is never a second order.
+    """An order to be created. It keeps its key: the same `NewOrder`, sent again, is never a second order.
 
     Attributes:
         customer_email: of the buyer.
         currency: ISO 4217, upper case.
         lines: 1 to 1,000.
-        external_reference: your own number of it, unique among your orders for ever.
+        external_reference: your own number of it, unique among all your orders.
         metadata: your own pairs, kept and returned.
         idempotency_key: a new one when none is given.
     """
@@ -52,7 +52,7 @@ class NewOrder:
 
         Raises:
             TypeError: an amount is neither Decimal nor str.
-            ValueError: an amount is no number of money.
+            ValueError: an amount is not finite or too long.
         """
         document: dict[str, Any] = {
             "customer_email": self.customer_email,

@@ -1,6 +1,7 @@
-"""Makes frozen dataclasses of JSON documents: what they declare is read, everything else is ignored.
+"""Makes frozen dataclasses of JSON documents.
 
-The API may add members at any time, so unknown ones are no error; a declared one that is missing or of another type is.
+The API may add members at any time, so unknown ones are ignored. A declared one that is missing or of another type is
+an error.
 A field whose metadata has `MEMBER` is read from that name instead of its own; a field with a default may be missing.
 """
 
@@ -45,7 +46,7 @@ def members(kind: type) -> tuple[Member, ...]:
 
 
 def read(kind: type[T], value: object, place: str = "") -> T:
-    """Make a `kind` of a parsed JSON value. `place` is where it stands, for the error.
+    """Make a `kind` of a parsed JSON value. `place` is its JSON pointer, for the error.
 
     Raises:
         UnexpectedAnswer: the value is not what `kind` declares; names the place and never the value.
@@ -67,7 +68,7 @@ def _read(kind: Any, value: object, place: str) -> object:
         return value
     if kind in {datetime, Decimal} and isinstance(value, str):
         return _read_text(kind, value, place)
-    raise UnexpectedAnswer(f"the answer is not what was expected at {place or '/'}")
+    raise UnexpectedAnswer(f"the response is not what was expected at {place or '/'}")
 
 
 def _read_members(kind: type, value: dict[str, object], place: str) -> object:
@@ -76,7 +77,7 @@ def _read_members(kind: type, value: dict[str, object], place: str) -> object:
         if each.name in value:
             found[each.field] = _read(each.kind, value[each.name], f"{place}/{each.name}")
         elif not each.is_optional:
-            raise UnexpectedAnswer(f"the answer lacks {place}/{each.name}")
+            raise UnexpectedAnswer(f"the response lacks {place}/{each.name}")
     return kind(**found)
 
 
@@ -84,4 +85,4 @@ def _read_text(kind: type, value: str, place: str) -> object:
     try:
         return datetime.fromisoformat(value) if kind is datetime else Decimal(value)
     except (ValueError, InvalidOperation):
-        raise UnexpectedAnswer(f"the answer has no {kind.__name__} at {place}") from None
+        raise UnexpectedAnswer(f"the response has no {kind.__name__} at {place}") from None

@@ -1,4 +1,4 @@
-"""What the API answers, as frozen dataclasses. Members that this version does not know are ignored.
+"""What the API returns, as frozen dataclasses. Members that this version does not know are ignored.
 
 Statuses are plain strings, so that one which is added later breaks nobody; `OrderStatus` has the ones known today and
 compares equal to them.
@@ -15,7 +15,7 @@ from harbor_orders_client.documents.reading import MEMBER
 
 
 class OrderStatus(StrEnum):
-    """Where an order stands."""
+    """The status of an order."""
 
     PENDING = "pending"
     AUTHORIZED = "authorized"
@@ -136,7 +136,7 @@ class WebhookEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class NewWebhookEndpoint(WebhookEndpoint):
-    """A new endpoint. `secret` verifies its signatures and is shown this once: keep it."""
+    """A new endpoint. `secret` verifies its signatures and is shown only once: keep it."""
 
     secret: str = field(repr=False)
 
@@ -190,7 +190,7 @@ class Resend:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as the API shows it: what it may do and how it stands, never what opens it."""
+    """A key as the API shows it: its scopes and its status, never the secret."""
 
     id: str
     partner_id: str | None
@@ -206,7 +206,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class NewApiKey(ApiKey):
-    """A new key. `key` is what requests carry and is shown this once: keep it."""
+    """A new key. `key` is what requests carry and is shown only once: keep it."""
 
     key: str = field(repr=False)
 

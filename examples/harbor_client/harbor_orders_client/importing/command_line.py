@@ -32,6 +32,7 @@ _NO_SUCH_PLACE: Final = frozenset({404, 405})
 _UNTIL_IT_GIVES_UP: Final = 1_000_000
 _STOPPED: Final = 2
 _AGAIN: Final = "Run the same command again to continue: orders that are there already are not made twice."
+_COMMANDS: Final = "Commands for partners of Harbor Orders."
 _DESCRIPTION: Final = """Create the orders of FILE, one JSON object per line, through POST /api/v1/orders/batch.
 
 A line is an order as POST /api/v1/orders takes it, or
@@ -56,7 +57,7 @@ _EXAMPLE: Final = "Example: HARBOR_API_KEY=hbr_test_... harbor-orders import ord
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command. Return its exit status."""
-    parser = argparse.ArgumentParser(prog="harbor-orders", description="Commands for partners of Harbor Orders.")
+    parser = argparse.ArgumentParser(prog="harbor-orders", description=_COMMANDS, epilog=_EXAMPLE)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser(
         "import",
@@ -177,7 +178,10 @@ def _between(kind: Callable[[str], Number], least: Number, most: Number) -> Call
 
 def _regular_file(text: str) -> Path:
     """Refuse what can be read only once: after whatever stopped it, an import reads its file from the beginning."""
-    if not (file := Path(text)).is_file():
+    file = Path(text)
+    if text != "-" and not file.exists():
+        raise argparse.ArgumentTypeError(f"there is no file {file}")
+    if not file.is_file():
         raise argparse.ArgumentTypeError(
             f"{file} is not a regular file. An import that stopped is run again from the beginning of its file, which "
             "a pipe does not offer twice: save the lines in a file and import that"

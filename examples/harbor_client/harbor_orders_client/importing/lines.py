@@ -185,7 +185,7 @@ def _given_key(key: object) -> str:
 
 def _derived_key(run: str, order: object, content: bytes, same: SameOrders) -> str:
     digest = hashlib.sha256(content).digest()
-    # With a reference it is the same order wherever it stands: nobody has two orders of one reference.
+    # With a reference it is the same order wherever it is in the file: nobody has two orders of one reference.
     is_named = isinstance(order, dict) and order.get("external_reference") is not None
     times = 1 if is_named else same.count(digest)
     return "import-" + hashlib.sha256(f"{len(run)} {run} {times} ".encode() + digest).hexdigest()

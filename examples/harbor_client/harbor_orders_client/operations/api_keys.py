@@ -19,9 +19,9 @@ def create_api_key(
     partner_id: str | None = None,
     idempotency_key: str | None = None,
 ) -> Request[NewApiKey]:
-    """Create a key that may do no more than the one that asks. Keep the `key` of the answer: it is shown this once.
+    """Create a key that may do no more than the one that asks. Keep the `key` of the response: it is shown only once.
 
-    When an answer was lost and the request is sent again, it makes no second key and raises `Conflict`
+    When a response was lost and the request is sent again, it makes no second key and raises `Conflict`
     (`api_key_already_created`): revoke the key that `error.problem.members["key_id"]` names, and create another.
     `partner_id` is for keys of the installation only.
     """
@@ -44,15 +44,15 @@ def rotate_api_key(
 ) -> Request[RotatedApiKey]:
     """Create the successor of a key, which works for `overlap_s` seconds more (an hour unless given).
 
-    A key that rotates itself needs an overlap of at least 60 s, to ask again when the answer was lost.
-    Keep the `key` of the answer; for one that was lost see `create_api_key`.
+    A key that rotates itself needs an overlap of at least 60 s, to ask again when the response was lost.
+    Keep the `key` of the response; for one that was lost see `create_api_key`.
     """
     path = item_path(KEYS, key_id, "rotate")
     return request("POST", path, RotatedApiKey, body=given(overlap_s=overlap_s), idempotency_key=idempotency_key)
 
 
 def revoke_api_key(key_id: str) -> Request[ApiKey]:
-    """Revoke a key: refused everywhere within 5 seconds. Twice is no harm."""
+    """Revoke a key: refused everywhere within 5 seconds. Revoking it twice does no harm."""
     return request("POST", item_path(KEYS, key_id, "revoke"), ApiKey, repeat=Repeat.ALWAYS)
 
 

@@ -56,7 +56,7 @@ def update_order(
 def add_note(
     order_id: str, note: str, *, visibility: str = "partner", idempotency_key: str | None = None
 ) -> Request[Order]:
-    """Note something on an order, for everybody who sees it (`partner`) or for your own staff (`internal`)."""
+    """Add a note to an order, for everybody who sees it (`partner`) or for your own staff (`internal`)."""
     body = {"note": note, "visibility": visibility}
     return request("POST", order_path(order_id, "notes"), Order, body=body, idempotency_key=idempotency_key)
 
@@ -64,7 +64,7 @@ def add_note(
 def set_order_status(
     order_id: str, status: str, *, reason: str | None = None, idempotency_key: str | None = None
 ) -> Request[Order]:
-    """Do what leads to a status; the status the order has already changes nothing."""
+    """Do what leads to a status; the status that the order has already changes nothing."""
     body = given(status=str(status), reason=reason)
     return request("PATCH", order_path(order_id, "status"), Order, body=body, idempotency_key=idempotency_key)
 

@@ -23,7 +23,7 @@ def capture_order(
     final: bool = True,
     idempotency_key: str | None = None,
 ) -> Request[Order]:
-    """Capture an amount, or lines, or neither: then all that is left. Not `final`: another capture may follow."""
+    """Capture an amount, or lines, or by default all that is left. Another may follow one that is not `final`."""
     body = given(
         amount=_text(amount),
         lines=None if lines is None else [{"line_id": each.line_id, "quantity": each.quantity} for each in lines],
@@ -39,7 +39,7 @@ def void_order(order_id: str, *, reason: str | None = None, idempotency_key: str
 
 
 def cancel_order(order_id: str, *, reason: str | None = None, idempotency_key: str | None = None) -> Request[Order]:
-    """Give an order up before anything of it is captured."""
+    """Cancel an order before anything of it is captured."""
     body = given(reason=reason)
     return request("POST", order_path(order_id, "cancel"), Order, body=body, idempotency_key=idempotency_key)
 
@@ -47,7 +47,7 @@ def cancel_order(order_id: str, *, reason: str | None = None, idempotency_key: s
 def refund_order(
     order_id: str, *, amount: Money | None = None, reason: str | None = None, idempotency_key: str | None = None
 ) -> Request[Order]:
-    """Give back an amount of what is captured; all that is left of it when none is given."""
+    """Refund an amount of what is captured; by default all that is left of it."""
     body = given(amount=_text(amount), reason=reason)
     return request("POST", order_path(order_id, "refunds"), Order, body=body, idempotency_key=idempotency_key)
 

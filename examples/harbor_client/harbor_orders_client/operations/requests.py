@@ -42,7 +42,7 @@ def request(
     service: Service | None = None,
     repeat: Repeat | None = None,
 ) -> Request[T]:
-    """Make any request of the API.
+    """Return any request of the API.
 
     Args:
         method: of HTTP.
@@ -50,10 +50,10 @@ def request(
         read_as: what the response is read as: one of this package's dataclasses, or `dict` for the document as it is.
         body: the JSON object to send.
         query: parameters of the address.
-        idempotency_key: of a change of orders, or of what makes an API key; a new one when none is given. Another
-            change has none unless given, and is then not repeated when its outcome is unknown.
+        idempotency_key: by default a new one for a change of an order and for a new API key. Other changes have none
+            by default, and are not repeated when their outcome is unknown.
         if_match: the version that the order must have.
-        service: which service answers; None: the query service what reads, the command service what changes.
+        service: which service responds; None: the query service if it reads, else the command service.
         repeat: whether it may be sent again when its outcome is unknown; None: if it reads or has a key.
     """
     is_read = method in _READING

@@ -21,9 +21,9 @@ DELIVERIES: Final = f"{API}/webhook-deliveries"
 def create_webhook_endpoint(
     url: str, *, event_types: Sequence[str] = ("*",), description: str = "", payload: str = "snapshot"
 ) -> Request[NewWebhookEndpoint]:
-    """Register where webhooks go. Keep the `secret` of the answer: it is shown this once.
+    """Register where webhooks go. Keep the `secret` of the response: it is shown only once.
 
-    It takes no idempotency key: when the answer is lost this raises `OutcomeUnknown`; look into the list then, and
+    It takes no idempotency key: when the response is lost this raises `OutcomeUnknown`; look into the list then, and
     delete what was made, for its secret is lost.
     """
     body = {"url": url, "event_types": list(event_types), "description": description, "payload": payload}
@@ -58,5 +58,5 @@ def get_webhook_delivery(delivery_id: str) -> Request[WebhookDeliveryWithAttempt
 
 
 def resend_webhook_delivery(delivery_id: str) -> Request[Resend]:
-    """Have a delivery attempted again, with the same id and the same bytes; twice is no harm."""
+    """Attempt a delivery again, with the same id and the same bytes; doing so twice does no harm."""
     return Request("POST", item_path(DELIVERIES, delivery_id, "resend"), reads(Resend))

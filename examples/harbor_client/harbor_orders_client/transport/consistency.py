@@ -1,6 +1,6 @@
 """Read your own writes: which Consistency-Token each read has to show.
 
-The two services are apart by some milliseconds. A command's answer carries a token `<shard>.<position>`; a read that
+The query service is milliseconds behind. The response to a command carries a token `<shard>.<position>`; a read that
 shows it waits until that shard has come so far. One read shows one token. A read of one order shows the token of that
 order. A list spans all shards, so it is repeated with the token of each shard that it may still miss, newest first;
 its `X-Read-Position` says what it holds anyway, which nearly always leaves nothing to repeat.
@@ -28,7 +28,7 @@ class Consistency:
         self._seen: dict[str, dict[str, int]] = {}
 
     def wrote(self, path: str, token: str) -> None:
-        """Remember a token that was answered about the order in `path`; an older one changes nothing."""
+        """Remember the token of a response about the order in `path`; an older one changes nothing."""
         shard, position = _parts(token)
         found = _ORDER.search(path)
         with self._lock:
@@ -59,7 +59,7 @@ class Consistency:
             return self._seen.get(path, {}).get(shard, -1) >= position
 
     def listed(self, path: str, token: str, headers: Mapping[str, str]) -> None:
-        """Take in that the list at `path` was answered to a `token`, with these headers."""
+        """Note that the list at `path` was returned for a `token`, with these headers."""
         shard, position = _parts(token)
         complete = headers.get(POSITION, "")
         upto = int(complete) if complete.isascii() and complete.isdecimal() else -1

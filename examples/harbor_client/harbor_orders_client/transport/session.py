@@ -48,7 +48,7 @@ class Session:
         if not (
             self.api_key.isascii() and self.api_key.isprintable() and self.api_key.strip(" ") == self.api_key != ""
         ):
-            raise ValueError("api_key is not an API key: it has a space at an end, or what no key has")
+            raise ValueError("api_key is not an API key: it has a space at an end, or a character that no key has")
         for url in (self.command_url, self.query_url):
             if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
                 raise ValueError("command_url and query_url are addresses such as https://orders.example.com")
@@ -97,7 +97,7 @@ def document_of(reply: Reply) -> object:
     """Return the JSON of a successful reply.
 
     Raises:
-        UnexpectedAnswer: it is none.
+        UnexpectedAnswer: it is not JSON.
     """
     try:
         return exact.parse(reply.content)
@@ -107,17 +107,17 @@ def document_of(reply: Reply) -> object:
 
 
 def reads(kind: type[T]) -> Callable[[Reply], T]:
-    """Return the reader of an answer that is one `kind`."""
+    """Return the reader of a response that is one `kind`."""
     return lambda reply: read(kind, document_of(reply))
 
 
 def reads_page(kind: type[T]) -> Callable[[Reply], Page[T]]:
-    """Return the reader of an answer that is a page of `kind`."""
+    """Return the reader of a response that is a page of `kind`."""
 
     def page(reply: Reply) -> Page[T]:
         document = document_of(reply)
         if not isinstance(document, dict) or not isinstance(document.get("data"), list):
-            raise UnexpectedAnswer("the answer is not a page")
+            raise UnexpectedAnswer("the response is not a page")
         data = tuple(read(kind, each, f"/data/{index}") for index, each in enumerate(document["data"]))
         return Page(data, read(_Cursor, document).next_cursor)
 
@@ -130,4 +130,4 @@ class _Cursor:
 
 
 def reads_nothing(_reply: Reply) -> None:
-    """Read an answer that has no body."""
+    """Read a response that has no body."""

@@ -14,7 +14,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Service(Enum):
-    """Which of the two services answers a request."""
+    """Which of the two services responds to a request."""
 
     COMMAND = "command"
     QUERY = "query"
@@ -31,7 +31,7 @@ class Repeat(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer, read to its end. Names of headers are in lower case."""
+    """A response, read to its end. Names of headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -40,7 +40,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class NoReply:
-    """No answer. `was_sent`: the service may have acted on the request all the same."""
+    """No response. `was_sent`: the service may have acted on the request all the same."""
 
     reason: str
     was_sent: bool
@@ -48,20 +48,20 @@ class NoReply:
 
 @dataclass(frozen=True, slots=True)
 class Request(Generic[T_co]):
-    """One request, to be sent as often as it takes, and how its answer is read.
+    """One request, to be sent as often as it takes, and how its response is read.
 
     Attributes:
         method: of HTTP.
         path: from `/api` on.
         read: makes the result of a successful reply.
-        service: which service answers it.
+        service: which service responds to it.
         content: the JSON body; empty: none.
         query: parameters of the address.
         headers: beside those that every request has; never a secret.
         idempotency_key: the same for every attempt.
         repeat: whether it may be sent again when its outcome is unknown.
         is_read: whether it changes nothing.
-        is_gone_done: whether a 404 after an attempt without an answer means that the attempt was acted on.
+        is_gone_done: whether a 404 after an attempt without a response means that the attempt was acted on.
     """
 
     method: str
@@ -79,7 +79,7 @@ class Request(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A wish: send this once, wait `timeout_s` seconds at most for each part of it, give the reply or none."""
+    """A step: send this once, wait at most `timeout_s` seconds for each part of it, and pass on the outcome."""
 
     request: Request[object]
     headers: Mapping[str, str]
@@ -88,7 +88,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A wish: go on after so many seconds."""
+    """A step: continue after so many seconds."""
 
     seconds: float
 
