@@ -32,9 +32,10 @@ from domain.order.errors import AmountError
 from domain.order.events import OrderEvent
 from domain.order.ids import OrderId
 from domain.order.state import OrderState, evolve
-from harbor_orders_client import UnexpectedAnswer, exact
-from harbor_orders_client import documents as client
-from harbor_orders_client.reading import read
+from harbor_orders_client import UnexpectedAnswer
+from harbor_orders_client.documents import exact
+from harbor_orders_client.documents import responses as client
+from harbor_orders_client.documents.reading import read
 from infra.clock import new_id
 from infra.http import problems
 from infra.tenancy import Tenant

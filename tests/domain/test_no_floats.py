@@ -147,8 +147,8 @@ HANDLE_AMOUNTS: Final = (
     "projections/read_models/orders.py",
     "infra/event_store/memory.py",
     "infra/event_store/protocol.py",
-    "examples/harbor_client/harbor_orders_client/ledger.py",
-    "examples/harbor_client/harbor_orders_client/verbs.py",
+    "examples/harbor_client/harbor_orders_client/operations/payments.py",
+    "examples/harbor_client/harbor_orders_client/operations/binding.py",
 )
 
 
@@ -174,8 +174,8 @@ def test_a_module_that_handles_amounts_is_allowed_nothing() -> None:
         ("command_api/handling/json_body.py", "x = minor / 100"),
         ("projections/webhooks/body.py", "x = 0.01 * minor"),
         ("infra/settings.py", "x = total_minor / 100"),
-        ("examples/harbor_client/harbor_orders_client/documents.py", "x = float(amount)"),
-        ("examples/harbor_client/harbor_orders_client/new_orders.py", "x = round(amount, 2)"),
+        ("examples/harbor_client/harbor_orders_client/documents/responses.py", "x = float(amount)"),
+        ("examples/harbor_client/harbor_orders_client/documents/new_orders.py", "x = round(amount, 2)"),
     ],
 )
 def test_a_module_that_is_allowed_one_kind_is_not_allowed_another(module: str, evasion: str) -> None:

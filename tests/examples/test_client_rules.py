@@ -3,7 +3,7 @@
 import json
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,21 +19,22 @@ from harbor_orders_client import (
     Service,
     Unavailable,
     UnexpectedAnswer,
-    calls,
-    ledger,
 )
-from harbor_orders_client.consistency import Consistency
-from harbor_orders_client.documents import Amount
+from harbor_orders_client.documents.new_orders import amount_text
+from harbor_orders_client.documents.reading import read
+from harbor_orders_client.documents.responses import Amount
 from harbor_orders_client.errors import error_of, problem_of
-from harbor_orders_client.new_orders import amount_text
-from harbor_orders_client.reading import read
-from harbor_orders_client.settling import Patience, Rules, settle
-from harbor_orders_client.wire import NoReply, Outcome, Pause, Reply, Request, Send
+from harbor_orders_client.operations import orders, payments, requests
+from harbor_orders_client.operations import webhooks as hooks
+from harbor_orders_client.transport.consistency import Consistency
+from harbor_orders_client.transport.retries import Contact, Patience, Rules, send_until_known
+from harbor_orders_client.transport.wire import NoReply, Outcome, Reply, Request
+from tests.support.services.harbor_clients import Played, drive
 
-CHANGE = ledger.authorize_order("019a8b5c-0000-7000-8000-000000000000")
-READ = calls.get_order("019a8b5c-0000-7000-8000-000000000000")
-KEYLESS = calls.create_webhook_endpoint("https://example.com")
-DELETE = calls.delete_webhook_endpoint("019a8b5c-0000-7000-8000-000000000000")
+CHANGE = payments.authorize_order("019a8b5c-0000-7000-8000-000000000000")
+READ = orders.get_order("019a8b5c-0000-7000-8000-000000000000")
+KEYLESS = hooks.create_webhook_endpoint("https://example.com")
+DELETE = hooks.delete_webhook_endpoint("019a8b5c-0000-7000-8000-000000000000")
 DONE = Reply(200, {}, b"{}")
 LOST = NoReply("ReadTimeout", was_sent=True)
 UNREACHED = NoReply("ConnectError", was_sent=False)
@@ -55,37 +56,10 @@ SLOW = refusal(503, "deadline_exceeded", retryable=True, retry_after="1")
 LIMITED = refusal(429, "rate_limited", retryable=True, retry_after="3")
 
 
-@dataclass
-class Played:
-    """What a request did with some outcomes: its sends, its pauses, and how it ended."""
-
-    sends: list[Send]
-    pauses: list[float]
-    end: Reply | Exception
-
-
 def play(request: Request[Any], outcomes: Sequence[Outcome], chance: float = 1.0, **patience: float) -> Played:
-    """Let a request meet outcomes; a pause takes the time it says, sending takes none."""
-    now_s = [0.0]
-    rules = Rules(replace(Patience(), **patience), lambda: now_s[0], lambda: chance)  # type: ignore[arg-type]  # its numbers
-    program, left = settle(rules, request, {}), list(outcomes)
-    played = Played([], [], DONE)
-    outcome: Outcome = None
-    try:
-        while True:
-            match program.send(outcome):
-                case Send() as send:
-                    played.sends.append(send)
-                    outcome = left.pop(0)
-                case Pause(seconds):
-                    played.pauses.append(seconds)
-                    now_s[0] += seconds
-                    outcome = None
-    except StopIteration as end:
-        played.end = end.value
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is what is looked at
-        played.end = error
-    return played
+    """Let a request meet outcomes."""
+    rules = Rules(replace(Patience(), **patience))  # type: ignore[arg-type]  # its numbers
+    return drive(lambda made: send_until_known(made, request, {}), outcomes, rules, chance)
 
 
 @pytest.mark.parametrize("outcome", [LOST, UNREACHED, BUSY, SLOW, LIMITED, refusal(500), refusal(502), refusal(408)])
@@ -126,6 +100,24 @@ def test_attempts_and_time_are_bounded() -> None:
 
 def test_a_retry_after_beyond_the_deadline_is_not_waited_for() -> None:
     assert play(CHANGE, [LIMITED], total_timeout_s=2).pauses == []
+
+
+def test_a_service_that_was_never_reached_is_given_up_sooner() -> None:
+    assert sum(play(CHANGE, [UNREACHED], max_retries=99, unreached_timeout_s=5).pauses) <= 5
+    for reached in (LOST, BUSY):
+        assert sum(play(CHANGE, [reached, UNREACHED], max_retries=99, unreached_timeout_s=5).pauses) > 50
+
+
+def test_a_missing_response_is_reported_once_until_there_is_one_again() -> None:
+    reports: list[str] = []
+    rules = Rules(Patience(unreached_timeout_s=30), contact=Contact(reports.append))
+
+    drive(lambda made: send_until_known(made, CHANGE, {}), [UNREACHED, UNREACHED, LOST, BUSY, UNREACHED, DONE], rules)
+
+    assert reports == [
+        "ConnectError; trying for 30 s (is it up? make up DETACH=1 starts the local one)",
+        "ConnectError; trying for 60 s (is it up? make up DETACH=1 starts the local one)",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +192,7 @@ def test_an_address_is_an_address(url: str) -> None:
 @pytest.mark.parametrize("order_id", ["", "..", "a/b", "a?b", "a b", "\u00e9"])
 def test_what_is_no_id_is_not_put_into_a_path(order_id: str) -> None:
     with pytest.raises(ValueError, match="is not an id"):
-        calls.get_order(order_id)
+        orders.get_order(order_id)
 
 
 def test_amounts_are_decimals_or_strings_and_go_out_in_full() -> None:
@@ -253,8 +245,8 @@ def test_a_read_of_an_order_shows_the_newest_token_of_that_order() -> None:
 
 
 def test_a_request_of_ones_own_has_the_same_rules() -> None:
-    made = calls.request("PATCH", "/api/v1/orders/x", dict, body={"a": 1}, if_match=3)
+    made = requests.request("PATCH", "/api/v1/orders/x", dict, body={"a": 1}, if_match=3)
     assert made.idempotency_key
     assert (made.headers, made.service, made.content) == ({"if-match": '"3"'}, Service.COMMAND, b'{"a":1}')
-    assert calls.request("GET", "/api/v1/orders/x", dict).service is Service.QUERY
-    assert calls.request("POST", "/api/v1/other", dict).idempotency_key is None
+    assert requests.request("GET", "/api/v1/orders/x", dict).service is Service.QUERY
+    assert requests.request("POST", "/api/v1/other", dict).idempotency_key is None

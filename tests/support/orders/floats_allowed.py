@@ -25,7 +25,6 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "command_api/app.py": {LITERAL},
         "command_api/batches/slots.py": {FLOAT},
         "command_api/timer/expirer.py": {ROUND, SECONDS},
-        "command_api/imports/sending.py": {JSON, FLOAT, LITERAL, SECONDS},
         "command_api/handling/deferred_store.py": {LITERAL},
         "command_api/handling/backoff.py": {DIVISION, SECONDS, an_import("random")},
         "command_api/handling/order_state_cache.py": {FLOAT, LITERAL, SECONDS},
@@ -75,10 +74,11 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "query_api/state.py": {FLOAT},
     },
     "retries with jitter, in seconds: the client and the sender of webhooks": {
-        "examples/harbor_client/harbor_orders_client/batches.py": {FLOAT, POWER},
+        "examples/harbor_client/harbor_orders_client/operations/batches.py": {FLOAT, SECONDS},
+        "examples/harbor_client/harbor_orders_client/transport/http.py": {FLOAT},
         "examples/harbor_client/harbor_orders_client/clients.py": {FLOAT, LITERAL, an_import("time")},
         "examples/harbor_client/harbor_orders_client/errors.py": {FLOAT},
-        "examples/harbor_client/harbor_orders_client/settling.py": {
+        "examples/harbor_client/harbor_orders_client/transport/retries.py": {
             FLOAT,
             LITERAL,
             POWER,
@@ -87,7 +87,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
             SECONDS,
         },
         "examples/harbor_client/harbor_orders_client/webhooks.py": {FLOAT, an_import("time"), SECONDS},
-        "examples/harbor_client/harbor_orders_client/wire.py": {FLOAT},
+        "examples/harbor_client/harbor_orders_client/transport/wire.py": {FLOAT},
         "projections/webhooks/attempt.py": {FLOAT, LITERAL, SECONDS},
         "projections/webhooks/breaker.py": {FLOAT, LITERAL},
         "projections/webhooks/dispatcher.py": {FLOAT, LITERAL, an_import("random"), ROUND, SECONDS, DIVISION},
@@ -111,16 +111,17 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "query_api/metrics.py": {FLOAT, DIVISION},
     },
     "progress of long work: shares, rates, time that is left": {
-        "command_api/imports/command.py": {FLOAT, LITERAL, DIVISION},
-        "command_api/imports/progress.py": {FLOAT, LITERAL, ROUND, SECONDS, DIVISION},
+        "examples/harbor_client/harbor_orders_client/importing/command_line.py": {FLOAT, LITERAL, DIVISION},
+        "examples/harbor_client/harbor_orders_client/importing/progress.py": {FLOAT, LITERAL, ROUND, SECONDS, DIVISION, an_import("time")},
         "projections/commands.py": {FLOAT, LITERAL, SECONDS, DIVISION},
     },
     "decimals of the client: exact, and refused when they are floats": {
         "examples/harbor_client/quickstart.py": {an_import("decimal")},
-        "examples/harbor_client/harbor_orders_client/documents.py": {an_import("decimal")},
-        "examples/harbor_client/harbor_orders_client/exact.py": {an_import("decimal")},
-        "examples/harbor_client/harbor_orders_client/new_orders.py": {an_import("decimal")},
-        "examples/harbor_client/harbor_orders_client/reading.py": {an_import("decimal")},
+        "examples/harbor_client/harbor_orders_client/documents/responses.py": {an_import("decimal")},
+        "examples/harbor_client/harbor_orders_client/documents/exact.py": {an_import("decimal")},
+        "examples/harbor_client/harbor_orders_client/documents/new_orders.py": {an_import("decimal")},
+        "examples/harbor_client/harbor_orders_client/importing/lines.py": {an_import("decimal")},
+        "examples/harbor_client/harbor_orders_client/documents/reading.py": {an_import("decimal")},
     },
     "a body of a request: a fraction is read to be refused wherever an amount stands": {
         "command_api/handling/json_body.py": {JSON, FLOAT, an_import("math")},
@@ -170,9 +171,9 @@ BESIDE_AMOUNTS: Final[Mapping[str, str]] = {
     "domain/catalogue/pages.py": "prints the examples of events, which are JSON of ours",
     "domain/codec.py": "reads events; every whole number in them is a strict `int` of the schema",
     "domain/order/cached_state.py": "reads back what it wrote from whole numbers",
-    "examples/harbor_client/harbor_orders_client/batches.py": "sends orders whose amounts are texts by then; pauses",
-    "examples/harbor_client/harbor_orders_client/documents.py": "an amount is a Decimal",
-    "examples/harbor_client/harbor_orders_client/new_orders.py": "takes a Decimal or a text, refuses a float",
+    "examples/harbor_client/harbor_orders_client/operations/batches.py": "sends orders whose amounts are texts by then; pauses",
+    "examples/harbor_client/harbor_orders_client/documents/responses.py": "an amount is a Decimal",
+    "examples/harbor_client/harbor_orders_client/documents/new_orders.py": "takes a Decimal or a text, refuses a float",
     "examples/replay_with_eventsourcing.py": "adds up whole numbers; tells its progress",
 }
 """Every module that is allowed something and names amounts, and why that is harmless."""
