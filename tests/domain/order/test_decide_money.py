@@ -14,7 +14,7 @@ from domain.order.errors import (
     AmountZeroError,
     SettlementMismatchError,
 )
-from domain.order.event_parts import CapturedLine, Totals
+from domain.order.event_parts import CapturedLine
 from domain.order.events import (
     OrderAuthorizationReleased,
     OrderCanceled,

@@ -112,7 +112,14 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
     },
     "progress of long work: shares, rates, time that is left": {
         "examples/harbor_client/harbor_orders_client/importing/command_line.py": {FLOAT, LITERAL, DIVISION},
-        "examples/harbor_client/harbor_orders_client/importing/progress.py": {FLOAT, LITERAL, ROUND, SECONDS, DIVISION, an_import("time")},
+        "examples/harbor_client/harbor_orders_client/importing/progress.py": {
+            FLOAT,
+            LITERAL,
+            ROUND,
+            SECONDS,
+            DIVISION,
+            an_import("time"),
+        },
         "projections/commands.py": {FLOAT, LITERAL, SECONDS, DIVISION},
     },
     "decimals of the client: exact, and refused when they are floats": {
@@ -171,7 +178,7 @@ BESIDE_AMOUNTS: Final[Mapping[str, str]] = {
     "domain/catalogue/pages.py": "prints the examples of events, which are JSON of ours",
     "domain/codec.py": "reads events; every whole number in them is a strict `int` of the schema",
     "domain/order/cached_state.py": "reads back what it wrote from whole numbers",
-    "examples/harbor_client/harbor_orders_client/operations/batches.py": "sends orders whose amounts are texts by then; pauses",
+    "examples/harbor_client/harbor_orders_client/operations/batches.py": "sends orders whose amounts are texts; pauses",
     "examples/harbor_client/harbor_orders_client/documents/responses.py": "an amount is a Decimal",
     "examples/harbor_client/harbor_orders_client/documents/new_orders.py": "takes a Decimal or a text, refuses a float",
     "examples/replay_with_eventsourcing.py": "adds up whole numbers; tells its progress",

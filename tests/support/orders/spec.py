@@ -16,7 +16,8 @@ from domain.order.commands import OrderCommand
 from domain.order.decide import decide
 from domain.order.due import status_at
 from domain.order.errors import AmountError, InvalidCommandError, OrderError, TransitionError, Violation
-from domain.order.events import OrderEvent, Totals
+from domain.order.event_parts import Totals
+from domain.order.events import OrderEvent
 from domain.order.ids import OrderId
 from domain.order.state import OrderState, fold
 from domain.order.status import Status
