@@ -81,12 +81,12 @@ def test_the_word_of_the_service_counts_and_not_its_status() -> None:
     assert len(play(CHANGE, [refusal(409, "concurrent_modification", retryable=True), DONE]).sends) == 2
 
 
-def test_it_waits_as_long_as_it_is_told_to_and_a_little_longer() -> None:
+def test_it_waits_as_long_as_retry_after_says_and_a_little_longer() -> None:
     assert play(CHANGE, [LIMITED, DONE], chance=0).pauses == [3.0]
     assert play(CHANGE, [LIMITED, DONE], chance=1).pauses == [3.25]
 
 
-def test_without_being_told_it_waits_up_to_twice_as_long_each_time() -> None:
+def test_without_retry_after_it_waits_up_to_twice_as_long_each_time() -> None:
     assert play(CHANGE, [LOST] * 7, chance=1.0).pauses == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]
     assert play(CHANGE, [LOST] * 7, chance=0.5).pauses == [0.125, 0.25, 0.5, 1.0, 2.0, 4.0]
 
@@ -140,7 +140,7 @@ def test_a_change_that_may_have_been_made_ends_as_unknown_with_its_key(outcomes:
     assert str(CHANGE.idempotency_key) in str(end)
 
 
-def test_a_final_refusal_settles_every_attempt_before_it() -> None:
+def test_a_final_refusal_decides_every_attempt_before_it() -> None:
     assert isinstance(play(CHANGE, [LOST, FINAL]).end, Conflict)
 
 
@@ -155,7 +155,7 @@ def test_what_has_no_key_is_repeated_only_when_it_was_surely_not_done() -> None:
     assert isinstance(play(KEYLESS, [LOST]).end, OutcomeUnknown)
 
 
-def test_a_delete_whose_answer_was_lost_is_done_when_it_is_gone() -> None:
+def test_a_delete_whose_response_was_lost_is_done_when_the_thing_is_gone() -> None:
     gone = refusal(404, "not_found")
     assert play(DELETE, [LOST, gone]).end is gone
     assert isinstance(play(DELETE, [gone]).end, Exception)
@@ -167,7 +167,7 @@ def test_errors_can_be_pickled(error: Exception) -> None:
     assert (type(copied), str(copied)) == (type(error), str(error))
 
 
-def test_an_answer_from_something_in_between_is_an_error_like_any_other() -> None:
+def test_a_response_from_something_in_between_is_an_error_like_any_other() -> None:
     error = error_of(problem_of(Reply(502, {"x-request-id": "r-1"}, b"<html>Bad Gateway</html>")))
     assert (type(error), error.code, error.request_id, error.retryable) == (Unavailable, "http_502", "r-1", True)
 
@@ -238,7 +238,7 @@ def test_a_list_shows_the_newest_token_and_then_those_of_shards_it_may_still_mis
 def test_a_read_of_an_order_shows_the_newest_token_of_that_order() -> None:
     written, order = Consistency(), "/api/v1/orders/019a8b5c-0000-7000-8000-000000000000"
     written.wrote(f"{order}/authorize", "3.14")
-    written.wrote(order, "3.10")  # a recorded answer, sent again
+    written.wrote(order, "3.10")  # a recorded response, sent again
 
     assert written.of_order(f"{order}/timeline") == "3.14"
     assert written.of_order(f"{order[:-1]}1") is None

@@ -1,8 +1,8 @@
-"""The client of examples/harbor_client when the network fails or a service is overloaded: real ones, made so.
+"""The client of examples/harbor_client when a response is lost or a read model is behind.
 
-What the client then does is proven in test_client_rules.py and test_client_batches.py without I/O, for both kinds of
-client are the same code up to their exchange of one request. What that exchange makes of a lost response and of an
-address without a service is tried with both kinds here, the rest with one of them.
+When it retries and how long it waits is proven in test_client_rules.py and test_client_batches.py without I/O, for both
+kinds of client share all code but the exchange of one request; that exchange is tried with both kinds here. A service
+that is killed, and one that limits the rate, are part of importing/test_import_process.py: it is the same code.
 """
 
 import asyncio
@@ -22,7 +22,6 @@ from harbor_orders_client import (
     ConnectionFailed,
     HarborOrders,
     OutcomeUnknown,
-    RateLimited,
     Unavailable,
 )
 from tests.demo.stack import Stack
@@ -37,7 +36,6 @@ from tests.support.services.webhooks import fetch
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
-LITTLE = {"HARBOR_LIMITS__PARTNER_PER_S": "2", "HARBOR_LIMITS__PARTNER_BURST": "4"}
 RETRY_AFTER_1 = (1.0, 1.25)
 """`Retry-After: 1`, and up to a quarter of a second so that not everybody comes back at once."""
 
@@ -91,31 +89,14 @@ class Service:
             yield proxy, harbor
 
 
-@asynccontextmanager
-async def service_of(
-    cluster: PostgresCluster, directories: pytest.TempPathFactory, **settings: str
-) -> AsyncIterator[Service]:
-    database = await cluster.create_database()
-    async with command_process(database, directories.mktemp("service"), **settings) as process:
-        yield Service(process, database)
-    await cluster.drop_database(database.name)
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def command(
     postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Service]:
-    async with service_of(postgres_cluster, tmp_path_factory) as service:
-        yield service
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="package")
-async def limited(
-    postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Service]:
-    """Run a command service that takes two requests a second of each partner, four at once."""
-    async with service_of(postgres_cluster, tmp_path_factory, **LITTLE) as service:
-        yield service
+    database = await postgres_cluster.create_database()
+    async with command_process(database, tmp_path_factory.mktemp("service")) as process:
+        yield Service(process, database)
+    await postgres_cluster.drop_database(database.name)
 
 
 async def test_after_a_lost_response_the_order_is_sent_again_and_exists_once(
@@ -151,18 +132,6 @@ async def test_after_a_lost_response_a_batch_is_sent_again_and_nothing_exists_tw
     assert await command.orders_of(partner_id) == 20
 
 
-async def test_an_unknown_outcome_is_found_out_with_the_key_of_the_error(command: Service) -> None:
-    partner_id, key = await command.partner()
-    async with command.through_proxy(HarborOrders, key, max_retries=0) as (proxy, harbor):
-        proxy.cut_after_request(Ending(OF_BODY))
-        with pytest.raises(OutcomeUnknown) as unknown:
-            await did(harbor.orders.create, *WANTED)
-        order = await did(harbor.orders.create, *WANTED, idempotency_key=unknown.value.idempotency_key)
-
-    assert order.status == "pending"
-    assert await command.orders_of(partner_id) == 1
-
-
 async def test_a_change_without_a_key_is_not_repeated_while_its_outcome_is_unknown(command: Service) -> None:
     _, key = await command.partner(livemode=True)
     pauses = Pauses()
@@ -191,60 +160,6 @@ async def test_an_interrupted_batch_goes_on_with_what_remains(command: Service) 
     assert isinstance(interrupted.value.__cause__, OutcomeUnknown)
     assert [item.new for item in [*interrupted.value.results, *rest]] == orders
     assert await command.orders_of(partner_id) == 600
-
-
-async def test_a_service_that_comes_back_is_found_again(command: Service) -> None:
-    _, key = await command.partner()
-    pauses = Pauses()
-    await command.process.kill()
-    async with client_of(HarborOrders, key, pauses, command_url=command.process.url, max_retries=50) as harbor:
-        creating = asyncio.create_task(did(harbor.orders.create, *WANTED))
-        await eventually(lambda: pauses)
-        await command.process.start()
-        order = await creating
-
-    assert order.status == "pending"
-
-
-async def test_429_waits_as_long_as_retry_after_says(limited: Service) -> None:
-    partner_id, key = await limited.partner()
-    pauses, created = Pauses(), 0
-    async with client_of(AsyncHarborOrders, key, pauses, command_url=limited.process.url) as harbor:
-        while not pauses:
-            await did(harbor.orders.create, *WANTED)
-            created += 1
-
-    assert created > 4
-    assert await limited.orders_of(partner_id) == created
-    assert all(RETRY_AFTER_1[0] <= pause <= RETRY_AFTER_1[1] for pause in pauses)
-
-
-async def test_429_for_longer_than_there_is_time_is_raised_at_once(limited: Service) -> None:
-    _, key = await limited.partner()
-    pauses = Pauses()
-    async with client_of(
-        HarborOrders, key, pauses, command_url=limited.process.url, total_timeout_s=0.9, timeout_s=30
-    ) as harbor:
-
-        async def create_for_ever() -> None:
-            while True:
-                await did(harbor.orders.create_many, new_orders(3))
-
-        with pytest.raises(BatchInterrupted) as refused:
-            await create_for_ever()
-
-    assert isinstance(refused.value.__cause__, RateLimited)
-    assert (refused.value.__cause__.retry_after_s or 0) >= 1
-    assert pauses == []
-
-
-async def test_a_batch_above_the_rate_is_cut_to_what_the_rate_allows(limited: Service) -> None:
-    partner_id, key = await limited.partner()
-    async with client_of(AsyncHarborOrders, key, command_url=limited.process.url) as harbor:
-        items = await did(harbor.orders.create_many, new_orders(6))
-
-    assert [item.error for item in items] == [None] * 6
-    assert await limited.orders_of(partner_id) == 6
 
 
 async def test_a_read_waits_for_a_read_model_that_is_behind_or_says_that_it_stays_so(

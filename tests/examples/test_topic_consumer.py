@@ -48,7 +48,7 @@ async def consumer(kafka: KafkaServer, topic_prefix: str, ledger: Path) -> Async
 
 
 def rows(ledger: Path, statement: str) -> list[Row]:
-    """Read something of the ledger; nothing while there is none."""
+    """Read something of the ledger; nothing while it does not exist."""
     if not ledger.exists():
         return []
     with closing(sqlite3.connect(ledger, timeout=30)) as connection:

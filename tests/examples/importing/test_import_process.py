@@ -38,21 +38,13 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """The command service, its log and its database."""
-
-    process: CommandProcess
-    log: Path
-    database: Database
-
-
-@dataclass(frozen=True, slots=True)
 class Partner:
     """A partner with a key and a directory of its own."""
 
     partner_id: str
     key: str
-    service: Service
+    service: CommandProcess
+    database: Database
     directory: Path
 
     def write(self, *lines: object, name: str = "orders.ndjson") -> Path:
@@ -65,7 +57,7 @@ class Partner:
         """Start an import."""
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "harbor_orders_client", "import", str(path)),
-            *("--url", self.service.process.url, *options),
+            *("--url", self.service.url, *options),
             cwd=CLIENT,
             env=os.environ | {"HARBOR_API_KEY": self.key},
             stdout=asyncio.subprocess.PIPE,
@@ -79,7 +71,7 @@ class Partner:
     async def orders(self) -> int:
         """Return how many orders the partner has."""
         [row] = await fetch(
-            self.service.database,
+            self.database,
             f"SELECT count(*) AS orders FROM harbor.streams WHERE tenant_id LIKE '{self.partner_id}.%'",
         )
         return int(row["orders"])
@@ -101,18 +93,17 @@ async def ended(process: asyncio.subprocess.Process) -> Ended:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(
     postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Service]:
+) -> AsyncIterator[tuple[CommandProcess, Database]]:
     database = await postgres_cluster.create_database()
-    directory = tmp_path_factory.mktemp("service")
-    async with command_process(database, directory, **RATE) as process:
-        yield Service(process, directory / "command_api.log", database)
+    async with command_process(database, tmp_path_factory.mktemp("service"), **RATE) as process:
+        yield process, database
     await postgres_cluster.drop_database(database.name)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def partner(service: Service, tmp_path: Path) -> Partner:
+async def partner(service: tuple[CommandProcess, Database], tmp_path: Path) -> Partner:
     name = f"partner-{secrets.token_hex(4)}"
-    return Partner(name, await partner_key(service.database, name), service, tmp_path)
+    return Partner(name, await partner_key(service[1], name), *service, tmp_path)
 
 
 def many(count: int = MANY) -> list[dict[str, Any]]:
@@ -198,8 +189,8 @@ async def test_a_service_killed_in_the_middle_loses_and_doubles_nothing(partner:
     process = await partner.start(path, "--batch", "100")
     await partner.has_orders(300)
     assert process.returncode is None
-    await partner.service.process.kill()
-    await partner.service.process.start()
+    await partner.service.kill()
+    await partner.service.start()
     first = await ended(process)
 
     assert first.status == 0, first.errors

@@ -4,7 +4,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -60,28 +60,30 @@ def test_help_has_an_example(command: Command) -> None:
     assert "Example: HARBOR_API_KEY=hbr_test_... harbor-orders import orders.ndjson --url" in printed
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["", "orders.example.com", "ftp://orders.example.com", "http://", "http://:8000", "http://[::1", "http://[x]:1",
-     "http://localhost:port", "http://localhost:99999", "http://localhost:0", "http://localhost?a", "http://localhost#a"],
+ADDRESSES = (
+    "", "orders.example.com", "ftp://orders.example.com", "http://", "http://:8000", "http://[::1", "http://[x]:1",
+    "http://localhost:port", "http://localhost:99999", "http://localhost:0", "http://localhost?a", "http://localhost#a",
 )  # fmt: skip
-def test_something_else_than_an_address_is_wrong_usage(command: Command, url: str) -> None:
-    status, printed = command.run("--url", url)
-
-    assert status == 2
-    assert "an address is http://HOST or https://HOST" in printed
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"),
-    [(("--batch", "501"), "501 is not from 1 to 500"), (("--in-flight", "0"), "0 is not from 1 to 16"),
-     (("--give-up", "0"), "0 is not from 0.1 to 86400")],
-)  # fmt: skip
-def test_numbers_have_bounds(command: Command, options: tuple[str, str], complaint: str) -> None:
-    status, printed = command.run(*options)
+    ("option", "value", "complaint"),
+    [
+        *(("--url", url, "an address is http://HOST or https://HOST") for url in ADDRESSES),
+        ("--batch", "501", "501 is not from 1 to 500"),
+        ("--in-flight", "0", "0 is not from 1 to 16"),
+        ("--give-up", "0", "0 is not from 0.1 to 86400"),
+        ("--refused", "none/refused.ndjson", "there is no directory none"),
+    ],
+)
+def test_wrong_usage_ends_with_2_before_anything_is_sent(
+    command: Command, option: str, value: str, complaint: str
+) -> None:
+    status, printed = command.run(*NOWHERE, option, value)
 
     assert status == 2
     assert complaint in printed
+    assert "cannot reach" not in printed
 
 
 @pytest.mark.parametrize(
@@ -111,34 +113,26 @@ def test_a_service_that_cannot_be_reached_is_reported_at_once_and_in_plain_words
     assert f"Error: gave up: cannot reach {url} (Connection refused). Run the same command again" in printed
 
 
-class NotFound(BaseHTTPRequestHandler):
-    """Responds with 404 to every request, and keeps the paths."""
-
-    paths: list[str]
-
-    def do_POST(self) -> None:
-        self.paths.append(self.path)
-        self.rfile.read(int(self.headers["content-length"]))
-        self.send_error(404)
-
-    def log_message(self, *_arguments: object) -> None:
-        pass
-
-
 @pytest.fixture
 def not_found() -> Iterator[tuple[str, list[str]]]:
-    """Return the address of a server without the API, and the paths that it was asked for."""
+    """Return the address of a server that responds with 404 to everything, and the paths that it was asked for."""
+    asked: list[str] = []
 
-    class Handler(NotFound):
-        paths: list[str] = []  # noqa: RUF012  # of this test alone
+    class NotFound(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_error(404)
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", Handler.paths
-    server.shutdown()
-    thread.join()
-    server.server_close()
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), NotFound) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()
 
 
 @pytest.mark.parametrize(
@@ -158,33 +152,25 @@ def test_an_address_may_end_in_that_of_the_api_and_404_is_not_repeated(
     assert "again" not in printed
 
 
-@dataclass(frozen=True, slots=True)
-class Terminal:
-    """A character device that anybody may make, and where nothing can be renamed."""
-
-    path: Path
-    other_end: int
-
-
 @pytest.fixture
-def terminal() -> Iterator[Terminal]:
+def terminal() -> Iterator[tuple[Path, int]]:
+    """Return a character device that anybody may make and nobody can rename, and its other end."""
     other_end, device = os.openpty()
     os.set_blocking(other_end, False)
-    try:
-        yield Terminal(Path(os.ttyname(device)), other_end)
-    finally:
-        os.close(device)
-        os.close(other_end)
+    yield Path(os.ttyname(device)), other_end
+    os.close(device)
+    os.close(other_end)
 
 
-def test_refused_lines_go_to_a_device_as_it_is(command: Command, terminal: Terminal) -> None:
+def test_refused_lines_go_to_a_device_as_it_is(command: Command, terminal: tuple[Path, int]) -> None:
+    device, other_end = terminal
     link = command.directory / "device"
-    link.symlink_to(terminal.path)
+    link.symlink_to(device)
 
     status, _ = command.run("--refused", str(link), lines=NOT_JSON)
 
     assert status == 1
-    assert orjson.loads(os.read(terminal.other_end, 4096))["refused"]["code"] == "malformed_json"
+    assert orjson.loads(os.read(other_end, 4096))["refused"]["code"] == "malformed_json"
     assert stat.S_ISCHR(link.stat().st_mode)
     assert sorted(path.name for path in command.directory.iterdir()) == ["device", "orders.ndjson"]
 
@@ -204,25 +190,15 @@ def test_an_older_file_of_refused_lines_is_kept_also_behind_a_link(command: Comm
     assert older.with_name("refused.ndjson.1").read_text() == "half corrected"
 
 
-def make_directory(path: Path) -> None:
-    path.mkdir()
-
-
-def make_pipe(path: Path) -> None:
-    os.mkfifo(path)
-
-
-def make_link_to_a_pipe(path: Path) -> None:
-    os.mkfifo(path.with_name("pipe"))
-    path.symlink_to("pipe")
-
-
-@pytest.mark.parametrize("make", [make_directory, make_pipe, make_link_to_a_pipe])
-def test_what_cannot_hold_refused_lines_stops_it_before_anything_is_sent(
-    command: Command, make: Callable[[Path], None]
-) -> None:
+@pytest.mark.parametrize("kind", ["directory", "pipe", "link to a pipe"])
+def test_what_cannot_hold_refused_lines_stops_it_before_anything_is_sent(command: Command, kind: str) -> None:
     default = command.directory / "orders.ndjson.refused.ndjson"
-    make(default)
+    if kind == "directory":
+        default.mkdir()
+    else:
+        os.mkfifo(default if kind == "pipe" else default.with_name("pipe"))
+    if kind == "link to a pipe":
+        default.symlink_to("pipe")
     before = sorted(path.name for path in command.directory.iterdir())
 
     status, printed = command.run(*NOWHERE)
@@ -242,14 +218,6 @@ def test_refused_lines_never_replace_the_file_they_come_from(command: Command, n
     assert status == 2
     assert "is the file that is imported" in printed
     assert (command.directory / "orders.ndjson").read_text() == NOT_JSON
-
-
-def test_a_missing_directory_stops_it_before_anything_is_sent(command: Command) -> None:
-    status, printed = command.run(*NOWHERE, "--refused", str(command.directory / "none" / "refused.ndjson"))
-
-    assert status == 2
-    assert "there is no directory" in printed
-    assert "cannot reach" not in printed
 
 
 def test_a_refused_line_is_in_the_file_as_soon_as_it_is_counted(tmp_path: Path) -> None:
@@ -290,10 +258,8 @@ def pipe() -> Iterator[int]:
     reads, writes = os.pipe()
     os.write(writes, NOT_JSON.encode())
     os.close(writes)
-    try:
-        yield reads
-    finally:
-        os.close(reads)
+    yield reads
+    os.close(reads)
 
 
 @pytest.mark.parametrize("path", ["/dev/fd/{pipe}", "-"])

@@ -139,7 +139,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("line", "code"), BAD, ids=[f"{code}-{number}" for number, (_, code) in enumerate(BAD)])
-def test_a_line_that_cannot_be_sent_is_told_by_number_and_reason_and_the_next_is_read(line: bytes, code: str) -> None:
+def test_a_line_that_cannot_be_sent_has_a_number_and_a_reason_and_the_next_is_read(line: bytes, code: str) -> None:
     [before, bad, after] = read(A, line, B)
 
     assert isinstance(bad, BadLine)
@@ -186,7 +186,7 @@ def test_what_stands_for_bytes_that_were_no_text_is_not_taken_for_what_was_meant
 
 
 @pytest.mark.parametrize("text", [1, None, {}])
-def test_a_refused_line_whose_text_is_none_is_refused(text: object) -> None:
+def test_a_refused_line_whose_text_is_not_a_string_is_refused(text: object) -> None:
     record = refused_record({"refused": {"line": 7}, "text": text})
 
     assert record["refused"]["code"] == "wrong_type"
