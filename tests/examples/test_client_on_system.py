@@ -4,6 +4,7 @@ A verb, a list and a request of one's own are tried with both kinds of client, f
 """
 
 import asyncio
+import secrets
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -39,7 +40,9 @@ ABSENT = "019a8b5c-0000-7000-8000-000000000000"
 
 async def test_an_order_is_created_authorized_and_captured_and_each_step_is_read_at_once(harbor: Any) -> None:
     lines = [BELL, NewLine("ROPE-10M", 1, Decimal("7.50"))]
-    order = await did(harbor.orders.create, "ada@example.com", "EUR", lines, metadata={"channel": "web"})
+    wanted = {"metadata": {"channel": "web"}, "idempotency_key": secrets.token_hex(8)}
+    order = await did(harbor.orders.create, "ada@example.com", "EUR", lines, **wanted)
+    assert await did(harbor.orders.create, "ada@example.com", "EUR", lines, **wanted) == order
     assert (order.status, order.total.amount, order.total.amount_minor) == ("pending", Decimal("47.48"), 4748)
     assert await did(harbor.orders.get, order.id) == order
 
