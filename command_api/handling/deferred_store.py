@@ -50,11 +50,9 @@ class DeferredEventStore:
             raise StoreUnavailableError(self._late.reason)
         return await self._appender.append_all(commands)
 
-    async def read_stream(
-        self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None
-    ) -> Sequence[StoredEvent]:
+    async def read_stream(self, tenant_id: str, stream_id: UUID) -> Sequence[StoredEvent]:
         """Return the events of one stream; see `EventStore.read_stream`."""
-        return await self._store.read_stream(tenant_id, stream_id, from_version, to_version)
+        return await self._store.read_stream(tenant_id, stream_id)
 
     async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
         """Return the events behind a position; see `EventStore.read_all`."""

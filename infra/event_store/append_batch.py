@@ -1,4 +1,4 @@
-"""One call of `harbor.append_batch`: commands to parallel arrays, its answer to outcomes. One trip, one commit."""
+"""One call of `harbor.append_batch`: commands become parallel arrays, rows become outcomes. One trip, one commit."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
@@ -26,32 +26,27 @@ SQL = f"SELECT * FROM harbor.append_batch({', '.join(f'${number}' for number in 
 async def append_batch(
     connection: Connection, commands: Sequence[AppendCommand], *, log_id: int = 0
 ) -> list[AppendOutcome]:
-    """Append commands in one transaction and give one outcome per command, in their order.
+    """Append commands in one transaction and return one outcome per command, in their order.
 
     No two commands may share a stream, a key or a claim of one tenant; when they do, or when a command cannot be
     stored, the call raises and nothing of the batch is written. Repeating a call is harmless: keys that were written
-    come back as `Duplicate`. Not to be called inside a transaction, since the log stays locked until it ends.
+    come back as `Duplicate`. Do not call it inside a transaction: the log stays locked until that ends.
 
     Raises:
-        asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError: `infra.event_store.append_channel` tells
+        asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError: see `infra.event_store.append_channel` for
             which of them leave the outcome unknown.
     """
     rows = await connection.fetch(SQL, *arguments(log_id, commands))
     if len(rows) == 1 and rows[0]["outcome"] is None:
         return _all_appended(commands, rows[0])
     if len(rows) != len(commands):
-        # Told by place, each outcome would now belong to another command.
+        # The rows are matched to the commands by order.
         raise asyncpg.InternalServerError(f"{len(rows)} outcomes for {len(commands)} commands: a key is stored twice")
-    return [outcome(row) for row in rows]
-
-
-def outcome(row: asyncpg.Record) -> AppendOutcome:
-    """Return what a row about one command says."""
-    return _OUTCOMES[row["outcome"]](row)
+    return [_OUTCOMES[row["outcome"]](row) for row in rows]
 
 
 def arguments(log_id: int, commands: Sequence[AppendCommand]) -> tuple[object, ...]:
-    """Return the parameters of `SQL`; the function's own comment says what each may leave out."""
+    """Return the parameters of `SQL`; the comment of the SQL function describes them."""
     counts = [len(command.events) for command in commands]
     events = [event for command in commands for event in command.events]
     return (
@@ -84,7 +79,7 @@ def arguments(log_id: int, commands: Sequence[AppendCommand]) -> tuple[object, .
 
 
 def _one_if_same(values: list[T]) -> list[T]:
-    """Return an array of one element where all are equal: what most batches agree in is sent and decoded once."""
+    """Return one element if all are equal: it is then sent and decoded once."""
     return values[:1] if values and values.count(values[0]) == len(values) else values
 
 
@@ -93,7 +88,7 @@ def _none_if_empty(values: list[str | None]) -> list[str | None] | None:
 
 
 def _all_appended(commands: Sequence[AppendCommand], row: asyncpg.Record) -> list[AppendOutcome]:
-    """Return every command its place behind the first position."""
+    """Return the outcomes of a batch whose first position is that of the row; the others follow."""
     before, recorded_at = row["position"] - 1, row["recorded_at"]
     counts = [len(command.events) for command in commands]
     return [

@@ -1,4 +1,4 @@
-"""The appender's own connection: sends one batch at a time and says what a failure means for what was sent."""
+"""The appender's own connection: it sends one batch at a time and says what each failure means for the batch."""
 
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,32 +18,32 @@ T = TypeVar("T")
 _LATER_CLASSES = (
     "25",  # this session must not append: its commits would not wait for the disk, or it is read-only
     "40",  # rolled back by a deadlock
-    "42",  # the append is not there or not allowed: an operator is at work
+    "42",  # the function is missing or not allowed: an operator is at work
     "53",  # out of disk or memory or connections
     "55",  # lock timeout
 )
 _LATER_CODES = ("57014",)  # statement canceled
-# What a command itself can be guilty of: a value or a size that no column takes.
-_OF_THE_COMMAND = ("22", "23", "54")
-_LEAVING_CLASS = "57"  # shutting down, crashed: the connection ends, perhaps after the commit
-_NO_PARTITION = "23514"  # a check was violated, or no partition takes the row
+# What a command can cause: a value or a size that no column accepts.
+_CAUSED_BY_A_COMMAND = ("22", "23", "54")
+_SHUTDOWN_CLASS = "57"  # shutting down, crashed: the connection ends, perhaps after the commit
+_NO_PARTITION = "23514"  # a check was violated, or no partition holds the row
 
 
 class AppendChannel(Protocol):
     """Where an `Appender` sends its batches."""
 
     async def send(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
-        """Append the batch and give one outcome per command.
+        """Append the batch and return one outcome per command.
 
         Raises:
-            OutcomeUnknownError: it may have been written; send it again to know.
+            OutcomeUnknownError: it may have been written; send it again to find out.
             NotNowError: nothing was written; the same batch may succeed later.
             BatchRefusedError: nothing was written, and sending the same batch again would end the same way.
         """
         ...
 
     async def probe(self) -> None:
-        """Find out whether a batch would be appended now: append one and take it back. Nothing is written.
+        """Find out whether a batch would be appended now: append one and roll it back.
 
         Raises:
             OutcomeUnknownError, NotNowError, BatchRefusedError: as `send` of any batch would.
@@ -51,12 +51,12 @@ class AppendChannel(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         ...
 
 
 class OutcomeUnknownError(Exception):
-    """The connection ended before the answer came."""
+    """The connection ended before the outcome came."""
 
 
 class NotNowError(Exception):
@@ -68,7 +68,7 @@ class BatchRefusedError(Exception):
 
 
 class BatchFailedError(BatchRefusedError):
-    """PostgreSQL failed at something in this batch that no command is to blame for; nothing of it was written."""
+    """PostgreSQL failed for a reason that lies in no command; nothing of the batch was written."""
 
 
 def _probe() -> AppendCommand:
@@ -78,7 +78,7 @@ def _probe() -> AppendCommand:
 
 
 class PostgresAppendChannel:
-    """`AppendChannel` over one dedicated connection, made when first needed and again whenever it is lost."""
+    """`AppendChannel` over one dedicated connection, opened when first needed and again whenever it is lost."""
 
     def __init__(self, connect: Callable[[], Awaitable[DedicatedConnection]], *, log_id: int = 0) -> None:
         self._connect = connect
@@ -87,32 +87,32 @@ class PostgresAppendChannel:
 
     async def send(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
         """Append the batch; see `AppendChannel.send`."""
-        return await self._doing(lambda connection: append_batch(connection, commands, log_id=self._log_id))
+        return await self._run(lambda connection: append_batch(connection, commands, log_id=self._log_id))
 
     async def probe(self) -> None:
-        """Append and take it back; see `AppendChannel.probe`. The log stays locked for a round trip more than usual."""
+        """Append and roll back; see `AppendChannel.probe`. The log stays locked for one more round trip than usual."""
 
-        async def append_and_take_back(connection: DedicatedConnection) -> None:
+        async def append_and_roll_back(connection: DedicatedConnection) -> None:
             transaction = connection.transaction()
             await transaction.start()
             await append_batch(connection, (_probe(),), log_id=self._log_id)
             await transaction.rollback()
 
         try:
-            await self._doing(append_and_take_back)
+            await self._run(append_and_roll_back)
         except BaseException:
-            self._drop()  # the transaction may still be open, and nothing may ever be appended inside it
+            self._drop()  # the transaction may still be open, and nothing may be appended inside it
             raise
 
-    async def _doing(self, work: Callable[[DedicatedConnection], Awaitable[T]]) -> T:
-        """Do something on the connection and tell what its failure means."""
+    async def _run(self, work: Callable[[DedicatedConnection], Awaitable[T]]) -> T:
+        """Do something on the connection and raise what its failure means."""
         connection = await self._connected()
         try:
             return await work(connection)
         except asyncpg.PostgresError as error:
             raise await self._meaning(connection, error) from error
         except CONNECTION_GONE as error:
-            # InterfaceError is also what asyncpg raises for arguments it does not take: then nothing was sent.
+            # asyncpg also raises InterfaceError for arguments it does not accept: then nothing was sent.
             if isinstance(error, asyncpg.InterfaceError) and not connection.is_closed():
                 raise BatchRefusedError(str(error)) from error
             self._drop()
@@ -120,11 +120,11 @@ class PostgresAppendChannel:
         except (ValueError, TypeError, OverflowError) as error:
             raise BatchRefusedError(str(error)) from error  # an argument that cannot be hashed
         except BaseException:
-            self._drop()  # cancelled in the middle: whatever comes over this connection next would be a wrong answer
+            self._drop()  # cancelled: what comes over this connection next would be the response to this call
             raise
 
     async def close(self) -> None:
-        """Close the connection politely, at once when it does not listen."""
+        """Close the connection, by force when the server does not react."""
         if self._connection is not None:
             with contextlib.suppress(*UNREACHABLE):
                 await self._connection.close(timeout=1.0)
@@ -141,18 +141,18 @@ class PostgresAppendChannel:
     async def _meaning(self, connection: DedicatedConnection, error: asyncpg.PostgresError) -> Exception:
         state = error.sqlstate or ""
         if isinstance(error, asyncpg.PostgresConnectionError) or (
-            state.startswith(_LEAVING_CLASS) and state not in _LATER_CODES
+            state.startswith(_SHUTDOWN_CLASS) and state not in _LATER_CODES
         ):
             self._drop()
             return OutcomeUnknownError(str(error))
         if state.startswith(_LATER_CLASSES) or state in _LATER_CODES:
             return NotNowError(str(error))
         if state == _NO_PARTITION and "no partition" in str(error):
-            # The maintenance task did not run for weeks; make the partition and let the caller try again.
+            # The maintenance task has not run for weeks: make the partition, so that the next try succeeds.
             with contextlib.suppress(*UNREACHABLE):
                 await connection.execute("SELECT harbor.maintain_partitions()")
             return NotNowError(str(error))
-        return BatchRefusedError(str(error)) if state.startswith(_OF_THE_COMMAND) else BatchFailedError(str(error))
+        return BatchRefusedError(str(error)) if state.startswith(_CAUSED_BY_A_COMMAND) else BatchFailedError(str(error))
 
     def _drop(self) -> None:
         if self._connection is not None:

@@ -1,22 +1,22 @@
 """Many callers, one log: gathers the commands that wait at this moment and appends them in one call.
 
 Opportunistic batching: when nothing is in flight a command is sent at once; while a batch is in flight the next one
-gathers. There is no linger, so an idle system answers in one commit, and batches grow by themselves under load.
+gathers. There is no linger, so an idle system responds within one commit, and batches grow by themselves under load.
 
 What a caller may rely on: once `append` has queued a command it is tried until its outcome is known or its deadline has
 passed, even when the caller is cancelled; and no outcome is reported that the database did not confirm. A batch whose
-answer was lost is sent again with the same keys, and the keys tell what had been written.
+outcome was lost is sent again with the same keys, which show what had been written.
 
-After an outage the appender asks by itself whether PostgreSQL takes appends again: readiness rests on that, and nobody
-sends commands to a service that is not ready.
+After an outage the appender probes by itself whether PostgreSQL accepts appends again: readiness depends on that, and
+nobody sends commands to a service that is not ready.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 import structlog
 
@@ -34,37 +34,37 @@ from infra.event_store.metrics import BATCH_COMMANDS, BATCH_SECONDS, QUEUED, RES
 from infra.event_store.pending_appends import PendingAppend, PendingGroup
 from infra.event_store.protocol import (
     AppendCommand,
-    Appended,
     AppendOutcome,
     AppendQueueFullError,
     AppendRejectedError,
     AppendTimeoutError,
-    Duplicate,
     EventStoreError,
-    KeyMismatch,
     StoreUnavailableError,
 )
+from infra.event_store.repetitions import outcome_of_repetition, own_append
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 1.0
 
+Queued: TypeAlias = QueuedCommand[PendingAppend]
+
 
 @dataclass(frozen=True, slots=True)
 class AppenderLimits:
-    """Bounds of an `Appender`; every one is a number."""
+    """Upper bounds of an `Appender`. Bytes are those of payloads and responses."""
 
     queue_commands: int = 2000
-    """Unfinished commands, at most; one more raises `AppendQueueFullError`."""
+    """Unfinished commands; one more raises `AppendQueueFullError`."""
     queue_bytes: int = 64 * 1024 * 1024
-    """Bytes of payloads and responses of unfinished commands, at most."""
+    """Bytes of unfinished commands."""
     batch_commands: int = 500
-    """Commands in one call, at most."""
+    """Commands in one call."""
     batch_bytes: int = 4 * 1024 * 1024
-    """Bytes of payloads and responses in one call, at most (a single larger command travels alone)."""
+    """Bytes in one call; a single larger command travels alone."""
     deadline_s: float = 5.0
-    """Seconds from `append` or `append_all` to an answer, at most."""
+    """Seconds from `append` or `append_all` to a result."""
     drain_s: float = 5.0
-    """Seconds `close` waits for unfinished commands, at most."""
+    """Seconds `close` waits for unfinished commands."""
 
 
 class Appender:
@@ -101,7 +101,7 @@ class Appender:
 
     @property
     def queued(self) -> int:
-        """How many commands are unfinished."""
+        """Return how many commands are unfinished."""
         return self._unfinished.count
 
     @property
@@ -110,44 +110,34 @@ class Appender:
         return self._unreachable is None
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
-        """Queue a command and give its outcome; see `EventStore.append` for what is raised when."""
-        [answer] = await self._answers(self._queue((command,), size_bytes(command)))
-        if answer is None or isinstance(answer, EventStoreError):
-            raise answer or self._too_late()
-        return answer
+        """Queue a command and return its outcome; see `EventStore.append` for what is raised when."""
+        [result] = await self._results(self._queue((command,), size_bytes(command)))
+        if result is None or isinstance(result, EventStoreError):
+            raise result or self._deadline_error()
+        return result
 
     async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
-        """Queue commands, all or none, and give the outcome of each; see `EventStore.append_all`.
+        """Queue commands, all or none, and return the outcome of each; see `EventStore.append_all`.
 
-        They travel in one call when they fit and nothing waits in front of them. They have one deadline: what has no
-        answer by then is `AppendTimeoutError` or `StoreUnavailableError` in its place.
+        They travel in one call when they fit and nothing waits in front of them. They have one deadline: the outcome of
+        a command that is unfinished by then is `AppendTimeoutError` or `StoreUnavailableError`.
         """
         if not commands:
             return []
-        answers = await self._answers(self._queue(commands, sum(map(size_bytes, commands))))
-        return [self._too_late() if answer is None else answer for answer in answers]
-
-    async def _answers(self, group: PendingGroup) -> Sequence[AppendOutcome | EventStoreError | None]:
-        """Wait for the answers of commands that were queued together; None: there was none in time."""
-        self._deadlines.begin(group)
-        try:
-            await group.settled
-        finally:
-            self._deadlines.end(group)
-        return group.answers
+        results = await self._results(self._queue(commands, sum(map(size_bytes, commands))))
+        return [self._deadline_error() if result is None else result for result in results]
 
     async def close(self) -> None:
-        """Take no more commands, finish those queued within `drain_s`, let go of the connection. Safe to repeat."""
+        """Accept no more commands, finish those queued within `drain_s`, close the connection. Safe to repeat."""
         self._closing = True
         self._wake.set()
         if self._task is not None:
             if not self._unfinished.count:
-                self._task.cancel()  # it does nothing that anybody waits for
+                self._task.cancel()  # at most a probe is under way
             with contextlib.suppress(TimeoutError, asyncio.CancelledError):
                 await asyncio.wait_for(self._task, self._limits.drain_s)
             self._task = None
-        for queued in self._unfinished.drain():
-            _tell(queued, AppendTimeoutError("the event store closed first"))
+        self._fail(self._unfinished.drain(), AppendTimeoutError("the event store closed first"))
         await self._channel.close()
 
     def _queue(self, commands: Sequence[AppendCommand], size: int) -> PendingGroup:
@@ -158,10 +148,19 @@ class Appender:
             raise AppendQueueFullError(f"{queue.count} commands wait already")
         group = PendingGroup(len(commands))
         deadline_s = self._monotonic_s() + limits.deadline_s
-        for place, command in enumerate(commands):
-            queue.add(command, PendingAppend(group, place, deadline_s))
+        for index, command in enumerate(commands):
+            queue.add(command, PendingAppend(group, index, deadline_s))
         self._wake.set()
         return group
+
+    async def _results(self, group: PendingGroup) -> Sequence[AppendOutcome | EventStoreError | None]:
+        """Wait for the results of a group; None stands for one that did not come in time."""
+        self._deadlines.begin(group)
+        try:
+            await group.done
+        finally:
+            self._deadlines.end(group)
+        return group.results
 
     async def _run(self) -> None:
         while True:
@@ -169,11 +168,11 @@ class Appender:
                 if self._closing:
                     return
                 self._wake.clear()
-                await self._woken()
+                await self._wait_for_commands()
                 continue
             batch = self._unfinished.take(self._limits.batch_commands, self._limits.batch_bytes)
             try:
-                await self._settle(batch)
+                await self._finish_batch(batch)
             except asyncio.CancelledError:
                 self._fail(batch, AppendTimeoutError("the event store closed first"))
                 raise
@@ -181,20 +180,20 @@ class Appender:
                 structlog.get_logger().exception("append.failed", commands=len(batch))
                 self._fail(batch, StoreUnavailableError(f"unexpected {type(error).__name__}"))
 
-    async def _woken(self) -> None:
-        """Wait for commands, and ask meanwhile whether PostgreSQL, if it was last seen away, is back."""
+    async def _wait_for_commands(self) -> None:
+        """Wait for commands; while PostgreSQL is unreachable, probe it meanwhile."""
         pause_s = _FIRST_PAUSE_S
         while self._unreachable is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._wake.wait()
                     return
-            await self._ask()
+            await self._probe()
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
         await self._wake.wait()
 
-    async def _ask(self) -> None:
-        """Try an append that is taken back: it meets whatever commands would meet, a full disk as well."""
+    async def _probe(self) -> None:
+        """Try an append that is rolled back: it meets whatever commands would meet, a full disk as well."""
         try:
             await self._channel.probe()
         except Exception as error:  # noqa: BLE001  # whatever it is, commands would meet it too
@@ -202,8 +201,8 @@ class Appender:
         else:
             self._note_reachable(None)
 
-    async def _settle(self, batch: list[QueuedCommand[PendingAppend]]) -> None:
-        """Send until every command of the batch has an answer or is past its deadline."""
+    async def _finish_batch(self, batch: list[Queued]) -> None:
+        """Send until every command of the batch has a result."""
         pause_s = _FIRST_PAUSE_S
         while batch := self._drop_expired(batch):
             try:
@@ -214,7 +213,7 @@ class Appender:
                     self._fail(batch, (StoreUnavailableError if is_ours else AppendRejectedError)(str(error)))
                     return
                 middle = len(batch) // 2
-                await self._settle(batch[:middle])
+                await self._finish_batch(batch[:middle])
                 batch = batch[middle:]
                 continue
             except (OutcomeUnknownError, NotNowError) as error:
@@ -225,10 +224,10 @@ class Appender:
                 continue
             self._note_reachable(None)
             for queued, outcome in zip(batch, outcomes, strict=True):
-                self._finish(queued, _own(queued, outcome))
+                self._finish(queued, own_append(queued.command, outcome) if queued.item.was_sent else outcome)
             return
 
-    async def _send(self, batch: list[QueuedCommand[PendingAppend]]) -> list[AppendOutcome]:
+    async def _send(self, batch: list[Queued]) -> list[AppendOutcome]:
         started_s = self._monotonic_s()
         BATCH_COMMANDS.observe(len(batch))
         try:
@@ -240,36 +239,35 @@ class Appender:
         finally:
             BATCH_SECONDS.observe(self._monotonic_s() - started_s)
 
-    def _drop_expired(self, batch: list[QueuedCommand[PendingAppend]]) -> list[QueuedCommand[PendingAppend]]:
+    def _drop_expired(self, batch: list[Queued]) -> list[Queued]:
         now_s = self._monotonic_s()
         expired = [queued for queued in batch if queued.item.deadline_s <= now_s]
         if not expired:
             return batch
-        self._fail(expired, self._too_late())
+        self._fail(expired, self._deadline_error())
         return [queued for queued in batch if queued.item.deadline_s > now_s]
 
-    def _finish(self, queued: QueuedCommand[PendingAppend], outcome: AppendOutcome) -> None:
-        """Answer a command, and with it every chained repetition of the same key: what they will get is now known."""
-        queued.item.group.tell(queued.item.place, outcome)
-        freed = self._unfinished.finish(queued)
-        answered = [(queued, outcome, freed)] if freed else []
-        while answered:  # a loop: chains may be longer than Python's stack
-            queued, outcome, freed = answered.pop()
-            for follower in freed:
-                repeated = _answer_to_repetition(queued.command, outcome, follower.command)
+    def _finish(self, queued: Queued, outcome: AppendOutcome) -> None:
+        """Report an outcome, and with it that of every chained repetition of the same key, which is known by now."""
+        finished = [(queued, outcome)]
+        while finished:  # a loop: chains may be longer than Python's stack
+            queued, outcome = finished.pop()
+            queued.item.set_result(outcome)
+            for follower in self._unfinished.finish(queued):
+                repeated = outcome_of_repetition(queued.command, outcome, follower.command)
                 if repeated is None:
-                    self._unfinished.ready(follower)
+                    self._unfinished.make_ready(follower)
                 else:
-                    follower.item.group.tell(follower.item.place, repeated)
-                    answered.append((follower, repeated, self._unfinished.finish(follower)))
+                    finished.append((follower, repeated))
 
-    def _fail(self, batch: list[QueuedCommand[PendingAppend]], error: EventStoreError) -> None:
+    def _fail(self, batch: Iterable[Queued], error: EventStoreError) -> None:
         for queued in batch:
-            _tell(queued, error)
+            # An instance each: raising one in many callers would mix their tracebacks.
+            queued.item.set_result(type(error)(*error.args))
             for freed in self._unfinished.finish(queued):
-                self._unfinished.ready(freed)
+                self._unfinished.make_ready(freed)
 
-    def _too_late(self) -> EventStoreError:
+    def _deadline_error(self) -> EventStoreError:
         if self._unreachable is not None:
             return StoreUnavailableError(self._unreachable)
         return AppendTimeoutError(f"no answer within {self._limits.deadline_s:g} s")
@@ -280,36 +278,3 @@ class Appender:
             log = structlog.get_logger()
             log.info("append.recovered") if problem is None else log.warning("append.interrupted", reason=problem)
         self._unreachable = problem
-
-
-def _tell(queued: QueuedCommand[PendingAppend], error: EventStoreError) -> None:
-    queued.item.group.tell(
-        queued.item.place, type(error)(*error.args)
-    )  # its own instance: raising one in many callers would mix their traces
-
-
-def _own(queued: QueuedCommand[PendingAppend], outcome: AppendOutcome) -> AppendOutcome:
-    """Recognise, after a lost answer, that the stored duplicate is what this very command wrote."""
-    command = queued.command
-    if (
-        queued.item.was_sent
-        and isinstance(outcome, Duplicate)
-        and outcome.stream_id == command.stream_id
-        and outcome.version == command.expected_version + len(command.events)
-        and (outcome.status, outcome.response) == (command.status, command.response)
-    ):
-        return Appended(outcome.version, outcome.position, outcome.recorded_at)
-    return outcome
-
-
-def _answer_to_repetition(first: AppendCommand, outcome: AppendOutcome, later: AppendCommand) -> AppendOutcome | None:
-    """Return what a later command with the same key gets, when the first one's outcome decides it."""
-    if (first.tenant_id, first.key) != (later.tenant_id, later.key) or not isinstance(outcome, Appended | Duplicate):
-        return None
-    if first.fingerprint != later.fingerprint:
-        return KeyMismatch()
-    if isinstance(outcome, Duplicate):
-        return outcome
-    return Duplicate(
-        first.status, first.response, first.stream_id, outcome.version, outcome.position, outcome.recorded_at
-    )

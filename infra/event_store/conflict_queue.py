@@ -1,4 +1,4 @@
-"""Which commands may travel together: at most one per stream, per key and per claim; the others wait for their turn.
+"""Which commands may travel in one batch: at most one per stream, per key and per claim.
 
 Pure bookkeeping, no I/O. A command that shares a stream, key or claim with an earlier unfinished one is chained behind
 it and becomes ready when that one is finished. So order per stream is kept, one busy stream never blocks the others,
@@ -17,19 +17,19 @@ T = TypeVar("T")
 
 @dataclass(slots=True, eq=False)
 class QueuedCommand(Generic[T]):
-    """One waiting command. `item` is whatever the caller wants back with it."""
+    """One unfinished command. `item` belongs to the caller."""
 
     command: AppendCommand
     item: T
     size_bytes: int
-    shared: tuple[tuple[str, str, object], ...]
+    names: tuple[tuple[str, str, object], ...]
     waits_for: int = 0
     is_finished: bool = False
     followers: "tuple[QueuedCommand[T], ...]" = ()
 
 
 class ConflictQueue(Generic[T]):
-    """All unfinished commands: those ready to be sent in order of arrival, and those chained behind others."""
+    """All unfinished commands: those ready to be sent, in order of arrival, and those chained behind others."""
 
     def __init__(self) -> None:
         self._ready: deque[QueuedCommand[T]] = deque()
@@ -39,15 +39,15 @@ class ConflictQueue(Generic[T]):
 
     @property
     def has_ready(self) -> bool:
-        """Return whether `take` would give anything."""
+        """Return whether `take` would return anything."""
         return bool(self._ready)
 
     def add(self, command: AppendCommand, item: T) -> None:
         """Add a command behind every unfinished one that it shares a stream, key or claim with."""
-        queued = QueuedCommand(command, item, size_bytes(command), _shared(command))
+        queued = QueuedCommand(command, item, size_bytes(command), _names(command))
         last = self._last
         ahead: dict[int, QueuedCommand[T]] = {}
-        for name in queued.shared:
+        for name in queued.names:
             earlier = last.get(name)
             if earlier is not None:
                 ahead[id(earlier)] = earlier
@@ -62,7 +62,7 @@ class ConflictQueue(Generic[T]):
             earlier.followers = (*earlier.followers, queued)
 
     def take(self, max_count: int, max_bytes: int) -> list[QueuedCommand[T]]:
-        """Return ready commands, oldest first, at least one if any is ready and within both caps otherwise."""
+        """Return ready commands, oldest first, within both caps; one that is larger than `max_bytes` comes alone."""
         batch: list[QueuedCommand[T]] = []
         size = 0
         while self._ready and len(batch) < max_count:
@@ -73,7 +73,7 @@ class ConflictQueue(Generic[T]):
         return batch
 
     def finish(self, queued: QueuedCommand[T]) -> list[QueuedCommand[T]]:
-        """Forget a command that was taken; give those that waited only for it. They must be readied or finished.
+        """Remove a command that was taken and return those that waited only for it, to be made ready or finished.
 
         Finishing one twice does nothing.
         """
@@ -83,7 +83,7 @@ class ConflictQueue(Generic[T]):
         self.count -= 1
         self.size_bytes -= queued.size_bytes
         last = self._last
-        for name in queued.shared:
+        for name in queued.names:
             if last.get(name) is queued:
                 del last[name]
         freed = []
@@ -94,12 +94,12 @@ class ConflictQueue(Generic[T]):
         queued.followers = ()
         return freed
 
-    def ready(self, queued: QueuedCommand[T]) -> None:
-        """Put a command that `finish` gave to the end of the ready ones."""
+    def make_ready(self, queued: QueuedCommand[T]) -> None:
+        """Append a command that `finish` returned to the ready ones."""
         self._ready.append(queued)
 
     def drain(self) -> Iterator[QueuedCommand[T]]:
-        """Take every unfinished command out, for whoever closes the store."""
+        """Remove and return every unfinished command."""
         while self._ready:
             queued = self._ready.popleft()
             self._ready.extend(self.finish(queued))
@@ -107,11 +107,12 @@ class ConflictQueue(Generic[T]):
 
 
 def size_bytes(command: AppendCommand) -> int:
-    """Return about how many bytes a command occupies on its way."""
+    """Return about how many bytes a command takes in a call."""
     return len(command.response) + sum([len(event.payload) for event in command.events])
 
 
-def _shared(command: AppendCommand) -> tuple[tuple[str, str, object], ...]:
+def _names(command: AppendCommand) -> tuple[tuple[str, str, object], ...]:
+    """Return what no other command of the same batch may name."""
     names: tuple[tuple[str, str, object], ...] = (
         ("stream", command.tenant_id, command.stream_id),
         ("key", command.tenant_id, command.key),

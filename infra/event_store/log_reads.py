@@ -1,7 +1,6 @@
-"""Reads of the log by position inside a caller's own transaction, and how a row becomes a `StoredEvent`.
+"""Reads of the log on a caller's own connection, and how a row becomes a `StoredEvent`.
 
-`EventStore` reads on connections of its own; a worker checks what came over the topic on the connection that carries
-its transaction.
+`EventStore` reads on connections of its own; a worker reads on the connection that carries its transaction.
 """
 
 from collections.abc import Collection
@@ -19,6 +18,7 @@ _IDENTITIES = """
 SELECT position, event_id, stream_id, version, tenant_id FROM harbor.events WHERE position = ANY($1::bigint[])
 """
 _BETWEEN = f"SELECT {COLUMNS} FROM harbor.events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3"
+READ_STREAMS = f"SELECT {COLUMNS} FROM harbor.events WHERE stream_id = ANY($1::uuid[]) ORDER BY stream_id, version"
 _AT = f"SELECT {COLUMNS} FROM harbor.events WHERE position = ANY($1::bigint[])"
 
 Identity = tuple[UUID, UUID, int, str]
@@ -39,6 +39,19 @@ async def events_at(connection: Connection, positions: Collection[int]) -> dict[
 async def events_between(connection: Connection, after: int, upto: int, limit: int) -> list[StoredEvent]:
     """Return at most `limit` events with `after` < position <= `upto`, ascending."""
     return [stored_event(row) for row in await connection.fetch(_BETWEEN, after, upto, limit)]
+
+
+async def read_streams(connection: Connection, stream_ids: Collection[UUID]) -> dict[UUID, list[StoredEvent]]:
+    """Return whole streams, versions ascending, in one query; unknown ids are absent.
+
+    Stream ids are UUIDv7 of our own making, one tenant each: pass only ids that came from the log or belong to the
+    caller.
+    """
+    streams: dict[UUID, list[StoredEvent]] = {}
+    for row in await connection.fetch(READ_STREAMS, list(stream_ids)):
+        event = stored_event(row)
+        streams.setdefault(event.stream_id, []).append(event)
+    return streams
 
 
 def stored_event(row: asyncpg.Record) -> StoredEvent:

@@ -1,7 +1,7 @@
-"""The event store in memory: the same protocol, the same answers, nothing kept. For tests and demonstrations.
+"""The event store in memory: the same protocol, the same outcomes, nothing durable. For tests and demonstrations.
 
-It is the twin of `infra.event_store.postgres`: the suite in `tests/support/event_store/contract.py` holds both to the
-same rules, so a test that passes with this one says something about the real one.
+The suite in `tests/support/event_store/contract.py` tests this store and `infra.event_store.postgres` alike, so a test
+that passes with this one says something about the real one.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,23 +38,23 @@ class MemoryEventStore:
         self._log_id = log_id
         self._log: list[StoredEvent] = []
         self._streams: dict[tuple[str, UUID], list[StoredEvent]] = {}
-        self._answers: dict[tuple[str, str], tuple[bytes, Duplicate]] = {}
+        self._responses: dict[tuple[str, str], tuple[bytes, Duplicate]] = {}
         self._claims: dict[tuple[str, str], UUID] = {}
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
-        """Append one command; see `EventStore.append`. There is no queue, so it is never full and never late."""
+        """Append one command; see `EventStore.append`. There is no queue: it is never full and never late."""
         _check_storable(command)
         return self._refusal(command) or self._write(command)
 
     async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
         """Append commands one after the other; see `EventStore.append_all`."""
-        answers: list[AppendOutcome | EventStoreError] = []
+        outcomes: list[AppendOutcome | EventStoreError] = []
         for command in commands:
             try:
-                answers.append(await self.append(command))
+                outcomes.append(await self.append(command))
             except EventStoreError as error:
-                answers.append(error)
-        return answers
+                outcomes.append(error)
+        return outcomes
 
     async def append_batch(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
         """Append commands, all or none, one outcome each.
@@ -66,16 +66,9 @@ class MemoryEventStore:
             _check_storable(command)
         return [await self.append(command) for command in commands]
 
-    async def read_stream(
-        self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None
-    ) -> Sequence[StoredEvent]:
+    async def read_stream(self, tenant_id: str, stream_id: UUID) -> Sequence[StoredEvent]:
         """Return the events of one stream, versions ascending; see `EventStore.read_stream`."""
-        stream = self._streams.get((tenant_id, stream_id), [])
-        return [
-            event
-            for event in stream
-            if event.version >= from_version and (to_version is None or event.version <= to_version)
-        ]
+        return list(self._streams.get((tenant_id, stream_id), ()))
 
     async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
         """Return the events behind a position; see `EventStore.read_all`."""
@@ -86,9 +79,9 @@ class MemoryEventStore:
         return len(self._log)
 
     def _refusal(self, command: AppendCommand) -> AppendOutcome | None:
-        answered = self._answers.get((command.tenant_id, command.key))
-        if answered is not None:
-            fingerprint, duplicate = answered
+        recorded = self._responses.get((command.tenant_id, command.key))
+        if recorded is not None:
+            fingerprint, duplicate = recorded
             return duplicate if fingerprint == command.fingerprint else KeyMismatch()
         version = len(self._streams.get((command.tenant_id, command.stream_id), []))
         if version != command.expected_version:
@@ -111,17 +104,8 @@ class MemoryEventStore:
         if command.claim is not None:
             self._claims[command.tenant_id, command.claim] = command.stream_id
         appended = Appended(len(stream), stream[-1].position if stream else 0, recorded_at)
-        self._answers[command.tenant_id, command.key] = (
-            command.fingerprint,
-            Duplicate(
-                command.status,
-                command.response,
-                command.stream_id,
-                appended.version,
-                appended.position,
-                appended.recorded_at,
-            ),
-        )
+        duplicate = Duplicate(command.status, command.response, command.stream_id, *appended)
+        self._responses[command.tenant_id, command.key] = (command.fingerprint, duplicate)
         return appended
 
     def _recorded_at(self) -> datetime:

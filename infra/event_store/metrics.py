@@ -11,7 +11,9 @@ BATCH_SECONDS = Histogram(
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5),
 )
 QUEUED = Gauge("harbor_append_queued", "Commands that wait for their outcome")
-RESENT = Counter("harbor_append_resent_total", "Batches sent again because the answer was lost or not possible")
+RESENT = Counter(
+    "harbor_append_resent_total", "Batches sent again: the outcome was lost, or PostgreSQL could not append"
+)
 EVENTS_LEFT = Gauge("harbor_partitions_events_left", "Positions for which a partition exists; alarm below 1 million")
 RESPONSES_LEFT_S = Gauge(
     "harbor_partitions_responses_left_seconds",

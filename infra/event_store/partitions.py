@@ -1,6 +1,6 @@
-"""Partitions exist before they are needed, and those of answers older than a week go away.
+"""Makes partitions before they are needed, and drops those of recorded responses older than a week.
 
-The command service runs `keep_partitions` beside its server. When it cannot do its work, a metric and a log line say so
+The command service runs `keep_partitions` in the background. When it cannot do its work, a metric and a log line say so
 weeks before the first append would fail.
 """
 
@@ -24,7 +24,7 @@ _LOOK = "SELECT events_left, responses_left, '{}'::text[] AS dropped FROM harbor
 
 @dataclass(frozen=True, slots=True)
 class PartitionsReport:
-    """How far ahead partitions exist, and which partitions of old answers were dropped."""
+    """How far ahead partitions exist, and which expired ones were dropped."""
 
     events_left: int
     responses_left: timedelta
@@ -55,8 +55,8 @@ async def keep_partitions(
 ) -> None:
     """Run `maintain` now and every `every_s` seconds until cancelled; a failure is counted, logged and tried again.
 
-    `reported` is told each report, for readiness. Where partitions cannot be made it is told how many are left, so that
-    the alarm comes before the last of them is full.
+    `reported` is called with each report, for readiness. When partitions cannot be made, the report still says how far
+    ahead they exist, so that the alarm comes before the last of them is full.
     """
     log = structlog.get_logger()
     while True:
@@ -81,7 +81,7 @@ async def keep_partitions(
 async def _reported(pool: Pool, sql: str) -> PartitionsReport:
     row = await pool.fetchrow(sql)
     if row is None:
-        raise LookupError("a function of harbor gave no row")
+        raise LookupError("a function returned no row")
     report = PartitionsReport(row["events_left"], row["responses_left"], tuple(row["dropped"]))
     EVENTS_LEFT.set(report.events_left)
     RESPONSES_LEFT_S.set(report.responses_left.total_seconds())

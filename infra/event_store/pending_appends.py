@@ -7,42 +7,43 @@ from infra.event_store.protocol import AppendOutcome, EventStoreError
 
 
 class PendingGroup:
-    """The answers of commands that were queued together, as they come in.
+    """The results of commands that were queued together.
 
-    `settled` is done with the last one, or when their time is up (`infra.deadlines`): what has no answer then is None.
+    `done` completes with the last result or at the deadline (`infra.deadlines`). What has no result then is None.
     """
 
-    __slots__ = ("_missing", "answers", "began_s", "settled")
+    __slots__ = ("_missing", "began_s", "done", "results")
 
     began_s: float
 
     def __init__(self, count: int) -> None:
-        self.answers: list[AppendOutcome | EventStoreError | None] = [None] * count
-        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.results: list[AppendOutcome | EventStoreError | None] = [None] * count
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._missing = count
 
-    def tell(self, place: int, answer: AppendOutcome | EventStoreError) -> None:
-        """Note the answer of the command at `place`; the first one counts. Who waited may have gone away."""
-        if self.answers[place] is None:
-            self.answers[place] = answer
+    def set_result(self, index: int, result: AppendOutcome | EventStoreError) -> None:
+        """Store the result of one command; only the first one counts. The caller may be gone already."""
+        if self.results[index] is None:
+            self.results[index] = result
             self._missing -= 1
             if not self._missing:
                 self.expire()
 
     def expire(self) -> None:
-        """Let nobody wait any longer."""
-        if not self.settled.done():
-            self.settled.set_result(None)
+        """End the wait."""
+        if not self.done.done():
+            self.done.set_result(None)
 
 
 @dataclass(slots=True, eq=False)
 class PendingAppend:
-    """The caller's side of one queued command: its place among those queued together, and when nobody waits any more.
-
-    `deadline_s` is on the monotonic clock.
-    """
+    """The caller's side of one queued command: its group, its index there, and its deadline on the monotonic clock."""
 
     group: PendingGroup
-    place: int
+    index: int
     deadline_s: float
     was_sent: bool = False
+
+    def set_result(self, result: AppendOutcome | EventStoreError) -> None:
+        """Store the result of this command."""
+        self.group.set_result(self.index, result)

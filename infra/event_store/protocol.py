@@ -1,11 +1,11 @@
-"""What an event store is: the records that go in and come out, and the protocol every store keeps.
+"""What an event store is: the records that go in and come out, and the protocol every store satisfies.
 
-Nothing here knows orders. `infra.event_store.postgres` and `infra.event_store.memory` satisfy `EventStore`, and one
-contract suite (`tests/support/event_store/contract.py`) holds both to it. Design: positions are contiguous per log,
-conflicts and duplicates are answers and not exceptions, the idempotency record commits with the events.
+Nothing here knows orders. `infra.event_store.postgres` and `infra.event_store.memory` implement `EventStore`, and one
+contract suite (`tests/support/event_store/contract.py`) tests both. Positions are contiguous per log; conflicts and
+duplicates are outcomes and not exceptions; the recorded response commits with the events.
 
-The records that every command makes are named tuples and not frozen dataclasses: as immutable, and made three times as
-fast, which counts when a command is to cost a tenth of a millisecond in all.
+The records that every command makes are named tuples, not frozen dataclasses: as immutable, and made three times as
+fast, which matters when a command costs a tenth of a millisecond in all.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ NO_STREAM = 0
 
 
 class NewEvent(NamedTuple):
-    """One fact to be appended. `payload` is kept and relayed as these exact bytes."""
+    """One fact to be appended. `payload` is stored and relayed as these exact bytes."""
 
     event_id: UUID
     type: str
@@ -57,11 +57,11 @@ class StoredEvent:
 
 
 class AppendCommand(NamedTuple):
-    """Everything one command wants written in one commit: its events and its answer.
+    """Everything one command writes in one commit: its events and its response.
 
-    `key` is unique per tenant: a second command with the same key gets the first one's stored answer. `claim`, when
-    given, is unique per tenant for ever (the external reference of an order). `events` may be empty: then only the
-    answer is recorded (a final refusal, a no-op) and `expected_version` is still checked.
+    `key` is unique per tenant: a second command with the same key gets the response recorded for the first. `claim`,
+    when given, is unique per tenant for ever (the external reference of an order). `events` may be empty: then only the
+    response is recorded (a final refusal, a no-op), and `expected_version` is still checked.
     """
 
     tenant_id: str
@@ -85,7 +85,7 @@ class Appended(NamedTuple):
 
 
 class Duplicate(NamedTuple):
-    """The key was used before by the same request: this is what was answered then."""
+    """The key was used before by the same request: this is the response recorded then."""
 
     status: int
     response: bytes
@@ -116,7 +116,7 @@ AppendOutcome = Appended | Duplicate | KeyMismatch | WrongExpectedVersion | Clai
 
 
 class EventStoreError(Exception):
-    """Base of what a store raises; a caller that gets one knows that the outcome was *not* reported."""
+    """Base of what a store raises: the outcome was *not* reported."""
 
 
 class AppendQueueFullError(EventStoreError):
@@ -124,28 +124,28 @@ class AppendQueueFullError(EventStoreError):
 
 
 class AppendTimeoutError(EventStoreError):
-    """The outcome is unknown: the deadline passed first. A retry with the same key settles it."""
+    """The outcome is unknown: the deadline passed first. A retry with the same key finds it out."""
 
 
 class StoreUnavailableError(EventStoreError):
-    """PostgreSQL cannot be reached. If a write was under way its outcome is unknown; the same key settles it."""
+    """PostgreSQL cannot be reached. If a write was under way, a retry with the same key finds its outcome out."""
 
 
 class AppendRejectedError(EventStoreError):
-    """The store cannot hold this command (a NUL in a text, a payload too large); nothing was written, nor ever will."""
+    """The store cannot hold this command (a NUL in a text, a payload too large); nothing was or will be written."""
 
 
 class LogCorruptError(EventStoreError):
-    """Positions are not contiguous: stop and call somebody."""
+    """Positions are not contiguous: stop and call an operator."""
 
 
 class EventStore(Protocol):
-    """The protocol of 02: one serial log, streams with expected versions, answers recorded with events."""
+    """One serial log, streams with expected versions, responses recorded with events."""
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
         """Append one command; it may travel in a batch with others, which can never change its outcome.
 
-        Cancelling the caller never withdraws the command: once accepted it is written and its key settles a retry.
+        Cancelling the caller never withdraws the command: once accepted it is written, and a retry finds its key.
 
         Raises:
             AppendQueueFullError: nothing was written.
@@ -158,20 +158,18 @@ class EventStore(Protocol):
     async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
         """Append commands that were made together, each with an outcome of its own, in their order.
 
-        As if each were given to `append`, one after the other and without a wait between: they may share streams, keys
-        and claims, and one that fails never harms another. What `append` would raise for a command stands in its place.
+        As if each were given to `append`, one after the other, without a wait between: they may share streams, keys and
+        claims, and one that fails never harms another. An error that `append` would raise is returned as the outcome.
         All of them are accepted or none; cancelling the caller never withdraws any.
 
         Raises:
             AppendQueueFullError: there is no room for all of them; nothing was written.
-            StoreUnavailableError: the store takes no more commands; nothing was written.
+            StoreUnavailableError: the store accepts no more commands; nothing was written.
         """
         ...
 
-    async def read_stream(
-        self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None
-    ) -> Sequence[StoredEvent]:
-        """Return the events of one stream, versions ascending; empty when there is none for this tenant."""
+    async def read_stream(self, tenant_id: str, stream_id: UUID) -> Sequence[StoredEvent]:
+        """Return the events of one stream, versions ascending; empty when this tenant has no such stream."""
         ...
 
     async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from infra.event_store.postgres import read_streams
+from infra.event_store.log_reads import read_streams
 from infra.postgres.checkpoints import CheckpointKey, add_applied, lock
 from infra.postgres.connection import Connection
 from projections.dead_letters.store import DeadLetter, ParkedEvent, dead_letter, park

@@ -15,7 +15,7 @@ from domain.order.document import render_order
 from domain.order.envelope import RecordedOrderEvent
 from domain.order.errors import StaleStateError
 from domain.order.state import OrderState, evolve
-from infra.event_store.postgres import read_streams
+from infra.event_store.log_reads import read_streams
 from infra.postgres.connection import Connection
 from infra.tenancy import Tenant
 from projections.read_models.columns import insert_rows

@@ -66,11 +66,9 @@ class InterruptedStore:
             raise self.error
         return await self.kept.append_all(commands)
 
-    async def read_stream(
-        self, tenant_id: str, stream_id: UUID, from_version: int = 1, to_version: int | None = None
-    ) -> Sequence[StoredEvent]:
+    async def read_stream(self, tenant_id: str, stream_id: UUID) -> Sequence[StoredEvent]:
         self.reads += 1
-        return await self.kept.read_stream(tenant_id, stream_id, from_version, to_version)
+        return await self.kept.read_stream(tenant_id, stream_id)
 
     async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
         return await self.kept.read_all(after_position, limit)

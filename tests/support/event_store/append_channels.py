@@ -1,4 +1,4 @@
-"""Append channels for tests: one that fails, and waits, as it is told; one that notes what goes through it."""
+"""Append channels for tests: one that fails and waits by script, one that records what goes through it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -23,9 +23,9 @@ class Fault(Enum):
     """What happens to one send."""
 
     LOST_BEFORE = "the connection ends before anything was written"
-    LOST_AFTER = "the connection ends after the commit, before the answer"
+    LOST_AFTER = "the connection ends after the commit, before the outcome"
     NOT_NOW = "PostgreSQL says no for the moment"
-    FAILED = "PostgreSQL fails at something that no command is to blame for"
+    FAILED = "PostgreSQL fails for a reason that lies in no command"
     BUG = "the channel itself is broken"
 
 
@@ -76,12 +76,12 @@ class ScriptedChannel:
         return outcomes
 
     async def close(self) -> None:
-        """Remember that it was closed."""
+        """Record that it was closed."""
         self.is_closed = True
 
 
 class StillClock:
-    """A clock that stands still until it is moved: what waits in an appender is not past its deadline before."""
+    """A clock that stands still until it is moved: until then no command in an appender is past its deadline."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -94,7 +94,7 @@ class StillClock:
 async def gathering(
     first: AppendCommand, limits: AppenderLimits | None = None, clock: Callable[[], float] = monotonic_s
 ) -> AsyncIterator[tuple[ScriptedChannel, Appender, "asyncio.Task[AppendOutcome]"]]:
-    """Return an appender with one command in flight that stays there until `channel.let_go()`."""
+    """Yield an appender with one command in flight that stays there until `channel.let_go()`."""
     channel = ScriptedChannel(is_held=True)
     async with Appender(channel, limits, monotonic_s=clock) as appender:
         in_flight = asyncio.create_task(appender.append(first))
@@ -108,19 +108,19 @@ def sizes(channel: ScriptedChannel) -> list[int]:
 
 
 class NotingChannel:
-    """`AppendChannel` that hands everything on; `batches` lists what was sent, in order."""
+    """`AppendChannel` that passes everything on; `batches` lists what was sent, in order."""
 
     def __init__(self, inner: AppendChannel) -> None:
         self.batches: list[list[AppendCommand]] = []
         self._inner = inner
 
     async def send(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
-        """Note the batch and hand it on."""
+        """Record the batch and pass it on."""
         self.batches.append(list(commands))
         return await self._inner.send(commands)
 
     async def probe(self) -> None:
-        """Hand it on."""
+        """Pass it on."""
         await self._inner.probe()
 
     async def close(self) -> None:

@@ -5,13 +5,14 @@ from datetime import timedelta
 import pytest
 
 from infra.event_store.memory import MemoryEventStore
+from infra.event_store.protocol import EventStore
 from tests.support.event_store.append_commands import A_MOMENT, a_command
-from tests.support.event_store.contract import BatchEventStore, EventStoreContract
+from tests.support.event_store.contract import EventStoreContract
 
 
 class TestMemoryEventStore(EventStoreContract):
     @pytest.fixture
-    def store(self) -> BatchEventStore:
+    def store(self) -> EventStore:
         return MemoryEventStore()
 
 

@@ -3,13 +3,14 @@
 import asyncio
 from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 from pydantic import SecretStr
 
 from infra.event_store.postgres import PostgresEventStore, open_event_store
 from infra.event_store.protocol import Appended
+from infra.postgres.connection import DedicatedConnection
 from infra.settings import PostgresSettings
 from tests.support.event_store.append_commands import a_command
+from tests.support.event_store.log_lock import LOCK_THE_LOG, WAITING_FOR_THE_LOG, holding
 from tests.support.services.servers import Database
 from tests.support.services.tcp_proxy import CuttingProxy
 from tests.support.waiting import eventually
@@ -18,13 +19,9 @@ TERMINATE = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE application_name = 'harbor-append' AND datname = current_database()
 """
-WAITING = """
-SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database
-WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
-"""
 
 
-async def test_a_connection_cut_at_the_commit_is_settled_by_sending_again(
+async def test_after_a_connection_cut_at_the_commit_the_outcome_is_found_by_sending_again(
     database: Database, postgres_store: PostgresEventStore
 ) -> None:
     address = urlsplit(database.command_url)
@@ -46,19 +43,16 @@ async def test_a_connection_cut_at_the_commit_is_settled_by_sending_again(
 
 
 async def test_a_backend_terminated_while_it_waits_for_the_log_loses_nothing(
-    database: Database, postgres_store: PostgresEventStore
+    database: Database, postgres_store: PostgresEventStore, admin: DedicatedConnection
 ) -> None:
-    admin = await asyncpg.connect(database.admin_url)
     await postgres_store.append(a_command())
-    async with admin.transaction():
-        await admin.execute("SELECT pg_advisory_xact_lock(1212240466, 0)")
+    async with holding(database, LOCK_THE_LOG):
         pending = [asyncio.create_task(postgres_store.append(a_command())) for _ in range(5)]
-        watcher = await asyncpg.connect(database.admin_url)
-        terminated = await eventually(lambda: watcher.fetchval(WAITING))
-        await watcher.fetch(TERMINATE)
+        terminated = await eventually(lambda: admin.fetchval(WAITING_FOR_THE_LOG))
+        await admin.fetch(TERMINATE)
 
         async def waits_again() -> bool:
-            return await watcher.fetchval(WAITING) not in {None, terminated}
+            return await admin.fetchval(WAITING_FOR_THE_LOG) not in {None, terminated}
 
         await eventually(waits_again)
 
@@ -66,5 +60,3 @@ async def test_a_backend_terminated_while_it_waits_for_the_log_loses_nothing(
 
     assert all(isinstance(outcome, Appended) for outcome in outcomes)
     assert await postgres_store.head() == 6
-    await watcher.close()
-    await admin.close()
