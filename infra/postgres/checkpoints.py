@@ -1,8 +1,8 @@
 """Checkpoints of projections: taken with an epoch, moved by compare-and-set in the read model's own transaction.
 
 A worker takes its partitions by raising `owner_epoch`. Every later move names the epoch and the position it believes
-in; a row that does not match is simply not updated, and the worker rolls back and lets go. That fences a worker that
-was frozen or cut off without asking any clock (ADR 0070).
+in; a row that does not match is not updated, and the worker rolls back and gives the partition up. That fences off a
+worker that was frozen or cut off, without comparing clocks (ADR 0070).
 """
 
 from collections.abc import Collection, Sequence
@@ -25,7 +25,7 @@ class CheckpointKey:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far one projection came in one partition, and whose it is."""
+    """How far one projection has come in one partition, and who owns it."""
 
     key: CheckpointKey
     next_offset: int | None
@@ -36,7 +36,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """A move of one checkpoint: `seen` is what the mover believes the row to be."""
+    """A move of one checkpoint: `seen` is the row as the worker believes it to be."""
 
     seen: Checkpoint
     last_position: int
@@ -87,9 +87,9 @@ FROM harbor.checkpoints WHERE projection = $1 AND version = $2 AND partition = $
 
 
 async def take(connection: Connection, keys: Collection[CheckpointKey]) -> dict[CheckpointKey, Checkpoint]:
-    """Become the owner of `keys`: raise each epoch and give the rows as they are now.
+    """Become the owner of `keys`: raise each epoch and return the rows.
 
-    Waits for a transaction of the present owner that is under way; every later one of it will move nothing.
+    Waits for a transaction of the present owner that is under way; its later ones will move nothing.
     """
     ordered = list(keys)
     rows = await connection.fetch(
@@ -102,7 +102,7 @@ async def take(connection: Connection, keys: Collection[CheckpointKey]) -> dict[
 
 
 async def advance(connection: Connection, moves: Sequence[Advance]) -> dict[CheckpointKey, Checkpoint]:
-    """Move checkpoints and give the rows that moved; one that is missing in the answer belongs to somebody else now.
+    """Move checkpoints and return the rows that moved; one that is missing belongs to another worker now.
 
     The caller rolls its transaction back when any is missing.
     """
@@ -122,13 +122,13 @@ async def advance(connection: Connection, moves: Sequence[Advance]) -> dict[Chec
 
 
 async def lock(connection: Connection, key: CheckpointKey) -> Checkpoint | None:
-    """Hold one row until the transaction ends, so that its owner cannot move it meanwhile; None if there is none."""
+    """Lock one row until the transaction ends, so that its owner cannot move it; return None if it does not exist."""
     row = await connection.fetchrow(_LOCK, key.projection, key.version, key.partition)
     return None if row is None else _checkpoint(row)
 
 
 async def add_applied(connection: Connection, key: CheckpointKey, count: int) -> None:
-    """Count events that were applied outside the stream (a healed gap); moves no position."""
+    """Count events that were applied outside the stream (a filled gap); moves no position."""
     await connection.execute(_ADD_APPLIED, key.projection, key.version, key.partition, count)
 
 

@@ -1,6 +1,6 @@
-"""What asyncpg and the way to PostgreSQL raise, in the three groups that callers tell apart. Each holds the one before.
+"""What asyncpg and the network raise, in the three groups that callers distinguish. Each contains the one before.
 
-`TimeoutError` is an `OSError`, and so is `DangerousSettingsError`: a connection that must not be used is none.
+`TimeoutError` is an `OSError`, and so is `DangerousSettingsError`: a connection that must not be used counts as lost.
 """
 
 from typing import Final
@@ -23,7 +23,7 @@ AWAY: Final = (
     asyncpg.InvalidCatalogNameError,  # the database is being restored
     asyncpg.ObjectNotInPrerequisiteStateError,  # the database takes no connections
 )
-"""PostgreSQL does not serve now: a request is answered 503, and the same request may succeed later."""
+"""PostgreSQL does not serve now: the response is 503, and the same request may succeed later."""
 
 UNREACHABLE: Final = (*CONNECTION_GONE, asyncpg.PostgresError)
-"""Whatever a statement of ours may raise: for work that tries again until it succeeds."""
+"""Everything a statement may raise: for work that tries again until it succeeds."""

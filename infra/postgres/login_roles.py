@@ -1,6 +1,6 @@
 """Login roles of the three kinds of process.
 
-Migrations make the group roles and what they may do; this makes who may log in, because passwords belong to an
+Migrations create the group roles and their privileges; this creates the logins, because passwords belong to an
 installation and not to the schema. `python -m infra.postgres.login_roles` does it for compose and for external servers;
 the local stack and the tests call `create_login_roles`.
 """
@@ -23,12 +23,12 @@ LOGIN_ROLES: Mapping[str, str] = MappingProxyType(
         "harbor_query_login": "harbor_query",
     }
 )
-# Any session may set this to off; the services check it, and their roles start from the safe value.
+# Any session may turn this off; the services check it, and their roles start with the safe value.
 _DEFAULTS = "synchronous_commit = on"
 
 
 async def create_login_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
-    """Create each login role of `LOGIN_ROLES`, or give the existing one this password; safe to repeat.
+    """Create each login role of `LOGIN_ROLES`, or set the password of an existing one; safe to repeat.
 
     Args:
         admin_url: address of a superuser, or of a role with CREATEROLE that administers the group roles.

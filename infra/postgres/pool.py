@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL that were looked over before they are used: durable, of the right role, of our schema.
+"""Connections to PostgreSQL, each checked before it is used: durable, of the right role, of our schema.
 
-A session that forgets commits at a power cut, or a service that logs in as the owner of the log, works perfectly until
-the day it matters. So every connection is checked when it is made, and a service with a wrong one does not start.
+A session that loses commits in a power cut, or a service that logs in as the owner of the log, works perfectly until
+the day it matters. So every connection is checked when it is opened, and a service with a wrong one does not start.
 """
 
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 else:  # at run time the class takes no parameters
     Pool = asyncpg.Pool
 
-# Connections a burst left over go after a minute: each is a process of the server that keeps the memory it touched.
+# Connections left over from a burst are closed after a minute: each is a server process that keeps its memory.
 _IDLE_S = 60.0
 _SAFE = {
     "synchronous_commit": ("on", "remote_apply"),
@@ -39,7 +39,7 @@ FROM pg_roles WHERE rolname = current_user
 
 
 class DangerousSettingsError(ConnectionError):
-    """The connection could lose or forge data, and so is none; the message names the setting or privilege."""
+    """The connection could lose or forge data and is not used; the message names the setting or privilege."""
 
 
 class SchemaBehindError(Exception):
@@ -63,7 +63,7 @@ async def open_pool(settings: PostgresSettings, *, application_name: str) -> Poo
         timeout=settings.connect_timeout_s,
         command_timeout=settings.command_timeout_s,
         server_settings=session_settings(application_name),
-        init=_look_over,
+        init=_check,
         reset=_keep_session,
     )
     try:
@@ -75,7 +75,7 @@ async def open_pool(settings: PostgresSettings, *, application_name: str) -> Poo
 
 
 async def connect(settings: PostgresSettings, *, application_name: str) -> DedicatedConnection:
-    """Return one dedicated connection, looked over like those of `open_pool`; raises the same, but for the schema."""
+    """Return one dedicated connection, checked like those of `open_pool`; raises the same, except about the schema."""
     connection: DedicatedConnection = await asyncpg.connect(
         settings.url.get_secret_value(),
         timeout=settings.connect_timeout_s,
@@ -83,7 +83,7 @@ async def connect(settings: PostgresSettings, *, application_name: str) -> Dedic
         server_settings=session_settings(application_name),
     )
     try:
-        await _look_over(connection)
+        await _check(connection)
     except BaseException:
         connection.terminate()
         raise
@@ -91,10 +91,10 @@ async def connect(settings: PostgresSettings, *, application_name: str) -> Dedic
 
 
 def session_settings(application_name: str) -> dict[str, str]:
-    """Return what every session of ours starts with.
+    """Return the settings that every session of ours starts with.
 
-    Services look up by index: a plan cached while a table was empty would stay sequential as the table grows (a fall
-    to a tenth of the rate was measured). `jit` costs more than it gives for statements of a millisecond.
+    Services look up by index: a plan cached while a table was empty would stay sequential as the table grows, at a
+    tenth of the rate (ADR 0023). `jit` costs more than it saves for statements of a millisecond.
     """
     return {
         "application_name": application_name,
@@ -109,7 +109,7 @@ async def assert_durable(connection: Connection) -> None:
     """Check that a commit on this connection survives a power cut and that isolation is what the append needs.
 
     Raises:
-        DangerousSettingsError: names the first setting that is not safe.
+        DangerousSettingsError: names the first unsafe setting.
     """
     for row in await connection.fetch(_SETTINGS, list(_SAFE)):
         if row["setting"] not in _SAFE[row["name"]]:
@@ -122,12 +122,12 @@ async def assert_least_privilege(connection: Connection) -> None:
     """Check that this login cannot write past the append function.
 
     Raises:
-        DangerousSettingsError: names the privilege that is too much.
+        DangerousSettingsError: names the excessive privilege.
     """
     try:
         row = await connection.fetchrow(_PRIVILEGES)
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.UndefinedObjectError):
-        return  # never migrated: `open_pool` says so in its own words
+        return  # never migrated: `open_pool` reports that
     for name, held in () if row is None else row.items():
         if held:
             raise DangerousSettingsError(f"{name}: a service logs in as a member of its own group role only")
@@ -140,7 +140,7 @@ async def _assert_current_schema(pool: Pool) -> None:
         raise SchemaBehindError(f"not applied: {', '.join(missing)}; run python -m infra.postgres.migrate")
 
 
-async def _look_over(connection: Connection) -> None:
+async def _check(connection: Connection) -> None:
     await assert_durable(connection)
     await assert_least_privilege(connection)
 

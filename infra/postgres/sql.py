@@ -1,4 +1,4 @@
-"""SQL text for asyncpg out of SQLAlchemy Core statements. SQLAlchemy builds; asyncpg runs; there is no engine.
+"""SQL text for asyncpg from SQLAlchemy Core statements. SQLAlchemy builds, asyncpg runs; there is no engine.
 
 ```python
 query = compiled(select(orders).where(orders.c.order_id == bindparam("order_id")))
@@ -18,7 +18,7 @@ _DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]  # SQLAlch
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One statement with `$1`, `$2`, ...; `names` says which parameter each is, `values` what it is unless given."""
+    """One statement with `$1`, `$2`, ...: `names` are the parameters in that order, `values` their defaults."""
 
     sql: str
     names: tuple[str, ...]
@@ -28,7 +28,7 @@ class Query:
         """Return the arguments in order.
 
         Raises:
-            KeyError: a parameter without a value of its own was not given, or one was given that does not exist.
+            KeyError: a parameter without a default is missing, or one was given that does not exist.
         """
         unknown = given.keys() - set(self.names)
         if unknown:
@@ -37,7 +37,7 @@ class Query:
 
 
 def compiled(statement: ClauseElement) -> Query:
-    """Compile a statement once; run it often with other arguments. Costs about 0.3 ms: keep what it gives."""
+    """Compile a statement once, to be run often with other arguments. Takes about 0.3 ms: keep the result."""
     result = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
     names = tuple(result.positiontup or ())  # type: ignore[attr-defined]  # SQLCompiler's; every statement has one
     binds: dict[str, BindParameter[Any]] = result.binds  # type: ignore[attr-defined]  # as above
@@ -45,14 +45,8 @@ def compiled(statement: ClauseElement) -> Query:
     return Query(str(result), names, values)
 
 
-def compile_statement(statement: ClauseElement) -> tuple[str, list[Any]]:
-    """Return the SQL text and its arguments, for a statement that carries all its values."""
-    query = compiled(statement)
-    return query.sql, query.arguments()
-
-
 def _bound(bind: BindParameter[Any]) -> Any:
-    """Return a value as asyncpg takes it: JSON goes as text, everything else as it is."""
+    """Return a value as asyncpg accepts it: JSON as text, everything else as it is."""
     processor = bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
     value = bind.effective_value
     return value if processor is None else processor(value)

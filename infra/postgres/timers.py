@@ -1,7 +1,7 @@
 """Timers: which streams time will change, and when; kept by a follower of the log, found by index.
 
 The position of the follower moves by compare-and-set in the transaction that writes what it read, so two followers
-never both apply an event and none is left out. A timer is only a hint to look: whoever acts on one decides afresh.
+never both apply an event and none is left out. A timer is only a hint to look: the command it leads to decides again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ _DUE = """
 SELECT tenant_id, stream_id, due_at FROM harbor.timers WHERE attempt_at <= $1 AND due_at <= $1
 ORDER BY attempt_at LIMIT $2
 """
-# $1 tenants, $2 streams, $3 when each was due; a timer that was set anew meanwhile stays
+# $1 tenants, $2 streams, $3 when each was due; a timer that was set again meanwhile stays
 _DONE = """
 DELETE FROM harbor.timers AS t
 USING unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS d (tenant_id, stream_id, due_at)
@@ -70,7 +70,7 @@ class Timers:
     async def follow(self, seen: int, upto: int, changes: Mapping[StreamKey, datetime | None]) -> bool:
         """Move from position `seen` to `upto` and set each timer, or clear it (None).
 
-        Nothing is done, and False given, when the follower does not stand at `seen` any more.
+        Does nothing and returns False when the follower is not at `seen` any more.
         """
         set_ = [(*key, due_at) for key, due_at in changes.items() if due_at is not None]
         clear = [key for key, due_at in changes.items() if due_at is None]
@@ -84,9 +84,9 @@ class Timers:
         return True
 
     async def due(self, now: datetime, limit: int) -> list[Timer]:
-        """Return at most `limit` timers to be acted on, none before it is due, those first that wait longest."""
+        """Return at most `limit` timers that are due, those first that have waited longest."""
         rows = await self._pool.fetch(_DUE, now, limit)
-        # asyncpg's own kind of UUID is not one that every encoder takes.
+        # Not every encoder accepts asyncpg's own subclass of UUID.
         return [Timer(row["tenant_id"], UUID(int=row["stream_id"].int), row["due_at"]) for row in rows]
 
     async def done(self, timers: Sequence[Timer]) -> None:
@@ -95,6 +95,6 @@ class Timers:
             await self._pool.execute(_DONE, *zip(*timers, strict=True))
 
     async def postpone(self, timers: Sequence[Timer], until: datetime) -> None:
-        """Let timers that failed wait, so that they keep nobody else waiting."""
+        """Let timers that failed wait, so that they do not delay the others."""
         if timers:
             await self._pool.execute(_POSTPONE, *zip(*timers, strict=True), until)

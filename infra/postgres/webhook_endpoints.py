@@ -1,7 +1,7 @@
 """Webhook endpoints: configuration that partners write through the command service.
 
-Secrets are made here, shown once by `create` and stored sealed. Nothing is ever removed: `delete` marks the endpoint
-and forgets its secret; the dispatcher drops what was queued for it.
+Secrets are made here, returned once by `create` and stored sealed. No row is ever removed: `delete` marks the endpoint
+and erases its secret; the dispatcher discards what was queued for it.
 """
 
 import base64
@@ -21,7 +21,7 @@ from infra.tenancy import Tenant
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105  # the public prefix of the Standard Webhooks specification
 SECRET_BYTES: Final = 32
 
-# $1 tenant; one creator of a tenant at a time, so that the bound holds
+# $1 tenant; a tenant creates one endpoint at a time, so that the bound holds
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('harbor.webhook_endpoints:' || $1, 0))"
 
 # $1 tenant
@@ -58,7 +58,7 @@ class TooManyEndpointsError(Exception):
 
 
 class ResendAnswer(StrEnum):
-    """What became of a wish to send a delivery again."""
+    """What became of a request to send a delivery again."""
 
     QUEUED = "queued"
     NOT_FOUND = "not_found"
@@ -67,7 +67,7 @@ class ResendAnswer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewEndpoint:
-    """What a partner asks for. `url` is canonical (`Target.url`) and was judged by the rules of the tenant's mode."""
+    """What a partner asks for. `url` is canonical (`Target.url`) and passed the rules of the tenant's mode."""
 
     url: str
     description: str
@@ -107,8 +107,8 @@ class WebhookEndpoints:
         self._box = box
         self._max = max_per_tenant
 
-    async def create(self, tenant: Tenant, wish: NewEndpoint) -> CreatedEndpoint:
-        """Register an endpoint; it gets the events that are committed after this returns.
+    async def create(self, tenant: Tenant, new: NewEndpoint) -> CreatedEndpoint:
+        """Register an endpoint; it receives the events that are committed after this returns.
 
         Raises:
             TooManyEndpointsError: the tenant has `max_per_tenant` endpoints already.
@@ -125,10 +125,10 @@ class WebhookEndpoints:
                 endpoint_id,
                 tenant.id,
                 tenant.livemode,
-                wish.url,
-                wish.description,
-                list(wish.event_types),
-                wish.payload,
+                new.url,
+                new.description,
+                list(new.event_types),
+                new.payload,
                 sealed,
             )
             if row is None:
@@ -140,11 +140,11 @@ class WebhookEndpoints:
         return [_endpoint(row) for row in await self._pool.fetch(_LIST, tenant.id, self._max)]
 
     async def delete(self, tenant: Tenant, endpoint_id: UUID) -> bool:
-        """Delete an endpoint and forget its secret; False when the tenant has none of this id."""
+        """Delete an endpoint and erase its secret; return False when the tenant has none with this id."""
         return await self._pool.execute(_DELETE, tenant.id, endpoint_id) == "UPDATE 1"
 
     async def resend(self, tenant: Tenant, delivery_id: UUID) -> ResendAnswer:
-        """Queue one delivery again, whatever became of it before; asking twice queues it once."""
+        """Queue one delivery again, in whatever state it is; asking twice queues it once."""
         return ResendAnswer(await self._pool.fetchval("SELECT harbor.webhook_resend($1, $2)", tenant.id, delivery_id))
 
 

@@ -17,7 +17,7 @@ HOLD = "SELECT pg_sleep($1)"
 
 
 class Disturbance(Enum):
-    """What becomes of a transaction that has called `harbor.append` and held the log for a moment."""
+    """What becomes of a transaction that has called `harbor.append_batch` and held the log for a moment."""
 
     SLOW = "slow"
     ROLLED_BACK = "rolled-back"

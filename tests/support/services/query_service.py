@@ -17,7 +17,7 @@ from sqlalchemy import Table, insert
 from infra import clock
 from infra.http.app import ServiceApp
 from infra.partitioning import partition_of
-from infra.postgres.sql import compile_statement
+from infra.postgres.sql import compiled
 from infra.security.api_key_store import create_key
 from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyActor
 from infra.settings import (
@@ -174,8 +174,8 @@ class ReadModels:
 
     async def _insert(self, table: Table, values: list[dict[str, Any]]) -> None:
         for row in values:
-            sql, arguments = compile_statement(insert(table).values(**row))
-            await self._connection.execute(sql, *arguments)
+            query = compiled(insert(table).values(**row))
+            await self._connection.execute(query.sql, *query.arguments())
 
 
 @dataclass(frozen=True, slots=True)
