@@ -1,8 +1,8 @@
 """Stored events of the library become commands of `harbor.append_batch`: all in one transaction, or none.
 
-The library gives any number of events of any number of aggregates and expects their order to be that of the log. Events
-of one aggregate that stand together are one command; a batch may hold a stream once, so an aggregate that comes
-back starts the next batch. The log stays locked from the first batch to the commit, so their positions join up.
+The library inserts any number of events of any number of aggregates and expects the log to keep their order.
+Consecutive events of one aggregate are one command. A batch may hold a stream once, so an aggregate that comes back
+starts the next batch. The log stays locked from the first batch to the commit, so the positions are contiguous.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ SELECT stream_id, type FROM harbor.streams WHERE stream_id = ANY($1::uuid[]) AND
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Events of one aggregate that stand together; `first_version` is the library's, and each next is one more."""
+    """Consecutive events of one aggregate; `first_version` is the library's, and each next is one more."""
 
     stream_id: UUID
     first_version: int
@@ -39,7 +39,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Insertion:
-    """What one `insert_events` will send, however often it must be sent: the keys in it settle a lost answer."""
+    """What one `insert_events` sends, however often: after a lost outcome its keys show what was written."""
 
     batches: tuple[tuple[AppendCommand, ...], ...]
 
@@ -50,7 +50,7 @@ class Insertion:
 
 
 def runs(stored_events: Sequence[LibraryEvent]) -> list[Run]:
-    """Return the events in their order, those of one aggregate that stand together as one run.
+    """Return the events in their order, consecutive ones of one aggregate as one run.
 
     Raises:
         IntegrityError: versions do not follow one another, or are negative.
@@ -86,9 +86,9 @@ async def prepare(connection: Connection, tenant_id: str | None, stored_events: 
 
 
 async def send(connection: Connection, insertion: Insertion) -> list[int]:
-    """Append everything and give each event's position; the caller's transaction ends without a commit if this raises.
+    """Append everything and return each event's position; if this raises, the caller's transaction must not commit.
 
-    Sent again after a lost answer it gives the same positions: its keys are found.
+    Sent again after a lost outcome it returns the same positions: its keys are found.
 
     Raises:
         IntegrityError: somebody else appended first.
@@ -126,7 +126,7 @@ def _last_position(command: AppendCommand, outcome: AppendOutcome) -> int:
                 f"stream {command.stream_id} has {outcome.actual_version} events, not {command.expected_version}"
             )
         case _:
-            raise OperationalError(f"the store answered {outcome} to a command of ours")
+            raise OperationalError(f"unexpected outcome of a command: {outcome}")
 
 
 def _command(run: Run, tenant_id: str, stream_type: str) -> AppendCommand:

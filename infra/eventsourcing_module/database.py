@@ -58,9 +58,9 @@ class Database:
         return self._listening.idle_s
 
     def run(self, work: Callable[[Connection], Awaitable[T]], *, is_repeatable: bool = True) -> T:
-        """Do some work on a connection of the pool and give its result.
+        """Do some work on a connection of the pool and return its result.
 
-        Work that is repeatable (a read; a write whose keys settle what became of it) is done again, a few times, on
+        Work that is repeatable (a read; a write whose keys show what was written) is done again, a few times, on
         another connection when the first is lost.
 
         Raises:

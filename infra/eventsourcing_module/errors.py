@@ -6,7 +6,7 @@ PersistenceError
 ├── ProgrammingError  this login, schema or call is wrong
 ├── InterfaceError    the factory was closed
 ├── InternalError     the log has a hole
-└── OperationalError  PostgreSQL cannot be reached or did not answer in time; of a write the outcome is unknown
+└── OperationalError  PostgreSQL cannot be reached or was too slow; the outcome of a write is unknown
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ OUTCOME_UNKNOWN = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
 )
-"""After one of these a write may have been committed; the same keys sent again settle it."""
+"""After one of these a write may have been committed; sending the same keys again shows it."""
 
 
 @contextmanager

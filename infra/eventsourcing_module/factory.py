@@ -1,4 +1,4 @@
-"""The one factory of the module: reads the settings, and gives recorders that share a pool."""
+"""The one factory of the module: it reads the settings and makes recorders that share a pool."""
 
 from typing import TypeVar
 
@@ -50,7 +50,7 @@ class HarborFactory(InfrastructureFactory[HarborTrackingRecorder]):
     def tracking_recorder(
         self, tracking_recorder_class: type[HarborTrackingRecorder] | None = None
     ) -> HarborTrackingRecorder:
-        """Return a tracking recorder: of the class given, or named by TRACKING_RECORDER_TOPIC, or the plain one."""
+        """Return a tracking recorder of the given class, of the one TRACKING_RECORDER_TOPIC names, or the plain one."""
         chosen = tracking_recorder_class or self._chosen(self.TRACKING_RECORDER_TOPIC, HarborTrackingRecorder)
         return chosen(self._database)
 

@@ -43,7 +43,7 @@ class LoopThread:
         self._end = weakref.finalize(self, _end, self._running, self._thread)
 
     def run(self, work: Coroutine[None, None, T], timeout_s: float) -> T:
-        """Run a coroutine on the loop, wait for it and give its result; it is canceled after `timeout_s` seconds.
+        """Run a coroutine on the loop, wait for it and return its result; it is canceled after `timeout_s` seconds.
 
         Raises:
             TimeoutError: it took too long.

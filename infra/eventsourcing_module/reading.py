@@ -32,7 +32,7 @@ WHERE e.version > $3::integer + s.zero AND e.version <= $4::integer + s.zero
 _FORWARDS = f"{_STREAM} ORDER BY e.version LIMIT $5"
 _BACKWARDS = f"{_STREAM} ORDER BY e.version DESC LIMIT $5"
 
-# A subquery and not a join: whatever the statistics say it is one look-up by key per row that is given out.
+# A subquery and not a join: whatever the statistics say, it is one look-up by key per returned row.
 _WINDOW_OF_LOG = f"""
 SELECT e.position, e.stream_id, e.type, e.payload, e.version - (
     SELECT {origin.ZERO} FROM harbor.streams s WHERE s.stream_id = e.stream_id AND s.tenant_id = e.tenant_id

@@ -34,7 +34,7 @@ class HarborAggregateRecorder(AggregateRecorder):
     def insert_events(
         self, stored_events: Sequence[StoredEvent], tracking: Tracking | None = None, **_: object
     ) -> Sequence[int] | None:
-        """Append events, all or none; gives nothing.
+        """Append events, all or none; returns nothing.
 
         Raises:
             IntegrityError: somebody else appended first, or versions do not follow one another.
@@ -69,7 +69,7 @@ class HarborApplicationRecorder(HarborAggregateRecorder, ApplicationRecorder):
     def insert_events(
         self, stored_events: Sequence[StoredEvent], tracking: Tracking | None = None, **_: object
     ) -> Sequence[int] | None:
-        """Append events, all or none, and give their notification ids; see `HarborAggregateRecorder`."""
+        """Append events, all or none, and return their notification ids; see `HarborAggregateRecorder`."""
         _refuse_tracking(tracking)
         return insert(self.database, stored_events)
 
@@ -129,10 +129,10 @@ class HarborProcessRecorder(HarborTrackingRecorder, HarborApplicationRecorder, P
 
 
 def insert(database: Database, stored_events: Sequence[StoredEvent], tracking: Tracking | None = None) -> list[int]:
-    """Append events and move the tracking, all or none, and give the events' positions.
+    """Append events and move the tracking, all or none, and return the events' positions.
 
-    When the answer is lost the same commands are sent again and their keys tell what became of them. With tracking this
-    is left to the caller: `max_tracking_id` tells it.
+    After a lost outcome the same commands are sent again, and their keys show what was written. With tracking this is
+    left to the caller, who asks `max_tracking_id`.
     """
     prepared: list[Insertion] = []
 

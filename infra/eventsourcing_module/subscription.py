@@ -32,7 +32,7 @@ class LogSubscription(Subscription[ApplicationRecorder]):
         self._is_listening = False
 
     def stop(self) -> None:
-        """End the iteration, also one that waits; what was read and not given out is dropped."""
+        """End the iteration, also one that waits; notifications read but not returned are dropped."""
         super().stop()
         self._woken.set()
         self._database.unlisten(self._woken)
@@ -53,7 +53,7 @@ class LogSubscription(Subscription[ApplicationRecorder]):
         raise StopIteration
 
     def _look(self) -> bool:
-        """Read the next page; tell whether there is nothing more at the moment."""
+        """Read the next page; return whether there is nothing more at the moment."""
         page: Page = self._database.run(
             lambda connection: reading.read_page(
                 connection,

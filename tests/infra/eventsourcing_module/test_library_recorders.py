@@ -42,16 +42,3 @@ class TestTrackingRecorder(OnOurStore, cases.TrackingRecorderTestCase):
 class TestProcessRecorder(OnOurStore, cases.ProcessRecorderTestCase):
     def create_recorder(self) -> ProcessRecorder:
         return self.made_factory().process_recorder()
-
-
-class TestProcessRecorderAsApplicationRecorder(OnOurStore, cases.ApplicationRecorderTestCase[ProcessRecorder]):
-    def create_recorder(self) -> ProcessRecorder:
-        return self.made_factory().process_recorder()
-
-    def test_insert_subscribe(self) -> None:
-        self.optional_test_insert_subscribe()
-
-
-class TestProcessRecorderAsTrackingRecorder(OnOurStore, cases.TrackingRecorderTestCase):
-    def create_recorder(self) -> ProcessRecorder:
-        return self.made_factory().process_recorder()

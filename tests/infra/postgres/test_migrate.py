@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.migrate import MigrationError, migrate, migrations, unapplied
 from tests.support.services.servers import Database
 
@@ -36,55 +37,43 @@ async def test_migrators_that_start_together_apply_each_file_once(empty_url: str
     assert sorted(map(len, applied)) == [0, 0, 0, len(migrations())]
 
 
-async def test_a_file_changed_after_it_was_applied_stops_everything(database: Database) -> None:
-    admin = await asyncpg.connect(database.admin_url)
+async def test_a_file_changed_after_it_was_applied_stops_everything(
+    database: Database, admin: DedicatedConnection
+) -> None:
     await admin.execute("UPDATE harbor.migrations SET sha256 = $1 WHERE number = 1", hashlib.sha256(b"x").digest())
 
     with pytest.raises(MigrationError, match=r"0001_log\.sql was changed"):
         await migrate(database.admin_url)
-    await admin.close()
 
 
-async def test_a_service_learns_what_its_database_lacks(database: Database, empty_url: str) -> None:
-    admin, empty = await asyncpg.connect(database.admin_url), await asyncpg.connect(empty_url)
+async def test_a_service_learns_what_its_database_lacks(admin: DedicatedConnection, empty_url: str) -> None:
     assert await unapplied(admin) == []
     await admin.execute("DELETE FROM harbor.migrations WHERE number = 2")
-
     assert await unapplied(admin) == ["0002_recorded_responses"]
+
+    empty = await asyncpg.connect(empty_url)
     with pytest.raises(MigrationError, match="never migrated"):
         await unapplied(empty)
-    await admin.close()
     await empty.close()
 
 
-async def test_everything_in_the_schema_belongs_to_a_role_nobody_logs_in_as(database: Database) -> None:
-    admin = await asyncpg.connect(database.admin_url)
+async def test_everything_belongs_to_a_role_nobody_logs_in_as_and_no_function_is_open_to_everybody(
+    admin: DedicatedConnection,
+) -> None:
     owners = await admin.fetch(
         "SELECT DISTINCT rolname, rolcanlogin FROM pg_class JOIN pg_roles ON pg_roles.oid = relowner"
         " WHERE relnamespace = 'harbor'::regnamespace"
     )
-    assert [tuple(row) for row in owners] == [("harbor_owner", False)]
-    await admin.close()
-
-
-async def test_no_function_of_ours_is_open_to_everybody(database: Database) -> None:
-    admin = await asyncpg.connect(database.admin_url)
     open_to_all = await admin.fetch(
         "SELECT proname FROM pg_proc WHERE pronamespace = 'harbor'::regnamespace"
         " AND has_function_privilege('public', oid, 'EXECUTE')"
     )
-    assert open_to_all == []
-    await admin.close()
-
-
-async def test_every_definer_function_pins_its_search_path(database: Database) -> None:
-    admin = await asyncpg.connect(database.admin_url)
     unpinned = await admin.fetch(
         "SELECT proname FROM pg_proc WHERE pronamespace = 'harbor'::regnamespace AND prosecdef"
         " AND NOT coalesce(proconfig, '{}') @> ARRAY['search_path=pg_catalog, pg_temp']"
     )
-    assert unpinned == []
-    await admin.close()
+    assert [tuple(row) for row in owners] == [("harbor_owner", False)]
+    assert (open_to_all, unpinned) == ([], []), "a function of its definer pins its search path"
 
 
 def test_two_files_with_one_number_are_refused(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""A pool opens only on a server, login and schema that nothing can be lost or forged with."""
+"""A pool opens only with a server, login and schema with which nothing can be lost or forged."""
 
 import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.migrate import MigrationError
 from infra.postgres.pool import DangerousSettingsError, SchemaBehindError, assert_durable, connect, open_pool
 from infra.settings import PostgresSettings
@@ -16,40 +17,32 @@ async def opened(url: str) -> None:
     await pool.close()
 
 
-@pytest.mark.parametrize("login", ["command_url", "worker_url", "query_url"])
-async def test_it_opens_for_every_service_login(database: Database, login: str) -> None:
-    await opened(getattr(database, login))
-
-
-async def test_it_refuses_a_superuser(database: Database) -> None:
+async def test_it_opens_for_every_service_login_and_refuses_a_superuser(database: Database) -> None:
+    for url in (database.command_url, database.worker_url, database.query_url):
+        await opened(url)
     with pytest.raises(DangerousSettingsError, match="superuser"):
         await opened(database.admin_url)
 
 
-@pytest.mark.parametrize(
-    ("setting", "value", "message"),
-    [
+async def test_it_refuses_a_dangerous_default_of_the_login(database: Database, admin: DedicatedConnection) -> None:
+    role = f"ALTER ROLE harbor_command_login IN DATABASE {database.name}"
+    for setting, value, message in (
         ("synchronous_commit", "off", "synchronous_commit is 'off' and must be on or remote_apply"),
         ("synchronous_commit", "local", "synchronous_commit is 'local'"),
         ("default_transaction_isolation", "'repeatable read'", "default_transaction_isolation is 'repeatable read'"),
-    ],
-)
-async def test_it_refuses_a_dangerous_default_of_the_login(
-    database: Database, setting: str, value: str, message: str
-) -> None:
-    admin = await asyncpg.connect(database.admin_url)
-    await admin.execute(f"ALTER ROLE harbor_command_login IN DATABASE {database.name} SET {setting} = {value}")
-    await admin.close()
-
-    with pytest.raises(DangerousSettingsError, match=message):
-        await opened(database.command_url)
-    with pytest.raises(DangerousSettingsError, match=message):
-        await connect(PostgresSettings(url=SecretStr(database.command_url)), application_name="test")
+    ):
+        await admin.execute(f"{role} SET {setting} = {value}")
+        with pytest.raises(DangerousSettingsError, match=message):
+            await opened(database.command_url)
+        with pytest.raises(DangerousSettingsError, match=message):
+            await connect(PostgresSettings(url=SecretStr(database.command_url)), application_name="test")
+        await admin.execute(f"{role} RESET {setting}")
 
 
 @pytest.mark.parametrize("setting", ["fsync", "full_page_writes"])
-async def test_it_refuses_a_server_that_would_not_survive_power_loss(database: Database, setting: str) -> None:
-    admin = await asyncpg.connect(database.admin_url)
+async def test_it_refuses_a_server_that_would_not_survive_power_loss(
+    database: Database, admin: DedicatedConnection, setting: str
+) -> None:
     try:
         await admin.execute(f"ALTER SYSTEM SET {setting} = off")
         await admin.execute("SELECT pg_reload_conf()")
@@ -58,7 +51,6 @@ async def test_it_refuses_a_server_that_would_not_survive_power_loss(database: D
     finally:
         await admin.execute(f"ALTER SYSTEM RESET {setting}")
         await admin.execute("SELECT pg_reload_conf()")
-        await admin.close()
 
 
 async def assert_until_reloaded(url: str) -> None:
@@ -71,28 +63,22 @@ async def assert_until_reloaded(url: str) -> None:
             await connection.close()
 
 
-async def test_it_refuses_a_login_that_may_write_to_the_log(database: Database) -> None:
-    admin = await asyncpg.connect(database.admin_url)
+async def test_it_refuses_a_login_that_may_write_to_the_log(database: Database, admin: DedicatedConnection) -> None:
     await admin.execute("GRANT INSERT ON harbor.events TO harbor_command_login")
-    await admin.close()
 
     with pytest.raises(DangerousSettingsError, match="may write to the log"):
         await opened(database.command_url)
 
 
-async def test_it_refuses_a_schema_that_is_behind(database: Database) -> None:
-    admin = await asyncpg.connect(database.admin_url)
+async def test_it_refuses_a_schema_that_is_behind(database: Database, admin: DedicatedConnection) -> None:
     await admin.execute("DELETE FROM harbor.migrations WHERE number = 2")
-    await admin.close()
 
     with pytest.raises(SchemaBehindError, match="0002_recorded_responses"):
         await opened(database.command_url)
 
 
-async def test_it_says_when_a_database_was_never_migrated(database: Database) -> None:
-    admin = await asyncpg.connect(database.admin_url)
+async def test_it_says_when_a_database_was_never_migrated(database: Database, admin: DedicatedConnection) -> None:
     await admin.execute("DROP SCHEMA harbor CASCADE")
-    await admin.close()
 
     with pytest.raises(MigrationError, match="never migrated"):
         await opened(database.command_url)

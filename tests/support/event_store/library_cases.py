@@ -7,19 +7,28 @@ have; its twin built on `cryptography`, which we have, takes that place.
 import os
 import sys
 from unittest import TestCase
+from uuid import UUID, uuid4
 
 import eventsourcing.cryptography
 import pytest
-from eventsourcing.persistence import InfrastructureFactory
+from eventsourcing.persistence import InfrastructureFactory, StoredEvent
 from eventsourcing.utils import Environment
 
-from infra.eventsourcing_module import HarborFactory
+from infra.eventsourcing_module import HarborApplicationRecorder, HarborFactory
 from tests.support.services.servers import Database
 
 sys.modules.setdefault("eventsourcing.cipher", eventsourcing.cryptography)
 from eventsourcing.tests import persistence as persistence_cases  # noqa: E402  # after the line above
 
-__all__ = ("InOurEnvironment", "OnOurStore", "a_factory", "module_environment", "persistence_cases")
+__all__ = (
+    "InOurEnvironment",
+    "OnOurStore",
+    "a_factory",
+    "a_thing",
+    "module_environment",
+    "persistence_cases",
+    "recorder_of",
+)
 
 MODULE = "infra.eventsourcing_module"
 TENANT = "acme.test"
@@ -36,6 +45,18 @@ def a_factory(variables: dict[str, str], name: str = "Conformance") -> HarborFac
     factory: object = InfrastructureFactory.construct(Environment(name, variables))
     assert isinstance(factory, HarborFactory)
     return factory
+
+
+def recorder_of(factory: HarborFactory) -> HarborApplicationRecorder:
+    """Return the factory's application recorder."""
+    recorder = factory.application_recorder()
+    assert isinstance(recorder, HarborApplicationRecorder)
+    return recorder
+
+
+def a_thing(stream: UUID | None = None, version: int = 1, topic: str = "thing", state: bytes = b"{}") -> StoredEvent:
+    """Return an event of the library; without a stream it begins one that nobody else has."""
+    return StoredEvent(originator_id=stream or uuid4(), originator_version=version, topic=topic, state=state)
 
 
 class OnOurStore(TestCase):
