@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
 from infra.clock import now
-from projections.webhooks.outcomes import Outcome
-from projections.webhooks.sender import READ_BYTES, Deadlines, Lookup, Reply, Sender
+from projections.webhooks.outcomes import AttemptOutcome
+from projections.webhooks.sender import READ_BYTES, Deadlines, Lookup, Reply, WebhookSender
 from tests.support.services.webhooks import LOOPBACK, LoopbackReceiver
 from tests.support.waiting import eventually
 
@@ -47,8 +47,8 @@ async def test_a_gzip_bomb_is_not_unpacked() -> None:
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with _listening(serve) as url:
         reply = await _send(url)
-    assert reply.outcome is Outcome.DELIVERED
-    assert reply.answer == bomb[:4096]
+    assert reply.outcome is AttemptOutcome.DELIVERED
+    assert reply.body == bomb[:4096]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 50_000
 
 
@@ -66,7 +66,7 @@ async def test_a_gigabyte_of_answer_is_cut_off() -> None:
 
     async with _listening(serve) as url:
         reply = await _send(url)
-    assert (reply.outcome, reply.status, len(reply.answer)) == (Outcome.SERVER_ERROR, 500, 4096)
+    assert (reply.outcome, reply.status, len(reply.body)) == (AttemptOutcome.SERVER_ERROR, 500, 4096)
     assert sent < 64 * len(MEGABYTE), "only what the kernel buffers"
 
 
@@ -79,7 +79,7 @@ async def test_a_dripping_body_ends_at_the_deadline_and_the_status_counts() -> N
     in_time = Deadlines(connect_s=ENDLESS_S, total_s=3.0)
     async with _listening(serve) as url, asyncio.timeout(ENDLESS_S):  # what it would read takes five minutes to drip
         reply = await _send(url, deadlines=in_time)
-    assert reply.outcome is Outcome.DELIVERED
+    assert reply.outcome is AttemptOutcome.DELIVERED
 
 
 async def test_a_dripping_head_is_a_timeout() -> None:
@@ -89,7 +89,7 @@ async def test_a_dripping_head_is_a_timeout() -> None:
         await _drip(b"x: y\r\n", 0.1, reader, writer)
 
     async with _listening(serve) as url:
-        assert await _send(url, deadlines=SHORT) == Reply(Outcome.TIMEOUT, detail="TimeoutError")
+        assert await _send(url, deadlines=SHORT) == Reply(AttemptOutcome.TIMEOUT, detail="TimeoutError")
 
 
 async def test_silence_is_a_timeout() -> None:
@@ -97,7 +97,7 @@ async def test_silence_is_a_timeout() -> None:
         await reader.read()
 
     async with _listening(serve) as url:
-        assert (await _send(url, deadlines=SHORT)).outcome is Outcome.TIMEOUT
+        assert (await _send(url, deadlines=SHORT)).outcome is AttemptOutcome.TIMEOUT
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ async def test_an_answer_that_is_not_http_is_a_broken_connection(answer: bytes) 
             await writer.drain()
 
     async with _listening(serve) as url:
-        assert (await _send(url)).outcome is Outcome.DISCONNECTED
+        assert (await _send(url)).outcome is AttemptOutcome.DISCONNECTED
 
 
 async def test_a_reset_is_a_broken_connection() -> None:
@@ -130,7 +130,7 @@ async def test_a_reset_is_a_broken_connection() -> None:
         writer.transport.abort()
 
     async with _listening(serve) as url:
-        assert (await _send(url)).outcome is Outcome.DISCONNECTED
+        assert (await _send(url)).outcome is AttemptOutcome.DISCONNECTED
 
 
 async def test_a_reset_in_the_middle_of_a_good_answer_is_still_an_answer() -> None:
@@ -146,26 +146,26 @@ async def test_a_reset_in_the_middle_of_a_good_answer_is_still_an_answer() -> No
 
     async with _listening(serve) as url:
         reply = await _send(url)
-    assert (reply.outcome, reply.status) == (Outcome.DELIVERED, 202)
+    assert (reply.outcome, reply.status) == (AttemptOutcome.DELIVERED, 202)
 
 
 async def test_a_port_nobody_listens_on_is_a_failed_connection() -> None:
     with socket.socket() as bound:  # and so nobody else gets the port
         bound.bind(("127.0.0.1", 0))
-        assert (await _send(f"http://127.0.0.1:{bound.getsockname()[1]}/")).outcome is Outcome.CONNECT
+        assert (await _send(f"http://127.0.0.1:{bound.getsockname()[1]}/")).outcome is AttemptOutcome.CONNECT
 
 
 async def test_a_certificate_nobody_trusts_is_a_tls_failure(tmp_path: Path) -> None:
     async with _listening(_hang_up, _self_signed(tmp_path)) as url:
         reply = await _send(url.replace("http://", "https://"))
-    assert reply.outcome is Outcome.TLS
+    assert reply.outcome is AttemptOutcome.TLS
 
 
 async def test_a_name_that_does_not_exist_is_a_dns_failure() -> None:
     async def nothing(_host: str, _port: int) -> Sequence[str]:
         raise OSError("no such name")
 
-    assert (await _send("https://gone.example/", lookup=nothing)).outcome is Outcome.DNS
+    assert (await _send("https://gone.example/", lookup=nothing)).outcome is AttemptOutcome.DNS
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ async def test_a_name_is_refused_if_any_of_its_addresses_is_denied(answers: list
 
     for livemode in (True, False):
         reply = await _send("https://hooks.example.com/", livemode=livemode, lookup=lookup)
-        assert reply == Reply(Outcome.BLOCKED, detail="address_denied")
+        assert reply == Reply(AttemptOutcome.BLOCKED, detail="address_denied")
 
 
 async def test_a_name_that_is_rebound_between_attempts_is_judged_each_time_it_is_dialled() -> None:
@@ -202,7 +202,7 @@ async def test_a_name_that_is_rebound_between_attempts_is_judged_each_time_it_is
     async with LoopbackReceiver() as receiver:
         url = receiver.url.replace("127.0.0.1", "hooks.example.com")
         outcomes = [(await _send(url, lookup=rebinding)).outcome for _ in range(3)]
-    assert outcomes == [Outcome.DELIVERED, Outcome.BLOCKED, Outcome.BLOCKED]
+    assert outcomes == [AttemptOutcome.DELIVERED, AttemptOutcome.BLOCKED, AttemptOutcome.BLOCKED]
     assert asked == 3, "once per connection: what was vetted is what is dialled"
     [received] = receiver.received
     assert received.headers["host"].startswith("hooks.example.com:"), "the original name is kept"
@@ -213,11 +213,13 @@ async def test_the_operators_networks_open_nothing_in_live_mode() -> None:
         return ["127.0.0.1"]
 
     reply = await _send("https://hooks.example.com:8443/", livemode=True, lookup=lookup)
-    assert reply == Reply(Outcome.BLOCKED, detail="address_denied")
+    assert reply == Reply(AttemptOutcome.BLOCKED, detail="address_denied")
 
 
 async def test_a_url_that_was_saved_under_other_rules_is_refused_when_it_is_dialled() -> None:
-    assert await _send("http://127.0.0.1:9/", livemode=True) == Reply(Outcome.BLOCKED, detail="scheme_not_allowed")
+    assert await _send("http://127.0.0.1:9/", livemode=True) == Reply(
+        AttemptOutcome.BLOCKED, detail="scheme_not_allowed"
+    )
 
 
 async def test_a_name_that_hangs_is_bounded_by_the_connect_deadline() -> None:
@@ -226,7 +228,7 @@ async def test_a_name_that_hangs_is_bounded_by_the_connect_deadline() -> None:
         raise AssertionError
 
     reply = await _send("https://slow.example/", lookup=hanging, deadlines=Deadlines(connect_s=0.1, total_s=ENDLESS_S))
-    assert reply.outcome is Outcome.CONNECT
+    assert reply.outcome is AttemptOutcome.CONNECT
 
 
 async def test_cookies_are_not_kept_between_attempts() -> None:
@@ -239,7 +241,7 @@ async def test_cookies_are_not_kept_between_attempts() -> None:
         await writer.drain()
 
     heads: list[bytes] = []
-    async with _listening(serve) as url, Sender(UNHURRIED, LOOPBACK) as sender:
+    async with _listening(serve) as url, WebhookSender(UNHURRIED, LOOPBACK) as sender:
         for _ in range(2):
             await sender.send(url, livemode=False, headers={}, body=b"{}", now=now())
     assert len(heads) == 2
@@ -253,7 +255,7 @@ def test_the_bound_on_answers_is_16_kib() -> None:
 async def _send(
     url: str, *, livemode: bool = False, lookup: Lookup | None = None, deadlines: Deadlines = UNHURRIED
 ) -> Reply:
-    async with Sender(deadlines, LOOPBACK, lookup) as sender:
+    async with WebhookSender(deadlines, LOOPBACK, lookup) as sender:
         return await sender.send(url, livemode=livemode, headers={}, body=b"{}", now=now())
 
 
