@@ -1,7 +1,7 @@
-"""The one form in which ids are taken from a client: a UUID in canonical lower case (RFC 9562, 4).
+"""The one form of an id that clients may send: a UUID in canonical lower case (RFC 9562, 4).
 
-`uuid.UUID` reads braces, `urn:uuid:`, upper case and missing hyphens too; one id in many spellings would be many cache
-keys, many log lines, many idempotency fingerprints.
+`uuid.UUID` accepts braces, `urn:uuid:`, upper case and missing hyphens too, but one id in many spellings would be many
+cache keys, log lines and idempotency fingerprints.
 """
 
 import re

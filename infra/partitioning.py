@@ -1,4 +1,4 @@
-"""Which partition an order belongs to: Kafka's default partitioner, so that any client agrees with us."""
+"""The partition of an order: Kafka's default partitioner, so that every client agrees."""
 
 import struct
 from uuid import UUID
@@ -13,7 +13,7 @@ def murmur2(data: bytes) -> int:
     length = len(data)
     whole = length & ~3
     h = _SEED ^ length
-    # Masked once a word and not once an operation: the low 32 bits of sums of products come out the same.
+    # Masked once per word and not per operation: the low 32 bits are the same.
     for word in struct.unpack_from(f"<{whole >> 2}I", data):
         k = word * _M & _MASK
         h = (h * _M ^ (k ^ k >> 24) * _M) & _MASK

@@ -1,8 +1,8 @@
 """Every setting of every process: one frozen class per machine, read from the environment only at the edges.
 
-`HARBOR_POSTGRES__URL` is field `url` of `PostgresSettings`, and so on. Nothing else in the code base reads the
-environment. `docs/settings.md` is generated from these classes. A bad or missing value stops the start with one
-line that names the variable (`load`), and never prints the value of a secret.
+`HARBOR_POSTGRES__URL` is field `url` of `PostgresSettings`, and so on. Nothing else reads the environment.
+`docs/settings.md` is generated from these classes. A bad or missing value stops the start with one line that names the
+variable (`load`) and never shows the value.
 """
 
 from ipaddress import IPv4Network, IPv6Network
@@ -20,10 +20,14 @@ class SettingsError(Exception):
     """A setting is missing or wrong; the message is the one line to show."""
 
 
-class PostgresSettings(BaseSettings):
-    """The event store, configuration and read models: one PostgreSQL primary."""
+class Settings(BaseSettings):
+    """Base of all settings: frozen, and read from variables with one prefix."""
 
-    model_config = SettingsConfigDict(env_prefix="HARBOR_POSTGRES__", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+
+class PostgresSettings(Settings, env_prefix="HARBOR_POSTGRES__"):
+    """The event store, configuration and read models: one PostgreSQL primary."""
 
     url: SecretStr = Field(description="postgresql://user:password@host:port/database of this process' own role")
     pool_max: Count = Field(default=8, description="connections per process, at most")
@@ -31,10 +35,8 @@ class PostgresSettings(BaseSettings):
     command_timeout_s: Seconds = Field(default=5.0, description="seconds one statement may take")
 
 
-class KafkaSettings(BaseSettings):
-    """The brokers. Without any, workers tail the event store and the relay has nothing to do."""
-
-    model_config = SettingsConfigDict(env_prefix="HARBOR_KAFKA__", frozen=True, extra="ignore")
+class KafkaSettings(Settings, env_prefix="HARBOR_KAFKA__"):
+    """The brokers. Without any, workers read the event store and the relay has nothing to do."""
 
     bootstrap_servers: str | None = Field(default=None, description="host:port[,host:port]; empty: no broker")
     topic_prefix: str = Field(default="", pattern=r"^[a-z0-9._-]{0,64}$", description="put before every topic name")
@@ -42,71 +44,59 @@ class KafkaSettings(BaseSettings):
     replication_factor: Count = Field(default=1, description="copies of each partition; 3 in production")
 
 
-class RedisSettings(BaseSettings):
+class RedisSettings(Settings, env_prefix="HARBOR_REDIS__"):
     """Redis or Valkey: holds only what may be lost."""
-
-    model_config = SettingsConfigDict(env_prefix="HARBOR_REDIS__", frozen=True, extra="ignore")
 
     url: SecretStr | None = Field(default=None, description="redis://host:port/db; empty: local fallbacks only")
     timeout_s: Seconds = Field(default=0.1, description="seconds a call may take before the local fallback answers")
 
 
-class SecuritySettings(BaseSettings):
+class SecuritySettings(Settings, env_prefix="HARBOR_SECURITY__"):
     """Secrets of the installation. None has a default."""
-
-    model_config = SettingsConfigDict(env_prefix="HARBOR_SECURITY__", frozen=True, extra="ignore")
 
     api_key_pepper: SecretStr = Field(min_length=32, description="HMAC key over API keys, at least 32 characters")
     cursor_secret: SecretStr = Field(min_length=32, description="HMAC key of list cursors, at least 32 characters")
     webhook_secrets_key: SecretStr = Field(description="base64 of 32 bytes; encrypts webhook secrets at rest")
 
 
-class CommandApiSettings(BaseSettings):
+class CommandApiSettings(Settings, env_prefix="HARBOR_COMMAND_API__"):
     """The write service."""
-
-    model_config = SettingsConfigDict(env_prefix="HARBOR_COMMAND_API__", frozen=True, extra="ignore")
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: Port = Field(default=8000, description="port to listen on")
-    max_in_flight: Count = Field(default=512, description="requests handled at once; more are answered 503")
+    max_in_flight: Count = Field(default=512, description="requests handled at once; more get 503")
     max_body_bytes: Count = Field(default=1_048_576, description="largest request body in bytes")
-    request_deadline_s: Seconds = Field(default=5.0, description="seconds until a request is answered 503")
+    request_deadline_s: Seconds = Field(default=5.0, description="seconds until a request gets 503")
     append_queue: Count = Field(
         default=2000, description="commands waiting for the append; more are 503; a batch is 500"
     )
     append_batch: Count = Field(default=500, description="commands in one append call, at most")
     batches_at_once: Count = Field(
-        default=2, description="batches of orders at work at once; some more wait, the rest is answered 503"
+        default=2, description="batches of orders handled at once; a few more wait, the rest gets 503"
     )
     http: str = Field(default="httptools", pattern="^(httptools|h11)$", description="HTTP parser of uvicorn")
 
 
-class QueryApiSettings(BaseSettings):
+class QueryApiSettings(Settings, env_prefix="HARBOR_QUERY_API__"):
     """The read service."""
-
-    model_config = SettingsConfigDict(env_prefix="HARBOR_QUERY_API__", frozen=True, extra="ignore")
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: Port = Field(default=8001, description="port to listen on")
-    max_in_flight: Count = Field(default=512, description="requests handled at once; more are answered 503")
-    request_deadline_s: Seconds = Field(default=5.0, description="seconds until a request is answered 503")
+    max_in_flight: Count = Field(default=512, description="requests handled at once; more get 503")
+    request_deadline_s: Seconds = Field(default=5.0, description="seconds until a request gets 503")
     consistency_wait_s: Seconds = Field(default=1.0, description="seconds a Consistency-Token may wait for its shard")
     http: str = Field(default="httptools", pattern="^(httptools|h11)$", description="HTTP parser of uvicorn")
 
 
-class OpsSettings(BaseSettings):
+class OpsSettings(Settings, env_prefix="HARBOR_OPS__"):
     """Health and metrics port of the processes that serve no API (relay, worker, dispatcher, timer)."""
-
-    model_config = SettingsConfigDict(env_prefix="HARBOR_OPS__", frozen=True, extra="ignore")
 
     host: str = Field(default="127.0.0.1", description="address of /livez, /readyz, /metrics")
     port: Port = Field(default=0, description="port of /livez, /readyz, /metrics; 0: any free port")
 
 
-class RelaySettings(BaseSettings):
+class RelaySettings(Settings, env_prefix="HARBOR_RELAY__"):
     """The relay from the event store to Kafka."""
-
-    model_config = SettingsConfigDict(env_prefix="HARBOR_RELAY__", frozen=True, extra="ignore")
 
     batch: Count = Field(default=2000, description="events read at once, at most")
     lease_ttl_s: Seconds = Field(default=3.0, description="seconds until a standby takes over from a silent leader")
@@ -114,47 +104,45 @@ class RelaySettings(BaseSettings):
     flush_deadline_s: Seconds = Field(default=10.0, description="seconds a produce may take before it is rebuilt")
 
 
-class WorkerSettings(BaseSettings):
+class WorkerSettings(Settings, env_prefix="HARBOR_WORKER__"):
     """The projection worker."""
-
-    model_config = SettingsConfigDict(env_prefix="HARBOR_WORKER__", frozen=True, extra="ignore")
 
     source: str = Field(default="auto", pattern="^(auto|kafka|store)$", description="where events come from")
     batch: Count = Field(default=1000, description="events applied in one transaction, at most")
     poll_s: Seconds = Field(default=0.1, description="seconds between looks at the store when it is the source")
     max_poison_orders: Count = Field(
         default=20,
-        description="orders whose events fail that may be parked within an hour; one more, and the worker halts with "
-        "an alarm: then the projection is to blame and not the events",
+        description="orders with failing events that may be parked within an hour; with one more the worker halts "
+        "with an alarm, because the projection must be to blame and not the events",
     )
     group_id: str = Field(default="harbor-projections", description="Kafka consumer group")
     instance_id: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9._-]{1,64}$",
-        description="name of this worker that outlives it (unique per worker): a restart takes its partitions back at "
-        "once; empty: after a kill they are free when session_timeout_s is over",
+        description="name of this worker across restarts (unique per worker): a restart takes its partitions back at "
+        "once; empty: after a kill they are free after session_timeout_s",
     )
     session_timeout_s: Annotated[float, Field(ge=6, le=300)] = Field(
-        default=10.0, description="seconds until the group gives a silent worker's partitions to others"
+        default=10.0, description="seconds until the group assigns a silent worker's partitions to others"
     )
     lease_ttl_s: Seconds = Field(
         default=3.0, description="seconds until a standby takes over from a silent worker when the store is the source"
     )
 
 
-class WebhookSettings(BaseSettings):
+class WebhookSettings(Settings, env_prefix="HARBOR_WEBHOOKS__"):
     """The webhook dispatcher and the rules for endpoint addresses."""
-
-    model_config = SettingsConfigDict(env_prefix="HARBOR_WEBHOOKS__", frozen=True, extra="ignore")
 
     connect_timeout_s: Seconds = Field(default=3.0, description="seconds to connect")
     total_timeout_s: Seconds = Field(default=15.0, description="seconds until an attempt counts as failed")
     max_in_flight: Count = Field(default=100, description="attempts at once per dispatcher")
     max_in_flight_per_endpoint: Count = Field(default=10, description="attempts at once per endpoint")
-    lease_s: Seconds = Field(default=60.0, description="seconds until an unfinished claim may be taken by another")
+    lease_s: Seconds = Field(
+        default=60.0, description="seconds until another dispatcher may take an unfinished delivery"
+    )
     poll_s: Seconds = Field(default=0.5, description="seconds between looks at the queue when no wake-up arrives")
     allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
-        default=(), description="comma-separated CIDRs endpoints may live in although not public (development)"
+        default=(), description="comma-separated CIDRs of endpoints that are not public (development)"
     )
     schedule_scale: Annotated[float, Field(gt=0, le=1)] = Field(
         default=1.0, description="factor on every retry delay; below 1 only for demonstrations and tests"
@@ -167,42 +155,34 @@ class WebhookSettings(BaseSettings):
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-class ExpirySettings(BaseSettings):
+class ExpirySettings(Settings, env_prefix="HARBOR_EXPIRY__"):
     """The timer that lets orders expire."""
-
-    model_config = SettingsConfigDict(env_prefix="HARBOR_EXPIRY__", frozen=True, extra="ignore")
 
     poll_s: Seconds = Field(default=1.0, description="seconds between looks at the log and at what is due")
     log_batch: Count = Field(default=2000, description="events of the log read at once, at most")
-    batch: Count = Field(default=200, description="due orders asked at once, at most")
-    retry_s: Seconds = Field(default=60.0, description="seconds until an order that could not be asked is asked again")
+    batch: Count = Field(default=200, description="due orders handled at once, at most")
+    retry_s: Seconds = Field(default=60.0, description="seconds until an order that could not be handled is retried")
 
 
-class LimitSettings(BaseSettings):
-    """How many requests one partner may send to one service, over all its processes; a batch counts as its orders."""
-
-    model_config = SettingsConfigDict(env_prefix="HARBOR_LIMITS__", frozen=True, extra="ignore")
+class LimitSettings(Settings, env_prefix="HARBOR_LIMITS__"):
+    """How many requests one partner may send to one service, over all its processes; a batch counts once per order."""
 
     partner_per_s: Count = Field(default=20_000, description="requests per second in the long run; more are 429")
     partner_burst: Count = Field(default=20_000, description="requests at once before the rate applies")
 
 
-class LoginSettings(BaseSettings):
+class LoginSettings(Settings, env_prefix="HARBOR_LOGIN__"):
     """Passwords of the login roles; only the job that creates them reads these."""
-
-    model_config = SettingsConfigDict(env_prefix="HARBOR_LOGIN__", frozen=True, extra="ignore")
 
     command_password: SecretStr = Field(min_length=16, description="of harbor_command_login, at least 16 characters")
     worker_password: SecretStr = Field(min_length=16, description="of harbor_worker_login, at least 16 characters")
     query_password: SecretStr = Field(min_length=16, description="of harbor_query_login, at least 16 characters")
 
 
-class LogSettings(BaseSettings):
+class LogSettings(Settings, env_prefix="HARBOR_LOG__"):
     """Logs: JSON lines on standard output."""
 
-    model_config = SettingsConfigDict(env_prefix="HARBOR_LOG__", frozen=True, extra="ignore")
-
-    level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="least level written")
+    level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="lowest level written")
 
 
 ALL_SETTINGS: tuple[type[BaseSettings], ...] = (

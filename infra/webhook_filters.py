@@ -1,4 +1,4 @@
-"""Which event types an endpoint wants: exact names, or a wildcard for everything below a name (`order.*`, `*`)."""
+"""Which event types an endpoint wants: exact names, or wildcards for all names below one (`order.*`, `*`)."""
 
 import re
 from collections.abc import Iterable
@@ -9,12 +9,12 @@ MAX_PATTERN_CHARS: Final = 64
 
 
 def is_pattern(text: str) -> bool:
-    """Return whether a text is a filter at all: dotted lower-case names, a star only alone or as the last part."""
+    """Return whether a text is a filter: dotted lower-case names, with a star only alone or as the last part."""
     return len(text) <= MAX_PATTERN_CHARS and _PATTERN.fullmatch(text) is not None
 
 
 def matches(patterns: Iterable[str], event_type: str) -> bool:
-    """Return whether any of the filters lets an event type through.
+    """Return whether any of the filters matches an event type.
 
     >>> matches(["order.*"], "order.created"), matches(["order.created"], "order.captured"), matches(["*"], "x")
     (True, False, True)

@@ -75,25 +75,27 @@ def dlq() -> None:
 
 @dlq.command("list", epilog="Example: python -m projections dlq list --projection orders")
 @click.option("--projection", type=click.Choice([each.name for each in PROJECTIONS]), help="only this projection")
-@click.option("--all", "everything", is_flag=True, help="also discarded letters")
-@click.option("--limit", default=100, show_default=True, help="letters shown, at most")
+@click.option("--all", "everything", is_flag=True, help="also discarded events")
+@click.option("--limit", default=100, show_default=True, help="events shown, at most")
 def list_command(projection: str | None, limit: int, *, everything: bool) -> None:
     """List parked events, oldest first."""
     status = None if everything else "parked"
-    found = _run(lambda connection: letters.list_letters(connection, status=status, projection=projection, limit=limit))
+    found = _run(
+        lambda connection: letters.list_dead_letters(connection, status=status, projection=projection, limit=limit)
+    )
     for letter in found:
         click.echo(
             f"{letter.letter_id:>8}  {letter.status:<9} {letter.projection:<15} {letter.reason:<7} "
             f"{letter.order_id} #{letter.sequence:<4} {letter.type:<17} {letter.error}"
         )
-    click.echo(f"{len(found)} letters" + ("" if found else ": nothing is parked"))
+    click.echo(f"{len(found)} dead letters" + ("" if found else ": nothing is parked"))
 
 
 @dlq.command("show", epilog="Example: python -m projections dlq show 17")
 @click.argument("letter_id", type=int)
 def show_command(letter_id: int) -> None:
-    """Show one letter in full (without the event's payload: read that from the event store by its position)."""
-    letter = _letter(_run(lambda connection: letters.find_letter(connection, letter_id)), letter_id)
+    """Show one dead letter in full; the event's payload is in the event store, at its position."""
+    letter = _letter(_run(lambda connection: letters.find_dead_letter(connection, letter_id)), letter_id)
     for name in letter.__slots__:
         click.echo(f"{name:<15} {getattr(letter, name)}")
 
@@ -102,15 +104,15 @@ def show_command(letter_id: int) -> None:
 @click.argument("letter_id", type=int, required=False)
 @click.option("--all", "everything", is_flag=True, help="retry every parked order")
 def retry_command(letter_id: int | None, *, everything: bool) -> None:
-    """Apply what is parked of the letter's order in its projection, from the event store; exit 1 if some stays."""
+    """Apply what is parked of an order in its projection, from the event store; exit 1 if some stays parked."""
     if (letter_id is None) != everything:
-        raise click.UsageError("give one letter id, or --all")
+        raise click.UsageError("name one dead letter by its id, or --all")
 
     async def work(connection: DedicatedConnection) -> int:
         if letter_id is None:
             chosen = await letters.parked(connection)
         else:
-            chosen = [_letter(await letters.find_letter(connection, letter_id), letter_id)]
+            chosen = [_letter(await letters.find_dead_letter(connection, letter_id), letter_id)]
         return sum([await _retry(connection, letter) for letter in chosen])
 
     sys.exit(1 if _run(work) else 0)
@@ -118,16 +120,16 @@ def retry_command(letter_id: int | None, *, everything: bool) -> None:
 
 @dlq.command("discard", epilog="Example: python -m projections dlq discard 17 --yes")
 @click.argument("letter_id", type=int)
-@click.confirmation_option(prompt="Give this event up in this projection for ever?")
+@click.confirmation_option(prompt="Discard this event in this projection for good?")
 def discard_command(letter_id: int) -> None:
-    """Return one event up; later events of its order stay parked until they are retried.
+    """Discard one event; later events of its order stay parked until they are retried.
 
-    The event stays in the event store and in the other projections. A timeline or the webhooks then go on without it;
-    an order's document cannot be folded past it and stays as it was before.
+    The event stays in the event store and in the other projections. The timeline and the webhooks go on without it; an
+    order's document cannot be folded past it and stays as it was.
     """
     letter = _run(lambda connection: letters.discard(connection, letter_id))
     if letter is None:
-        raise click.ClickException(f"letter {letter_id} is not parked: see `python -m projections dlq list --all`")
+        raise click.ClickException(f"dead letter {letter_id} is not parked: see `python -m projections dlq list --all`")
     click.echo(f"discarded {letter_id}. Next, for later events of the order: python -m projections dlq retry --all")
 
 
@@ -135,7 +137,7 @@ async def _retry(connection: DedicatedConnection, letter: DeadLetter) -> int:
     """Retry one order in one projection, say what came of it, and give how many events are still parked."""
     projection = _projection(letter)
     if projection is None:
-        click.echo(f"{letter.letter_id}: {letter.projection} v{letter.version} is no projection of this code; skipped")
+        click.echo(f"{letter.letter_id}: {letter.projection} v{letter.version} is unknown to this version; skipped")
         return 0
     outcome = await letters.retry(connection, projection, letter)
     because = f": {outcome.error}" if outcome.error else ""
@@ -154,7 +156,7 @@ def _projection(letter: DeadLetter) -> Projection | None:
 
 def _letter(letter: DeadLetter | None, letter_id: int) -> DeadLetter:
     if letter is None:
-        raise click.ClickException(f"there is no letter {letter_id}: see `python -m projections dlq list --all`")
+        raise click.ClickException(f"there is no dead letter {letter_id}: see `python -m projections dlq list --all`")
     return letter
 
 

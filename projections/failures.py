@@ -1,4 +1,4 @@
-"""What a failure means: try the batch again, or find the record that is to blame."""
+"""What a failure means: retry the batch, or find the record that is to blame."""
 
 import asyncpg
 
@@ -19,17 +19,17 @@ _OF_THE_RECORD = (
 
 
 class TooMuchPoisonError(Exception):
-    """So many orders would have to be parked that the projection is to blame; nothing was written."""
+    """So many orders would be parked that the projection must be to blame; nothing was written."""
 
     def __init__(self, projection: str, most: int, cause: str) -> None:
         super().__init__(
-            f"projection {projection} fails with more than {most} orders within an hour, last with {cause}: mend and "
+            f"projection {projection} fails with more than {most} orders within an hour, last with {cause}: fix it and "
             "restart the worker, or raise HARBOR_WORKER__MAX_POISON_ORDERS to park them all"
         )
 
 
 def is_poison(error: Exception) -> bool:
-    """Whether a record is to blame, so that trying again cannot help.
+    """Return whether a record is to blame, so that a retry cannot help.
 
     A missing table or privilege, a lost connection, a full disk or memory is not the record's fault: the batch waits.
     A programming error looks like a poisoned record; that it hits many orders tells them apart (`TooMuchPoisonError`).
@@ -38,7 +38,7 @@ def is_poison(error: Exception) -> bool:
 
 
 def describe(error: Exception) -> str:
-    """Name a failure by class and code, never by content: messages may quote what they refuse."""
+    """Return a failure's class and code, never its content: messages may quote what they refuse."""
     name = type(error).__name__
     if isinstance(error, ProjectionError | DomainError):
         return f"{name}: {error}"[:MAX_ERROR_CHARS]

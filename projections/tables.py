@@ -1,7 +1,7 @@
 """Every read-model table on one screen: the only module of this package that the query service may import.
 
-Read models are rebuilt and never migrated: `python -m projections create-tables` makes what is missing. The webhook
-queue is *not* here: it is durable state and lives in the migrations (`infra/postgres/migrations`).
+Read models are rebuilt, never migrated: `python -m projections create-tables` creates what is missing. The webhook
+queue is not here: it is durable state, in the migrations (`infra/postgres/migrations`).
 """
 
 from sqlalchemy import (

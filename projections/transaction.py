@@ -1,7 +1,7 @@
 """One batch, one transaction: checkpoints by compare-and-set, read models, dead letters, notification.
 
 The checkpoints move first. Their rows stay locked until the commit, so a worker that takes the partition over waits for
-us and then continues exactly where we stopped; and if it was faster, our rows do not move and nothing is written.
+the commit and then continues exactly there; if it was faster, our checkpoints do not move and nothing is written.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from uuid import UUID
 from infra.event_store.log_reads import Identity, events_at, identities
 from infra.postgres.checkpoints import Advance, Checkpoint, CheckpointKey, advance
 from infra.postgres.connection import Connection
-from projections.dead_letters.store import ParkedEvent, letter_behind, park, parked_orders
+from projections.dead_letters.store import ParkedEvent, park, parked_behind, parked_orders
 from projections.isolation import apply_or_park
 from projections.read_models.projection import LogRecord, Projection
 from projections.sources.foreign import ForeignRecords
@@ -24,13 +24,13 @@ CHANNEL: Final = "harbor_projected"
 _NOTIFY: Final = "SELECT pg_notify($1, $2)"
 _MAX_PAYLOAD_CHARS: Final = 7_900
 _IDLE_STEP: Final = 10_000
-"""Positions an idle partition's checkpoint may lie behind what was scanned, before it is moved without events."""
+"""How many positions an idle partition's checkpoint may fall behind before it is moved without events."""
 
 Checkpoints = Mapping[CheckpointKey, Checkpoint]
 
 
 class FencedError(Exception):
-    """Somebody else owns a checkpoint now; the transaction was rolled back."""
+    """Another worker owns a checkpoint now; the transaction was rolled back."""
 
     def __init__(self, partitions: frozenset[int]) -> None:
         super().__init__(f"another worker owns partitions {sorted(partitions)}")
@@ -38,12 +38,12 @@ class FencedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a transaction did: checkpoints as they are now, records applied or parked, and the letters written."""
+class AppliedBatch:
+    """What a transaction did: checkpoints as they are now, records applied or parked, and the events parked."""
 
     checkpoints: Checkpoints = field(default_factory=dict)
     records: tuple[LogRecord, ...] = ()
-    letters: tuple[tuple[Projection, ParkedEvent], ...] = ()
+    parked: tuple[tuple[Projection, ParkedEvent], ...] = ()
 
 
 async def apply_batch(
@@ -54,7 +54,7 @@ async def apply_batch(
     foreign: ForeignRecords | None,
     *,
     isolate: int | None = None,
-) -> Outcome:
+) -> AppliedBatch:
     """Apply a batch and move the checkpoints, all or nothing.
 
     Args:
@@ -63,7 +63,7 @@ async def apply_batch(
         checkpoints: the owned rows as last seen, for every projection and owned partition.
         projections: applied in this order.
         foreign: where to report records that the event store does not know; None when it is the source.
-        isolate: None: fail as a whole. Else take the event store's own bytes and look for records to blame, as long as
+        isolate: None: fail as a whole. Else read the events from the event store and park those that fail, as long as
             at most so many orders are parked within an hour.
 
     Raises:
@@ -81,13 +81,13 @@ async def apply_batch(
         moved = await advance(connection, moves) if moves else {}
         if len(moved) < len(moves):
             raise FencedError(frozenset(m.seen.key.partition for m in moves if m.seen.key not in moved))
-        letters: list[tuple[Projection, ParkedEvent]] = []
+        parked: list[tuple[Projection, ParkedEvent]] = []
         if any(fresh.values()):
-            letters = await _apply(connection, projections, fresh, isolate=isolate)
+            parked = await _apply(connection, projections, fresh, isolate=isolate)
             for payload in notifications(moved.values()):
                 await connection.execute(_NOTIFY, CHANNEL, payload)
     most = max(fresh.values(), key=len, default=())
-    return Outcome(moved, tuple(most), tuple(letters))
+    return AppliedBatch(moved, tuple(most), tuple(parked))
 
 
 async def _verified(
@@ -98,7 +98,7 @@ async def _verified(
     *,
     take_originals: bool,
 ) -> Sequence[LogRecord]:
-    """Return those records from the topic that the event store knows, once none is missing before them."""
+    """Return the records from the topic that the event store knows; none may be missing before them."""
     genuine = await _genuine(connection, records, foreign)
     if gaps := find_gaps(genuine, checkpoints):
         raise MissedEventsError(gaps)
@@ -112,18 +112,18 @@ async def _apply(
     *,
     isolate: int | None,
 ) -> list[tuple[Projection, ParkedEvent]]:
-    parked = await parked_orders(connection, {record.order_id for records in fresh.values() for record in records})
-    letters: list[tuple[Projection, ParkedEvent]] = []
+    orders = await parked_orders(connection, {record.order_id for records in fresh.values() for record in records})
+    parked: list[tuple[Projection, ParkedEvent]] = []
     gaps: dict[UUID, ParkedEvent] = {}
     for projection in projections:
-        held = parked.get((projection.name, projection.version), set())
+        held = orders.get((projection.name, projection.version), set())
         free: list[LogRecord] = []
         found: list[ParkedEvent] = []
         for record in fresh[projection.name]:
-            # Events that never arrived are missing for everybody, also for projections that cannot see the gap.
+            # Events that never arrived are missing for every projection, even one that cannot see the gap.
             gap = gaps.get(record.order_id)
             if record.order_id in held or (gap is not None and record.sequence > gap.record.sequence):
-                found.append(letter_behind(record))
+                found.append(parked_behind(record))
             elif gap is not None and record.sequence == gap.record.sequence:
                 found.append(gap)
             else:
@@ -134,17 +134,17 @@ async def _apply(
             await projection.apply(connection, free)
         if found:
             await park(connection, projection, found)
-        gaps |= {letter.record.order_id: letter for letter in found if letter.reason == "gap"}
-        letters += [(projection, letter) for letter in found]
-    return letters
+        gaps |= {event.record.order_id: event for event in found if event.reason == "gap"}
+        parked += [(projection, event) for event in found]
+    return parked
 
 
 async def _genuine(
     connection: Connection, records: Sequence[LogRecord], foreign: ForeignRecords
 ) -> Sequence[LogRecord]:
-    """Return the records that the event store has at the position they claim.
+    """Return the records that the event store holds at their position.
 
-    Without this a forged position would move a checkpoint past events that have not come yet.
+    Without this a forged position would move a checkpoint past events that have not arrived yet.
     """
     if not records:
         return records
@@ -162,7 +162,7 @@ def _identity(record: LogRecord) -> Identity:
 
 
 async def _originals(connection: Connection, records: Sequence[LogRecord]) -> Sequence[LogRecord]:
-    """Return the same records as the event store has them: what came over the topic may have been damaged."""
+    """Return the same records from the event store: the topic may have damaged them."""
     stored = await events_at(connection, {record.position for record in records})
     return [LogRecord.of(stored[record.position], record.partition) for record in records]
 
@@ -176,7 +176,7 @@ def unapplied(records: Iterable[LogRecord], checkpoints: Checkpoints, projection
     }
     fresh: list[LogRecord] = []
     for record in records:
-        # A partition that is not in `last` is not ours (any more).
+        # A partition that is not in `last` is not ours, or not any more.
         if record.position > last.get(record.partition, record.position):
             last[record.partition] = record.position
             fresh.append(record)
@@ -192,8 +192,8 @@ def moves_of(
 ) -> list[Advance]:
     """Return the checkpoint moves of a batch; pure.
 
-    A partition moves when it has new records or a new offset, or when it lies far behind what was scanned: then it
-    moves without events, so that a restart need not read the same history again.
+    A partition moves when it has new records or a new offset. One that is far behind what was scanned moves without
+    events, so that a restart need not read the same history again.
     """
     moves: list[Advance] = []
     for projection in projections:
@@ -220,7 +220,7 @@ def moves_of(
 
 
 def notifications(moved: Iterable[Checkpoint]) -> list[str]:
-    """Return the payloads that tell readers how far each partition is now: as few as fit PostgreSQL's limit; pure."""
+    """Return the payloads that say how far each partition is now: as few as fit PostgreSQL's limit; pure."""
     payloads: list[str] = []
     for checkpoint in moved:
         key = checkpoint.key

@@ -26,7 +26,7 @@ from projections.read_models.projection import Projection
 from projections.sources.foreign import ForeignRecords
 from projections.sources.gaps import Gap, MissedEventsError, read_missed
 from projections.sources.store import Assignment, Batch, Source, Start
-from projections.transaction import FencedError, Outcome, apply_batch
+from projections.transaction import AppliedBatch, FencedError, apply_batch
 
 _OF_THE_SOURCE: Final = (KafkaError, TopicsError)
 _TRIED_AGAIN: Final = (*TRANSIENT, *_OF_THE_SOURCE, EventStoreError, MemoryError, TooMuchPoisonError)
@@ -175,7 +175,7 @@ class Worker:
             batch = await read_missed(connection, gaps, self._source.partitions)
         await self._apply(ownership, batch)
 
-    async def _apply_or_isolate(self, ownership: _Ownership, batch: Batch) -> Outcome:
+    async def _apply_or_isolate(self, ownership: _Ownership, batch: Batch) -> AppliedBatch:
         """Apply the batch as a whole; if a record is to blame, once more with the search for it."""
         async with self._pool.acquire() as connection:
             arguments = (connection, batch, ownership.checkpoints, self._projections, self._foreign)
@@ -214,21 +214,21 @@ class Worker:
             self._trouble = None
             metrics.HALTED.set(0)
 
-    def _account(self, batch: Batch, outcome: Outcome, seconds: float) -> None:
+    def _account(self, batch: Batch, outcome: AppliedBatch, seconds: float) -> None:
         records = outcome.records
         metrics.REPEATS.inc(max(0, len(batch.records) - len(records)))
         if not records:
             return
-        for projection, letter in outcome.letters:
-            metrics.PARKED.labels(projection.name, letter.reason).inc()
-            log = get_logger().debug if letter.reason == "behind" else get_logger().error
+        for projection, parked in outcome.parked:
+            metrics.PARKED.labels(projection.name, parked.reason).inc()
+            log = get_logger().debug if parked.reason == "behind" else get_logger().error
             log(
                 "projection.parked",
                 projection=projection.name,
-                order_id=letter.record.order_id,
-                position=letter.record.position,
-                reason=letter.reason,
-                error=letter.error,
+                order_id=parked.record.order_id,
+                position=parked.record.position,
+                reason=parked.reason,
+                error=parked.error,
             )
         for projection in self._projections:
             metrics.APPLIED.labels(projection.name).inc(len(records))

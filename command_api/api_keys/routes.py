@@ -32,7 +32,7 @@ from infra.postgres.connection import Connection
 from infra.postgres.failures import AWAY
 from infra.security import api_key_store
 from infra.security.api_key_events import events_of_key
-from infra.security.api_keys import KeyActor, KeyClaim, KeyRecord, KeyVisibility, is_partner_id
+from infra.security.api_keys import KeyActor, KeyRecord, KeyRequest, KeyVisibility, is_partner_id
 
 PREFIX: Final = "/api/v1/api-keys"
 LIST: Final = frozenset({"limit", CURSOR, "partner_id"})
@@ -76,7 +76,7 @@ async def create(request: Request, principal: ManagesKeys) -> Response:
             by=_actor(request, principal),
             label=asked.label,
             expires_at=asked.expires_at,
-            claim=claim,
+            request=claim,
         )
     _note(request, record.key_id)
     return _json(201, key_document(record, now) | {"key": text}, {"location": f"{PREFIX}/{record.key_id}"})
@@ -146,7 +146,7 @@ async def rotate(request: Request, principal: ManagesKeys) -> Response:
             overlap=overlap_,
             now=now,
             by=_actor(request, principal),
-            claim=claim,
+            request=claim,
         )
     _note(request, successor.key_id)
     document = key_document(successor, now) | {"key": text, "predecessor": key_document(ended, now)}
@@ -192,12 +192,12 @@ async def events(request: Request, principal: ManagesKeys) -> Response:
     return _json(200, page_document([event_document(each, principal) for each in shown], cursor))
 
 
-async def _asked(request: Request, principal: Principal, *, is_body_optional: bool) -> tuple[JsonBody, KeyClaim]:
+async def _asked(request: Request, principal: Principal, *, is_body_optional: bool) -> tuple[JsonBody, KeyRequest]:
     """Read what asks for a new key, and what makes it known again: unique for the partner and mode."""
     key = parse_key(context_of(request).header(HEADER))
     body = await read_json(request, state_of(request)["bodies"], is_optional=is_body_optional)
     owner = f"{principal.partner_id or '*'}.{'live' if principal.livemode else 'test'}"
-    return body, KeyClaim(f"{owner}/{key}", fingerprint(request.method, request.scope["path"], body.canonical))
+    return body, KeyRequest(f"{owner}/{key}", fingerprint(request.method, request.scope["path"], body.canonical))
 
 
 @asynccontextmanager
@@ -211,7 +211,7 @@ async def _changing(request: Request) -> AsyncIterator[Connection]:
             raise Problem(refusals.TOO_MANY_LIVE_KEYS) from None
         except api_key_store.UnknownKeyError:
             raise Problem(refusals.API_KEY_NOT_LIVE) from None
-        except api_key_store.ClaimMismatchError:
+        except api_key_store.RequestMismatchError:
             raise Problem(IDEMPOTENCY_KEY_MISMATCH) from None
         except api_key_store.KeyAlreadyMadeError as made:
             raise Problem(refusals.API_KEY_ALREADY_CREATED, members={"key_id": made.key_id}) from None

@@ -24,7 +24,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a bucket gave: `granted` requests, `remaining` after them, `wait_us` until it can give the least wanted."""
+    """What a bucket granted: `granted` requests, `remaining` after them, `wait_us` until it can grant the least."""
 
     granted: int
     remaining: int
@@ -33,7 +33,7 @@ class Taken:
 
 
 def take(arrival_us: float, now_us: float, rate: Rate, want: int, least: int = 1) -> Taken:
-    """Take up to `want` requests from a bucket whose theoretical arrival time is `arrival_us`; below `least` none."""
+    """Take up to `want` requests from a bucket whose theoretical arrival time is `arrival_us`, none below `least`."""
     start = max(arrival_us, now_us)
     room = max(int((now_us + rate.burst * rate.interval_us - start) / rate.interval_us + 1e-9), 0)
     if room >= least:
@@ -58,4 +58,4 @@ if room >= least then
 end
 return {0, room, math.max(math.floor(start + (least - burst) * interval - now) + 1, 0)}
 """
-"""KEYS: bucket; ARGV: interval in microseconds, burst, want, least. Gives granted, remaining, wait in microseconds."""
+"""KEYS: bucket; ARGV: interval in microseconds, burst, want, least. Returns granted, remaining, wait in us."""

@@ -1,8 +1,8 @@
-"""How many requests a partner may send: a bucket per name, shared by all processes through Redis.
+"""The rate limit of a partner: a bucket per name, shared by all processes through Redis.
 
-A process takes requests from Redis in portions and hands them out without I/O, so a request costs no round trip; what
-it does not use within a second it forgets. Redis holds only what may be lost: when it does not answer within its
-deadline the process counts by itself for a while, and nobody notices.
+A process takes requests from Redis in portions and grants them without I/O, so most requests cost no round trip; it
+drops what it does not use within a second. Redis holds only what may be lost: when it misses its deadline, the process
+counts by itself for a while.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class _Bucket:
 
 
 class RateLimiter:
-    """Counts requests by name. Bounded: of more than 10,000 names the longest unused start afresh."""
+    """Counts requests by name. Bounded: beyond 10,000 names, those unused for longest start again."""
 
     def __init__(
         self,
@@ -65,10 +65,10 @@ class RateLimiter:
         self._broken_until_s = 0.0
 
     async def admit(self, name: str, cost: int = 1) -> Verdict:
-        """Count a request of `name` that weighs as much as `cost` of them and say whether it may go on.
+        """Count a request of `name` with the weight `cost`, and return whether it may go on.
 
-        It is admitted as a whole or not at all; refused, it has cost nothing. `cost` must not be above the burst: that
-        would never be admitted. Never raises because of Redis.
+        It is admitted as a whole or not at all; a refused one costs nothing. `cost` must not exceed the burst, or the
+        request is never admitted. Redis never makes this raise.
         """
         bucket = self._bucket(name)
         now_s = self._now_s()
@@ -101,25 +101,25 @@ class RateLimiter:
         return bucket
 
     async def _portion_of(self, name: str, bucket: _Bucket, cost: int) -> float:
-        """Wait for the next portion; give the seconds until one of this cost can be had, 0 if that is not known.
+        """Wait for the next portion; return the seconds until this cost can be granted, 0 if that is not known.
 
-        One portion is fetched at a time, and it wakes all who wait for it at once. A lock instead would let them in
-        one after the other, one each time round the event loop, while newcomers take what is there: under load the
-        last of a hundred waited for a second.
+        One portion is fetched at a time, and it wakes all that wait for it at once. A lock would let them in one by
+        one, one per round of the event loop, while newcomers take the portion: under load the last of a hundred waited
+        for a second.
         """
         is_ours = bucket.filling is None
         if bucket.filling is None:
             bucket.filling = asyncio.create_task(self._fill(name, bucket, cost - bucket.balance))
         filling = bucket.filling
         try:
-            wait_s = await asyncio.shield(filling)  # whoever is cancelled leaves the others their portion
+            wait_s = await asyncio.shield(filling)  # one that is cancelled does not cancel the others
         finally:
             if filling.done() and bucket.filling is filling:
                 bucket.filling = None
         return wait_s if is_ours else 0.0
 
     async def _fill(self, name: str, bucket: _Bucket, least: int) -> float:
-        """Add a portion, or `least` if that is more; give the seconds until there will be so much, 0 when there was."""
+        """Add a portion, or `least` if that is more; return the seconds until there is that much, 0 if there was."""
         want = max(self._portion, least)
         taken = await self._from_redis(name, want, least)
         if taken is None:
@@ -134,7 +134,7 @@ class RateLimiter:
         return wait_s
 
     async def _from_redis(self, name: str, want: int, least: int) -> Taken | None:
-        """Take from `least` to `want` in Redis; None when there is no Redis or it did not answer."""
+        """Take from `least` to `want` from Redis; None when there is no Redis or it did not respond."""
         if self._script is None or self._now_s() < self._broken_until_s:
             return None
         try:
@@ -165,7 +165,7 @@ def _rate_limiter(redis_settings: RedisSettings, limits: LimitSettings, service:
     rate = Rate(limits.partner_per_s, limits.partner_burst)
     if redis_settings.url is None:
         return RateLimiter(rate, None, service)
-    # A pool that waits: one that raises when all connections are busy would be taken for a Redis that is away.
+    # A pool that waits: an error because all connections are busy would look like an unreachable Redis.
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         redis_settings.url.get_secret_value(),
         socket_timeout=redis_settings.timeout_s,

@@ -1,7 +1,6 @@
-"""The history of API keys: who created, rotated or revoked which key, when, by which request. Rows are only added.
+"""The history of API keys: who created, rotated or revoked which key, when, by which request.
 
-The time and the number of an event are PostgreSQL's; the command service's role may add and read rows, not change
-them.
+PostgreSQL assigns the time and number of an event. The command service's role may add and read rows, not change them.
 """
 
 from collections.abc import Mapping
@@ -13,16 +12,16 @@ import asyncpg
 import orjson
 
 from infra.postgres.connection import Connection
-from infra.security.api_keys import KeyActor, KeyClaim, KeyVisibility
+from infra.security.api_keys import KeyActor, KeyRequest, KeyVisibility
 
 EventType = Literal["api_key.created", "api_key.rotated", "api_key.revoked"]
 
-# $1 key, $2 type, $3 and $4 actor, $5 request, $6 details, $7 and $8 claim
+# $1 key, $2 type, $3 and $4 actor, $5 request id, $6 details, $7 and $8 name and fingerprint of the request
 _WRITE: Final = """
     INSERT INTO harbor.api_key_events (key_id, type, actor_type, actor_id, request_id, details, claim, fingerprint)
     VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8)
 """
-# Whose key acted: a partner is told of its own keys only.
+# Whose key acted: a partner sees its own keys only.
 _COLUMNS: Final = """
     e.event_number, e.key_id, e.type, e.actor_type, e.actor_id, e.request_id, e.recorded_at, e.details::text AS details,
     k.partner_id, k.livemode,
@@ -32,13 +31,13 @@ _FROM: Final = """
     FROM harbor.api_key_events e JOIN harbor.api_keys k USING (key_id)
     LEFT JOIN harbor.api_keys a ON e.actor_type = 'api_key' AND a.key_id = e.actor_id
 """
-# $1 key, $2 mode, $3 partner or NULL for all, $4 the event before the page, $5 rows
+# $1 key, $2 mode, $3 partner (NULL: all), $4 the event before the page, $5 rows
 _OF_KEY: Final = f"""
     SELECT {_COLUMNS} {_FROM}
     WHERE e.key_id = $1 AND k.livemode = $2 AND ($3::text IS NULL OR k.partner_id = $3) AND e.event_number > $4
     ORDER BY e.event_number LIMIT $5
 """
-# $1 key or NULL for all, $2 partner or NULL for all, $3 rows
+# $1 key (NULL: all), $2 partner (NULL: all), $3 rows
 _NEWEST: Final = f"""
     SELECT {_COLUMNS} {_FROM}
     WHERE ($1::text IS NULL OR e.key_id = $1) AND ($2::text IS NULL OR k.partner_id = $2)
@@ -67,16 +66,16 @@ async def write_event(
     kind: EventType,
     by: KeyActor,
     details: Mapping[str, object],
-    claim: KeyClaim | None = None,
+    request: KeyRequest | None = None,
 ) -> None:
-    """Add an event; only inside the transaction that does what it tells of.
+    """Add an event, in the transaction that changes the key.
 
     Raises:
-        ValueError: there is no transaction: what is told could be lost, or told without having been done.
+        ValueError: there is no transaction, so the event or the change could be lost without the other.
     """
     if not connection.is_in_transaction():
-        raise ValueError("an event is written by the transaction that changes the key")
-    name, fingerprint = (None, None) if claim is None else (claim.name, claim.fingerprint)
+        raise ValueError("an event is written in the transaction that changes the key")
+    name, fingerprint = (None, None) if request is None else (request.name, request.fingerprint)
     text = orjson.dumps(details).decode()
     await connection.execute(_WRITE, key_id, kind, by.type, by.id, by.request_id, text, name, fingerprint)
 
@@ -84,7 +83,7 @@ async def write_event(
 async def events_of_key(
     connection: Connection, key_id: str, visibility: KeyVisibility, *, after: int, rows: int
 ) -> list[KeyEvent]:
-    """Give up to `rows` events of a key within reach, oldest first, behind the event numbered `after`."""
+    """Return up to `rows` events of a visible key, oldest first, after the event numbered `after`."""
     found = await connection.fetch(_OF_KEY, key_id, visibility.livemode, visibility.partner_id, after, rows)
     return [_event(row) for row in found]
 
@@ -92,7 +91,7 @@ async def events_of_key(
 async def newest_events(
     connection: Connection, *, key_id: str | None, partner_id: str | None, rows: int
 ) -> list[KeyEvent]:
-    """Return the last `rows` events of one key, one partner or all, in the order in which they were written."""
+    """Return the last `rows` events of one key, one partner or all, oldest first."""
     found = await connection.fetch(_NEWEST, key_id, partner_id, rows)
     return [_event(row) for row in reversed(found)]
 

@@ -1,10 +1,11 @@
 """API keys in PostgreSQL: create, find, list, rotate, revoke. Every change writes its event in the same transaction.
 
-What requests go through is the bounded cache in front of this, `infra.security.key_cache`.
+Requests find their key through the bounded cache in front of this, `infra.security.key_cache`.
 """
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,8 +17,8 @@ from infra.security.api_key_events import write_event
 from infra.security.api_keys import (
     MAX_LIVE_KEYS,
     KeyActor,
-    KeyClaim,
     KeyRecord,
+    KeyRequest,
     KeyVisibility,
     check_owner,
     check_scopes,
@@ -37,23 +38,17 @@ _LIST: Final = f"""
     SELECT {_COLUMNS} FROM harbor.api_keys
     WHERE $1::text IS NULL OR partner_id = $1 ORDER BY created_at, key_id
 """
-# $1 partner, $2 mode, $3 and $4 the row before the page (or NULL), $5 rows
-_PAGE_OF_PARTNER: Final = f"""
+# $1 mode, $2 partner (NULL: all), $3 and $4 the row before the page (or NULL), $5 rows
+_PAGE: Final = f"""
     SELECT {_COLUMNS} FROM harbor.api_keys
-    WHERE partner_id = $1 AND livemode = $2
+    WHERE livemode = $1 AND ($2::text IS NULL OR partner_id = $2)
         AND ($3::timestamptz IS NULL OR (created_at, key_id) < ($3::timestamptz, $4::text))
     ORDER BY created_at DESC, key_id DESC LIMIT $5
 """
-# $1 mode, $2 and $3 the row before the page (or NULL), $4 rows
-_PAGE_OF_MODE: Final = f"""
-    SELECT {_COLUMNS} FROM harbor.api_keys
-    WHERE livemode = $1 AND ($2::timestamptz IS NULL OR (created_at, key_id) < ($2::timestamptz, $3::text))
-    ORDER BY created_at DESC, key_id DESC LIMIT $4
-"""
-# Changes of keys are rare and take turns, all of them: what one has looked at (how many live keys, which claim, whether
-# the acting key is still live) cannot change before it commits, and no two can wait for each other.
+# Changes of keys are rare, so only one runs at a time: what it has read (how many live keys, which requests, whether
+# the acting key is still live) cannot change before it commits, and no two can deadlock.
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('harbor.api_keys', 0))"
-_CLAIMED: Final = "SELECT key_id, fingerprint FROM harbor.api_key_events WHERE claim = $1"
+_MADE_BY_REQUEST: Final = "SELECT key_id, fingerprint FROM harbor.api_key_events WHERE claim = $1"
 _COUNT_LIVE: Final = """
     SELECT count(*) FROM harbor.api_keys
     WHERE partner_id = $1 AND livemode = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)
@@ -81,7 +76,7 @@ class KeyStoreError(Exception):
 
 
 class TooManyKeysError(KeyStoreError):
-    """The partner has `MAX_LIVE_KEYS` live keys in this mode; the message tells operators what to type."""
+    """The partner has `MAX_LIVE_KEYS` live keys in this mode; the message says what an operator can do."""
 
     def __init__(self, partner_id: str) -> None:
         keys = "python -m command_api keys"
@@ -91,24 +86,24 @@ class TooManyKeysError(KeyStoreError):
 
 
 class UnknownKeyError(KeyStoreError):
-    """There is no key with this id that could be changed."""
+    """There is no key with this id, or it is not live."""
 
 
 class KeyAlreadyMadeError(KeyStoreError):
-    """A request under this claim made `key_id` before; its secret was shown then and is not kept."""
+    """This request made `key_id` before; the secret was shown then and is not kept."""
 
     def __init__(self, key_id: str) -> None:
-        super().__init__(f"the key {key_id} was made by an earlier request under this claim")
+        super().__init__(f"an earlier request of this name made the key {key_id}")
         self.key_id = key_id
 
 
-class ClaimMismatchError(KeyStoreError):
-    """Another request than this one made a key under this claim."""
+class RequestMismatchError(KeyStoreError):
+    """A request of the same name asked for something else and made a key."""
 
 
 @asynccontextmanager
 async def changing_keys(connection: Connection) -> AsyncIterator[None]:
-    """Hold the one transaction that may change keys now; may be entered again inside itself."""
+    """Open the one transaction that may change keys now; may be nested."""
     async with connection.transaction():
         await connection.execute(_LOCK)
         yield
@@ -125,24 +120,24 @@ async def create_key(
     by: KeyActor,
     label: str = "",
     expires_at: datetime | None = None,
-    claim: KeyClaim | None = None,
+    request: KeyRequest | None = None,
 ) -> tuple[str, KeyRecord]:
-    """Create a key and give its text, which exists nowhere else, and its record; `by` goes into its event.
+    """Create a key and return its text, which is not kept anywhere, and its record; `by` goes into its event.
 
     Raises:
         ValueError: the partner or label is malformed, or a scope is unknown or not for this kind of key.
-        TooManyKeysError: the partner has two live keys in this mode.
-        KeyAlreadyMadeError: the same request under this claim made a key before; nothing was made now.
-        ClaimMismatchError: another request under this claim did.
+        TooManyKeysError: the partner has too many live keys in this mode.
+        KeyAlreadyMadeError: the same `request` made a key before; nothing was made now.
+        RequestMismatchError: another request of the same name did.
     """
     check_owner(partner_id, label)
     check_scopes(partner_id, scopes)
     key = generate(livemode)
     record = KeyRecord(key.key_id, partner_id, livemode, scopes, hash_key(pepper, key.text), label, now, expires_at)
     async with changing_keys(connection):
-        await _settle_claim(connection, claim)
+        await _require_first(connection, request)
         await _insert(connection, record)
-        await write_event(connection, record.key_id, "api_key.created", by, _rights(record), claim)
+        await write_event(connection, record.key_id, "api_key.created", by, _rights(record), request)
     return key.text, record
 
 
@@ -154,48 +149,40 @@ async def rotate_key(
     overlap: timedelta,
     now: datetime,
     by: KeyActor,
-    claim: KeyClaim | None = None,
+    request: KeyRequest | None = None,
 ) -> tuple[str, KeyRecord, KeyRecord]:
     """Create a successor with the same owner, mode, scopes, label and expiry; the old key works until `overlap` ends.
 
-    Gives the text of the successor, its record, and the record of the old key. Both keys get an event.
+    Return the text of the successor, its record, and the record of the old key. Both keys get an event.
 
     Raises:
-        UnknownKeyError: no such key, or it is not live.
-        TooManyKeysError: a second key is already live: a rotation is under way.
-        KeyAlreadyMadeError, ClaimMismatchError: as `create_key`.
+        UnknownKeyError: there is no such key, or it is not live.
+        TooManyKeysError, KeyAlreadyMadeError, RequestMismatchError: as `create_key`.
     """
     async with changing_keys(connection):
-        await _settle_claim(connection, claim)
+        await _require_first(connection, request)
         old = await find_key(connection, key_id)
         if old is None or not old.is_live(now):
             raise UnknownKeyError(f"there is no live key {key_id}")
         key = generate(old.livemode)
-        successor = KeyRecord(
-            key.key_id,
-            old.partner_id,
-            old.livemode,
-            old.scopes,
-            hash_key(pepper, key.text),
-            old.label,
-            now,
-            old.expires_at,
+        successor = replace(
+            old, key_id=key.key_id, hashed=hash_key(pepper, key.text), created_at=now, last_used_at=None
         )
         await _insert(connection, successor)
         ended = _record(await connection.fetchrow(_EXPIRE, key_id, now + overlap))
         await connection.execute(_NOTIFY, key_id)
-        told = {"predecessor": key_id} | _rights(successor)
-        await write_event(connection, successor.key_id, "api_key.created", by, told, claim)
-        ends = {"successor": successor.key_id, "expires_at": optional_instant_text(ended.expires_at)}
-        await write_event(connection, key_id, "api_key.rotated", by, ends)
+        created = {"predecessor": key_id} | _rights(successor)
+        await write_event(connection, successor.key_id, "api_key.created", by, created, request)
+        rotated = {"successor": successor.key_id, "expires_at": optional_instant_text(ended.expires_at)}
+        await write_event(connection, key_id, "api_key.rotated", by, rotated)
     return key.text, successor, ended
 
 
 async def revoke_key(connection: Connection, *, key_id: str, now: datetime, by: KeyActor) -> KeyRecord:
-    """Revoke a key, effective everywhere within 5 s; revoking twice keeps the first time, and its one event.
+    """Revoke a key, effective everywhere within 5 s; a second time changes nothing and writes no event.
 
     Raises:
-        UnknownKeyError: no such key.
+        UnknownKeyError: there is no such key.
     """
     async with changing_keys(connection):
         row = await connection.fetchrow(_REVOKE, key_id, now)
@@ -223,61 +210,43 @@ async def list_keys(connection: Connection, *, partner_id: str | None = None) ->
 async def keys_page(
     connection: Connection, visibility: KeyVisibility, *, after: tuple[datetime, str] | None, rows: int
 ) -> list[KeyRecord]:
-    """Give up to `rows` keys within reach, newest first, behind the one that was made at `after[0]` with that id."""
-    before = (None, None) if after is None else after
-    if visibility.partner_id is None:
-        found = await connection.fetch(_PAGE_OF_MODE, visibility.livemode, *before, rows)
-    else:
-        found = await connection.fetch(_PAGE_OF_PARTNER, visibility.partner_id, visibility.livemode, *before, rows)
+    """Return up to `rows` visible keys, newest first, after the key created at `after[0]` with the id `after[1]`."""
+    found = await connection.fetch(_PAGE, visibility.livemode, visibility.partner_id, *(after or (None, None)), rows)
     return [_record(row) for row in found]
 
 
 async def write_use(connection: Connection, key_ids: Sequence[str], now: datetime) -> None:
-    """Note that these keys were used; writes a row at most once a minute."""
+    """Record that these keys were used; a row is written at most once a minute."""
     await connection.execute(_USED, list(key_ids), now)
 
 
-async def _settle_claim(connection: Connection, claim: KeyClaim | None) -> None:
-    """Let no request through after one under the same claim that made a key."""
-    if claim is None:
+async def _require_first(connection: Connection, request: KeyRequest | None) -> None:
+    """Go on when no request of the same name made a key."""
+    row = None if request is None else await connection.fetchrow(_MADE_BY_REQUEST, request.name)
+    if request is None or row is None:
         return
-    row = await connection.fetchrow(_CLAIMED, claim.name)
-    if row is None:
-        return
-    if row["fingerprint"] != claim.fingerprint:
-        raise ClaimMismatchError("this claim belongs to another request")
+    if row["fingerprint"] != request.fingerprint:
+        raise RequestMismatchError("another request has this name")
     raise KeyAlreadyMadeError(row["key_id"])
 
 
 async def _insert(connection: Connection, record: KeyRecord) -> None:
-    partner_id, livemode = record.partner_id, record.livemode
+    partner_id, livemode, now = record.partner_id, record.livemode, record.created_at
     if partner_id is not None:
-        live = await connection.fetchval(_COUNT_LIVE, partner_id, livemode, record.created_at)
+        live = await connection.fetchval(_COUNT_LIVE, partner_id, livemode, now)
         if live >= MAX_LIVE_KEYS:
             raise TooManyKeysError(partner_id)
-    await connection.execute(
-        _INSERT,
-        record.key_id,
-        partner_id,
-        livemode,
-        sorted(record.scopes),
-        record.hashed,
-        record.label,
-        record.created_at,
-        record.expires_at,
-    )
+    rights = (sorted(record.scopes), record.hashed, record.label, now, record.expires_at)
+    await connection.execute(_INSERT, record.key_id, partner_id, livemode, *rights)
     await connection.execute(_NOTIFY, record.key_id)
 
 
 def _rights(record: KeyRecord) -> dict[str, object]:
-    return {
-        "label": record.label,
-        "scopes": sorted(record.scopes),
-        "expires_at": optional_instant_text(record.expires_at),
-    }
+    expires_at = optional_instant_text(record.expires_at)
+    return {"label": record.label, "scopes": sorted(record.scopes), "expires_at": expires_at}
 
 
 def _record(row: asyncpg.Record | None) -> KeyRecord:
     if row is None:
-        raise AssertionError("a key that was found in this transaction is never removed")
+        raise AssertionError("no transaction removes a key")
     return KeyRecord(**{**row, "scopes": frozenset(row["scopes"])})

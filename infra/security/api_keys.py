@@ -1,7 +1,7 @@
 """What an API key is: `hbr_{live|test}_{8 id}_{30 secret}{6 checksum}`, letters and digits only. Pure.
 
 The checksum refuses typing errors and random probes before any I/O. The secret has 178 bits. Only an HMAC of the whole
-key is stored, so a copy of the table opens nothing without the pepper.
+key is stored, so a copy of the table is useless without the pepper.
 """
 
 import hashlib
@@ -28,10 +28,10 @@ PARTNER_SCOPES: Final = frozenset(
         "keys:manage",
     }
 )
-"""What the key of a partner may be allowed; it reaches that partner's data in the key's mode, nothing else."""
+"""Scopes of a partner's key, which reaches only that partner's data in the key's mode."""
 
 INSTALLATION_SCOPES: Final = frozenset({"audit:read", "dashboard:read", "events:read", "keys:manage"})
-"""What a key of the installation (dashboard, auditor, operator) may be allowed: all partners of its mode, read-only."""
+"""Scopes of a key of the installation (dashboard, auditor, operator): all partners of its mode, read-only."""
 
 SCOPES: Final = PARTNER_SCOPES | INSTALLATION_SCOPES
 MAX_LIVE_KEYS: Final = 2
@@ -47,7 +47,7 @@ _FORM: Final = re.compile(r"hbr_(live|test)_([0-9A-Za-z]{8})_([0-9A-Za-z]{30})([
 
 
 def too_many_live_keys(*, lists: str, revokes: str) -> str:
-    """Return why a partner gets no further key; `lists` and `revokes` are what the reader may type or send."""
+    """Return why a partner gets no further key; `lists` and `revokes` are what the reader can type or send."""
     return (
         "The partner has two live keys in this mode; a new one, or a successor, would be the third. "
         f"Revoke one first: {lists} lists them, {revokes} revokes one."
@@ -60,7 +60,7 @@ class MalformedKeyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ParsedKey:
-    """A well-formed key; whether it is valid only the store knows. `text` never shows in a representation."""
+    """A well-formed key, valid or not. `text` never shows in a representation."""
 
     key_id: str
     livemode: bool
@@ -83,13 +83,13 @@ class KeyRecord:
     last_used_at: datetime | None = None
 
     def is_live(self, now: datetime) -> bool:
-        """Return whether the key opens anything at `now`."""
+        """Return whether the key is valid at `now`."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyActor:
-    """Who changes keys: a key (`api_key`, its id), somebody at a console (`cli`), or an installer (`installation`)."""
+    """Who changes keys: a key (`api_key`, with its id), an operator (`cli`), or an installer (`installation`)."""
 
     type: Literal["api_key", "cli", "installation"]
     id: str
@@ -97,8 +97,8 @@ class KeyActor:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyClaim:
-    """What makes a request for a key known again: `name` is unique for ever, `fingerprint` of what was asked for."""
+class KeyRequest:
+    """What identifies a request for a key that is sent again: a unique `name`, and the `fingerprint` of its content."""
 
     name: str
     fingerprint: bytes
@@ -106,21 +106,20 @@ class KeyClaim:
 
 @dataclass(frozen=True, slots=True)
 class KeyVisibility:
-    """Which keys somebody sees: those of a partner in one mode; with None all of the mode."""
+    """Which keys somebody sees: those of a partner in one mode, or with None all of the mode."""
 
     partner_id: str | None
     livemode: bool
 
     def includes(self, record: KeyRecord) -> bool:
-        """Return whether a key is among them."""
+        """Return whether a key is one of them."""
         return record.livemode is self.livemode and self.partner_id in {None, record.partner_id}
 
 
 def generate(livemode: bool) -> ParsedKey:
-    """Make a new key from the system's randomness."""
-    key_id = "".join(secrets.choice(_DIGITS) for _ in range(_ID_LENGTH))
-    secret = "".join(secrets.choice(_DIGITS) for _ in range(_SECRET_LENGTH))
-    body = f"hbr_{_mode(livemode)}_{key_id}_{secret}"
+    """Return a new random key."""
+    key_id, secret = _random(_ID_LENGTH), _random(_SECRET_LENGTH)
+    body = f"hbr_{'live' if livemode else 'test'}_{key_id}_{secret}"
     return ParsedKey(key_id, livemode, body + checksum(body))
 
 
@@ -128,7 +127,7 @@ def parse(text: str) -> ParsedKey:
     """Read a key.
 
     Raises:
-        MalformedKeyError: form or checksum is wrong; nothing was looked up.
+        MalformedKeyError: the form or the checksum is wrong.
     """
     match = _FORM.fullmatch(text)
     if match is None or checksum(text[:-_CHECKSUM_LENGTH]) != match[4]:
@@ -137,7 +136,7 @@ def parse(text: str) -> ParsedKey:
 
 
 def checksum(body: str) -> str:
-    """Return the CRC-32 of everything before it, as six base-62 digits."""
+    """Return the CRC-32 of `body` as six base-62 digits."""
     value = zlib.crc32(body.encode("ascii"))
     digits = ""
     for _ in range(_CHECKSUM_LENGTH):
@@ -157,12 +156,12 @@ def is_same_hash(left: bytes, right: bytes) -> bool:
 
 
 def is_partner_id(text: str) -> bool:
-    """Return whether a text is of the form that ids of partners have."""
+    """Return whether a text has the form of a partner's id."""
     return _PARTNER.fullmatch(text) is not None
 
 
 def is_label(text: str) -> bool:
-    """Return whether a text may say what a key is for."""
+    """Return whether a text may be the label of a key."""
     return len(text) <= MAX_LABEL and text.isprintable()
 
 
@@ -170,7 +169,7 @@ def check_owner(partner_id: str | None, label: str) -> None:
     """Check who a key is for and what it is called.
 
     Raises:
-        ValueError: says which of them is not of the form that keys have.
+        ValueError: one of them is malformed; the message says which.
     """
     if partner_id is not None and not is_partner_id(partner_id):
         raise ValueError("a partner is 1 to 63 of a-z 0-9 _ - and starts with a letter or digit")
@@ -182,7 +181,7 @@ def check_scopes(partner_id: str | None, scopes: frozenset[str]) -> None:
     """Check that a key of this kind may have these scopes.
 
     Raises:
-        ValueError: names the scopes that are unknown or not for this kind of key.
+        ValueError: the message names the scopes that are unknown or not for this kind of key.
     """
     allowed = INSTALLATION_SCOPES if partner_id is None else PARTNER_SCOPES
     wrong = sorted(scopes - allowed)
@@ -191,5 +190,5 @@ def check_scopes(partner_id: str | None, scopes: frozenset[str]) -> None:
         raise ValueError(f"scopes of a key of {kind}: one or more of {sorted(allowed)}; not {wrong}")
 
 
-def _mode(livemode: bool) -> str:
-    return "live" if livemode else "test"
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_DIGITS) for _ in range(length))

@@ -1,7 +1,7 @@
-"""API keys as every request finds them: a bounded cache in front of the store, never older than `TTL_S`.
+"""A bounded cache of API keys in front of the store, never older than `TTL_S`.
 
-A revocation is effective in every process within `TTL_S`, with or without its notification, because no entry is used
-when it is older. When the store cannot be asked, an old entry is refused and not trusted: the cache fails closed.
+A revocation is effective in every process within `TTL_S`, even without a notification, because no older entry is used.
+When the store cannot be reached, the cache fails closed: it does not trust an old entry.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from infra.postgres.failures import UNREACHABLE
 from infra.security.api_keys import KeyRecord
 
 TTL_S: Final = 4.0
-"""Below the promised 5 s by the time one lookup may take."""
+"""The promised 5 s less the time that one lookup may take."""
 LOOKUP_TIMEOUT_S: Final = 1.0
 MAX_ENTRIES: Final = 10_000
 USE_WRITTEN_EVERY_S: Final = 60.0
 
 
 class KeyStoreUnavailableError(Exception):
-    """The store does not answer and what is remembered is too old to be trusted."""
+    """The store cannot be reached and the entry is too old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class _Entry:
 
 
 class KeyCache:
-    """Keys as the store had them at most `TTL_S` ago; unknown ids are remembered too.
+    """Keys as the store had them at most `TTL_S` ago; unknown ids are cached too.
 
-    `find` asks the store for one key. `capacity` bounds the memory: the entry that was fetched first goes first.
+    `find` asks the store for one key. `capacity` bounds the memory: the oldest entry is dropped first.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class KeyCache:
         """Return the record of a key, or None when there is none.
 
         Raises:
-            KeyStoreUnavailableError: the store does not answer and the entry is older than the time to live.
+            KeyStoreUnavailableError: the store cannot be reached, and there is no entry or it is too old.
         """
         entry = self._entries.get(key_id)
         if entry is None or self._monotonic_s() - entry.asked_at_s >= self._ttl_s:
@@ -66,7 +66,7 @@ class KeyCache:
         return entry.record
 
     def note_use(self, key_id: str) -> None:
-        """Remember that a key opened something, for `write_uses`."""
+        """Remember that a key was used, for `take_uses`."""
         self._used.add(key_id)
 
     def take_uses(self) -> list[str]:
@@ -76,11 +76,11 @@ class KeyCache:
         return used
 
     def forget(self, key_id: str) -> None:
-        """Drop a key that was changed; the next request asks the store."""
+        """Drop a key that changed; the next request asks the store."""
         self._entries.pop(key_id, None)
 
     async def _look_up(self, key_id: str) -> KeyRecord | None:
-        """Ask once, however many requests wait; one that is cancelled does not cancel the others."""
+        """Ask once for all requests that wait; one that is cancelled does not cancel the others."""
         lookup = self._lookups.get(key_id)
         if lookup is None:
             lookup = asyncio.create_task(self._ask(key_id))
@@ -89,12 +89,12 @@ class KeyCache:
         return await asyncio.shield(lookup)
 
     async def _ask(self, key_id: str) -> KeyRecord | None:
-        asked_at_s = self._monotonic_s()  # before the question: the answer may be as old as that
+        asked_at_s = self._monotonic_s()  # before asking: the record may be as old as that
         try:
             async with asyncio.timeout(LOOKUP_TIMEOUT_S):
                 record = await self._find(key_id)
         except UNREACHABLE as error:
-            raise KeyStoreUnavailableError("the store of API keys does not answer") from error
+            raise KeyStoreUnavailableError("the store of API keys cannot be reached") from error
         self._entries.pop(key_id, None)
         if len(self._entries) >= self._capacity:
             del self._entries[next(iter(self._entries))]
@@ -107,10 +107,10 @@ async def keep_fresh(
     wait: Callable[[float], Awaitable[list[tuple[str, str]]]],
     write: Callable[[list[str]], Awaitable[None]],
 ) -> None:
-    """Run until cancelled: forget keys that changed (`wait` gives notifications), write uses once a minute.
+    """Run until cancelled: forget keys that changed (`wait` returns notifications), write uses once a minute.
 
-    `wait` is `Wakeup.wait` on `CHANNEL`; `write` is `write_use` over a connection. A failed write is dropped: the time
-    of last use is a convenience.
+    `wait` is `Wakeup.wait` on `CHANNEL`; `write` is `write_use` on a connection. A failed write is dropped: the time of
+    last use is only informative.
     """
     written_at_s = clock.monotonic_s()
     while True:

@@ -1,4 +1,4 @@
-"""API keys of a service on PostgreSQL: how its `KeyCache` asks for one, and what keeps the cache fresh beside it."""
+"""Connect the `KeyCache` of a service to PostgreSQL: look up keys, and keep the cache fresh in the background."""
 
 from collections.abc import Awaitable, Callable
 
@@ -17,13 +17,13 @@ from infra.settings import PostgresSettings
 
 
 def finder(database: DeferredPool) -> Callable[[str], Awaitable[KeyRecord | None]]:
-    """Return the question a `KeyCache` asks about one key."""
+    """Return the function by which a `KeyCache` looks up one key."""
 
     async def find(key_id: str) -> KeyRecord | None:
         try:
             pool = database.pool
         except StoreUnavailableError as error:
-            raise ConnectionError("PostgreSQL was never reached") from error  # what the cache fails closed on
+            raise ConnectionError("PostgreSQL was never reached") from error  # on this the cache fails closed
         async with pool.acquire() as connection:
             return await find_key(connection, key_id)
 
@@ -31,7 +31,7 @@ def finder(database: DeferredPool) -> Callable[[str], Awaitable[KeyRecord | None
 
 
 def listener(settings: PostgresSettings, application_name: str) -> Connect:
-    """Return what opens a connection for `Wakeup`, apart from any pool."""
+    """Return the function that opens a connection for `Wakeup`, outside any pool."""
 
     async def listen() -> DedicatedConnection:
         url = settings.url.get_secret_value()
@@ -41,7 +41,7 @@ def listener(settings: PostgresSettings, application_name: str) -> Connect:
 
 
 async def watch_keys(connect: Connect, database: DeferredPool, keys: KeyCache) -> None:
-    """Run until cancelled: forget keys when they change, write down their use."""
+    """Run until cancelled: forget keys when they change, record their use."""
 
     async def write(key_ids: list[str]) -> None:
         async with database.pool.acquire() as connection:

@@ -1,4 +1,4 @@
-"""Secrets we must be able to read again (webhook signing secrets), encrypted in the database.
+"""Encryption of secrets that we must read again (webhook signing secrets) in the database.
 
 AES-256-GCM (NIST SP 800-38D) with a fresh 96-bit nonce per seal and the owner's name as associated data, so that a
 sealed value copied to another row does not open there. Form: one byte of format version, nonce, ciphertext with tag.
@@ -19,21 +19,21 @@ _KEY_BYTES: Final = 32
 
 
 class SealedSecretError(Exception):
-    """A sealed value does not open: another key, another owner, or it was changed."""
+    """A sealed value does not open: it has another key or owner, or it was changed."""
 
 
 class SecretBox:
-    """Seals and opens with one key; shows nothing of it."""
+    """Seals and opens secrets with one key, which it never shows."""
 
     def __init__(self, key: bytes) -> None:
-        """Take the 32-byte key; raises ValueError for any other length."""
+        """Take the 32-byte key; raise ValueError for another length."""
         if len(key) != _KEY_BYTES:
             raise ValueError("HARBOR_SECURITY__WEBHOOK_SECRETS_KEY must be base64 of 32 bytes")
         self._cipher = AESGCM(key)
 
     @classmethod
     def from_setting(cls, setting: SecretStr) -> "SecretBox":
-        """Take the key as the setting holds it.
+        """Return a box with the key of a setting.
 
         Raises:
             ValueError: not base64 of 32 bytes; the message names the variable and never the value.
@@ -53,10 +53,10 @@ class SecretBox:
         return _FORMAT + nonce + self._cipher.encrypt(nonce, secret, owner.encode())
 
     def open(self, sealed: bytes, owner: str) -> bytes:
-        """Return the secret back.
+        """Return the secret.
 
         Raises:
-            SealedSecretError: see there.
+            SealedSecretError: another key or owner sealed it, or it was changed.
         """
         if not sealed.startswith(_FORMAT):
             raise SealedSecretError("unknown format of a sealed secret")

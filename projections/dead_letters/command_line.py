@@ -1,7 +1,7 @@
 """What an operator can do about dead letters: list, show, retry, discard.
 
-A retry applies what is parked of one order in one projection, from the event store, in one transaction. It also brings
-in events that never arrived (a gap). Whatever still fails stays parked.
+A retry applies what is parked of one order in one projection, from the event store, in one transaction. It also applies
+events that never arrived (a gap). What still fails stays parked.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ ORDER BY projection, version, order_id, sequence
 """
 _DISCARD = "UPDATE harbor.dead_letters SET status = 'discarded' WHERE letter_id = $1 AND status = 'parked' RETURNING *"
 _DELETE = "DELETE FROM harbor.dead_letters WHERE letter_id = ANY($1::bigint[])"
-_STILL = """
+_FAILED_AGAIN = """
 UPDATE harbor.dead_letters
 SET attempts = attempts + 1, reason = $2, retry_from = $3, error = $4
 WHERE letter_id = $1
@@ -51,38 +51,38 @@ class Retried:
     error: str | None
 
 
-async def list_letters(
+async def list_dead_letters(
     connection: Connection, *, status: str | None, projection: str | None, limit: int
 ) -> list[DeadLetter]:
-    """Return letters, oldest first."""
+    """Return dead letters, oldest first."""
     return [dead_letter(row) for row in await connection.fetch(_LIST, status, projection, limit)]
 
 
-async def find_letter(connection: Connection, letter_id: int) -> DeadLetter | None:
-    """Return one letter."""
+async def find_dead_letter(connection: Connection, letter_id: int) -> DeadLetter | None:
+    """Return one dead letter."""
     row = await connection.fetchrow(_SHOW, letter_id)
     return None if row is None else dead_letter(row)
 
 
 async def parked(connection: Connection) -> list[DeadLetter]:
-    """Return the first parked letter of each order in each projection."""
+    """Return the first parked event of each order in each projection."""
     return [dead_letter(row) for row in await connection.fetch(_PARKED_ORDERS)]
 
 
 async def discard(connection: Connection, letter_id: int) -> DeadLetter | None:
-    """Return one event up: it will never be applied, also by a retry. None if there is no such parked letter."""
+    """Discard one parked event, so that no retry ever applies it. Return None if it is not parked."""
     row = await connection.fetchrow(_DISCARD, letter_id)
     return None if row is None else dead_letter(row)
 
 
 async def retry(connection: Connection, projection: Projection, letter: DeadLetter) -> Retried:
-    """Apply what is parked of the letter's order; the worker may go on meanwhile.
+    """Apply what is parked of the letter's order; the worker may run meanwhile.
 
-    The checkpoint's row is locked first, as the worker does, so that no event of the order is parked or applied while
-    we look.
+    The checkpoint's row is locked first, as the worker does, so that no event of the order is parked or applied at the
+    same time.
 
     Raises:
-        Exception: the database cannot be reached, or another failure that is no event's fault; nothing changed.
+        Exception: a failure that is no event's fault, as an unreachable database; nothing changed.
     """
     key = CheckpointKey(projection.name, projection.version, letter.partition)
     async with connection.transaction():
@@ -92,10 +92,10 @@ async def retry(connection: Connection, projection: Projection, letter: DeadLett
         waiting = {each.sequence: each for each in letters if each.status == "parked"}
         if checkpoint is None or not waiting:
             return Retried(0, 0, NOTHING_PARKED)
-        given_up = {each.sequence for each in letters if each.status == "discarded"}
-        records = await _records(connection, letter, waiting, given_up)
+        discarded = {each.sequence for each in letters if each.status == "discarded"}
+        records = await _records(connection, letter, waiting, discarded)
         failed = await apply_or_park(connection, projection, records)
-        await _settle(connection, projection, waiting, failed)
+        await _update(connection, projection, waiting, failed)
         missing = sum(record.sequence not in waiting for record in records)
         if missing:
             await add_applied(connection, key, missing)
@@ -105,28 +105,28 @@ async def retry(connection: Connection, projection: Projection, letter: DeadLett
 
 
 async def _records(
-    connection: Connection, letter: DeadLetter, waiting: dict[int, DeadLetter], given_up: set[int]
+    connection: Connection, letter: DeadLetter, waiting: dict[int, DeadLetter], discarded: set[int]
 ) -> list[LogRecord]:
-    """Return everything that is to be applied: parked events and those missing before them."""
+    """Return the events to apply: the parked ones and those missing before them."""
     first, last = min(each.retry_from for each in waiting.values()), max(waiting)
     streams = await read_streams(connection, [letter.order_id])
     return [
         LogRecord.of(event, letter.partition)
         for event in streams.get(letter.order_id, [])
-        if event.tenant_id == letter.tenant_id and first <= event.version <= last and event.version not in given_up
+        if event.tenant_id == letter.tenant_id and first <= event.version <= last and event.version not in discarded
     ]
 
 
-async def _settle(
+async def _update(
     connection: Connection, projection: Projection, waiting: dict[int, DeadLetter], failed: Sequence[ParkedEvent]
 ) -> None:
-    """Remove the letters of what was applied, renew those that failed again, add missing events that failed."""
-    again = {letter.record.sequence: letter for letter in failed}
+    """Delete the dead letters of what was applied, update those that failed again, park missing events that failed."""
+    again = {event.record.sequence: event for event in failed}
     await connection.execute(_DELETE, [each.letter_id for sequence, each in waiting.items() if sequence not in again])
-    for sequence, letter in again.items():
+    for sequence, event in again.items():
         if sequence in waiting:
             letter_id = waiting[sequence].letter_id
-            await connection.execute(_STILL, letter_id, letter.reason, letter.retry_from, letter.error)
-    new = [letter for sequence, letter in again.items() if sequence not in waiting]
+            await connection.execute(_FAILED_AGAIN, letter_id, event.reason, event.retry_from, event.error)
+    new = [event for sequence, event in again.items() if sequence not in waiting]
     if new:
         await park(connection, projection, new)

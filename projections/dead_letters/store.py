@@ -1,7 +1,7 @@
-"""Dead letters: events a projection could not apply, and every later event of the same order.
+"""Dead letters: events that a projection could not apply, and every later event of the same order.
 
-An order that is parked in a projection stays parked, event by event, until an operator retries or discards; all other
-orders go on. A row names the event and never holds its payload: a retry reads the event store, which is the truth.
+An order stays parked in a projection, event by event, until an operator retries or discards; all other orders go on. A
+row names the event without its payload: a retry reads the event store.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -42,7 +42,7 @@ ON CONFLICT (projection, version, position) DO NOTHING
 
 @dataclass(frozen=True, slots=True)
 class ParkedEvent:
-    """An event to be parked: why, and from which sequence on a retry applies."""
+    """An event to park: why, and the sequence from which a retry applies."""
 
     record: LogRecord
     reason: Reason
@@ -52,7 +52,7 @@ class ParkedEvent:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A row of the table, as an operator sees it."""
+    """A parked or discarded event, as an operator sees it."""
 
     letter_id: int
     projection: str
@@ -74,15 +74,15 @@ class DeadLetter:
     parked_at: datetime
 
 
-def letter_for(record: LogRecord, error: Exception) -> ParkedEvent:
-    """Return the letter of the one record that failed."""
+def parked_event(record: LogRecord, error: Exception) -> ParkedEvent:
+    """Return the event that failed."""
     if isinstance(error, SequenceGapError):
         return ParkedEvent(record, "gap", error.expected, describe(error))
     return ParkedEvent(record, "poison", record.sequence, describe(error))
 
 
-def letter_behind(record: LogRecord) -> ParkedEvent:
-    """Return the letter of an event whose order is parked already."""
+def parked_behind(record: LogRecord) -> ParkedEvent:
+    """Return an event whose order is parked already."""
     return ParkedEvent(record, "behind", record.sequence, "an earlier event of this order is parked")
 
 
@@ -95,33 +95,35 @@ async def parked_orders(connection: Connection, order_ids: Collection[UUID]) -> 
 
 
 async def poison_orders(connection: Connection, projection: Projection) -> int:
-    """Return how many orders a projection parked within the last hour because an event of theirs failed."""
+    """Return how many orders a projection parked within the last hour because an event failed."""
     count: int = await connection.fetchval(_POISON_ORDERS, projection.name, projection.version)
     return count
 
 
-async def park(connection: Connection, projection: Projection, letters: Sequence[ParkedEvent]) -> None:
-    """Write letters in the transaction of the checkpoint; an event that is parked already stays as it is."""
-    records = [letter.record for letter in letters]
-    await connection.execute(
-        _PARK,
-        [projection.name] * len(letters),
-        [projection.version] * len(letters),
-        [record.partition for record in records],
-        [record.position for record in records],
-        [record.tenant_id for record in records],
-        [record.order_id for record in records],
-        [record.sequence for record in records],
-        [record.type for record in records],
-        [record.schema_version for record in records],
-        [record.event_id for record in records],
-        [record.recorded_at for record in records],
-        [letter.reason for letter in letters],
-        [letter.retry_from for letter in letters],
-        [letter.error for letter in letters],
-    )
+async def park(connection: Connection, projection: Projection, events: Sequence[ParkedEvent]) -> None:
+    """Park events in the transaction of the checkpoint; one that is parked already stays as it is."""
+    rows = [
+        (
+            projection.name,
+            projection.version,
+            event.record.partition,
+            event.record.position,
+            event.record.tenant_id,
+            event.record.order_id,
+            event.record.sequence,
+            event.record.type,
+            event.record.schema_version,
+            event.record.event_id,
+            event.record.recorded_at,
+            event.reason,
+            event.retry_from,
+            event.error,
+        )
+        for event in events
+    ]
+    await connection.execute(_PARK, *(list(column) for column in zip(*rows, strict=True)))
 
 
 def dead_letter(row: asyncpg.Record) -> DeadLetter:
-    """Return the letter of a whole row."""
+    """Return a row of the table as a dead letter."""
     return DeadLetter(**dict(row))

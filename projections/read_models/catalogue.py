@@ -1,4 +1,4 @@
-"""Which projections the worker applies, in this order: `orders` first, because it sees gaps in an order's events."""
+"""The projections that the worker applies, in this order: `orders` first, because it detects gaps in an order."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Rows of a read model in one statement: an array of the table's own row type, however many there are."""
+"""Insert any number of rows of a read model in one statement, as an array of the table's row type."""
 
 from sqlalchemy import Table
 
@@ -9,7 +9,7 @@ Row = tuple[object, ...]
 def insert_rows(table: Table) -> str:
     """Return `INSERT INTO table (...) SELECT ... FROM unnest($1::table[])`: $1 is the list of rows.
 
-    One array of rows, not one array per column: asyncpg looks at every element of an array before it encodes it.
+    One array of rows, not one per column: asyncpg inspects every element of an array before it encodes it.
     """
     names = ", ".join(column.name for column in table.columns)
     return f"INSERT INTO {table.fullname} ({names})\nSELECT {names} FROM unnest($1::{table.fullname}[])"

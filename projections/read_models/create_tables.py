@@ -1,7 +1,7 @@
-"""Make the read-model tables that are missing: `python -m projections create-tables`, and every worker at its start.
+"""Create the read-model tables that are missing: `python -m projections create-tables`, and every worker at its start.
 
 Tables are never altered: another shape is another version with another name. Everything is created as `harbor_worker`,
-whoever is logged in, so that tables have one owner and the query service may read them.
+so that tables have one owner and the query service may read them.
 """
 
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement, Se
 from infra.postgres.connection import Connection
 from projections.tables import metadata
 
-_LOCK = 0x72656164  # "read": any number works as long as everybody who creates tables takes the same
+_LOCK = 0x72656164  # "read": any number, as long as all that create tables take the same
 _EXISTING = "SELECT tablename FROM pg_tables WHERE schemaname = $1"
 
 
 async def create_tables(connection: Connection) -> list[str]:
-    """Create what is missing, in one transaction, and give the names created; safe to call at once from anywhere.
+    """Create what is missing in one transaction, and return the names created; safe to run concurrently.
 
-    `connection` belongs to the worker's role, or to an admin who may set it.
+    `connection` has the worker's role, or may set it.
     """
     wanted = metadata.sorted_tables
     if not _missing(wanted, await connection.fetch(_EXISTING, metadata.schema)):
@@ -37,7 +37,7 @@ async def create_tables(connection: Connection) -> list[str]:
 
 
 def definition(table: Table) -> Iterator[str]:
-    """Return the statements that make one table: itself, its indexes, its columns' comments, and who may read it."""
+    """Yield the statements that create one table, its indexes, its columns' comments, and its grant."""
     elements: list[ExecutableDDLElement] = [CreateTable(table)]
     elements += [CreateIndex(index) for index in sorted(table.indexes, key=lambda index: str(index.name))]
     elements += [SetColumnComment(column) for column in table.columns if column.comment]

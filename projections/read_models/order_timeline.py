@@ -1,7 +1,7 @@
 """Read model `order_timeline`: one row per event of an order: who, when, what changed, from which status to which.
 
-Rows are read straight from the event document, without the domain's fold: a timeline must also show an event whose
-order cannot be folded. Personal data is left out.
+Rows come from the event document without a fold: a timeline must also show an event whose order cannot be folded.
+Personal data is left out.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Read model `orders`: each order as it is now, with columns to filter by and the document that is served.
 
 The row keeps the folded state beside the document, so that a batch costs one SELECT, a fold in memory and one upsert,
-however many events it holds (ADR 0071). The domain's own `evolve` folds: command side and read model cannot disagree.
+however many events it has (ADR 0071). The domain's `evolve` folds, so command side and read model cannot disagree.
 """
 
 from collections.abc import Iterable, Sequence
@@ -64,11 +64,11 @@ class OrdersProjection:
     async def apply(self, connection: Connection, records: Sequence[LogRecord]) -> None:
         """Fold the records into the rows of their orders: one SELECT, one upsert.
 
-        A record whose sequence the row has passed already changes nothing.
+        A record that the row already contains changes nothing.
 
         Raises:
             SequenceGapError: a record does not continue its row.
-            CodecError: a record is no event this code knows.
+            CodecError: a record is not an event that this code knows.
             UnexpectedEventError: a record contradicts its order.
         """
         states = await _states(connection, {record.order_id for record in records})
@@ -78,7 +78,7 @@ class OrdersProjection:
 
 
 async def _states(connection: Connection, order_ids: set[UUID]) -> dict[UUID, OrderState]:
-    """Return the orders that exist. A state cached by code of another version is folded again from its stream."""
+    """Return the orders that exist. A state that other code cached is folded again from its stream."""
     states: dict[UUID, OrderState] = {}
     stale: dict[UUID, int] = {}
     for row in await connection.fetch(_SELECT, list(order_ids)):
@@ -98,7 +98,7 @@ def fold(states: dict[UUID, OrderState], records: Iterable[LogRecord]) -> dict[U
     `states` holds the orders that exist before; it is updated.
 
     Raises:
-        as `OrdersProjection.apply`.
+        SequenceGapError, CodecError, UnexpectedEventError: as `OrdersProjection.apply`.
     """
     changed: dict[UUID, tuple[OrderState, LogRecord]] = {}
     for record in records:
@@ -115,10 +115,10 @@ def fold(states: dict[UUID, OrderState], records: Iterable[LogRecord]) -> dict[U
 
 
 def event_of(record: LogRecord) -> RecordedOrderEvent:
-    """Decode a record and hold it to what its envelope says.
+    """Decode a record and check it against its envelope.
 
     Raises:
-        CodecError: no event this code knows.
+        CodecError: it is not an event that this code knows.
         ProjectionError: the document belongs to another order, place or tenant than the record.
     """
     recorded = decode(record.type, record.schema_version, record.payload)

@@ -1,7 +1,7 @@
-"""The contract of a projection: events of the log in, one set-based write out, nothing else.
+"""The contract of a projection: events of the log in, one set-based write out.
 
-A projection never commits, never keeps a position and never retries: the worker does, in the transaction it hands over.
-So whatever `apply` writes becomes visible together with the checkpoint, or not at all (ADR 0070).
+A projection never commits, keeps a position or retries: the worker does, in the transaction it passes to `apply`. So
+what `apply` writes becomes visible together with the checkpoint, or not at all (ADR 0070).
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from infra.postgres.connection import Connection
 
 
 class ProjectionError(Exception):
-    """Base of what a projection raises about an event; the message names types and numbers, never content."""
+    """Base of what a projection raises about an event; the message has types and numbers, never content."""
 
 
 class SequenceGapError(ProjectionError):
@@ -30,9 +30,9 @@ class SequenceGapError(ProjectionError):
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """One event of the log, however it was read. `payload` is the event document's exact bytes.
+    """One event of the log, from either source. `payload` holds the event document's exact bytes.
 
-    `previous` is the position of the event before it in its partition, 0 when nothing can be missing before it.
+    `previous` is the position of the event before it in its partition; 0 when none can be missing before it.
     """
 
     position: int
@@ -49,7 +49,7 @@ class LogRecord:
 
     @classmethod
     def of(cls, event: StoredEvent, partition: int) -> "LogRecord":
-        """Return the record of a stored event that lives in `partition`."""
+        """Return the record of a stored event of `partition`."""
         return cls(
             position=event.position,
             partition=partition,
@@ -65,7 +65,7 @@ class LogRecord:
 
 
 class Projection(Protocol):
-    """One read model (or queue). `name` and `version` name its checkpoints; a new version starts from nothing."""
+    """One read model (or queue). `name` and `version` identify its checkpoints; a new version starts empty."""
 
     @property
     def name(self) -> str:
@@ -80,12 +80,12 @@ class Projection(Protocol):
     async def apply(self, connection: Connection, records: Sequence[LogRecord]) -> None:
         """Write what `records` say, in the caller's transaction.
 
-        `records` come from one or more partitions, by ascending position, none twice and none applied before (except
-        on a retry of parked events, which may repeat one: applying an event again must change nothing).
+        `records` come from one or more partitions, by ascending position, none twice and none applied before. Only a
+        retry of parked events may repeat one: applying an event again must change nothing.
 
         Raises:
             SequenceGapError: an earlier event of an order never arrived; the worker parks the order.
-            Exception: any other failure but a lost connection or transaction is the fault of some record; the worker
-                finds it by halving and parks it.
+            Exception: any failure but a lost connection or transaction is the fault of a record; the worker finds it by
+                halving and parks it.
         """
         ...

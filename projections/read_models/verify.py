@@ -1,7 +1,7 @@
-"""Is a read model exact? Fold the log again and compare row by row, from one snapshot, in constant memory.
+"""Check a read model: fold the log again and compare row by row, from one snapshot, in constant memory.
 
-Both sides are read sorted by order from one REPEATABLE READ transaction, together with the checkpoints: only events a
-partition's checkpoint has passed are expected, and none that is parked. So this may run beside working workers.
+Both sides are read in the order of order ids from one REPEATABLE READ transaction, with the checkpoints: expected are
+only events before a partition's checkpoint, and none that is parked. So workers may run at the same time.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -29,19 +29,19 @@ _UNKNOWN: Final = "is not in the log"
 _PREFETCH: Final = 2_000
 _EVENTS: Final = f"SELECT {COLUMNS} FROM harbor.events ORDER BY stream_id, version"
 _CHECKPOINTS: Final = "SELECT partition, last_position FROM harbor.checkpoints WHERE projection = $1 AND version = $2"
-_LETTERS: Final = """
+_PARKED: Final = """
 SELECT order_id, sequence, retry_from FROM harbor.dead_letters WHERE projection = $1 AND version = $2
 """
-# Sorting the whole log is the work here, not a look-up by index.
+# Here the whole log is sorted, so scans beat indexes.
 _PLANS: Final = "SET LOCAL enable_seqscan = on; SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '64MB'"
 
 Key = tuple[UUID, int]
-"""Order and sequence; 0 for a row that is a whole order."""
+"""Order and sequence; 0 where a row is a whole order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verifiable:
-    """A read model that can be folded again: its table, whether a row is an event, and the rows of one order."""
+    """A read model that can be folded again: its table, whether a row is an event, and how to make an order's rows."""
 
     name: str
     version: int
@@ -52,7 +52,7 @@ class Verifiable:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One row that is not what the log says; names columns, never values."""
+    """One row that differs from the log; names columns, never values."""
 
     key: Key
     what: str
@@ -67,7 +67,7 @@ class Tally:
 
 
 def _orders_rows(records: Sequence[LogRecord]) -> list[Row]:
-    """Return the row of one order; events after a parked one are not folded."""
+    """Return the row of one order, without events after a parked one."""
     prefix = [record for place, record in takewhile(lambda each: each[1].sequence == each[0], enumerate(records, 1))]
     return [orders.row_of(state, last) for state, last in orders.fold({}, prefix).values()]
 
@@ -79,11 +79,7 @@ def _timeline_rows(records: Sequence[LogRecord]) -> list[Row]:
 VERIFIABLE: Final[Mapping[str, Verifiable]] = {
     orders.NAME: Verifiable(orders.NAME, tables.ORDERS_VERSION, tables.orders, False, _orders_rows),
     order_timeline.NAME: Verifiable(
-        order_timeline.NAME,
-        tables.ORDER_TIMELINE_VERSION,
-        tables.order_timeline,
-        True,
-        _timeline_rows,
+        order_timeline.NAME, tables.ORDER_TIMELINE_VERSION, tables.order_timeline, True, _timeline_rows
     ),
 }
 
@@ -91,16 +87,16 @@ VERIFIABLE: Final[Mapping[str, Verifiable]] = {
 async def differences(
     connection: DedicatedConnection, model: Verifiable, *, partitions: int, tally: Tally
 ) -> AsyncIterator[Difference]:
-    """Compare a read model with the log; `tally` is kept current for whoever shows progress.
+    """Compare a read model with the log and yield every difference, by key.
 
-    Give every difference, by key. `partitions` is the topic's partition count.
+    `partitions` is the topic's partition count; `tally` is kept current, to show progress.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.execute(_PLANS)
         passed = await connection.fetch(_CHECKPOINTS, model.name, model.version)
         reached: dict[int, int] = {row["partition"]: row["last_position"] for row in passed}
-        left_out = _left_out(await connection.fetch(_LETTERS, model.name, model.version))
-        actual = _Ahead(model, aiter(connection.cursor(_select(model), prefetch=_PREFETCH)))
+        left_out = _left_out(await connection.fetch(_PARKED, model.name, model.version))
+        actual = _Rows(model, aiter(connection.cursor(_select(model), prefetch=_PREFETCH)))
         await actual.step()
         async for order in _orders(aiter(connection.cursor(_EVENTS, prefetch=_PREFETCH)), partitions, tally):
             records = [
@@ -121,8 +117,8 @@ async def differences(
             await actual.step()
 
 
-async def _compare(model: Verifiable, row: Row, actual: "_Ahead", tally: Tally) -> AsyncIterator[Difference]:
-    """Compare one expected row with the next actual one; step over rows the log does not know."""
+async def _compare(model: Verifiable, row: Row, actual: "_Rows", tally: Tally) -> AsyncIterator[Difference]:
+    """Compare one expected row with the next actual one; skip rows that are not in the log."""
     key = _key(model, row)
     tally.rows += 1
     while actual.row is not None and actual.key < key:
@@ -141,8 +137,8 @@ async def _compare(model: Verifiable, row: Row, actual: "_Ahead", tally: Tally) 
         yield Difference(key, f"differs in {', '.join(wrong)}")
 
 
-class _Ahead:
-    """The rows of the read model, the next one in view; `key` is only meaningful while `row` is not None."""
+class _Rows:
+    """The rows of the read model, one at a time; `key` is only meaningful while `row` is not None."""
 
     def __init__(self, model: Verifiable, rows: AsyncIterator[asyncpg.Record]) -> None:
         self._model = model
@@ -151,7 +147,7 @@ class _Ahead:
         self.key: Key = (UUID(int=0), 0)
 
     async def step(self) -> None:
-        """Look at the next row."""
+        """Go to the next row."""
         found = await anext(self._rows, None)
         self.row = None if found is None else tuple(found.values())
         if self.row is not None:
@@ -177,11 +173,11 @@ def _select(model: Verifiable) -> str:
     return f"SELECT {names} FROM {model.table.fullname} ORDER BY {order}"
 
 
-def _left_out(letters: Iterable[asyncpg.Record]) -> set[tuple[UUID, int]]:
+def _left_out(dead_letters: Iterable[asyncpg.Record]) -> set[tuple[UUID, int]]:
     """Return the events that are parked, discarded, or missing before a gap."""
     return {
         (letter["order_id"], sequence)
-        for letter in letters
+        for letter in dead_letters
         for sequence in range(letter["retry_from"], letter["sequence"] + 1)
     }
 

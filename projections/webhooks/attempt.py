@@ -1,4 +1,4 @@
-"""What one attempt sends and what its end makes of the delivery: pure functions around the POST itself."""
+"""What one attempt sends, and the new state of its delivery: pure functions around the POST."""
 
 from datetime import datetime
 from typing import Final
@@ -14,7 +14,7 @@ USER_AGENT: Final = "Harbor-Orders-Webhooks/1"
 
 
 def headers_of(lease: LeasedDelivery, secrets: tuple[bytes, ...], started_at: datetime) -> dict[str, str]:
-    """Return the headers of the next attempt of a delivery; the id never changes, timestamp and signature always do."""
+    """Return the headers of the next attempt; the id never changes, timestamp and signature always do."""
     timestamp_s = int(started_at.timestamp())
     webhook_id = str(lease.event_id)
     headers = {
@@ -41,12 +41,12 @@ def conclude(
     jitter: float,
     scale: float,
 ) -> Result:
-    """Return the record of an attempt: delivered, due again after a delay, or a dead letter.
+    """Return the result of an attempt: delivered, due again after a delay, or a dead letter.
 
     Args:
-        lease: the delivery as it was leased.
+        lease: the leased delivery.
         reply: how the attempt ended.
-        attempt_id: id of the record, so that writing it twice writes it once.
+        attempt_id: id of the attempt, so that recording it twice changes nothing.
         started_at: when the attempt began, UTC.
         latency_ms: how long it took, in milliseconds.
         jitter: uniform in [-1, 1].
@@ -62,14 +62,14 @@ def conclude(
         latency_ms=latency_ms,
         outcome=reply.outcome.value,
         status=reply.status,
-        answer=reply.answer,
+        response_body=reply.body,
         state=state,
         delay_s=delay_s,
     )
 
 
 def _what_follows(lease: LeasedDelivery, reply: Reply, jitter: float, scale: float) -> tuple[str, float]:
-    """Return the delivery's next state, and in how many seconds it is due again if it is pending."""
+    """Return the delivery's next state, and the seconds until it is due again if it is pending."""
     match VERDICTS[reply.outcome]:
         case Verdict.DONE:
             return "delivered", 0.0

@@ -1,8 +1,8 @@
-"""The bytes of a webhook: rendered once, when an event fans out, and signed and sent as they are ever after.
+"""The bytes of a webhook: rendered once, when an event fans out, then signed and sent unchanged.
 
-`snapshot` carries the order as it stood right after the event and what its changed top-level fields were before;
-`thin` names the order and its version, for receivers that read the rest from the API. A snapshot that would exceed
-64 KiB becomes thin and says so (`truncated`).
+`snapshot` holds the order right after the event and the previous values of its changed top-level fields; `thin` names
+the order and its version, for receivers that read the rest from the API. A snapshot over 64 KiB becomes thin
+and says so (`truncated`).
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class PayloadKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EventHead:
-    """What every body says about its event; `timestamp` is the event's `occurred_at` as it is written there."""
+    """What every body says about its event; `timestamp` is the text of the event's `occurred_at`."""
 
     event_id: str
     type: str
@@ -37,7 +37,7 @@ class EventHead:
 
 
 def render_snapshot(head: EventHead, after: bytes, before: bytes | None) -> bytes:
-    """Return the snapshot body, or the thin one marked `truncated` when it would exceed 64 KiB.
+    """Return the snapshot body, or the thin one marked `truncated` if it exceeds 64 KiB.
 
     Args:
         head: the event.
@@ -50,7 +50,7 @@ def render_snapshot(head: EventHead, after: bytes, before: bytes | None) -> byte
 
 
 def render_thin(head: EventHead, *, truncated: bool = False) -> bytes:
-    """Return the thin body: which order, which version."""
+    """Return the thin body: the order and its version."""
     data = {"object": {"id": head.order_id, "object": "order", "version": head.sequence}}
     return _document(head, data, truncated=truncated)
 

@@ -1,8 +1,8 @@
-"""The breaker of one endpoint: while it is open nothing is claimed for the endpoint, so open time burns no attempts.
+"""The breaker of one endpoint: while it is open nothing is leased for the endpoint, so no attempt is wasted.
 
 It opens after 5 failures in a row, or when half of at least 20 attempts of the last 60 s failed; for 30 s, doubling to
-15 min. Then one probe decides. It lives in the dispatcher's memory: another dispatcher, or a restart, learns the same
-from at most five attempts.
+15 min. Then one probe decides. It is kept in memory: another dispatcher, or a restarted one, learns the same from at
+most five attempts.
 """
 
 from collections import deque
@@ -18,7 +18,7 @@ _REMEMBERED: Final = 1000
 
 
 class Breaker:
-    """Counts one endpoint's attempts; times are seconds of one monotonic clock. `scale` shortens tests and demos."""
+    """Counts one endpoint's attempts; times are seconds of a monotonic clock. `scale` shortens tests and demos."""
 
     def __init__(self, scale: float = 1.0) -> None:
         self._scale = scale
@@ -30,7 +30,7 @@ class Breaker:
 
     @property
     def is_closed(self) -> bool:
-        """Return whether attempts flow freely (neither open nor waiting for its probe)."""
+        """Return whether attempts are unlimited: it neither is open nor waits for its probe."""
         return self._open_until is None
 
     def permits(self, now_s: float, in_flight: int, room: int) -> int:
@@ -48,7 +48,7 @@ class Breaker:
     def record(self, now_s: float, *, succeeded: bool) -> None:
         """Count the end of one attempt."""
         if self._open_until is not None:
-            # A success of an attempt that began before it opened is as good as a probe's.
+            # A success of an attempt that started before it opened counts like a probe's.
             if succeeded:
                 self._close()
             elif now_s >= self._open_until:

@@ -25,10 +25,10 @@ from projections.webhooks.attempt import conclude, headers_of
 from projections.webhooks.breaker import Breaker
 from projections.webhooks.fairness import share_slots
 from projections.webhooks.metrics import DispatcherMetrics
-from projections.webhooks.outcomes import VERDICTS, Outcome, Verdict
+from projections.webhooks.outcomes import VERDICTS, AttemptOutcome, Verdict
 from projections.webhooks.queue import LeasedDelivery, QueuedEndpoint
 from projections.webhooks.recorder import DATABASE_ERRORS, Ended, Recorder
-from projections.webhooks.sender import Reply, Sender
+from projections.webhooks.sender import Reply, WebhookSender
 
 GATHER_S: Final = 0.002
 """Freed slots gather this long before the next claim, so that claims stay large under load."""
@@ -50,7 +50,7 @@ class Ports:
 
     database: DeferredPool
     wakeup: Wakeup
-    sender: Sender
+    sender: WebhookSender
     box: SecretBox
     settings: WebhookSettings
     metrics: DispatcherMetrics
@@ -171,7 +171,7 @@ class Dispatcher:
             jitter=self._ports.random.uniform(-1, 1),
             scale=self._ports.settings.schedule_scale,
         )
-        self._breaker(lease.endpoint_id).record(ended_s, succeeded=reply.outcome is Outcome.DELIVERED)
+        self._breaker(lease.endpoint_id).record(ended_s, succeeded=reply.outcome is AttemptOutcome.DELIVERED)
         self._tell(lease, reply, result)
         self._recorder.add(Ended(lease.endpoint_id, result, _SUSPENSIONS.get(VERDICTS[reply.outcome])))
 

@@ -1,6 +1,6 @@
-"""Who gets the free slots: a pure function, so that the rule can be read and tested alone.
+"""Which endpoints get the free slots: a pure function.
 
-No endpoint holds more than its own bound, and none more than a tenth of all slots while another one waits.
+No endpoint holds more than its own bound, nor more than a tenth of all slots while another one waits.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -12,12 +12,12 @@ SHARE: Final = 10
 
 
 def share_slots(waiting: Sequence[Key], held: Mapping[Key, int], *, slots: int, per_endpoint: int) -> dict[Key, int]:
-    """Return how many deliveries to claim for each waiting endpoint; endpoints that get none are left out.
+    """Return how many deliveries to lease for each waiting endpoint; endpoints without any are left out.
 
     Args:
         waiting: endpoints with due deliveries, the longest-waiting first.
-        held: what each endpoint holds already (all endpoints, waiting or not).
-        slots: how many may be held at once over all endpoints.
+        held: how many slots each endpoint holds, waiting or not.
+        slots: how many slots there are for all endpoints.
         per_endpoint: how many one endpoint may hold.
     """
     free = slots - sum(held.values())
@@ -29,9 +29,9 @@ def share_slots(waiting: Sequence[Key], held: Mapping[Key, int], *, slots: int, 
     while free > 0 and hungry:
         portion = max(1, free // len(hungry))
         for key in hungry:
-            given = min(portion, room[key], free)
-            shares[key] = shares.get(key, 0) + given
-            room[key] -= given
-            free -= given
+            granted = min(portion, room[key], free)
+            shares[key] = shares.get(key, 0) + granted
+            room[key] -= granted
+            free -= granted
         hungry = [key for key in hungry if room[key] > 0]
     return {key: count for key, count in shares.items() if count > 0}

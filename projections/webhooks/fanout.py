@@ -1,8 +1,8 @@
 """Webhook fan-out: the projection whose read model is the delivery queue.
 
-For every event, one delivery row per endpoint of its tenant that was registered before it and wants its type. The body
-is rendered here, once (docs/decisions/0081). Repeating a batch changes nothing: deliveries are unique per (endpoint,
-event), bodies per (event, kind). Disabled endpoints keep queueing; deleted ones do not.
+For every event there is one delivery per endpoint of its tenant that was registered before it and wants its type. The
+body is rendered here, once (docs/decisions/0081). Repeating a batch changes nothing: deliveries are unique per
+(endpoint, event), bodies per (event, kind). Disabled endpoints keep queueing; deleted ones do not.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -51,7 +51,7 @@ ON CONFLICT (endpoint_id, event_id) DO NOTHING
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What fan-out needs to know of an endpoint."""
+    """What fan-out needs of an endpoint."""
 
     endpoint_id: UUID
     tenant_id: str
@@ -75,7 +75,7 @@ class WebhookFanout:
     version = 1
 
     async def apply(self, connection: Connection, records: Sequence[LogRecord]) -> None:
-        """Queue the deliveries of a batch, in the caller's transaction, and wake the dispatchers if there are any.
+        """Queue the deliveries of a batch in the caller's transaction, and wake the dispatchers if there are any.
 
         Raises:
             domain.codec.UnknownEventError: an event, or an earlier one of its order, has no known schema.
@@ -101,14 +101,8 @@ class WebhookFanout:
 async def _read_subscriptions(connection: Connection, tenants: set[str]) -> list[Subscription]:
     rows = await connection.fetch(_ENDPOINTS, sorted(tenants))
     return [
-        Subscription(
-            row["endpoint_id"],
-            row["tenant_id"],
-            tuple(row["event_types"]),
-            PayloadKind(row["payload"]),
-            row["registered_position"],
-        )
-        for row in rows
+        Subscription(endpoint_id, tenant_id, tuple(event_types), PayloadKind(payload), registered_position)
+        for endpoint_id, tenant_id, event_types, payload, registered_position in rows
     ]
 
 
@@ -117,7 +111,7 @@ _Documents = dict[tuple[UUID, int], bytes]
 
 
 async def _read_documents(connection: Connection, records: Iterable[LogRecord]) -> _Documents:
-    """Fold the orders of some events and give each order's document after every version that is asked for."""
+    """Fold the orders of these events and return each order's document after every version needed."""
     upto: dict[tuple[str, UUID], int] = {}
     for record in records:
         key = (record.tenant_id, record.order_id)

@@ -1,4 +1,4 @@
-"""What an operator sees of the dispatcher."""
+"""The metrics of the dispatcher."""
 
 from typing import Final
 
@@ -31,10 +31,8 @@ class DispatcherMetrics:
         self.oldest_due_s = Gauge(
             "harbor_webhook_oldest_due_seconds", "how long the oldest due delivery has waited", registry=registry
         )
-        self.breakers_open = Gauge(
-            "harbor_webhook_breakers_open", "endpoints that get nothing for now", registry=registry
-        )
+        self.breakers_open = Gauge("harbor_webhook_breakers_open", "endpoints whose breaker is open", registry=registry)
         self.unreadable = Gauge(
-            "harbor_webhook_unreadable_secrets", "endpoints whose secret does not open", registry=registry
+            "harbor_webhook_unreadable_secrets", "endpoints whose secret cannot be decrypted", registry=registry
         )
-        self.errors = Counter("harbor_webhook_queue_errors", "failed turns on the queue", registry=registry)
+        self.errors = Counter("harbor_webhook_queue_errors", "failed reads and writes of the queue", registry=registry)

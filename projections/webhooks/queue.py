@@ -1,21 +1,21 @@
-"""The delivery queue in PostgreSQL: look, claim, record. Every statement is set-based; the database's clock decides.
+"""The delivery queue in PostgreSQL: what is due, lease it, record results. Only the database's clock counts.
 
-A claim leases rows until `next_attempt_at`: a dispatcher that dies leaves nothing to clean up, its rows become due
-again. Rows are claimed with FOR UPDATE SKIP LOCKED, so dispatchers never wait for each other.
+Rows are leased until `next_attempt_at`: those of a dispatcher that dies become due again without cleaning up.
+FOR UPDATE SKIP LOCKED keeps dispatchers from waiting for each other.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from infra.postgres.connection import Connection
 
-# A plan cached while the queue was empty would scan it for ever: this connection's statements use the indexes.
+# A plan cached while the queue was empty would always scan it: statements of this connection use the indexes.
 INDEXES_ONLY = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
 
 # One index step per endpoint that has anything queued (a loose index scan), however long its queue is.
-_LOOK = """
+_ENDPOINTS_DUE = """
 WITH RECURSIVE ready AS (
     (SELECT endpoint_id, next_attempt_at FROM harbor.webhook_deliveries
      WHERE state IN ('pending', 'leased') ORDER BY endpoint_id, next_attempt_at LIMIT 1)
@@ -33,7 +33,7 @@ ORDER BY ready.next_attempt_at
 """
 
 # $1 endpoints, $2 how many of each, $3 lease id, $4 lease in seconds
-_CLAIM = """
+_LEASE = """
 WITH due AS (
     SELECT picked.delivery_id
     FROM unnest($1::uuid[], $2::integer[]) AS share(endpoint_id, room)
@@ -45,14 +45,15 @@ WITH due AS (
     UPDATE harbor.webhook_deliveries d
     SET state = 'leased', lease_id = $3, next_attempt_at = now() + make_interval(secs => $4)
     FROM due WHERE d.delivery_id = due.delivery_id
-    RETURNING d.delivery_id, d.endpoint_id, d.event_id, d.tenant_id, d.order_id, d.event_type, d.sequence, d.payload,
-        d.traceparent, d.recorded_at, d.attempt_count, d.round_attempts
+    RETURNING d.*
 )
-SELECT leased.*, b.body FROM leased JOIN harbor.webhook_bodies b USING (event_id, payload)
+SELECT delivery_id, endpoint_id, lease_id, event_id, tenant_id, order_id, event_type, sequence, traceparent,
+    recorded_at, attempt_count, round_attempts, body
+FROM leased JOIN harbor.webhook_bodies USING (event_id, payload)
 """
 
-# One array per column. The update is fenced by the lease: a result that comes too late changes nothing, except that a
-# 2xx always counts. Recording the same results again changes nothing.
+# One array per column. The update is fenced by the lease: a late result changes nothing, except that a 2xx always
+# counts. Recording the same results again changes nothing.
 _RECORD = """
 WITH result AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::integer[], $5::timestamptz[], $6::integer[],
@@ -88,7 +89,7 @@ WHERE delivery_id IN (
     WHERE endpoint_id = $1 AND state IN ('pending', 'leased') ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 
-# Counting stops at a bound: a metric must not cost more than the work it measures.
+# The count is bounded: a metric must not cost more than the work it measures.
 _DEPTH = """
 SELECT (SELECT count(*) FROM (SELECT FROM harbor.webhook_deliveries
         WHERE state IN ('pending', 'leased') LIMIT 100000) AS queued) AS queued,
@@ -96,9 +97,8 @@ SELECT (SELECT count(*) FROM (SELECT FROM harbor.webhook_deliveries
 """
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedEndpoint:
-    """An endpoint with something queued; `due_in_s` is negative when its oldest row waits already."""
+class QueuedEndpoint(NamedTuple):
+    """An endpoint with queued deliveries; `due_in_s` is negative when the oldest is overdue."""
 
     endpoint_id: UUID
     due_in_s: float
@@ -108,8 +108,7 @@ class QueuedEndpoint:
     status: str
 
 
-@dataclass(frozen=True, slots=True)
-class LeasedDelivery:
+class LeasedDelivery(NamedTuple):
     """One leased delivery, with all that an attempt needs."""
 
     delivery_id: UUID
@@ -127,9 +126,8 @@ class LeasedDelivery:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One attempt and what it makes of its delivery. `delay_s` counts from the recording to the next attempt."""
+class Result(NamedTuple):
+    """One attempt and the new state of its delivery; `delay_s` counts from the record to the next attempt."""
 
     attempt_id: UUID
     delivery_id: UUID
@@ -139,71 +137,30 @@ class Result:
     latency_ms: int
     outcome: str
     status: int | None
-    answer: bytes
+    response_body: bytes
     state: str
     delay_s: float
 
 
 async def endpoints_due(connection: Connection) -> list[QueuedEndpoint]:
     """Return every endpoint with queued deliveries, the longest-waiting first."""
-    return [
-        QueuedEndpoint(
-            row["endpoint_id"], row["due_in_s"], row["livemode"], row["url"], row["sealed_secret"], row["status"]
-        )
-        for row in await connection.fetch(_LOOK)
-    ]
+    return [QueuedEndpoint(*row) for row in await connection.fetch(_ENDPOINTS_DUE)]
 
 
 async def lease(
     connection: Connection, shares: Mapping[UUID, int], lease_id: UUID, lease_s: float
 ) -> list[LeasedDelivery]:
-    """Lease due deliveries, at most so many of each endpoint, oldest first."""
-    rows = await connection.fetch(_CLAIM, list(shares), list(shares.values()), lease_id, lease_s)
-    return [
-        LeasedDelivery(
-            delivery_id=row["delivery_id"],
-            endpoint_id=row["endpoint_id"],
-            lease_id=lease_id,
-            event_id=row["event_id"],
-            tenant_id=row["tenant_id"],
-            order_id=row["order_id"],
-            event_type=row["event_type"],
-            sequence=row["sequence"],
-            traceparent=row["traceparent"],
-            recorded_at=row["recorded_at"],
-            attempt_count=row["attempt_count"],
-            round_attempts=row["round_attempts"],
-            body=row["body"],
-        )
-        for row in rows
-    ]
+    """Lease due deliveries, oldest first: at most `shares` of each endpoint."""
+    rows = await connection.fetch(_LEASE, list(shares), list(shares.values()), lease_id, lease_s)
+    return [LeasedDelivery(*row) for row in rows]
 
 
 async def record(connection: Connection, results: Sequence[Result], suspend: Mapping[UUID, tuple[str, str]]) -> None:
-    """Write a batch of results, and the endpoints they disable (id -> status, reason), in one transaction.
+    """Record a batch of results, and the endpoints they suspend (id -> status, reason), in one transaction.
 
-    Safe to repeat when its outcome is unknown.
+    It is safe to repeat when the commit is unknown.
     """
-    columns = zip(
-        *(
-            (
-                result.attempt_id,
-                result.delivery_id,
-                result.lease_id,
-                result.attempt,
-                result.started_at,
-                result.latency_ms,
-                result.outcome,
-                result.status,
-                result.answer,
-                result.state,
-                result.delay_s,
-            )
-            for result in results
-        ),
-        strict=True,
-    )
-    arrays = [list(column) for column in columns]
+    arrays = [list(column) for column in zip(*results, strict=True)]
     if not suspend:
         await connection.execute(_RECORD, *arrays)  # one statement is a transaction
         return
@@ -214,7 +171,7 @@ async def record(connection: Connection, results: Sequence[Result], suspend: Map
 
 
 async def discard(connection: Connection, endpoint_id: UUID, limit: int = 1000) -> None:
-    """Drop what is queued for a deleted endpoint, at most `limit` rows at once."""
+    """Discard what is queued for a deleted endpoint, at most `limit` rows at once."""
     await connection.execute(_DISCARD, endpoint_id, limit)
 
 

@@ -15,7 +15,7 @@ from infra.security.secrets_at_rest import SecretBox
 from infra.settings import OpsSettings, PostgresSettings, SecuritySettings, SettingsError, WebhookSettings, load
 from projections.webhooks.dispatcher import Dispatcher, Ports
 from projections.webhooks.metrics import DispatcherMetrics
-from projections.webhooks.sender import Deadlines, Sender
+from projections.webhooks.sender import Deadlines, WebhookSender
 
 CHANNELS: Final = ("harbor_deliveries",)
 _LEASE_SHARE: Final = 0.8
@@ -35,7 +35,7 @@ async def main(stop: asyncio.Event) -> None:
         raise SettingsError(str(error)) from None
     async with (
         DeferredPool(lambda: open_pool(postgres, application_name="harbor-webhooks")) as database,
-        Sender(_deadlines(settings), settings.allow_networks) as sender,
+        WebhookSender(_deadlines(settings), settings.allow_networks) as sender,
         Wakeup(lambda: connect(postgres, application_name="harbor-webhooks"), CHANNELS) as wakeup,
     ):
         metrics = DispatcherMetrics(REGISTRY)

@@ -1,7 +1,7 @@
-"""When the next attempt is made: a pure function of how many were made and how the last one ended.
+"""When the next attempt is due: a pure function of how many were made and how the last one ended.
 
-13 attempts over about 72 h. The randomness comes in as an argument, so the same arguments give the same delay. Seconds
-and not instants, because the clock of the database alone decides what is due.
+13 attempts over about 72 h. The randomness is an argument, so equal arguments return equal delays. Delays are seconds
+and not instants, because only the database's clock decides what is due.
 """
 
 from datetime import datetime
@@ -39,7 +39,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
-        # Longer numbers all mean "more than the cap"; converting a megabyte of digits would hold the loop.
+        # Longer numbers all exceed the cap; converting a megabyte of digits would block the loop.
         return min(float(text[:9]), RETRY_AFTER_CAP_S)
     try:
         asked = parsedate_to_datetime(text)

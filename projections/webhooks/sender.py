@@ -1,9 +1,9 @@
-"""One attempt: one POST to one endpoint, with every bound a hostile receiver could test.
+"""One attempt: one POST to one endpoint, with a bound on everything a hostile receiver could try.
 
-The guard sits where connections are made (docs/decisions/0082): the resolver gives only vetted addresses and refuses
-the host if *any* of its addresses is denied; the socket factory judges the address of every socket once more. SNI and
-Host stay the original name. Redirects are not followed, proxies of the environment are ignored, cookies are not kept,
-answers are not decompressed and read to at most 16 KiB.
+The guard is where connections are made (docs/decisions/0082): the resolver returns only vetted addresses and refuses
+the host if *any* of its addresses is denied; the socket factory checks the address of every socket again. SNI and Host
+stay the original name. Redirects are not followed, proxies of the environment are ignored, cookies are not kept, and of
+a response at most 16 KiB are read and never decompressed.
 """
 
 import asyncio
@@ -21,39 +21,39 @@ from yarl import URL
 
 from infra.security.net_guard.addresses import IPAddress, IPNetwork, parse_address
 from infra.security.net_guard.target import AddressRules, TargetRefusedError, check_addresses, parse_target
-from projections.webhooks.outcomes import Outcome, classify
+from projections.webhooks.outcomes import AttemptOutcome, classify
 from projections.webhooks.schedule import parse_retry_after
 
 READ_BYTES: Final = 16_384
 KEPT_BYTES: Final = 4_096
 MAX_ADDRESSES: Final = 4
-MAX_ANSWER_HEADERS: Final = 64
+MAX_RESPONSE_HEADERS: Final = 64
 MAX_HEADER_BYTES: Final = 4_096
-KEEPALIVE_S: Final = 4.0  # many servers close at 5 s; a POST on a connection just closed would be a failed attempt
+KEEPALIVE_S: Final = 4.0  # many servers close at 5 s, and a POST on a connection just closed would fail
 _LOOKUPS_AT_ONCE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """How an attempt ended. `status` is None when no answer came; `answer` holds its first 4 KiB, as sent."""
+    """How an attempt ended. `status` is None without a response; `body` holds the first 4 KiB of its body, as sent."""
 
-    outcome: Outcome
+    outcome: AttemptOutcome
     status: int | None = None
-    answer: bytes = b""
+    body: bytes = b""
     retry_after_s: float | None = None
     detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds for connecting (name look-up and TLS included) and for the whole attempt."""
+    """Seconds for connecting (DNS look-up and TLS included) and for the whole attempt."""
 
     connect_s: float
     total_s: float
 
 
 class Lookup(Protocol):
-    """Gives every address of a name; raises OSError when it has none."""
+    """Looks up every address of a name; raises OSError when there is none."""
 
     async def __call__(self, host: str, port: int, /) -> Sequence[str]:
         """Return the addresses of a host as texts."""
@@ -61,9 +61,9 @@ class Lookup(Protocol):
 
 
 class SystemLookup:
-    """Names by the system's resolver, in threads of its own: a name that hangs must not hold those of others.
+    """Looks names up with the system's resolver, in threads of its own, so that a name that hangs delays no other.
 
-    Look-ups of one name that overlap share one thread and one answer.
+    Overlapping look-ups of one name share one thread and one result.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class SystemLookup:
     def _forget(self, key: tuple[str, int], done: asyncio.Future[list[str]]) -> None:
         self._running.pop(key, None)
         if not done.cancelled():
-            done.exception()  # every waiter may have left; the loop need not complain
+            done.exception()  # mark it as seen: every waiter may have left
 
 
 def _getaddrinfo(host: str, port: int) -> list[str]:
@@ -96,7 +96,7 @@ def _getaddrinfo(host: str, port: int) -> list[str]:
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolves once per connection and gives only addresses that were vetted, IPv4 first."""
+    """Resolves once per connection, and returns only vetted addresses, IPv4 first."""
 
     def __init__(self, scheme: str, rules: AddressRules, lookup: Lookup) -> None:
         self._scheme = scheme
@@ -112,7 +112,7 @@ class GuardedResolver(AbstractResolver):
             TargetRefusedError: any of its addresses is denied.
             OSError: it has none.
         """
-        del family  # both, always: a denied IPv6 address matters even where only IPv4 would be dialled
+        del family  # always both: a denied IPv6 address matters even where only IPv4 would be dialled
         texts = await self._lookup(host, port)
         if not texts:
             raise OSError("the name has no address")
@@ -122,7 +122,7 @@ class GuardedResolver(AbstractResolver):
         return [_resolved(host, port, address) for address in ordered[:MAX_ADDRESSES]]
 
     async def close(self) -> None:
-        """Hold nothing, close nothing."""
+        """Do nothing: there is nothing to close."""
 
 
 def _resolved(host: str, port: int, address: IPAddress) -> ResolveResult:
@@ -131,10 +131,10 @@ def _resolved(host: str, port: int, address: IPAddress) -> ResolveResult:
     return ResolveResult(hostname=host, host=str(address), port=port, family=family, proto=0, flags=flags)
 
 
-class Sender:
-    """Sends attempts; keeps connections per (mode, scheme), so that no rule of test mode reaches a live connection.
+class WebhookSender:
+    """Sends attempts; keeps connections per (mode, scheme), so that rules of test mode never reach a live connection.
 
-    Open it as a context. `lookup` is for tests of DNS rebinding.
+    Use it as a context manager. `lookup` is for tests of DNS rebinding.
     """
 
     def __init__(
@@ -159,11 +159,11 @@ class Sender:
             self._system.close()
 
     async def send(self, url: str, *, livemode: bool, headers: Mapping[str, str], body: bytes, now: datetime) -> Reply:
-        """Make one attempt; never raises for anything the URL, the network or the receiver does.
+        """Make one attempt; nothing that the URL, the network or the receiver does raises an exception.
 
         Args:
-            url: as stored; parsed here again by the parser that accepted it.
-            livemode: whose rules hold.
+            url: as stored; parsed again by the parser that accepted it.
+            livemode: whose rules apply.
             headers: all headers but Host and Content-Length.
             body: the exact bytes that were signed.
             now: start of the attempt, UTC (for a Retry-After date).
@@ -171,24 +171,24 @@ class Sender:
         try:
             scheme, dialled = _read_url(url, self._rules[livemode])
             return await self._post(self._session(scheme, livemode=livemode), dialled, headers, body, now)
-        except Exception as error:  # noqa: BLE001  # whatever an answer provokes in a parser is the end of that attempt
-            return _explain(error)
+        except Exception as error:  # noqa: BLE001  # whatever a response provokes in a parser ends that attempt
+            return _failed(error)
 
     async def _post(
         self, session: aiohttp.ClientSession, url: URL, headers: Mapping[str, str], body: bytes, now: datetime
     ) -> Reply:
         ends_at = asyncio.get_running_loop().time() + self._deadlines.total_s
         async with asyncio.timeout_at(ends_at):
-            answer = await session.post(url, data=body, headers=headers, allow_redirects=False)
+            response = await session.post(url, data=body, headers=headers, allow_redirects=False)
         try:
-            kept = await _read_answer(answer, ends_at)
+            kept = await _read_body(response, ends_at)
         finally:
-            if answer.content.at_eof():
-                answer.release()
+            if response.content.at_eof():
+                response.release()
             else:
-                answer.close()
-        retry_after_s = parse_retry_after(answer.headers.get("Retry-After"), now)
-        return Reply(classify(answer.status), answer.status, kept, retry_after_s)
+                response.close()
+        retry_after_s = parse_retry_after(response.headers.get("Retry-After"), now)
+        return Reply(classify(response.status), response.status, kept, retry_after_s)
 
     def _session(self, scheme: str, *, livemode: bool) -> aiohttp.ClientSession:
         key = (livemode, scheme)
@@ -221,7 +221,7 @@ class Sender:
             read_bufsize=READ_BYTES,
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
-            max_headers=MAX_ANSWER_HEADERS,
+            max_headers=MAX_RESPONSE_HEADERS,
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
         )
 
@@ -230,7 +230,7 @@ class Sender:
 def _read_url(text: str, rules: AddressRules) -> tuple[str, URL]:
     """Return the scheme and the HTTP client's URL, built from the parsed parts and checked to mean the same.
 
-    Kept, because it is pure: what the name resolves to is asked and judged elsewhere, at every connection.
+    The result is cached because it is pure: the addresses of the name are checked at every connection.
 
     Raises:
         TargetRefusedError: see `parse_target`.
@@ -249,13 +249,13 @@ def _read_url(text: str, rules: AddressRules) -> tuple[str, URL]:
     return target.scheme, url
 
 
-async def _read_answer(answer: aiohttp.ClientResponse, ends_at: float) -> bytes:
-    """Read at most 16 KiB as it arrives and keep 4; the status was the answer, so a broken body changes nothing."""
+async def _read_body(response: aiohttp.ClientResponse, ends_at: float) -> bytes:
+    """Read at most 16 KiB as it arrives and keep 4; a broken body changes nothing, only the status counts."""
     kept, read = b"", 0
     try:
         async with asyncio.timeout_at(ends_at):
             while read < READ_BYTES:
-                chunk = await answer.content.readany()
+                chunk = await response.content.readany()
                 if not chunk:
                     break
                 read += len(chunk)
@@ -265,17 +265,17 @@ async def _read_answer(answer: aiohttp.ClientResponse, ends_at: float) -> bytes:
     return kept
 
 
-_STAGES: Final[tuple[tuple[type[Exception], Outcome], ...]] = (
-    (TargetRefusedError, Outcome.BLOCKED),
-    (aiohttp.ConnectionTimeoutError, Outcome.CONNECT),
-    (TimeoutError, Outcome.TIMEOUT),
-    (aiohttp.ClientConnectorDNSError, Outcome.DNS),
-    (aiohttp.ClientSSLError, Outcome.TLS),
-    (aiohttp.ClientConnectorError, Outcome.CONNECT),
+_STAGES: Final[tuple[tuple[type[Exception], AttemptOutcome], ...]] = (
+    (TargetRefusedError, AttemptOutcome.BLOCKED),
+    (aiohttp.ConnectionTimeoutError, AttemptOutcome.CONNECT),
+    (TimeoutError, AttemptOutcome.TIMEOUT),
+    (aiohttp.ClientConnectorDNSError, AttemptOutcome.DNS),
+    (aiohttp.ClientSSLError, AttemptOutcome.TLS),
+    (aiohttp.ClientConnectorError, AttemptOutcome.CONNECT),
 )
-"""Which stage an error belongs to, the first match counts; everything else is a broken connection or answer."""
+"""Which stage an error belongs to, the first match counts; everything else is a broken connection or response."""
 
 
-def _explain(error: Exception) -> Reply:
-    outcome = next((stage for kind, stage in _STAGES if isinstance(error, kind)), Outcome.DISCONNECTED)
+def _failed(error: Exception) -> Reply:
+    outcome = next((stage for kind, stage in _STAGES if isinstance(error, kind)), AttemptOutcome.DISCONNECTED)
     return Reply(outcome, detail=error.code if isinstance(error, TargetRefusedError) else type(error).__name__)

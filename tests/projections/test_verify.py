@@ -69,7 +69,7 @@ async def test_missing_tables_are_created_by_whoever_comes_first(database: Datab
 
 async def test_a_command_that_fails_says_what_to_do_next(database: Database) -> None:
     status, output = await run_command(database, "dlq", "show", "17")
-    assert (status, output) == (1, "Error: there is no letter 17: see `python -m projections dlq list --all`\n")
+    assert (status, output) == (1, "Error: there is no dead letter 17: see `python -m projections dlq list --all`\n")
 
 
 async def run_command(database: Database, *arguments: str) -> tuple[int | None, str]:

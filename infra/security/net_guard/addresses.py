@@ -1,8 +1,8 @@
 """Which addresses may be dialled: our own table, because `ipaddress.is_global` calls too many of them public.
 
 It misses IPv4 inside IPv6 (`::127.0.0.1`, NAT64, 6to4, Teredo), `fec0::/10`, `5f00::/16`, multicast, `192.88.99.0/24`
-and public addresses that only clouds answer. The rule for IPv6 is the reverse: only `2000::/3` is ever allowed, less
-the ranges listed. Sources: the IANA special-purpose address registries for IPv4 and IPv6.
+and public addresses that only cloud hosts answer. For IPv6 the rule is reversed: only `2000::/3` is allowed, less the
+ranges listed. Sources: the IANA special-purpose address registries for IPv4 and IPv6.
 """
 
 from collections.abc import Sequence
@@ -69,8 +69,8 @@ def deny_reason(address: IPAddress, allow_networks: Sequence[IPNetwork] = ()) ->
 
     Args:
         address: what a name resolved to, or the literal in a URL.
-        allow_networks: networks the operator opened although they are not public (test mode only). An address written
-            as IPv4 inside IPv6 is never in one: nobody needs that spelling.
+        allow_networks: networks the operator opened although they are not public (test mode only). They never include
+            IPv4 addresses written inside IPv6: nobody needs that spelling.
     """
     if in_networks(address, allow_networks):
         return None
@@ -82,7 +82,7 @@ def deny_reason(address: IPAddress, allow_networks: Sequence[IPNetwork] = ()) ->
             found = "reserved"
         if found is None and address.scope_id is not None:
             found = "link_local"
-    # The library's table is the second opinion: what a later registry entry closes is closed here too.
+    # The library's table comes second, so that what a later registry entry closes is closed here too.
     return found or (None if address.is_global else "not_global")
 
 
@@ -92,7 +92,7 @@ def in_networks(address: IPAddress, networks: Sequence[IPNetwork]) -> bool:
 
 
 def parse_address(text: str) -> IPAddress:
-    """Read what a resolver or a socket gave.
+    """Parse an address from a resolver or a socket.
 
     Raises:
         ValueError: not an address.

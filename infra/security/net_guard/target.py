@@ -1,8 +1,8 @@
 r"""One parser for the URLs partners give us, from save to dial.
 
-It is stricter than any standard on purpose: two parsers that disagree about one odd URL are how requests reach the
-inside (`http://8.8.8.8\@127.0.0.1/` names two hosts to two parsers). What is not plainly one scheme, one host, one
-port and one path is refused with a code. The sender builds its request from the parsed parts, never from the text.
+It is stricter than any standard on purpose: requests reach the inside when two parsers disagree about one odd URL
+(`http://8.8.8.8\@127.0.0.1/` has two hosts to two parsers). Whatever is not plainly one scheme, host, port and path is
+refused with a code. The sender builds its request from the parsed parts, never from the text.
 """
 
 import re
@@ -28,11 +28,11 @@ _PATH = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
 _QUERY = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
 _INSIDE = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "onion", "home.arpa")
-"""Names no public resolver owns: a live endpoint never lives there."""
+"""Names that no public resolver has: never those of a live endpoint."""
 
 
 class TargetRefusedError(Exception):
-    """A URL or an address must not be dialled; `code` is stable and safe to show to the partner who gave it."""
+    """A URL or an address must not be dialled; `code` is stable and safe to show to the partner."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -74,7 +74,7 @@ class Target:
 
 
 def parse_target(url: str, rules: AddressRules) -> Target:
-    """Read one URL by the rules of its mode; resolves nothing.
+    """Parse one URL by the rules of its mode, without resolving its name.
 
     Raises:
         TargetRefusedError: with a code of `url_too_long`, `url_malformed`, `scheme_not_allowed`,
@@ -132,7 +132,7 @@ def _check_port(target: Target, rules: AddressRules) -> None:
 
 
 def _is_plain(scheme: str, port: int) -> bool:
-    """Return whether it is https on a safe port; everything else may only reach the operator's networks."""
+    """Return whether it is https on a safe port; anything else may only reach the operator's networks."""
     return scheme == "https" and port in SAFE_PORTS
 
 
@@ -152,7 +152,7 @@ def _read_authority(authority: str, rules: AddressRules) -> tuple[str, str | Non
         raise TargetRefusedError("hostname_invalid", "Expected host or host:port.")
     host = _to_ascii(match["host"])
     labels = host.split(".")
-    # Whatever ends in a number is an IPv4 address to somebody: 127.1, 0x7f.1, 2130706433, 0177.0.0.1.
+    # To some parser a host that ends in a number is an IPv4 address: 127.1, 0x7f.1, 2130706433, 0177.0.0.1.
     if _NUMBER.fullmatch(labels[-1]):
         try:
             literal = IPv4Address(host)
@@ -178,7 +178,7 @@ def _to_ascii(host: str) -> str:
         ascii_host = host.lower() if host.isascii() else idna.encode(host, uts46=True).decode()
         for label in ascii_host.split("."):
             if label.startswith("xn--"):
-                idna.decode(label)  # an A-label that decodes to nothing valid is a disguise
+                idna.decode(label)  # an A-label that does not decode is a disguise
     except (idna.IDNAError, UnicodeError):
         raise TargetRefusedError("hostname_invalid", "The host is not a valid domain name.") from None
     labels = ascii_host.split(".")

@@ -38,7 +38,7 @@ def test_less_than_the_least_is_not_taken() -> None:
 
 
 @given(rate=rates, want=st.integers(1, 100), data=st.data())
-def test_waiting_as_long_as_told_is_enough(rate: Rate, want: int, data: st.DataObject) -> None:
+def test_waiting_as_long_as_asked_is_enough(rate: Rate, want: int, data: st.DataObject) -> None:
     least = data.draw(st.integers(1, min(want, rate.burst)))
     drained = take(0, 5_000_000, rate, rate.burst)
     refused = take(drained.arrival_us, 5_000_000, rate, want, least)

@@ -48,16 +48,6 @@ async def make(connection: Connection, partner_id: str | None = "acme", *, livem
     return text
 
 
-async def test_only_the_hash_of_a_key_is_stored(connection: Connection) -> None:
-    text = await make(connection)
-
-    row = await connection.fetchrow("SELECT * FROM harbor.api_keys")
-
-    assert row is not None
-    assert row["hashed"] == hash_key(PEPPER, text)
-    assert text not in str(dict(row))
-
-
 async def test_a_key_is_found_as_it_was_created(connection: Connection) -> None:
     text, record = await create_key(
         connection, pepper=PEPPER, partner_id="acme", livemode=True, scopes=SCOPES, now=NOW, by=BY, label="checkout"
@@ -66,6 +56,10 @@ async def test_a_key_is_found_as_it_was_created(connection: Connection) -> None:
     assert await find_key(connection, parse(text).key_id) == record
     assert await list_keys(connection, partner_id="acme") == [record]
     assert await find_key(connection, "missing0") is None
+    row = await connection.fetchrow("SELECT * FROM harbor.api_keys")
+    assert row is not None
+    assert row["hashed"] == hash_key(PEPPER, text)
+    assert text not in str(dict(row)), "only its hash is stored"
 
 
 async def test_a_partner_has_at_most_two_live_keys_in_each_mode(connection: Connection) -> None:
@@ -73,6 +67,8 @@ async def test_a_partner_has_at_most_two_live_keys_in_each_mode(connection: Conn
     await make(connection)
     await make(connection, livemode=True)
     await make(connection, "globex")
+    for _ in range(3):
+        await make(connection, None)
 
     with pytest.raises(TooManyKeysError):
         await make(connection)
@@ -94,13 +90,6 @@ async def test_ten_creations_at_once_make_two_keys(database: Database) -> None:
     assert sum(made) == 2
 
 
-async def test_keys_of_the_installation_are_not_counted(connection: Connection) -> None:
-    for _ in range(5):
-        await make(connection, None)
-
-    assert len(await list_keys(connection)) == 5
-
-
 async def test_a_rotation_keeps_rights_and_ends_the_old_key_after_the_overlap(connection: Connection) -> None:
     old = parse(await make(connection)).key_id
 
@@ -113,14 +102,6 @@ async def test_a_rotation_keeps_rights_and_ends_the_old_key_after_the_overlap(co
     assert ended.is_live(NOW + timedelta(minutes=59))
     assert not ended.is_live(NOW + timedelta(hours=1))
     assert parse(text).key_id == fresh.key_id
-
-
-async def test_a_second_rotation_before_the_first_has_ended_is_refused(connection: Connection) -> None:
-    old = parse(await make(connection)).key_id
-    await rotate_key(connection, pepper=PEPPER, key_id=old, overlap=timedelta(hours=1), now=NOW, by=BY)
-
-    with pytest.raises(TooManyKeysError):
-        await rotate_key(connection, pepper=PEPPER, key_id=old, overlap=timedelta(hours=1), now=NOW, by=BY)
 
 
 async def test_a_revoked_key_makes_room_and_cannot_be_rotated(connection: Connection) -> None:
@@ -211,20 +192,7 @@ async def test_an_entry_is_never_used_when_it_is_older_than_its_time_to_live() -
     gone = await keys.get("ABCDEFGH")
 
     assert [still is None, gone is None] == [False, True]
-
-
-async def test_a_revocation_that_nobody_tells_of_is_effective_within_five_seconds(connection: Connection) -> None:
-    key_id, now = parse(await make(connection)).key_id, Clock()
-    keys = KeyCache(lambda key: find_key(connection, key), monotonic_s=now)
-    await keys.get(key_id)
-    await connection.execute("UPDATE harbor.api_keys SET revoked_at = now() WHERE key_id = $1", key_id)
-
-    now.s = 4.0  # and one second more that the answer to the question may take
-    record = await keys.get(key_id)
-
-    assert record is not None
-    assert record.revoked_at is not None
-    assert LOOKUP_TIMEOUT_S <= 1.0
+    assert TTL_S + LOOKUP_TIMEOUT_S <= 5, "a revocation is effective within 5 s, also without a notification"
 
 
 @pytest.mark.parametrize("error", [ConnectionError(), TimeoutError(), asyncpg.CannotConnectNowError()])
@@ -252,7 +220,7 @@ async def test_a_waiter_that_gives_up_does_not_harm_the_others() -> None:
     assert await second == store.record
 
 
-async def test_unknown_ids_are_remembered_within_bounds() -> None:
+async def test_unknown_ids_are_cached_within_bounds() -> None:
     store = Store()
     store.record = None
     keys = KeyCache(store.find, capacity=3)

@@ -16,11 +16,8 @@ def test_a_generated_key_is_well_formed_and_says_its_mode(livemode: bool) -> Non
     key = api_keys.generate(livemode)
 
     assert api_keys.parse(key.text) == key
+    assert key.text != api_keys.generate(livemode).text
     assert key.text.startswith("hbr_live_" if livemode else "hbr_test_")
-
-
-def test_two_keys_are_never_the_same() -> None:
-    assert len({api_keys.generate(livemode=False).text for _ in range(100)}) == 100
 
 
 @given(position=st.integers(9, len(KEY) - 1), character=st.sampled_from("0123456789abcXYZ"))
@@ -38,11 +35,6 @@ def test_any_other_text_is_malformed(text: str) -> None:
         api_keys.parse(text)
 
 
-def test_the_checksum_is_stable() -> None:
-    assert api_keys.checksum(KEY) == api_keys.checksum(KEY)
-    assert len(api_keys.checksum("")) == 6
-
-
 def test_what_is_stored_depends_on_the_pepper_and_hides_the_key() -> None:
     text = KEY + api_keys.checksum(KEY)
 
@@ -55,20 +47,8 @@ def test_no_key_of_the_installation_may_change_an_order() -> None:
     assert not any(scope.endswith((":write", ":cancel", ":capture", ":refund")) for scope in INSTALLATION_SCOPES)
 
 
-@pytest.mark.parametrize(
-    ("partner_id", "scopes"),
-    [
-        ("acme", {"audit:read"}),
-        ("acme", {"dashboard:read"}),
-        (None, {"orders:write"}),
-        ("acme", {"x"}),
-        ("acme", set()),
-    ],
-)
-def test_scopes_of_the_other_kind_of_key_are_refused(partner_id: str | None, scopes: set[str]) -> None:
-    with pytest.raises(ValueError, match="scopes of a key"):
-        api_keys.check_scopes(partner_id, frozenset(scopes))
-
-
-def test_a_partner_may_have_every_partner_scope() -> None:
+def test_a_key_has_scopes_of_its_kind_only() -> None:
     api_keys.check_scopes("acme", PARTNER_SCOPES)
+    for partner_id, scopes in [("acme", {"audit:read"}), (None, {"orders:write"}), ("acme", {"x"}), ("acme", set())]:
+        with pytest.raises(ValueError, match="scopes of a key"):
+            api_keys.check_scopes(partner_id, frozenset(scopes))

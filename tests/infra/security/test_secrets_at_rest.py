@@ -13,11 +13,7 @@ KEY = bytes(range(32))
 def test_a_sealed_secret_opens_again() -> None:
     box = SecretBox.from_setting(SecretStr(base64.b64encode(KEY).decode()))
     assert box.open(box.seal(b"secret", "endpoint-1"), "endpoint-1") == b"secret"
-
-
-def test_two_seals_of_one_secret_differ() -> None:
-    box = SecretBox(KEY)
-    assert box.seal(b"secret", "owner") != box.seal(b"secret", "owner")
+    assert box.seal(b"secret", "endpoint-1") != box.seal(b"secret", "endpoint-1")
 
 
 @pytest.mark.parametrize("sealed", [b"", b"\x01", b"\x01short", b"\x02" + bytes(40), b"\x01" + bytes(40)])
@@ -26,15 +22,10 @@ def test_what_was_not_sealed_does_not_open(sealed: bytes) -> None:
         SecretBox(KEY).open(sealed, "owner")
 
 
-def test_a_sealed_secret_opens_for_its_owner_only() -> None:
-    box = SecretBox(KEY)
+@pytest.mark.parametrize(("key", "owner"), [(KEY, "endpoint-2"), (bytes(32), "endpoint-1")])
+def test_a_sealed_secret_opens_only_with_its_key_for_its_owner(key: bytes, owner: str) -> None:
     with pytest.raises(SealedSecretError):
-        box.open(box.seal(b"secret", "endpoint-1"), "endpoint-2")
-
-
-def test_a_sealed_secret_does_not_open_with_another_key() -> None:
-    with pytest.raises(SealedSecretError):
-        SecretBox(bytes(32)).open(SecretBox(KEY).seal(b"secret", "owner"), "owner")
+        SecretBox(key).open(SecretBox(KEY).seal(b"secret", "endpoint-1"), owner)
 
 
 @pytest.mark.parametrize("setting", ["", "not base64!", "c2hvcnQ=", base64.b64encode(bytes(33)).decode()])
@@ -42,7 +33,4 @@ def test_a_key_of_another_length_is_refused_without_showing_it(setting: str) -> 
     with pytest.raises(ValueError, match="HARBOR_SECURITY__WEBHOOK_SECRETS_KEY") as refused:
         SecretBox.from_setting(SecretStr(setting))
     assert not setting or setting not in str(refused.value)
-
-
-def test_a_box_does_not_show_its_key() -> None:
     assert repr(SecretBox(KEY)) == "SecretBox(**********)"

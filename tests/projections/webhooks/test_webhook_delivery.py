@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 
 import pytest
 from aiohttp import web
@@ -26,8 +27,15 @@ ATTEMPTS = "SELECT attempt, outcome, status, answer FROM harbor.webhook_attempts
 
 
 def unhurried(**overrides: object) -> WebhookSettings:
-    """Return settings by which an attempt fails for what it is answered, and not because the machine stalled."""
+    """Return settings by which an attempt fails for its response, and not because the machine stalled."""
     return webhook_settings(connect_timeout_s=WAITS_S, total_timeout_s=WAITS_S, **overrides)
+
+
+def responding(status: int, **headers: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def respond(_request: web.Request) -> web.Response:
+        return web.Response(status=status, headers=headers)
+
+    return respond
 
 
 async def test_a_webhook_is_signed_so_that_the_official_package_verifies_it(database: Database) -> None:
@@ -51,10 +59,10 @@ async def test_a_webhook_is_signed_so_that_the_official_package_verifies_it(data
 async def test_a_500_is_tried_again_with_the_same_id_and_bytes_until_it_succeeds(database: Database) -> None:
     statuses = iter([500, 503, 204])
 
-    async def answer(_request: web.Request) -> web.Response:
-        return web.Response(status=next(statuses), body=b"no")
+    async def respond(_request: web.Request) -> web.Response:
+        return web.Response(status=next(statuses), body=b"x" * 10_000)
 
-    async with LoopbackReceiver(answer) as receiver:
+    async with LoopbackReceiver(respond) as receiver:
         created = await create_endpoint(database, receiver.url)
         await queue_orders(database, 1)
         async with dispatching(database, unhurried()):
@@ -65,17 +73,14 @@ async def test_a_500_is_tried_again_with_the_same_id_and_bytes_until_it_succeeds
     for each in received:
         verify(each, created.secret)
     assert [tuple(row) for row in await fetch(database, ATTEMPTS)] == [
-        (1, "server_error", 500, b"no"),
-        (2, "server_error", 503, b"no"),
+        (1, "server_error", 500, b"x" * 4096),
+        (2, "server_error", 503, b"x" * 4096),
         (3, "delivered", 204, b""),
     ]
 
 
 async def test_the_schedule_and_retry_after_decide_when_the_next_attempt_is_due(database: Database) -> None:
-    async def answer(_request: web.Request) -> web.Response:
-        return web.Response(status=429, headers={"Retry-After": "100"})
-
-    async with LoopbackReceiver(answer) as receiver:
+    async with LoopbackReceiver(responding(429, **{"Retry-After": "100"})) as receiver:
         await create_endpoint(database, receiver.url)
         await queue_orders(database, 1)
         async with dispatching(database, unhurried(schedule_scale=1.0)):
@@ -91,10 +96,7 @@ async def test_the_schedule_and_retry_after_decide_when_the_next_attempt_is_due(
 
 
 async def test_thirteen_failures_make_a_dead_letter_that_stays_visible(database: Database) -> None:
-    async def answer(_request: web.Request) -> web.Response:
-        return web.Response(status=404)
-
-    async with LoopbackReceiver(answer) as receiver:
+    async with LoopbackReceiver(responding(404)) as receiver:
         await create_endpoint(database, receiver.url)
         await queue_orders(database, 1)
         async with dispatching(database, unhurried(schedule_scale=0.000_001)):
@@ -105,10 +107,7 @@ async def test_thirteen_failures_make_a_dead_letter_that_stays_visible(database:
 
 
 async def test_410_disables_the_endpoint_at_once_and_the_rest_stays_queued(database: Database) -> None:
-    async def answer(_request: web.Request) -> web.Response:
-        return web.Response(status=410)
-
-    async with LoopbackReceiver(answer) as receiver:
+    async with LoopbackReceiver(responding(410)) as receiver:
         await create_endpoint(database, receiver.url)
         await queue_orders(database, 3)
         async with dispatching(database, unhurried(max_in_flight_per_endpoint=1)):
@@ -129,31 +128,14 @@ async def test_a_blocked_address_is_not_tried_again_and_marks_the_endpoint(datab
 
 
 async def test_a_redirect_to_loopback_is_a_failure_and_not_followed(database: Database) -> None:
-    async with LoopbackReceiver() as inside:
-
-        async def answer(_request: web.Request) -> web.Response:
-            return web.Response(status=307, headers={"Location": inside.url})
-
-        async with LoopbackReceiver(answer) as receiver:
-            await create_endpoint(database, receiver.url)
-            await queue_orders(database, 1)
-            async with dispatching(database, unhurried(schedule_scale=1.0)):
-                await receiver.wait_for(1)
-                await wait_for_states(database, {"pending": 1})
-    assert inside.received == []
-    assert [tuple(row) for row in await fetch(database, ATTEMPTS)] == [(1, "redirected", 307, b"")]
-
-
-async def test_at_most_4_kib_of_an_answer_are_kept(database: Database) -> None:
-    async def answer(_request: web.Request) -> web.Response:
-        return web.Response(status=200, body=b"x" * 10_000)
-
-    async with LoopbackReceiver(answer) as receiver:
+    async with LoopbackReceiver() as inside, LoopbackReceiver(responding(307, Location=inside.url)) as receiver:
         await create_endpoint(database, receiver.url)
         await queue_orders(database, 1)
-        async with dispatching(database, unhurried()):
-            await wait_for_states(database, {"delivered": 1})
-    assert [tuple(row) for row in await fetch(database, ATTEMPTS)] == [(1, "delivered", 200, b"x" * 4096)]
+        async with dispatching(database, unhurried(schedule_scale=1.0)):
+            await receiver.wait_for(1)
+            await wait_for_states(database, {"pending": 1})
+    assert inside.received == []
+    assert [tuple(row) for row in await fetch(database, ATTEMPTS)] == [(1, "redirected", 307, b"")]
 
 
 async def test_what_is_queued_for_a_deleted_endpoint_is_discarded(database: Database) -> None:
@@ -196,10 +178,7 @@ async def test_two_dispatchers_share_the_queue_and_send_nothing_twice(database: 
 
 
 async def test_an_open_breaker_burns_no_attempts(database: Database) -> None:
-    async def answer(_request: web.Request) -> web.Response:
-        return web.Response(status=500)
-
-    async with LoopbackReceiver(answer) as receiver:
+    async with LoopbackReceiver(responding(500)) as receiver:
         await create_endpoint(database, receiver.url)
         await queue_orders(database, 20)
         async with dispatching(database, unhurried(schedule_scale=1.0, max_in_flight_per_endpoint=1)):

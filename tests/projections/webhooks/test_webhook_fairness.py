@@ -1,29 +1,26 @@
 """Who gets the slots: no endpoint holds more than a tenth while another waits."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from projections.webhooks.fairness import share_slots
 
 
-def test_an_endpoint_alone_gets_its_own_bound() -> None:
-    assert share_slots(["a"], {}, slots=100, per_endpoint=50) == {"a": 50}
-
-
-def test_an_endpoint_with_company_gets_a_tenth() -> None:
-    assert share_slots(["a", "b"], {}, slots=100, per_endpoint=50) == {"a": 10, "b": 10}
-
-
-def test_a_dead_endpoint_that_holds_its_tenth_gets_nothing_more() -> None:
-    assert share_slots(["dead", "b"], {"dead": 10}, slots=100, per_endpoint=50) == {"b": 10}
-
-
-def test_an_endpoint_gets_at_least_one_slot_however_few_there_are() -> None:
-    assert share_slots(["a", "b"], {}, slots=4, per_endpoint=10) == {"a": 1, "b": 1}
-
-
-def test_those_who_wait_longest_are_served_when_there_are_more_than_slots() -> None:
-    assert share_slots(["a", "b", "c"], {"x": 8}, slots=10, per_endpoint=10) == {"a": 1, "b": 1}
+@pytest.mark.parametrize(
+    ("waiting", "held", "slots", "per_endpoint", "shares"),
+    [
+        pytest.param("a", {}, 100, 50, {"a": 50}, id="alone: its own bound"),
+        pytest.param("ab", {}, 100, 50, {"a": 10, "b": 10}, id="in company: a tenth"),
+        pytest.param("ab", {"a": 10}, 100, 50, {"b": 10}, id="one that holds its tenth: nothing more"),
+        pytest.param("ab", {}, 4, 10, {"a": 1, "b": 1}, id="few slots: one at least"),
+        pytest.param("abc", {"x": 8}, 10, 10, {"a": 1, "b": 1}, id="too few slots: the longest waiting first"),
+    ],
+)
+def test_slots_are_shared(
+    waiting: str, held: dict[str, int], slots: int, per_endpoint: int, shares: dict[str, int]
+) -> None:
+    assert share_slots(list(waiting), held, slots=slots, per_endpoint=per_endpoint) == shares
 
 
 @given(

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
 from infra.clock import now
-from projections.webhooks.outcomes import Outcome
-from projections.webhooks.sender import READ_BYTES, Deadlines, Lookup, Reply, Sender
+from projections.webhooks.outcomes import AttemptOutcome
+from projections.webhooks.sender import READ_BYTES, Deadlines, Lookup, Reply, WebhookSender
 from tests.support.services.webhooks import LOOPBACK, LoopbackReceiver
 from tests.support.waiting import eventually
 
@@ -32,7 +32,7 @@ MEGABYTE = bytes(1_048_576)
 ENDLESS_S = 60.0
 UNHURRIED = Deadlines(connect_s=ENDLESS_S, total_s=ENDLESS_S)
 SHORT = Deadlines(connect_s=ENDLESS_S, total_s=1.0)
-"""For those that never answer: by whatever a machine stalls, they end as they must."""
+"""For receivers that never respond: a stalled machine cannot change how these attempts end."""
 
 
 async def test_a_gzip_bomb_is_not_unpacked() -> None:
@@ -47,12 +47,12 @@ async def test_a_gzip_bomb_is_not_unpacked() -> None:
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with _listening(serve) as url:
         reply = await _send(url)
-    assert reply.outcome is Outcome.DELIVERED
-    assert reply.answer == bomb[:4096]
+    assert reply.outcome is AttemptOutcome.DELIVERED
+    assert reply.body == bomb[:4096]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 50_000
 
 
-async def test_a_gigabyte_of_answer_is_cut_off() -> None:
+async def test_a_gigabyte_of_response_is_cut_off() -> None:
     sent = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -66,8 +66,9 @@ async def test_a_gigabyte_of_answer_is_cut_off() -> None:
 
     async with _listening(serve) as url:
         reply = await _send(url)
-    assert (reply.outcome, reply.status, len(reply.answer)) == (Outcome.SERVER_ERROR, 500, 4096)
+    assert (reply.outcome, reply.status, len(reply.body)) == (AttemptOutcome.SERVER_ERROR, 500, 4096)
     assert sent < 64 * len(MEGABYTE), "only what the kernel buffers"
+    assert READ_BYTES == 16_384
 
 
 async def test_a_dripping_body_ends_at_the_deadline_and_the_status_counts() -> None:
@@ -79,30 +80,25 @@ async def test_a_dripping_body_ends_at_the_deadline_and_the_status_counts() -> N
     in_time = Deadlines(connect_s=ENDLESS_S, total_s=3.0)
     async with _listening(serve) as url, asyncio.timeout(ENDLESS_S):  # what it would read takes five minutes to drip
         reply = await _send(url, deadlines=in_time)
-    assert reply.outcome is Outcome.DELIVERED
+    assert reply.outcome is AttemptOutcome.DELIVERED
 
 
-async def test_a_dripping_head_is_a_timeout() -> None:
+@pytest.mark.parametrize("drop", [b"x: y\r\n", b""])
+async def test_a_dripping_head_or_silence_is_a_timeout(drop: bytes) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _read_request(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\n")
-        await _drip(b"x: y\r\n", 0.1, reader, writer)
+        if drop:
+            writer.write(b"HTTP/1.1 200 OK\r\n")
+        await _drip(drop, 0.1, reader, writer)
 
     async with _listening(serve) as url:
-        assert await _send(url, deadlines=SHORT) == Reply(Outcome.TIMEOUT, detail="TimeoutError")
-
-
-async def test_silence_is_a_timeout() -> None:
-    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-
-    async with _listening(serve) as url:
-        assert (await _send(url, deadlines=SHORT)).outcome is Outcome.TIMEOUT
+        assert await _send(url, deadlines=SHORT) == Reply(AttemptOutcome.TIMEOUT, detail="TimeoutError")
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
+        None,  # a reset
         b"",
         b"\x00\x01\x02\xff" * 10,
         b"HTTP/1.1 999999 What\r\n\r\n",
@@ -113,63 +109,57 @@ async def test_silence_is_a_timeout() -> None:
         b"SSH-2.0-OpenSSH_9.2\r\n",
     ],
 )
-async def test_an_answer_that_is_not_http_is_a_broken_connection(answer: bytes) -> None:
+async def test_a_response_that_is_not_http_is_a_broken_connection(response: bytes | None) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _read_request(reader)
-        writer.write(answer)
+        if response is None:
+            writer.transport.abort()
+            return
+        writer.write(response)
         with suppress(ConnectionError):
             await writer.drain()
 
     async with _listening(serve) as url:
-        assert (await _send(url)).outcome is Outcome.DISCONNECTED
+        assert (await _send(url)).outcome is AttemptOutcome.DISCONNECTED
 
 
-async def test_a_reset_is_a_broken_connection() -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await _read_request(reader)
-        writer.transport.abort()
-
-    async with _listening(serve) as url:
-        assert (await _send(url)).outcome is Outcome.DISCONNECTED
-
-
-async def test_a_reset_in_the_middle_of_a_good_answer_is_still_an_answer() -> None:
+async def test_a_reset_in_the_middle_of_a_good_response_is_still_a_response() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _read_request(reader)
         writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\nhalf")
         await writer.drain()
         ours, theirs = (writer.get_extra_info(end)[1] for end in ("sockname", "peername"))
-        # A reset throws away what the other side has not got yet, and what it has not read.
+        # A reset discards what the other side has not received, and what it has not read.
         await eventually(lambda: _queues(ours, theirs).to_send == 0)
         await eventually(lambda: _queues(theirs, ours).to_read == 0)
         writer.transport.abort()
 
     async with _listening(serve) as url:
         reply = await _send(url)
-    assert (reply.outcome, reply.status) == (Outcome.DELIVERED, 202)
+    assert (reply.outcome, reply.status) == (AttemptOutcome.DELIVERED, 202)
 
 
 async def test_a_port_nobody_listens_on_is_a_failed_connection() -> None:
     with socket.socket() as bound:  # and so nobody else gets the port
         bound.bind(("127.0.0.1", 0))
-        assert (await _send(f"http://127.0.0.1:{bound.getsockname()[1]}/")).outcome is Outcome.CONNECT
+        assert (await _send(f"http://127.0.0.1:{bound.getsockname()[1]}/")).outcome is AttemptOutcome.CONNECT
 
 
 async def test_a_certificate_nobody_trusts_is_a_tls_failure(tmp_path: Path) -> None:
     async with _listening(_hang_up, _self_signed(tmp_path)) as url:
         reply = await _send(url.replace("http://", "https://"))
-    assert reply.outcome is Outcome.TLS
+    assert reply.outcome is AttemptOutcome.TLS
 
 
 async def test_a_name_that_does_not_exist_is_a_dns_failure() -> None:
     async def nothing(_host: str, _port: int) -> Sequence[str]:
         raise OSError("no such name")
 
-    assert (await _send("https://gone.example/", lookup=nothing)).outcome is Outcome.DNS
+    assert (await _send("https://gone.example/", lookup=nothing)).outcome is AttemptOutcome.DNS
 
 
 @pytest.mark.parametrize(
-    "answers",
+    "addresses",
     [
         ["10.0.0.1"],
         ["::1"],
@@ -181,13 +171,13 @@ async def test_a_name_that_does_not_exist_is_a_dns_failure() -> None:
         ["64:ff9b::a00:1"],
     ],
 )
-async def test_a_name_is_refused_if_any_of_its_addresses_is_denied(answers: list[str]) -> None:
+async def test_a_name_is_refused_if_any_of_its_addresses_is_denied(addresses: list[str]) -> None:
     async def lookup(_host: str, _port: int) -> Sequence[str]:
-        return answers
+        return addresses
 
     for livemode in (True, False):
         reply = await _send("https://hooks.example.com/", livemode=livemode, lookup=lookup)
-        assert reply == Reply(Outcome.BLOCKED, detail="address_denied")
+        assert reply == Reply(AttemptOutcome.BLOCKED, detail="address_denied")
 
 
 async def test_a_name_that_is_rebound_between_attempts_is_judged_each_time_it_is_dialled() -> None:
@@ -202,22 +192,20 @@ async def test_a_name_that_is_rebound_between_attempts_is_judged_each_time_it_is
     async with LoopbackReceiver() as receiver:
         url = receiver.url.replace("127.0.0.1", "hooks.example.com")
         outcomes = [(await _send(url, lookup=rebinding)).outcome for _ in range(3)]
-    assert outcomes == [Outcome.DELIVERED, Outcome.BLOCKED, Outcome.BLOCKED]
+    assert outcomes == [AttemptOutcome.DELIVERED, AttemptOutcome.BLOCKED, AttemptOutcome.BLOCKED]
     assert asked == 3, "once per connection: what was vetted is what is dialled"
     [received] = receiver.received
     assert received.headers["host"].startswith("hooks.example.com:"), "the original name is kept"
 
 
-async def test_the_operators_networks_open_nothing_in_live_mode() -> None:
+async def test_the_rules_of_live_mode_hold_when_it_is_dialled() -> None:
     async def lookup(_host: str, _port: int) -> Sequence[str]:
         return ["127.0.0.1"]
 
     reply = await _send("https://hooks.example.com:8443/", livemode=True, lookup=lookup)
-    assert reply == Reply(Outcome.BLOCKED, detail="address_denied")
-
-
-async def test_a_url_that_was_saved_under_other_rules_is_refused_when_it_is_dialled() -> None:
-    assert await _send("http://127.0.0.1:9/", livemode=True) == Reply(Outcome.BLOCKED, detail="scheme_not_allowed")
+    assert reply == Reply(AttemptOutcome.BLOCKED, detail="address_denied"), "the operator's networks are for test mode"
+    reply = await _send("http://127.0.0.1:9/", livemode=True)
+    assert reply == Reply(AttemptOutcome.BLOCKED, detail="scheme_not_allowed"), "saved under other rules"
 
 
 async def test_a_name_that_hangs_is_bounded_by_the_connect_deadline() -> None:
@@ -226,7 +214,7 @@ async def test_a_name_that_hangs_is_bounded_by_the_connect_deadline() -> None:
         raise AssertionError
 
     reply = await _send("https://slow.example/", lookup=hanging, deadlines=Deadlines(connect_s=0.1, total_s=ENDLESS_S))
-    assert reply.outcome is Outcome.CONNECT
+    assert reply.outcome is AttemptOutcome.CONNECT
 
 
 async def test_cookies_are_not_kept_between_attempts() -> None:
@@ -239,21 +227,17 @@ async def test_cookies_are_not_kept_between_attempts() -> None:
         await writer.drain()
 
     heads: list[bytes] = []
-    async with _listening(serve) as url, Sender(UNHURRIED, LOOPBACK) as sender:
+    async with _listening(serve) as url, WebhookSender(UNHURRIED, LOOPBACK) as sender:
         for _ in range(2):
             await sender.send(url, livemode=False, headers={}, body=b"{}", now=now())
     assert len(heads) == 2
     assert b"cookie" not in heads[1].lower()
 
 
-def test_the_bound_on_answers_is_16_kib() -> None:
-    assert READ_BYTES == 16_384
-
-
 async def _send(
     url: str, *, livemode: bool = False, lookup: Lookup | None = None, deadlines: Deadlines = UNHURRIED
 ) -> Reply:
-    async with Sender(deadlines, LOOPBACK, lookup) as sender:
+    async with WebhookSender(deadlines, LOOPBACK, lookup) as sender:
         return await sender.send(url, livemode=livemode, headers={}, body=b"{}", now=now())
 
 

@@ -27,7 +27,7 @@ from projections.read_models.projection import LogRecord
 from projections.webhooks.dispatcher import Dispatcher, Ports
 from projections.webhooks.fanout import WebhookFanout
 from projections.webhooks.metrics import DispatcherMetrics
-from projections.webhooks.sender import Deadlines, Lookup, Sender
+from projections.webhooks.sender import Deadlines, Lookup, WebhookSender
 from tests.support.event_store.log_filler import fill_log
 from tests.support.services.servers import Database
 from tests.support.waiting import PATIENCE_S, eventually
@@ -174,7 +174,7 @@ async def dispatching(
     stop = asyncio.Event()
     async with (
         DeferredPool(lambda: open_pool(postgres, application_name="test")) as late,
-        Sender(deadlines, settings.allow_networks, lookup) as sender,
+        WebhookSender(deadlines, settings.allow_networks, lookup) as sender,
         Wakeup(lambda: connect(postgres, application_name="test"), ["harbor_deliveries"]) as wakeup,
     ):
         seeded = Random(7)  # noqa: S311  # jitter, and the same in every run
