@@ -78,7 +78,6 @@ class CommandApiSettings(BaseSettings):
     batches_at_once: Count = Field(
         default=2, description="batches of orders at work at once; some more wait, the rest is answered 503"
     )
-    http: str = Field(default="httptools", pattern="^(httptools|h11)$", description="HTTP parser of uvicorn")
 
 
 class QueryApiSettings(BaseSettings):
@@ -91,7 +90,6 @@ class QueryApiSettings(BaseSettings):
     max_in_flight: Count = Field(default=512, description="requests handled at once; more are answered 503")
     request_deadline_s: Seconds = Field(default=5.0, description="seconds until a request is answered 503")
     consistency_wait_s: Seconds = Field(default=1.0, description="seconds a Consistency-Token may wait for its shard")
-    http: str = Field(default="httptools", pattern="^(httptools|h11)$", description="HTTP parser of uvicorn")
 
 
 class OpsSettings(BaseSettings):
