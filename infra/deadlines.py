@@ -1,26 +1,21 @@
-"""Deadlines that cost no timer each: what has the same time limit waits in one line, and one timer looks at its front.
+"""Deadlines without a timer each: everything with the same time limit is in one queue, watched by one timer.
 
 A timer of the event loop costs some 3 us to set and to cancel, `asyncio.timeout` 4 us; a request that passes three of
-them pays more for its deadlines than for its validation. Whatever may take equally long ends in the order in which it
-began, so a look at the oldest every `TICK_S`, or every hundredth of the limit, is enough: a deadline comes up to that
-much late, and never early.
+them pays more for its deadlines than for its validation. What has the same limit ends in the order in which it began,
+so it is enough to look at the oldest every `TICK_S`: a deadline comes up to that much late, and never early.
 
     deadlines = Deadlines(5.0)
     with deadlines.limit() as limit:
-        ...                              # TimeoutError after 5.0 to 5.05 s; `limit.expired` tells whose it was
-    alarm = deadlines.call(then)         # calls `then()` after 5.0 to 5.05 s, unless `alarm.cancel()` comes first
+        ...                      # TimeoutError after 5.0 to 5.05 s; `limit.expired`: it was this limit, not another
 """
 
 import asyncio
-from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Protocol, Self
 
 from infra import clock
 
 TICK_S: Final = 0.05
-TICK_SHARE: Final = 0.01
-"""Of a limit: whoever may take half a minute need not be told to the twentieth of a second."""
 
 
 class Timed(Protocol):
@@ -38,19 +33,13 @@ class Deadlines:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._tick_s = min(seconds, max(TICK_S, seconds * TICK_SHARE))
+        self._tick_s = min(seconds, TICK_S)
         self._running: dict[Timed, None] = {}  # in the order in which they began
         self._is_watching = False
 
     def limit(self) -> "Limit":
         """Return a context manager that ends its block after `seconds`; enter it once."""
         return Limit(self)
-
-    def call(self, then: Callable[[], None]) -> "Alarm":
-        """Call `then` after `seconds` unless the alarm is cancelled before."""
-        alarm = Alarm(self, then)
-        self.begin(alarm)
-        return alarm
 
     def begin(self, timed: Timed) -> None:
         """Watch something from now on."""
@@ -80,25 +69,6 @@ class Deadlines:
             self._is_watching = bool(self._running)
             if self._is_watching:
                 asyncio.get_running_loop().call_later(self._tick_s, self._look)
-
-
-class Alarm:
-    """A callback that is due after a time; cancelled like a timer of the event loop."""
-
-    __slots__ = ("_deadlines", "_then", "began_s")
-
-    def __init__(self, deadlines: Deadlines, then: Callable[[], None]) -> None:
-        self._deadlines = deadlines
-        self._then = then
-        self.began_s = 0.0
-
-    def cancel(self) -> None:
-        """Call nobody."""
-        self._deadlines.end(self)
-
-    def expire(self) -> None:
-        """Call."""
-        self._then()
 
 
 class Limit:

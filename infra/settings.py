@@ -74,7 +74,6 @@ class CommandApiSettings(Settings, env_prefix="HARBOR_COMMAND_API__"):
     batches_at_once: Count = Field(
         default=2, description="batches of orders handled at once; a few more wait, the rest gets 503"
     )
-    http: str = Field(default="httptools", pattern="^(httptools|h11)$", description="HTTP parser of uvicorn")
 
 
 class QueryApiSettings(Settings, env_prefix="HARBOR_QUERY_API__"):
@@ -85,7 +84,6 @@ class QueryApiSettings(Settings, env_prefix="HARBOR_QUERY_API__"):
     max_in_flight: Count = Field(default=512, description="requests handled at once; more get 503")
     request_deadline_s: Seconds = Field(default=5.0, description="seconds until a request gets 503")
     consistency_wait_s: Seconds = Field(default=1.0, description="seconds a Consistency-Token may wait for its shard")
-    http: str = Field(default="httptools", pattern="^(httptools|h11)$", description="HTTP parser of uvicorn")
 
 
 class OpsSettings(Settings, env_prefix="HARBOR_OPS__"):

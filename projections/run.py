@@ -33,19 +33,18 @@ async def main(stop: asyncio.Event) -> None:
     """
     postgres, kafka, settings = load(PostgresSettings), load(KafkaSettings), load(WorkerSettings)
     brokers = brokers_of(settings, kafka)
-    working: list[Worker] = []
+    worker: Worker | None = None
 
     def waiting_for() -> Sequence[NotReadyReason]:
-        return late.waiting_for() or (working[0].waiting_for() if working else ("starting",))
+        return database.waiting_for() or (worker.waiting_for() if worker else ("starting",))
 
-    late = DeferredPool(lambda: open_pool(postgres, application_name=_APPLICATION))
-    async with OpsServer(load(OpsSettings), waiting_for), late:
-        pool = await _opened(late, stop)
+    database = DeferredPool(lambda: open_pool(postgres, application_name=_APPLICATION))
+    async with OpsServer(load(OpsSettings), waiting_for), database:
+        pool = await database.opened_before(stop)
         if pool is None:
             return
         async with _source(pool, postgres, kafka, settings, brokers) as source:
             worker = Worker(pool, source, PROJECTIONS, max_poison_orders=settings.max_poison_orders)
-            working.append(worker)
             await worker.run(stop)
 
 
@@ -88,15 +87,3 @@ async def _source(
         yield StoreSource(
             store, lease, wakeup, partitions=kafka.partitions, batch=settings.batch, poll_s=settings.poll_s
         )
-
-
-async def _opened(late: DeferredPool, stop: asyncio.Event) -> "Pool | None":
-    """Wait for the pool; None when told to stop first."""
-    opening = asyncio.ensure_future(late.opened())
-    stopping = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait([opening, stopping], return_when=asyncio.FIRST_COMPLETED)
-        return opening.result() if opening.done() else None
-    finally:
-        opening.cancel()
-        stopping.cancel()

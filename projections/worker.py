@@ -1,7 +1,7 @@
 """The projection worker: take the assigned partitions, apply batch after batch, start over when anything is in doubt.
 
-There is one way out of every trouble (a lost connection, a fenced checkpoint, a rebalance, an unknown commit): forget
-what is believed, take the partitions again and read on from the checkpoints. Positions drop whatever comes twice.
+Every failure (a lost connection, a fenced checkpoint, a rebalance, an unknown commit) is handled in one way: forget the
+partitions, take them again and read on from the checkpoints. Positions drop whatever comes twice.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from infra.kafka.topics import TopicsError
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey, take
+from infra.retry_loop import BACKOFF_S, Cause, RetryLoop
 from projections import metrics
 from projections.failures import TRANSIENT, TooMuchPoisonError, describe, is_poison
 from projections.read_models.create_tables import create_tables
@@ -28,10 +29,16 @@ from projections.sources.gaps import Gap, MissedEventsError, read_missed
 from projections.sources.store import Assignment, Batch, Source, Start
 from projections.transaction import AppliedBatch, FencedError, apply_batch
 
-_OF_THE_SOURCE: Final = (KafkaError, TopicsError)
-_TRIED_AGAIN: Final = (*TRANSIENT, *_OF_THE_SOURCE, EventStoreError, MemoryError, TooMuchPoisonError)
-_BACKOFF_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
-_HALTED_RETRY_S: Final = 10.0
+_CAUSES: Final = (
+    Cause(TooMuchPoisonError, "too_many_poison_orders", retry_s=10.0),
+    Cause(MemoryError, "memory_short"),
+    Cause(TopicsError, "topic_unusable"),
+    Cause(KafkaError, "broker_unreachable"),
+    Cause(LogCorruptError, "log_corrupt"),
+    Cause((*TRANSIENT, EventStoreError), "database_unreachable"),
+)
+_SOURCE_ERRORS: Final = (KafkaError, TopicsError)
+_BACKOFF_S: Final = (*BACKOFF_S, 2.0)
 _SUMMARY_EVERY_S: Final = 1.0
 
 
@@ -55,7 +62,7 @@ class _Summary:
 
 
 class Worker:
-    """Applies the projections to everything the source gives, until told to stop."""
+    """Applies the projections to everything that the source reads, until it is stopped."""
 
     def __init__(
         self,
@@ -71,45 +78,44 @@ class Worker:
         self._max_poison_orders = max_poison_orders
         self._foreign = None if source.is_truth else ForeignRecords()
         self._ownership: _Ownership | None = None
-        self._trouble: str | None = "not started"
-        self._waiting: NotReadyReason = "starting"
+        self._tables_exist = False
+        self._loop = RetryLoop(_CAUSES, _log, _BACKOFF_S)
         self._summary = _Summary(monotonic_s())
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
-        """Return nothing while turns succeed (a standby without partitions is ready too), else what is in the way."""
-        return () if self._trouble is None else (self._waiting,)
+        """Return why turns fail; nothing while they succeed (a standby without partitions is ready too)."""
+        return self._loop.waiting_for()
 
     @property
     def owned(self) -> frozenset[int]:
-        """The partitions this worker believes to own."""
+        """The partitions that this worker believes it owns."""
         return frozenset() if self._ownership is None else self._ownership.assignment.partitions
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; a turn under way is finished first.
 
         Raises:
-            Exception: only what no later try could mend (a programming error outside any projection).
+            Exception: only what no retry could repair (a programming error outside any projection).
         """
-        failures = 0
-        tables_exist = False
         try:
-            while not stop.is_set():
-                try:
-                    if not tables_exist:
-                        await self._create_tables()
-                        tables_exist = True
-                    await self._source.open()
-                    await self._turn()
-                except _TRIED_AGAIN as error:
-                    await self._recover(error)
-                    await _wait(stop, _pause_after(error, failures))
-                    failures += 1
-                else:
-                    failures = 0
-                    self._well()
+            await self._loop.run(self._step, stop)
         finally:
             await self._source.close()
             self._summarise()
+
+    async def _step(self) -> float:
+        try:
+            if not self._tables_exist:
+                await self._create_tables()
+                self._tables_exist = True
+            await self._source.open()
+            await self._turn()
+        except Exception as error:
+            await self._start_over(error)
+            raise
+        if self._loop.reason is not None:
+            metrics.HALTED.set(0)
+        return 0
 
     async def _create_tables(self) -> None:
         async with self._pool.acquire() as connection:
@@ -123,7 +129,7 @@ class Worker:
             await self._take(assignment)
             return
         batch = await self._source.poll()
-        # A rebalance while we waited: the batch belongs to whoever owns its partitions now.
+        # A rebalance while we waited: the batch belongs to the new owner of its partitions.
         if (await self._source.assignment()).generation != assignment.generation:
             return
         if batch.records or batch.next_offsets or batch.scanned_to is not None:
@@ -153,7 +159,7 @@ class Worker:
             outcome = await self._apply_or_isolate(ownership, batch)
         except MissedEventsError as missed:
             await self._fill(ownership, missed.gaps)
-            self._ownership = None  # the topic is read again from the checkpoints, which are further on now
+            self._ownership = None  # read the topic again from the checkpoints, which have moved
             return
         except FencedError as fenced:
             metrics.FENCED.inc()
@@ -189,30 +195,14 @@ class Worker:
                 get_logger().warning("projection.poison", error=describe(error), events=len(batch.records))
             return await apply_batch(*arguments, isolate=self._max_poison_orders)
 
-    async def _recover(self, error: Exception) -> None:
-        """Forget what is believed; the next turn takes the partitions again. Logs once per trouble, not per try."""
+    async def _start_over(self, error: Exception) -> None:
+        """Forget the partitions; the next turn takes them again."""
         self._ownership = None
-        cause = type(error).__name__
-        metrics.FAILURES.labels(cause).inc()
-        halted = isinstance(error, TooMuchPoisonError)
-        metrics.HALTED.set(halted)
-        self._waiting = _waits_after(error)
-        if self._trouble != cause:
-            self._trouble = cause
-            log = get_logger()
-            if halted:
-                log.critical("projection.halted", reason=str(error))
-            else:
-                log.warning("projection.waiting", cause=cause, error=str(error)[:300])
-        if isinstance(error, _OF_THE_SOURCE):
-            with suppress(*_TRIED_AGAIN):
+        metrics.FAILURES.labels(type(error).__name__).inc()
+        metrics.HALTED.set(isinstance(error, TooMuchPoisonError))
+        if isinstance(error, _SOURCE_ERRORS):
+            with suppress(*_SOURCE_ERRORS, *TRANSIENT):
                 await self._source.close()
-
-    def _well(self) -> None:
-        if self._trouble is not None:
-            get_logger().info("projection.running", after=self._trouble)
-            self._trouble = None
-            metrics.HALTED.set(0)
 
     def _account(self, batch: Batch, outcome: AppliedBatch, seconds: float) -> None:
         records = outcome.records
@@ -274,29 +264,12 @@ def starts_of(checkpoints: Iterable[Checkpoint]) -> dict[int, Start]:
     return starts
 
 
-def _pause_after(error: Exception, failures: int) -> float:
-    """Return the seconds until the next try."""
-    return _HALTED_RETRY_S if isinstance(error, TooMuchPoisonError) else _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)]
-
-
-def _waits_after(error: Exception) -> NotReadyReason:
-    """Return what a worker waits for that was stopped by this."""
+def _log(reason: NotReadyReason | None, error: Exception | None) -> None:
+    log = get_logger()
     match error:
+        case None:
+            log.info("projection.running")
         case TooMuchPoisonError():
-            return "too_many_poison_orders"
-        case MemoryError():
-            return "memory_short"
-        case TopicsError():
-            return "topic_unusable"
-        case KafkaError():
-            return "broker_unreachable"
-        case LogCorruptError():
-            return "log_corrupt"
+            log.critical("projection.halted", reason=str(error))
         case _:
-            return "database_unreachable"
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()
+            log.warning("projection.waiting", reason=reason, cause=type(error).__name__, error=str(error)[:300])

@@ -27,7 +27,7 @@ def compose() -> tuple[ASGIApp, Listen]:
         redis=load(RedisSettings),
         limits=load(LimitSettings),
     )
-    return create_app(settings), Listen(settings.service.host, settings.service.port, settings.service.http)
+    return create_app(settings), Listen(settings.service.host, settings.service.port)
 
 
 main = service_commands("query_api", compose, document)

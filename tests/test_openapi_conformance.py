@@ -1,6 +1,6 @@
 """Requests generated from our own OpenAPI documents, good and bad: every answer is a declared one, and none a 500.
 
-schemathesis drives each service over real sockets and PostgreSQL, on both of uvicorn's parsers.
+schemathesis drives each service over real sockets and PostgreSQL.
 """
 
 import asyncio
@@ -113,15 +113,14 @@ async def generated_requests(port: int, directory: Path, supply: Supply) -> tupl
 
 
 @pytest.mark.timeout(2 * LIMIT_S)
-@pytest.mark.parametrize("parser", ["httptools", "h11"])
 @pytest.mark.parametrize("service", ["command", "query"])
 async def test_every_answer_is_one_that_the_document_declares(
-    database: Database, tmp_path: Path, service: ServiceName, parser: str
+    database: Database, tmp_path: Path, service: ServiceName
 ) -> None:
     key = await partner_key(database)
     (tmp_path / "schemathesis.toml").write_text(configuration(service, key))
     supply = await (command_supply(database, key) if service == "command" else query_supply(database))
-    async with listening(app_of(service, database), parser) as port:
+    async with listening(app_of(service, database)) as port:
         exit_code, report = await generated_requests(port, tmp_path, supply)
     found = list(answers(tmp_path / EVENTS, DOCUMENTS[service]))
 

@@ -1,14 +1,13 @@
-"""Follows the log to know when orders are due, and asks those that are to expire; each turn is safe to repeat.
+"""Follows the log to know when orders are due, and sends each due order the command to expire; safe to repeat.
 
-The key of each command is made of the order and its due time, so two instances and every restart do once what is due
-once (decision 0046). Whether an order really expires is decided against its state when the command is handled: one that
-was captured a moment before stays as it is.
+The idempotency key of each command is made of the order and its due time, so that two instances and any restart expire
+an order once (decision 0046). Whether an order really expires is decided against its state when the command is handled:
+one that was captured a moment before stays as it is.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -28,13 +27,14 @@ from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.timers import Timer, Timers
+from infra.retry_loop import Cause, RetryLoop
 from infra.settings import ExpirySettings
 from infra.tenancy import Tenant
 
 _ACTOR: Final = "expiry"
 _METHOD: Final = "EXPIRE"
 _MOST_READS: Final = 20
-"""Reads of the log in one turn, at most: what is due must not wait until a long log was followed."""
+"""Reads of the log in one turn, at most: due orders must not wait for the end of a long log."""
 
 
 class Outcome(StrEnum):
@@ -46,7 +46,7 @@ class Outcome(StrEnum):
 
 
 class OpenTimers(Protocol):
-    """Gives the timers, or says that PostgreSQL is not there yet."""
+    """Returns the timers, or raises while PostgreSQL is not there yet."""
 
     def __call__(self) -> Timers:
         """Return them.
@@ -59,7 +59,7 @@ class OpenTimers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one turn did; `is_behind`: there is more to do at once."""
+    """What one turn did; `is_behind`: there is more to do now."""
 
     events: int
     outcomes: Counter[Outcome]
@@ -82,37 +82,29 @@ class Expirer:
         self._writes = writes
         self._settings = settings
         self._metrics = metrics
-        self._waiting: NotReadyReason | None = "starting"
+        self._loop = RetryLoop(
+            (Cause(LogCorruptError, "log_corrupt"), Cause((EventStoreError, *UNREACHABLE), "database_unreachable")),
+            _log,
+            (settings.poll_s,),
+        )
 
     @property
     def _now(self) -> Callable[[], datetime]:
         return self._writes.now
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
-        """Return what stood in the way of the last turn; nothing when it was done."""
-        return () if self._waiting is None else (self._waiting,)
+        """Return why the last turn failed; nothing when it did not."""
+        return self._loop.waiting_for()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take turns until `stop` is set; a turn under way is finished."""
-        while not stop.is_set():
-            is_behind = False
-            try:
-                is_behind = (await self.turn()).is_behind
-                self._waiting = None
-            except (EventStoreError, *UNREACHABLE) as error:
-                waiting: NotReadyReason = (
-                    "log_corrupt" if isinstance(error, LogCorruptError) else "database_unreachable"
-                )
-                if self._waiting != waiting:
-                    get_logger().warning("expiry.waiting", waiting_for=waiting, error=type(error).__name__)
-                self._waiting = waiting
-            if not is_behind:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._settings.poll_s):
-                        await stop.wait()
+        await self._loop.run(self._step, stop)
+
+    async def _step(self) -> float:
+        return 0 if (await self.turn()).is_behind else self._settings.poll_s
 
     async def turn(self) -> Turn:
-        """Follow the log for a while, then ask one batch of due orders to expire.
+        """Follow the log for a while, then expire one batch of due orders.
 
         Raises:
             EventStoreError or one of `UNREACHABLE`: what was not done is done in the next turn.
@@ -152,11 +144,11 @@ class Expirer:
         if due:
             self._metrics.late_s.set(max((now - min(timer.due_at for timer in due)).total_seconds(), 0))
         results = await asyncio.gather(*(self._expire_one(timer, now) for timer in due), return_exceptions=True)
-        settled = [
+        finished = [
             timer for timer, result in zip(due, results, strict=True) if result in {Outcome.DONE, Outcome.REPLAYED}
         ]
         failed = [timer for timer, result in zip(due, results, strict=True) if result is Outcome.FAILED]
-        await timers.done(settled)
+        await timers.done(finished)
         await timers.postpone(failed, now + timedelta(seconds=self._settings.retry_s))
         for result in results:
             if isinstance(result, BaseException):
@@ -167,7 +159,7 @@ class Expirer:
         return outcomes
 
     async def _expire_one(self, timer: Timer, now: datetime) -> Outcome:
-        """Ask one order. It is asked as of the time that found it due: a clock set back must not answer for ever."""
+        """Expire one order as of the time that found it due: a clock that was set back must not keep it for ever."""
         order_id, due = OrderId(timer.stream_id), instant_text(timer.due_at)
         path = f"/orders/{order_id}"
         caller = Caller(
@@ -182,10 +174,15 @@ class Expirer:
             system=_ACTOR,
         )
         try:
-            answer = await handle(self._writes, caller, lambda _now: Expire(order_id, now), status=200)
+            response = await handle(self._writes, caller, lambda _now: Expire(order_id, now), status=200)
         except (EventStoreError, *UNREACHABLE):
             raise
         except Exception as error:  # noqa: BLE001  # whatever is wrong with one order must not stop the others
             get_logger().warning("expiry.order_failed", order_id=str(order_id), error=type(error).__name__)
             return Outcome.FAILED
-        return Outcome.REPLAYED if answer.replayed else Outcome.DONE
+        return Outcome.REPLAYED if response.replayed else Outcome.DONE
+
+
+def _log(reason: NotReadyReason | None, error: Exception | None) -> None:
+    if error is not None:
+        get_logger().warning("expiry.waiting", waiting_for=reason, error=type(error).__name__)

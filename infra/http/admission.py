@@ -1,7 +1,7 @@
-"""How many requests a service takes on: those at work, those whose body is still arriving, and the bytes they hold.
+"""How many requests a service admits: those at work, those whose body is still arriving, and the bytes they hold.
 
-A request that waits for its client takes no place of those at work: otherwise some hundred bodies sent drop by drop
-would turn a service away from everybody else. Decision 0050.
+A request that waits for its client does not count as one at work: otherwise a few hundred bodies sent byte by byte
+would keep everybody else out. Decision 0050.
 """
 
 from starlette.types import Message, Receive
@@ -11,7 +11,7 @@ from infra.http.problems import OVERLOADED, Problem
 
 
 class Admission:
-    """Counts the requests of one service and says when it is full."""
+    """Counts the requests of one service and knows when it is full."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -26,7 +26,7 @@ class Admission:
 
     @property
     def is_full(self) -> bool:
-        """Whether a further request must be refused."""
+        """Whether another request must be refused."""
         limits = self._limits
         return self._working >= limits.max_in_flight or self._arriving >= limits.max_arriving
 
@@ -36,7 +36,7 @@ class Admission:
         return Admitted(self, receive)
 
     def began_waiting(self) -> None:
-        """Note that a request waits for its client."""
+        """Note that a request waits for its body."""
         self._working -= 1
         self._arriving += 1
 
@@ -62,7 +62,7 @@ class Admission:
 
 
 class Admitted:
-    """One request inside: its way to the client's bytes, and what it must give back."""
+    """One admitted request: receives its body, and gives up what it holds when it leaves."""
 
     __slots__ = ("_admission", "_held_bytes", "_receive")
 
@@ -75,7 +75,7 @@ class Admitted:
         """Return the next part of the body.
 
         Raises:
-            Problem: 503, meanwhile the service became full.
+            Problem: 503, the service became full in the meantime.
         """
         self._admission.began_waiting()
         try:
@@ -88,5 +88,5 @@ class Admitted:
         return message
 
     def leave(self) -> None:
-        """Return everything back."""
+        """Give up the place and the bytes."""
         self._admission.left(self._held_bytes)

@@ -17,7 +17,7 @@ from infra.settings import LogSettings, SettingsError, load
 _GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
 
 Compose = Callable[[], tuple[ASGIApp, Listen]]
-"""Reads the settings and gives the application and where it listens; raises `SettingsError`."""
+"""Reads the settings; returns the application and where it listens. Raises `SettingsError`."""
 
 
 def service_commands(name: str, compose: Compose, document: Callable[[], dict[str, Any]]) -> click.Group:
@@ -58,7 +58,7 @@ def _run(name: str, compose: Compose) -> None:
         app, listen = compose()
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
-    # What exists now lives as long as the process: never walk it again, and look for new cycles rarely (decision 0040).
+    # What exists now lives as long as the process: never scan it again, and look for new cycles rarely (decision 0040).
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GARBAGE_THRESHOLDS)

@@ -1,8 +1,8 @@
-"""Checks on the raw request, before any of it is believed. Pure: a scope's headers in, a refusal or the facts out.
+"""Checks on the head of a request, before any of it is believed. Pure: headers in, a refusal or the facts out.
 
-Both parsers of uvicorn let things pass that must not reach an application behind a proxy (httptools: no Host, two
-Hosts, 1 MB of headers, HTTP/0.9; h11: two equal lengths, length beside chunking), so the checks read what the parser
-hands over and not what a framework made of it. Decision 0050.
+The parser lets things pass that must not reach an application behind a proxy (no Host, two Hosts, headers without
+bound), so the checks read what the parser hands over and not what a framework made of it. Ambiguous framing, which the
+parser refuses already, is refused here again: request smuggling must not depend on one library. Decision 0050.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ _JSON_ACCEPTED: Final = (b"*/*", b"application/*", b"application/json", b"applic
 _SEPARATORS: Final = 4
 """Bytes of ": " and of the line end."""
 _CLOSE: Final = {"connection": "close"}
-"""Where it is unclear what the bytes after the head belong to, nothing after it may be believed."""
+"""Where it is unclear what the bytes after the head belong to, no later request on the connection is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def read_head(scope: Scope) -> Head:
     found: dict[bytes, bytes] = {}
     repeated: bytes | None = None
     raw = scope["headers"]
-    # The address counts too: h11 hands over one of any length that arrives in one piece with its headers.
+    # The address counts too.
     size = _SEPARATORS * len(raw) + len(scope.get("raw_path") or b"") + len(scope["query_string"])
     for name, value in raw:
         size += len(name) + len(value)
@@ -92,7 +92,7 @@ def read_head(scope: Scope) -> Head:
             elif name == b"accept":
                 found[name] += b"," + value
             elif name == b"traceparent":
-                found[name] = b""  # two parents are none (W3C Trace Context 3.2)
+                found[name] = b""  # two parents count as none (W3C Trace Context 3.2)
             else:
                 repeated = name
     return Head(found, repeated, len(raw), size)

@@ -1,7 +1,7 @@
-"""Prometheus metrics of an HTTP service: counted in plain numbers, put into Prometheus' form when somebody looks.
+"""Prometheus metrics of an HTTP service: counted in plain numbers, converted when Prometheus scrapes them.
 
-The library's own counters and histograms take a lock for each of several steps, some 3 us a request together; a
-service has one event loop, so plain numbers are as exact and cost a tenth of that.
+The library's own counters and histograms take several locks, some 3 us a request; a service has one event loop, so
+plain numbers are as exact and cost a tenth of that.
 """
 
 from bisect import bisect_left
@@ -17,7 +17,7 @@ _BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 _BOUNDS: Final = (*(str(bound) for bound in _BUCKETS_S), "+Inf")
 _METHODS: Final = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"})
 UNMATCHED: Final = "unmatched"
-"""Label of requests that no route took: addresses made up by clients must not become label values."""
+"""Label of requests that matched no route: made-up addresses must not become label values."""
 
 
 class HttpMetrics(Collector):
@@ -31,11 +31,11 @@ class HttpMetrics(Collector):
         registry.register(self)
 
     def observe(self, route: str, method: str, status: int, duration_s: float) -> None:
-        """Count one answered request. `route` is a template such as `/api/v1/orders/{order_id}`."""
+        """Count one request. `route` is a template such as `/api/v1/orders/{order_id}`."""
         if method not in _METHODS:
             method = "OTHER"
-        answered = (route, method, status)
-        self._requests[answered] = self._requests.get(answered, 0) + 1
+        labels = (route, method, status)
+        self._requests[labels] = self._requests.get(labels, 0) + 1
         durations = self._durations.get((route, method))
         if durations is None:
             durations = self._durations[route, method] = _Durations()
@@ -43,7 +43,7 @@ class HttpMetrics(Collector):
         durations.sum_s += duration_s
 
     def watch_in_flight(self, requests: Callable[[], int]) -> None:
-        """Ask `requests` how many are being handled whenever somebody looks."""
+        """Call `requests` at each scrape for the number being handled."""
         self._in_flight = requests
 
     def exposition(self) -> bytes:
@@ -51,7 +51,7 @@ class HttpMetrics(Collector):
         return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Metric]:
-        """Return what was counted so far."""
+        """Return the counts so far."""
         requests = CounterMetricFamily(
             "harbor_http_requests", "Requests answered", labels=["route", "method", "status"]
         )
@@ -71,7 +71,7 @@ class HttpMetrics(Collector):
 
 
 class _Durations:
-    """How many requests fell into each bucket (the last one has no bound), and their seconds together."""
+    """Number of requests in each bucket (the last one has no bound), and the sum of their seconds."""
 
     __slots__ = ("counts", "sum_s")
 

@@ -1,9 +1,9 @@
-"""The gate: the one ASGI layer in front of every route. Decision 0050 says why it is one and ours.
+"""The one ASGI middleware in front of every route (decision 0050).
 
-    server -> Gate( check raw request -> admit -> deadline -> routes -> problem for anything raised ) -> server
+    server -> check the head -> admit -> deadline -> routes -> problem document for anything raised -> server
 
-It gives each request an id, refuses what `infra.http.guards` refuses, bounds how many are handled at once and for how
-long, turns every exception into a problem document, adds the response headers, counts, and writes one log line.
+It gives each request an id, refuses what `infra.http.guards` refuses, bounds how many requests are handled at once and
+for how long, turns every exception into a problem document, adds the response headers, and writes one log line.
 """
 
 import re
@@ -49,7 +49,7 @@ Translate = Callable[[Exception], Problem | None]
 """A service's own errors as problems; None: not one of its own."""
 
 OPS_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics"})
-"""Answered even when the service is full: an operator must see it, and a supervisor must not restart it."""
+"""Served even when the service is full: an operator must see it, and a supervisor must not restart it."""
 
 _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
 _LOOKED_AROUND: Final = "There is nothing here; /docs shows what there is."
@@ -64,7 +64,7 @@ _ID: Final = re.compile(rf"{CANONICAL_UUID}|[0-9A-Za-z]{{8}}", re.ASCII)
 class RequestMiddleware:
     """ASGI middleware. `log` writes bytes; `translate` maps a service's own exceptions.
 
-    `elsewhere` says for methods that an address here does not have who may take them.
+    `elsewhere` says, for methods that no address here has, which service may have them.
     """
 
     def __init__(
@@ -89,41 +89,41 @@ class RequestMiddleware:
         metrics.watch_in_flight(lambda: self._admission.count)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; never raises for it, so the server never answers on its own."""
+        """Serve one request; never raises for it, so the server never responds on its own."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         head = guards.read_head(scope)
         context = _open(scope, head.single)
-        exchange = _Exchange(scope, context, send)
+        response = _Response(scope, context, send)
         refusal = guards.check(scope, head, self._limits)
         if refusal is None and self._admission.is_full and scope["path"] not in OPS_PATHS:
             refusal = Problem(OVERLOADED)
         if refusal is not None:
-            await exchange.refuse(refusal)
-            self._finish(exchange)
+            await response.refuse(refusal)
+            self._finish(response)
             return
         admitted = self._admission.enter(receive)
         try:
-            await self._serve(scope, admitted.receive, exchange)
+            await self._serve(scope, admitted.receive, response)
         finally:
             admitted.leave()
-            self._finish(exchange)
+            self._finish(response)
 
-    async def _serve(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
+    async def _serve(self, scope: Scope, receive: Receive, response: "_Response") -> None:
         deadline = self._deadlines.limit()
         try:
             with deadline:
-                await self._app(scope, receive, exchange.send)
-        except Exception as error:  # the last place that can answer
-            if exchange.started:
-                exchange.fail(error)
-                raise  # the answer is cut: only closing the connection tells the client so
-            problem = Problem(DEADLINE_EXCEEDED) if deadline.expired else self._problem(error, scope, exchange)
+                await self._app(scope, receive, response.send)
+        except Exception as error:  # the last place that can respond
+            if response.started:
+                response.fail(error)
+                raise  # the response is cut: only closing the connection shows that to the client
+            problem = Problem(DEADLINE_EXCEEDED) if deadline.expired else self._problem(error, scope, response)
             if problem is not None:
-                await exchange.refuse(problem)
+                await response.refuse(problem)
 
-    def _problem(self, error: Exception, scope: Scope, exchange: "_Exchange") -> Problem | None:
+    def _problem(self, error: Exception, scope: Scope, response: "_Response") -> Problem | None:
         match error:
             case Problem():
                 return error
@@ -132,38 +132,38 @@ class RequestMiddleware:
             case RequestValidationError():
                 return _validation_problem(error)
             case ClientDisconnect():
-                exchange.status = _CLIENT_GONE
+                response.status = _CLIENT_GONE
                 return None
         translated = self._translate(error)
         if translated is not None:
             return translated
-        exchange.fail(error)
+        response.fail(error)
         return Problem(STORE_UNAVAILABLE if isinstance(error, OSError) else INTERNAL_ERROR)
 
-    def _finish(self, exchange: "_Exchange") -> None:
-        scope, context = exchange.scope, exchange.context
+    def _finish(self, response: "_Response") -> None:
+        scope, context = response.scope, response.context
         duration_s = clock.monotonic_s() - context.started_s
         path = scope["path"]
         is_ops = path in OPS_PATHS
         route = path if is_ops else getattr(scope.get("route"), "path", UNMATCHED)
-        self._metrics.observe(route, scope["method"], exchange.status, duration_s)
+        self._metrics.observe(route, scope["method"], response.status, duration_s)
         fields = {
             "request_id": context.request_id,
             "method": scope["method"],
             "route": route,
-            "status": exchange.status,
+            "status": response.status,
             "duration_ms": round(duration_s * 1000, 3),
             **context.log_fields,
         }
-        with suppress(OSError, ValueError):  # standard output was closed: the answer still counts
+        with suppress(OSError, ValueError):  # standard output was closed: the response still counts
             if is_ops:
                 self._log.debug(context.log_event, **fields)
             else:
                 self._write_line(context.log_event, fields)
 
 
-class _Exchange:
-    """One answer on its way out: adds the headers every answer has, and remembers what was sent."""
+class _Response:
+    """The response to one request: adds the headers that all have, and remembers whether it has started."""
 
     __slots__ = ("_send", "context", "scope", "started", "status")
 
@@ -216,9 +216,9 @@ def _open(scope: Scope, headers: dict[bytes, bytes]) -> RequestContext:
 
 
 def _instance(scope: Scope, request_id: str) -> str:
-    """Return the address when it is one of ours and its parameters have the form of our ids; else name the request.
+    """Return the address if it is one of ours and its parameters look like our ids, else the name of the request.
 
-    An address that anybody made up is never repeated: an answer must not carry somebody else's script or secret.
+    A made-up address is never repeated: a response must not carry somebody else's script or secret.
     """
     parameters = scope.get("path_params") or {}
     if scope.get("route") is None or not all(_ID.fullmatch(str(each)) for each in parameters.values()):
@@ -241,7 +241,7 @@ def _http_problem(error: HTTPException, scope: Scope, elsewhere: Mapping[str, st
 def _allowed_methods(scope: Scope) -> list[str]:
     """Return the methods of every route at this address; the framework names only those of the first.
 
-    The address of a route of its own is no parameter of another one, as `infra.http.server.route_table` has it.
+    The address of a route is never a parameter of another one, as in `infra.http.server.route_table`.
     """
     routes = [route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE]
     own = [route for route in routes if getattr(route, "path", None) == scope["path"]]

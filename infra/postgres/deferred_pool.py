@@ -1,7 +1,7 @@
 """A pool that opens in the background: a service starts, and says what it waits for, while PostgreSQL is down.
 
 Once open it stays: a pool reconnects by itself. A server or login that must not be used (`DangerousSettingsError`) and
-a schema that is behind keep it closed and are looked at again, since an operator may mend either.
+a schema that is behind keep it closed and are tried again, since an operator may repair either.
 """
 
 import asyncio
@@ -16,33 +16,24 @@ from infra.observability.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.migrate import MigrationError
 from infra.postgres.pool import DangerousSettingsError, Pool, SchemaBehindError
+from infra.retry_loop import Cause, RetryLoop
 
-_BACKOFF_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
-_UNREACHABLE: Final[NotReadyReason] = "database_unreachable"
-_DANGEROUS: Final[NotReadyReason] = "database_settings_dangerous"
-_BEHIND: Final[NotReadyReason] = "migrations_missing"
-
-
-def missing_for(error: Exception) -> NotReadyReason:
-    """Return what a process waits for that could not open its pool."""
-    match error:
-        case DangerousSettingsError():
-            return _DANGEROUS
-        case SchemaBehindError() | MigrationError():
-            return _BEHIND
-        case _:
-            return _UNREACHABLE
+_CAUSES: Final = (
+    Cause(DangerousSettingsError, "database_settings_dangerous"),
+    Cause((SchemaBehindError, MigrationError), "migrations_missing"),
+    Cause(UNREACHABLE, "database_unreachable"),
+)
 
 
 class DeferredPool:
-    """Opens with `open_pool` while the context is entered; `pool` gives it, or says that there is none yet."""
+    """Opens with `open_pool` while the context is entered; `pool` returns it, or raises while there is none yet."""
 
     def __init__(self, open_pool: Callable[[], Awaitable[Pool]]) -> None:
         self._open = open_pool
         self._pool: Pool | None = None
         self._task: asyncio.Task[None] | None = None
-        self._reason: NotReadyReason = _UNREACHABLE
         self._opened = asyncio.Event()
+        self._loop = RetryLoop(_CAUSES, _log)
 
     @property
     def is_open(self) -> bool:
@@ -52,16 +43,26 @@ class DeferredPool:
     @property
     def reason(self) -> NotReadyReason:
         """Return what is missing, while the pool is not open."""
-        return self._reason
+        return self._loop.reason or "database_unreachable"
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
         """Return what is missing; nothing once the pool is open."""
-        return () if self._pool is not None else (self._reason,)
+        return () if self._pool is not None else (self.reason,)
 
     async def opened(self) -> Pool:
-        """Wait until the pool is open and give it."""
+        """Wait until the pool is open and return it."""
         await self._opened.wait()
         return self.pool
+
+    async def opened_before(self, stop: asyncio.Event) -> Pool | None:
+        """Wait until the pool is open and return it; None: `stop` was set first."""
+        waits = [asyncio.create_task(event.wait()) for event in (self._opened, stop)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return self._pool
 
     @property
     def pool(self) -> Pool:
@@ -71,26 +72,33 @@ class DeferredPool:
             StoreUnavailableError: it is not open yet.
         """
         if self._pool is None:
-            raise StoreUnavailableError(self._reason)
+            raise StoreUnavailableError(self.reason)
         return self._pool
 
     async def check(self, timeout_s: float = 1.0) -> NotReadyReason | None:
-        """Ask PostgreSQL whether it answers now; give what is missing, or None."""
+        """Ask PostgreSQL whether it serves now; return what is missing, or None."""
         if self._pool is None:
-            return self._reason
+            return self.reason
         try:
             async with asyncio.timeout(timeout_s):
                 await self._pool.fetchval("SELECT 1")
         except DangerousSettingsError:
-            return _DANGEROUS
+            return "database_settings_dangerous"
         except UNREACHABLE:
-            return _UNREACHABLE
+            return "database_unreachable"
         return None
 
     async def __aenter__(self) -> Self:
-        """Return after the first attempt, whatever came of it."""
-        if not await self._attempt():
-            self._task = asyncio.create_task(self._keep_trying(), name="late-pool")
+        """Return after the first attempt, whatever came of it.
+
+        Raises:
+            Exception: an error that no later attempt could do without.
+        """
+        await self._loop.attempt(self._attempt)
+        if self._pool is None:
+            # From here on nothing may end the attempts: nobody would see it.
+            trying = self._loop.run(self._attempt, self._opened, otherwise="database_unreachable")
+            self._task = asyncio.create_task(trying, name="deferred-pool")
         return self
 
     async def __aexit__(
@@ -103,29 +111,14 @@ class DeferredPool:
         if self._pool is not None:
             self._pool.terminate()
 
-    async def _keep_trying(self) -> None:
-        tries = 0
-        while True:
-            await asyncio.sleep(_BACKOFF_S[min(tries, len(_BACKOFF_S) - 1)])
-            tries += 1
-            try:
-                if await self._attempt():
-                    return
-            except Exception as error:  # noqa: BLE001  # a service that waits must never stop looking
-                self._refused(_UNREACHABLE, error)
+    async def _attempt(self) -> float:
+        self._pool = await self._open()
+        self._opened.set()
+        return 0
 
-    async def _attempt(self) -> bool:
-        try:
-            self._pool = await self._open()
-        except (*UNREACHABLE, SchemaBehindError, MigrationError) as error:
-            self._refused(missing_for(error), error)
-        else:
-            self._opened.set()
-            get_logger().info("postgres.connected")
-        return self._pool is not None
 
-    def _refused(self, reason: NotReadyReason, error: Exception) -> None:
-        """Log each change of state once, not each attempt."""
-        if self._task is None or reason != self._reason:
-            get_logger().warning("postgres.waiting", reason=reason, error=str(error))
-        self._reason = reason
+def _log(reason: NotReadyReason | None, error: Exception | None) -> None:
+    if reason is None:
+        get_logger().info("postgres.connected")
+    else:
+        get_logger().warning("postgres.waiting", reason=reason, error=str(error))

@@ -1,8 +1,8 @@
 """Wake-ups from PostgreSQL: LISTEN on a connection of its own, which reconnects by itself.
 
-A notification only says *look now*; the poll is the truth. Notifications may be lost (a reconnect, a full buffer), so a
-caller looks at its table whenever `wait` returns, whatever it returned, and passes a timeout that bounds the damage:
-`idle_timeout_s` gives the caller's own poll interval, stretched to a second while the listening connection is healthy.
+A notification only means *look now*; the poll is the truth. Notifications may be lost (a reconnect, a full buffer), so
+a caller looks at its table whenever `wait` returns, whatever it returned, and passes a timeout that bounds the damage:
+`idle_timeout_s` is the caller's own poll interval, stretched to a second while the listening connection is healthy.
 """
 
 import asyncio
@@ -12,9 +12,11 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
+from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.connection import DedicatedConnection
 from infra.postgres.failures import UNREACHABLE
+from infra.retry_loop import RetryLoop, pause
 
 Connect: TypeAlias = Callable[[], Awaitable[DedicatedConnection]]
 
@@ -22,7 +24,7 @@ _BUFFERED: Final = 10_000
 _STRETCHED_POLL_S: Final = 1.0
 _CONNECT_TIMEOUT_S: Final = 5.0
 _PROBE_EVERY_S: Final = 15.0
-_BACKOFF_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
+_RECONNECT_S: Final = 0.05
 
 
 class Wakeup:
@@ -41,6 +43,7 @@ class Wakeup:
         self._lost = asyncio.Event()
         self._healthy = False
         self._task: asyncio.Task[None] | None = None
+        self._loop = RetryLoop((), self._log)
 
     @property
     def healthy(self) -> bool:
@@ -52,7 +55,7 @@ class Wakeup:
         return max(poll_s, _STRETCHED_POLL_S) if self._healthy else poll_s
 
     async def wait(self, timeout_s: float) -> list[tuple[str, str]]:
-        """Wait for notifications; give `(channel, payload)` in order of arrival, or an empty list: look anyway."""
+        """Wait for notifications; return `(channel, payload)` in order of arrival, or an empty list: look anyway."""
         if not self._woken.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
@@ -63,12 +66,19 @@ class Wakeup:
         return notifications
 
     def wake(self) -> None:
-        """Make the present or next `wait` return; for a caller that wants to stop."""
+        """Make the present or next `wait` return."""
         self._woken.set()
+
+    async def wake_on(self, stop: asyncio.Event) -> None:
+        """Make the present or next `wait` return when `stop` is set."""
+        await stop.wait()
+        self.wake()
 
     async def __aenter__(self) -> Self:
         """Return once the first attempt to listen has succeeded or failed."""
-        self._task = asyncio.create_task(self._keep_listening(), name="wakeup")
+        # `connect` is the caller's: whatever it raises, polls go on.
+        listening = self._loop.run(self._listen, asyncio.Event(), otherwise="database_unreachable")
+        self._task = asyncio.create_task(listening, name="wakeup")
         await self._tried.wait()
         return self
 
@@ -80,54 +90,44 @@ class Wakeup:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    async def _keep_listening(self) -> None:
-        failures = 0
-        while True:
+    async def _listen(self) -> float:
+        """Listen until the connection is lost."""
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                connection = await self._connect()
             try:
-                async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                    connection = await self._connect()
-            except Exception as error:  # noqa: BLE001  # `connect` is the caller's: whatever it raises, polls go on
-                if failures == 0:
-                    get_logger().warning("wakeup.lost", channels=self._channels, error=repr(error))
-                failures += 1
-            else:
-                try:
-                    failures = 0 if await self._listen(connection) else failures + 1
-                finally:
-                    connection.terminate()
+                await self._listen_on(connection)
+            finally:
+                connection.terminate()
+        finally:
             self._healthy = False
             self._tried.set()
-            await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+        return _RECONNECT_S
 
-    async def _listen(self, connection: DedicatedConnection) -> bool:
-        """Listen until the connection is lost; give whether it ever listened."""
+    async def _listen_on(self, connection: DedicatedConnection) -> None:
         self._lost.clear()
-        try:
-            connection.add_termination_listener(lambda _connection: self._lost.set())
-            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                for channel in self._channels:
-                    await connection.add_listener(channel, self._heard)
-        except UNREACHABLE:
-            return False
+        connection.add_termination_listener(lambda _connection: self._lost.set())
+        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+            for channel in self._channels:
+                await connection.add_listener(channel, self._heard)
         self._healthy = True
+        self._loop.ready()
         self._tried.set()
         self._woken.set()
-        while not self._lost.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_PROBE_EVERY_S):
-                    await self._lost.wait()
-                    break
-            if not await _answers(connection):
-                break
-        return True
+        while not self._lost.is_set() and await _is_alive(connection):
+            await pause(self._lost, _PROBE_EVERY_S)
+
+    def _log(self, _reason: NotReadyReason | None, error: Exception | None) -> None:
+        if error is not None:
+            get_logger().warning("wakeup.lost", channels=self._channels, error=repr(error))
 
     def _heard(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
         self._buffer.append((channel, str(payload)))
         self._woken.set()
 
 
-async def _answers(connection: DedicatedConnection) -> bool:
-    """Find out whether a silent connection still lives: a frozen server or a cut cable sends no goodbye."""
+async def _is_alive(connection: DedicatedConnection) -> bool:
+    """Return whether a silent connection still lives: a frozen server or a cut cable closes nothing."""
     try:
         await connection.execute("SELECT 1", timeout=_CONNECT_TIMEOUT_S)
     except UNREACHABLE:

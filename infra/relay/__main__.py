@@ -4,9 +4,8 @@ import asyncio
 import gc
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Sequence
 
-import asyncpg
 import click
 from prometheus_client import REGISTRY
 
@@ -15,12 +14,10 @@ from infra.clock import new_id
 from infra.event_store.postgres import open_event_store
 from infra.kafka.topics import events_topic
 from infra.observability.health import NotReadyReason
-from infra.observability.logs import configure, get_logger
+from infra.observability.logs import configure
 from infra.observability.ops_server import OpsServer
-from infra.postgres.deferred_pool import missing_for
-from infra.postgres.failures import UNREACHABLE
-from infra.postgres.migrate import MigrationError
-from infra.postgres.pool import Pool, SchemaBehindError, connect, open_pool
+from infra.postgres.deferred_pool import DeferredPool
+from infra.postgres.pool import connect, open_pool
 from infra.postgres.wakeup import Wakeup
 from infra.relay.metrics import RelayMetrics
 from infra.relay.relay import Relay, relay_lease
@@ -28,7 +25,6 @@ from infra.relay.run import Ports
 from infra.settings import KafkaSettings, LogSettings, OpsSettings, PostgresSettings, RelaySettings, SettingsError, load
 
 _APPLICATION = "harbor-relay"
-_RETRY_S = 0.5
 
 
 @click.command(
@@ -55,59 +51,31 @@ def main() -> None:
 
 async def _serve(stop: asyncio.Event, kafka: KafkaSettings, bootstrap_servers: str) -> None:
     postgres, settings, ops = load(PostgresSettings), load(RelaySettings), load(OpsSettings)
-    status = _Status()
-    async with OpsServer(ops, status.waiting_for):
-        pool = await _open_pool(postgres, stop, status)
+    relay: Relay | None = None
+
+    def waiting_for() -> Sequence[NotReadyReason]:
+        return database.waiting_for() or (relay.waiting_for() if relay else ("starting",))
+
+    database = DeferredPool(lambda: open_pool(postgres, application_name=_APPLICATION))
+    async with OpsServer(ops, waiting_for), database:
+        pool = await database.opened_before(stop)
         if pool is None:
             return
-        try:
-            async with (
-                open_event_store(postgres, pool) as store,
-                Wakeup(lambda: connect(postgres, application_name=_APPLICATION), ["harbor_events"]) as wakeup,
-            ):
-                ports = Ports(
-                    store=store,
-                    pool=pool,
-                    wakeup=wakeup,
-                    bootstrap_servers=bootstrap_servers,
-                    topic=events_topic(kafka),
-                    settings=settings,
-                    metrics=RelayMetrics(REGISTRY),
-                )
-                status.relay = Relay(ports, relay_lease(ports, holder=f"{socket.gethostname()} {new_id()}"))
-                await status.relay.relay(stop)
-        finally:
-            pool.terminate()
-
-
-class _Status:
-    """What /readyz answers while the relay is being put together and later."""
-
-    def __init__(self) -> None:
-        self.relay: Relay | None = None
-        self.before: NotReadyReason = "starting"
-
-    def waiting_for(self) -> tuple[NotReadyReason, ...]:
-        return (self.before,) if self.relay is None else self.relay.waiting_for()
-
-
-async def _open_pool(postgres: PostgresSettings, stop: asyncio.Event, status: _Status) -> Pool | None:
-    """Wait until the database can be used, with one line when it cannot; `None`: told to stop meanwhile."""
-    is_known = False
-    while not stop.is_set():
-        try:
-            return await open_pool(postgres, application_name=_APPLICATION)
-        except (*UNREACHABLE, SchemaBehindError, MigrationError) as error:
-            if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
-                raise  # waiting does not mend a wrong password
-            status.before = missing_for(error)
-            if not is_known:
-                get_logger().warning("relay.state", state="waiting", reason=f"database: {error!r}")
-                is_known = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_RETRY_S):
-                await stop.wait()
-    return None
+        async with (
+            open_event_store(postgres, pool) as store,
+            Wakeup(lambda: connect(postgres, application_name=_APPLICATION), ["harbor_events"]) as wakeup,
+        ):
+            ports = Ports(
+                store=store,
+                pool=pool,
+                wakeup=wakeup,
+                bootstrap_servers=bootstrap_servers,
+                topic=events_topic(kafka),
+                settings=settings,
+                metrics=RelayMetrics(REGISTRY),
+            )
+            relay = Relay(ports, relay_lease(ports, holder=f"{socket.gethostname()} {new_id()}"))
+            await relay.relay(stop)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""The webhook dispatcher: claims due deliveries, fairly, and makes their attempts.
+"""The webhook dispatcher: leases due deliveries, fairly, and makes their attempts.
 
-Any number may run; rows are leased. Nothing is kept in memory that a kill could lose: an attempt whose end was not
-recorded is made again after its lease, with the same id and the same bytes.
+Any number may run. Nothing is kept in memory that a kill could lose: an attempt whose end was not recorded is made
+again after its lease, with the same id and the same bytes.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -18,6 +17,7 @@ from infra.observability.logs import get_logger
 from infra.postgres.connection import Connection
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.wakeup import Wakeup
+from infra.retry_loop import Cause, RetryLoop
 from infra.security.secrets_at_rest import SealedSecretError, SecretBox
 from infra.settings import WebhookSettings
 from projections.webhooks import queue
@@ -31,7 +31,7 @@ from projections.webhooks.recorder import DATABASE_ERRORS, Ended, Recorder
 from projections.webhooks.sender import Reply, WebhookSender
 
 GATHER_S: Final = 0.002
-"""Freed slots gather this long before the next claim, so that claims stay large under load."""
+"""Freed slots gather this long before the next lease, so that many deliveries are leased at once under load."""
 
 DRAIN_S: Final = 10.0
 DEPTH_EVERY_S: Final = 15.0
@@ -46,7 +46,7 @@ _SUSPENSIONS: Final[Mapping[Verdict, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What a dispatcher is connected to. `random` gives the jitter and is seeded in tests."""
+    """What a dispatcher is connected to. `random` is for the jitter; tests seed it."""
 
     database: DeferredPool
     wakeup: Wakeup
@@ -70,36 +70,37 @@ class Dispatcher:
         self._wake_planned = False
         self._unreadable: set[UUID] = set()
         self._next_depth_s = 0.0
-        self._waiting: NotReadyReason | None = "starting"
+        self._loop = RetryLoop((Cause(DATABASE_ERRORS, "database_unreachable"),), _log, (_BACKOFF_S,))
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
         """Return why the queue cannot be read; nothing when it can."""
-        return () if self._waiting is None else (self._waiting,)
+        return self._loop.waiting_for()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Dispatch until `stop` is set, then let attempts under way end and record them."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._recorder.run())
-            waker = group.create_task(self._wake_at(stop))
-            while not stop.is_set():
-                try:
-                    await self._turns(group, stop)
-                except DATABASE_ERRORS as error:
-                    await self._report(error, stop)
+            waker = group.create_task(self._ports.wakeup.wake_on(stop))
+            await self._loop.run(lambda: self._turns(group, stop), stop)
             await self._drain()
             self._recorder.close()
             waker.cancel()
 
-    async def _turns(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
-        async with self._ports.database.pool.acquire() as connection:
-            await connection.execute(queue.INDEXES_ONLY)
-            while not stop.is_set():
-                wait_s = await self._turn(connection, group)
-                self._ready_again()
-                await self._ports.wakeup.wait(wait_s)
+    async def _turns(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> float:
+        try:
+            async with self._ports.database.pool.acquire() as connection:
+                await connection.execute(queue.INDEXES_ONLY)
+                while not stop.is_set():
+                    wait_s = await self._turn(connection, group)
+                    self._loop.ready()
+                    await self._ports.wakeup.wait(wait_s)
+        except DATABASE_ERRORS:
+            self._ports.metrics.errors.inc()
+            raise
+        return 0
 
     async def _turn(self, connection: Connection, group: asyncio.TaskGroup) -> float:
-        """Look, share the free slots, claim and start; give how long to wait when nothing wakes us."""
+        """Share the free slots, lease and start; return how many seconds to wait when nothing wakes us."""
         settings, now_s = self._ports.settings, clock.monotonic_s()
         await self._measure(connection, now_s)
         queued = await queue.endpoints_due(connection)
@@ -172,10 +173,10 @@ class Dispatcher:
             scale=self._ports.settings.schedule_scale,
         )
         self._breaker(lease.endpoint_id).record(ended_s, succeeded=reply.outcome is AttemptOutcome.DELIVERED)
-        self._tell(lease, reply, result)
+        self._report(lease, reply, result)
         self._recorder.add(Ended(lease.endpoint_id, result, _SUSPENSIONS.get(VERDICTS[reply.outcome])))
 
-    def _tell(self, lease: LeasedDelivery, reply: Reply, result: queue.Result) -> None:
+    def _report(self, lease: LeasedDelivery, reply: Reply, result: queue.Result) -> None:
         """Count the attempt and write its one wide line; the URL stays out of it, its query may hold a secret."""
         self._ports.metrics.attempts.labels(result.outcome).inc()
         self._ports.metrics.attempt_s.observe(result.latency_ms / 1000)
@@ -197,7 +198,7 @@ class Dispatcher:
         )
 
     def _free(self, recorded: Sequence[Ended]) -> None:
-        """Return the slots of recorded attempts back, and claim more if something waits for them."""
+        """Free the slots of recorded attempts, and lease more if something waits for them."""
         for ended in recorded:
             left = self._held[ended.endpoint_id] - 1
             if left:
@@ -253,20 +254,9 @@ class Dispatcher:
             for task in late:
                 task.cancel()
 
-    async def _report(self, error: Exception, stop: asyncio.Event) -> None:
-        self._ports.metrics.errors.inc()
-        if self._waiting != "database_unreachable":
-            get_logger().warning("dispatcher.waiting", error=repr(error))
-        self._waiting = "database_unreachable"
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_BACKOFF_S):
-                await stop.wait()
 
-    def _ready_again(self) -> None:
-        if self._waiting is not None:
-            get_logger().info("dispatcher.ready")
-        self._waiting = None
-
-    async def _wake_at(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._ports.wakeup.wake()
+def _log(_reason: NotReadyReason | None, error: Exception | None) -> None:
+    if error is None:
+        get_logger().info("dispatcher.ready")
+    else:
+        get_logger().warning("dispatcher.waiting", error=repr(error))

@@ -7,10 +7,12 @@ from typing import Final
 from uuid import UUID
 
 from infra.event_store.protocol import StoreUnavailableError
+from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.connection import Connection
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.failures import UNREACHABLE
+from infra.retry_loop import Cause, RetryLoop
 from projections.webhooks import queue
 
 BATCH: Final = 500
@@ -39,33 +41,32 @@ class Recorder:
         self._recorded = recorded
         self._waiting: list[Ended] = []
         self._changed = asyncio.Event()
-        self._closing = False
+        self._is_closing = False
+        self._is_done = asyncio.Event()
+        self._loop = RetryLoop((Cause(DATABASE_ERRORS, "database_unreachable"),), _log, (RETRY_S,))
 
     def add(self, ended: Ended) -> None:
-        """Take one attempt's end; it is written soon, and again until it is written."""
+        """Take the end of one attempt; it is written soon, and tried again until it is written."""
         self._waiting.append(ended)
         self._changed.set()
 
     def close(self) -> None:
-        """Let `run` return when nothing waits any more."""
-        self._closing = True
+        """Let `run` return once everything is written."""
+        self._is_closing = True
         self._changed.set()
 
     async def run(self) -> None:
         """Write until closed."""
-        failing = False
-        while self._waiting or not self._closing:
-            try:
-                async with self._database.pool.acquire() as connection:
-                    await connection.execute(queue.INDEXES_ONLY)
-                    while self._waiting or not self._closing:
-                        await self._write_next(connection)
-                        failing = False
-            except DATABASE_ERRORS as error:
-                if not failing:
-                    get_logger().warning("delivery.record_failed", error=repr(error))
-                failing = True
-                await asyncio.sleep(RETRY_S)
+        await self._loop.run(self._write, self._is_done)
+
+    async def _write(self) -> float:
+        async with self._database.pool.acquire() as connection:
+            await connection.execute(queue.INDEXES_ONLY)
+            while self._waiting or not self._is_closing:
+                await self._write_next(connection)
+                self._loop.ready()
+        self._is_done.set()
+        return 0
 
     async def _write_next(self, connection: Connection) -> None:
         if not self._waiting:
@@ -79,3 +80,8 @@ class Recorder:
         await queue.record(connection, results, suspend)
         del self._waiting[: len(batch)]
         self._recorded(batch)
+
+
+def _log(_reason: NotReadyReason | None, error: Exception | None) -> None:
+    if error is not None:
+        get_logger().warning("delivery.record_failed", error=repr(error))

@@ -1,4 +1,4 @@
-"""The command service as its own process behind a real socket, on both parsers of uvicorn."""
+"""The command service as its own process behind a real socket."""
 
 import asyncio
 import base64
@@ -14,7 +14,6 @@ from pathlib import Path
 import asyncpg
 import httpx
 import orjson
-import pytest
 
 from tests.support.orders.builders import order_body
 from tests.support.requests.refused_requests import REFUSED
@@ -24,7 +23,6 @@ from tests.support.services.system import free_ports
 from tests.support.waiting import eventually
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PARSERS = ("httptools", "h11")
 GOOD = orjson.dumps(order_body())
 PATIENCE_S = 30.0
 UNHURRIED = {"HARBOR_COMMAND_API__REQUEST_DEADLINE_S": "60"}
@@ -148,11 +146,8 @@ async def test_sigterm_finishes_every_accepted_request_and_ends_with_0(database:
     assert await written(database) == 20
 
 
-@pytest.mark.parametrize("parser", ["httptools", "h11"])
-async def test_a_client_that_is_still_sending_gets_its_refusal_and_goes_on(
-    database: Database, tmp_path: Path, parser: str
-) -> None:
-    async with running(database, tmp_path, HARBOR_COMMAND_API__HTTP=parser, **UNHURRIED) as served:
+async def test_a_client_that_is_still_sending_gets_its_refusal_and_goes_on(database: Database, tmp_path: Path) -> None:
+    async with running(database, tmp_path, **UNHURRIED) as served:
         async with connection(served.port) as (reader, writer):
             head = served.head(b"Idempotency-Key: k", b"Transfer-Encoding: chunked") + b"\r\n"
             writer.write(head + (b"10000\r\n" + b" " * 65_536 + b"\r\n") * 40)
@@ -164,11 +159,8 @@ async def test_a_client_that_is_still_sending_gets_its_refusal_and_goes_on(
     assert await written(database) == 0
 
 
-@pytest.mark.parametrize("parser", PARSERS)
-async def test_a_client_that_goes_away_with_requests_under_way_is_no_error(
-    database: Database, tmp_path: Path, parser: str
-) -> None:
-    async with running(database, tmp_path, HARBOR_COMMAND_API__HTTP=parser) as served:
+async def test_a_client_that_goes_away_with_requests_under_way_is_no_error(database: Database, tmp_path: Path) -> None:
+    async with running(database, tmp_path) as served:
         for client in range(5):
             async with connection(served.port) as (reader, writer):
                 length = b"Content-Length: %d" % len(GOOD)
@@ -219,12 +211,11 @@ ANSWERED_ELSEWHERE = {
 """Refused by the parser (400), or in the middle of sending, where a peer may see a reset: `RAW` has their like."""
 
 
-@pytest.mark.parametrize("parser", PARSERS)
 async def test_every_bad_request_is_refused_over_a_socket_and_writes_nothing(
-    database: Database, tmp_path: Path, parser: str
+    database: Database, tmp_path: Path
 ) -> None:
     async with (
-        running(database, tmp_path, HARBOR_COMMAND_API__HTTP=parser, **UNHURRIED) as served,
+        running(database, tmp_path, **UNHURRIED) as served,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}", timeout=PATIENCE_S) as client,
     ):
         for name, refused in REFUSED.items():
@@ -270,11 +261,10 @@ RAW = {
 }
 
 
-@pytest.mark.parametrize("parser", PARSERS)
 async def test_what_no_http_client_would_send_is_refused_or_cut_off_and_writes_nothing(
-    database: Database, tmp_path: Path, parser: str
+    database: Database, tmp_path: Path
 ) -> None:
-    async with running(database, tmp_path, HARBOR_COMMAND_API__HTTP=parser, **UNHURRIED) as served:
+    async with running(database, tmp_path, **UNHURRIED) as served:
         for name, (lines, body, allowed) in RAW.items():
             head = served.head(b"Idempotency-Key: k", *lines)
             if name == "no Host":
@@ -289,11 +279,10 @@ async def test_what_no_http_client_would_send_is_refused_or_cut_off_and_writes_n
     assert await written(database) == 1
 
 
-@pytest.mark.parametrize("parser", PARSERS)
 async def test_half_a_body_is_answered_408_before_the_request_is_out_of_time(
-    database: Database, tmp_path: Path, parser: str
+    database: Database, tmp_path: Path
 ) -> None:
-    settings = {"HARBOR_COMMAND_API__HTTP": parser, "HARBOR_COMMAND_API__REQUEST_DEADLINE_S": "4"}
+    settings = {"HARBOR_COMMAND_API__REQUEST_DEADLINE_S": "4"}
     async with running(database, tmp_path, **settings) as served:
         head = served.head(b"Idempotency-Key: k", b"Content-Length: 1000")
         assert await served.send(head + b'\r\n{"customer_email":') == 408

@@ -1,10 +1,11 @@
 """A time limit ends what takes too long, and nothing else."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
-from infra.deadlines import TICK_S, Alarm, Deadlines
+from infra.deadlines import TICK_S, Deadlines
 
 NEVER = 3600.0
 
@@ -109,48 +110,28 @@ async def test_nothing_is_watched_when_nothing_runs() -> None:
     assert not deadlines._is_watching
 
 
-async def test_an_alarm_calls_when_its_time_is_up() -> None:
-    called = asyncio.Event()
-    Deadlines(0.01).call(called.set)
+class Ended:
+    """Something with a time limit; `then` is called when its time is up."""
 
-    async with asyncio.timeout(60):
-        await called.wait()
+    began_s = 0.0
 
+    def __init__(self, then: Callable[[], object]) -> None:
+        self._then = then
 
-async def test_a_cancelled_alarm_calls_nobody_and_those_after_it_still_do() -> None:
-    deadlines = Deadlines(0.01)
-    calls: list[str] = []
-    called = asyncio.Event()
-    first = deadlines.call(lambda: calls.append("first"))
-    deadlines.call(called.set)
-    first.cancel()
-    first.cancel()
-
-    async with asyncio.timeout(60):
-        await called.wait()
-    assert calls == []
+    def expire(self) -> None:
+        self._then()
 
 
-async def test_a_callback_that_fails_leaves_the_others_their_deadlines() -> None:
-    deadlines, rung = Deadlines(0.01), asyncio.Event()
+def fail() -> None:
+    raise RuntimeError("a bug")
 
-    def fail() -> None:
-        raise RuntimeError("a bug")
 
+async def test_one_that_fails_or_ends_another_leaves_the_rest_their_deadlines() -> None:
+    deadlines, rung, last = Deadlines(0.01), asyncio.Event(), asyncio.Event()
+    ended = Ended(rung.set)
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
-    deadlines.call(fail)
-    deadlines.call(rung.set)
-
-    await asyncio.wait_for(rung.wait(), 60)
-
-
-async def test_a_deadline_may_end_another_that_is_due_in_the_same_look() -> None:
-    deadlines, rung = Deadlines(0.01), asyncio.Event()
-    alarms: list[Alarm] = []
-    deadlines.call(lambda: alarms[0].cancel())  # noqa: PLW0108  # there is no alarm yet
-    alarms.append(deadlines.call(rung.set))
-    last = asyncio.Event()
-    deadlines.call(last.set)
+    for timed in (Ended(lambda: deadlines.end(ended)), ended, Ended(fail), Ended(last.set)):
+        deadlines.begin(timed)
 
     await asyncio.wait_for(last.wait(), 60)
 

@@ -82,7 +82,7 @@ def batches_of_logs(draw: st.DrawFn) -> list[list[LogRecord]]:
     return [log[start:end] for start, end in pairwise(cuts)]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(batches=batches_of_logs())
 async def test_rows_do_not_depend_on_how_the_log_was_cut_into_batches(
     database: Database, batches: list[list[LogRecord]]
@@ -111,7 +111,7 @@ async def test_rows_do_not_depend_on_how_the_log_was_cut_into_batches(
     }
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(log=logs())
 def test_the_timeline_shows_every_event_and_no_personal_data(log: list[LogRecord]) -> None:
     rows = [order_timeline.row_of(record) for record in log]
@@ -121,7 +121,7 @@ def test_the_timeline_shows_every_event_and_no_personal_data(log: list[LogRecord
     assert not any("personal" in row.changes for row in rows)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(batches=batches_of_logs())
 def test_a_repeated_batch_changes_nothing(batches: list[list[LogRecord]]) -> None:
     states: dict[UUID, OrderState] = {}

@@ -28,20 +28,12 @@ async def test_read_models_equal_a_fold_of_the_log(database: Database) -> None:
 
     async with store_worker(database, batch=37):
         await caught_up(database)
+        await fill_log(database.command_url, 5)  # while it runs
+        await caught_up(database)
 
     assert await differences(database) == []
     rows = await query(database, "SELECT status, count(*) AS orders FROM harbor_read.orders_v1 GROUP BY status")
-    assert {row["status"]: row["orders"] for row in rows} == {"captured": 40, "canceled": 20}
-
-
-async def test_events_appended_while_it_runs_become_visible(database: Database) -> None:
-    async with store_worker(database):
-        await fill_log(database.command_url, 5)
-        await caught_up(database)
-        await fill_log(database.command_url, 5, "authorize")
-        await caught_up(database)
-
-    assert await differences(database) == []
+    assert {row["status"]: row["orders"] for row in rows} == {"captured": 40, "canceled": 20, "pending": 5}
 
 
 async def test_a_standby_takes_over_and_nothing_is_counted_twice(database: Database) -> None:
@@ -58,13 +50,12 @@ async def test_a_standby_takes_over_and_nothing_is_counted_twice(database: Datab
 async def test_a_worker_killed_in_mid_stream_and_started_again_loses_and_doubles_nothing(
     database: Database, tmp_path: Path
 ) -> None:
-    await fill_log(database.command_url, 400, "authorize", "capture")
+    await fill_log(database.command_url, 200, "authorize", "capture")
     settings = {"HARBOR_WORKER__BATCH": "5", "HARBOR_WORKER__LEASE_TTL_S": "1"}
-    for killed_after in (1, 300):
-        worker = await start_worker_process(database, tmp_path / "worker.log", **settings)
-        await applied_at_least(database, killed_after)
-        worker.kill()
-        await worker.wait()
+    worker = await start_worker_process(database, tmp_path / "worker.log", **settings)
+    await applied_at_least(database, 100)
+    worker.kill()
+    await worker.wait()
 
     async with store_worker(database):
         await caught_up(database)
@@ -73,7 +64,7 @@ async def test_a_worker_killed_in_mid_stream_and_started_again_loses_and_doubles
 
 
 async def test_a_worker_frozen_past_its_lease_writes_nothing_when_it_wakes(database: Database, tmp_path: Path) -> None:
-    await fill_log(database.command_url, 300, "authorize", "capture")
+    await fill_log(database.command_url, 200, "authorize", "capture")
     settings = {"HARBOR_WORKER__BATCH": "3", "HARBOR_WORKER__LEASE_TTL_S": "1"}
     zombie = await start_worker_process(database, tmp_path / "zombie.log", **settings)
     await applied_at_least(database, 3)

@@ -2,11 +2,9 @@
 
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 
 from infra.http.problems import MAX_PROBLEM_BYTES
-from query_api.app import create_app
 from query_api.parameters import MAX_LIMIT, MAX_REFERENCE
 from query_api.problems import FIELD_CODES, parameter_error
 from tests.support.requests.refused_queries import BAD_DELIVERY_LISTS, BAD_LISTS, BAD_QUERIES, BAD_TOKENS
@@ -16,10 +14,8 @@ from tests.support.services.query_service import (
     QueryService,
     order_row,
     query_service,
-    query_settings,
 )
 from tests.support.services.servers import Database
-from tests.support.services.small_service import listening
 
 
 def test_every_code_of_a_refused_parameter_is_in_the_catalogue_and_sent_by_some_query() -> None:
@@ -92,17 +88,3 @@ async def test_a_token_that_is_none_is_refused(service: QueryService) -> None:
     for token in BAD_TOKENS:
         answer = await service.get(ORDERS, key, consistency_token=token)
         assert [answer.status_code, answer.json()["code"]] == [422, "consistency_token_invalid"], token
-
-
-@pytest.mark.parametrize("parser", ["httptools", "h11"])
-async def test_both_parsers_give_the_same_answers(database: Database, parser: str) -> None:
-    async with (
-        query_service(database) as service,
-        listening(create_app(query_settings(database)), parser) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http,
-    ):
-        key = await service.key()
-        for query in (*BAD_LISTS, *BAD_QUERIES, "limit=\xff", "limit=a b"):
-            answer = await http.get(f"{ORDERS}?{query}", headers=key)
-            assert answer.status_code == 422, query
-            assert len(answer.content) <= MAX_PROBLEM_BYTES

@@ -1,9 +1,9 @@
-"""An answer in one call of the system: its head waits for its body and both leave together.
+"""A response in one system call: its head waits for its body and both leave together.
 
-uvicorn writes the head and the body of an answer apart, and uvloop hands each write to the kernel at once: two calls
-and two wake-ups of the client, some 6 us a request under load. A head whose body does not follow in the same pass of
-the event loop (a stream that has nothing to say yet) leaves at the end of that pass. What is written to a client that
-is gone is dropped: uvicorn tells only the last of pipelined requests so, and uvloop raises for the others.
+uvicorn writes the head and the body of a response separately, and uvloop hands each write to the kernel at once: two
+system calls and two wake-ups of the client, some 6 us a request under load. A head whose body does not follow in the
+same pass of the event loop (a stream with nothing to say yet) leaves at the end of that pass. What is written to a
+client that is gone is dropped: uvicorn marks only the last of pipelined requests, and uvloop raises for the others.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ _INTERIM: Final = b"HTTP/1.1 1"
 
 
 class CoalescingTransport(asyncio.Transport):
-    """The transport of a connection, with heads of answers held back until the next write."""
+    """The transport of a connection; holds the head of a response back until the next write."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class CoalescingTransport(asyncio.Transport):
         self._transport.close()
 
     def abort(self) -> None:
-        """Close at once; what is held back is lost like everything else that was not sent."""
+        """Close at once; what is held back is lost, like everything that was not sent."""
         self._head = None
         self._transport.abort()
 
@@ -66,11 +66,11 @@ class CoalescingTransport(asyncio.Transport):
         return self._transport.is_closing()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what the transport knows about the connection."""
+        """Return a fact about the connection."""
         return self._transport.get_extra_info(name, default)
 
     def pause_reading(self) -> None:
-        """Read no more for now."""
+        """Stop reading for now."""
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:

@@ -1,26 +1,22 @@
-"""Runs an HTTP service on uvicorn, with the bounds uvicorn leaves out: how long and how large a request head may be.
+"""Runs an HTTP service on uvicorn with httptools, and sets the bounds that uvicorn leaves out.
 
-    await serve(app, stop, Listen(host, port, "httptools"))
+    await serve(app, stop, Listen(host, port))
 
-An application is called when the head of a request is complete; until then only the server can watch. `Bounded` does,
-for both parsers: a head has `HEAD_DEADLINE_S` and `MAX_HEAD_BYTES`, a peer that does not read its answer is cut off.
-Decision 0050.
+An application is called when the head of a request is complete; until then only the server can watch. `BoundedProtocol`
+gives a head `HEAD_DEADLINE_S` and `MAX_HEAD_BYTES`, and cuts off a peer that does not read its response. Decision 0050.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final
 
-import h11
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from infra import clock
-from infra.deadlines import Deadlines
 from infra.http.problems import (
     HEADERS_TOO_LARGE,
     MALFORMED_REQUEST,
@@ -32,103 +28,105 @@ from infra.http.problems import (
     request_urn,
 )
 from infra.http.server.coalescing_transport import CoalescingTransport
-from infra.http.server.idle_clock import IdleClock
-from infra.http.server.strict_h11 import StrictConnection
 
 HEAD_DEADLINE_S: Final = 10.0
 MAX_HEAD_BYTES: Final = 64 * 1024
+MAX_PIPELINED: Final = 256
+"""Requests of one connection that may wait for the responses before theirs; uvicorn itself would queue any number."""
 KEEP_ALIVE_S: Final = 30
 FLUSH_DEADLINE_S: Final = 10.0
 LINGER_S: Final = 2.0
 DRAIN_S: Final = 12
-_H11_BUFFER_BYTES: Final = 8 * MAX_HEAD_BYTES
 _PHRASES: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where to listen and with which parser (`httptools` or `h11`); port 0 takes any free one."""
+    """Where to listen, and how long a peer may take; port 0 takes any free one."""
 
     host: str
     port: int
-    parser: str
     head_deadline_s: float = HEAD_DEADLINE_S
     flush_deadline_s: float = FLUSH_DEADLINE_S
 
 
-class Bounded:
-    """Mixed into uvicorn's protocols: deadline and size of a request head, deadline of a flush."""
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with a deadline and a size for each request head, and a deadline for a peer that must read."""
 
     head_deadline_s: float = HEAD_DEADLINE_S
     flush_deadline_s: float = FLUSH_DEADLINE_S
-    idle: Deadlines
-    loop: asyncio.AbstractEventLoop
-    transport: asyncio.Transport
-    cycle: Any
-    _timer: asyncio.TimerHandle | None = None
+    _head_timer: asyncio.TimerHandle | None = None
+    _flush_timer: asyncio.TimerHandle | None = None
     _head_bytes: int = 0
+    _is_in_body: bool = False
     _is_refused: bool = False
-    _stalled: asyncio.TimerHandle | None = None
 
-    def is_in_body(self) -> bool:
-        """Return whether the bytes that arrive now belong to a body; a body nobody wants is read and dropped."""
-        raise NotImplementedError
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the clock: a connection on which nothing arrives is closed too."""
-        loop = asyncio.get_running_loop()
-        self.loop = cast(asyncio.AbstractEventLoop, IdleClock(loop, self.idle))
-        whole = CoalescingTransport(cast(asyncio.Transport, transport), loop)
-        super().connection_made(whole)  # type: ignore[misc]  # uvicorn's protocol is the next class
-        self._start_clock(self.head_deadline_s, self._head_is_late)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Start the timer: a connection on which nothing arrives is closed too."""
+        super().connection_made(CoalescingTransport(transport, self.loop))
+        self._start_timer(self.head_deadline_s, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clocks."""
-        self._stop_clock()
-        self._reads_again()
-        super().connection_lost(exc)  # type: ignore[misc]  # as above
+        """Stop the timers."""
+        self._stop_timer()
+        self._stop_flush_timer()
+        super().connection_lost(exc)
 
-    def eof_received(self) -> bool:
-        """Answer what came whole before closing: a client may be done with sending and wait for its answer."""
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks for a bool
+        """Keep the connection for the response to a request that arrived whole: the client may only wait for it."""
         cycle = self.cycle
-        if self._is_refused or cycle is None or cycle.response_complete or cycle.more_body:
+        if self._is_refused or not self._is_responding() or cycle.more_body:
             return False
         cycle.keep_alive = False
         return True
 
     def pause_writing(self) -> None:
-        """Cut the peer off if it does not read its answer for a while: nothing else would ever end it."""
-        super().pause_writing()  # type: ignore[misc]  # as above
-        self._stalled = self.loop.call_later(self.flush_deadline_s, self.transport.abort)
+        """Cut off a peer that does not read its response for a while; nothing else would ever end it."""
+        super().pause_writing()
+        self._flush_timer = self.loop.call_later(self.flush_deadline_s, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Note that the peer reads again."""
-        self._reads_again()
-        super().resume_writing()  # type: ignore[misc]  # as above
-
-    def _reads_again(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
+        """Stop the flush timer: the peer reads again."""
+        self._stop_flush_timer()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
-        """Parse, then watch the head if it is not complete."""
+        """Parse; what the parser does not finish counts as part of a head, pipelined or not."""
         if self._is_refused:
             return
-        super().data_received(data)  # type: ignore[misc]  # as above
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._stop_clock()
-            self._head_bytes = 0
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._is_refused:  # the parser gave up: only the time for the peer to read why runs now
             return
-        if self._timer is None:
-            self._start_clock(self.head_deadline_s, self._head_is_late)
-        if not self.is_in_body():
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self.refuse(HEADERS_TOO_LARGE)
+        if self._is_responding():
+            self._stop_timer()
+        elif self._head_timer is None:
+            self._start_timer(self.head_deadline_s, self._head_is_late)
+        if not self._is_in_body and self._head_bytes > MAX_HEAD_BYTES:
+            self.refuse(HEADERS_TOO_LARGE)
 
-    def send_400_response(self, _message: str) -> None:
-        """Refuse what the parser refused, as every other refusal looks."""
+    def on_headers_complete(self) -> None:
+        """Refuse too many requests at once, and an offer to change the protocol.
+
+        The parser would read the body of such an offer as the next request.
+
+        Raises:
+            ValueError: the parser reports it as an error of the request, which is refused and the connection closed.
+        """
+        self._head_bytes = 0
+        if self.parser.should_upgrade() or len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("refused")
+        self._is_in_body = True
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note that the body is complete, also one that nobody wanted."""
+        self._head_bytes = 0
+        self._is_in_body = False
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # as uvicorn calls it
+        """Refuse what the parser refused with a problem document like every other refusal."""
         self.refuse(MALFORMED_REQUEST)
 
     def timeout_keep_alive_handler(self) -> None:
@@ -136,31 +134,35 @@ class Bounded:
         self._close()
 
     def refuse(self, kind: ProblemType) -> None:
-        """Answer without the application and close; into an answer under way nothing can be written.
+        """Respond without the application and close; a response that has begun is only cut.
 
         What still arrives is dropped for a while: closing at once would reset the connection, and the peer, still
-        sending, would never see the answer.
+        sending, would never see the response.
         """
         if self._is_refused or self.transport.is_closing():
             return
         self._is_refused = True
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._is_responding():
             if self.cycle.response_started:
                 self._close()
                 return
-            self._dismiss()
-        self.transport.write(_answer(kind))
+            self._disconnect_application()
+        self.transport.write(_response(kind))
         self.transport.write_eof()
-        self._start_clock(LINGER_S, self.transport.abort)
+        self._start_timer(LINGER_S, self.transport.abort)
 
-    def _dismiss(self) -> None:
-        """Tell the application that its client is gone: what it still says about the broken request is dropped."""
+    def _is_responding(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn's type leaves out the time before the first request
+        return cycle is not None and not cycle.response_complete
+
+    def _disconnect_application(self) -> None:
+        """Let the application see a client that is gone; what it still says about the broken request is dropped."""
         self.cycle.disconnected = True
         self.cycle.message_event.set()
 
     def _head_is_late(self) -> None:
-        self._timer = None
-        if self._head_bytes and not self.is_in_body():
+        self._head_timer = None
+        if self._head_bytes and not self._is_in_body:
             self.refuse(REQUEST_TIMEOUT)
         else:
             self._close()
@@ -168,19 +170,24 @@ class Bounded:
     def _close(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()  # waits for the peer to read what is in the buffer
-            self._start_clock(self.flush_deadline_s, self.transport.abort)
+            self._start_timer(self.flush_deadline_s, self.transport.abort)
 
-    def _start_clock(self, seconds: float, then: Callable[[], None]) -> None:
-        self._stop_clock()
-        self._timer = self.loop.call_later(seconds, then)
+    def _start_timer(self, seconds: float, then: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._head_timer = self.loop.call_later(seconds, then)
 
-    def _stop_clock(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _stop_flush_timer(self) -> None:
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
 
 
-def _answer(kind: ProblemType) -> bytes:
+def _response(kind: ProblemType) -> bytes:
     request_id = clock.new_id_text()
     body = render(Problem(kind), request_urn(request_id), request_id)
     return b"\r\n".join(
@@ -197,62 +204,6 @@ def _answer(kind: ProblemType) -> bytes:
     )
 
 
-class BoundedHttpTools(Bounded, HttpToolsProtocol):  # type: ignore[misc]  # asyncio asks `eof_received` for a bool
-    """The fast parser, bounded. It reads a pipelined head while an answer is due, so that head is counted here."""
-
-    _part: str = ""
-    _pipelined_bytes: int = 0
-
-    def is_in_body(self) -> bool:
-        """Return whether a head is complete and its body is not."""
-        return self._part == "body"
-
-    def on_message_begin(self) -> None:
-        """Note that a head has started."""
-        self._part = "head"
-        self._pipelined_bytes = 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Note that the head is complete, and refuse an offer to speak another protocol.
-
-        The parser takes such a message as over at the end of its head, so its body would be read as the next request.
-
-        Raises:
-            ValueError: the parser reports it as an error of the request, which is refused and the connection closed.
-        """
-        if self.parser.should_upgrade():
-            raise ValueError("no other protocol is spoken here")
-        self._part = "body"
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """Note that the body is complete."""
-        self._part = ""
-        super().on_message_complete()
-
-    def data_received(self, data: bytes) -> None:
-        """Bound a head that arrives while an earlier request is being answered."""
-        super().data_received(data)
-        if self._part == "head":
-            self._pipelined_bytes += len(data)
-            if self._pipelined_bytes > MAX_HEAD_BYTES:
-                self.refuse(HEADERS_TOO_LARGE)
-
-
-class BoundedH11(Bounded, H11Protocol):  # type: ignore[misc]  # as above
-    """The parser in Python, made strict and bounded; it stops reading by itself while an answer is due."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Read strictly from the first byte."""
-        self.conn = StrictConnection(_H11_BUFFER_BYTES)
-        super().connection_made(transport)
-
-    def is_in_body(self) -> bool:
-        """Return whether the peer is sending a body."""
-        return self.conn.their_state is h11.SEND_BODY
-
-
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: the process has its own, and ends with 0 after a drain."""
 
@@ -264,15 +215,16 @@ class _Server(uvicorn.Server):
 
 def config_of(app: ASGIApp, listen: Listen) -> uvicorn.Config:
     """Return uvicorn's configuration; nothing of it comes from the environment."""
-    parser = BoundedHttpTools if listen.parser == "httptools" else BoundedH11
-    bounded = type(
-        parser.__name__, (parser,), {"head_deadline_s": listen.head_deadline_s, "idle": Deadlines(KEEP_ALIVE_S)}
-    )
+
+    class Protocol(BoundedProtocol):
+        head_deadline_s = listen.head_deadline_s
+        flush_deadline_s = listen.flush_deadline_s
+
     return uvicorn.Config(
         app,
         host=listen.host,
         port=listen.port,
-        http=bounded,
+        http=Protocol,
         ws="none",
         lifespan="on",
         loop="none",

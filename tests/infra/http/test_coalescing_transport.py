@@ -1,4 +1,4 @@
-"""The head and the body of an answer leave in one write; nothing is held back for longer than a pass of the loop."""
+"""The head and the body of a response leave in one write; nothing is held back longer than one pass of the loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,84 +6,47 @@ from collections.abc import Callable
 import pytest
 
 from infra.http.server.coalescing_transport import CoalescingTransport
+from tests.support.services.recorded_transport import RecordedTransport
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 
-
-class Recorded(asyncio.Transport):
-    """A transport that keeps what is written to it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-        self.is_gone = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written.append(bytes(data))
-
-    def write_eof(self) -> None:
-        self.written.append(b"EOF")
-
-    def close(self) -> None:
-        self.written.append(b"CLOSED")
-
-    def abort(self) -> None:
-        self.written.append(b"ABORTED")
-
-    def is_closing(self) -> bool:
-        return self.is_gone
+Transports = tuple[CoalescingTransport, RecordedTransport]
 
 
 @pytest.fixture
-async def transport() -> tuple[CoalescingTransport, Recorded]:
-    recorded = Recorded()
+async def transports() -> Transports:
+    recorded = RecordedTransport()
     return CoalescingTransport(recorded, asyncio.get_running_loop()), recorded
 
 
-async def test_a_head_leaves_with_its_body(transport: tuple[CoalescingTransport, Recorded]) -> None:
-    whole, recorded = transport
-    whole.write(HEAD)
-    whole.write(b"{}")
-    await asyncio.sleep(0)
-
-    assert recorded.written == [HEAD + b"{}"]
-
-
-async def test_an_answer_without_a_body_leaves_as_it_is(transport: tuple[CoalescingTransport, Recorded]) -> None:
-    whole, recorded = transport
-    whole.write(HEAD)
-    whole.write(b"")
-
-    assert recorded.written == [HEAD]
-
-
-async def test_a_head_whose_body_does_not_come_yet_does_not_wait_for_it(
-    transport: tuple[CoalescingTransport, Recorded],
+@pytest.mark.parametrize(
+    ("writes", "leaves"),
+    [
+        pytest.param([HEAD, b"{}"], [HEAD + b"{}"], id="a head with its body"),
+        pytest.param([HEAD, b""], [HEAD], id="a response without a body"),
+        pytest.param([HEAD, b"{}", HEAD, b"[]"], [HEAD + b"{}", HEAD + b"[]"], id="several responses stay apart"),
+        pytest.param([b"HTTP/1.1 100 Continue\r\n\r\n"], [b"HTTP/1.1 100 Continue\r\n\r\n"], id="an interim response"),
+        pytest.param([b"chunk\r\n\r\n"], [b"chunk\r\n\r\n"], id="a chunk that ends like a head"),
+        pytest.param([b"HTTP/1.1 200 OK\r\n"], [b"HTTP/1.1 200 OK\r\n"], id="a part of a head"),
+    ],
+)
+async def test_a_head_leaves_with_its_body_and_nothing_else_is_held_back(
+    transports: Transports, writes: list[bytes], leaves: list[bytes]
 ) -> None:
-    whole, recorded = transport
+    whole, recorded = transports
+    for data in writes:
+        whole.write(data)
+
+    assert recorded.written == leaves
+
+
+async def test_a_head_whose_body_does_not_come_yet_does_not_wait_for_it(transports: Transports) -> None:
+    whole, recorded = transports
     whole.write(HEAD)
     await asyncio.sleep(0)
     whole.write(b"later")
 
     assert recorded.written == [HEAD, b"later"]
-
-
-async def test_several_answers_in_one_pass_stay_apart(transport: tuple[CoalescingTransport, Recorded]) -> None:
-    whole, recorded = transport
-    for body in (b"{}", b"[]"):
-        whole.write(HEAD)
-        whole.write(body)
-    await asyncio.sleep(0)
-
-    assert recorded.written == [HEAD + b"{}", HEAD + b"[]"]
-
-
-@pytest.mark.parametrize("data", [b"HTTP/1.1 100 Continue\r\n\r\n", b"chunk\r\n\r\n", b"HTTP/1.1 200 OK\r\n"])
-async def test_what_is_no_head_is_never_held_back(transport: tuple[CoalescingTransport, Recorded], data: bytes) -> None:
-    whole, recorded = transport
-    whole.write(data)
-
-    assert recorded.written == [data]
 
 
 @pytest.mark.parametrize(
@@ -95,9 +58,9 @@ async def test_what_is_no_head_is_never_held_back(transport: tuple[CoalescingTra
     ],
 )
 async def test_the_end_of_a_connection_comes_after_what_was_held_back(
-    transport: tuple[CoalescingTransport, Recorded], end: Callable[[CoalescingTransport], None], left: list[bytes]
+    transports: Transports, end: Callable[[CoalescingTransport], None], left: list[bytes]
 ) -> None:
-    whole, recorded = transport
+    whole, recorded = transports
     whole.write(HEAD)
     end(whole)
     await asyncio.sleep(0)
@@ -105,15 +68,12 @@ async def test_the_end_of_a_connection_comes_after_what_was_held_back(
     assert recorded.written == left
 
 
-async def test_what_is_written_to_a_client_that_is_gone_is_dropped(
-    transport: tuple[CoalescingTransport, Recorded],
-) -> None:
-    whole, recorded = transport
+async def test_what_is_written_to_a_client_that_is_gone_is_dropped(transports: Transports) -> None:
+    whole, recorded = transports
     whole.write(HEAD)
     recorded.is_gone = True
-    whole.write(b"{}")
-    whole.write(b"later")
-    whole.write(HEAD)
+    for data in (b"{}", b"later", HEAD):
+        whole.write(data)
     whole.write_eof()
     await asyncio.sleep(0)
 

@@ -170,7 +170,7 @@ async def test_bodies_that_trickle_take_no_place_of_requests_at_work() -> None:
     service = small_service(Limits(max_in_flight=2, deadline_s=60, max_body_bytes=1000, max_arriving=20))
     key = service.keys.issue()
     head = b"POST /api/v1/things HTTP/1.1\r\nhost: a\r\nauthorization: Bearer " + key.encode()
-    async with listening(service.app, "httptools") as port:
+    async with listening(service.app) as port:
         address = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=address, headers={"authorization": f"Bearer {key}"}) as client:
             slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
@@ -197,7 +197,7 @@ async def test_bodies_together_hold_no_more_than_a_bound() -> None:
     service = small_service(limits)
     head = b"POST /api/v1/things HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: Bearer "
     head += service.keys.issue().encode() + b"\r\ncontent-length: 1000\r\n\r\n"
-    async with listening(service.app, "httptools") as port:
+    async with listening(service.app) as port:
         first_reader, first = await asyncio.open_connection("127.0.0.1", port)
         first.write(head + b"a" * 999)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:

@@ -22,34 +22,19 @@ from tests.support.services.servers import Database, KafkaServer
 from tests.support.waiting import eventually
 
 
-async def test_the_first_run_publishes_the_whole_log_in_order_without_a_repeat(
+async def test_the_log_is_published_in_order_and_neither_new_events_nor_a_restart_repeat_any(
     database: Database, kafka: KafkaServer, topic_prefix: str
 ) -> None:
-    await fill_log(database.command_url, 300, "authorize", "capture")
+    await fill_log(database.command_url, 100, "authorize", "capture")
     async with running_relay(database, kafka, topic_prefix) as running:
+        await topic_equals_store(database, kafka, topic_of(topic_prefix).name)
+        await fill_log(database.command_url, 1)  # while the relay idles
+        await eventually(lambda: running.metric("harbor_relay_published_events_total") == 301)
+    await fill_log(database.command_url, 50, "authorize")
+    async with running_relay(database, kafka, topic_prefix):
         arrived = await topic_equals_store(database, kafka, topic_of(topic_prefix).name)
-    assert len(arrived) == 900
-    assert running.metric("harbor_relay_published_events_total") == 900
 
-
-async def test_an_event_committed_while_the_relay_idles_is_published_at_once(
-    database: Database, kafka: KafkaServer, topic_prefix: str
-) -> None:
-    async with running_relay(database, kafka, topic_prefix) as running:
-        await eventually(lambda: running.relay.state == "leading")
-        await fill_log(database.command_url, 1)
-        arrived = await topic_equals_store(database, kafka, topic_of(topic_prefix).name)
-    assert [each.record.position for each in arrived] == [1]
-
-
-async def test_a_restart_in_good_order_repeats_nothing(
-    database: Database, kafka: KafkaServer, topic_prefix: str
-) -> None:
-    for _ in range(3):
-        await fill_log(database.command_url, 50, "authorize")
-        async with running_relay(database, kafka, topic_prefix):
-            arrived = await topic_equals_store(database, kafka, topic_of(topic_prefix).name)
-    assert len(arrived) == 300
+    assert len(arrived) == 401
 
 
 async def test_an_idle_partition_does_not_make_a_restart_read_history_again(
@@ -93,7 +78,7 @@ async def test_a_standby_takes_over_from_a_silent_leader_and_says_so_in_the_epoc
         "INSERT INTO harbor.leases (name, holder, epoch, renewals, renewed_at) "
         f"VALUES ('relay {topic.name}', 'silent', 7, 100, clock_timestamp() + interval '1 hour')",
     )
-    async with running_relay(database, kafka, topic_prefix) as standby:
+    async with running_relay(database, kafka, topic_prefix, lease_ttl_s=1.0) as standby:
         await eventually(lambda: standby.relay.state == "standby")
         assert standby.relay.waiting_for() == ()
         # when it renews its lease for the last time
@@ -109,53 +94,22 @@ def test_a_standby_takes_over_within_three_seconds() -> None:
     assert RelaySettings().lease_ttl_s <= 3.0
 
 
-async def test_a_broker_killed_in_mid_stream_and_started_again_heals(
-    database: Database, kafka: KafkaServer, topic_prefix: str
-) -> None:
-    async with running_relay(database, kafka, topic_prefix, batch=50, flush_deadline_s=2.0) as running:
-        await fill_log(database.command_url, 200, "authorize")
-        await eventually(lambda: running.metric("harbor_relay_published_events_total") > 0)
-        kafka.kill()
-        try:
-            await fill_log(database.command_url, 200, "authorize")
-            # the lag stays true while nothing can be sent
-            await eventually(lambda: running.relay.state == "waiting", timeout_s=60)
-            await eventually(lambda: running.metric("harbor_relay_lag_events") > 0)
-            assert running.metric("harbor_relay_oldest_unsent_age_seconds") > 0
-            assert running.relay.waiting_for() == ("broker_unreachable",)
-        finally:
-            await kafka.start()
-        await topic_equals_store(database, kafka, topic_of(topic_prefix).name)
-        await eventually(lambda: running.relay.state == "leading")
-
-
-async def test_a_broker_absent_at_boot_is_waited_for(database: Database, kafka: KafkaServer, topic_prefix: str) -> None:
-    kafka.stop()
-    try:
-        await fill_log(database.command_url, 5)
-        async with running_relay(database, kafka, topic_prefix, flush_deadline_s=2.0) as running:
-            await eventually(lambda: running.relay.state == "waiting")
-            await kafka.start()
-            await topic_equals_store(database, kafka, topic_of(topic_prefix).name)
-    finally:
-        if kafka.running.process is None:
-            await kafka.start()
-
-
-async def test_a_topic_emptied_while_nobody_relays_is_filled_again(
+async def test_a_topic_emptied_or_deleted_while_nobody_relays_is_filled_again(
     database: Database, kafka: KafkaServer, topic_prefix: str
 ) -> None:
     name = topic_of(topic_prefix).name
     await fill_log(database.command_url, 50, "authorize")
     async with running_relay(database, kafka, topic_prefix):
         await topic_equals_store(database, kafka, name)
-    admin = await _admin(kafka)
-    await admin.delete_records({TopicPartition(name, each): RecordsToDelete(-1) for each in range(PARTITIONS)})
-    await close(admin)
+
+    await _empty_topic(kafka, name)
     assert await topic_records(kafka, name) == []
     async with running_relay(database, kafka, topic_prefix):
-        arrived = await topic_equals_store(database, kafka, name)
-    assert len(arrived) == 100
+        assert len(await topic_equals_store(database, kafka, name)) == 100
+
+    await _delete_topic(kafka, name)
+    async with running_relay(database, kafka, topic_prefix):
+        await topic_equals_store(database, kafka, name)
 
 
 async def test_a_topic_emptied_under_an_idle_relay_is_filled_again_without_a_new_event(
@@ -165,16 +119,15 @@ async def test_a_topic_emptied_under_an_idle_relay_is_filled_again_without_a_new
     await fill_log(database.command_url, 50, "authorize")
     async with running_relay(database, kafka, topic_prefix):
         await topic_equals_store(database, kafka, name)
-        admin = await _admin(kafka)
-        await admin.delete_records({TopicPartition(name, each): RecordsToDelete(-1) for each in range(PARTITIONS)})
-        await close(admin)
+        await _empty_topic(kafka, name)
         await topic_equals_store(database, kafka, name)
 
 
 async def test_a_frozen_broker_does_not_freeze_the_relay(
     database: Database, kafka: KafkaServer, topic_prefix: str
 ) -> None:
-    async with running_relay(database, kafka, topic_prefix, flush_deadline_s=1.0) as running:
+    # No look at offsets meanwhile: aiokafka leaks a connection that is cut off while it asks for metadata.
+    async with running_relay(database, kafka, topic_prefix, flush_deadline_s=1.0, offsets_every_s=3600.0) as running:
         await eventually(lambda: running.relay.state == "leading")
         kafka.running.pause()
         try:
@@ -200,19 +153,7 @@ async def test_every_database_connection_cut_again_and_again_loses_nothing(
         await eventually(lambda: running.relay.state == "leading")
 
 
-async def test_a_topic_deleted_while_nobody_relays_is_made_and_filled_again(
-    database: Database, kafka: KafkaServer, topic_prefix: str
-) -> None:
-    name = topic_of(topic_prefix).name
-    await fill_log(database.command_url, 50, "authorize")
-    async with running_relay(database, kafka, topic_prefix):
-        await topic_equals_store(database, kafka, name)
-    await _delete_topic(kafka, name)
-    async with running_relay(database, kafka, topic_prefix):
-        await topic_equals_store(database, kafka, name)
-
-
-async def test_a_topic_made_anew_under_a_sending_relay_ends_up_whole_and_in_order(
+async def test_a_topic_made_again_under_a_sending_relay_ends_up_whole_and_in_order(
     database: Database, kafka: KafkaServer, topic_prefix: str
 ) -> None:
     topic = topic_of(topic_prefix)
@@ -221,14 +162,14 @@ async def test_a_topic_made_anew_under_a_sending_relay_ends_up_whole_and_in_orde
         await topic_equals_store(database, kafka, topic.name)
         # when the topic vanishes and is made again while events come in
         filling = asyncio.create_task(fill_log(database.command_url, 300, "authorize"))
-        await _make_anew(kafka, topic)
+        await _make_again(kafka, topic)
         await filling
         await fill_log(database.command_url, 20)
         await topic_equals_store(database, kafka, topic.name)
         await eventually(lambda: running.relay.state == "leading")
 
 
-async def test_what_landed_behind_nothing_in_a_topic_made_anew_is_purged_and_filled_from_the_beginning(
+async def test_what_landed_behind_nothing_in_a_topic_made_again_is_purged_and_filled_from_the_beginning(
     database: Database, kafka: KafkaServer, topic_prefix: str
 ) -> None:
     topic = topic_of(topic_prefix)
@@ -236,7 +177,7 @@ async def test_what_landed_behind_nothing_in_a_topic_made_anew_is_purged_and_fil
     async with running_relay(database, kafka, topic_prefix, offsets_every_s=3600.0) as running:
         await topic_equals_store(database, kafka, topic.name)
         # given a relay with nothing to send, which does not notice that its topic is another one
-        await _make_anew(kafka, topic)
+        await _make_again(kafka, topic)
         # when it sends again
         await fill_log(database.command_url, 20, "authorize")
         # then the hole is found, the partitions are purged and filled from the beginning
@@ -261,7 +202,7 @@ async def test_a_topic_ahead_of_the_store_halts_the_relay_with_an_alarm_until_th
         assert len(await topic_records(kafka, name)) == len(published)
 
 
-async def test_records_of_somebody_else_at_the_end_of_a_partition_are_stepped_over(
+async def test_records_of_somebody_else_or_unreadable_ones_at_the_end_of_a_partition_are_stepped_over(
     database: Database, kafka: KafkaServer, topic_prefix: str
 ) -> None:
     name = topic_of(topic_prefix).name
@@ -273,6 +214,7 @@ async def test_records_of_somebody_else_at_the_end_of_a_partition_are_stepped_ov
     for partition in range(PARTITIONS):
         for _ in range(3):
             await producer.send_and_wait(name, b"{}", partition=partition)
+        await put_unreadable(kafka.bootstrap, name, partition)
     await producer.stop()
     async with running_relay(database, kafka, topic_prefix) as running:
         await eventually(lambda: running.relay.state == "leading")
@@ -293,7 +235,13 @@ async def _admin(kafka: KafkaServer) -> AIOKafkaAdminClient:
     return admin
 
 
-async def _make_anew(kafka: KafkaServer, topic: Topic) -> None:
+async def _empty_topic(kafka: KafkaServer, name: str) -> None:
+    admin = await _admin(kafka)
+    await admin.delete_records({TopicPartition(name, each): RecordsToDelete(-1) for each in range(PARTITIONS)})
+    await close(admin)
+
+
+async def _make_again(kafka: KafkaServer, topic: Topic) -> None:
     await _delete_topic(kafka, topic.name)
     await ensure_topics(kafka.bootstrap, [topic], deadline_s=30)
 
@@ -307,17 +255,3 @@ async def _delete_topic(kafka: KafkaServer, name: str) -> None:
 
     await eventually(is_gone)
     await close(admin)
-
-
-async def test_records_that_nobody_can_read_do_not_keep_the_relay_from_its_tail(
-    database: Database, kafka: KafkaServer, topic_prefix: str
-) -> None:
-    await fill_log(database.command_url, 20)
-    topic = topic_of(topic_prefix).name
-    async with running_relay(database, kafka, topic_prefix):
-        await topic_equals_store(database, kafka, topic)
-    for partition in range(PARTITIONS):
-        await put_unreadable(kafka.bootstrap, topic, partition)
-    await fill_log(database.command_url, 20)
-    async with running_relay(database, kafka, topic_prefix):
-        await topic_equals_store(database, kafka, topic)

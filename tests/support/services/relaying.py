@@ -31,7 +31,7 @@ PARTITIONS = 4
 
 @dataclass(slots=True)
 class RunningRelay:
-    """A relay in this process, with what it can be watched by."""
+    """A relay in this process, with its metrics."""
 
     relay: Relay
     registry: CollectorRegistry
@@ -62,11 +62,12 @@ async def running_relay(
     batch: int = 500,
     flush_deadline_s: float = 30.0,
     offsets_every_s: float = 0.5,
+    lease_ttl_s: float = 3.0,
     lease_name: str | None = None,
 ) -> AsyncIterator[RunningRelay]:
     """Run a relay in this process while the context is open.
 
-    With a `lease_name` of its own it leads whoever else does: a leader that does not know that it was replaced.
+    With a `lease_name` of its own it leads even while others do: a leader that does not know that it was replaced.
     """
     registry, postgres = CollectorRegistry(), PostgresSettings(url=SecretStr(database.worker_url), pool_max=4)
     pool = await open_pool(postgres, application_name="relay under test")
@@ -81,7 +82,7 @@ async def running_relay(
             wakeup=wakeup,
             bootstrap_servers=kafka.bootstrap,
             topic=topic_of(topic_prefix),
-            settings=RelaySettings(batch=batch, flush_deadline_s=flush_deadline_s),
+            settings=RelaySettings(batch=batch, flush_deadline_s=flush_deadline_s, lease_ttl_s=lease_ttl_s),
             metrics=RelayMetrics(registry),
             offsets_every_s=offsets_every_s,
         )
@@ -125,7 +126,7 @@ async def topic_records(kafka: KafkaServer, topic: str, *, deadline_s: float = 6
 
 
 def first_sightings(arrived: list[Arrived]) -> list[Arrived]:
-    """Return what a consumer keeps that drops every position not past its partition's last one."""
+    """Return what a consumer keeps if it drops every position not past its partition's last one."""
     last: dict[int, int] = {}
     kept = []
     for each in arrived:
@@ -175,7 +176,7 @@ def assert_each_names_the_one_before(kept: list[Arrived]) -> None:
 async def topic_equals_store(
     database: Database, kafka: KafkaServer, topic: str, *, timeout_s: float = 60.0
 ) -> list[Arrived]:
-    """Wait until the topic holds every event of the store; check that it holds nothing else, in order; give it all."""
+    """Wait until the topic holds every event of the store; check that it holds nothing else; return its records."""
     expected = await stored(database)
 
     async def everything() -> list[Arrived]:

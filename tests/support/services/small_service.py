@@ -151,12 +151,10 @@ async def client_of(app: ServiceApp, **headers: str) -> AsyncIterator[httpx.Asyn
 
 
 @asynccontextmanager
-async def listening(
-    app: ServiceApp, parser: str, head_deadline_s: float = 10.0, flush_deadline_s: float = 10.0
-) -> AsyncIterator[int]:
+async def listening(app: ASGIApp, head_deadline_s: float = 10.0, flush_deadline_s: float = 10.0) -> AsyncIterator[int]:
     """Serve the application on a real port and give the port."""
     stop, port = asyncio.Event(), free_port()
-    task = asyncio.create_task(serve(app, stop, Listen("127.0.0.1", port, parser, head_deadline_s, flush_deadline_s)))
+    task = asyncio.create_task(serve(app, stop, Listen("127.0.0.1", port, head_deadline_s, flush_deadline_s)))
 
     async def answers() -> bool:
         try:

@@ -1,0 +1,39 @@
+"""Ambiguous framing is refused by the service as well, not only by the parser in front of it."""
+
+import pytest
+from starlette.types import Scope
+
+from infra.http.guards import Limits, check, read_head
+
+LIMITS = Limits(max_in_flight=1, deadline_s=1.0, max_body_bytes=1000)
+CHUNKED = (b"transfer-encoding", b"chunked")
+
+
+def length(value: bytes) -> tuple[bytes, bytes]:
+    return b"content-length", value
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        pytest.param([length(b"2"), length(b"2")], "framing_ambiguous", id="two lengths"),
+        pytest.param([length(b"2"), CHUNKED], "framing_ambiguous", id="length and chunking"),
+        pytest.param([CHUNKED, CHUNKED], "framing_ambiguous", id="chunked twice"),
+        pytest.param([(b"transfer-encoding", b"gzip, chunked")], "malformed_request", id="another coding"),
+        pytest.param([length(b"+2")], "malformed_request", id="a signed length"),
+        pytest.param([length(b"1" + b"0" * 5000)], "body_too_large", id="a length of 10^5000"),
+        pytest.param([length(b"1000")], None, id="a good length"),
+        pytest.param([CHUNKED], None, id="chunked"),
+    ],
+)
+def test_only_one_plain_framing_is_accepted(headers: list[tuple[bytes, bytes]], code: str | None) -> None:
+    scope: Scope = {
+        "http_version": "1.1",
+        "path": "/api/v1/orders",
+        "query_string": b"",
+        "headers": [(b"host", b"harbor.test"), *headers],
+    }
+
+    problem = check(scope, read_head(scope), LIMITS)
+
+    assert (problem.kind.code if problem else None) == code
