@@ -30,7 +30,7 @@ from domain.order.errors import (
 from domain.order.events import OrderEvent, OrderExpired, OrderSettled
 from domain.order.state import OrderState, fold
 from domain.order.status import Status
-from tests.support.orders.builders import NOW, order_state, record_decision, recorded_history, verb_command
+from tests.support.orders.builders import NOW, VERBS, order_state, record_decision, recorded_history, verb_command
 from tests.support.orders.spec import ORDER_ID, given
 
 MOMENT = timedelta(microseconds=1)
@@ -42,10 +42,6 @@ DUE: dict[tuple[str, ...], datetime] = {
     ("authorize", "capture_some"): AUTHORIZED_DUE,
     ("authorize", "capture_some", "settle_some"): AUTHORIZED_DUE,
 }
-VERBS = (
-    "amend", "details", "note", "authorize", "capture", "capture_some", "capture_last", "void", "cancel", "refund",
-    "refund_some", "settle", "settle_some", "expire",
-)  # fmt: skip
 Answer = tuple[object, ...]
 
 

@@ -21,6 +21,7 @@ from domain.order.events import OrderCreated
 from domain.order.state import OrderState, evolve
 from tests.support.orders.builders import (
     NOW,
+    VERBS,
     create_order_command,
     record_decision,
     recorded_history,
@@ -30,18 +31,17 @@ from tests.support.orders.builders import (
 from tests.support.orders.currencies import ONE_OF_EACH, withdrawn
 from tests.support.orders.strategies import create_order_commands
 
-VERBS = (
-    "amend", "details", "note", "authorize", "capture_some", "capture_last", "refund_some", "settle_some", "refund",
-    "void", "cancel", "expire",
-)  # fmt: skip
-WHOLE_LIVES = (
-    ("amend", "details", "note", "authorize", "capture_some", "capture_last", "refund_some", "settle_some", "refund"),
-    ("authorize", "capture_some", "void", "refund"),
-    ("authorize", "void"),
-    ("cancel",),
-    ("expire",),
-    ("authorize", "expire"),
-)
+WHOLE_LIVES = [
+    life.split()
+    for life in (
+        "amend details note authorize capture_some capture_last refund_some settle_some refund",
+        "authorize capture_some void refund",
+        "authorize void",
+        "cancel",
+        "expire",
+        "authorize expire",
+    )
+]
 
 
 def life_of(created: RecordedOrderEvent, verbs: Sequence[str]) -> list[bytes]:

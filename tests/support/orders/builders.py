@@ -7,7 +7,7 @@ commands and give what a stream would hold. Hypothesis strategies: `tests.suppor
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import TypedDict, Unpack
+from typing import Final, TypedDict, Unpack
 from uuid import UUID
 
 from domain.codec import encode
@@ -37,6 +37,11 @@ from infra.clock import new_id
 
 NOW = datetime(2026, 11, 23, 1, 2, 3, 123456, tzinfo=UTC)
 EUR = currency("EUR")
+VERBS: Final = (
+    "amend", "details", "note", "authorize", "capture", "capture_some", "capture_last", "void", "cancel", "refund",
+    "refund_some", "settle", "settle_some", "expire",
+)  # fmt: skip
+"""What `verb_command` knows."""
 
 
 class EnvelopeFields(TypedDict, total=False):
