@@ -1,7 +1,7 @@
-"""Builders of orders: each call gives something valid, and a test names only what matters to it.
+"""Builders of orders: each call returns something valid, and a test names only what matters to it.
 
-`create_order_command`, `order_body` build one request; `recorded_history` and `stored_history` drive an order through
-commands and give what a stream would hold. Hypothesis strategies: `tests.support.orders.strategies`.
+`create_order_command` and `order_body` build one request; `recorded_history` and `stored_history` drive an order
+through commands and return its stream. Hypothesis strategies: `tests.support.orders.strategies`.
 """
 
 from collections.abc import Iterable
@@ -136,7 +136,7 @@ def envelope(**overrides: Unpack[EnvelopeFields]) -> Envelope:
 
 
 def record_decision(command: OrderCommand, state: OrderState | None) -> tuple[RecordedOrderEvent, ...]:
-    """Return what `decide` yields, in envelopes that continue the stream of `state`."""
+    """Return the events that `decide` returns, in envelopes that continue the stream of `state`."""
     events = decide(command, state)
     if isinstance(command, CreateOrder):
         partner_id, livemode, version = command.partner_id, command.livemode, 0
@@ -160,7 +160,7 @@ def record_decision(command: OrderCommand, state: OrderState | None) -> tuple[Re
 
 
 def record_all(commands: Iterable[OrderCommand]) -> tuple[RecordedOrderEvent, ...]:
-    """Return the stream that `commands`, one after the other, leave behind."""
+    """Return the stream that `commands` leave behind."""
     state: OrderState | None = None
     recorded: list[RecordedOrderEvent] = []
     for command in commands:
