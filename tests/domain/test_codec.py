@@ -109,7 +109,7 @@ def test_a_document_with_another_shape_is_malformed(change: JsonObject) -> None:
         decode("order.created", 1, json.dumps(json.loads(row.payload) | change).encode())
 
 
-def test_a_malformed_event_names_places_and_never_values() -> None:
+def test_the_error_of_a_malformed_event_names_places_and_never_values() -> None:
     (row,) = stored_history()
     document = json.loads(row.payload)
     document["data"]["personal"] = {"scheme": "clear", "customer_email": ["k4nary@example.com"]}
@@ -173,7 +173,7 @@ def test_golden_lives_still_fold(life: str) -> None:
         assert state.customer_email == (None if "sealed" in life else "buyer@example.com")
 
 
-def test_a_capture_of_the_first_version_was_one_of_an_amount() -> None:
+def test_a_capture_of_version_1_has_no_lines() -> None:
     captured = decode("order.captured", 1, golden("order.captured.v1")).event
     assert isinstance(captured, OrderCaptured)
     assert captured.lines == ()

@@ -56,7 +56,7 @@ def test_control_format_surrogate_and_unassigned_characters_are_refused(
 
 
 @pytest.mark.parametrize("rule", TEXTS)
-def test_combining_marks_need_a_base_and_come_few_at_a_time(rule: Callable[[str], str]) -> None:
+def test_combining_marks_need_a_base_and_are_few(rule: Callable[[str], str]) -> None:
     assert refusal(rule, "\u0301a") == "text_marks"
     assert refusal(rule, "q" + "\u0323" * 9) == "text_marks"
     assert rule("q" + "\u0323" * 8) == "q" + "\u0323" * 8
@@ -81,7 +81,7 @@ def test_a_text_that_grows_when_normalised_still_keeps_its_bound() -> None:
 
 @pytest.mark.parametrize("rule", NAMES)
 @pytest.mark.parametrize("value", [" A", "A ", " ", "A\u00a0B", "A\u2003B", "\u3000A"])
-def test_names_have_no_spaces_that_nobody_sees(rule: Callable[[str], str], value: str) -> None:
+def test_names_have_no_invisible_spaces(rule: Callable[[str], str], value: str) -> None:
     assert refusal(rule, value) == "text_spaces"
 
 

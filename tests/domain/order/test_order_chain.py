@@ -111,7 +111,7 @@ def test_the_longest_amendment_fits_a_kafka_record_too() -> None:
         now=st.just(NOW),
     )
 )
-def test_whatever_is_asked_is_answered_by_events_or_an_order_error(command: CreateOrder) -> None:
+def test_any_creation_results_in_events_or_an_order_error(command: CreateOrder) -> None:
     try:
         decide(command, None)
     except OrderError:
