@@ -1,4 +1,4 @@
-"""Every code that clients may rely on is named by a test: one that no test knows could change its meaning unnoticed."""
+"""Every code that clients rely on is named by a test; otherwise its meaning could change unnoticed."""
 
 from pathlib import Path
 

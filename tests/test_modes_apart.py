@@ -1,4 +1,4 @@
-"""Test and live mode share nothing but code: the same names mean different things, from the request to the record."""
+"""Test and live mode share nothing but code: the same names mean different things, from request to record."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -77,5 +77,5 @@ async def test_every_record_of_the_topic_says_its_mode_in_its_value_and_in_its_t
 
     records = [to_record(event, epoch=1) for event in await modes.service.store.read_all(0, 10)]
 
-    told = [(orjson.loads(record.value)["livemode"], dict(record.headers)["tenant"]) for record in records]
-    assert told == [(False, b"acme.test"), (True, b"acme.live")]
+    modes_of = [(orjson.loads(record.value)["livemode"], dict(record.headers)["tenant"]) for record in records]
+    assert modes_of == [(False, b"acme.test"), (True, b"acme.live")]

@@ -1,4 +1,4 @@
-"""Our OpenAPI documents hold an example of everything a reader meets, and every example is one of its schema."""
+"""Our OpenAPI documents show an example of everything a reader meets, and every example fits its schema."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -35,7 +35,7 @@ def valid(service: str, schema: Json, value: object) -> None:
 
 
 def media_types(operation: Json) -> Iterator[tuple[str, Json]]:
-    """Return every body that an operation takes or gives."""
+    """Return every body that an operation takes or returns."""
     for media in operation.get("requestBody", {}).get("content", {}).values():
         yield "request", media
     for status, answer in operation["responses"].items():
@@ -55,7 +55,7 @@ def test_every_body_has_an_example_that_fits_its_schema(service: str, operation:
 
 
 @EVERY_OPERATION
-def test_every_parameter_and_every_header_of_an_answer_has_an_example(service: str, operation: Json) -> None:
+def test_every_parameter_and_every_response_header_has_an_example(service: str, operation: Json) -> None:
     for parameter in operation.get("parameters", []):
         given = parameter["schema"].get("examples", parameter.get("examples", [parameter.get("example")]))
         assert given[0] is not None, parameter["name"]
@@ -68,7 +68,7 @@ def test_every_parameter_and_every_header_of_an_answer_has_an_example(service: s
 
 
 @EVERY_OPERATION
-def test_an_operation_tells_what_it_does_and_how_it_may_fail(service: str, operation: Json) -> None:
+def test_an_operation_says_what_it_does_and_how_it_may_fail(service: str, operation: Json) -> None:
     assert operation["summary"]
     assert operation["description"]
     if "x-required-scopes" not in operation:
@@ -118,7 +118,7 @@ def test_what_is_rendered_for_webhooks_is_what_the_document_describes(verbs: tup
         valid("command", {"$ref": "#/components/schemas/WebhookEvent"}, orjson.loads(body))
 
 
-def test_a_text_that_nothing_is_known_of_has_no_example() -> None:
+def test_a_text_without_an_example_is_an_error() -> None:
     schema = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
 
     with pytest.raises(NoExampleError, match="place/name"):

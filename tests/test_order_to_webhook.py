@@ -1,4 +1,4 @@
-"""The scenario everything else stands on: from an order to a signed webhook, through real processes."""
+"""The scenario that everything else builds on: from an order to a signed webhook, through real processes."""
 
 from pathlib import Path
 

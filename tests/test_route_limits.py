@@ -1,4 +1,4 @@
-"""On every route of both services: whoever is known is told its rate, and whoever must wait is told how long.
+"""On every route of both services, responses state the rate of a known key and how long a refused one must wait.
 
 The routes come from the services: a new one is tested without a line here.
 """
@@ -29,41 +29,41 @@ WAIT: list[ProblemType] = [
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What an answer says of the rate and of waiting."""
+class Limits:
+    """What a response says about the rate and about waiting."""
 
     status: int
     rate: bool
     wait_s: int | None
 
     @classmethod
-    def by(cls, answer: httpx.Response) -> "Told":
+    def of(cls, answer: httpx.Response) -> "Limits":
         rate = {"ratelimit", "ratelimit-policy"} <= set(answer.headers)
         wait = answer.headers.get("retry-after")
         return cls(answer.status_code, rate, None if wait is None else int(wait))
 
 
 @EVERY_CALL
-async def test_whoever_has_a_good_key_is_told_its_rate_whatever_the_answer_is(call: Call) -> None:
+async def test_every_response_to_a_good_key_states_its_rate(call: Call) -> None:
     async with without_database(call.service, PLENTY) as (http, keys):
         answers = [
-            Told.by(await call.send(http, keys.issue(partner_id, scopes=scopes)))
+            Limits.of(await call.send(http, keys.issue(partner_id, scopes=scopes)))
             for partner_id, scopes in (
                 ("acme", PARTNER_SCOPES),
                 ("acme", PARTNER_SCOPES - set(call.scopes)),
                 (None, INSTALLATION_SCOPES),
             )
         ]
-        stranger = Told.by(await call.send(http, None))
+        stranger = Limits.of(await call.send(http, None))
 
-    assert all(told.rate for told in answers), answers
-    assert stranger == Told(401, rate=False, wait_s=None)
-    for told in answers:
-        assert (told.wait_s is not None) is (told.status in {429, 503}), told
+    assert all(each.rate for each in answers), answers
+    assert stranger == Limits(401, rate=False, wait_s=None)
+    for each in answers:
+        assert (each.wait_s is not None) is (each.status in {429, 503}), each
 
 
 @EVERY_CALL
-async def test_above_the_rate_every_route_says_429_and_when_to_come_back(
+async def test_above_the_rate_every_route_responds_429_and_when_to_come_back(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_millisecond_a_look = partial(next, itertools.count(1.0, 0.001))  # however long the machine takes
@@ -73,20 +73,19 @@ async def test_above_the_rate_every_route_says_429_and_when_to_come_back(
         refused = await call.send(http, keys.issue("acme"))
         others = [await call.send(http, keys.issue("acme", livemode=True)), await call.send(http, keys.issue("globex"))]
 
-    told = Told.by(refused)
-    assert (told.status, refused.json()["code"], told.rate) == (429, "rate_limited", True)
-    assert told.wait_s == 1
+    assert Limits.of(refused) == Limits(429, rate=True, wait_s=1)
+    assert refused.json()["code"] == "rate_limited"
     assert all(answer.status_code != 429 for answer in others), "another mode and another partner have their own"
 
 
 @pytest.mark.parametrize("kind", WAIT, ids=lambda kind: kind.code)
-def test_whatever_asks_to_come_back_later_says_when(kind: ProblemType) -> None:
+def test_a_problem_that_asks_to_come_back_later_says_when(kind: ProblemType) -> None:
     assert kind.retryable
     assert int(Problem(kind).headers["retry-after"]) >= 1
 
 
 @pytest.mark.parametrize("service", ["command", "query"])
-async def test_a_service_that_waits_for_something_says_so_with_retry_after(service: ServiceName) -> None:
+async def test_a_service_that_is_not_ready_says_so_with_retry_after(service: ServiceName) -> None:
     async with without_database(service) as (http, _keys):
         answer = await http.get("/readyz")
 

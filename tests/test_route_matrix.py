@@ -1,4 +1,4 @@
-"""Every route x every scope x every kind of key, on both services: who may is written at the route, all others may not.
+"""Every route x every scope x every kind of key, on both services: only the scopes declared at a route open it.
 
 The routes come from the services, their bodies from the documented examples: a new route is tested without a line
 here, and one that declares no scope or documents no example fails.
@@ -27,7 +27,7 @@ async def service(call: Call) -> AsyncIterator[tuple[httpx.AsyncClient, KnownKey
 
 
 def is_denied_by_scope(call: Call, answer: httpx.Response) -> bool:
-    """Return whether the route's own declaration turned the key away; a finer rule inside it names fewer scopes."""
+    """Return whether the declaration of the route refused the key; a finer rule inside names fewer scopes."""
     if answer.status_code != 403:
         return False
     problem = answer.json()
@@ -35,7 +35,7 @@ def is_denied_by_scope(call: Call, answer: httpx.Response) -> bool:
 
 
 @pytest.mark.parametrize("service_name", ["command", "query"])
-def test_only_the_public_addresses_are_open_and_only_for_reading(service_name: ServiceName) -> None:
+def test_only_public_addresses_are_open_and_only_for_reading(service_name: ServiceName) -> None:
     open_to_all = [route for route in app_of(service_name).routes if not hasattr(route, "dependant")]
 
     assert all(isinstance(route, Route) for route in open_to_all)
@@ -52,7 +52,7 @@ def test_a_route_declares_which_scopes_open_it(call: Call) -> None:
 
 
 @EVERY_CALL
-async def test_without_a_good_key_nobody_comes_in(call: Call, service: tuple[httpx.AsyncClient, KnownKeys]) -> None:
+async def test_a_route_needs_a_good_key(call: Call, service: tuple[httpx.AsyncClient, KnownKeys]) -> None:
     http, _keys = service
 
     answers = [await call.send(http, key) for key in (None, generate(livemode=False).text, "nonsense")]
@@ -85,7 +85,7 @@ async def test_all_other_scopes_together_do_not_open_a_route(
 
 
 @EVERY_CALL
-async def test_the_documented_example_is_a_request_that_the_route_takes(
+async def test_the_documented_example_is_accepted_by_its_route(
     call: Call, service: tuple[httpx.AsyncClient, KnownKeys]
 ) -> None:
     http, keys = service
@@ -93,6 +93,6 @@ async def test_the_documented_example_is_a_request_that_the_route_takes(
     answers = [await call.send(http, keys.issue(partner_id, scopes=possible)) for partner_id, possible in OWNERS]
 
     allowed = [answer for answer in answers if answer.status_code != 403]
-    assert allowed, "there is a kind of key that may"
+    assert allowed, "no kind of key may call it"
     for answer in allowed:
         assert answer.status_code not in {400, 401, 405, 406, 415, 422}, answer.text

@@ -1,4 +1,4 @@
-"""Who asks one service for what the other one does is told so."""
+"""A request to the wrong service says which service to ask."""
 
 import httpx
 import pytest
@@ -17,8 +17,8 @@ async def test_a_read_at_the_command_service(path: str) -> None:
         read = await service.send("GET", path)
         put = await service.send("PUT", path)
 
-    assert told(read) == f"{ALLOWED} The query service answers reads."
-    assert told(put) == ALLOWED
+    assert detail_of(read) == f"{ALLOWED} The query service answers reads."
+    assert detail_of(put) == ALLOWED
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", ORDERS), ("PATCH", ORDER)])
@@ -26,9 +26,9 @@ async def test_a_change_at_the_query_service(database: Database, method: str, pa
     async with query_service(database) as service:
         answer = await service.http.request(method, path)
 
-    assert told(answer) == f"{ALLOWED} The command service takes changes."
+    assert detail_of(answer) == f"{ALLOWED} The command service takes changes."
 
 
-def told(answer: httpx.Response) -> str:
+def detail_of(answer: httpx.Response) -> str:
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
     return str(answer.json()["detail"])

@@ -103,6 +103,7 @@ SAME: Final[dict[str, tuple[Any, Any]]] = {
     "what was referred to, written out": (USED, SHORT),
     "a variant written out": ({"anyOf": [USED, NULL]}, {"anyOf": [SHORT, NULL]}),
     "variants in another order": ({"anyOf": [TEXT, SHORT, NULL]}, {"anyOf": [NULL, SHORT, TEXT]}),
+    "a constant beside its values": ({"enum": ["a"]}, {"enum": ["a", "b"], "const": "a"}),
     "what is always true, written": ({"type": "array"}, {"type": "array", "items": {}}),
     "a reference written out in a keyword without a rule": ({"contains": USED}, {"contains": SHORT}),
 }
@@ -140,6 +141,7 @@ def test_what_means_the_same_is_no_change(one: Any, other: Any, way: Direction) 
 
 def test_a_new_property_is_held_to_what_any_other_was_before() -> None:
     assert breaks(MAP, MAP | {"properties": {"a": NUMBER}}, RECEIVED)
+    assert breaks({"type": "object"}, {"type": "object", "properties": {"a": TEXT}}, SENT)
     assert not breaks(CLOSED, CLOSED | {"properties": {"a": SHORT}}, SENT)
 
 
@@ -148,8 +150,37 @@ def test_a_further_variant_without_a_mark_may_refuse_what_was_taken() -> None:
     assert not breaks(MARKED, MARKED_MORE, SENT)
 
 
+def test_a_variant_of_a_choice_is_found_again_by_its_title() -> None:
+    def variant(title: str, *names: str) -> Json:
+        return CLOSED | {"title": title, "properties": dict.fromkeys(names, TEXT)}
+
+    old = {"anyOf": [variant("One", "a"), variant("Other", "b")]}
+    grown = {"anyOf": [variant("Other", "b", "new"), variant("One", "a", "new")]}
+
+    assert not breaks(old, grown, RECEIVED)
+    assert breaks(old, {"anyOf": [variant("Other", "b")]}, SENT)
+
+
 def test_each_use_of_a_reference_is_compared() -> None:
     old = {"properties": {"a": USED, "b": USED, "c": USED}}
     new = {"properties": {"a": USED, "b": USED | {"minLength": 1}, "c": NUMBER}}
 
     assert {change.place for change in changes(old, new, SENT) if change.is_breaking} == {"value/b", "value/c"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        (True, False, "value: no longer possible"),
+        (False, True, "value: now possible"),
+        (TEXT, TEXT | {"enum": ["a"]}, "value: values limited"),
+        (TEXT, {}, "value: types no longer limited"),
+        ({"enum": ["a"]}, {"enum": ["a", "b"]}, "value: value 'b' added"),
+        ({"enum": ["a", "b"]}, {"enum": ["a"]}, "value: value 'b' removed"),
+        ({"required": ["a"]}, {}, "value/a: became optional"),
+        ({}, {"required": ["a"]}, "value/a: became required"),
+        ({"maxLength": 9}, {"maxLength": 8}, "value: maxLength 9 -> 8"),
+    ],
+)
+def test_a_change_is_named_by_its_place_and_what_happened(old: Any, new: Any, line: str) -> None:
+    assert [str(change) for change in changes(old, new, SENT)] == [line]

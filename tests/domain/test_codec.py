@@ -17,27 +17,16 @@ from domain.upcast import UPCASTERS, JsonObject
 from tests.support.orders.builders import NOW, envelope, recorded_history, stored, stored_history
 
 GOLDEN = Path(__file__).parent / "golden"
-LIVES: dict[tuple[str, ...], Status] = {
-    ("order.created.v1", "order.authorized.v1", "order.captured.v1"): Status.CAPTURED,
-    ("order.created.v1", "order.authorized.v1", "order.canceled.v1"): Status.CANCELED,
-    ("order.created.v1-sealed", "order.authorized.v1", "order.captured.v1"): Status.CAPTURED,
-    ("order.created.v1", "order.authorized.v1", "order.captured.v2", "order.refunded.v1"): Status.CAPTURED,
-    (
-        "order.created.v1",
-        "order.authorized.v1",
-        "order.captured.v2",
-        "order.refunded.v1",
-        "order.settlement_recorded.v1",
-        "order.settled.v1",
-    ): Status.SETTLED,
-    ("order.created.v1", "order.amended.v1", "order.details_changed.v1", "order.note_added.v1"): Status.PENDING,
-    (
-        "order.created.v1",
-        "order.authorized.v1",
-        "order.captured.v2-partial",
-        "order.authorization_released.v1",
-    ): Status.CAPTURED,
-    ("order.created.v1", "order.expired.v1"): Status.EXPIRED,
+CAPTURED = "order.created.v1 order.authorized.v1 order.captured.v2"
+LIVES = {
+    "order.created.v1 order.authorized.v1 order.captured.v1": Status.CAPTURED,
+    "order.created.v1 order.authorized.v1 order.canceled.v1": Status.CANCELED,
+    "order.created.v1-sealed order.authorized.v1 order.captured.v1": Status.CAPTURED,
+    f"{CAPTURED} order.refunded.v1": Status.CAPTURED,
+    f"{CAPTURED} order.refunded.v1 order.settlement_recorded.v1 order.settled.v1": Status.SETTLED,
+    f"{CAPTURED}-partial order.authorization_released.v1": Status.CAPTURED,
+    "order.created.v1 order.amended.v1 order.details_changed.v1 order.note_added.v1": Status.PENDING,
+    "order.created.v1 order.expired.v1": Status.EXPIRED,
 }
 
 
@@ -52,21 +41,6 @@ def golden_names() -> list[str]:
 def kind(document: bytes) -> tuple[str, int]:
     header = json.loads(document)
     return header["type"], header["schema_version"]
-
-
-@pytest.mark.parametrize(
-    "verbs",
-    [
-        ("authorize", "capture"),
-        ("authorize", "cancel"),
-        ("amend", "details", "note", "expire"),
-        ("authorize", "capture_some", "void", "refund", "settle_some"),
-    ],
-)
-def test_an_event_reads_back_as_it_was(verbs: tuple[str, ...]) -> None:
-    for recorded in recorded_history(*verbs):
-        row = stored(recorded)
-        assert decode(row.type, row.schema_version, row.payload) == recorded
 
 
 def test_the_bytes_are_compact_json_in_a_fixed_key_order() -> None:
@@ -106,7 +80,7 @@ def test_an_event_of_the_system_has_no_key() -> None:
 @pytest.mark.parametrize(
     ("event_type", "version"), [("order.shipped", 1), ("", 1), ("order.created", 2), ("order.created", 0)]
 )
-def test_an_unknown_type_or_version_is_said_so(event_type: str, version: int) -> None:
+def test_an_unknown_type_or_version_is_refused(event_type: str, version: int) -> None:
     (row,) = stored_history()
     with pytest.raises(UnknownEventError):
         decode(event_type, version, row.payload)
@@ -115,7 +89,7 @@ def test_an_unknown_type_or_version_is_said_so(event_type: str, version: int) ->
 @pytest.mark.parametrize(
     "payload", [b"", b"{", b"null", b"[]", b"{}", b"\xff", b'{"type":"order.created"}', b"[" * 10_000]
 )
-def test_what_is_no_document_is_malformed(payload: bytes) -> None:
+def test_bytes_that_are_not_a_document_are_malformed(payload: bytes) -> None:
     with pytest.raises(MalformedEventError):
         decode("order.created", 1, payload)
 
@@ -123,30 +97,19 @@ def test_what_is_no_document_is_malformed(payload: bytes) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"extra": 1},
-        {"type": "order.captured"},
-        {"schema_version": 2},
-        {"sequence": "1"},
-        {"sequence": 1.0},
-        {"sequence": 0},
-        {"livemode": 0},
-        {"livemode": "false"},
-        {"event_id": "x"},
-        {"event_id": 1},
-        {"occurred_at": "2026-11-23T01:02:03"},
-        {"occurred_at": 1_763_859_723},
-        {"occurred_at": "2026-11-23T01:02:03+02:00"},
-        {"actor": None},
-        {"data": {}},
+        {"extra": 1}, {"type": "order.captured"}, {"schema_version": 2}, {"sequence": "1"}, {"sequence": 1.0},
+        {"sequence": 0}, {"livemode": 0}, {"livemode": "false"}, {"event_id": "x"}, {"event_id": 1},
+        {"occurred_at": "2026-11-23T01:02:03"}, {"occurred_at": 1_763_859_723},
+        {"occurred_at": "2026-11-23T01:02:03+02:00"}, {"actor": None}, {"data": {}},
     ],
-)
-def test_a_document_that_is_not_ours_is_malformed(change: JsonObject) -> None:
+)  # fmt: skip
+def test_a_document_with_another_shape_is_malformed(change: JsonObject) -> None:
     (row,) = stored_history()
     with pytest.raises(MalformedEventError):
         decode("order.created", 1, json.dumps(json.loads(row.payload) | change).encode())
 
 
-def test_a_malformed_event_names_places_and_never_values() -> None:
+def test_the_error_of_a_malformed_event_names_places_and_never_values() -> None:
     (row,) = stored_history()
     document = json.loads(row.payload)
     document["data"]["personal"] = {"scheme": "clear", "customer_email": ["k4nary@example.com"]}
@@ -202,16 +165,15 @@ def test_a_golden_event_still_reads_and_writes_the_same_bytes(name: str) -> None
 
 
 @pytest.mark.parametrize("life", LIVES)
-def test_golden_lives_still_fold(life: tuple[str, ...]) -> None:
-    documents = [golden(name) for name in life]
-    state = fold(None, (decode(*kind(document), document) for document in documents))
+def test_golden_lives_still_fold(life: str) -> None:
+    state = fold(None, (decode(*kind(golden(name)), golden(name)) for name in life.split()))
     assert state is not None
     assert state.status == LIVES[life]
-    if "order.details_changed.v1" not in life:
-        assert state.customer_email == (None if life[0].endswith("sealed") else "buyer@example.com")
+    if "details_changed" not in life:
+        assert state.customer_email == (None if "sealed" in life else "buyer@example.com")
 
 
-def test_a_capture_of_the_first_version_was_one_of_an_amount() -> None:
+def test_a_capture_of_version_1_has_no_lines() -> None:
     captured = decode("order.captured", 1, golden("order.captured.v1")).event
     assert isinstance(captured, OrderCaptured)
     assert captured.lines == ()

@@ -30,7 +30,7 @@ ACCEPTED: Final = {
 ONCE_ACCEPTED: Final = {code: digits for digits, codes in ACCEPTED.items() for code in codes.split()}
 
 
-def test_whatever_was_accepted_once_is_still_readable_with_the_same_digits() -> None:
+def test_a_currency_once_accepted_stays_readable_with_the_same_digits() -> None:
     # A code that ISO withdrew goes into RETIRED. One whose digits changed needs a decision: stored amounts count them.
     assert {code: digits for code, digits in (EXPONENTS | RETIRED).items() if code in ONCE_ACCEPTED} == ONCE_ACCEPTED
 
@@ -39,7 +39,7 @@ def test_a_new_currency_of_the_table_is_listed_here() -> None:
     assert EXPONENTS.keys() - ONCE_ACCEPTED.keys() == set()
 
 
-def test_no_currency_is_active_and_retired() -> None:
+def test_no_currency_is_both_active_and_retired() -> None:
     assert EXPONENTS.keys() & RETIRED.keys() == set()
 
 

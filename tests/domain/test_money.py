@@ -56,7 +56,7 @@ def test_money_must_be_a_string(value: object) -> None:
 
 
 @pytest.mark.parametrize(("text", "money"), [("100.00", JPY), ("1.001", EUR), ("1.000", EUR), ("1.0001", KWD)])
-def test_more_decimals_than_the_currency_has_are_refused_even_zeros(text: str, money: Currency) -> None:
+def test_more_decimals_than_the_currency_has_are_refused_even_if_zero(text: str, money: Currency) -> None:
     assert refusal(text, money) == "currency_precision"
 
 
@@ -72,7 +72,7 @@ def test_money_in_a_document_has_text_minor_units_and_currency() -> None:
 
 
 @given(st.text(max_size=30) | st.text("0123456789+-. eE_", min_size=1, max_size=25))
-def test_any_text_is_an_amount_in_bounds_or_a_coded_refusal(text: str) -> None:
+def test_any_text_is_an_amount_within_bounds_or_refused_with_a_code(text: str) -> None:
     code = ""
     minor = 0
     try:

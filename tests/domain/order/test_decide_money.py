@@ -1,6 +1,5 @@
 """What is done with the authorized amount, with what was captured, and what time does: given / when / then."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -46,7 +45,7 @@ DAY = timedelta(days=1)
 MOMENT = timedelta(microseconds=1)
 
 
-def test_a_capture_of_a_part_that_is_not_final_leaves_the_rest_capturable() -> None:
+def test_a_partial_capture_leaves_the_rest_capturable() -> None:
     given("authorize").when(Capture(ORDER_ID, LATER, "19.99", final=False)).then(
         event(
             OrderCaptured, AUTHORIZED, PARTLY_CAPTURED, totals(captured=1999), amount_minor=1999, final=False, lines=()
@@ -54,7 +53,7 @@ def test_a_capture_of_a_part_that_is_not_final_leaves_the_rest_capturable() -> N
     )
 
 
-def test_a_final_capture_of_a_part_releases_the_rest() -> None:
+def test_a_final_partial_capture_releases_the_rest() -> None:
     given("authorize").when(Capture(ORDER_ID, LATER, "19.99")).then(
         event(
             OrderCaptured, AUTHORIZED, PARTLY_CAPTURED, totals(captured=1999), amount_minor=1999, final=True, lines=()
@@ -71,18 +70,18 @@ def test_a_final_capture_of_a_part_releases_the_rest() -> None:
     )
 
 
-def test_a_capture_of_all_that_is_left_is_final_whatever_was_asked() -> None:
+def test_a_capture_of_the_whole_rest_is_always_final() -> None:
     given("authorize", "capture_some").when(Capture(ORDER_ID, LATER, "54.97", final=False)).then(
         event(OrderCaptured, PARTLY_CAPTURED, CAPTURED, totals(captured=6497), amount_minor=5497, final=True, lines=())
     )
 
 
-def test_a_capture_without_an_amount_takes_all_that_is_left() -> None:
+def test_a_capture_without_an_amount_takes_the_whole_rest() -> None:
     state = given("authorize", "capture_some").when(Capture(ORDER_ID, LATER)).state_after()
     assert (state.status, state.ledger.captured_minor) == (CAPTURED, 6497)
 
 
-def test_a_capture_by_lines_takes_their_price_and_remembers_their_quantity() -> None:
+def test_a_capture_by_lines_takes_their_price_and_records_their_quantity() -> None:
     command = Capture(ORDER_ID, LATER, lines=(LineShare(1, 2), LineShare(2, 1)), final=False)
     spec = given("authorize").when(command)
     spec.then(
@@ -109,13 +108,13 @@ def test_a_capture_by_lines_takes_their_price_and_remembers_their_quantity() -> 
         ((LineShare(2, 1), LineShare(1, 4)), "/lines/1/quantity", "quantity_exceeds_line"),
     ],
 )
-def test_a_capture_by_lines_names_lines_of_the_order_once_and_no_more_than_is_left_of_them(
+def test_a_capture_by_lines_names_each_line_once_and_at_most_its_rest(
     lines: tuple[LineShare, ...], pointer: str, code: str
 ) -> None:
     given("authorize").when(Capture(ORDER_ID, LATER, lines=lines)).then_violates((pointer, code))
 
 
-def test_what_was_captured_by_an_amount_before_may_leave_too_little_for_lines() -> None:
+def test_an_earlier_capture_by_amount_may_leave_too_little_for_lines() -> None:
     command = Capture(ORDER_ID, LATER, lines=(LineShare(1, 3),))
     given("authorize", "capture_some").when(command).then_amount_refused(
         AmountExceedsCapturableError, requested_minor=5997, available_minor=5497
@@ -126,7 +125,7 @@ def test_what_was_captured_by_an_amount_before_may_leave_too_little_for_lines() 
     ("amount", "error", "requested_minor"),
     [("0", AmountZeroError, 0), ("0.00", AmountZeroError, 0), ("64.98", AmountExceedsCapturableError, 6498)],
 )
-def test_a_capture_is_of_more_than_nothing_and_no_more_than_is_left(
+def test_a_capture_is_positive_and_at_most_the_rest(
     amount: str, error: type[AmountError], requested_minor: int
 ) -> None:
     spec = given("authorize").when(Capture(ORDER_ID, LATER, amount))
@@ -145,7 +144,7 @@ def test_voiding_an_authorized_order_cancels_it() -> None:
     )
 
 
-def test_voiding_a_partly_captured_order_releases_the_rest_and_keeps_what_was_taken() -> None:
+def test_voiding_a_partly_captured_order_releases_the_rest() -> None:
     given("authorize", "capture_some").when(Void(ORDER_ID, "sold out", LATER)).then(
         event(
             OrderAuthorizationReleased,
@@ -159,14 +158,14 @@ def test_voiding_a_partly_captured_order_releases_the_rest_and_keeps_what_was_ta
     )
 
 
-def test_a_refund_gives_back_a_part_and_changes_no_status() -> None:
+def test_a_partial_refund_changes_no_status() -> None:
     spec = given("authorize", "capture").when(Refund(ORDER_ID, "5.00", "broken", LATER))
     spec.then(
         event(
             OrderRefunded,
             CAPTURED,
             CAPTURED,
-            replace(totals(captured=6497), refunded_minor=500),
+            totals(captured=6497, refunded=500),
             amount_minor=500,
             reason="broken",
         )
@@ -174,7 +173,7 @@ def test_a_refund_gives_back_a_part_and_changes_no_status() -> None:
     assert spec.state_after().ledger.refund_status == Share.PARTIAL
 
 
-def test_a_refund_without_an_amount_gives_back_all_that_is_left() -> None:
+def test_a_refund_without_an_amount_refunds_the_whole_rest() -> None:
     state = given("authorize", "capture", "refund_some").when(Refund(ORDER_ID, None, None, LATER)).state_after()
     assert (state.ledger.refunded_minor, state.ledger.refund_status) == (6497, Share.FULL)
 
@@ -182,21 +181,21 @@ def test_a_refund_without_an_amount_gives_back_all_that_is_left() -> None:
 @pytest.mark.parametrize(
     ("amount", "error", "requested_minor"), [("0", AmountZeroError, 0), ("5.01", AmountExceedsRefundableError, 501)]
 )
-def test_a_refund_is_of_more_than_nothing_and_no_more_than_is_left_of_the_captures(
+def test_a_refund_is_positive_and_at_most_what_is_left_of_the_captures(
     amount: str, error: type[AmountError], requested_minor: int
 ) -> None:
     spec = given("authorize", "capture_some", "refund_some").when(Refund(ORDER_ID, amount, None, LATER))
     spec.then_amount_refused(error, requested_minor=requested_minor, available_minor=500)
 
 
-def test_a_settlement_of_a_part_is_recorded_and_changes_no_status() -> None:
+def test_a_partial_settlement_changes_no_status() -> None:
     spec = given("authorize", "capture").when(Settle(ORDER_ID, "10.00", "0.20", "9.80", PAID_ON, "B-1", LATER))
     spec.then(
         event(
             OrderSettlementRecorded,
             CAPTURED,
             CAPTURED,
-            replace(totals(captured=6497), settled_minor=1000),
+            totals(captured=6497, settled=1000),
             gross_minor=1000,
             fee_minor=20,
             net_minor=980,
@@ -213,18 +212,18 @@ def test_the_settlement_that_completes_the_captured_amount_settles_the_order() -
             OrderSettlementRecorded,
             CAPTURED,
             SETTLED,
-            replace(totals(captured=6497), settled_minor=6497),
+            totals(captured=6497, settled=6497),
             gross_minor=6497,
             fee_minor=0,
             net_minor=6497,
             value_date=PAID_ON,
             batch=None,
         ),
-        event(OrderSettled, SETTLED, SETTLED, replace(totals(captured=6497), settled_minor=6497), amount_minor=6497),
+        event(OrderSettled, SETTLED, SETTLED, totals(captured=6497, settled=6497), amount_minor=6497),
     )
 
 
-def test_setting_the_status_to_settled_records_the_rest_without_a_fee_on_that_day() -> None:
+def test_setting_the_status_to_settled_settles_the_rest_without_a_fee() -> None:
     state = given("authorize", "capture", "settle_some").when(SetStatus(ORDER_ID, SETTLED, None, LATER)).state_after()
     assert (state.status, state.ledger.settled_minor) == (SETTLED, 6497)
 
@@ -237,14 +236,14 @@ def test_setting_the_status_to_settled_records_the_rest_without_a_fee_on_that_da
         (("10.01", "0", "10.01"), AmountExceedsCapturedError, 1001, 1000),
     ],
 )
-def test_a_settlement_adds_up_and_is_no_more_than_was_captured(
+def test_a_settlement_adds_up_to_at_most_the_captured_amount(
     amounts: tuple[str, str, str], error: type[AmountError], requested_minor: int, available_minor: int
 ) -> None:
     spec = given("authorize", "capture_some").when(Settle(ORDER_ID, *amounts, PAID_ON, None, LATER))
     spec.then_amount_refused(error, requested_minor=requested_minor, available_minor=available_minor)
 
 
-def test_a_refund_takes_nothing_from_what_can_be_settled() -> None:
+def test_a_refund_does_not_reduce_what_can_be_settled() -> None:
     state = given("authorize", "capture", "refund", "settle").state
     assert state is not None
     assert (state.status, state.ledger.refund_status, state.ledger.settlement_status) == (
@@ -254,7 +253,7 @@ def test_a_refund_takes_nothing_from_what_can_be_settled() -> None:
     )
 
 
-def test_a_pending_order_expires_at_its_time_and_not_a_moment_before() -> None:
+def test_a_pending_order_expires_exactly_at_its_time() -> None:
     due = NOW + 7 * DAY
     given().when(Expire(ORDER_ID, due - MOMENT)).then_nothing()
     given().when(Expire(ORDER_ID, due)).then(
@@ -270,7 +269,7 @@ def test_an_authorized_order_expires_with_its_authorization_and_releases_it() ->
     )
 
 
-def test_the_end_of_its_authorization_releases_the_rest_of_a_partly_captured_order() -> None:
+def test_an_expired_authorization_releases_the_rest_of_a_partly_captured_order() -> None:
     given("authorize", "capture_some").when(Expire(ORDER_ID, NOW + 8 * DAY)).then(
         event(
             OrderAuthorizationReleased,

@@ -56,7 +56,7 @@ def test_a_pending_order_is_rendered_in_a_fixed_key_order() -> None:
     assert render_order(state) == orjson.dumps(PENDING)
 
 
-def test_a_captured_order_shows_what_was_taken_and_can_only_be_settled() -> None:
+def test_a_captured_order_shows_its_amounts_and_can_only_be_settled() -> None:
     document = orjson.loads(render_order(order_state("authorize", "capture", currency=currency("JPY"))))
     assert (document["status"], document["version"], document["allowed_transitions"]) == ("captured", 3, ["settled"])
     assert document["captured"] == {"amount": "6497", "amount_minor": 6497, "currency": "JPY"}

@@ -1,8 +1,7 @@
-"""An order is over at its due time, whenever the timer writes that down: the same refusals before and after it did."""
+"""An order expires at its due time, even if the timer records it later: refusals are the same before and after."""
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from itertools import product
 
 import pytest
 
@@ -30,7 +29,7 @@ from domain.order.errors import (
 from domain.order.events import OrderEvent, OrderExpired, OrderSettled
 from domain.order.state import OrderState, fold
 from domain.order.status import Status
-from tests.support.orders.builders import NOW, order_state, record_decision, recorded_history, verb_command
+from tests.support.orders.builders import NOW, VERBS, order_state, record_decision, recorded_history, verb_command
 from tests.support.orders.spec import ORDER_ID, given
 
 MOMENT = timedelta(microseconds=1)
@@ -42,21 +41,17 @@ DUE: dict[tuple[str, ...], datetime] = {
     ("authorize", "capture_some"): AUTHORIZED_DUE,
     ("authorize", "capture_some", "settle_some"): AUTHORIZED_DUE,
 }
-VERBS = (
-    "amend", "details", "note", "authorize", "capture", "capture_some", "capture_last", "void", "cancel", "refund",
-    "refund_some", "settle", "settle_some", "expire",
-)  # fmt: skip
-Answer = tuple[object, ...]
+Outcome = tuple[object, ...]
 
 
 def at(state: OrderState, verb: str, now: datetime) -> OrderCommand:
     return replace(verb_command(verb, state.order_id, now), now=now)
 
 
-def answer(command: OrderCommand, state: OrderState) -> Answer:
-    """Return what a client sees of a decision, beside the version: the refusal, or which events there are.
+def outcome(command: OrderCommand, state: OrderState) -> Outcome:
+    """Return what a client sees of a decision except the version: the refusal, or the types of the events.
 
-    The settlement that completes a late order makes it settled only when the timer has released the rest.
+    A settlement that completes an expired order settles it only when the timer has released the rest.
     """
     try:
         events: tuple[OrderEvent, ...] = decide(command, state)
@@ -67,33 +62,38 @@ def answer(command: OrderCommand, state: OrderState) -> Answer:
     return tuple(event.type for event in events if not isinstance(event, OrderSettled))
 
 
-@pytest.mark.parametrize(("past", "verb"), [(past, verb) for past, verb in product(DUE, VERBS) if verb != "expire"])
-def test_from_the_due_time_on_the_answer_is_that_of_the_order_once_the_timer_came_by(
-    past: tuple[str, ...], verb: str
-) -> None:
-    state, due = order_state(*past, order_id=ORDER_ID), DUE[past]
+def expired(state: OrderState, due: datetime) -> OrderState:
+    """Return the order after the timer."""
     over = fold(state, record_decision(at(state, "expire", due), state))
     assert over is not None
     assert over.version > state.version
-    assert answer(at(state, verb, due), state) == answer(at(state, verb, due), over)
+    return over
 
 
-@pytest.mark.parametrize(("past", "status"), list(product(DUE, Status)))
-def test_setting_a_status_is_answered_alike_before_and_after_the_timer_came_by(
+@pytest.mark.parametrize("past", DUE)
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "expire"])
+def test_from_the_due_time_on_a_verb_has_the_outcome_it_has_after_the_timer(past: tuple[str, ...], verb: str) -> None:
+    state, due = order_state(*past, order_id=ORDER_ID), DUE[past]
+    command = at(state, verb, due)
+    assert outcome(command, state) == outcome(command, expired(state, due))
+
+
+@pytest.mark.parametrize("past", DUE)
+@pytest.mark.parametrize("status", Status)
+def test_setting_a_status_has_the_same_outcome_before_and_after_the_timer(
     past: tuple[str, ...], status: Status
 ) -> None:
     state, due = order_state(*past, order_id=ORDER_ID), DUE[past]
-    over = fold(state, record_decision(at(state, "expire", due), state))
-    assert over is not None
     command = SetStatus(ORDER_ID, status, None, due)
-    assert answer(command, state) == answer(command, over)
+    assert outcome(command, state) == outcome(command, expired(state, due))
 
 
-@pytest.mark.parametrize(("past", "verb"), list(product(DUE, VERBS)))
-def test_a_moment_before_the_due_time_everything_is_as_it_always_was(past: tuple[str, ...], verb: str) -> None:
+@pytest.mark.parametrize("past", DUE)
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_moment_before_the_due_time_nothing_has_changed(past: tuple[str, ...], verb: str) -> None:
     state, due = order_state(*past, order_id=ORDER_ID), DUE[past]
     early = NOW + timedelta(minutes=1)
-    assert answer(at(state, verb, due - MOMENT), state) == answer(at(state, verb, early), state)
+    assert outcome(at(state, verb, due - MOMENT), state) == outcome(at(state, verb, early), state)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_moment_before_the_due_time_everything_is_as_it_always_was(past: tuple
         Capture(ORDER_ID, AUTHORIZED_DUE, lines=(LineShare(1, 1),)),
     ],
 )
-def test_nothing_is_captured_of_an_authorization_whose_time_ran_out(capture: Capture) -> None:
+def test_an_expired_authorization_cannot_be_captured(capture: Capture) -> None:
     authorized = given("authorize")
     authorized.when(replace(capture, amount=None, lines=None, now=AUTHORIZED_DUE - MOMENT)).state_after()
 
@@ -116,7 +116,7 @@ def test_nothing_is_captured_of_an_authorization_whose_time_ran_out(capture: Cap
     assert (part.current_status, part.allowed_transitions) == (Status.CAPTURED, (Status.SETTLED,))
 
 
-def test_an_order_whose_time_ran_out_is_authorized_no_more() -> None:
+def test_an_expired_order_cannot_be_authorized() -> None:
     given().when(Authorize(ORDER_ID, PENDING_DUE - MOMENT)).state_after()
     refused = given().when(Authorize(ORDER_ID, PENDING_DUE)).then_refused(OrderTerminalError)
     assert (refused.current_status, refused.current_version) == (Status.EXPIRED, 1)
@@ -134,7 +134,7 @@ def test_an_order_whose_time_ran_out_is_authorized_no_more() -> None:
         (("authorize", "capture_some"), Status.PARTIALLY_CAPTURED),
     ],
 )
-def test_no_status_is_set_that_the_time_that_ran_out_forbids(past: tuple[str, ...], target: Status) -> None:
+def test_an_expired_order_cannot_be_set_to_an_earlier_status(past: tuple[str, ...], target: Status) -> None:
     given(*past).when(SetStatus(ORDER_ID, target, None, DUE[past])).then_refused(InvalidTransitionError)
 
 
@@ -142,16 +142,16 @@ def test_no_status_is_set_that_the_time_that_ran_out_forbids(past: tuple[str, ..
     ("past", "target"),
     [((), Status.EXPIRED), (("authorize",), Status.EXPIRED), (("authorize", "capture_some"), Status.CAPTURED)],
 )
-def test_the_status_that_time_has_set_needs_nothing_more(past: tuple[str, ...], target: Status) -> None:
+def test_setting_the_status_that_time_has_set_does_nothing(past: tuple[str, ...], target: Status) -> None:
     assert decide(SetStatus(ORDER_ID, target, None, DUE[past]), order_state(*past, order_id=ORDER_ID)) == ()
 
 
-def test_an_order_whose_time_ran_out_is_paid_out_by_setting_its_status() -> None:
+def test_an_expired_order_can_still_be_settled_by_its_status() -> None:
     settled = given("authorize", "capture_some").when(SetStatus(ORDER_ID, Status.SETTLED, None, AUTHORIZED_DUE))
     assert settled.state_after().ledger.unsettled_minor == 0
 
 
-def test_the_address_of_an_order_whose_time_ran_out_is_fixed_and_a_note_is_kept() -> None:
+def test_an_expired_order_keeps_its_address_and_takes_notes() -> None:
     other = "other@example.com"
     given().when(UpdateDetails(ORDER_ID, other, None, None, PENDING_DUE - MOMENT)).state_after()
     given().when(UpdateDetails(ORDER_ID, other, None, None, PENDING_DUE)).then_refused(FieldLockedError)
@@ -159,7 +159,7 @@ def test_the_address_of_an_order_whose_time_ran_out_is_fixed_and_a_note_is_kept(
     assert (noted.note_count, noted.status) == (1, Status.PENDING)
 
 
-def test_what_was_captured_in_time_is_refunded_and_paid_out_after_it() -> None:
+def test_a_capture_in_time_can_be_refunded_and_settled_later() -> None:
     part = given("authorize", "capture_some")
     later = AUTHORIZED_DUE + timedelta(days=30)
     assert part.when(Refund(ORDER_ID, None, None, later)).state_after().ledger.refunded_minor == 1000
@@ -167,7 +167,7 @@ def test_what_was_captured_in_time_is_refunded_and_paid_out_after_it() -> None:
     assert part.when(settle).state_after().ledger.settled_minor == 1000
 
 
-def test_the_timer_still_writes_the_end_after_late_requests_were_refused() -> None:
+def test_the_timer_expires_an_order_after_late_requests_were_refused() -> None:
     state = order_state("authorize", order_id=ORDER_ID)
     with pytest.raises(OrderTerminalError):
         decide(Capture(ORDER_ID, AUTHORIZED_DUE), state)

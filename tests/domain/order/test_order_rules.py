@@ -94,7 +94,7 @@ def test_texts_are_kept_in_nfc() -> None:
     assert (created.external_reference, created.lines[0].sku) == ("Café", "Café")
 
 
-def test_a_reason_keeps_the_rules_of_texts_whatever_the_status() -> None:
+def test_a_reason_keeps_the_rules_of_texts_in_every_status() -> None:
     given().when(Cancel(ORDER_ID, "a\nb", LATER)).then_violates(("/reason", "text_character"))
     given("cancel").when(Cancel(ORDER_ID, "", LATER)).then_violates(("/reason", "text_empty"))
     command = SetStatus(ORDER_ID, Status.PENDING, "x" * 501, LATER)

@@ -23,6 +23,7 @@ from domain.order.events import (
 from domain.order.state import OrderState, evolve, fold
 from domain.order.status import Share, Status
 from tests.support.orders.builders import NOW, new_order_id, order_state, recorded_history
+from tests.support.orders.spec import totals
 
 
 def test_each_event_moves_version_time_and_ledger() -> None:
@@ -40,7 +41,7 @@ def test_each_event_moves_version_time_and_ledger() -> None:
     assert (taken.ledger.capturable_minor, taken.ledger.refundable_minor) == (0, 6497)
 
 
-def test_facets_are_none_while_nothing_came_back_or_was_paid_out() -> None:
+def test_refund_and_settlement_status_follow_the_ledger() -> None:
     ledger = order_state("authorize", "capture").ledger
     assert (ledger.refund_status, ledger.settlement_status) == (Share.NONE, Share.NONE)
     assert ledger._replace(refunded_minor=1).refund_status == Share.PARTIAL
@@ -104,20 +105,13 @@ def test_an_event_that_does_not_continue_its_stream_is_refused(change: dict[str,
         ({"amount_minor": 1}, "A in"),
         ({"to_status": Status.CAPTURED}, "statuses"),
         ({"from_status": Status.CANCELED}, "statuses"),
+        ({"totals": totals(settled=1)}, "totals"),
     ],
 )
 def test_an_event_that_contradicts_the_ledger_is_refused(change: dict[str, Any], reason: str) -> None:
     created, authorized = recorded_history("authorize")
     wrong = RecordedOrderEvent(replace(authorized.event, **change), authorized.envelope)
     with pytest.raises(UnexpectedEventError, match=reason):
-        evolve(evolve(None, created), wrong)
-
-
-def test_totals_that_are_not_the_ledgers_are_refused() -> None:
-    created, authorized = recorded_history("authorize")
-    totals = replace(authorized.event.totals, settled_minor=1)
-    wrong = RecordedOrderEvent(replace(authorized.event, totals=totals), authorized.envelope)
-    with pytest.raises(UnexpectedEventError, match="totals"):
         evolve(evolve(None, created), wrong)
 
 
@@ -133,7 +127,9 @@ REFUSED_AFTERWARDS = [
 
 
 @pytest.mark.parametrize(("past", "other_life", "reason"), REFUSED_AFTERWARDS)
-def test_an_event_of_another_life_is_refused(past: tuple[str, ...], other_life: tuple[str, ...], reason: str) -> None:
+def test_an_event_that_cannot_follow_the_state_is_refused(
+    past: tuple[str, ...], other_life: tuple[str, ...], reason: str
+) -> None:
     state = order_state(*past)
     stray = recorded_history(*other_life, order_id=state.order_id)[-1]
     after = stray.envelope.model_copy(update={"sequence": state.version + 1})
@@ -210,7 +206,7 @@ def test_a_cached_state_is_exact(verbs: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("dumped", [b"", b"{", b"[]", b"null", b"{}", b'{"shape":3}'])
-def test_what_is_no_cached_state_is_stale(dumped: bytes) -> None:
+def test_bytes_that_are_not_a_cached_state_are_stale(dumped: bytes) -> None:
     with pytest.raises(StaleStateError):
         load_state(dumped)
 

@@ -100,7 +100,7 @@ def test_the_hand_written_matrix_has_every_cell() -> None:
 
 
 @pytest.mark.parametrize(("status", "verb", "cell"), [cell for cell in CELLS if cell[2] is not None])
-def test_a_verb_leads_on_or_is_refused_by_its_code(
+def test_a_verb_changes_the_status_or_is_refused_as_the_table_says(
     status: Status, verb: str, cell: Status | type[TransitionError]
 ) -> None:
     spec = given(*PAST[status]).when(verb_command(verb, ORDER_ID, LATER))
@@ -116,18 +116,18 @@ def test_a_verb_leads_on_or_is_refused_by_its_code(
 
 
 @pytest.mark.parametrize("status", [CAPTURED, SETTLED, CANCELED, EXPIRED])
-def test_the_timer_passes_by_what_time_does_not_change(status: Status) -> None:
+def test_the_timer_does_nothing_to_an_order_that_cannot_expire(status: Status) -> None:
     given(*PAST[status]).when(verb_command("expire", ORDER_ID, LATER)).then_nothing()
 
 
 @pytest.mark.parametrize("verb", ["void", "expire"])
-def test_releasing_the_rest_of_a_partly_captured_order_that_is_all_paid_out_settles_it(verb: str) -> None:
+def test_releasing_the_rest_of_a_fully_paid_out_order_settles_it(verb: str) -> None:
     spec = given("authorize", "capture_some", "settle_some").when(verb_command(verb, ORDER_ID, LATER))
     assert spec.state_after().status == SETTLED
 
 
 @pytest.mark.parametrize("past", [("capture_some",), ("capture",), ("capture", "settle")])
-def test_what_was_all_given_back_cannot_be_refunded_again(past: tuple[str, ...]) -> None:
+def test_a_fully_refunded_order_cannot_be_refunded_again(past: tuple[str, ...]) -> None:
     refused = (
         given("authorize", *past, "refund")
         .when(verb_command("refund", ORDER_ID, LATER))
@@ -136,16 +136,14 @@ def test_what_was_all_given_back_cannot_be_refunded_again(past: tuple[str, ...])
     assert refused.requested == "refund"
 
 
-def test_a_partly_captured_order_that_is_all_paid_out_has_nothing_to_settle() -> None:
+def test_a_fully_paid_out_order_has_nothing_to_settle() -> None:
     spec = given("authorize", "capture_some", "settle_some").when(verb_command("settle_some", ORDER_ID, LATER))
     spec.then_refused(NothingToSettleError)
 
 
 @pytest.mark.parametrize("status", PAST)
 @pytest.mark.parametrize("target", Status)
-def test_setting_a_status_does_the_verb_that_leads_there_or_nothing_or_is_refused(
-    status: Status, target: Status
-) -> None:
+def test_setting_a_status_runs_its_verb_or_does_nothing_or_is_refused(status: Status, target: Status) -> None:
     spec = given(*PAST[status]).when(SetStatus(ORDER_ID, target, None, LATER))
     if target is status:
         spec.then_nothing()
@@ -164,6 +162,6 @@ def test_allowed_transitions_are_the_statuses_an_order_can_be_set_to(status: Sta
     }
 
 
-def test_a_canceled_order_that_was_authorized_is_over_too() -> None:
+def test_a_canceled_authorized_order_is_terminal() -> None:
     later = NOW + timedelta(hours=2)
     given("authorize", "cancel").when(verb_command("capture", ORDER_ID, later)).then_refused(OrderTerminalError)

@@ -1,4 +1,4 @@
-"""Batches of orders for tests: how they are built, and what their answers tell."""
+"""Batches of orders for tests: bodies, and what their responses hold."""
 
 from typing import Any
 

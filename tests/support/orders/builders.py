@@ -1,13 +1,13 @@
-"""Builders of orders: each call gives something valid, and a test names only what matters to it.
+"""Builders of orders: each call returns something valid, and a test names only what matters to it.
 
-`create_order_command`, `order_body` build one request; `recorded_history` and `stored_history` drive an order through
-commands and give what a stream would hold. Hypothesis strategies: `tests.support.orders.strategies`.
+`create_order_command` and `order_body` build one request; `recorded_history` and `stored_history` drive an order
+through commands and return its stream. Hypothesis strategies: `tests.support.orders.strategies`.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import TypedDict, Unpack
+from typing import Final, TypedDict, Unpack
 from uuid import UUID
 
 from domain.codec import encode
@@ -37,6 +37,11 @@ from infra.clock import new_id
 
 NOW = datetime(2026, 11, 23, 1, 2, 3, 123456, tzinfo=UTC)
 EUR = currency("EUR")
+VERBS: Final = (
+    "amend", "details", "note", "authorize", "capture", "capture_some", "capture_last", "void", "cancel", "refund",
+    "refund_some", "settle", "settle_some", "expire",
+)  # fmt: skip
+"""What `verb_command` knows."""
 
 
 class EnvelopeFields(TypedDict, total=False):
@@ -131,7 +136,7 @@ def envelope(**overrides: Unpack[EnvelopeFields]) -> Envelope:
 
 
 def record_decision(command: OrderCommand, state: OrderState | None) -> tuple[RecordedOrderEvent, ...]:
-    """Return what `decide` yields, in envelopes that continue the stream of `state`."""
+    """Return the events that `decide` returns, in envelopes that continue the stream of `state`."""
     events = decide(command, state)
     if isinstance(command, CreateOrder):
         partner_id, livemode, version = command.partner_id, command.livemode, 0
@@ -155,7 +160,7 @@ def record_decision(command: OrderCommand, state: OrderState | None) -> tuple[Re
 
 
 def record_all(commands: Iterable[OrderCommand]) -> tuple[RecordedOrderEvent, ...]:
-    """Return the stream that `commands`, one after the other, leave behind."""
+    """Return the stream that `commands` leave behind."""
     state: OrderState | None = None
     recorded: list[RecordedOrderEvent] = []
     for command in commands:

@@ -31,15 +31,23 @@ Refusal = TypeVar("Refusal", bound=OrderError)
 Event = TypeVar("Event", bound=OrderEvent)
 
 
-def totals(total: int = 6497, *, authorized: int = 6497, captured: int = 0, released: int = 0) -> Totals:
-    """Return the totals of an event, in minor units, while nothing is refunded or settled."""
+def totals(
+    total: int = 6497,
+    *,
+    authorized: int = 6497,
+    captured: int = 0,
+    released: int = 0,
+    refunded: int = 0,
+    settled: int = 0,
+) -> Totals:
+    """Return the totals of an event, in minor units."""
     return Totals(
         total_minor=total,
         authorized_minor=authorized,
         captured_minor=captured,
         released_minor=released,
-        refunded_minor=0,
-        settled_minor=0,
+        refunded_minor=refunded,
+        settled_minor=settled,
     )
 
 

@@ -1,4 +1,4 @@
-"""What schemathesis loads into its process: well-formed requests are led to things that there are.
+"""The hooks that schemathesis loads: they point well-formed requests at things that exist.
 
 A schema cannot say which orders exist, that an idempotency key is used once, or that a cursor was handed out by us.
 Without this, nearly every generated request that is right by its schema would be refused for such a reason, and none of
@@ -28,7 +28,7 @@ _used: Final[defaultdict[str, int]] = defaultdict(int)
 
 @schemathesis.hook
 def before_call(_context: schemathesis.HookContext, case: schemathesis.Case[Any], _kwargs: dict[str, Any]) -> None:
-    """Return a well-formed request a key of its own, the id of a thing there is, and no text that only we can make."""
+    """Give a well-formed request a key of its own and an existing id, and drop texts that only we can make."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     if case.headers.get(_KEY) in _keys_used:

@@ -1,4 +1,4 @@
-"""What requests that schemathesis generates are led to, how they were answered, and which refusals are in order."""
+"""What generated requests find, how they were answered, and which refusals are justified."""
 
 import base64
 import json
@@ -50,7 +50,7 @@ _EXAMPLE_ORDER: Final = UUID("019a8b5c-0000-7000-8000-000000000000")
 
 
 async def command_supply(database: Database, key: str) -> Supply:
-    """Make orders in every state, endpoints, deliveries, and partners with one key each; give them by operation."""
+    """Make orders in every state, endpoints, deliveries and partners with a key; return them by operation."""
     admin = await asyncpg.connect(database.admin_url)
     try:
         async with postgres_service(database, key) as service:
@@ -67,7 +67,7 @@ async def command_supply(database: Database, key: str) -> Supply:
 
 
 async def query_supply(database: Database) -> Supply:
-    """Fill the read models with what the documented examples speak of; give it by operation."""
+    """Fill the read models with what the documented examples name; return it by operation."""
     admin = await asyncpg.connect(database.admin_url)
     try:
         rows = ReadModels(admin)
@@ -121,7 +121,7 @@ async def _partner(admin: "asyncpg.Connection[asyncpg.Record]", partner_id: str)
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """How a generated request was answered; it was right by its schema if `is_well_formed`."""
+    """A generated request and its response; `is_well_formed` if the request fits its schema."""
 
     operation: str
     is_well_formed: bool
@@ -131,7 +131,7 @@ class Answered:
 
 
 def answers(report: Path, document: Json) -> Iterator[Answered]:
-    """Read schemathesis' report of events; requests that a check sent to ask further are left out."""
+    """Read the report of schemathesis, without the follow-up requests of its checks."""
     names = {
         (method.upper(), path): operation["operationId"]
         for path, methods in document["paths"].items()
@@ -164,7 +164,7 @@ def _content(content: Any) -> Any:
 
 
 def successes(found: list[Answered]) -> Counter[str]:
-    """Count the well-formed requests of each operation that it took."""
+    """Count the accepted well-formed requests of each operation."""
     return Counter(each.operation for each in found if each.is_well_formed and each.status < 300)
 
 
@@ -223,7 +223,7 @@ REFUSALS: Final[Mapping[str, str]] = {
 }
 
 
-# Where the value that was refused tells whether the code is true, it has to be.
+# Where the refused value shows whether the code is true, it has to be.
 _IS_TRUE: Final[Mapping[str, Callable[[Any], bool]]] = {
     "wrong_type": lambda value: isinstance(value, float) and value.is_integer(),
     "currency_unknown": lambda value: value not in {each.code for each in iso4217.Currency},
@@ -232,7 +232,7 @@ _IS_TRUE: Final[Mapping[str, Callable[[Any], bool]]] = {
 
 
 def unexplained(found: list[Answered]) -> list[tuple[str, int, str, Any]]:
-    """Return the refusals of well-formed requests that no reason of REFUSALS covers, and those that are not true."""
+    """Return the refusals of well-formed requests that REFUSALS does not cover, and those with an untrue code."""
     return [
         (each.operation, each.status, code, each.sent)
         for each in found
@@ -243,7 +243,7 @@ def unexplained(found: list[Answered]) -> list[tuple[str, int, str, Any]]:
 
 
 def _reasons(answer: Answered) -> list[tuple[str, str]]:
-    """Return why a request was refused: the codes of its fields and where they are, else the code of the problem."""
+    """Return the codes of the refused fields with their pointers, or the code of the problem."""
     fields = [(each["code"], each["pointer"]) for each in answer.body.get("errors", ())]
     return fields or [(answer.body["code"], "")]
 

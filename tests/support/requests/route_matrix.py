@@ -33,10 +33,8 @@ DOCUMENTS: Final[Mapping[str, dict[str, Any]]] = {
     "command": command_api.openapi.document(),
     "query": query_api.openapi.document(),
 }
-SAMPLE_IDS: Final = {
-    "key_id": "00000000",
-}
-"""An id of the right form that nothing has, where it is not a UUID."""
+SAMPLE_IDS: Final = {"key_id": "00000000"}
+"""Well-formed ids that nothing has, where they are not UUIDs."""
 UNKNOWN_UUID: Final = "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
 
 
@@ -57,11 +55,11 @@ class Call:
         return f"{self.service}: {self.method} {self.path}"
 
     def unknown_ids(self) -> dict[str, str]:
-        """Return ids of the right form that nothing has."""
+        """Return well-formed ids that nothing has."""
         return {name: SAMPLE_IDS.get(name, UNKNOWN_UUID) for name in self.parameters}
 
     def address(self, ids: Mapping[str, str] | None = None) -> str:
-        """Return the path with ids filled in; those not given are of nothing."""
+        """Return the path with ids; those not given belong to nothing."""
         return self.path.format(**(self.unknown_ids() | dict(ids or {})))
 
     async def send(
@@ -105,7 +103,7 @@ NOWHERE: Final = Database(*(["postgresql://nobody@127.0.0.1:1/nothing"] * 5))
 
 
 def app_of(service: ServiceName, database: Database = NOWHERE) -> ServiceApp:
-    """Return a service; without a database it starts all the same, and answers 503 to whatever would need one."""
+    """Return a service; without a database it starts too, and responds 503 where it needs one."""
     if service == "command":
         return command_api.app.create_app(command_settings(database))
     return query_api.app.create_app(query_settings(database))
@@ -115,7 +113,7 @@ def app_of(service: ServiceName, database: Database = NOWHERE) -> ServiceApp:
 async def without_database(
     service: ServiceName, rate: Rate | None = None
 ) -> AsyncIterator[tuple[httpx.AsyncClient, KnownKeys]]:
-    """Run a service that knows keys in memory and has no database; without a `rate` it counts nobody."""
+    """Run a service with keys in memory and no database; without a `rate` nobody is limited."""
     app, keys = app_of(service), KnownKeys()
     limiter = None if rate is None else RateLimiter(rate, None)
     async with app.router.lifespan_context(app) as state:
