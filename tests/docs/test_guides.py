@@ -14,6 +14,7 @@ import pytest
 from infra.local.home import CHECKOUT
 from tests.support.services.example_receiver import receiver
 from tests.support.services.local_stack import LocalStack, local_stack
+from tests.support.waiting import eventually
 
 # The stack brings its own servers, so no fixture says it.
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
@@ -31,6 +32,12 @@ def blocks_of(page: str, directory: Path) -> list[str]:
     """Return the blocks of shell commands of a page, with this Python and with files of this test."""
     found = re.findall(r"^```sh\n(.*?)^```", (CHECKOUT / page).read_text(), re.MULTILINE | re.DOTALL)
     return [block.replace("/tmp/", f"{directory}/").replace(PYTHON, sys.executable) for block in found]  # noqa: S108
+
+
+def creates_an_order(directory: Path) -> str:
+    """Return the request of README.md that creates an order."""
+    [found] = [block for block in blocks_of("README.md", directory) if "curl" in block]
+    return found
 
 
 async def run(home: Path, script: str) -> asyncio.subprocess.Process:
@@ -54,11 +61,10 @@ async def output(stack: LocalStack, script: str) -> tuple[str, str]:
 async def test_the_order_of_the_readme_is_created_and_announced_to_the_receiver(
     stack: LocalStack, tmp_path: Path
 ) -> None:
-    [create] = [block for block in blocks_of("README.md", tmp_path) if "curl" in block]
     async with receiver(stack.home) as process:
         assert process.stdout is not None
         assert b"registered" in await process.stdout.readline()
-        said, _ = await output(stack, create)
+        said, _ = await output(stack, creates_an_order(tmp_path))
         announced = await asyncio.wait_for(process.stdout.readline(), WAIT_S)
 
     assert "201 Created" in said
@@ -97,9 +103,16 @@ async def test_the_consumer_of_the_guide_takes_the_events_of_the_topic(stack: Lo
 
 
 async def test_the_commands_for_auditors_replay_and_verify_the_log(stack: LocalStack, tmp_path: Path) -> None:
-    said, _ = await output(stack, "set -e\n" + "\n".join(blocks_of("docs/guides/auditors.md", tmp_path)))
+    script = "set -e\n" + "\n".join(blocks_of("docs/guides/auditors.md", tmp_path))
+    await output(stack, creates_an_order(tmp_path))
 
-    assert '"object":"order"' in said
+    async def with_an_order() -> str | None:
+        said, _ = await output(stack, script)
+        return said if '"object":"order"' in said else None
+
+    said = await eventually(with_an_order, timeout_s=WAIT_S)
+
+    assert said is not None
     assert "order.created" in said
     assert "0 differences" in said
     assert "partner_a" in said
