@@ -27,7 +27,7 @@ RULES: Final = (
     ("command_api/orders/bodies.py", "validate: shape and money"),
     ("command_api/handling/idempotency.py", "idempotency key, fingerprint"),
     ("domain/order/decide.py", "decide"),
-    ("domain/order/rules.py", "decide"),
+    ("domain/order/decisions/", "decide"),
     ("domain/order/state.py", "evolve"),
     ("domain/codec.py", "encode the event"),
     ("domain/order/document.py", "render the answer"),
