@@ -57,5 +57,5 @@ def local_stack(home: Path) -> Iterator[LocalStack]:
         stopped = local(home, "down")
         assert stopped.returncode == 0, stopped.stdout + stopped.stderr
         assert [pid for pid in pids if psutil.pid_exists(pid)] == []
-        local(home, "wipe")
+        local(home, "clean")
         assert not home.exists()
