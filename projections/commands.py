@@ -13,6 +13,7 @@ from infra.clock import monotonic_s
 from infra.postgres.connection import DedicatedConnection
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.pool import connect
+from infra.runtime import run_process
 from infra.settings import KafkaSettings, PostgresSettings, SettingsError, load
 from projections import run
 from projections.dead_letters import command_line as letters
@@ -21,7 +22,6 @@ from projections.read_models import verify
 from projections.read_models.catalogue import PROJECTIONS
 from projections.read_models.create_tables import create_tables
 from projections.read_models.projection import Projection
-from projections.serving import serve
 
 T = TypeVar("T")
 
@@ -32,13 +32,13 @@ _SHOWN_DIFFERENCES = 20
 
 @click.group()
 def main() -> None:
-    """Hold the commands; `projections.__main__` shows them to people."""
+    """Hold the commands; `projections.__main__` shows them."""
 
 
 @main.command(epilog="Example: HARBOR_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:9092 python -m projections worker")
 def worker() -> None:
     """Keep the read models and the webhook queue current; run as many as you like."""
-    serve("worker", run.main)
+    run_process("worker", run.main)
 
 
 @main.command("create-tables", epilog="Example: python -m projections create-tables")
@@ -75,25 +75,27 @@ def dlq() -> None:
 
 @dlq.command("list", epilog="Example: python -m projections dlq list --projection orders")
 @click.option("--projection", type=click.Choice([each.name for each in PROJECTIONS]), help="only this projection")
-@click.option("--all", "everything", is_flag=True, help="also discarded letters")
-@click.option("--limit", default=100, show_default=True, help="letters shown, at most")
+@click.option("--all", "everything", is_flag=True, help="also discarded ones")
+@click.option("--limit", default=100, show_default=True, help="dead letters shown, at most")
 def list_command(projection: str | None, limit: int, *, everything: bool) -> None:
     """List parked events, oldest first."""
     status = None if everything else "parked"
-    found = _run(lambda connection: letters.list_letters(connection, status=status, projection=projection, limit=limit))
+    found = _run(
+        lambda connection: letters.list_dead_letters(connection, status=status, projection=projection, limit=limit)
+    )
     for letter in found:
         click.echo(
             f"{letter.letter_id:>8}  {letter.status:<9} {letter.projection:<15} {letter.reason:<7} "
             f"{letter.order_id} #{letter.sequence:<4} {letter.type:<17} {letter.error}"
         )
-    click.echo(f"{len(found)} letters" + ("" if found else ": nothing is parked"))
+    click.echo(f"{len(found)} dead letters" + ("" if found else ": nothing is parked"))
 
 
 @dlq.command("show", epilog="Example: python -m projections dlq show 17")
 @click.argument("letter_id", type=int)
 def show_command(letter_id: int) -> None:
-    """Show one letter in full (without the event's payload: read that from the event store by its position)."""
-    letter = _letter(_run(lambda connection: letters.find_letter(connection, letter_id)), letter_id)
+    """Show one dead letter in full (read the event's payload from the event store by its position)."""
+    letter = _letter(_run(lambda connection: letters.find_dead_letter(connection, letter_id)), letter_id)
     for name in letter.__slots__:
         click.echo(f"{name:<15} {getattr(letter, name)}")
 
@@ -102,15 +104,15 @@ def show_command(letter_id: int) -> None:
 @click.argument("letter_id", type=int, required=False)
 @click.option("--all", "everything", is_flag=True, help="retry every parked order")
 def retry_command(letter_id: int | None, *, everything: bool) -> None:
-    """Apply what is parked of the letter's order in its projection, from the event store; exit 1 if some stays."""
+    """Apply the parked events of its order in its projection, from the event store; exit 1 if some stay parked."""
     if (letter_id is None) != everything:
-        raise click.UsageError("give one letter id, or --all")
+        raise click.UsageError("give one id, or --all")
 
     async def work(connection: DedicatedConnection) -> int:
         if letter_id is None:
             chosen = await letters.parked(connection)
         else:
-            chosen = [_letter(await letters.find_letter(connection, letter_id), letter_id)]
+            chosen = [_letter(await letters.find_dead_letter(connection, letter_id), letter_id)]
         return sum([await _retry(connection, letter) for letter in chosen])
 
     sys.exit(1 if _run(work) else 0)
@@ -120,19 +122,19 @@ def retry_command(letter_id: int | None, *, everything: bool) -> None:
 @click.argument("letter_id", type=int)
 @click.confirmation_option(prompt="Give this event up in this projection for ever?")
 def discard_command(letter_id: int) -> None:
-    """Return one event up; later events of its order stay parked until they are retried.
+    """Give one event up; later events of its order stay parked until they are retried.
 
     The event stays in the event store and in the other projections. A timeline or the webhooks then go on without it;
     an order's document cannot be folded past it and stays as it was before.
     """
     letter = _run(lambda connection: letters.discard(connection, letter_id))
     if letter is None:
-        raise click.ClickException(f"letter {letter_id} is not parked: see `python -m projections dlq list --all`")
+        raise click.ClickException(f"dead letter {letter_id} is not parked: see `python -m projections dlq list --all`")
     click.echo(f"discarded {letter_id}. Next, for later events of the order: python -m projections dlq retry --all")
 
 
 async def _retry(connection: DedicatedConnection, letter: DeadLetter) -> int:
-    """Retry one order in one projection, say what came of it, and give how many events are still parked."""
+    """Retry one order in one projection, print the outcome, and return how many events are still parked."""
     projection = _projection(letter)
     if projection is None:
         click.echo(f"{letter.letter_id}: {letter.projection} v{letter.version} is no projection of this code; skipped")
@@ -154,14 +156,14 @@ def _projection(letter: DeadLetter) -> Projection | None:
 
 def _letter(letter: DeadLetter | None, letter_id: int) -> DeadLetter:
     if letter is None:
-        raise click.ClickException(f"there is no letter {letter_id}: see `python -m projections dlq list --all`")
+        raise click.ClickException(f"there is no dead letter {letter_id}: see `python -m projections dlq list --all`")
     return letter
 
 
 async def _verify(
     connection: DedicatedConnection, model: verify.Verifiable, partitions: int
 ) -> tuple[verify.Tally, int]:
-    """Compare with a line of progress per second on standard error; give the tally and the number of differences."""
+    """Compare, with a line of progress per second on standard error; return the tally and the number of differences."""
     tally, found, started = verify.Tally(), 0, monotonic_s()
     head: int = await connection.fetchval("SELECT coalesce(max(last_position), 0) FROM harbor.batches")
 
@@ -188,7 +190,7 @@ async def _verify(
 
 
 def _run(work: Callable[[DedicatedConnection], Awaitable[T]]) -> T:
-    """Run a command of an operator on one connection; a failure is one line that says what to do."""
+    """Run an operator's command on one connection; a failure is one line that says what to do."""
 
     async def connected() -> T:
         async with _connection() as connection:

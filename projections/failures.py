@@ -23,8 +23,8 @@ class TooMuchPoisonError(Exception):
 
     def __init__(self, projection: str, most: int, cause: str) -> None:
         super().__init__(
-            f"projection {projection} fails with more than {most} orders within an hour, last with {cause}: mend and "
-            "restart the worker, or raise HARBOR_WORKER__MAX_POISON_ORDERS to park them all"
+            f"projection {projection} fails with more than {most} orders within an hour, last with {cause}: repair it "
+            "and restart the worker, or raise HARBOR_WORKER__MAX_POISON_ORDERS to park them all"
         )
 
 

@@ -1,10 +1,10 @@
-"""Finding the record that is to blame: halve the batch until one is left, park its order, let the rest flow."""
+"""Find the record that is to blame: halve the batch until one is left, park its order, let the rest flow."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
 from infra.postgres.connection import Connection
-from projections.dead_letters.store import ParkedEvent, letter_behind, letter_for, poison_orders
+from projections.dead_letters.store import ParkedEvent, parked_behind, parked_by, poison_orders
 from projections.failures import TooMuchPoisonError, describe, is_poison
 from projections.read_models.projection import LogRecord, Projection
 
@@ -12,22 +12,22 @@ from projections.read_models.projection import LogRecord, Projection
 async def apply_or_park(
     connection: Connection, projection: Projection, records: Sequence[LogRecord], most: int | None = None
 ) -> list[ParkedEvent]:
-    """Apply every record that can be applied and give a letter for each that cannot, or stands behind one.
+    """Apply every record that can be applied; return those that cannot, or come after one that cannot, to be parked.
 
     Runs in the caller's transaction; each attempt in a savepoint of its own, so a failed half leaves nothing behind.
 
     Raises:
-        TooMuchPoisonError: with these letters more than `most` orders (None: any) would be parked within an hour.
-        Exception: a failure that is no record's fault (`failures.is_poison` says no); nothing was decided.
+        TooMuchPoisonError: with these events more than `most` orders (None: any) would be parked within an hour.
+        Exception: a failure that is no record's fault (see `failures.is_poison`); nothing was decided.
     """
-    letters: list[ParkedEvent] = []
+    parked: list[ParkedEvent] = []
     room = None if most is None else most - await poison_orders(connection, projection)
     blocked: set[UUID] = set()
 
     async def attempt(part: Sequence[LogRecord]) -> None:
         # The left half may have blocked orders of the right half.
         free = [record for record in part if record.order_id not in blocked]
-        letters.extend(letter_behind(record) for record in part if record.order_id in blocked)
+        parked.extend(parked_behind(record) for record in part if record.order_id in blocked)
         error = await _try(connection, projection, free) if free else None
         if error is None:
             return
@@ -39,10 +39,10 @@ async def apply_or_park(
             raise TooMuchPoisonError(projection.name, most, describe(error))
         else:
             blocked.add(free[0].order_id)
-            letters.append(letter_for(free[0], error))
+            parked.append(parked_by(free[0], error))
 
     await attempt(records)
-    return letters
+    return parked
 
 
 async def _try(connection: Connection, projection: Projection, records: Sequence[LogRecord]) -> Exception | None:

@@ -12,7 +12,7 @@ from uuid import UUID
 from infra.event_store.log_reads import Identity, events_at, identities
 from infra.postgres.checkpoints import Advance, Checkpoint, CheckpointKey, advance
 from infra.postgres.connection import Connection
-from projections.dead_letters.store import ParkedEvent, letter_behind, park, parked_orders
+from projections.dead_letters.store import ParkedEvent, park, parked_behind, parked_orders
 from projections.isolation import apply_or_park
 from projections.read_models.projection import LogRecord, Projection
 from projections.sources.foreign import ForeignRecords
@@ -39,11 +39,11 @@ class FencedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a transaction did: checkpoints as they are now, records applied or parked, and the letters written."""
+    """What a transaction did: checkpoints as they are now, records applied or parked, and the events parked."""
 
     checkpoints: Checkpoints = field(default_factory=dict)
     records: tuple[LogRecord, ...] = ()
-    letters: tuple[tuple[Projection, ParkedEvent], ...] = ()
+    parked: tuple[tuple[Projection, ParkedEvent], ...] = ()
 
 
 async def apply_batch(
@@ -81,13 +81,13 @@ async def apply_batch(
         moved = await advance(connection, moves) if moves else {}
         if len(moved) < len(moves):
             raise FencedError(frozenset(m.seen.key.partition for m in moves if m.seen.key not in moved))
-        letters: list[tuple[Projection, ParkedEvent]] = []
+        parked: list[tuple[Projection, ParkedEvent]] = []
         if any(fresh.values()):
-            letters = await _apply(connection, projections, fresh, isolate=isolate)
+            parked = await _apply(connection, projections, fresh, isolate=isolate)
             for payload in notifications(moved.values()):
                 await connection.execute(_NOTIFY, CHANNEL, payload)
     most = max(fresh.values(), key=len, default=())
-    return Outcome(moved, tuple(most), tuple(letters))
+    return Outcome(moved, tuple(most), tuple(parked))
 
 
 async def _verified(
@@ -112,18 +112,18 @@ async def _apply(
     *,
     isolate: int | None,
 ) -> list[tuple[Projection, ParkedEvent]]:
-    parked = await parked_orders(connection, {record.order_id for records in fresh.values() for record in records})
-    letters: list[tuple[Projection, ParkedEvent]] = []
+    held_orders = await parked_orders(connection, {record.order_id for records in fresh.values() for record in records})
+    parked: list[tuple[Projection, ParkedEvent]] = []
     gaps: dict[UUID, ParkedEvent] = {}
     for projection in projections:
-        held = parked.get((projection.name, projection.version), set())
+        held = held_orders.get((projection.name, projection.version), set())
         free: list[LogRecord] = []
         found: list[ParkedEvent] = []
         for record in fresh[projection.name]:
-            # Events that never arrived are missing for everybody, also for projections that cannot see the gap.
+            # Events that never arrived are missing for every projection, also for those that cannot see the gap.
             gap = gaps.get(record.order_id)
             if record.order_id in held or (gap is not None and record.sequence > gap.record.sequence):
-                found.append(letter_behind(record))
+                found.append(parked_behind(record))
             elif gap is not None and record.sequence == gap.record.sequence:
                 found.append(gap)
             else:
@@ -134,9 +134,9 @@ async def _apply(
             await projection.apply(connection, free)
         if found:
             await park(connection, projection, found)
-        gaps |= {letter.record.order_id: letter for letter in found if letter.reason == "gap"}
-        letters += [(projection, letter) for letter in found]
-    return letters
+        gaps |= {each.record.order_id: each for each in found if each.reason == "gap"}
+        parked += [(projection, each) for each in found]
+    return parked
 
 
 async def _genuine(

@@ -209,16 +209,16 @@ class Worker:
         metrics.REPEATS.inc(max(0, len(batch.records) - len(records)))
         if not records:
             return
-        for projection, letter in outcome.letters:
-            metrics.PARKED.labels(projection.name, letter.reason).inc()
-            log = get_logger().debug if letter.reason == "behind" else get_logger().error
+        for projection, parked in outcome.parked:
+            metrics.PARKED.labels(projection.name, parked.reason).inc()
+            log = get_logger().debug if parked.reason == "behind" else get_logger().error
             log(
                 "projection.parked",
                 projection=projection.name,
-                order_id=letter.record.order_id,
-                position=letter.record.position,
-                reason=letter.reason,
-                error=letter.error,
+                order_id=parked.record.order_id,
+                position=parked.record.position,
+                reason=parked.reason,
+                error=parked.error,
             )
         for projection in self._projections:
             metrics.APPLIED.labels(projection.name).inc(len(records))

@@ -51,32 +51,32 @@ class Retried:
     error: str | None
 
 
-async def list_letters(
+async def list_dead_letters(
     connection: Connection, *, status: str | None, projection: str | None, limit: int
 ) -> list[DeadLetter]:
-    """Return letters, oldest first."""
+    """Return dead letters, oldest first."""
     return [dead_letter(row) for row in await connection.fetch(_LIST, status, projection, limit)]
 
 
-async def find_letter(connection: Connection, letter_id: int) -> DeadLetter | None:
-    """Return one letter."""
+async def find_dead_letter(connection: Connection, letter_id: int) -> DeadLetter | None:
+    """Return one dead letter."""
     row = await connection.fetchrow(_SHOW, letter_id)
     return None if row is None else dead_letter(row)
 
 
 async def parked(connection: Connection) -> list[DeadLetter]:
-    """Return the first parked letter of each order in each projection."""
+    """Return the first parked event of each order in each projection."""
     return [dead_letter(row) for row in await connection.fetch(_PARKED_ORDERS)]
 
 
 async def discard(connection: Connection, letter_id: int) -> DeadLetter | None:
-    """Return one event up: it will never be applied, also by a retry. None if there is no such parked letter."""
+    """Give one event up: not even a retry applies it. None: there is no such parked event."""
     row = await connection.fetchrow(_DISCARD, letter_id)
     return None if row is None else dead_letter(row)
 
 
 async def retry(connection: Connection, projection: Projection, letter: DeadLetter) -> Retried:
-    """Apply what is parked of the letter's order; the worker may go on meanwhile.
+    """Apply the parked events of one order; the worker may go on meanwhile.
 
     The checkpoint's row is locked first, as the worker does, so that no event of the order is parked or applied while
     we look.
@@ -95,7 +95,7 @@ async def retry(connection: Connection, projection: Projection, letter: DeadLett
         given_up = {each.sequence for each in letters if each.status == "discarded"}
         records = await _records(connection, letter, waiting, given_up)
         failed = await apply_or_park(connection, projection, records)
-        await _settle(connection, projection, waiting, failed)
+        await _update(connection, projection, waiting, failed)
         missing = sum(record.sequence not in waiting for record in records)
         if missing:
             await add_applied(connection, key, missing)
@@ -117,16 +117,16 @@ async def _records(
     ]
 
 
-async def _settle(
+async def _update(
     connection: Connection, projection: Projection, waiting: dict[int, DeadLetter], failed: Sequence[ParkedEvent]
 ) -> None:
-    """Remove the letters of what was applied, renew those that failed again, add missing events that failed."""
-    again = {letter.record.sequence: letter for letter in failed}
+    """Delete what was applied, update what failed again, add missing events that failed."""
+    again = {event.record.sequence: event for event in failed}
     await connection.execute(_DELETE, [each.letter_id for sequence, each in waiting.items() if sequence not in again])
-    for sequence, letter in again.items():
+    for sequence, event in again.items():
         if sequence in waiting:
             letter_id = waiting[sequence].letter_id
-            await connection.execute(_STILL, letter_id, letter.reason, letter.retry_from, letter.error)
-    new = [letter for sequence, letter in again.items() if sequence not in waiting]
+            await connection.execute(_STILL, letter_id, event.reason, event.retry_from, event.error)
+    new = [event for sequence, event in again.items() if sequence not in waiting]
     if new:
         await park(connection, projection, new)

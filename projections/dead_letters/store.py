@@ -74,15 +74,15 @@ class DeadLetter:
     parked_at: datetime
 
 
-def letter_for(record: LogRecord, error: Exception) -> ParkedEvent:
-    """Return the letter of the one record that failed."""
+def parked_by(record: LogRecord, error: Exception) -> ParkedEvent:
+    """Return the event of the one record that failed, to be parked."""
     if isinstance(error, SequenceGapError):
         return ParkedEvent(record, "gap", error.expected, describe(error))
     return ParkedEvent(record, "poison", record.sequence, describe(error))
 
 
-def letter_behind(record: LogRecord) -> ParkedEvent:
-    """Return the letter of an event whose order is parked already."""
+def parked_behind(record: LogRecord) -> ParkedEvent:
+    """Return an event to be parked because its order already is."""
     return ParkedEvent(record, "behind", record.sequence, "an earlier event of this order is parked")
 
 
@@ -100,13 +100,13 @@ async def poison_orders(connection: Connection, projection: Projection) -> int:
     return count
 
 
-async def park(connection: Connection, projection: Projection, letters: Sequence[ParkedEvent]) -> None:
-    """Write letters in the transaction of the checkpoint; an event that is parked already stays as it is."""
-    records = [letter.record for letter in letters]
+async def park(connection: Connection, projection: Projection, events: Sequence[ParkedEvent]) -> None:
+    """Park events in the transaction of the checkpoint; an event that is parked already stays as it is."""
+    records = [event.record for event in events]
     await connection.execute(
         _PARK,
-        [projection.name] * len(letters),
-        [projection.version] * len(letters),
+        [projection.name] * len(events),
+        [projection.version] * len(events),
         [record.partition for record in records],
         [record.position for record in records],
         [record.tenant_id for record in records],
@@ -116,12 +116,12 @@ async def park(connection: Connection, projection: Projection, letters: Sequence
         [record.schema_version for record in records],
         [record.event_id for record in records],
         [record.recorded_at for record in records],
-        [letter.reason for letter in letters],
-        [letter.retry_from for letter in letters],
-        [letter.error for letter in letters],
+        [event.reason for event in events],
+        [event.retry_from for event in events],
+        [event.error for event in events],
     )
 
 
 def dead_letter(row: asyncpg.Record) -> DeadLetter:
-    """Return the letter of a whole row."""
+    """Return a row as a dead letter."""
     return DeadLetter(**dict(row))

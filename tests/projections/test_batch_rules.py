@@ -169,7 +169,7 @@ def test_a_failure_that_a_record_causes_is_poison(error: Exception) -> None:
 def test_a_failure_is_described_without_what_it_quotes() -> None:
     assert describe(asyncpg.DataError("invalid input: buyer@example.com")) == "DataError (22000)"
     assert describe(KeyError("buyer@example.com")) == "KeyError"
-    assert describe(UnknownEventError("order.exploded", 7)).startswith("UnknownEventError: no event")
+    assert describe(UnknownEventError("order.exploded", 7)).startswith("UnknownEventError: unknown event")
 
 
 @pytest.mark.parametrize(

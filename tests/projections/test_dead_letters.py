@@ -48,7 +48,7 @@ TIMELINE = OrderTimelineProjection()
 async def letters_of(database: Database, *, status: str | None = "parked") -> list[DeadLetter]:
     connection = await asyncpg.connect(database.worker_url)
     try:
-        return await command_line.list_letters(connection, status=status, projection=None, limit=100)
+        return await command_line.list_dead_letters(connection, status=status, projection=None, limit=100)
     finally:
         await connection.close()
 
@@ -87,7 +87,7 @@ async def test_a_retry_heals_what_can_be_applied_now(database: Database) -> None
         await caught_up(database)
         allergic.cannot_bear = {}
         async with running.pool.acquire() as connection:
-            letter, _ = await command_line.list_letters(connection, status="parked", projection=None, limit=10)
+            letter, _ = await command_line.list_dead_letters(connection, status="parked", projection=None, limit=10)
             assert await command_line.retry(connection, allergic, letter) == command_line.Retried(2, 0, None)
             assert await command_line.retry(connection, allergic, letter) == command_line.Retried(
                 0, 0, command_line.NOTHING_PARKED
@@ -108,7 +108,7 @@ async def test_a_retry_that_fails_again_keeps_the_letters_and_counts_the_attempt
         await caught_up(database)
         allergic.cannot_bear = {sick: 3}
         async with running.pool.acquire() as connection:
-            letter, *_ = await command_line.list_letters(connection, status="parked", projection=None, limit=10)
+            letter, *_ = await command_line.list_dead_letters(connection, status="parked", projection=None, limit=10)
             assert await command_line.retry(connection, allergic, letter) == command_line.Retried(
                 2, 1, "ProjectionError: cannot bear it"
             )
@@ -148,7 +148,9 @@ async def test_a_discarded_event_is_never_applied_and_a_retry_brings_the_later_o
         await caught_up(database)
         allergic.cannot_bear = {}
         async with running.pool.acquire() as connection:
-            poison, behind = await command_line.list_letters(connection, status="parked", projection=None, limit=10)
+            poison, behind = await command_line.list_dead_letters(
+                connection, status="parked", projection=None, limit=10
+            )
             assert await command_line.discard(connection, poison.letter_id) is not None
             assert await command_line.discard(connection, poison.letter_id) is None
             assert await command_line.retry(connection, allergic, behind) == command_line.Retried(1, 0, None)

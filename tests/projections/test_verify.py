@@ -82,7 +82,7 @@ async def test_of_several_workers_that_start_at_once_one_creates_the_tables(data
 
 async def test_a_command_that_fails_says_what_to_do_next(database: Database) -> None:
     status, output = await run_command(database, "dlq", "show", "17")
-    assert (status, output) == (1, "Error: there is no letter 17: see `python -m projections dlq list --all`\n")
+    assert (status, output) == (1, "Error: there is no dead letter 17: see `python -m projections dlq list --all`\n")
 
 
 async def run_command(database: Database, *arguments: str) -> tuple[int, str]:
