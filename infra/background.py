@@ -1,4 +1,4 @@
-"""Work that goes on beside a server for as long as the server runs."""
+"""Work in the background of a server, for as long as the server runs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -9,7 +9,7 @@ from infra.observability.logs import get_logger
 
 @asynccontextmanager
 async def run_in_background(work: Coroutine[None, None, None], name: str) -> AsyncIterator[None]:
-    """Run `work` until the context ends; if it fails by itself, one log line says so and the server goes on."""
+    """Run `work` until the context ends; if it fails, one log line says so and the server goes on."""
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_log_failure)
     try:

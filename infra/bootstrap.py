@@ -15,13 +15,13 @@ MINIMUM = (3, 11)
 
 
 def main(requirements: Path) -> int:
-    """Create the environment and install into it, one progress line per package; give the exit status."""
+    """Create the environment and install into it, one progress line per package; return the exit status."""
     if sys.version_info < MINIMUM:
         print(f"Python {sys.version.split()[0]} is too old: Harbor Orders needs 3.11 or newer.")
         print("Install one and run: make PYTHON=python3.11 <target>")
         return 1
     if VENV.is_symlink():
-        print(".venv is a link; making it anew would empty what it leads to. Remove the link and run make again.")
+        print(".venv is a link; creating it again would empty its target. Remove the link and run make again.")
         return 1
     started = time.monotonic()
     wanted = len(re.findall(r"^[a-zA-Z0-9].*==", requirements.read_text(), flags=re.MULTILINE))

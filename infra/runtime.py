@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from infra.observability.logs import get_logger
-from infra.settings import SettingsError
+from infra.observability.logs import configure, get_logger
+from infra.settings import LogSettings, SettingsError, load
 
 Main = Callable[[asyncio.Event], Awaitable[None]]
 DRAIN_S = 15.0
@@ -27,9 +27,9 @@ def run(main: Main, *, drain_s: float = DRAIN_S) -> None:
     """Run `main(stop)` until it returns.
 
     Args:
-        main: returns by itself soon after `stop` is set, with its work drained.
+        main: returns soon after `stop` is set, with its work drained.
         drain_s: seconds from the first signal until `main` is cancelled; a second signal cancels it at once. What is
-            cut off is safe: every hop of the system may be repeated.
+            cut off is safe: every step of the system may be repeated.
 
     Raises:
         SystemExit: 2 after a settings error (its line goes to standard error).
@@ -41,6 +41,19 @@ def run(main: Main, *, drain_s: float = DRAIN_S) -> None:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
+
+
+def run_process(name: str, main: Main) -> None:
+    """Send the logs of the process `name` to standard output, then `run` it.
+
+    Raises:
+        SystemExit: with one line, a setting is missing or wrong.
+    """
+    try:
+        configure(name, load(LogSettings).level)
+    except SettingsError as error:
+        sys.exit(str(error))
+    run(main)
 
 
 async def supervise(main: Main, *, drain_s: float) -> None:
@@ -62,7 +75,7 @@ async def supervise(main: Main, *, drain_s: float) -> None:
     try:
         await task
     except asyncio.CancelledError:
-        if not stop.is_set():  # somebody else cancelled us; not ours to swallow
+        if not stop.is_set():  # cancelled from outside: not ours to swallow
             raise
     except Exception as error:
         if not isinstance(error, SettingsError):  # that one is for the terminal, not for the log

@@ -2,7 +2,7 @@
 
 import click
 
-from projections.serving import serve
+from infra.runtime import run_process
 
 WEBHOOKS = "webhooks"
 
@@ -12,7 +12,7 @@ def webhooks() -> None:
     """Deliver the webhooks that are due; run as many as you like."""
     from projections.webhooks import run  # noqa: PLC0415  # loaded when asked for, like the others
 
-    serve("dispatcher", run.main)
+    run_process("dispatcher", run.main)
 
 
 class Commands(click.Group):

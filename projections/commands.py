@@ -13,6 +13,7 @@ from infra.clock import monotonic_s
 from infra.postgres.connection import DedicatedConnection
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.pool import connect
+from infra.runtime import run_process
 from infra.settings import KafkaSettings, PostgresSettings, SettingsError, load
 from projections import run
 from projections.dead_letters import command_line as letters
@@ -21,7 +22,6 @@ from projections.read_models import verify
 from projections.read_models.catalogue import PROJECTIONS
 from projections.read_models.create_tables import create_tables
 from projections.read_models.projection import Projection
-from projections.serving import serve
 
 T = TypeVar("T")
 
@@ -32,13 +32,13 @@ _SHOWN_DIFFERENCES = 20
 
 @click.group()
 def main() -> None:
-    """Hold the commands; `projections.__main__` shows them to people."""
+    """Hold the commands; `projections.__main__` shows them."""
 
 
 @main.command(epilog="Example: HARBOR_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:9092 python -m projections worker")
 def worker() -> None:
     """Keep the read models and the webhook queue current; run as many as you like."""
-    serve("worker", run.main)
+    run_process("worker", run.main)
 
 
 @main.command("create-tables", epilog="Example: python -m projections create-tables")
@@ -134,7 +134,7 @@ def discard_command(letter_id: int) -> None:
 
 
 async def _retry(connection: DedicatedConnection, letter: DeadLetter) -> int:
-    """Retry one order in one projection, say what came of it, and give how many events are still parked."""
+    """Retry one order in one projection, print the outcome, and return how many events are still parked."""
     projection = _projection(letter)
     if projection is None:
         click.echo(f"{letter.letter_id}: {letter.projection} v{letter.version} is unknown to this version; skipped")
@@ -163,7 +163,7 @@ def _letter(letter: DeadLetter | None, letter_id: int) -> DeadLetter:
 async def _verify(
     connection: DedicatedConnection, model: verify.Verifiable, partitions: int
 ) -> tuple[verify.Tally, int]:
-    """Compare with a line of progress per second on standard error; give the tally and the number of differences."""
+    """Compare, with a line of progress per second on standard error; return the tally and the number of differences."""
     tally, found, started = verify.Tally(), 0, monotonic_s()
     head: int = await connection.fetchval("SELECT coalesce(max(last_position), 0) FROM harbor.batches")
 
@@ -190,7 +190,7 @@ async def _verify(
 
 
 def _run(work: Callable[[DedicatedConnection], Awaitable[T]]) -> T:
-    """Run a command of an operator on one connection; a failure is one line that says what to do."""
+    """Run an operator's command on one connection; a failure is one line that says what to do."""
 
     async def connected() -> T:
         async with _connection() as connection:

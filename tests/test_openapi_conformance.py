@@ -89,7 +89,7 @@ async def generated_requests(port: int, directory: Path, supply: Supply) -> tupl
     process = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("schemathesis"),
         *("run", f"http://127.0.0.1:{port}/openapi.json"),
-        *("--max-response-time", SLOWEST_ANSWER_S, "--max-examples", "10", "--seed", "1"),
+        *("--max-response-time", SLOWEST_ANSWER_S, "--max-examples", "7", "--seed", "1"),
         *("--suppress-health-check", "too_slow"),
         *("--generation-database", "none", "--no-color", "--report-ndjson-path", directory / EVENTS),
         cwd=directory,

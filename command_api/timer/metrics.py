@@ -1,4 +1,4 @@
-"""What an operator sees of the timer."""
+"""Metrics of the timer."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 

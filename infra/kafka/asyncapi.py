@@ -101,7 +101,7 @@ def _headers() -> Json:
         "tenant": _text("<partner id>.live or <partner id>.test"),
         "previous": _text(
             "position of the event before this one in the partition, 0 for the first: a consumer that stands before it "
-            "has missed events (the topic was made anew, or lost its beginning)",
+            "has missed events (the topic was made again, or lost its beginning)",
             pattern="^(0|[1-9][0-9]*)$",
         ),
         "schema_version": _text("version of the value's schema within its type", pattern=_COUNT),

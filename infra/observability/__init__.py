@@ -1,1 +1,1 @@
-"""What every process tells: logs, health, metrics."""
+"""Logs, health and metrics of every process."""

@@ -1,8 +1,8 @@
-"""What every process answers on /livez and /readyz, services and workers alike: one shape, and these words only.
+"""The responses of /livez and /readyz, of services and workers alike: one shape, and these codes only.
 
-`/livez` answers 200 `{"status": "alive"}` as long as the event loop turns. `/readyz` answers 200 `{"status": "ready",
+`/livez` is 200 `{"status": "alive"}` as long as the event loop turns. `/readyz` is 200 `{"status": "ready",
 "waiting_for": []}` when the process can do its work, else 503 `{"status": "waiting", "waiting_for": [codes]}`. The log
-tells the details; a code never changes its meaning.
+has the details; a code never changes its meaning.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,20 +33,20 @@ NotReadyReason: TypeAlias = Literal[
 MEANINGS: Final[Mapping[NotReadyReason, str]] = MappingProxyType(
     {
         "starting": "The process has not done its first piece of work yet.",
-        "stopping": "The process was told to stop.",
+        "stopping": "The process is stopping.",
         "database_unreachable": "PostgreSQL does not serve; the process tries again by itself.",
         "database_settings_dangerous": "The server could lose commits, or the login may do too much; see the log.",
         "migrations_missing": "The schema is behind the code: run `python -m infra.postgres.migrate`.",
         "append_interrupted": "PostgreSQL took no append; the process tries until it does (and takes that one back).",
         "partitions_short": "Partitions are missing ahead, and appends will fail when the last one is full.",
-        "read_models_missing": "The tables of the read models were not made yet; a worker makes them.",
+        "read_models_missing": "The tables of the read models do not exist yet; a worker creates them.",
         "log_corrupt": "A position is missing in the log. Nothing is sent until it is there; an operator is needed.",
         "broker_unreachable": "Kafka does not serve; the process tries again by itself.",
         "topic_unusable": "The topic is not as it has to be; the log says how. An operator is needed.",
         "topic_rewound": "The topic has lost records; they are being sent again.",
         "topic_ahead_of_store": "The topic holds what the store does not know: was the store restored from a copy? "
         "Nothing is sent until they agree; an operator is needed.",
-        "too_many_poison_orders": "A projection fails with order after order and stands still; an operator is needed.",
+        "too_many_poison_orders": "A projection fails with too many orders and has stopped; an operator is needed.",
         "memory_short": "The process ran out of memory and tries again.",
     }
 )
@@ -56,23 +56,23 @@ _HEAD: Final = """# Health
 
 Generated from the code (`infra/observability/health.py`) by `make docs`; do not edit.
 
-Every process answers alike, services and workers:
+Services and workers alike:
 
-| path | answer |
+| path | response |
 |---|---|
 | `/livez` | 200 `{"status": "alive"}` while its event loop turns |
 | `/readyz`, ready | 200 `{"status": "ready", "waiting_for": []}` |
 | `/readyz`, not ready | 503 with `Retry-After` and `{"status": "waiting", "waiting_for": [codes]}` |
 | `/metrics` | Prometheus' text format |
 
-A standby is ready: it waits for nothing but its turn. The log tells the details of a code.
+A standby is ready: it only waits for the lease. The log has the details of a code.
 
 | code in `waiting_for` | meaning |
 |---|---|"""
 
 
 class Health(NamedTuple):
-    """One answer, for whatever serves it."""
+    """A response, whatever serves it."""
 
     status: int
     headers: dict[str, str]
@@ -80,12 +80,12 @@ class Health(NamedTuple):
 
 
 def liveness() -> Health:
-    """Return the answer of /livez."""
+    """Return the response of /livez."""
     return _health(200, {"status": "alive"})
 
 
 def readiness(waiting: Sequence[NotReadyReason]) -> Health:
-    """Return the answer of /readyz of a process that waits for this; for nothing: it is ready."""
+    """Return the response of /readyz of a process that waits for this; for nothing: it is ready."""
     if not waiting:
         return _health(200, {"status": "ready", "waiting_for": []})
     return _health(503, {"status": "waiting", "waiting_for": list(waiting)}, {"retry-after": "1"})

@@ -14,27 +14,27 @@ MAX_WAITING_BYTES: Final = 1024 * 1024
 
 RETRY_S: Final = 0.2
 LAST_WORDS_S: Final = 2.0
-"""For what still waits when the process ends."""
+"""Time for what still waits when the process ends."""
 
 _FILE_CHUNK_BYTES: Final = 256 * 1024
 
 
 class LossyOutput:
-    """Writes lines to a file descriptor: lines may be lost, and never the work they tell of.
+    """Writes lines to a file descriptor: lines may be lost, but they never hold up the work.
 
-    Lines of one pass of an event loop leave together at its end: one call of the system for all requests answered in
-    it, instead of one each. Without a running loop each line leaves at once. A pipe is asked first whether it takes
+    Lines of one pass of an event loop leave together at its end: one system call for all requests of the
+    pass, instead of one each. Without a running loop each line leaves at once. A pipe is asked first whether it takes
     more, and gets no more than `PIPE_BUF` bytes at once, so a reader that stalls blocks nobody. (Two processes that
     share one pipe may ask at the same moment; give each its own.)
 
     Args:
         descriptor: open for writing, for as long as this lives.
-        tell_lost: gives the line that says how many were lost, written once there is room again.
+        lost_line: returns the line that says how many were lost, written once there is room again.
     """
 
-    def __init__(self, descriptor: int, tell_lost: Callable[[int], bytes]) -> None:
+    def __init__(self, descriptor: int, lost_line: Callable[[int], bytes]) -> None:
         self._descriptor = descriptor
-        self._tell_lost = tell_lost
+        self._lost_line = lost_line
         self._chunk_bytes = _FILE_CHUNK_BYTES if stat.S_ISREG(os.fstat(descriptor).st_mode) else select.PIPE_BUF
         self._room = select.poll()
         self._room.register(descriptor, select.POLLOUT)
@@ -48,7 +48,7 @@ class LossyOutput:
     def msg(self, line: bytes) -> None:
         """Write a line, without its end, if that is possible."""
         if self._waiting_bytes > MAX_WAITING_BYTES:
-            self._lost += 1  # and what waits is tried again: nothing else may ever do it
+            self._lost += 1  # and what waits is tried again below: nothing else may do it
         else:
             self._waiting.append(line + b"\n")
             self._waiting_bytes += len(line) + 1
@@ -70,11 +70,11 @@ class LossyOutput:
             loop.call_later(RETRY_S, self._flush_pass, loop)
 
     def _flush(self, patience_s: float = 0.0) -> bool:
-        """Write what waits, as far as the output takes it; tell whether nothing is left."""
+        """Write what waits, as far as the output takes it; return whether nothing is left."""
         with self._writing:
             lines, self._waiting = self._waiting, []
             if self._lost and self._room.poll(0):
-                lines.append(self._tell_lost(self._lost) + b"\n")
+                lines.append(self._lost_line(self._lost) + b"\n")
                 self._lost = 0
             left = memoryview(b"".join(lines))
             try:

@@ -31,11 +31,11 @@ def configure(process: str, level: str = "info") -> None:
         event["process"] = process
         return format_error(_logger, level, event) if "exc_info" in event else event
 
-    def tell_lost(lines: int) -> bytes:
+    def lost_line(lines: int) -> bytes:
         return _render(None, "warning", complete(None, "warning", {"event": "log.lines_lost", "lines": lines}))
 
     format_error = structlog.processors.format_exc_info
-    output = LossyOutput(sys.stdout.fileno(), tell_lost)
+    output = LossyOutput(sys.stdout.fileno(), lost_line)
     structlog.configure(
         processors=[complete, _render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -63,7 +63,7 @@ def configure(process: str, level: str = "info") -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
-    # Whoever uses a pool says once that the database is away; the pool itself writes a traceback at every attempt.
+    # The user of a pool logs once that the database is away; the pool itself would log a traceback at every attempt.
     logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 
@@ -89,7 +89,7 @@ def get_logger() -> FilteringBoundLogger:
 
 
 def wide_line() -> WideLine:
-    """Return what writes the one line of each unit of work: the same line as `get_logger().info`, past its layers.
+    """Return the function that writes the one line of each unit of work, past the layers of `get_logger().info`.
 
     structlog's proxies cost more than the line itself; a process that writes thousands a second asks for this once.
     """

@@ -1,7 +1,7 @@
 """Health and metrics port of the processes that serve no API: /livez, /readyz, /metrics.
 
-The answers are those of every process (`infra.observability.health`). None looks at anything but memory: a probe must
-not add load to what is already in trouble.
+The responses are those of every process (`infra.observability.health`). They depend on memory only: a probe must not
+add load to a system in trouble.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from infra.observability.logs import get_logger
 from infra.settings import OpsSettings
 
 WaitingFor = Callable[[], Sequence[NotReadyReason]]
-"""Gives what the process waits for; nothing: it is ready."""
+"""Returns what the process waits for; nothing: it is ready."""
 
 
 class OpsServer:

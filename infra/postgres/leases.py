@@ -56,7 +56,7 @@ UPDATE harbor.leases SET holder = NULL, renewals = renewals + 1 WHERE name = $1 
 
 
 class Lease:
-    """One process' claim on a named lease. `holder` is unique per process; `ttl_s` is the time to live in seconds."""
+    """One process' hold on a named lease. `holder` is unique per process; `ttl_s` is the time to live in seconds."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Lease:
 
     @property
     def epoch(self) -> int:
-        """The fencing epoch of the present or last tenure; 0 before the first."""
+        """The fencing epoch under which the lease is or was last held; 0 before the first."""
         return self._epoch
 
     @property
@@ -125,7 +125,7 @@ class Lease:
         return True
 
     async def release(self) -> None:
-        """Return the lease up, so that a standby need not wait; does nothing when it is no longer ours."""
+        """Give the lease up, so that a standby need not wait; does nothing when it is no longer ours."""
         self._believed_until = float("-inf")
         with suppress(*UNREACHABLE):
             await self._pool.execute(_RELEASE, self._name, self._epoch, timeout=self._ttl_s)

@@ -1,4 +1,4 @@
-"""The relay's advisory row: where it was when it last noted it down. Losing the row costs time, never an event."""
+"""The relay's advisory row: where it was when it last wrote that down. Losing the row costs time, never an event."""
 
 from typing import Final
 
@@ -21,11 +21,11 @@ WHERE marks.epoch <= excluded.epoch
 
 
 async def read_marks(pool: Pool, topic: str) -> Marks | None:
-    """Return what was noted down for this topic, if anything."""
+    """Return what was written down for this topic, if anything."""
     row = await pool.fetchrow(_READ, topic, timeout=_TIMEOUT_S)
     return None if row is None else Marks(row["low_water"], tuple(row["acked"]), tuple(row["ends"]))
 
 
 async def write_marks(pool: Pool, topic: str, marks: Marks, epoch: int) -> None:
-    """Note down `marks`; a relay that has been replaced in the meantime changes nothing."""
+    """Write down `marks`; a relay that has been replaced in the meantime changes nothing."""
     await pool.execute(_WRITE, topic, marks.low_water, list(marks.acked), list(marks.ends), epoch, timeout=_TIMEOUT_S)

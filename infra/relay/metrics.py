@@ -1,4 +1,4 @@
-"""What an operator sees of the relay."""
+"""Metrics of the relay."""
 
 from datetime import datetime
 from typing import Final

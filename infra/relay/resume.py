@@ -44,14 +44,14 @@ class Plan:
 def plan_run(found: Mapping[int, Found], marks: Marks | None, rewound: AbstractSet[int] = frozenset()) -> Plan:
     """Decide where to resume; `found` has every partition of the topic, 0 to n - 1.
 
-    A partition's own tail is the truth. The marks help only where the tail bears them out, that is where it is at or
+    A partition's own tail is the truth. The marks help only where the tail confirms them, that is where it is at or
     past the position they name: then nothing up to the low-water mark can be missing, and an idle partition need not be
     searched for in all of history. A truncated or recreated partition is behind its mark and is filled from its own
     tail, or from the beginning.
 
     A tail lies in one case: the topic was deleted and made again *while* a run was sending, and a batch under way
     landed in the new one, behind nothing. Then the partition is shorter than it was and yet ends past what was
-    acknowledged (or the run itself saw offsets go back, `rewound`). Its few records are purged and it is filled anew.
+    acknowledged (or the run itself saw offsets go back, `rewound`). Its few records are purged and it is filled again.
     """
     usable = marks if marks is not None and len(marks.acked) == len(marks.ends) == len(found) else None
     held: list[int] = []

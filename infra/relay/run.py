@@ -1,4 +1,4 @@
-"""One run: find where the topic ends, then publish until told to stop; any error ends the run and the next heals it.
+"""One run: find where the topic ends, then publish until stopped; any error ends the run and the next one repairs it.
 
 Batches are flushed one after the other, so when an event is sent all earlier events of its partition are durable. The
 next batch is read while the present one is on its way.
@@ -142,7 +142,7 @@ class Run:
                 raise TopicAheadOfStoreError(
                     f"partition {partition} of {self._ports.topic.name} ends with event {each.last.event_id} at "
                     f"position {each.last.position}, which the store does not hold: the store was restored from an old "
-                    "copy or is another one; restore the right one, or delete the topic to fill it anew"
+                    "copy or is another one; restore the right one, or delete the topic to have it filled again"
                 )
 
     async def _publish_after(self, plan: Plan, publisher: Publisher, stop: asyncio.Event) -> None:
@@ -162,9 +162,9 @@ class Run:
                     await self._flush(events, plan, publisher)
                     if not is_backlog:
                         reading = self._read(cursor)
-                    await self._look_up(is_backlog=is_backlog)
+                    await self._look_around(is_backlog=is_backlog)
                 else:
-                    await self._look_up(is_backlog=False)
+                    await self._look_around(is_backlog=False)
                     if not self._lease.is_held():
                         return
                     wakeup = self._ports.wakeup
@@ -214,8 +214,8 @@ class Run:
                 self._ports.metrics.repeats.inc(sum(event.position <= before for event in events))
             self._attempted[partition] = max(before, events[-1].position)
 
-    async def _look_up(self, *, is_backlog: bool) -> None:
-        """Do, now and then, what need not be done per batch."""
+    async def _look_around(self, *, is_backlog: bool) -> None:
+        """Do from time to time what need not be done per batch."""
         at = monotonic_s()
         if not is_backlog:
             self._ports.metrics.lag_events.set(0)

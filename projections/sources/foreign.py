@@ -1,4 +1,4 @@
-"""Records on the topic that are no event of ours: counted, logged, stepped over."""
+"""Records on the topic that are no events of ours: counted, logged, skipped."""
 
 from typing import Final
 

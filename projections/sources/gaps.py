@@ -1,8 +1,8 @@
-"""Events that the topic lacks: noticed by each record's `previous`, then taken from the event store.
+"""Events that the topic lacks: noticed by each record's `previous`, then read from the event store.
 
-A topic that was made anew, or lost its beginning, holds other records at a reader's offset than before, and Kafka tells
-nobody. Without this a worker would step over what it never saw: positions of one partition have holes by nature, so a
-jump alone says nothing. A record names the event before it; a worker that stands before *that* one has missed some.
+A topic that was made again, or lost its beginning, holds other records at a reader's offset than before, and Kafka says
+nothing. Without this a worker would skip events that it never saw: positions of one partition have gaps by nature, so a
+jump alone means nothing. A record names the event before it; a worker that stands before *that* one has missed some.
 """
 
 from collections.abc import Iterable, Mapping

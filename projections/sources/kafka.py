@@ -1,8 +1,8 @@
 """The source that reads `orders.events.v1` as a member of a consumer group.
 
 The group only spreads partitions over workers. Where to read is decided by the checkpoints; the group's own offsets are
-a hint for lag tools. Whatever lies on the topic, nothing here fails because of it: a record that is not one of the
-relay's is counted, logged and stepped over.
+a hint for lag tools. Nothing that lies on the topic makes this fail: a record that is not one of the relay's is
+counted, logged and skipped.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ _CONNECT_DEADLINE_S: Final = 10.0
 _HINT_EVERY_S: Final = 5.0
 _HINT_DEADLINE_S: Final = 1.0
 _LET_GO_S: Final = 1.5
-"""A little more than the group needs to tell a member that was frozen that it is none any more."""
+"""A little more than the group needs to notify a member that was frozen and has been replaced."""
 _MAX_BIGINT: Final = 2**63 - 1
 _MAX_INT: Final = 2**31 - 1
 
 
 class KafkaSource:
-    """Reads the topic. `make_consumer` gives a group consumer that has no subscription yet."""
+    """Reads the topic. `make_consumer` returns a group consumer without a subscription."""
 
     is_truth = False
 
@@ -90,7 +90,7 @@ class KafkaSource:
     def start_at(self, starts: Mapping[int, Start]) -> None:
         """Read each partition on from the record *before* its next offset, to see whether the topic is still the same.
 
-        A topic that lost its end, or was made anew, holds other records at our offsets. The last record applied must
+        A topic that lost its end, or was made again, holds other records at our offsets. The last record applied must
         be where it was; if it is not, the partition is read from its beginning and positions drop the repeats.
         """
         self._unconfirmed.clear()
@@ -140,7 +140,7 @@ class KafkaSource:
                 await self._open_consumer().commit(offsets)
 
     def let_go(self) -> None:
-        """Own nothing until the group assigns anew, or some seconds have passed without it."""
+        """Own nothing until the group assigns again, or for some seconds."""
         self._generation += 1
         self._let_go_until = monotonic_s() + _LET_GO_S
 
@@ -215,7 +215,7 @@ class KafkaSource:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
-    """Only takes note: ownership is taken by the worker, in its own time. Holds no lock (aiokafka would hang)."""
+    """Only notes the assignment: the worker takes ownership later. Holds no lock (aiokafka would hang)."""
 
     def __init__(self, reassigned: Callable[[frozenset[int]], None]) -> None:
         self._reassigned = reassigned

@@ -1,7 +1,7 @@
 """Where a worker's events come from: the contract of a source, and the source that tails the event store.
 
-A source assigns partitions, says so by a new generation, and hands over batches. It never decides what was applied:
-checkpoints do, so any source may repeat what it likes, and one may be exchanged for another at any time.
+A source assigns partitions, each time under a new generation, and returns batches. It never decides what was applied:
+checkpoints do, so any source may repeat events, and one may be exchanged for another at any time.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from projections import metrics
 from projections.read_models.projection import LogRecord
 
 MAX_WAIT_S: Final = 0.5
-"""How long a source waits for something to happen, so that a worker can stop and look around."""
+"""How long a source waits for events; then the worker can stop, or notice a new assignment."""
 
 NOBODY: Final[frozenset[int]] = frozenset()
 
@@ -43,7 +43,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What came: records of each partition in order, and how far this reaches.
+    """What was read: records of each partition in order, and how far this reaches.
 
     `next_offsets` (Kafka) is the offset after the last record read of each partition, foreign ones included;
     `scanned_to` (store) is the last position read: no partition holds another event up to there.
@@ -58,7 +58,7 @@ class LogReader(Protocol):
     """The part of `EventStore` that a tail needs."""
 
     async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
-        """Return the events behind a position; see `EventStore.read_all`."""
+        """Return the events after a position; see `EventStore.read_all`."""
         ...
 
 
@@ -72,7 +72,7 @@ class Source(Protocol):
 
     @property
     def partitions(self) -> int:
-        """How many partitions there are, whoever owns them."""
+        """How many partitions there are in all."""
         ...
 
     async def open(self) -> None:
@@ -100,17 +100,17 @@ class Source(Protocol):
         ...
 
     async def applied(self, next_offsets: Mapping[int, int]) -> None:
-        """Take note that everything before these offsets is applied; only a hint for lag tools."""
+        """Note that everything before these offsets is applied; only a hint for lag tools."""
         ...
 
     def let_go(self) -> None:
-        """Return the partitions up for a while: somebody else owns their checkpoints."""
+        """Give the partitions up for a while: another worker owns their checkpoints."""
         ...
 
 
 @lru_cache(maxsize=65_536)
 def shard(order_id: UUID, partitions: int) -> int:
-    """Return the partition of an order; remembers, because events of an order come close together."""
+    """Return the partition of an order; cached, because events of an order come close together."""
     return partition_of(order_id, partitions)
 
 
@@ -142,7 +142,7 @@ class StoreSource:
 
     async def close(self) -> None:
         """Release the lease and stop listening."""
-        await self._end_tenure()
+        await self._give_up()
         if self._listening is not None:
             listening, self._listening = self._listening, None
             await listening.aclose()
@@ -150,7 +150,7 @@ class StoreSource:
     async def assignment(self) -> Assignment:
         """Return all partitions while the lease is held, none otherwise; a standby looks a few times per second."""
         if self._ownership is not None and not self._lease.is_held():
-            await self._end_tenure()
+            await self._give_up()
         if self._ownership is None:
             if not await self._lease.try_acquire():
                 await asyncio.sleep(min(MAX_WAIT_S, self._lease.look_every_s))
@@ -162,7 +162,7 @@ class StoreSource:
         return Assignment(self._generation, frozenset(range(self.partitions)))
 
     def start_at(self, starts: Mapping[int, Start]) -> None:
-        """Read on after the slowest partition; what the others have already is dropped by their checkpoints."""
+        """Read on after the slowest partition; checkpoints drop what the others have already."""
         self._after = min((start.last_position for start in starts.values()), default=0)
 
     async def poll(self) -> Batch:
@@ -180,13 +180,13 @@ class StoreSource:
         return Batch(records, scanned_to=self._after)
 
     async def applied(self, next_offsets: Mapping[int, int]) -> None:
-        """Nothing to note: the checkpoint says it all."""
+        """Do nothing: the checkpoint is enough."""
 
     def let_go(self) -> None:
         """Compete for the lease again, as a new owner with new epochs."""
         self._generation += 1
 
-    async def _end_tenure(self) -> None:
+    async def _give_up(self) -> None:
         if self._ownership is not None:
             ownership, self._ownership = self._ownership, None
             self._generation += 1

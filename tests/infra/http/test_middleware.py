@@ -1,4 +1,4 @@
-"""The gate: one id, one log line and one form of answer for every request, whatever happens to it."""
+"""The request middleware: one id, one log line and one form of response for every request, whatever happens."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ async def client(service: SmallService) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_an_answer_carries_a_new_request_id_and_is_never_cached(client: httpx.AsyncClient) -> None:
+async def test_an_response_carries_a_new_request_id_and_is_never_cached(client: httpx.AsyncClient) -> None:
     first, second = await client.post("/api/v1/things"), await client.post("/api/v1/things")
 
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
@@ -35,16 +35,16 @@ async def test_an_answer_carries_a_new_request_id_and_is_never_cached(client: ht
 
 @pytest.mark.parametrize("given", ["a", "order-42_x.Y", "a" * 128])
 async def test_a_good_request_id_is_kept(client: httpx.AsyncClient, given: str) -> None:
-    answer = await client.post("/api/v1/things", headers={"x-request-id": given})
+    response = await client.post("/api/v1/things", headers={"x-request-id": given})
 
-    assert answer.headers["x-request-id"] == given
+    assert response.headers["x-request-id"] == given
 
 
 @pytest.mark.parametrize("given", ["", "a" * 129, "a b", "a\x1b[31m", 'a"b', "ä"])
 async def test_a_request_id_that_could_harm_a_log_is_replaced(client: httpx.AsyncClient, given: str) -> None:
-    answer = await client.post("/api/v1/things", headers=[(b"x-request-id", given.encode("latin-1"))])
+    response = await client.post("/api/v1/things", headers=[(b"x-request-id", given.encode("latin-1"))])
 
-    assert answer.headers["x-request-id"] != given
+    assert response.headers["x-request-id"] != given
 
 
 @pytest.mark.parametrize(
@@ -65,14 +65,14 @@ async def test_only_a_valid_traceparent_is_kept(
     assert service.seen == [kept]
 
 
-async def test_an_unexpected_error_tells_the_client_its_request_id_and_nothing_else(
+async def test_an_unexpected_error_shows_the_client_its_request_id_and_nothing_else(
     client: httpx.AsyncClient,
 ) -> None:
     with structlog.testing.capture_logs() as logs:
-        answer = await client.get("/api/v1/broken", headers={"x-request-id": "r-1"})
+        response = await client.get("/api/v1/broken", headers={"x-request-id": "r-1"})
 
-    assert answer.status_code == 500
-    assert answer.json() == {
+    assert response.status_code == 500
+    assert response.json() == {
         "type": "/errors/internal_error",
         "title": "Internal error",
         "status": 500,
@@ -102,11 +102,11 @@ async def test_an_instance_names_an_address_of_ours_and_repeats_nothing_else(
     client: httpx.AsyncClient, path: str, instance: str
 ) -> None:
     for method in ("GET", "DELETE"):
-        answer = await client.request(method, path, headers={"x-request-id": "r-1"})
+        response = await client.request(method, path, headers={"x-request-id": "r-1"})
 
-        assert answer.status_code >= 400
-        assert answer.json()["instance"] in {instance, "urn:request:r-1"}
-        assert "canary" not in answer.text.lower()
+        assert response.status_code >= 400
+        assert response.json()["instance"] in {instance, "urn:request:r-1"}
+        assert "canary" not in response.text.lower()
     assert (await client.get(path, headers={"x-request-id": "r-1"})).json()["instance"] == instance
 
 
@@ -129,17 +129,17 @@ async def test_there_is_one_log_line_with_the_name_and_fields_a_handler_gave(cli
     }
 
 
-async def test_a_request_past_its_deadline_is_answered_503() -> None:
+async def test_a_request_past_its_deadline_is_responseed_503() -> None:
     service = small_service(IMPATIENT)
     async with client_of(service.app, authorization=f"Bearer {service.keys.issue()}") as client:
-        answer = await client.get("/api/v1/slow")
+        response = await client.get("/api/v1/slow")
 
-    assert answer.status_code == 503
-    assert answer.json()["code"] == "deadline_exceeded"
-    assert answer.headers["retry-after"] == "1"
+    assert response.status_code == 503
+    assert response.json()["code"] == "deadline_exceeded"
+    assert response.headers["retry-after"] == "1"
 
 
-async def test_a_full_service_refuses_at_once_and_still_tells_its_operator() -> None:
+async def test_a_full_service_refuses_at_once_and_its_operator_still_sees_it() -> None:
     service = small_service(Limits(max_in_flight=2, deadline_s=60, max_body_bytes=1000))
     async with client_of(service.app, authorization=f"Bearer {service.keys.issue()}") as client:
         async with asyncio.TaskGroup() as group:
@@ -208,37 +208,33 @@ async def test_bodies_together_hold_no_more_than_a_bound() -> None:
         first.close()
         third = await talk(port, head + b"a" * 1000)
 
-    assert [answer.split(b" ", 2)[1] for answer in (second, finished, third)] == [b"503", b"201", b"201"]
-
-
-async def test_an_address_there_is_not_is_404_also_without_a_key(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/api/v1/nothing", headers={"authorization": ""})
-
-    assert [answer.status_code, answer.json()["code"]] == [404, "not_found"]
+    assert [response.split(b" ", 2)[1] for response in (second, finished, third)] == [b"503", b"201", b"201"]
 
 
 @pytest.mark.parametrize("path", ["/", "/orders", "/doc", "/api/v1/nothing"])
-async def test_who_looks_around_without_a_key_is_told_where_the_page_is(client: httpx.AsyncClient, path: str) -> None:
-    answer = await client.get(path)
+async def test_an_unknown_address_is_404_without_a_key_too_and_names_the_page(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    response = await client.get(path, headers={"authorization": ""})
 
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    assert answer.json()["detail"] == "There is nothing here; /docs shows what there is."
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+    assert response.json()["detail"] == "There is nothing here; /docs shows what there is."
 
 
-async def test_a_wrong_method_is_told_all_methods_of_the_address(client: httpx.AsyncClient) -> None:
-    answer = await client.patch("/api/v1/twice")
+async def test_a_405_names_all_methods_of_the_address(client: httpx.AsyncClient) -> None:
+    response = await client.patch("/api/v1/twice")
 
-    assert [answer.status_code, answer.headers["allow"]] == [405, "GET, PUT"]
+    assert [response.status_code, response.headers["allow"]] == [405, "GET, PUT"]
 
 
 @pytest.mark.parametrize(
     ("accept", "status"),
     [("*/*", 201), ("application/json", 201), ("text/html, application/*;q=0.5", 201), ("text/html", 406)],
 )
-async def test_a_client_that_takes_no_json_is_told_so(client: httpx.AsyncClient, accept: str, status: int) -> None:
-    answer = await client.post("/api/v1/things", headers={"accept": accept})
+async def test_a_client_that_accepts_no_json_is_refused(client: httpx.AsyncClient, accept: str, status: int) -> None:
+    response = await client.post("/api/v1/things", headers={"accept": accept})
 
-    assert answer.status_code == status
+    assert response.status_code == status
 
 
 async def test_requests_are_counted_by_route_template_and_never_by_address(client: httpx.AsyncClient) -> None:
@@ -252,20 +248,8 @@ async def test_requests_are_counted_by_route_template_and_never_by_address(clien
     assert "made/up" not in metrics
 
 
-async def test_readiness_says_what_the_service_waits_for(service: SmallService, client: httpx.AsyncClient) -> None:
-    ready = await client.get("/readyz")
-    service.waiting.append("database_unreachable")
-    waiting = await client.get("/readyz")
-
-    assert [ready.status_code, ready.json()] == [200, {"status": "ready", "waiting_for": []}]
-    assert [waiting.status_code, waiting.json()] == [
-        503,
-        {"status": "waiting", "waiting_for": ["database_unreachable"]},
-    ]
-
-
 async def test_a_long_address_is_not_repeated_at_length(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/" + "a" * 20_000)
+    response = await client.get("/" + "a" * 20_000)
 
-    assert answer.status_code == 404
-    assert len(answer.content) < 1_000
+    assert response.status_code == 404
+    assert len(response.content) < 1_000

@@ -1,4 +1,4 @@
-"""Every process answers /livez and /readyz alike: one shape, one vocabulary, told in docs/health.md."""
+"""/livez and /readyz are the same in every process: one shape, one vocabulary, documented in docs/health.md."""
 
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -9,61 +9,70 @@ from typing import Final, get_args
 import httpx
 import orjson
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
-from infra.observability.health import MEANINGS, NotReadyReason, readiness
+from infra.observability.health import MEANINGS, NotReadyReason, liveness, readiness
 from infra.observability.ops_server import OpsServer
 from infra.settings import OpsSettings
 from tests.support.services.small_service import client_of, small_service
 
 CHECKOUT: Final = Path(__file__).resolve().parents[3]
-Told = tuple[int, str, str | None, object]
 
 
 @asynccontextmanager
-async def worker(waiting: Sequence[NotReadyReason]) -> AsyncIterator[httpx.AsyncClient]:
-    """Return the port of a process without an API."""
-    ops = OpsServer(OpsSettings(host="127.0.0.1", port=0), lambda: waiting, CollectorRegistry())
+async def worker(
+    waiting: Sequence[NotReadyReason], registry: CollectorRegistry | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client of the port of a process without an API."""
+    ops = OpsServer(OpsSettings(host="127.0.0.1", port=0), lambda: waiting, registry or CollectorRegistry())
     async with ops, httpx.AsyncClient(base_url=f"http://127.0.0.1:{ops.port}", trust_env=False) as client:
         yield client
 
 
 @asynccontextmanager
 async def service(waiting: Sequence[NotReadyReason]) -> AsyncIterator[httpx.AsyncClient]:
-    """Return a service."""
+    """Return a client of a service."""
     small = small_service()
     small.waiting += waiting
     async with client_of(small.app) as client:
         yield client
 
 
-async def told(client: httpx.AsyncClient, path: str) -> Told:
-    answer = await client.get(path)
-    return (
-        answer.status_code,
-        answer.headers["content-type"],
-        answer.headers.get("retry-after"),
-        orjson.loads(answer.content),
-    )
-
-
 @pytest.mark.parametrize("waiting", [(), ("database_unreachable",), ("starting", "partitions_short")])
-async def test_a_service_and_a_worker_say_the_same_in_the_same_bytes(waiting: Sequence[NotReadyReason]) -> None:
+async def test_a_service_and_a_worker_respond_with_the_same_bytes(waiting: Sequence[NotReadyReason]) -> None:
     async with service(waiting) as client, worker(waiting) as port:
         for path in ("/livez", "/readyz"):
-            assert await told(client, path) == await told(port, path)
-            assert (await client.get(path)).content == (await port.get(path)).content
+            of_service, of_worker = await client.get(path), await port.get(path)
+            assert of_service.content == of_worker.content
+            assert of_service.status_code == of_worker.status_code
+            for header in ("content-type", "retry-after"):
+                assert of_service.headers.get(header) == of_worker.headers.get(header)
 
 
-def test_who_is_ready_waits_for_nothing_and_who_waits_says_for_what_and_when_to_ask_again() -> None:
-    ready, waits = readiness(()), readiness(("broker_unreachable",))
+def test_a_response_says_what_is_waited_for_and_when_to_ask_again() -> None:
+    alive, ready, waits = liveness(), readiness(()), readiness(("broker_unreachable",))
+
+    assert (alive.status, orjson.loads(alive.body)) == (200, {"status": "alive"})
     assert (ready.status, orjson.loads(ready.body)) == (200, {"status": "ready", "waiting_for": []})
-    assert waits.status == 503
-    assert orjson.loads(waits.body) == {"status": "waiting", "waiting_for": ["broker_unreachable"]}
+    assert (waits.status, orjson.loads(waits.body)) == (
+        503,
+        {"status": "waiting", "waiting_for": ["broker_unreachable"]},
+    )
     assert ("retry-after" in ready.headers, waits.headers["retry-after"]) == (False, "1")
 
 
-def test_every_word_has_its_meaning_and_is_said_by_some_process() -> None:
+async def test_a_worker_has_metrics_in_the_text_format_of_prometheus() -> None:
+    registry = CollectorRegistry()
+    Counter("harbor_example", "An example.", registry=registry).inc(3)
+
+    async with worker((), registry) as port:
+        response = await port.get("/metrics")
+
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    assert "harbor_example_total 3.0" in response.text
+
+
+def test_every_code_has_a_meaning_and_is_used_by_some_process() -> None:
     assert tuple(MEANINGS) == get_args(NotReadyReason)
     source = "\n".join(
         path.read_text(encoding="utf-8")
