@@ -27,7 +27,7 @@ from domain.order import document as order_document
 from domain.order.cached_state import dump_state, load_state
 from domain.order.commands import Authorize, Cancel, Expire, OrderCommand, Refund, Void
 from domain.order.decide import decide
-from domain.order.document import render_order
+from domain.order.document import Order, render_order
 from domain.order.errors import AmountError
 from domain.order.events import OrderEvent
 from domain.order.ids import OrderId
@@ -41,7 +41,6 @@ from infra.tenancy import Tenant
 from projections.read_models import order_timeline, orders
 from projections.read_models.projection import LogRecord
 from projections.webhooks.body import EventHead, render_snapshot, render_thin
-from query_api.orders import responses as query_models
 from tests.support.orders.float_walk import floats_within
 
 NOW: Final = datetime(2026, 11, 25, 1, 2, 3, 123456, tzinfo=UTC)
@@ -118,7 +117,7 @@ class Way:
         )
         self.look(orders.row_of(after, row), order_timeline.row_of(row), render_thin(head))
         self.look(orjson.loads(order_timeline.row_of(row).changes), render_snapshot(head, document, before))
-        self.look(query_models.Order.model_validate_json(document), read(client.Order, exact.parse(document)))
+        self.look(Order.model_validate_json(document), read(client.Order, exact.parse(document)))
 
 
 def whole_life(currency: Currency) -> Iterator[Way]:

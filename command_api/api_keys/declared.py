@@ -10,7 +10,7 @@ from command_api import errors
 from command_api.api_keys import problems as api_key_problems
 from command_api.api_keys.bodies import NewApiKeyBody, RotationBody
 from command_api.orders.declared import BODY, ORDER_HEADERS, IdempotencyKey, RequestId, Responses
-from command_api.orders.responses import Document
+from domain.order.document import Document
 from infra.http import cursors, problems
 from infra.http.app import problem_responses
 from infra.http.problems import ProblemType

@@ -9,7 +9,7 @@ from command_api import errors
 from command_api.batches.handle import MAX_ORDERS
 from command_api.orders.bodies import CreateOrderBody, RequestBody
 from command_api.orders.declared import BODY, KEY_PATTERN, ORDER_HEADERS, RequestId, Responses, Traceparent
-from command_api.orders.responses import Document, OrderDocument
+from domain.order.document import Document, Order
 from infra.http import problems
 from infra.http.app import problem_responses
 
@@ -70,7 +70,7 @@ class BatchResult(Document):
     consistency_token: str | None = Field(
         description="give it to the query API to read at or after this change", examples=["7.1234"]
     )
-    body: OrderDocument | ProblemDocument
+    body: Order | ProblemDocument
 
 
 class BatchDocument(Document):

@@ -14,7 +14,7 @@ from pydantic.json_schema import SkipJsonSchema
 from command_api import errors
 from command_api.orders.bodies import CancelBody, CreateOrderBody, NothingBody, SetStatusBody
 from command_api.orders.problems import ORDER_PROBLEMS
-from command_api.orders.responses import OrderDocument
+from domain.order.document import Order
 from infra.http import problems
 from infra.http.app import problem_responses
 from infra.http.problems import ProblemType
@@ -151,7 +151,7 @@ _ANY: Final = (
 Responses = dict[int | str, dict[str, Any]]
 
 CREATED: Final[Responses] = {
-    201: {"model": OrderDocument, "description": "The new order.", "headers": ORDER_HEADERS | _LOCATION},
+    201: {"model": Order, "description": "The new order.", "headers": ORDER_HEADERS | _LOCATION},
     **problem_responses(*_ANY, errors.DUPLICATE_EXTERNAL_REFERENCE, errors.ORDER_TOO_LARGE),
 }
 
@@ -159,7 +159,7 @@ CREATED: Final[Responses] = {
 def changed(*kinds: ProblemType) -> Responses:
     """Return what a route that changes an order answers; `kinds` are the refusals that only some of them have."""
     return {
-        200: {"model": OrderDocument, "description": "The order afterwards.", "headers": ORDER_HEADERS},
+        200: {"model": Order, "description": "The order afterwards.", "headers": ORDER_HEADERS},
         **problem_responses(
             *_ANY,
             problems.NOT_FOUND,

@@ -16,10 +16,10 @@ from command_api import errors
 from command_api.handling.json_body import read_json
 from command_api.orders.bodies import parse_body
 from command_api.orders.declared import BODY, Responses
-from command_api.orders.responses import Document
 from command_api.state import state_of
 from command_api.webhook_endpoints.bodies import WebhookEndpointBody, new_endpoint
 from domain.instants import instant_text
+from domain.order.document import Document
 from infra.http import problems
 from infra.http.app import problem_responses
 from infra.http.auth import Principal, requires

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import Header, Path, Query
 
+from domain.order.document import Order
 from infra.http import cursors, problems
 from infra.http.app import problem_responses
 from infra.http.problems import ProblemType
@@ -132,7 +133,7 @@ def _answers(model: type[object], headers: dict[str, Any], *more: ProblemType) -
 
 ORDER: Final = {
     304: {"description": "The order still has this version.", "headers": _ONE},
-    **_answers(responses.Order, _ONE, problems.NOT_FOUND),
+    **_answers(Order, _ONE, problems.NOT_FOUND),
 }
 ORDERS: Final = _answers(responses.OrderPage, _LIST, problems.CURSOR_INVALID)
 TIMELINE: Final = _answers(responses.TimelinePage, _LIST, problems.CURSOR_INVALID, problems.NOT_FOUND)

@@ -7,66 +7,9 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class Document(BaseModel):
-    """A closed document: a member that is not declared is a mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-_TOTAL = {"amount": "39.98", "amount_minor": 3998, "currency": "EUR"}
-_ZERO = {"amount": "0.00", "amount_minor": 0, "currency": "EUR"}
-
-
-class Money(Document):
-    """An amount, twice: for people and as whole minor units."""
-
-    amount: str = Field(examples=["19.99"])
-    amount_minor: int = Field(examples=[1999])
-    currency: str = Field(examples=["EUR"])
-
-
-class OrderLine(Document):
-    """One line of an order."""
-
-    line_id: int
-    sku: str = Field(examples=["85123A"])
-    quantity: int = Field(examples=[2])
-    unit_price: Money
-    total: Money = Field(examples=[_TOTAL])
-
-
-class Order(Document):
-    """An order: a ledger of amounts, with the status that follows from it."""
-
-    id: UUID
-    object: Literal["order"]
-    livemode: bool
-    status: Literal["pending", "authorized", "partially_captured", "captured", "settled", "canceled", "expired"]
-    version: int
-    currency: str = Field(examples=["EUR"])
-    total: Money = Field(examples=[_TOTAL])
-    authorized: Money = Field(examples=[_ZERO])
-    captured: Money = Field(examples=[_ZERO])
-    released: Money = Field(examples=[_ZERO])
-    refunded: Money = Field(examples=[_ZERO])
-    settled: Money = Field(examples=[_ZERO])
-    capturable: Money = Field(examples=[_ZERO])
-    refundable: Money = Field(examples=[_ZERO])
-    refund_status: Literal["none", "partial", "full"]
-    settlement_status: Literal["none", "partial", "full"]
-    external_reference: str | None
-    customer_email: str | None
-    metadata: dict[str, str]
-    lines: list[OrderLine]
-    allowed_transitions: list[str] = Field(examples=[["authorized", "canceled"]])
-    created_at: datetime
-    updated_at: datetime
-    expires_at: datetime = Field(examples=["2026-11-30T01:02:03.123456Z"])
-    auth_expires_at: datetime | None = Field(examples=[None])
-    cancel_reason: str | None
+from domain.order.document import Document, Order
 
 
 class Actor(Document):

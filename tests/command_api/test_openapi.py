@@ -105,7 +105,7 @@ async def test_answers_fit_the_declared_schemas(service: Service, openapi: Docum
 
     sometimes = {"idempotency-replayed", "location", "ratelimit", "ratelimit-policy"}
     for answer in (created, *verbs):
-        jsonschema.validate(answer.json(), schema(openapi, "OrderDocument"))
+        jsonschema.validate(answer.json(), schema(openapi, "Order"))
         declared = openapi["paths"][ORDERS]["post"]["responses"]["201"]["headers"]
         assert {name.lower() for name in declared} - sometimes <= set(answer.headers)
     for answer in (refused, invalid):

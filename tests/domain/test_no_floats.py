@@ -191,7 +191,7 @@ KINDS_OF_MODULES: Final = (
     "domain/order/ledger.py",
     "command_api/orders/money_bodies.py",
     "command_api/orders/money_routes.py",
-    "command_api/orders/responses.py",
+    "domain/order/document.py",
     "query_api/orders/responses.py",
     "query_api/orders/routes.py",
     "projections/read_models/orders.py",

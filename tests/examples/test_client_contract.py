@@ -45,9 +45,9 @@ ORDER: Final = NewOrder("ada@example.com", "EUR", LINES, "PO-1", {"a": "b"})
 
 COMMAND, QUERY = Service.COMMAND, Service.QUERY
 SCHEMAS: Final = {
-    documents.Order: [(COMMAND, "OrderDocument"), (QUERY, "Order")],
-    documents.Line: [(COMMAND, "OrderLineDocument"), (QUERY, "OrderLine")],
-    documents.Amount: [(COMMAND, "Amount"), (QUERY, "Money")],
+    documents.Order: [(COMMAND, "Order"), (QUERY, "Order")],
+    documents.Line: [(COMMAND, "OrderLine"), (QUERY, "OrderLine")],
+    documents.Amount: [(COMMAND, "Money"), (QUERY, "Money")],
     documents.TimelineEntry: [(QUERY, "TimelineEntry")],
     documents.Note: [(QUERY, "Note")],
     documents.Actor: [(QUERY, "Actor")],

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
-from command_api.orders.responses import OrderDocument
 from domain.codec import decode
+from domain.order.document import Order
 from infra.partitioning import partition_of
 from tests.support.orders.builders import order_body
 from tests.support.services.command_service import ORDERS, Service, memory_service
@@ -22,7 +22,7 @@ async def test_an_order_is_created_with_its_location_version_and_token(service: 
     answer = await service.post(body=order_body(external_reference="PO-1", metadata={"channel": "web"}))
 
     order = answer.json()
-    document = OrderDocument.model_validate_json(answer.content)
+    document = Order.model_validate_json(answer.content)
     assert answer.status_code == 201
     assert (order["status"], order["version"], order["total"]["amount"]) == ("pending", 1, "64.97")
     assert answer.headers["location"] == f"{ORDERS}/{order['id']}"
