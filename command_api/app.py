@@ -18,7 +18,6 @@ from command_api.batches.slots import BatchSlots
 from command_api.errors import translate
 from command_api.handling.deferred_store import DeferredEventStore, make_appender
 from command_api.handling.handle import WritePath
-from command_api.handling.json_body import BodyLimits
 from command_api.metrics import CommandMetrics
 from command_api.orders import change_routes, money_routes
 from command_api.orders import routes as order_routes
@@ -32,6 +31,7 @@ from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.http.guards import Limits
+from infra.http.json_body import BodyLimits
 from infra.observability.health import NotReadyReason
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool

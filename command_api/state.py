@@ -7,10 +7,10 @@ from starlette.requests import Request
 
 from command_api.batches.slots import BatchSlots
 from command_api.handling.handle import WritePath
-from command_api.handling.json_body import BodyLimits
 from command_api.metrics import CommandMetrics
 from infra.http.app import ServiceState
 from infra.http.cursors import Cursors
+from infra.http.json_body import BodyLimits
 from infra.postgres.deferred_pool import DeferredPool
 from infra.security.net_guard.addresses import IPNetwork
 from infra.security.secrets_at_rest import SecretBox

@@ -17,7 +17,6 @@ import pytest
 from pydantic import BaseModel
 
 from command_api.handling.appends import Caller, new_event, record
-from command_api.handling.json_body import parse_json
 from command_api.orders import bodies, change_bodies, money_bodies
 from command_api.orders.problems import order_problem
 from domain.codec import decode
@@ -37,6 +36,7 @@ from harbor_orders_client import documents as client
 from harbor_orders_client.reading import read
 from infra.clock import new_id
 from infra.http import problems
+from infra.http.json_body import parse_json
 from infra.tenancy import Tenant
 from projections.read_models import order_timeline, orders
 from projections.read_models.projection import LogRecord

@@ -18,13 +18,13 @@ from command_api.api_keys.responses import event_document, key_document, page_do
 from command_api.api_keys.rights import require_grantable, require_live, require_seen, visibility_of
 from command_api.errors import IDEMPOTENCY_KEY_MISMATCH, invalid_values
 from command_api.handling.idempotency import HEADER, fingerprint, parse_key
-from command_api.handling.json_body import JsonBody, read_json
 from command_api.orders.bodies import parse_body
 from command_api.state import state_of
 from infra import clock
 from infra.http import problems
 from infra.http.auth import Principal, requires
 from infra.http.context import context_of
+from infra.http.json_body import JsonBody, read_json
 from infra.http.problems import FieldError, Problem
 from infra.http.query_string import read_limit, read_values
 from infra.http.server.raw_route import RawRoute

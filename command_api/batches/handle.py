@@ -23,7 +23,6 @@ from command_api.handling.appends import Caller, ask_for_repetition
 from command_api.handling.field_codes import FIELD_CODES
 from command_api.handling.handle import WritePath, decide_create, refuse_reference
 from command_api.handling.idempotency import fingerprint, parse_key
-from command_api.handling.json_body import Json, canonical
 from command_api.handling.order_state_cache import Answer
 from command_api.orders import bodies
 from domain.order.errors import InvalidCommandError, WithdrawnCurrencyError
@@ -38,6 +37,7 @@ from infra.event_store.protocol import (
     KeyMismatch,
     WrongExpectedVersion,
 )
+from infra.http.json_body import Json, canonical
 from infra.http.problems import INTERNAL_ERROR, FieldError, Problem
 from infra.observability.logs import get_logger
 from infra.tenancy import Tenant

@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from command_api.batches import declared
 from command_api.batches.handle import Item, Sender, handle_batch, orders_of, slices
-from command_api.handling.json_body import Json, read_json
 from command_api.metrics import CommandMetrics
 from command_api.orders.requests import PREFIX
 from command_api.state import state_of
 from infra.http import problems
 from infra.http.auth import Principal, requires
 from infra.http.context import RequestContext, context_of
+from infra.http.json_body import Json, read_json
 from infra.http.problems import Problem
 from infra.http.server.raw_route import RawRoute
 from infra.partitioning import partition_of

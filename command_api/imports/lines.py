@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 import orjson
 
 from command_api.handling.idempotency import parse_key
-from command_api.handling.json_body import Json, canonical, parse_json
+from infra.http.json_body import Json, canonical, parse_json
 from infra.http.problems import Problem
 
 MAX_BODY_BYTES: Final = 1_048_576

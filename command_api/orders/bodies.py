@@ -14,7 +14,6 @@ from pydantic_core import ErrorDetails
 
 from command_api.errors import invalid_command, invalid_values
 from command_api.handling.field_codes import FIELD_CODES
-from command_api.handling.json_body import Json
 from command_api.handling.known_fields import fields_at, known_fields_text
 from domain import money, text
 from domain.errors import MoneyError
@@ -25,6 +24,7 @@ from domain.order.events import MAX_LINES, MAX_QUANTITY
 from domain.order.ids import OrderId
 from domain.order.rules import checked_new_order
 from domain.order.status import Status
+from infra.http.json_body import Json
 from infra.http.problems import MAX_ERRORS, FieldError
 from infra.tenancy import Tenant
 

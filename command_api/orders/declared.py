@@ -15,7 +15,7 @@ from command_api import errors
 from command_api.orders.bodies import CancelBody, CreateOrderBody, NothingBody, SetStatusBody
 from command_api.orders.problems import ORDER_PROBLEMS
 from domain.order.document import Order
-from infra.http import problems
+from infra.http import json_body, problems
 from infra.http.app import problem_responses
 from infra.http.problems import ProblemType
 
@@ -126,18 +126,7 @@ ORDER_HEADERS: Final = {
 }
 _LOCATION: Final = {"Location": _header("the order", "/api/v1/orders/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10")}
 
-BODY: Final = (
-    errors.BODY_EMPTY,
-    errors.MALFORMED_JSON,
-    errors.NOT_UTF8,
-    errors.DUPLICATE_JSON_KEY,
-    errors.INVALID_UNICODE,
-    errors.NUMBER_OUT_OF_RANGE,
-    errors.JSON_TOO_COMPLEX,
-    errors.BODY_TIMEOUT,
-    errors.UNSUPPORTED_MEDIA_TYPE,
-)
-"""What a route that reads a body may answer."""
+BODY: Final = json_body.PROBLEMS
 _ANY: Final = (
     *problems.EVERY_ROUTE,
     *BODY,

@@ -9,13 +9,13 @@ from command_api.handling.appends import Caller
 from command_api.handling.handle import MakeCommand, handle
 from command_api.handling.idempotency import HEADER, fingerprint, parse_key
 from command_api.handling.if_match import IF_MATCH, required_version, version_if_any
-from command_api.handling.json_body import JsonBody, read_json
 from command_api.handling.order_state_cache import Answer
 from command_api.state import state_of
 from domain.order.ids import OrderId
 from infra.http import problems
 from infra.http.auth import Principal
 from infra.http.context import context_of
+from infra.http.json_body import JsonBody, read_json
 from infra.http.problems import Problem
 from infra.http.server.raw_route import ReadyResponse
 from infra.ids import parse_uuid

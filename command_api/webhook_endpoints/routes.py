@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from command_api import errors
-from command_api.handling.json_body import read_json
 from command_api.orders.bodies import parse_body
 from command_api.orders.declared import BODY, Responses
 from command_api.state import state_of
@@ -24,6 +23,7 @@ from infra.http import problems
 from infra.http.app import problem_responses
 from infra.http.auth import Principal, requires
 from infra.http.context import context_of
+from infra.http.json_body import read_json
 from infra.http.problems import Problem, ProblemType
 from infra.http.server.raw_route import RawRoute
 from infra.ids import parse_uuid

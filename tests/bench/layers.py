@@ -23,7 +23,7 @@ RULES: Final = (
     ("infra/security/api_key_store.py", "API key, rate limit"),
     ("infra/security/key_cache.py", "API key, rate limit"),
     ("infra/redis/", "API key, rate limit"),
-    ("command_api/handling/json_body.py", "read and parse the body"),
+    ("infra/http/json_body.py", "read and parse the body"),
     ("command_api/orders/bodies.py", "validate: shape and money"),
     ("command_api/handling/idempotency.py", "idempotency key, fingerprint"),
     ("domain/order/decide.py", "decide"),

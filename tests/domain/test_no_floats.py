@@ -221,7 +221,7 @@ def test_a_float_that_is_planted_in_any_kind_of_module_is_found(evasion: str, mo
         ("domain/order/cached_state.py", "x = float(minor)"),
         ("domain/catalogue/pages.py", "import math"),
         ("command_api/app.py", "x = round(minor)"),
-        ("command_api/handling/json_body.py", "x = minor / 100"),
+        ("infra/http/json_body.py", "x = minor / 100"),
         ("projections/webhooks/body.py", "x = 0.01 * minor"),
         ("infra/settings.py", "x = total_minor / 100"),
         ("examples/harbor_client/harbor_orders_client/documents.py", "x = float(amount)"),

@@ -9,10 +9,10 @@ import orjson
 import pytest
 
 from command_api.handling.idempotency import fingerprint
-from command_api.handling.json_body import parse_json
 from command_api.imports.lines import MAX_BODY_BYTES, BadLine, OrderLine, read_lines
 from command_api.imports.refusals import RefusedFile
 from command_api.imports.slices import FileSlice, body_of, read_slices
+from infra.http.json_body import parse_json
 from tests.support.orders.builders import order_body
 
 

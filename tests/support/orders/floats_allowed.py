@@ -123,7 +123,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "examples/harbor_client/harbor_orders_client/reading.py": {an_import("decimal")},
     },
     "a body of a request: a fraction is read to be refused wherever an amount stands": {
-        "command_api/handling/json_body.py": {JSON, FLOAT, an_import("math")},
+        "infra/http/json_body.py": {JSON, FLOAT, an_import("math")},
     },
     "JSON of ours: events, states and documents, which `decide` made of whole numbers and strict types read again": {
         "command_api/timer/due.py": {JSON},
