@@ -17,6 +17,7 @@ import pytest
 from pydantic import BaseModel
 
 from command_api.handling.appends import Caller, new_event, record
+from command_api.handling.bodies import B, parse_body
 from command_api.orders import bodies, change_bodies, money_bodies
 from command_api.orders.problems import order_problem
 from domain.codec import decode
@@ -70,10 +71,10 @@ class Way:
         for thing in things:
             self.floats += floats_within(thing, type(thing).__name__)
 
-    def body(self, kind: type[bodies.B], **members: object) -> bodies.B:
+    def body(self, kind: type[B], **members: object) -> B:
         """Return a body as it is made of a request's bytes."""
         parsed = parse_json(orjson.dumps(members))
-        body = bodies.parse_body(kind, parsed.value)
+        body = parse_body(kind, parsed.value)
         self.look(parsed, body)
         return body
 

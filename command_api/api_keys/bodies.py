@@ -7,8 +7,8 @@ from typing import Final
 from pydantic import Field
 
 from command_api.errors import invalid_values
+from command_api.handling.bodies import RequestBody
 from command_api.handling.field_codes import FIELD_CODES
-from command_api.orders.bodies import RequestBody
 from infra import rfc3339
 from infra.http.problems import FieldError
 from infra.security.api_keys import (

@@ -9,9 +9,11 @@ from pydantic import Field
 from command_api import errors
 from command_api.api_keys import problems as api_key_problems
 from command_api.api_keys.bodies import NewApiKeyBody, RotationBody
-from command_api.orders.declared import BODY, ORDER_HEADERS, IdempotencyKey, RequestId, Responses
+from command_api.handling.idempotency import IdempotencyKey
+from command_api.handling.requests import RequestId
+from command_api.orders.responses import ORDER_HEADERS, Responses
 from domain.order.document import Document
-from infra.http import cursors, problems
+from infra.http import cursors, json_body, problems
 from infra.http.app import problem_responses
 from infra.http.problems import ProblemType
 from infra.http.query_string import DEFAULT_LIMIT, MAX_LIMIT
@@ -145,7 +147,7 @@ _LOCATION: Final = {
     }
 }
 _CREATING: Final = (
-    *BODY,
+    *json_body.PROBLEMS,
     errors.IDEMPOTENCY_KEY_REQUIRED,
     errors.IDEMPOTENCY_KEY_INVALID,
     errors.IDEMPOTENCY_KEY_MISMATCH,

@@ -17,8 +17,8 @@ from command_api.api_keys.pages import CURSOR, cursor_of_event, cursor_of_key, e
 from command_api.api_keys.responses import event_document, key_document, page_document
 from command_api.api_keys.rights import require_grantable, require_live, require_seen, visibility_of
 from command_api.errors import IDEMPOTENCY_KEY_MISMATCH, invalid_values
-from command_api.handling.idempotency import HEADER, fingerprint, parse_key
-from command_api.orders.bodies import parse_body
+from command_api.handling.bodies import parse_body
+from command_api.handling.idempotency import fingerprint, parse_key
 from command_api.state import state_of
 from infra import clock
 from infra.http import problems
@@ -27,7 +27,7 @@ from infra.http.context import context_of
 from infra.http.json_body import JsonBody, read_json
 from infra.http.problems import FieldError, Problem
 from infra.http.query_string import read_limit, read_values
-from infra.http.server.raw_route import RawRoute
+from infra.http.server.declared_route import DeclaredRoute
 from infra.postgres.failures import AWAY
 from infra.security import api_key_store
 from infra.security.api_key_events import events_of_key
@@ -42,7 +42,7 @@ _KEY_ID: Final = re.compile(r"[0-9A-Za-z]{8}", re.ASCII)
 
 ManagesKeys = Annotated[Principal, requires("keys:manage")]
 
-router = APIRouter(route_class=RawRoute, tags=["API keys"])
+router = APIRouter(route_class=DeclaredRoute, tags=["API keys"])
 
 
 @router.post(
@@ -194,7 +194,7 @@ async def events(request: Request, principal: ManagesKeys) -> Response:
 
 async def _asked(request: Request, principal: Principal, *, is_body_optional: bool) -> tuple[JsonBody, KeyClaim]:
     """Read what asks for a new key, and what makes it known again: unique for the partner and mode."""
-    key = parse_key(context_of(request).header(HEADER))
+    key = parse_key(context_of(request).header(b"idempotency-key"))
     body = await read_json(request, state_of(request)["bodies"], is_optional=is_body_optional)
     owner = f"{principal.partner_id or '*'}.{'live' if principal.livemode else 'test'}"
     return body, KeyClaim(f"{owner}/{key}", fingerprint(request.method, request.scope["path"], body.canonical))

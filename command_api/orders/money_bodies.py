@@ -4,10 +4,12 @@ import re
 from datetime import date, datetime
 from typing import Annotated, Final
 
+from fastapi.openapi.models import Example
 from pydantic import Field
 
 from command_api.errors import invalid_values
-from command_api.orders.bodies import AMOUNT_PATTERN, Reason, RequestBody, described, field_error
+from command_api.handling.bodies import AMOUNT_PATTERN, RequestBody, described, field_error
+from command_api.orders.bodies import Reason
 from domain import text
 from domain.order.commands import Capture, LineShare, Settle
 from domain.order.events import MAX_LINES, MAX_QUANTITY
@@ -72,6 +74,15 @@ class SettlementBody(RequestBody):
         json_schema_extra=described(1, text.MAX_BATCH_CHARS),
         examples=["2026-11-25-EUR"],
     )
+
+
+CAPTURES: Final = {
+    "all": Example(summary="all that is left", value={}),
+    "part": Example(summary="a part; another capture may follow", value={"amount": "19.99", "final": False}),
+    "lines": Example(
+        summary="what some lines cost; the rest is released", value={"lines": [{"line_id": 1, "quantity": 2}]}
+    ),
+}
 
 
 def capture(body: CaptureBody, order_id: OrderId, now: datetime) -> Capture:

@@ -13,19 +13,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from command_api import errors
-from command_api.orders.bodies import parse_body
-from command_api.orders.declared import BODY, Responses
+from command_api.handling.bodies import parse_body
+from command_api.orders.responses import Responses
 from command_api.state import state_of
 from command_api.webhook_endpoints.bodies import WebhookEndpointBody, new_endpoint
 from domain.instants import instant_text
 from domain.order.document import Document
-from infra.http import problems
+from infra.http import json_body, problems
 from infra.http.app import problem_responses
 from infra.http.auth import Principal, requires
 from infra.http.context import context_of
 from infra.http.json_body import read_json
 from infra.http.problems import Problem, ProblemType
-from infra.http.server.raw_route import RawRoute
+from infra.http.server.declared_route import DeclaredRoute
 from infra.ids import parse_uuid
 from infra.postgres.failures import AWAY
 from infra.postgres.webhook_endpoints import (
@@ -39,7 +39,7 @@ from infra.security.net_guard.target import AddressRules
 ENDPOINTS: Final = "/api/v1/webhook-endpoints"
 DELIVERIES: Final = "/api/v1/webhook-deliveries"
 
-router = APIRouter(route_class=RawRoute, tags=["webhooks"])
+router = APIRouter(route_class=DeclaredRoute, tags=["webhooks"])
 
 
 class WebhookEndpointDocument(Document):
@@ -108,7 +108,7 @@ def _answers(status: int, model: type[Document] | None, description: str, *kinds
     summary="Register a webhook endpoint",
     dependencies=[Depends(_new_endpoint)],
     responses=_answers(
-        201, CreatedWebhookEndpointDocument, "The new endpoint.", *BODY, errors.TOO_MANY_WEBHOOK_ENDPOINTS
+        201, CreatedWebhookEndpointDocument, "The new endpoint.", *json_body.PROBLEMS, errors.TOO_MANY_WEBHOOK_ENDPOINTS
     ),
 )
 async def create_endpoint(request: Request, principal: Annotated[Principal, requires("webhooks:manage")]) -> Response:

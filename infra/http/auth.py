@@ -226,7 +226,14 @@ class RequiredScope:
         principal = await authenticate(request)
         if principal.scopes.isdisjoint(self.scopes):
             raise Problem(SCOPE_MISSING, members={"required_scopes": list(self.scopes)})
+        request.scope["state"]["principal"] = principal
         return principal
+
+
+def principal_of(request: Request) -> Principal:
+    """Return whose key opened the route of a request; `requires` came first."""
+    principal: Principal = request.scope["state"]["principal"]
+    return principal
 
 
 def requires(*scopes: str) -> DependsParam:

@@ -13,6 +13,7 @@ import re
 from typing import Final, NamedTuple, NoReturn, TypeAlias
 
 import orjson
+from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from infra.deadlines import Deadlines
@@ -83,6 +84,15 @@ class JsonBody(NamedTuple):
 
     value: Json
     canonical: bytes
+
+
+class InvalidBodyError(Exception):
+    """JSON that does not fit the model of a body; the service turns it into a problem in its own words."""
+
+    def __init__(self, model: type[BaseModel], error: ValidationError) -> None:
+        super().__init__(model.__name__)
+        self.model = model
+        self.error = error
 
 
 class BodyLimits:

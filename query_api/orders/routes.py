@@ -13,7 +13,7 @@ from starlette.responses import Response
 from infra.http.auth import Principal, requires
 from infra.http.context import context_of
 from infra.http.cursors import RowKey
-from infra.http.server.raw_route import RawRoute
+from infra.http.server.declared_route import DeclaredRoute
 from infra.ids import parse_uuid
 from query_api.freshness import ORDER_TIMELINE, ORDERS
 from query_api.orders import declared, queries
@@ -34,7 +34,7 @@ ReadsOrders = Annotated[Principal, requires("orders:read", "dashboard:read", "au
 ReadsNotes = Annotated[Principal, requires("orders:read", "audit:read")]
 """What a partner's people write to each other is no dashboard's business."""
 
-router = APIRouter(route_class=RawRoute, tags=["orders"])
+router = APIRouter(route_class=DeclaredRoute, tags=["orders"])
 
 
 @router.get(

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from infra.http.auth import Principal, requires
 from infra.http.cursors import RowKey
-from infra.http.server.raw_route import RawRoute
+from infra.http.server.declared_route import DeclaredRoute
 from infra.ids import parse_uuid
 from query_api.freshness import WEBHOOK_FANOUT
 from query_api.orders import declared, queries
@@ -24,7 +24,7 @@ NONE: Final[frozenset[str]] = frozenset()
 
 ReadsWebhooks = Annotated[Principal, requires("webhooks:read")]
 
-router = APIRouter(route_class=RawRoute, tags=["webhooks"])
+router = APIRouter(route_class=DeclaredRoute, tags=["webhooks"])
 
 
 @router.get(

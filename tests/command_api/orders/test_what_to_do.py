@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from command_api.api_keys.bodies import NewApiKeyBody, wanted_key
-from command_api.orders.bodies import CreateOrderBody, NothingBody, RequestBody, parse_body
+from command_api.handling.bodies import RequestBody, parse_body
+from command_api.orders.bodies import CreateOrderBody, NothingBody
 from command_api.orders.change_bodies import AmendmentBody
 from command_api.orders.money_bodies import CaptureBody
 from domain.order.status import Status
