@@ -9,7 +9,6 @@ import asyncpg
 from starlette.requests import Request
 
 from infra.http.app import ServiceState
-from infra.http.cursors import Cursors
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.sql import Query
 from query_api.freshness import Freshness
@@ -49,7 +48,6 @@ class QueryState(ServiceState):
 
     reads: ReadDatabase
     freshness: Freshness
-    cursors: Cursors
     partitions: int
     consistency_wait_s: float
 

@@ -13,9 +13,9 @@ from pydantic_core import ErrorDetails
 
 from command_api.errors import invalid_values
 from command_api.handling.field_codes import FIELD_CODES
-from command_api.handling.known_fields import fields_at, known_fields_text
 from infra.http.json_body import Json
 from infra.http.problems import MAX_ERRORS, FieldError, Problem
+from infra.http.validation import fields_at, known_fields_text
 
 AMOUNT_PATTERN: Final = r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,4})?$"
 _AMOUNTS: Final = frozenset({"unit_price", "amount", "gross", "fee", "net"})

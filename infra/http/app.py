@@ -22,7 +22,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.http.auth import Authenticator
+from infra.http.cursors import Cursors
 from infra.http.guards import Limits
+from infra.http.json_body import BodyLimits
 from infra.http.metrics import HttpMetrics
 from infra.http.middleware import RequestMiddleware, Translate
 from infra.http.openapi.docs_page import docs_routes
@@ -47,6 +49,8 @@ class ServiceState(TypedDict):
 
     authenticator: Authenticator
     ready: ReadyCheck
+    bodies: BodyLimits
+    cursors: Cursors
 
 
 class ServiceApp(FastAPI):

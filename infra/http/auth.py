@@ -222,11 +222,13 @@ class RequiredScope:
     scopes: tuple[str, ...]
 
     async def __call__(self, request: Request) -> Principal:
-        """Return the principal of a request that may go on."""
-        principal = await authenticate(request)
+        """Return the principal of a request that may go on; asked again for the same request, it checks only scopes."""
+        state = request.scope["state"]
+        principal: Principal | None = state.get("principal")
+        if principal is None:
+            principal = state["principal"] = await authenticate(request)
         if principal.scopes.isdisjoint(self.scopes):
             raise Problem(SCOPE_MISSING, members={"required_scopes": list(self.scopes)})
-        request.scope["state"]["principal"] = principal
         return principal
 
 
@@ -249,7 +251,18 @@ def requires(*scopes: str) -> DependsParam:
     return dependency
 
 
+def required_scope(route: APIRoute) -> RequiredScope:
+    """Return what a route declares with `requires`.
+
+    Raises:
+        TypeError: it declares nothing, or more than once.
+    """
+    found = [each.call for each in route.dependant.dependencies if isinstance(each.call, RequiredScope)]
+    if len(found) != 1:
+        raise TypeError(f"{route.path}: declare the scope once, with requires(...)")
+    return found[0]
+
+
 def declared_scopes(route: APIRoute) -> tuple[str, ...]:
-    """Return the scopes a route declares with `requires`; empty when it declares none."""
-    calls = [dependency.call for dependency in route.dependant.dependencies]
-    return tuple(scope for call in calls if isinstance(call, RequiredScope) for scope in call.scopes)
+    """Return the scopes of a route."""
+    return required_scope(route).scopes

@@ -95,6 +95,10 @@ class InvalidBodyError(Exception):
         self.error = error
 
 
+NO_BODY = JsonBody({}, b"{}")
+"""What a request without a body is read as where it may be left out."""
+
+
 class BodyLimits:
     """The largest request body in bytes, and the seconds within which it must arrive."""
 
@@ -116,7 +120,7 @@ async def read_json(request: Request, limits: BodyLimits, *, is_optional: bool =
     """
     headers = context_of(request).headers
     if is_optional and headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers:
-        return _EMPTY_OBJECT
+        return NO_BODY
     _check_media_type(headers.get(b"content-type"))
     return parse_json(await _read(request, limits))
 
@@ -262,4 +266,3 @@ def _is_too_complex(value: Json) -> bool:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_int, parse_float=_float, parse_constant=_constant)
-_EMPTY_OBJECT = JsonBody({}, b"{}")

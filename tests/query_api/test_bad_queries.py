@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from domain.text import MAX_EXTERNAL_REFERENCE_CHARS
+from infra.http.cursors import MAX_LIMIT
 from infra.http.problems import MAX_PROBLEM_BYTES
 from query_api.app import create_app
-from query_api.parameters import MAX_LIMIT, MAX_REFERENCE
-from query_api.problems import FIELD_CODES, parameter_error
+from query_api.problems import FIELD_CODES, refused_as
 from tests.support.requests.refused_queries import BAD_DELIVERY_LISTS, BAD_LISTS, BAD_QUERIES, BAD_TOKENS
 from tests.support.services.query_service import (
     DELIVERIES,
@@ -28,12 +29,12 @@ def test_every_code_of_a_refused_parameter_is_in_the_catalogue_and_sent_by_some_
 
 def test_the_catalogue_tells_the_limits_that_are_enforced() -> None:
     assert f" {MAX_LIMIT}." in FIELD_CODES["limit_invalid"]
-    assert f" {MAX_REFERENCE} " in FIELD_CODES["external_reference_invalid"]
+    assert f" {MAX_EXTERNAL_REFERENCE_CHARS} " in FIELD_CODES["external_reference_invalid"]
 
 
 def test_a_code_that_nobody_catalogued_cannot_be_sent() -> None:
     with pytest.raises(KeyError):
-        parameter_error("limit", "limit_strange", "No.")
+        refused_as("limit_strange")
 
 
 @pytest.fixture

@@ -7,16 +7,9 @@ from uuid import UUID
 import pytest
 
 from infra import clock
-from query_api.orders import queries
-from query_api.orders.queries import (
-    attempts_of_delivery,
-    deliveries_page,
-    delivery_by_id,
-    notes_page,
-    order_by_id,
-    orders_page,
-    timeline_page,
-)
+from query_api.orders.queries import notes_page, order_by_id, orders_page, timeline_page
+from query_api.visibility import visible
+from query_api.webhooks.queries import attempts_of_delivery, deliveries, deliveries_page, delivery_by_id
 from tests.support.services.query_service import DELIVERIES, ORDERS, QueryService, order_row, query_service
 from tests.support.services.servers import Database
 
@@ -142,15 +135,15 @@ def test_every_statement_names_whose_data_it_reads() -> None:
         order_by_id(is_partner=True),
         timeline_page(is_partner=True),
         notes_page(is_partner=True),
-        orders_page(frozenset(), is_partner=True),
+        orders_page(frozenset(), is_partner=True, is_first=True),
     ):
         assert {"partner_id", "livemode"} <= set(query.names)
     for query in (order_by_id(is_partner=False), timeline_page(is_partner=False), notes_page(is_partner=False)):
         assert "livemode" in query.names
-    for query in (delivery_by_id(), attempts_of_delivery(), deliveries_page(frozenset())):
+    for query in (delivery_by_id(), attempts_of_delivery(), deliveries_page(frozenset(), is_first=True)):
         assert "tenant_id" in query.names
 
 
 def test_webhook_deliveries_cannot_be_read_without_a_partner() -> None:
     with pytest.raises(ValueError, match="partner"):
-        queries.visible(queries.deliveries, is_partner=False)
+        visible(deliveries, is_partner=False)

@@ -7,13 +7,11 @@ Whatever this table does not know, including every refusal (404, 405), still goe
 
 from collections.abc import Iterable
 
-from fastapi.routing import APIRoute
 from starlette.convertors import StringConvertor
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.http.server.declared_route import DeclaredRoute
 from infra.http.server.raw_route import RawRoute
 
 
@@ -22,11 +20,11 @@ class RouteTable:
 
     def __init__(self, routes: Iterable[BaseRoute], others: ASGIApp) -> None:
         self._others = others
-        self._plain: dict[tuple[str, str], APIRoute] = {}
+        self._plain: dict[tuple[str, str], RawRoute] = {}
         self._paths: set[str] = set()
-        self._of_one: dict[tuple[str, str, str], tuple[APIRoute, str]] = {}
+        self._of_one: dict[tuple[str, str, str], tuple[RawRoute, str]] = {}
         for route in routes:
-            if isinstance(route, RawRoute | DeclaredRoute):
+            if isinstance(route, RawRoute):
                 self._add(route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,7 +46,7 @@ class RouteTable:
                 return
         await self._others(scope, receive, send)
 
-    def _with_parameter(self, method: str, path: str) -> tuple[APIRoute, dict[str, str]] | None:
+    def _with_parameter(self, method: str, path: str) -> tuple[RawRoute, dict[str, str]] | None:
         head, _, last = path.rpartition("/")
         before, _, middle = head.rpartition("/")
         found = self._of_one.get((method, before, last)) if middle else None
@@ -57,7 +55,7 @@ class RouteTable:
         found = self._of_one.get((method, head, "")) if last else None
         return None if found is None else (found[0], {found[1]: last})
 
-    def _add(self, route: APIRoute) -> None:
+    def _add(self, route: RawRoute) -> None:
         """Take a route into the table unless an earlier one has its address, as the framework would decide it."""
         names = list(route.param_convertors)
         for method in route.methods or ():

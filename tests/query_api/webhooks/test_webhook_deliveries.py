@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from infra import clock
-from query_api.orders import responses
+from query_api.webhooks import responses
 from tests.support.services.query_service import DELIVERIES, QueryService, query_service
 from tests.support.services.servers import Database
 
