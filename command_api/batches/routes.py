@@ -16,7 +16,7 @@ from command_api.metrics import CommandMetrics
 from command_api.state import state_of
 from infra.http import problems
 from infra.http.auth import principal_of, requires
-from infra.http.context import RequestContext, context_of
+from infra.http.context import RequestContext
 from infra.http.json_body import Json
 from infra.http.problems import Problem
 from infra.http.server.raw_route import RawRequest, RawRoute
@@ -38,7 +38,7 @@ async def _sender(
     request: RawRequest, tenant: PartnerTenant, request_id: RequestId = None, traceparent: Traceparent = None
 ) -> BatchSender:
     key_id = principal_of(request).key_id
-    return BatchSender(tenant, key_id, PREFIX, request_id or context_of(request).request_id, traceparent)
+    return BatchSender(tenant, key_id, PREFIX, request_id or request.context.request_id, traceparent)
 
 
 @router.post(
@@ -59,7 +59,7 @@ async def create_orders(
     written or not: send them again with the same keys. The body is at most 1 MiB; a batch counts as its orders against
     the rate. An `Idempotency-Key` header is not read.
     """
-    state, context = state_of(request), context_of(request)
+    state, context = state_of(request), request.context
     orders = body.orders
     context.log_event = "batch.handled"
     context.log_fields["orders"] = len(orders)

@@ -15,7 +15,7 @@ from command_api.state import state_of
 from domain.order.ids import OrderId
 from infra.http import problems
 from infra.http.auth import principal_of
-from infra.http.context import accepted_request_id, accepted_traceparent, context_of
+from infra.http.context import accepted_request_id, accepted_traceparent
 from infra.http.problems import Problem
 from infra.http.server.raw_route import RawRequest, ReadyResponse
 from infra.ids import parse_uuid
@@ -100,7 +100,7 @@ async def _accept(
         idempotency_key=idempotency_key,
         fingerprint=fingerprint(request.method, path, body.canonical),
         path=path,
-        request_id=request_id or context_of(request).request_id,
+        request_id=request_id or request.context.request_id,
         traceparent=traceparent,
     )
     return CommandRequest(request, caller)
@@ -133,7 +133,7 @@ async def respond(command: CommandRequest, kind: str, make: MakeCommand, *, stat
         Problem, EventStoreError: as `handle`.
     """
     request = command.request
-    state, context = state_of(request), context_of(request)
+    state, context = state_of(request), request.context
     context.log_event = "command.handled"
     context.log_fields["command"] = kind
     outcome = "error"

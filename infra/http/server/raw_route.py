@@ -18,7 +18,7 @@ Anything else that FastAPI knows is refused when the service starts.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi.dependencies.models import Dependant
@@ -31,7 +31,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from infra.http.auth import declared_scopes
-from infra.http.context import context_of
+from infra.http.context import context_in
 from infra.http.guards import SENT_ONCE
 from infra.http.json_body import InvalidBodyError, JsonBody, read_json
 
@@ -47,10 +47,11 @@ class ReadyResponse(Response):
 
 
 class RawRequest(Request):
-    """A request whose body is strict JSON; `is_body_optional`: without a body it is as if it had sent `{}`."""
+    """A request with its context, whose body is strict JSON; `is_body_optional`: to send none is to send `{}`."""
 
     def __init__(self, scope: Scope, receive: Receive, *, is_body_optional: bool) -> None:
         super().__init__(scope, receive)
+        self.context = context_in(scope)
         self._is_body_optional = is_body_optional
         self._parsed: JsonBody | None = None
 
@@ -73,46 +74,25 @@ class RawRoute(APIRoute):
         super().__init__(path, endpoint, **options)
         if not declared_scopes(self):
             raise TypeError(f"{path}: a route declares its scope with requires(...)")
-        self._call = _Call(self.dependant)
+        self._before = [_reader_of_call(each) for each in self.dependant.dependencies if each.name is None]
+        self._respond = _reader_of_call(self.dependant)
         self._is_body_optional = self.body_field is not None and not self.body_field.field_info.is_required()
         self.app = self._serve
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response: Response = await self._call(RawRequest(scope, receive, is_body_optional=self._is_body_optional))
+        request = RawRequest(scope, receive, is_body_optional=self._is_body_optional)
+        for dependency in self._before:
+            await dependency(request)
+        response: Response = await self._respond(request)
         await response(scope, receive, send)
 
 
 class _Argument(NamedTuple):
-    """How one argument is read; `name` None: what is read is not handed over."""
-
-    name: str | None
     read: Callable[[RawRequest], Any]
     is_async: bool
 
 
-class _Call:
-    """A function with the readers of its arguments."""
-
-    def __init__(self, dependant: Dependant) -> None:
-        call = dependant.call
-        if call is None or not _is_coroutine_function(call):
-            raise TypeError(f"{dependant.path}: {call} is not an async def")
-        self._call = call
-        self._arguments = _arguments(dependant)
-
-    async def __call__(self, request: RawRequest) -> Any:
-        """Read the arguments and call the function."""
-        arguments = {}
-        for name, read, is_async in self._arguments:
-            value = read(request)
-            if is_async:
-                value = await value
-            if name is not None:
-                arguments[name] = value
-        return await self._call(**arguments)
-
-
-_UNKNOWN: Final = (
+_REFUSED: Final = (
     "query_params",
     "cookie_params",
     "websocket_param_name",
@@ -123,23 +103,32 @@ _UNKNOWN: Final = (
 )
 
 
-def _arguments(dependant: Dependant) -> tuple[_Argument, ...]:
-    """Return the readers in their order.
+def _reader_of_call(dependant: Dependant) -> Callable[[RawRequest], Awaitable[Any]]:
+    """Return what reads the arguments of a function and calls it.
 
     Raises:
-        TypeError: a kind of parameter that is not known here.
+        TypeError: it has a parameter of a kind that is not known here, or is not an `async def`.
     """
-    unknown = [kind for kind in _UNKNOWN if getattr(dependant, kind)]
-    if unknown or len(dependant.body_params) > 1:
-        raise TypeError(f"{dependant.path}: {dependant.call} takes {unknown or 'two bodies'}")
-    found = [_Argument(each.name, _Call(each), is_async=True) for each in dependant.dependencies]
-    found += [_Argument(each.name, _path_reader(each.field_info), is_async=False) for each in dependant.path_params]
-    found += [_Argument(each.name, _header_reader(each.field_info), is_async=False) for each in dependant.header_params]
-    found += [_Argument(each.name, _body_reader(each.field_info), is_async=True) for each in dependant.body_params]
-    if dependant.request_param_name is not None:
-        found.append(_Argument(dependant.request_param_name, _itself, is_async=False))
-    order = [None, *inspect.signature(dependant.call or _itself).parameters]
-    return tuple(sorted(found, key=lambda argument: order.index(argument.name)))
+    call = dependant.call
+    if call is None or not _is_coroutine_function(call):
+        raise TypeError(f"{dependant.path}: {call} is not an async def")
+    refused = [kind for kind in _REFUSED if getattr(dependant, kind)]
+    if refused or len(dependant.body_params) > 1:
+        raise TypeError(f"{dependant.path}: {call} takes {refused or 'two bodies'}")
+    found = {each.name: _Argument(_reader_of_call(each), is_async=True) for each in dependant.dependencies}
+    found |= {each.name: _Argument(_path_reader(each.field_info), is_async=False) for each in dependant.path_params}
+    found |= {each.name: _Argument(_header_reader(each.field_info), is_async=False) for each in dependant.header_params}
+    found |= {each.name: _Argument(_body_reader(each.field_info), is_async=True) for each in dependant.body_params}
+    names = list(inspect.signature(call).parameters)
+    if names == [dependant.request_param_name]:
+        return call
+    found[dependant.request_param_name] = _Argument(_itself, is_async=False)
+    arguments = [found[name] for name in names]
+
+    async def read(request: RawRequest) -> Any:
+        return await call(*[await read(request) if is_async else read(request) for read, is_async in arguments])
+
+    return read
 
 
 def _itself(request: RawRequest) -> RawRequest:
@@ -155,13 +144,11 @@ def _header_reader(field: FieldInfo) -> Callable[[RawRequest], Any]:
     name, validated = (field.alias or "").lower().encode("ascii"), _validator(field, "header")
     if name not in SENT_ONCE:
         raise TypeError(f"the header {field.alias} may be sent several times")
-    if field.is_required():
-        return lambda request: validated(context_of(request).header(name))
-    default = field.default
+    is_required, default = field.is_required(), field.default
 
     def read(request: RawRequest) -> Any:
-        text = context_of(request).header(name)
-        return default if text is None else validated(text)
+        text = request.context.header(name)
+        return default if text is None and not is_required else validated(text)
 
     return read
 
