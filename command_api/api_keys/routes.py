@@ -75,8 +75,8 @@ async def _claim(
     return KeyClaim(f"{owner}/{idempotency_key}", asked)
 
 
-async def _actor(request: Request, principal: ManagesKeys, _request_id: RequestId = None) -> KeyActor:
-    return KeyActor("api_key", principal.key_id, context_of(request).request_id)
+async def _actor(request: Request, principal: ManagesKeys, request_id: RequestId = None) -> KeyActor:
+    return KeyActor("api_key", principal.key_id, request_id or context_of(request).request_id)
 
 
 Claim = Annotated[KeyClaim, Depends(_claim)]

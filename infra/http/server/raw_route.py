@@ -30,7 +30,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from infra.http.auth import declared_scopes
+from infra.http.auth import required_scope
 from infra.http.context import context_in
 from infra.http.guards import SENT_ONCE
 from infra.http.json_body import InvalidBodyError, JsonBody, read_json
@@ -72,8 +72,7 @@ class RawRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        if not declared_scopes(self):
-            raise TypeError(f"{path}: a route declares its scope with requires(...)")
+        required_scope(self)
         self._before = [_reader_of_call(each) for each in self.dependant.dependencies if each.name is None]
         self._respond = _reader_of_call(self.dependant)
         self._is_body_optional = self.body_field is not None and not self.body_field.field_info.is_required()

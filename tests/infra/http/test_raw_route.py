@@ -167,5 +167,5 @@ def test_a_route_without_a_scope_stops_the_start() -> None:
     async def open_to_all() -> Response:
         return Response()
 
-    with pytest.raises(TypeError, match="declares its scope"):
+    with pytest.raises(TypeError, match="declare the scope"):
         RawRoute("/things", open_to_all, methods=["POST"])
