@@ -1,16 +1,12 @@
-"""The one table of what the command side refuses: code -> problem, for broken bodies, bad keys and broken rules.
+"""What the command side refuses: problems of broken keys and versions, of webhooks, and of the store; `translate`.
 
-Codes are append-only: once published a code keeps its meaning and its status. `catalogue_markdown` writes
-docs/errors.md from this table and the one which both services share (`infra.http.problems`).
+Codes are append-only: once published a code keeps its meaning and its status. `command_api.catalogue` collects these
+and those of the features; this module imports no feature.
 """
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import Final
 
-from command_api.api_keys import problems as api_key_problems
-from command_api.handling.field_codes import FIELD_CODES
-from command_api.orders.problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS
 from domain.order.errors import InvalidCommandError
 from infra.event_store.protocol import (
     AppendQueueFullError,
@@ -108,36 +104,18 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
     IDEMPOTENCY_KEY_INVALID,
     IDEMPOTENCY_KEY_MISMATCH,
     DUPLICATE_EXTERNAL_REFERENCE,
-    *ORDER_PROBLEMS,
-    *AMOUNT_PROBLEMS,
     PRECONDITION_REQUIRED,
+    IF_MATCH_MALFORMED,
     PRECONDITION_FAILED,
+    TOO_MANY_WEBHOOK_ENDPOINTS,
+    WEBHOOK_ENDPOINT_NOT_ENABLED,
     ORDER_TOO_LARGE,
     CONCURRENT_MODIFICATION,
     OUTCOME_UNKNOWN,
     QUEUE_FULL,
-    TOO_MANY_WEBHOOK_ENDPOINTS,
-    WEBHOOK_ENDPOINT_NOT_ENABLED,
-    *api_key_problems.CATALOGUE,
-    IF_MATCH_MALFORMED,
 )
-"""Codes of the command side beside the shared ones. Append only."""
+"""The problems that are defined here. Append only."""
 
-_CATALOGUE_HEAD: Final = """# Errors
-
-Generated from the code; do not edit. Every error is `application/problem+json` (RFC 9457). `code` is for programs: it
-never changes its meaning. `retryable`: the same request, with the same Idempotency-Key, may succeed later.
-
-| status | code | title | retryable | detail |
-|---|---|---|---|---|"""
-_FIELDS_HEAD: Final = """
-## Codes inside `errors`
-
-`validation_failed` lists at most 20 broken values, each with a JSON pointer into the body, or to `/query/<parameter>`.
-
-| code | meaning |
-|---|---|"""
-_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _STORE_DOWN = (
     "The event store does not answer. Retry with the same Idempotency-Key: it settles whether this was written."
 )
@@ -171,28 +149,3 @@ def translate(error: Exception) -> Problem | None:
         case InvalidCommandError():
             return invalid_command(error)
     return None
-
-
-def catalogue_markdown(others: Iterable[ProblemType] = (), other_fields: Mapping[str, str] = _NOTHING) -> str:
-    """Return docs/errors.md: every code that either service answers, by status, then the codes inside `errors`.
-
-    `others` are problem types that live beside their routes, `other_fields` codes inside `errors` with what they
-    mean. A code in two tables must mean the same in both.
-
-    Raises:
-        ValueError: one code with two meanings.
-    """
-    kinds: dict[str, ProblemType] = {}
-    for kind in (*problems.CATALOGUE, *CATALOGUE, *others):
-        if kinds.setdefault(kind.code, kind) != kind:
-            raise ValueError(f"the code {kind.code} has two meanings")
-    rows = [
-        f"| {kind.status} | `{kind.code}` | {kind.title} | {'yes' if kind.retryable else 'no'} | {kind.detail} |"
-        for kind in sorted(kinds.values(), key=lambda kind: (kind.status, kind.code))
-    ]
-    meanings = dict(FIELD_CODES)
-    for code, meaning in other_fields.items():
-        if meanings.setdefault(code, meaning) != meaning:
-            raise ValueError(f"the code {code} has two meanings")
-    fields = [f"| `{code}` | {meaning} |" for code, meaning in sorted(meanings.items())]
-    return "\n".join([_CATALOGUE_HEAD, *rows, _FIELDS_HEAD, *fields, ""])

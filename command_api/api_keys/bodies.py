@@ -6,9 +6,9 @@ from typing import Final
 
 from pydantic import Field
 
+from command_api.api_keys.problems import FIELD_CODES
 from command_api.errors import invalid_values
 from command_api.handling.bodies import RequestBody
-from command_api.handling.field_codes import FIELD_CODES
 from infra import rfc3339
 from infra.http.problems import FieldError
 from infra.security.api_keys import (

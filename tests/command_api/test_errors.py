@@ -2,7 +2,8 @@
 
 import pytest
 
-from command_api.errors import CATALOGUE, catalogue_markdown, translate
+from command_api.catalogue import CATALOGUE, catalogue_markdown
+from command_api.errors import translate
 from command_api.orders.problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS, order_problem
 from domain.order.commands import Capture
 from domain.order.decide import decide

@@ -6,8 +6,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from command_api import errors
-from command_api.handling.field_codes import FIELD_CODES
+from command_api import catalogue
+from command_api.catalogue import FIELD_CODES
 from command_api.openapi import document
 from infra.http import problems
 from tests.support.orders.batches import batch, item, told
@@ -207,8 +207,8 @@ def test_every_refusal_that_the_suite_knows_is_declared(openapi: Document) -> No
 
 
 def test_the_catalogue_lists_every_code_of_both_tables_once() -> None:
-    lines = errors.catalogue_markdown().splitlines()
+    lines = catalogue.catalogue_markdown().splitlines()
 
-    for kind in {*problems.CATALOGUE, *errors.CATALOGUE}:
+    for kind in {*problems.CATALOGUE, *catalogue.CATALOGUE}:
         assert sum(line.startswith(f"| {kind.status} | `{kind.code}` |") for line in lines) == 1, kind.code
     assert all(f"| `{code}` |" in "\n".join(lines) for code in FIELD_CODES)

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from command_api import errors
-from command_api.handling.field_codes import FIELD_CODES
+from command_api import catalogue
+from command_api.catalogue import FIELD_CODES
 from infra.http import problems
 from infra.settings import CommandApiSettings
 from tests.support.orders.builders import order_body
@@ -18,7 +18,7 @@ from tests.support.services.command_service import BATCH, ORDERS, Service, memor
 EVERYTHING = REFUSED | REFUSED_CHANGES
 DEADLINE_S = 4.0
 """Bodies have 60 % of it: enough is left behind them that a machine that stalls a while does not skip their end."""
-CATALOGUED = {kind.code: kind.status for kind in (*problems.CATALOGUE, *errors.CATALOGUE)}
+CATALOGUED = {kind.code: kind.status for kind in (*problems.CATALOGUE, *catalogue.CATALOGUE)}
 
 
 @pytest.fixture

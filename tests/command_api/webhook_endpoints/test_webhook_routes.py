@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from command_api.handling.field_codes import FIELD_CODES
+from command_api.catalogue import FIELD_CODES
 from tests.support.requests.refused_settings import BAD_ENDPOINTS
 from tests.support.services.command_service import Service, memory_service, partner_key, postgres_service
 from tests.support.services.servers import Database

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from command_api import catalogue as command_catalogue
 from command_api import errors as command_errors
 from command_api import openapi as command_openapi
 from infra.http import problems
@@ -78,7 +79,7 @@ def test_a_code_is_written_in_the_one_way_and_says_whether_to_retry(kind: proble
 
 
 def test_no_code_means_two_things() -> None:
-    codes = [kind.code for kind in (*ALL, *command_errors.CATALOGUE)]
+    codes = [kind.code for kind in (*ALL, *command_catalogue.CATALOGUE)]
 
     assert sorted(codes) == sorted(set(codes))
 
@@ -87,7 +88,7 @@ def test_no_code_means_two_things() -> None:
 def test_every_code_that_is_defined_stands_in_the_catalogue(module: ModuleType) -> None:
     defined = {kind for kind in vars(module).values() if isinstance(kind, ProblemType)}
 
-    assert defined <= {*ALL, *command_errors.CATALOGUE}
+    assert defined <= {*ALL, *command_catalogue.CATALOGUE}
 
 
 @pytest.mark.parametrize("document", [command_openapi.document(), query_openapi.document()])
