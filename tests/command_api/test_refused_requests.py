@@ -21,12 +21,6 @@ DEADLINE_S = 4.0
 CATALOGUED = {kind.code: kind.status for kind in (*problems.CATALOGUE, *catalogue.CATALOGUE)}
 
 
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with memory_service() as running:
-        yield running
-
-
 @pytest.mark.parametrize("refused", EVERYTHING.values(), ids=EVERYTHING.keys())
 async def test_a_bad_request_is_refused_with_its_code_and_changes_nothing(service: Service, refused: Refused) -> None:
     answer = await send(service, refused)
@@ -97,13 +91,6 @@ async def test_405_names_the_methods_of_the_address(service: Service, method: st
     answer = await service.http.request(method, path)
 
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
-
-
-async def test_401_names_the_scheme(service: Service) -> None:
-    answer = await service.post(body=GOOD, Authorization="Bearer wrong")
-
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
 GOOD: dict[str, object] = {

@@ -1,8 +1,5 @@
 """One key, one command: repetitions get the first answer, other requests under the key are refused."""
 
-import asyncio
-from collections.abc import AsyncIterator
-
 import pytest
 
 from command_api.handling.idempotency import fingerprint, parse_key
@@ -11,12 +8,6 @@ from tests.support.orders.builders import order_body
 from tests.support.services.command_service import ORDERS, Service, memory_service
 
 VOLATILE = {"x-request-id", "idempotency-replayed"}
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with memory_service() as running:
-        yield running
 
 
 async def test_a_repetition_gets_the_same_bytes_and_headers_and_makes_nothing(service: Service) -> None:
@@ -111,13 +102,6 @@ async def test_a_missing_order_is_not_recorded_under_the_key(service: Service) -
     order = await service.post(body=order_body(), key="k")
 
     assert order.status_code == 201
-
-
-async def test_fifty_copies_at_once_make_one_order_and_get_the_same_bytes(service: Service) -> None:
-    answers = await asyncio.gather(*(service.post(body=order_body(), key="k") for _ in range(50)))
-
-    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
-    assert await service.store.head() == 1
 
 
 async def test_what_was_not_recorded_is_not_remembered_either() -> None:
