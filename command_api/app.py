@@ -92,7 +92,7 @@ class Settings:
 
 @dataclass(slots=True)
 class Readiness:
-    """What /readyz tells: PostgreSQL answers, appends reach it, partitions exist ahead as far as was last seen."""
+    """What /readyz checks: PostgreSQL answers, appends reach it, and enough partitions exist ahead."""
 
     database: DeferredPool
     appender: Appender
@@ -142,24 +142,24 @@ def assemble(service: CommandApiSettings, opened: Callable[[CommandMetrics], Sta
 
 
 def _problem(error: Exception) -> Problem | None:
-    """Return what the routes raise as a problem; None for what nobody expected."""
+    """Return what the routes raise as a problem; None for what is unexpected."""
     if isinstance(error, InvalidBodyError):
         return invalid_body(error.model, error.error)
     return translate(error)
 
 
 def body_limits(service: CommandApiSettings) -> BodyLimits:
-    """Return the bounds on a body; a late one is refused before the request's own deadline passes."""
+    """Return the bounds on a body; a slow one is refused before the request's own deadline passes."""
     return BodyLimits(service.max_body_bytes, service.request_deadline_s * _BODY_SHARE_OF_DEADLINE)
 
 
 def batch_slots(service: CommandApiSettings) -> BatchSlots:
-    """Return the bound on batches at work; one that waits longer could not be handled before its deadline."""
+    """Return the bound on concurrent batches; one that waits longer could not be handled before its deadline."""
     return BatchSlots(service.batches_at_once, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
 
 
 def key_turns(service: CommandApiSettings) -> BatchSlots:
-    """Return the bound on changes of API keys at work: they take turns in PostgreSQL and hold connections meanwhile."""
+    """Return the bound on concurrent changes of API keys: each holds a connection while it waits for the others."""
     return BatchSlots(_KEY_CHANGES_AT_ONCE, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
 
 

@@ -91,7 +91,7 @@ OUTCOME_UNKNOWN: Final = ProblemType(
     "outcome_unknown",
     503,
     "Outcome unknown",
-    "The write was not confirmed in time. Retry with the same Idempotency-Key: it settles whether it was written.",
+    "The write was not confirmed in time. Retry with the same Idempotency-Key to find out whether it was written.",
     retryable=True,
 )
 QUEUE_FULL: Final = ProblemType(
@@ -117,12 +117,12 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
 """The problems that are defined here. Append only."""
 
 _STORE_DOWN = (
-    "The event store does not answer. Retry with the same Idempotency-Key: it settles whether this was written."
+    "The event store does not answer. Retry with the same Idempotency-Key to find out whether this was written."
 )
 
 
 def invalid_values(errors: Iterable[FieldError]) -> Problem:
-    """Return the 422 that lists broken values; it is not recorded under the key, so a mended request may reuse it."""
+    """Return the 422 that lists broken values; it is not recorded, so a corrected request may reuse the key."""
     return Problem(problems.VALIDATION_FAILED, errors=tuple(errors))
 
 
@@ -132,10 +132,10 @@ def invalid_command(error: InvalidCommandError) -> Problem:
 
 
 def translate(error: Exception) -> Problem | None:
-    """Return what the store and the domain raise as a problem; None for what nobody expected.
+    """Return what the store and the domain raise as a problem; None for what is unexpected.
 
-    After a timeout or a lost connection nobody knows what was written: the answer says so, and that the same key
-    settles it. It is never a 500, because then a client would not dare to repeat it.
+    After a timeout or a lost connection nobody knows what was written: the response says so, and that the same key
+    finds out. It is never a 500, because then a client would not dare to repeat it.
     """
     match error:
         case AppendQueueFullError():

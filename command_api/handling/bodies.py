@@ -69,7 +69,7 @@ def field_error(pointer: str, code: str) -> FieldError:
 
 
 def unknown_field(pointer: str, known: Iterable[str]) -> FieldError:
-    """Return an object that has more fields than it takes; the reader is told those, never what was sent."""
+    """Return an object with more fields than it takes; the detail names those it takes, never what was sent."""
     return FieldError(pointer, "unknown_field", f"{FIELD_CODES['unknown_field']} {known_fields_text(known)}")
 
 

@@ -129,7 +129,7 @@ def parse_status(body: SetStatusBody) -> Status:
 
 
 def _new_lines(lines: Iterable[LineBody], currency: Currency | None, found: list[FieldError]) -> tuple[NewLine, ...]:
-    """Return the lines; a price that is none in the currency goes to `found`, and the smallest one stands in for it."""
+    """Return the lines; a price that is malformed goes to `found`, and the smallest amount stands in for it."""
     new_lines: list[NewLine] = []
     for index, line in enumerate(lines):
         minor = 1
@@ -143,7 +143,7 @@ def _new_lines(lines: Iterable[LineBody], currency: Currency | None, found: list
 
 
 def _rules_broken(command: CreateOrder) -> list[FieldError]:
-    """Return what else is wrong with an order that is refused for its money already, so that it is mended in one go."""
+    """Return what else is wrong with an order whose money is refused: all errors go into one response."""
     try:
         checked_new_order(command)
     except InvalidCommandError as error:

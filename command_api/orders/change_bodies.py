@@ -76,7 +76,7 @@ class SetQuantityBody(RequestBody):
 
 
 class SetPriceBody(RequestBody):
-    """Price a line anew."""
+    """Change the unit price of a line."""
 
     op: Literal["set_price"]
     line_id: LineId

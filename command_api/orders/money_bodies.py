@@ -101,7 +101,7 @@ def settle(body: SettlementBody, order_id: OrderId, now: datetime) -> Settle:
     """Return the command that a body asks for.
 
     Raises:
-        Problem: 422, the day is none.
+        Problem: 422, it is not a day.
     """
     return Settle(order_id, body.gross, body.fee, body.net, _date(body.value_date), body.batch, now)
 

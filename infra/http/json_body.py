@@ -132,7 +132,7 @@ def parse_json(data: bytes) -> JsonBody:
         Problem: 400 with the code of the rule that was broken.
     """
     containers = sum(map(data.count, _OPENERS))
-    # What costs more to parse than any order does is refused unparsed: the event loop serves nobody meanwhile.
+    # What costs more to parse than any order does is refused unparsed: parsing blocks the event loop.
     if containers > MAX_CONTAINERS or (len(data) > MAX_COMMAS and data.count(b",") > MAX_COMMAS):
         raise Problem(JSON_TOO_COMPLEX)
     value = _as_written(data)

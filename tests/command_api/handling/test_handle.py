@@ -213,7 +213,7 @@ async def test_what_waited_for_its_turn_is_decided_when_that_comes() -> None:
 
 def under_way(path: WritePath) -> list[int]:
     """Return how many commands are under way on each order."""
-    return [line.count for line in path.order_locks._lines.values()]
+    return [queue.count for queue in path.order_locks._queues.values()]
 
 
 @pytest.mark.parametrize(
