@@ -5,6 +5,8 @@ PYTHON ?= python3
 PY := .venv/bin/python
 ARGS ?=
 BROKER ?= auto
+# Test processes; each starts servers of its own (about 1 GiB). Three keep two cores busy.
+WORKERS ?= 3
 
 # Without data nothing runs and nothing can be deleted: no installation is needed to know that.
 HAS_DATA := $(shell home="$(or $(HARBOR_HOME),.harbor)"; \
@@ -31,8 +33,8 @@ status: $(if $(HAS_DATA),.venv/stamp) ## what runs where
 demo: .venv/stamp ## orders flowing through the system, reconciled. ARGS="--file orders.csv"
 	@$(PY) -m tests.demo $(ARGS)
 
-test: .venv/stamp ## all tests, on real PostgreSQL, Redis and Kafka. ARGS="-k name"
-	@$(PY) -m pytest $(ARGS)
+test: .venv/stamp ## all tests, on real PostgreSQL, Redis and Kafka. ARGS="-k name" WORKERS=0: one process
+	@$(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-fast: .venv/stamp ## the tests that need no server
 	@$(PY) -m pytest -m "not server" -n 2 --hypothesis-profile=fast $(ARGS)

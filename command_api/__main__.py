@@ -1,10 +1,9 @@
-"""`python -m command_api`: serves the command API; `keys`, `import` and `openapi` are further commands."""
+"""`python -m command_api`: serves the command API; `keys`, `expire` and `openapi` are further commands."""
 
 from starlette.types import ASGIApp
 
 from command_api.api_keys.command_line import keys
 from command_api.app import Settings, create_app
-from command_api.imports.command import import_orders
 from command_api.openapi import document
 from command_api.timer.command import expire
 from infra.http.command_line import service_commands
@@ -38,7 +37,6 @@ def compose() -> tuple[ASGIApp, Listen]:
 main = service_commands("command_api", compose, document)
 main.add_command(keys)
 main.add_command(expire)
-main.add_command(import_orders)
 
 if __name__ == "__main__":
     main(prog_name="python -m command_api")

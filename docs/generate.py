@@ -1,7 +1,7 @@
 """Write every generated document of docs/ from the code, or (`--check`) fail where one is stale or breaks the contract.
 
-Run it as `make docs`; `make check` runs `python docs/generate.py --check`. `--publish` makes the OpenAPI documents of
-now the contract that later ones are held to.
+Run it as `make docs`; `make check` runs `python docs/generate.py --check`. `--publish` publishes today's OpenAPI
+documents: later ones must not break them.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def contract() -> dict[str, str]:
 
 
 def judged(verdicts: list[Verdict]) -> int:
-    """Return what changed since the contract was last published; give the exit status."""
+    """Print what changed since the contract was last published; return the exit status."""
     for verdict in verdicts:
         print("\n".join(verdict.lines()))
     if not any(verdict.refused for verdict in verdicts):
@@ -65,10 +65,10 @@ def judged(verdicts: list[Verdict]) -> int:
 
 
 def main() -> int:
-    """Write, check or publish; give the exit status."""
+    """Write, check or publish; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is stale or breaks clients")
-    parser.add_argument("--publish", action="store_true", help="move the published contract to what the code gives")
+    parser.add_argument("--publish", action="store_true", help="publish today's OpenAPI documents")
     asked = parser.parse_args()
     try:
         if asked.publish:
@@ -81,7 +81,7 @@ def main() -> int:
 
 
 def write_all(*, check: bool) -> int:
-    """Write what is stale, or only tell; give the exit status."""
+    """Write what is stale, or only report it; return the exit status."""
     stale = []
     for name, write in documents().items():
         path = DOCS / name

@@ -1,1 +1,1 @@
-"""What an order is: pure rules, no clock, no I/O, no framework."""
+"""The rules of orders: pure, without clock, I/O or framework."""

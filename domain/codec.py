@@ -10,29 +10,16 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import orjson
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from domain.errors import MalformedEventError, UnknownEventError
 from domain.instants import instant_text
 from domain.order.envelope import Envelope, RecordedOrderEvent
-from domain.order.events import (
-    OrderAmended,
-    OrderAuthorizationReleased,
-    OrderAuthorized,
-    OrderCanceled,
-    OrderCaptured,
-    OrderCreated,
-    OrderDetailsChanged,
-    OrderEvent,
-    OrderExpired,
-    OrderNoteAdded,
-    OrderRefunded,
-    OrderSettled,
-    OrderSettlementRecorded,
-)
+from domain.order.event_parts import EventData
+from domain.order.events import EVENT_TYPES, OrderEvent
 from domain.upcast import UPCASTERS, JsonObject, Upcasters, upcast
 
-_MAX_PLACES_NAMED = 5
+_MAX_PLACES = 5
 
 
 class EventDocument(Envelope):
@@ -43,78 +30,6 @@ class EventDocument(Envelope):
     data: OrderEvent
 
 
-class _Created(EventDocument):
-    type: Literal["order.created"]
-    schema_version: Literal[1]
-    data: OrderCreated
-
-
-class _Amended(EventDocument):
-    type: Literal["order.amended"]
-    schema_version: Literal[1]
-    data: OrderAmended
-
-
-class _DetailsChanged(EventDocument):
-    type: Literal["order.details_changed"]
-    schema_version: Literal[1]
-    data: OrderDetailsChanged
-
-
-class _NoteAdded(EventDocument):
-    type: Literal["order.note_added"]
-    schema_version: Literal[1]
-    data: OrderNoteAdded
-
-
-class _Authorized(EventDocument):
-    type: Literal["order.authorized"]
-    schema_version: Literal[1]
-    data: OrderAuthorized
-
-
-class _Captured(EventDocument):
-    type: Literal["order.captured"]
-    schema_version: Literal[2]
-    data: OrderCaptured
-
-
-class _AuthorizationReleased(EventDocument):
-    type: Literal["order.authorization_released"]
-    schema_version: Literal[1]
-    data: OrderAuthorizationReleased
-
-
-class _Canceled(EventDocument):
-    type: Literal["order.canceled"]
-    schema_version: Literal[1]
-    data: OrderCanceled
-
-
-class _Expired(EventDocument):
-    type: Literal["order.expired"]
-    schema_version: Literal[1]
-    data: OrderExpired
-
-
-class _Refunded(EventDocument):
-    type: Literal["order.refunded"]
-    schema_version: Literal[1]
-    data: OrderRefunded
-
-
-class _SettlementRecorded(EventDocument):
-    type: Literal["order.settlement_recorded"]
-    schema_version: Literal[1]
-    data: OrderSettlementRecorded
-
-
-class _Settled(EventDocument):
-    type: Literal["order.settled"]
-    schema_version: Literal[1]
-    data: OrderSettled
-
-
 class EventVersion(NamedTuple):
     """A version of an event type and the document it is stored as."""
 
@@ -122,24 +37,19 @@ class EventVersion(NamedTuple):
     document: type[EventDocument]
 
 
-CURRENT: Mapping[str, EventVersion] = MappingProxyType(
-    {
-        OrderCreated.type: EventVersion(OrderCreated.schema_version, _Created),
-        OrderAmended.type: EventVersion(OrderAmended.schema_version, _Amended),
-        OrderDetailsChanged.type: EventVersion(OrderDetailsChanged.schema_version, _DetailsChanged),
-        OrderNoteAdded.type: EventVersion(OrderNoteAdded.schema_version, _NoteAdded),
-        OrderAuthorized.type: EventVersion(OrderAuthorized.schema_version, _Authorized),
-        OrderCaptured.type: EventVersion(OrderCaptured.schema_version, _Captured),
-        OrderAuthorizationReleased.type: EventVersion(
-            OrderAuthorizationReleased.schema_version, _AuthorizationReleased
-        ),
-        OrderCanceled.type: EventVersion(OrderCanceled.schema_version, _Canceled),
-        OrderExpired.type: EventVersion(OrderExpired.schema_version, _Expired),
-        OrderRefunded.type: EventVersion(OrderRefunded.schema_version, _Refunded),
-        OrderSettlementRecorded.type: EventVersion(OrderSettlementRecorded.schema_version, _SettlementRecorded),
-        OrderSettled.type: EventVersion(OrderSettled.schema_version, _Settled),
-    }
-)
+def event_version(data: type[EventData]) -> EventVersion:
+    """Return the version that the class of an event's data declares."""
+    document = create_model(
+        f"{data.__name__}Document",
+        __base__=EventDocument,
+        type=(Literal[data.type], ...),  # type: ignore[arg-type]  # mypy takes no literal of a variable
+        schema_version=(Literal[data.schema_version], ...),  # type: ignore[arg-type]  # as above
+        data=(data, ...),
+    )
+    return EventVersion(data.schema_version, document)
+
+
+CURRENT: Mapping[str, EventVersion] = MappingProxyType({event.type: event_version(event) for event in EVENT_TYPES})
 """Type name -> its current version, in the order of an order's life."""
 
 _ENVELOPE_FIELDS = tuple(Envelope.model_fields)
@@ -172,7 +82,7 @@ def encode(event: OrderEvent, envelope: Envelope) -> bytes:
 
 
 def _text(value: object) -> str:
-    """Return what orjson leaves to us: an instant always has six digits, also when they are zeros."""
+    """Return the text of a date or instant; an instant always has six digits, even when they are zeros."""
     if isinstance(value, datetime):
         return instant_text(value)
     if isinstance(value, date):
@@ -186,7 +96,7 @@ def decode(
     """Return the event that `payload` holds, in its current version.
 
     Raises:
-        UnknownEventError: no such type, or a version that no upcaster leads on from.
+        UnknownEventError: no such type, or a version that cannot be upcast.
         MalformedEventError: the document does not fit its schema.
     """
     current = CURRENT.get(event_type)
@@ -207,9 +117,8 @@ def decode(
 def _upcast_document(
     event_type: str, schema_version: int, to_version: int, payload: bytes, upcasters: Upcasters
 ) -> bytes:
-    if any((event_type, version) not in upcasters for version in range(schema_version, to_version)) or (
-        schema_version > to_version
-    ):
+    steps = range(schema_version, to_version)
+    if not steps or any((event_type, version) not in upcasters for version in steps):
         raise UnknownEventError(event_type, schema_version)
     try:
         document: JsonObject = orjson.loads(payload)
@@ -223,9 +132,9 @@ def _upcast_document(
 
 
 def _places(error: ValidationError) -> str:
-    """Name where a document breaks its schema; the values stay unsaid, they may be personal."""
+    """Return where a document breaks its schema, without the values: they may be personal."""
     places = [
         f"{'.'.join(str(step) for step in detail['loc']) or 'document'} ({detail['type']})"
-        for detail in error.errors(include_url=False, include_context=False, include_input=False)[:_MAX_PLACES_NAMED]
+        for detail in error.errors(include_url=False, include_context=False, include_input=False)[:_MAX_PLACES]
     ]
     return ", ".join(places)

@@ -1,8 +1,8 @@
 """The active currencies of ISO 4217 and how many digits each has after the point: 0, 2, 3 or 4.
 
-The list is that of the `iso4217` package, which carries the table of the ISO maintenance agency and is named after the
-day on which it was published; it reads its own file once, when it is imported. Codes without a minor unit (metals, XDR,
-XTS, XXX) are left out: no order can be priced in them. Decision 0035.
+The list is that of the `iso4217` package, which holds the table of the ISO maintenance agency; the package's version is
+the day of publication. Codes without a minor unit (metals, XDR, XTS, XXX) are left out: no order can be priced in them.
+Decision 0035.
 """
 
 from types import MappingProxyType
@@ -12,7 +12,7 @@ from iso4217 import Currency
 EXPONENTS = MappingProxyType(
     {code: digits for code, digits in sorted((each.code, each.exponent) for each in Currency) if digits is not None}
 )
-"""Alphabetic code -> digits after the point, of currencies that a new order may be priced in."""
+"""Alphabetic code -> digits after the point, for currencies that a new order may be priced in."""
 
 RETIRED: MappingProxyType[str, int] = MappingProxyType({})
-"""The same of currencies that ISO has withdrawn since orders were priced in them: those orders go on."""
+"""The same for currencies that ISO withdrew after orders were priced in them: those orders go on."""

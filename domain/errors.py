@@ -1,4 +1,4 @@
-"""What the domain refuses, as one tree; every leaf has a stable `code`. Nothing here knows HTTP.
+"""The errors of the domain, as one tree; every leaf has a stable `code`. Nothing here knows HTTP.
 
 DomainError
 ├── ValueRefusedError            a single value breaks a rule; `detail` never repeats the value
@@ -27,11 +27,11 @@ class ValueRefusedError(DomainError, ValueError):
 
 
 class TextError(ValueRefusedError):
-    """A text that may not stand in its field."""
+    """A text that its field does not allow."""
 
 
 class MoneyError(ValueRefusedError):
-    """An amount or currency that is not one."""
+    """A malformed amount, or an unknown currency."""
 
 
 class CodecError(DomainError):
@@ -44,7 +44,7 @@ class UnknownEventError(CodecError):
     code = "unknown_event"
 
     def __init__(self, event_type: str, schema_version: int) -> None:
-        super().__init__(f"no event {event_type!r} in schema version {schema_version} is known")
+        super().__init__(f"unknown event {event_type!r} in schema version {schema_version}")
         self.event_type = event_type
         self.schema_version = schema_version
 

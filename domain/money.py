@@ -1,8 +1,8 @@
-"""Money: integer minor units beside an ISO 4217 currency; decimal strings only at the edge, floats nowhere.
+"""Money: integer minor units with an ISO 4217 currency; decimal strings only at the edge, floats nowhere.
 
-An amount travels as a string because JSON numbers pass through binary floats in most clients. It is matched by an
-ASCII pattern of bounded length and turned into an integer digit by digit: no Decimal is ever built from input, since
-`int(Decimal("1E+1000000"))` alone holds a CPU for half a minute.
+An amount is a string because most clients read JSON numbers as binary floats. It is matched by an ASCII pattern of
+bounded length and converted as an integer: input never becomes a Decimal, because `int(Decimal("1E+1000000"))` alone
+keeps a CPU busy for half a minute.
 """
 
 import re
@@ -29,7 +29,7 @@ class Currency:
 
 
 class AmountDocument(TypedDict):
-    """How money looks in every answer."""
+    """How money looks in every response."""
 
     amount: str
     amount_minor: int
@@ -50,10 +50,10 @@ def currency(code: object) -> Currency:
 
 
 def recorded_currency(code: object) -> Currency:
-    """Return the currency of what was recorded: active, or withdrawn since. A fact never becomes unreadable.
+    """Return the currency of a recorded event: active, or withdrawn since. A fact never becomes unreadable.
 
     Raises:
-        MoneyError: `currency_unknown`, no order was ever priced in it.
+        MoneyError: `currency_unknown`: no order was ever priced in it.
     """
     return _known(_RECORDED, code)
 
@@ -98,7 +98,7 @@ def amount_text(amount_minor: int, currency: Currency) -> str:
 
 
 def amount_document(amount_minor: int, currency: Currency) -> AmountDocument:
-    """Return money as it stands in every answer: the text, the minor units and the currency."""
+    """Return money as every response shows it: the text, the minor units and the currency."""
     return {
         "amount": amount_text(amount_minor, currency),
         "amount_minor": amount_minor,

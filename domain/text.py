@@ -1,10 +1,10 @@
-"""Which texts may stand in which field: one function per field, each gives the text in NFC or raises `TextError`.
+"""Which texts are allowed in which field: one function per field returns the text in NFC or raises `TextError`.
 
-Refused everywhere: control characters (so also CR, LF, ESC and NUL), format and bidirectional controls, surrogates,
-private use, unassigned code points, line and paragraph separators, a text that starts with a combining mark, and more
-than `MAX_MARKS_IN_A_ROW` of them. Names (SKU, external reference, email) also refuse what the eye cannot tell apart:
-spaces at the ends, spaces other than U+0020, and invisible code points. Texts are normalised to NFC, so that two
-spellings of one name are one name; lengths hold before and after. Spreadsheet formulas are data: exporters escape them.
+Refused everywhere: control characters (CR, LF, ESC and NUL included), format and bidirectional controls, surrogates,
+private use, unassigned code points, line and paragraph separators, a combining mark at the start, and more than
+`MAX_MARKS_IN_A_ROW` of them. Names (SKU, external reference, email) also refuse what the eye cannot tell apart: spaces
+at the ends, spaces other than U+0020, and invisible code points. NFC makes two spellings of one name the same name;
+lengths are checked before and after. Spreadsheet formulas are data: exporters escape them.
 """
 
 import re
@@ -28,7 +28,7 @@ _MAX_LOCAL_PART_CHARS = 64
 _MAX_LABEL_CHARS = 63
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _MARKS = frozenset({"Mn", "Mc", "Me"})
-# Default_Ignorable_Code_Point without the format characters, which are refused anyway, and the blank Braille cell
+# Default_Ignorable_Code_Point without the format characters, which are refused anyway; and the blank Braille cell
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
@@ -81,7 +81,7 @@ def email(value: str) -> str:
 
 
 def reason(value: str) -> str:
-    """Return why somebody did something, in their words: 1-500 characters, one line.
+    """Return a reason in the writer's words: 1-500 characters, one line.
 
     Raises:
         TextError: `text_empty`, `text_too_long`, `text_character` or `text_marks`.
@@ -108,7 +108,7 @@ def batch(value: str) -> str:
 
 
 def metadata(value: Mapping[str, str]) -> dict[str, str]:
-    """Return the partner's own pairs in their order: at most 50; keys 1-40 of `A-Z a-z 0-9 _ . -`, values 0-500.
+    """Return the partner's own pairs, order kept: at most 50; keys 1-40 of `A-Z a-z 0-9 _ . -`, values 0-500.
 
     Raises:
         TextError: `metadata_too_many`, `metadata_key`, or as `reason` for a value.
@@ -128,7 +128,7 @@ def _plain(value: str, least: int, most: int) -> str:
     if len(value) > most:
         raise TextError("text_too_long", f"is at most {most} characters long")
     if value.isascii():
-        if not value.isprintable():  # of ASCII that is all but the controls
+        if not value.isprintable():  # ASCII without its control characters
             raise TextError("text_character", "holds a control character")
         return value
     if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in value):
@@ -156,7 +156,7 @@ def _name(value: str, most: int) -> str:
 
 
 def _has_loose_marks(value: str) -> bool:
-    run = MAX_MARKS_IN_A_ROW  # nothing to stand on yet: the first character must not be a mark
+    run = MAX_MARKS_IN_A_ROW  # so that a mark at the start is one too many
     for character in value:
         run = run + 1 if unicodedata.category(character) in _MARKS else 0
         if run > MAX_MARKS_IN_A_ROW:

@@ -1,7 +1,7 @@
-"""Upcasting: a stored event of an older schema version becomes the next version, step by step, before it is typed.
+"""Upcasting: turn a stored event of an older schema version into the next version, step by step, before it is typed.
 
-An upcaster takes the `data` member of version n as a JSON object and gives that of version n + 1. It is pure and
-never asks anything: what a newer version cannot know from the older one gets a value that says so.
+An upcaster takes the `data` member of version n as a JSON object and returns that of version n + 1. It is pure: what
+cannot be derived from the older version gets a value that says so.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ Upcasters = Mapping[tuple[str, int], Upcaster]
 
 
 def captured_by_amount(data: JsonObject) -> JsonObject:
-    """order.captured 1 -> 2: `lines` came with captures by lines; every earlier capture was one of an amount."""
+    """Return `order.captured` version 2: `lines` is new, and every earlier capture was by amount."""
     return data | {"lines": []}
 
 

@@ -2,10 +2,10 @@
 
 Usage: python examples/topic_consumer.py [--database revenue.sqlite3] [--bootstrap HOST:PORT]
 
-It keeps what was earned by currency, and where each order stands, in a SQLite file. Start it as often as you like, kill
-it, delete the file: it goes on, or begins again. The parts that matter to your own consumer:
+It keeps what was earned by currency, and the status of each order, in a SQLite file. Start it as often as you like,
+kill it, delete the file: it goes on, or begins again. The parts that matter to your own consumer:
 
-* Kafka gives every record at least once. `Ledger.take` makes that once: work and checkpoint are one transaction of
+* Kafka delivers every record at least once. `Ledger.take` makes that once: work and checkpoint are one transaction of
   *your* database, and a record whose `position` is not above the checkpoint of its partition was seen before.
 * Reading goes on where your own checkpoint says, not where the group's offsets do (`FromCheckpoints`).
 * Records of one order come in order, because they share a partition: take the records of a partition one by one.
@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS checkpoints
 CREATE TABLE IF NOT EXISTS revenue (currency TEXT PRIMARY KEY, minor INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS orders (order_id TEXT PRIMARY KEY, sequence INTEGER NOT NULL, status TEXT NOT NULL);
 """
-# Moves on only from a position below, so that whoever comes second with a record takes nothing.
+# Moves on only from a position below, so that the second to take a record changes nothing.
 MOVE = """
 INSERT INTO checkpoints VALUES (:partition, :position, :offset + 1, 1) ON CONFLICT (partition)
 DO UPDATE SET position = :position, next_offset = :offset + 1, taken = taken + 1 WHERE position < :position
@@ -55,7 +55,7 @@ NOT_OURS = (
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
 )
-"""What comes of a record that is none of the relay's: a member is missing, or is not what it should be."""
+"""What a record raises that the relay did not write: a member is missing, or is not what it should be."""
 
 
 class MissedError(Exception):
@@ -112,14 +112,14 @@ class Ledger:
         (taken,) = self._connection.execute("SELECT coalesce(sum(taken), 0) FROM checkpoints").fetchone()
         return int(taken)
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Return the sums as one line."""
         sums = self._connection.execute("SELECT currency, minor FROM revenue ORDER BY currency")
         return f"{self.count()} events taken; earned, in minor units: {dict(sums.fetchall())}"
 
 
 class FromCheckpoints(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
-    """Reads each partition on from the checkpoint, whenever the group gives it to this consumer."""
+    """Reads each partition on from the checkpoint, whenever the group assigns it to this consumer."""
 
     def __init__(self, consumer: AIOKafkaConsumer, ledger: Ledger) -> None:
         self._consumer = consumer
@@ -129,7 +129,7 @@ class FromCheckpoints(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         """Do nothing: what was taken is in the ledger."""
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Go to where the ledger stands."""
+        """Go to the checkpoint of the ledger."""
         for place in assigned:
             with suppress(IllegalStateError):  # taken away again meanwhile
                 self._consumer.seek(place, self._ledger.next_offset(place.partition))
@@ -148,7 +148,7 @@ async def consume(consumer: AIOKafkaConsumer, ledger: Ledger, stop: asyncio.Even
         if taken:
             with suppress(KafkaError):  # only for those who watch the lag of the group
                 await consumer.commit()
-            print(ledger.told(), flush=True)
+            print(ledger.summary(), flush=True)
 
 
 async def main(arguments: argparse.Namespace) -> None:
@@ -156,7 +156,7 @@ async def main(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    # Whom the group's partitions go to settles by itself; a broker that is gone is told elsewhere in the library.
+    # A rebalance needs nobody; a broker that is gone is logged elsewhere in the library.
     logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.CRITICAL)
     with closing(Ledger(arguments.database)) as ledger:
         bootstrap = arguments.bootstrap or _of_the_stack()
@@ -166,6 +166,8 @@ async def main(arguments: argparse.Namespace) -> None:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
+            session_timeout_ms=6_000,  # after which the others take over from a consumer that was killed
+            heartbeat_interval_ms=2_000,
         )
         consumer.subscribe([arguments.topic], listener=FromCheckpoints(consumer, ledger))
         try:
@@ -185,8 +187,8 @@ async def main(arguments: argparse.Namespace) -> None:
 
 
 def _no_fraction(text: str) -> NoReturn:
-    """Refuse it: the numbers of an event are whole, and an amount that came near a float would be no amount."""
-    raise ValueError(f"{text} is no whole number")
+    """Refuse it: the numbers of an event are whole, and an amount must never become a float."""
+    raise ValueError(f"{text} is not a whole number")
 
 
 def _of_the_stack() -> str:

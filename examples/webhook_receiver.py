@@ -3,7 +3,7 @@
 Usage: python examples/webhook_receiver.py [--port 9000]
 
 It reads the addresses and a test key from the running stack (`$HARBOR_HOME/stack.json`); the part that matters to
-your own receiver is `receive`: verify first, answer 2xx at once, do the work later, and ignore an id seen before.
+your own receiver is `receive`: verify first, respond with 2xx at once, do the work later, and ignore an id seen before.
 """
 
 import argparse
@@ -89,7 +89,7 @@ def _reason(error: aiohttp.ClientError) -> str:
 
 
 async def _asked_to_end() -> None:
-    """Wait until whoever started this ends it: Ctrl-C, a closed terminal, or `kill`."""
+    """Wait for the end: Ctrl-C, a closed terminal, or `kill`."""
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)

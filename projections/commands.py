@@ -10,6 +10,7 @@ import asyncpg
 import click
 
 from infra.clock import monotonic_s
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.pool import connect
 from infra.settings import KafkaSettings, PostgresSettings, SettingsError, load
@@ -105,7 +106,7 @@ def retry_command(letter_id: int | None, *, everything: bool) -> None:
     if (letter_id is None) != everything:
         raise click.UsageError("give one letter id, or --all")
 
-    async def work(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
+    async def work(connection: DedicatedConnection) -> int:
         if letter_id is None:
             chosen = await letters.parked(connection)
         else:
@@ -130,7 +131,7 @@ def discard_command(letter_id: int) -> None:
     click.echo(f"discarded {letter_id}. Next, for later events of the order: python -m projections dlq retry --all")
 
 
-async def _retry(connection: "asyncpg.Connection[asyncpg.Record]", letter: DeadLetter) -> int:
+async def _retry(connection: DedicatedConnection, letter: DeadLetter) -> int:
     """Retry one order in one projection, say what came of it, and give how many events are still parked."""
     projection = _projection(letter)
     if projection is None:
@@ -158,7 +159,7 @@ def _letter(letter: DeadLetter | None, letter_id: int) -> DeadLetter:
 
 
 async def _verify(
-    connection: "asyncpg.Connection[asyncpg.Record]", model: verify.Verifiable, partitions: int
+    connection: DedicatedConnection, model: verify.Verifiable, partitions: int
 ) -> tuple[verify.Tally, int]:
     """Compare with a line of progress per second on standard error; give the tally and the number of differences."""
     tally, found, started = verify.Tally(), 0, monotonic_s()
@@ -186,7 +187,7 @@ async def _verify(
     return tally, found
 
 
-def _run(work: Callable[["asyncpg.Connection[asyncpg.Record]"], Awaitable[T]]) -> T:
+def _run(work: Callable[[DedicatedConnection], Awaitable[T]]) -> T:
     """Run a command of an operator on one connection; a failure is one line that says what to do."""
 
     async def connected() -> T:
@@ -206,7 +207,7 @@ def _run(work: Callable[["asyncpg.Connection[asyncpg.Record]"], Awaitable[T]]) -
 
 
 @asynccontextmanager
-async def _connection() -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+async def _connection() -> AsyncIterator[DedicatedConnection]:
     settings = load(PostgresSettings).model_copy(update={"command_timeout_s": _COMMAND_S})
     connection = await connect(settings, application_name="harbor-projections-operator")
     try:

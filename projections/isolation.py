@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from infra.postgres.connection import Connection
 from projections.dead_letters.store import ParkedEvent, letter_behind, letter_for, poison_orders
 from projections.failures import TooMuchPoisonError, describe, is_poison
-from projections.read_models.projection import Connection, LogRecord, Projection
+from projections.read_models.projection import LogRecord, Projection
 
 
 async def apply_or_park(

@@ -11,9 +11,10 @@ from uuid import UUID
 
 from infra.event_store.log_reads import Identity, events_at, identities
 from infra.postgres.checkpoints import Advance, Checkpoint, CheckpointKey, advance
+from infra.postgres.connection import Connection
 from projections.dead_letters.store import ParkedEvent, letter_behind, park, parked_orders
 from projections.isolation import apply_or_park
-from projections.read_models.projection import Connection, LogRecord, Projection
+from projections.read_models.projection import LogRecord, Projection
 from projections.sources.foreign import ForeignRecords
 from projections.sources.gaps import MissedEventsError, find_gaps
 from projections.sources.store import Batch

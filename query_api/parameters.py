@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Header, Path
 from pydantic import BeforeValidator, Field
 
-from infra import rfc3339
+from domain.instants import NaiveInstantError, parse_instant
 from infra.http.validation import coded
 from infra.ids import CANONICAL_UUID, canonical_uuid
 from query_api.problems import FIELD_CODES
@@ -15,8 +15,8 @@ from query_api.problems import FIELD_CODES
 
 def _instant(value: Any) -> datetime:
     try:
-        return rfc3339.parse(value)
-    except rfc3339.NaiveInstantError:
+        return parse_instant(value)
+    except NaiveInstantError:
         code = "timestamp_without_offset"
     except ValueError:
         code = "timestamp_invalid"

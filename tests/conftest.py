@@ -12,9 +12,11 @@ from infra.local.servers.valkey import ValkeyServer
 from tests.support.services import servers
 from tests.support.services.servers import Database, KafkaServer, PostgresCluster
 
-# No run fails by chance: no example is timed, for a machine may stall in it, and the same tests draw the same examples.
-# `make test-fast` asks for quick answers; "full" is for whoever looks for more: another thousand in every run.
-settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+# No run fails by chance: no example has a deadline, because a machine may stall, and every run draws the same examples.
+# `make test-fast` uses "fast". ARGS=--hypothesis-profile=full draws a thousand new examples of everything.
+settings.register_profile(
+    "suite", deadline=None, derandomize=True, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("suite")
 settings.register_profile("fast", max_examples=20)
 settings.register_profile("full", max_examples=1000, derandomize=False)

@@ -32,7 +32,7 @@ HEAD_DEADLINE_S = 4.0
 SHORT_HEAD_DEADLINE_S = 0.5
 BODY_DEADLINE_S = 8.0
 WRITTEN = """
-    SELECT (SELECT count(*) FROM harbor.events), (SELECT count(*) FROM harbor.commands),
+    SELECT (SELECT count(*) FROM harbor.events), (SELECT count(*) FROM harbor.recorded_responses),
         (SELECT count(*) FROM harbor.webhook_endpoints), (SELECT count(*) FROM harbor.api_key_events)
 """
 SERVICES = pytest.mark.parametrize("service", ["command", "query"])

@@ -9,7 +9,7 @@ from pydantic import Field
 from command_api.api_keys.problems import FIELD_CODES
 from command_api.errors import invalid_values
 from command_api.handling.bodies import RequestBody
-from infra import rfc3339
+from domain.instants import parse_instant
 from infra.http.problems import FieldError
 from infra.security.api_keys import (
     INSTALLATION_SCOPES,
@@ -130,7 +130,7 @@ def _expiry(text: str | None, now: datetime) -> tuple[datetime | None, list[Fiel
     if text is None:
         return None, []
     try:
-        expires_at = rfc3339.parse(text)
+        expires_at = parse_instant(text)
     except ValueError:
         return None, [_error("/expires_at", "expiry_malformed")]
     if not now < expires_at <= now + MAX_LIFE:

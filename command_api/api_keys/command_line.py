@@ -11,8 +11,9 @@ import asyncpg
 import click
 
 from infra import clock
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.failures import UNREACHABLE
-from infra.postgres.pool import Connection, DangerousSettingsError, connect
+from infra.postgres.pool import DangerousSettingsError, connect
 from infra.security.api_key_events import newest_events
 from infra.security.api_key_store import KeyStoreError, create_key, list_keys, revoke_key, rotate_key
 from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyActor, KeyRecord
@@ -40,7 +41,7 @@ def create(partner: str | None, mode: str, scopes: tuple[str, ...], label: str, 
     now = clock.now()
     expires_at = None if days is None else now + timedelta(days=days)
 
-    async def work(connection: Connection) -> tuple[str, KeyRecord]:
+    async def work(connection: DedicatedConnection) -> tuple[str, KeyRecord]:
         return await create_key(
             connection,
             pepper=_pepper(),
@@ -78,7 +79,7 @@ def list_command(partner: str | None) -> None:
 def rotate(key_id: str, overlap_minutes: int) -> None:
     """Create a successor with the same scopes; the old key works until the overlap ends."""
 
-    async def work(connection: Connection) -> tuple[str, KeyRecord]:
+    async def work(connection: DedicatedConnection) -> tuple[str, KeyRecord]:
         overlap = timedelta(minutes=overlap_minutes)
         text, successor, _old = await rotate_key(
             connection, pepper=_pepper(), key_id=key_id, overlap=overlap, now=clock.now(), by=_operator()
@@ -131,7 +132,7 @@ def _pepper() -> bytes:
     return load(SecuritySettings).api_key_pepper.get_secret_value().encode()
 
 
-def _run(work: Callable[[Connection], Awaitable[T]]) -> T:
+def _run(work: Callable[[DedicatedConnection], Awaitable[T]]) -> T:
     """Run `work` on one connection; what an operator can mend ends as one line that says what to do."""
 
     async def with_connection() -> T:

@@ -35,10 +35,10 @@ from infra.http.openapi.document import header, problem_responses
 from infra.http.problems import FieldError, Problem, ProblemType
 from infra.http.strict_route import StrictRequest, StrictRoute
 from infra.http.validation import MissingAs
+from infra.postgres.connection import Connection
 from infra.postgres.failures import AWAY
 from infra.security import api_key_store
 from infra.security.api_key_events import KeyEvent, events_of_key
-from infra.security.api_key_store import Connection
 from infra.security.api_keys import KeyActor, KeyClaim, KeyRecord, KeyVisibility, is_partner_id
 
 PREFIX: Final = "/api/v1/api-keys"

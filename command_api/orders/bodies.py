@@ -1,6 +1,6 @@
 """Bodies of the requests that create an order, authorize, cancel it or set its status, and the commands they become.
 
-Shapes and money are judged here; everything else about a value is the domain's rule (`domain.order.rules`), so the
+Shapes and money are judged here; everything else about a value is the domain's rule (`domain.order.decisions`), so the
 bounds below only describe.
 """
 
@@ -17,10 +17,10 @@ from domain import money, text
 from domain.errors import MoneyError
 from domain.money import Currency
 from domain.order.commands import CreateOrder, NewLine
+from domain.order.decisions.rules import checked_new_order
 from domain.order.errors import InvalidCommandError
-from domain.order.events import MAX_LINES, MAX_QUANTITY
+from domain.order.event_parts import MAX_LINES, MAX_QUANTITY
 from domain.order.ids import OrderId
-from domain.order.rules import checked_new_order
 from domain.order.status import Status
 from infra.http.problems import MAX_ERRORS, FieldError
 from infra.tenancy import Tenant

@@ -20,7 +20,7 @@ from domain.order.commands import (
     SetQuantity,
     UpdateDetails,
 )
-from domain.order.events import MAX_CHANGES, MAX_QUANTITY
+from domain.order.event_parts import MAX_CHANGES, MAX_QUANTITY
 from domain.order.ids import OrderId
 
 _VISIBILITIES: dict[str, Literal["internal", "partner"]] = {"internal": "internal", "partner": "partner"}

@@ -12,7 +12,7 @@ from command_api.handling.bodies import AMOUNT_PATTERN, RequestBody, described, 
 from command_api.orders.bodies import Reason
 from domain import text
 from domain.order.commands import Capture, LineShare, Settle
-from domain.order.events import MAX_LINES, MAX_QUANTITY
+from domain.order.event_parts import MAX_LINES, MAX_QUANTITY
 from domain.order.ids import OrderId
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)

@@ -1,4 +1,4 @@
-"""Which events set or clear the timer of an order; pure. The exact rule stays with `domain.order.decide_expiry`."""
+"""Which events set or clear the timer of an order; pure. The exact rule stays with `domain.order.due`."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -1,8 +1,8 @@
-"""The gate: what the code gives now against what was last published. A breaking change passes only on purpose.
+"""The contract check: today's OpenAPI documents against the published ones. A breaking change passes only on purpose.
 
-`docs/openapi/published/<service>.json` is the contract that clients hold; `make publish-contract` alone moves it. A
-breaking change is let through when the document's major version rose, or when `docs/openapi/accepted.toml` names it
-with a reason. Decision 0056.
+`docs/openapi/published/<service>.json` is the contract that clients hold; only `make publish-contract` moves it. A
+breaking change passes when the document's major version rose, or when `docs/openapi/accepted.toml` names it with a
+reason. Decision 0056.
 """
 
 import json
@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from docs.contract.change import Change
-from docs.contract.document import changes
+from docs.contract.operations import changes
 
 OPENAPI: Final = Path(__file__).resolve().parents[1] / "openapi"
 PUBLISHED: Final = "published"
 ACCEPTED: Final = "accepted.toml"
 _NOTHING_ACCEPTED: Final = """\
-# Breaking changes that were made on purpose since the contract was last published; `make publish-contract` empties it.
+# Breaking changes made on purpose since the contract was last published; `make publish-contract` empties this list.
 #
 # [[change]]
 # service = "command"
 # change = "POST /api/v1/orders body/colour: property removed"    # the line that `make check` prints
-# reason = "why clients are not harmed, or how they were told"
+# reason = "why no client is harmed, or how clients were warned"
 """
 
 
@@ -39,7 +39,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate says of one service."""
+    """What changed in the contract of one service."""
 
     service: str
     refused: tuple[Change, ...]
@@ -47,13 +47,13 @@ class Verdict:
     additive: tuple[Change, ...]
 
     def lines(self) -> list[str]:
-        """Return it for people."""
+        """Return the lines that `make check` prints."""
         counted = f"{self.service}: {len(self.additive)} additive, {len(self.accepted)} accepted"
         return [f"{counted}, {len(self.refused)} breaking", *(f"  breaking  {change}" for change in self.refused)]
 
 
 class AcceptanceError(Exception):
-    """The list of accepted changes is not in order; the message says how."""
+    """The list of accepted changes is wrong; the message says how."""
 
 
 def judge(
@@ -62,7 +62,7 @@ def judge(
     """Compare a service's document with the published one.
 
     Raises:
-        AcceptanceError: an accepted change has not been made: the list would grow stale.
+        AcceptanceError: an accepted change has not been made, so the list is stale.
     """
     found = changes(published, now)
     breaking = [change for change in found if change.is_breaking]
@@ -88,12 +88,12 @@ def read_accepted(text: str) -> list[Accepted]:
     except (KeyError, TypeError):
         raise AcceptanceError("each [[change]] has a service, a change and a reason") from None
     if not all(each.reason.strip() for each in found):
-        raise AcceptanceError("a change is accepted for a reason")
+        raise AcceptanceError("each [[change]] needs a reason")
     return found
 
 
 def judge_all(documents: Mapping[str, Mapping[str, Any]], folder: Path = OPENAPI) -> list[Verdict]:
-    """Compare every document with the published one; a service that was never published has none to break."""
+    """Compare every document with the published one; a service that was never published cannot break."""
     accepted = read_accepted((folder / ACCEPTED).read_text(encoding="utf-8"))
     return [
         judge(service, json.loads(path.read_text(encoding="utf-8")), document, accepted)
@@ -103,7 +103,7 @@ def judge_all(documents: Mapping[str, Mapping[str, Any]], folder: Path = OPENAPI
 
 
 def publish(documents: Mapping[str, str], folder: Path = OPENAPI) -> list[Verdict]:
-    """Make what the code gives now the published contract, unless it breaks the old one; give what the gate says."""
+    """Publish the documents unless one breaks its published contract; return the verdicts either way."""
     verdicts = judge_all({service: json.loads(text) for service, text in documents.items()}, folder)
     if not any(verdict.refused for verdict in verdicts):
         (folder / PUBLISHED).mkdir(exist_ok=True)

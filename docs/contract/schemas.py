@@ -1,188 +1,139 @@
-"""What a change of a JSON Schema means to clients: breaking, or an addition they need not notice. Pure.
+"""What a change of a JSON Schema means to clients. Pure; schemas come without references.
 
-A value that clients *send* may only become less narrow; one that they *get* may only become more so. What cannot be
-proved harmless counts as breaking: an edited pattern, and every difference of a keyword that no rule here speaks of.
+Rules are written for the keywords that our documents use. Every other keyword may not change at all, and what cannot
+be proved harmless, such as an edited pattern, counts as breaking.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from docs.contract.change import NO_RULE, Change, Direction
-from docs.contract.keywords import RULED, of_sets, of_values
-from docs.contract.references import NOTES, Schema, as_schema, both, resolved, text, unfolded
+from docs.contract.change import NOTES, Change, Direction, Json, of_names, of_the_rest, written
+from docs.contract.references import both
 
+_BOUND: Final = re.compile(r"(min|max)(imum|Length|Items|Properties)")
+_FORMS: Final = ("pattern", "format")
 _UNIONS: Final = ("anyOf", "oneOf")
-_MEMBERS: Final = frozenset({"properties", "required", "additionalProperties"})
-_OF_EVERY: Final = {"items": "[]", "propertyNames": "{name}"}
-_NESTED: Final = frozenset({*_MEMBERS, *_OF_EVERY, "allOf", "not", "discriminator"})
+_RULED: Final = ("type", "enum", "const", "properties", "required", "items", "additionalProperties")
 
 
-class Comparison:
-    """Compares schemas of two documents, each use of a reference by what it leads to there."""
-
-    def __init__(self, old: Schema, new: Schema) -> None:
-        self._old = old
-        self._new = new
-        self._under_way: set[tuple[str, str, Direction]] = set()
-
-    def changes(self, old: Any, new: Any, place: str, direction: Direction) -> Iterator[Change]:
-        """Return every difference between two schemas of the same value."""
-        before, after = resolved(self._old, old), resolved(self._new, new)
-        if not before and not after:
-            return
-        if not _refers(old) and not _refers(new):
-            yield from self._of_resolved(old, new, place, direction)
-            return
-        pair = (text(before), text(after), direction)
-        if pair in self._under_way:
-            return  # a schema that holds itself: the outer one tells of it
-        self._under_way.add(pair)
-        yield from self._of_resolved(old, new, place, direction)
-        self._under_way.discard(pair)
-
-    def _of_resolved(self, old: Any, new: Any, place: str, direction: Direction) -> Iterator[Change]:
-        before, after = resolved(self._old, old), resolved(self._new, new)
-        if _union(before) or _union(after):
-            yield from self._of_variants(old, new, place, direction)
-        else:
-            yield from self._of_one(before, after, place, direction)
-
-    def _of_one(self, old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
-        yield from of_values(old, new, place, direction)
-        yield from self._of_members(old, new, place, direction)
-        for keyword, step in _OF_EVERY.items():
-            yield from self.changes(old.get(keyword), new.get(keyword), f"{place}{step}", direction)
-        yield from self._of_parts(old, new, place, direction)
-        yield from self._of_not(old, new, place, direction)
-        yield from _of_discriminators(old, new, place, direction)
-        for keyword in sorted((old.keys() | new.keys()) - NOTES - RULED - _NESTED):
-            if not self._is_same(old, new, keyword):
-                yield Change(True, place, f"{keyword} {NO_RULE}")
-
-    def _is_same(self, old: Schema, new: Schema, keyword: str) -> bool:
-        if (keyword in old) is not (keyword in new):
-            return False
-        return text(unfolded(self._old, old[keyword])) == text(unfolded(self._new, new[keyword]))
-
-    def _of_parts(self, old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
-        """Compare what holds all at once (`allOf`), in its order; one part more narrows."""
-        olds, news = list(old.get("allOf", ())), list(new.get("allOf", ()))
-        for before, after in zip(olds, news, strict=False):
-            yield from self.changes(before, after, place, direction)
-        if len(olds) != len(news):
-            narrowed = len(olds) < len(news)
-            what = f"a part of allOf {'added' if narrowed else 'removed'}"
-            yield Change(direction.breaks(narrowed=narrowed), place, what)
-
-    def _of_not(self, old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
-        """Compare what is forbidden: to forbid more narrows."""
-        if "not" in old and "not" in new:
-            yield from self.changes(old["not"], new["not"], f"{place} not", direction.flipped)
-        elif "not" in old or "not" in new:
-            narrowed = "not" in new
-            what = f"not {'added' if narrowed else 'removed'}"
-            yield Change(direction.breaks(narrowed=narrowed), place, what)
-
-    def _of_variants(self, old: Any, new: Any, place: str, direction: Direction) -> Iterator[Change]:
-        """Compare what holds one at a time, where one side at least has a choice."""
-        olds, news = _variants(self._old, old), _variants(self._new, new)
-        kinds = [_union(resolved(self._old, old)), _union(resolved(self._new, new))]
-        if all(kinds) and kinds[0] != kinds[1]:
-            yield Change(True, place, f"{kinds[0]} became {kinds[1]}: {NO_RULE}")
-        pairs = self._pairs(olds, news, direction)
-        for before, after in pairs:
-            yield from self.changes(before, after, place, direction)
-        for before in _without(olds, [before for before, _ in pairs]):
-            what = f"variant {_name(self._old, before)} removed"
-            yield Change(direction.breaks(narrowed=True), place, what)
-        for after in _without(news, [after for _, after in pairs]):
-            # a value that fits two of a oneOf is refused: without a discriminator, one more may narrow as well
-            overlaps = kinds[1] == "oneOf" and "discriminator" not in resolved(self._new, new)
-            what = f"variant {_name(self._new, after)} added"
-            yield Change(overlaps or direction.breaks(narrowed=False), place, what)
-
-    def _pairs(self, olds: list[Schema], news: list[Schema], direction: Direction) -> list[tuple[Schema, Schema]]:
-        """Find each variant again: the very same one, else one of its name."""
-        pairs: list[tuple[Schema, Schema]] = []
-
-        def is_same(before: Schema, after: Schema) -> bool:
-            return not list(self.changes(before, after, "", direction))
-
-        def is_namesake(before: Schema, after: Schema) -> bool:
-            return _name(self._old, before) == _name(self._new, after)
-
-        for is_it in (is_same, is_namesake):
-            for before in _without(olds, [before for before, _ in pairs]):
-                free = _without(news, [after for _, after in pairs])
-                pairs += [(before, after) for after in free if is_it(before, after)][:1]
-        return pairs
-
-    def _of_members(self, old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
-        olds, news = old.get("properties", {}), new.get("properties", {})
-        was, now = set(old.get("required", ())), set(new.get("required", ()))
-        for name in sorted(olds.keys() - news.keys()):
-            yield Change(True, f"{place}/{name}", "property removed")
-        for name in sorted(news.keys() - olds.keys()):
-            breaks = name in now - was and direction is Direction.SENT
-            yield Change(breaks, f"{place}/{name}", f"{'required ' if breaks else ''}property added")
-            if old.get("additionalProperties") is not False:  # it had a meaning before: that of every other member
-                yield from self.changes(old.get("additionalProperties"), news[name], f"{place}/{name}", direction)
-        for name in sorted(olds.keys() & news.keys()):
-            yield from self.changes(olds[name], news[name], f"{place}/{name}", direction)
-        for name in sorted((was ^ now) - (olds.keys() ^ news.keys())):
-            what = f"property became {'required' if name in now else 'optional'}"
-            yield Change(direction.breaks(narrowed=name in now), f"{place}/{name}", what)
-        yield from self._of_others(old, new, place, direction)
-
-    def _of_others(self, old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
-        """Compare what an object may hold beside its properties."""
-        before, after = old.get("additionalProperties", True), new.get("additionalProperties", True)
-        if (before is False) is (after is False):
-            if before is not False:
-                yield from self.changes(before, after, f"{place}/*", direction)
-            return
-        narrowed = after is False
-        what = f"unknown properties are {'refused' if narrowed else 'possible'} now"
-        yield Change(direction.breaks(narrowed=narrowed), place, what)
+def of_schemas(old: Any, new: Any, place: str, way: Direction) -> Iterator[Change]:
+    """Return every difference between two schemas of the same value."""
+    if (old is False) is not (new is False):
+        yield way.change(place, f"{'no longer ' if new is False else 'now '}possible", narrowed=new is False)
+        return
+    before, after = (each if isinstance(each, dict) else {} for each in (old, new))
+    if _union(before) or _union(after):
+        yield from _of_variants(before, after, place, way)
+        return
+    yield from _of_sets(_types(before), _types(after), place, "type", way)
+    yield from _of_sets(_values(before), _values(after), place, "value", way)
+    yield from _of_properties(before, after, place, way)
+    for keyword, step in (("items", "[]"), ("additionalProperties", "/*")):
+        if keyword in before or keyword in after:
+            yield from of_schemas(before.get(keyword, True), after.get(keyword, True), place + step, way)
+    limits = {each for each in before.keys() | after.keys() if _BOUND.fullmatch(each) or each in _FORMS}
+    for keyword in sorted(limits):
+        yield from _of_limit(keyword, before.get(keyword), after.get(keyword), place, way)
+    yield from of_the_rest(before, after, place, *_RULED, *limits)
 
 
-def _refers(schema: Any) -> bool:
-    return "$ref" in as_schema(schema)
+def _of_limit(keyword: str, old: Any, new: Any, place: str, way: Direction) -> Iterator[Change]:
+    """Compare what lets less through when it is there: a bound by its size, a form only by whether it is there."""
+    what = f"{keyword} {old} -> {new}"
+    if old is None or new is None:
+        yield way.change(place, what, narrowed=old is None)
+    elif old != new and keyword in _FORMS:
+        yield Change(True, place, what)
+    elif old != new:
+        yield way.change(place, what, narrowed=(new > old) is keyword.startswith("min"))
 
 
-def _union(schema: Schema) -> str | None:
-    """Return the keyword that offers a choice; where there are two, the second is a choice of each of its variants."""
-    return next((keyword for keyword in _UNIONS if keyword in schema), None)
+def _of_sets(old: set[str] | None, new: set[str] | None, place: str, noun: str, way: Direction) -> Iterator[Change]:
+    """Compare two sets of what is possible; None: everything is."""
+    if old is None or new is None:
+        if old is not new:
+            yield way.change(
+                place, f"{noun}s {'limited' if old is None else 'no longer limited'}", narrowed=old is None
+            )
+        return
+    for each in sorted(old ^ new):
+        yield way.change(place, f"{noun} {each} {'removed' if each in old else 'added'}", narrowed=each in old)
 
 
-def _variants(document: Schema, schema: Any) -> list[Schema]:
-    """Return what a value may be, each with what stands beside the choice; a schema without one is its only variant."""
-    whole = resolved(document, schema)
-    keyword = _union(whole)
-    if keyword is None:
-        return [as_schema(schema)]
-    run_in_background = {name: value for name, value in whole.items() if name != keyword and name not in NOTES}
-    return [both(as_schema(each), run_in_background) for each in whole[keyword]]
+def _types(schema: Json) -> set[str] | None:
+    kinds = schema.get("type")
+    found = {kinds} if isinstance(kinds, str) else set(kinds or ())
+    return (found | {"integer"} if "number" in found else found) or None
 
 
-def _name(document: Schema, schema: Schema) -> str:
-    """Name a variant so that it is found again: by its reference's name, else by its type."""
-    if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
-    kinds = resolved(document, schema).get("type", "any")
-    return kinds if isinstance(kinds, str) else ",".join(sorted(kinds))
+def _values(schema: Json) -> set[str] | None:
+    """Return the values that are listed, as in Python, which needs no escapes in TOML."""
+    listed: list[Any] | None = schema.get("enum")
+    if "const" in schema:
+        listed = [schema["const"]] if listed is None or schema["const"] in listed else []
+    return None if listed is None else {repr(value) for value in listed}
 
 
-def _without(all_of: list[Schema], taken: list[Schema]) -> list[Schema]:
-    """Leave out those very objects (an equal one may stand twice)."""
-    ids = {id(each) for each in taken}
-    return [each for each in all_of if id(each) not in ids]
+def _of_properties(old: Json, new: Json, place: str, way: Direction) -> Iterator[Change]:
+    olds, news = old.get("properties", {}), new.get("properties", {})
+    yield from of_names(olds, news, f"{place}/", "property")
+    for name in sorted(news):  # a new one had a meaning before if others were possible
+        before = olds.get(name, old.get("additionalProperties", True))
+        if before is not False or name in olds:
+            yield from of_schemas(before, news[name], f"{place}/{name}", way)
+    was, now = set(old.get("required", ())), set(new.get("required", ()))
+    for name in sorted((was ^ now) - (olds.keys() - news.keys())):
+        what = f"became {'required' if name in now else 'optional'}"
+        yield way.change(f"{place}/{name}", what, narrowed=name in now)
 
 
-def _of_discriminators(old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[Change]:
-    """Compare how a reader tells variants apart: marks may come and go with the variants, nothing else may move."""
-    before, after = dict(old.get("discriminator", {})), dict(new.get("discriminator", {}))
-    olds, news = before.pop("mapping", {}), after.pop("mapping", {})
-    if text(before) != text(after) or any(olds[mark] != news[mark] for mark in olds.keys() & news.keys()):
-        yield Change(True, place, f"discriminator {NO_RULE}")
-    yield from of_sets(set(olds), set(news), place, "discriminator value", direction)
+def _of_variants(old: Json, new: Json, place: str, way: Direction) -> Iterator[Change]:
+    """Compare schemas of which one at least offers a choice: the same variant, else the one of the same name."""
+    kinds = {union for each in (old, new) for union in [_union(each)] if union}
+    if len(kinds) > 1:
+        yield Change(True, place, "anyOf and oneOf are not the same")
+        return
+    olds, news = _variants(old), _variants(new)
+    pairs_by: tuple[Callable[[Json, Json], bool], ...] = (
+        lambda one, other: not any(of_schemas(one, other, place, way)),
+        lambda one, other: _name(one) == _name(other),
+    )
+    for is_pair in pairs_by:
+        for before in list(olds):
+            after = next((each for each in news if is_pair(before, each)), None)
+            if after is not None:
+                olds.remove(before)
+                news.remove(after)
+                yield from of_schemas(before, after, place, way)
+    for before in olds:
+        yield way.change(place, f"variant {_name(before)} removed", narrowed=True)
+    for after in news:  # what fits two variants of a oneOf is refused, unless a mark tells them apart
+        added = way.change(place, f"variant {_name(after)} added", narrowed=False)
+        is_told_apart = "oneOf" not in new or "discriminator" in new
+        yield added if is_told_apart else Change(True, place, added.what)
+    yield from _of_discriminators(old.get("discriminator", {}), new.get("discriminator", {}), place, way)
+
+
+def _union(schema: Json) -> str | None:
+    return next((union for union in _UNIONS if union in schema), None)
+
+
+def _variants(schema: Json) -> list[Json]:
+    """Return what a value may be, each with what stands beside the choice; without a choice, the schema itself."""
+    union = _union(schema)
+    if union is None:
+        return [schema]
+    beside = {name: value for name, value in schema.items() if name not in {union, "discriminator", *NOTES}}
+    return [both(each, beside) for each in schema[union]]
+
+
+def _name(schema: Json) -> str:
+    return str(schema.get("title") or written(schema.get("type", "any")))
+
+
+def _of_discriminators(old: Json, new: Json, place: str, way: Direction) -> Iterator[Change]:
+    """Compare how variants are told apart: marks come and go with their variants, nothing else may change."""
+    marks = [{written(mark) for mark in each.get("mapping", {}).items()} for each in (old, new)]
+    yield from _of_sets(marks[0], marks[1], place, "discriminator", way)
+    yield from of_the_rest(old, new, place, "mapping")

@@ -1,6 +1,6 @@
-"""One example of every event: short lives of one order, with fixed ids and times, so that pages never drift.
+"""One example of every event, from short histories of one order with fixed ids and times, so that pages never drift.
 
-The first life in which a type occurs gives its example.
+The example of a type comes from the first history that has it.
 """
 
 from collections.abc import Iterable
@@ -52,13 +52,13 @@ def example_events() -> tuple[bytes, ...]:
         now=at,
     )
     documents: dict[str, bytes] = {}
-    for life in _lives(order_id):
-        for event_type, document in _live((create, *life)):
+    for history in _histories(order_id):
+        for event_type, document in _documents((create, *history)):
             documents.setdefault(event_type, document)
     return tuple(documents[event.type] for event in EVENT_TYPES)
 
 
-def _lives(order_id: OrderId) -> tuple[tuple[OrderCommand, ...], ...]:
+def _histories(order_id: OrderId) -> tuple[tuple[OrderCommand, ...], ...]:
     def after(minutes: int) -> datetime:
         return _TIME + timedelta(minutes=minutes)
 
@@ -80,9 +80,9 @@ def _lives(order_id: OrderId) -> tuple[tuple[OrderCommand, ...], ...]:
     )
 
 
-def _live(life: Iterable[OrderCommand]) -> Iterable[tuple[str, bytes]]:
+def _documents(commands: Iterable[OrderCommand]) -> Iterable[tuple[str, bytes]]:
     state: OrderState | None = None
-    for command in life:
+    for command in commands:
         for event in decide(command, state):
             sequence = state.version + 1 if state else 1
             envelope = _envelope(command.order_id, sequence, command.now)

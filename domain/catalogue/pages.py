@@ -1,4 +1,4 @@
-"""The pages docs/events.md and docs/states.md, made from the code so that they cannot be wrong."""
+"""The pages docs/events.md and docs/states.md, generated from the code."""
 
 import json
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ _EVENTS_HEAD = """\
 Generated from the code by `make docs`; do not edit.
 
 Each event is one JSON document: the value of the Kafka record and the stored payload, byte for byte. Every member is
-always there, null where there is nothing to say. A change of shape is a new `schema_version`; every old version stays
-readable, and its schema stays in docs/schemas beside the current one, which is shown here. `minor units` are the
-smallest of the currency by ISO 4217: cents of EUR, yen of JPY, fils of KWD.
+always present, and null where it does not apply. A change of shape is a new `schema_version`; every old version stays
+readable, and its schema stays in docs/schemas beside the current one, which is shown here. Minor units are the smallest
+units of the currency by ISO 4217: cents of EUR, yen of JPY, fils of KWD.
 """
 
 _STATES_HEAD = """\
@@ -24,23 +24,23 @@ _STATES_HEAD = """\
 
 Generated from the code (`domain/order/transitions.py`) by `make docs`; do not edit.
 
-Nobody sets a status: it is computed from the order's ledger. A cell says where a verb leads, or the code of the 409
-that refuses it. Where it may lead to several statuses the amounts decide: to the first when nothing is left. `expire`
-is the timer's alone. Details and notes can be changed in every status, each field as far as `field_locked` allows.
+Nobody sets a status: it is computed from the order's ledger. A cell holds the status that a verb leads to, or the code
+of the 409 that refuses it. Where there are several statuses the amounts decide: the first one when nothing is left.
+Only the timer asks for `expire`. Details and notes can be changed in every status, unless `field_locked` refuses it.
 
-| verb that the status allows, and no amount is left for | code of the 409 |
+| verb that the status allows but no amount is left for | code of the 409 |
 |---|---|
-| refund, and all that was captured was given back | `fully_refunded` |
-| settle, and all that was captured is settled | `nothing_to_settle` |
+| refund, when all that was captured is refunded | `fully_refunded` |
+| settle, when all that was captured is settled | `nothing_to_settle` |
 
-`PATCH /api/v1/orders/{id}/status` does the verb that leads to the status asked for (authorize, capture of all that is
-left, cancel, settlement of all that is left without a fee); to the status that the order has already it changes nothing
-and answers 200; to any other it is refused with `invalid_transition`. `allowed_transitions` of an order are the
-statuses that it can be set to.
+`PATCH /api/v1/orders/{id}/status` runs the verb that leads to the requested status: authorize, capture of all that is
+left, cancel, or settlement of all that is left without a fee. The status that the order already has changes nothing
+and returns 200; any other is refused with `invalid_transition`. `allowed_transitions` of an order lists the statuses
+that it can be set to.
 
-Times are exact: from `expires_at` of a pending order and from `auth_expires_at` of an authorized one on, requests are
-refused as the timer's event will have it, with that `current_status`, also where the timer has not written it yet. An
-order shows the change once it is written.
+Due times are exact. From `expires_at` of a pending order and `auth_expires_at` of an authorized one on, requests are
+refused with the `current_status` that the timer's event will bring, even if the timer has not written it yet. The order
+itself shows the change once it is written.
 """
 
 
@@ -109,7 +109,7 @@ def _table(properties: Mapping[str, JsonSchema]) -> str:
 
 
 def _kind(schema: JsonSchema) -> str:
-    """Say in few words what a member may be."""
+    """Return in a few words what a member may be."""
     options = schema.get("anyOf", schema.get("oneOf"))
     literals = [schema["const"]] if "const" in schema else schema.get("enum")
     items = schema.get("items")
@@ -129,7 +129,7 @@ def _kind(schema: JsonSchema) -> str:
 
 
 def _bounds(schema: JsonSchema) -> str:
-    """Say the limits of a number or the length of a text."""
+    """Return the limits of a number, or of the length of a text."""
     least = schema.get("minimum", schema.get("minLength"))
     above, most = schema.get("exclusiveMinimum"), schema.get("maximum", schema.get("maxLength"))
     if above is not None:

@@ -1,6 +1,6 @@
 """The JSON Schema (2020-12) of every event document, closed, one per (type, schema version).
 
-A consumer that validates notices at once when something is not what this catalogue promised.
+A consumer that validates events notices at once when one differs from this catalogue.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def json_schemas() -> dict[tuple[str, int], JsonSchema]:
 
 
 def older_json_schemas() -> dict[tuple[str, int], JsonSchema]:
-    """Return the closed schemas of versions that are not written any more and are still in the log and on the topic."""
+    """Return the closed schemas of versions that are not written any more but are still in the log and on the topic."""
     return {
         (event_type, version.schema_version): _json_schema(event_type, version)
         for event_type, versions in OLDER.items()
@@ -51,13 +51,13 @@ def definitions(schema: JsonSchema) -> dict[str, JsonSchema]:
 
 
 def members(shape: JsonSchema) -> dict[str, JsonSchema]:
-    """Return the members of an object's schema; none for a shape that is no object."""
+    """Return the members of an object's schema; empty for another shape."""
     found = shape.get("properties")
     return found if isinstance(found, dict) else {}
 
 
 def shapes(schema: JsonSchema) -> Iterator[JsonSchema]:
-    """Return the document's own schema and then those inside."""
+    """Yield the document's own schema and then those inside it."""
     yield schema
     yield from definitions(schema).values()
 

@@ -1,7 +1,6 @@
-"""Commands: what somebody asks an order to do, imperative. Each carries the order's id and `now` (UTC).
+"""Commands: requests to change an order, in the imperative. Each holds the order's id and `now` (UTC).
 
-Amounts in commands on an order that exists are decimal texts: only the order knows its currency, and `decide` reads
-them.
+Amounts of commands on an existing order are decimal texts: only the order knows its currency, so `decide` parses them.
 """
 
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from domain.order.status import Status
 
 
 class NewLine(NamedTuple):
-    """One line asked for; its number is its place."""
+    """One line of a new order; its number is its position."""
 
     sku: str
     quantity: int
@@ -23,7 +22,7 @@ class NewLine(NamedTuple):
 
 
 class AddLine(NamedTuple):
-    """Add a line at the end; it gets an id that no line of the order ever had."""
+    """Add a line at the end, under an id that no line of the order ever had."""
 
     sku: str
     quantity: int
@@ -31,20 +30,20 @@ class AddLine(NamedTuple):
 
 
 class RemoveLine(NamedTuple):
-    """Take a line away."""
+    """Remove a line."""
 
     line_id: int
 
 
 class SetQuantity(NamedTuple):
-    """Order more or less of a line."""
+    """Change the quantity of a line."""
 
     line_id: int
     quantity: int
 
 
 class SetPrice(NamedTuple):
-    """Price a line anew."""
+    """Change the price of a line."""
 
     line_id: int
     unit_price: str
@@ -62,7 +61,7 @@ class LineShare(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CreateOrder:
-    """Open an order. Texts may be in any normal form; `decide` keeps NFC."""
+    """Create an order. Texts may be in any normal form; `decide` keeps NFC."""
 
     order_id: OrderId
     partner_id: str
@@ -77,7 +76,7 @@ class CreateOrder:
 
 @dataclass(frozen=True, slots=True)
 class AmendLines:
-    """Do all `changes` to the lines, in their order, or none."""
+    """Make all `changes` to the lines, in this order, or none."""
 
     order_id: OrderId
     changes: tuple[LineAmendment, ...]
@@ -87,7 +86,7 @@ class AmendLines:
 
 @dataclass(frozen=True, slots=True)
 class UpdateDetails:
-    """Change what is given, leave what is None. `metadata` replaces all pairs."""
+    """Change the details that are not None. `metadata` replaces all pairs."""
 
     order_id: OrderId
     customer_email: str | None
@@ -98,7 +97,7 @@ class UpdateDetails:
 
 @dataclass(frozen=True, slots=True)
 class AddNote:
-    """Write a note on the order, for everybody of the partner or for its own staff."""
+    """Add a note to the order, for everybody who sees the order or for the partner's staff."""
 
     order_id: OrderId
     note: str
@@ -116,9 +115,9 @@ class Authorize:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """Take an amount, or the price of some lines, or (neither given) all that is left.
+    """Capture an amount, the price of some lines, or (with neither) all that is left.
 
-    `final` releases what is then still authorized; otherwise another capture may follow.
+    `final` releases what is still authorized then; otherwise another capture may follow.
     """
 
     order_id: OrderId
@@ -130,7 +129,7 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Void:
-    """Release what is authorized and not captured. Before any capture that cancels the order."""
+    """Release what is authorized and not captured; before any capture this cancels the order."""
 
     order_id: OrderId
     reason: str | None
@@ -139,7 +138,7 @@ class Void:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Give the order up and release what is authorized; `reason` in the partner's words, if any."""
+    """Cancel the order and release what is authorized; `reason` is in the partner's words, if any."""
 
     order_id: OrderId
     reason: str | None
@@ -148,7 +147,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """Give back an amount of what was captured; all that is left of it when none is given."""
+    """Refund an amount of what was captured; all that is left of it without an amount."""
 
     order_id: OrderId
     amount: str | None
@@ -171,7 +170,7 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Expire:
-    """Let the order's time run out, if it has. Only the timer asks this."""
+    """End what is due by now, if anything is. Only the timer sends this."""
 
     order_id: OrderId
     now: datetime
@@ -179,7 +178,7 @@ class Expire:
 
 @dataclass(frozen=True, slots=True)
 class SetStatus:
-    """Bring the order to a status by the verb that leads there; the status it has already costs no event."""
+    """Bring the order to a status by the verb that leads there; no event if it already has that status."""
 
     order_id: OrderId
     status: Status

@@ -1,7 +1,7 @@
-"""Decide: a command and the state it meets give the events to append, or an `OrderError`. Pure; one function a command.
+"""Decide: return the events that a command causes in a state, or raise an `OrderError`. Pure; one function per command.
 
-Whatever is accepted here can be encoded, folded, rendered and published: this is the only gate. The functions stand by
-what they change: lines, details, the authorized amount, what was captured, and what time changes.
+Whatever is accepted here can be encoded, folded, rendered and published: there is no other check behind it. The
+functions are in `domain.order.decisions`, by what they change.
 """
 
 from datetime import timedelta
@@ -23,15 +23,15 @@ from domain.order.commands import (
     UpdateDetails,
     Void,
 )
-from domain.order.decide_details import add_note, update_details
-from domain.order.decide_expiry import expire
-from domain.order.decide_lines import amend
-from domain.order.decide_money import authorize, cancel, capture, void
-from domain.order.decide_payouts import refund, settle
+from domain.order.decisions.details import add_note, update_details
+from domain.order.decisions.lines import amend
+from domain.order.decisions.money import authorize, cancel, capture, expire, void
+from domain.order.decisions.payouts import refund, settle
+from domain.order.decisions.rules import checked_new_order, checked_reason
 from domain.order.errors import OrderExistsError, OrderNotFoundError
-from domain.order.events import ClearPersonal, OrderCreated, OrderEvent
+from domain.order.event_parts import ClearPersonal
+from domain.order.events import OrderCreated, OrderEvent
 from domain.order.ledger import Ledger
-from domain.order.rules import checked_new_order, checked_reason
 from domain.order.state import OrderState
 from domain.order.status import Status
 from domain.order.transitions import Verb, verb_to
@@ -40,13 +40,15 @@ ORDER_LIFETIME = timedelta(days=7)
 """How long a pending order waits for its authorization."""
 
 
-# One case for each command: a reader sees all of them at once, and none hides behind a registry.
+# One case per command, so that a reader sees all of them at once.
 def decide(command: OrderCommand, state: OrderState | None) -> tuple[OrderEvent, ...]:  # noqa: C901, PLR0911, PLR0912
     """Return the events that `command` causes; none when the order is already as asked.
 
     Raises:
-        InvalidCommandError: values break rules. WithdrawnCurrencyError: of a new order, its currency alone does.
-        OrderNotFoundError: a verb meets no order. OrderExistsError: a create meets one.
+        InvalidCommandError: values break rules.
+        WithdrawnCurrencyError: the only broken rule of a new order is that its currency is not active any more.
+        OrderNotFoundError: there is no order to change.
+        OrderExistsError: there is an order already.
         TransitionError: the order's status, or what is left of its amounts, does not allow it.
         AmountError: the status allows it, the amount does not.
     """
@@ -84,7 +86,7 @@ def decide(command: OrderCommand, state: OrderState | None) -> tuple[OrderEvent,
 
 
 def create(command: CreateOrder) -> tuple[OrderCreated]:
-    """Open an order that waits for its authorization."""
+    """Create an order that waits for its authorization."""
     order = checked_new_order(command)
     return (
         OrderCreated(
@@ -102,7 +104,7 @@ def create(command: CreateOrder) -> tuple[OrderCreated]:
 
 
 def set_status(command: SetStatus, state: OrderState) -> tuple[OrderEvent, ...]:
-    """Do what leads to the status asked for; nothing when the order has it already."""
+    """Do what leads to the status asked for; nothing when the order already has it."""
     checked_reason(command.reason)
     order_id, now = command.order_id, command.now
     match verb_to(command.status, state, now):

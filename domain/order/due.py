@@ -1,6 +1,6 @@
-"""When an order's time runs out, and where it stands from then on, whether the timer has written that or not.
+"""When an order's time runs out, and its status from then on, whether or not the timer has written that yet.
 
-The due time is exact (decision 0058): the timer may come late, and no request can make use of that.
+The due time is exact (decision 0058): a timer that comes late gives no request more time.
 """
 
 from datetime import datetime
@@ -12,20 +12,19 @@ _PENDING, _AUTHORIZED, _PARTIALLY_CAPTURED = Status.PENDING, Status.AUTHORIZED, 
 
 
 def due_at(state: OrderState) -> datetime | None:
-    """Return when the order's time runs out; None when time changes nothing of it any more."""
+    """Return when the order's time runs out; None when time changes nothing any more."""
     return _due_at(state, state.status)
 
 
 def status_at(state: OrderState, now: datetime) -> Status:
-    """Return where the order stands at `now`: from its due time on as the timer's events will say."""
+    """Return the order's status at `now`: from its due time on, the one that the timer's events will give it."""
     status = state.status
     due = _due_at(state, status)
     if due is None or now < due:
         return status
     if status is not _PARTIALLY_CAPTURED:
         return Status.EXPIRED
-    ledger = state.ledger
-    return open_status(ledger._replace(released_minor=ledger.released_minor + ledger.capturable_minor))
+    return open_status(state.ledger.plus(released=state.ledger.capturable_minor))
 
 
 def _due_at(state: OrderState, status: Status) -> datetime | None:

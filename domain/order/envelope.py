@@ -1,7 +1,7 @@
-"""The envelope: who, when, why and where in the stream; and an event inside it, as it is recorded.
+"""The envelope of an event: who, when, why and where in the stream; and the event inside it, as it is recorded.
 
 `RecordedOrderEvent` has the shape of the `eventsourcing` library's `DomainEventProtocol` (`originator_id`,
-`originator_version`), so the library's tools accept our events without our importing it.
+`originator_version`), so the library's tools accept our events although we do not import it.
 """
 
 from typing import Annotated, Literal, NamedTuple

@@ -1,11 +1,11 @@
-"""What an order refuses, as one tree. Leaves have a stable `code`; the fields are typed, so nobody parses messages.
+"""The errors of an order, as one tree. Leaves have a stable `code`; fields are typed, so nobody parses messages.
 
 OrderError (domain.errors.DomainError)
-├── InvalidCommandError                 invalid_command: values break rules; all of them are listed, at most 20
-│   └── WithdrawnCurrencyError          only the currency of a new order: an order may have been priced in it before
+├── InvalidCommandError                 invalid_command: values break rules; at most 20 of them are listed
+│   └── WithdrawnCurrencyError          the only broken rule: the currency of a new order is not active any more
 ├── OrderNotFoundError                  order_not_found
 ├── OrderExistsError                    order_exists: created twice under one id
-├── TransitionError                     the status (or what is left of the amounts) does not allow it
+├── TransitionError                     the status, or what is left of the amounts, does not allow it
 │   ├── OrderNotAmendableError          order_not_amendable
 │   ├── FieldLockedError                field_locked: `requested` names the field
 │   ├── NotAuthorizedError              not_authorized
@@ -25,7 +25,7 @@ OrderError (domain.errors.DomainError)
 │   ├── AmountExceedsRefundableError    amount_exceeds_refundable
 │   ├── AmountExceedsCapturedError      amount_exceeds_captured: more settled than was captured and is not settled
 │   └── SettlementMismatchError         settlement_mismatch: gross is not fee plus net
-├── UnexpectedEventError                unexpected_event: the stream holds what `decide` never yields
+├── UnexpectedEventError                unexpected_event: the stream holds what `decide` never returns
 └── StaleStateError                     stale_state: a cached state of another shape; fold the events again
 """
 
@@ -43,6 +43,11 @@ class OrderError(DomainError):
 
     code = "order_error"
 
+    def __init_subclass__(cls, *, code: str | None = None) -> None:
+        """Set the code that a subclass names; others inherit theirs."""
+        if code is not None:
+            cls.code = code
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -58,10 +63,8 @@ class Violation:
         return "".join(f"/{step}" for step in self.path)
 
 
-class InvalidCommandError(OrderError):
+class InvalidCommandError(OrderError, code="invalid_command"):
     """Values of a command break rules."""
-
-    code = "invalid_command"
 
     def __init__(self, violations: tuple[Violation, ...]) -> None:
         super().__init__("; ".join(f"{violation.pointer}: {violation.detail}" for violation in violations))
@@ -69,25 +72,19 @@ class InvalidCommandError(OrderError):
 
 
 class WithdrawnCurrencyError(InvalidCommandError):
-    """All that is wrong with a new order is that its currency is not active any more. It was acceptable once."""
+    """The only broken rule of a new order is that its currency is not active any more; it was once."""
 
 
-class OrderNotFoundError(OrderError):
+class OrderNotFoundError(OrderError, code="order_not_found"):
     """A verb for an order that was never created."""
 
-    code = "order_not_found"
+
+class OrderExistsError(OrderError, code="order_exists"):
+    """An order with this id exists."""
 
 
-class OrderExistsError(OrderError):
-    """The id belongs to an order already."""
-
-    code = "order_exists"
-
-
-class TransitionError(OrderError):
+class TransitionError(OrderError, code="transition_refused"):
     """The order's status does not allow what was `requested` (a verb, or the status asked for)."""
-
-    code = "transition_refused"
 
     def __init__(
         self,
@@ -96,141 +93,99 @@ class TransitionError(OrderError):
         allowed_transitions: tuple[Status, ...],
         current_version: int,
     ) -> None:
-        super().__init__(f"an order that is {current_status} does not allow: {requested}")
+        super().__init__(f"an order that is {current_status} does not allow {requested}")
         self.current_status = current_status
         self.requested = requested
         self.allowed_transitions = allowed_transitions
         self.current_version = current_version
 
 
-class OrderNotAmendableError(TransitionError):
+class OrderNotAmendableError(TransitionError, code="order_not_amendable"):
     """Lines change only while the order is pending."""
 
-    code = "order_not_amendable"
 
-
-class FieldLockedError(TransitionError):
+class FieldLockedError(TransitionError, code="field_locked"):
     """The field named by `requested` cannot be changed any more."""
 
-    code = "field_locked"
 
-
-class NotAuthorizedError(TransitionError):
+class NotAuthorizedError(TransitionError, code="not_authorized"):
     """Nothing is authorized yet."""
 
-    code = "not_authorized"
 
-
-class AlreadyAuthorizedError(TransitionError):
+class AlreadyAuthorizedError(TransitionError, code="already_authorized"):
     """The total is, or was, authorized."""
 
-    code = "already_authorized"
 
-
-class AlreadyCapturedError(TransitionError):
+class AlreadyCapturedError(TransitionError, code="already_captured"):
     """All that was authorized is captured."""
 
-    code = "already_captured"
 
-
-class NothingToVoidError(TransitionError):
+class NothingToVoidError(TransitionError, code="nothing_to_void"):
     """No authorized amount is left to release."""
 
-    code = "nothing_to_void"
+
+class PartlyCapturedError(TransitionError, code="partially_captured_use_void"):
+    """An amount was captured: release the rest by a void."""
 
 
-class PartlyCapturedError(TransitionError):
-    """Money was taken already: release the rest by a void."""
-
-    code = "partially_captured_use_void"
+class CaptureNotCancelableError(TransitionError, code="already_captured_use_refund"):
+    """The order was captured: use a refund."""
 
 
-class CaptureNotCancelableError(TransitionError):
-    """Money was taken: give it back by a refund."""
-
-    code = "already_captured_use_refund"
+class NotCapturedError(TransitionError, code="not_captured"):
+    """Nothing was captured, so nothing can be refunded."""
 
 
-class NotCapturedError(TransitionError):
-    """Nothing was captured, so nothing can be given back."""
-
-    code = "not_captured"
+class FullyRefundedError(TransitionError, code="fully_refunded"):
+    """All that was captured was refunded."""
 
 
-class FullyRefundedError(TransitionError):
-    """All that was captured was given back."""
-
-    code = "fully_refunded"
+class NothingToSettleError(TransitionError, code="nothing_to_settle"):
+    """Nothing captured is left to settle."""
 
 
-class NothingToSettleError(TransitionError):
-    """Nothing was captured that is not settled."""
-
-    code = "nothing_to_settle"
-
-
-class OrderTerminalError(TransitionError):
+class OrderTerminalError(TransitionError, code="order_terminal"):
     """The order is over."""
 
-    code = "order_terminal"
 
-
-class InvalidTransitionError(TransitionError):
+class InvalidTransitionError(TransitionError, code="invalid_transition"):
     """No verb leads from the current status to the one asked for."""
 
-    code = "invalid_transition"
 
-
-class AmountError(OrderError):
+class AmountError(OrderError, code="amount_refused"):
     """The status allows it, the amount does not. `requested_minor` and `available_minor` are minor units."""
 
-    code = "amount_refused"
-
     def __init__(self, requested_minor: int, available_minor: int, currency: Currency, current_version: int) -> None:
-        super().__init__(f"{requested_minor} minor units of {currency.code} are asked for, {available_minor} available")
+        super().__init__(f"{requested_minor} minor units of {currency.code} requested, {available_minor} available")
         self.requested_minor = requested_minor
         self.available_minor = available_minor
         self.currency = currency
         self.current_version = current_version
 
 
-class AmountZeroError(AmountError):
+class AmountZeroError(AmountError, code="amount_zero"):
     """An amount is more than zero."""
 
-    code = "amount_zero"
 
-
-class AmountExceedsCapturableError(AmountError):
+class AmountExceedsCapturableError(AmountError, code="amount_exceeds_capturable"):
     """More than is authorized and not captured."""
 
-    code = "amount_exceeds_capturable"
 
-
-class AmountExceedsRefundableError(AmountError):
+class AmountExceedsRefundableError(AmountError, code="amount_exceeds_refundable"):
     """More than was captured and not refunded."""
 
-    code = "amount_exceeds_refundable"
 
-
-class AmountExceedsCapturedError(AmountError):
+class AmountExceedsCapturedError(AmountError, code="amount_exceeds_captured"):
     """More than was captured and not settled."""
 
-    code = "amount_exceeds_captured"
 
-
-class SettlementMismatchError(AmountError):
+class SettlementMismatchError(AmountError, code="settlement_mismatch"):
     """The gross amount is not the fee and the net amount together (which is `available_minor`)."""
 
-    code = "settlement_mismatch"
 
-
-class UnexpectedEventError(OrderError):
+class UnexpectedEventError(OrderError, code="unexpected_event"):
     """An event that does not continue its stream, or whose totals are not the ledger's."""
 
-    code = "unexpected_event"
 
-
-class StaleStateError(OrderError):
-    """A cached state written by code with another idea of it; the events are the truth."""
-
-    code = "stale_state"
+class StaleStateError(OrderError, code="stale_state"):
+    """A cached state that other code wrote; the events are the truth."""

@@ -1,4 +1,4 @@
-"""What events are made of: lines, totals, personal data, and the types and bounds of their members."""
+"""The parts of events: lines, totals and personal data, and the types and bounds of their members."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -22,7 +22,7 @@ MAX_QUANTITY = 999
 MAX_CHANGES = 1_000
 """Changes of one amendment."""
 MAX_LINE_ID = 2**31 - 1
-"""Ids of removed lines are not given again, so an order amended often has higher ids than it has lines."""
+"""Ids of removed lines are not reused, so an order that is amended often has higher ids than lines."""
 
 Minor = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR)]
 PositiveMinor = Annotated[int, Field(gt=0, le=MAX_AMOUNT_MINOR)]
@@ -42,13 +42,20 @@ Metadata = Annotated[
 
 
 class Document:
-    """What every part of a stored event is: closed and strictly typed wherever it is read from outside.
+    """Base of every part of a stored event: closed, and strictly typed when it is read from outside.
 
-    Parts are plain frozen dataclasses. `decide` makes them from values it has checked, so nothing is checked again
-    when they are made; `domain.codec` holds every stored byte to the types and bounds declared here.
+    Parts are plain frozen dataclasses. `decide` makes them from values it has checked, so making one checks nothing;
+    `domain.codec` checks every stored byte against the types and bounds declared here.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
+
+
+class EventData(Document):
+    """Base of the `data` of every event."""
+
+    type: ClassVar[str]
+    schema_version: ClassVar[int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +71,7 @@ class OrderLine(Document):
 
 @dataclass(frozen=True, kw_only=True)
 class AmendedLine(Document):
-    """One line after an amendment; it keeps its id, and a removed line's id is not given again."""
+    """One line after an amendment; it keeps its id, and a removed line's id is not reused."""
 
     line_id: LineId
     sku: Sku
@@ -75,7 +82,7 @@ class AmendedLine(Document):
 
 @dataclass(frozen=True, kw_only=True)
 class LineChange(Document):
-    """One change of an amendment; what it does not touch is null."""
+    """One change of an amendment; members that it does not touch are null."""
 
     op: Literal["add", "remove", "set_quantity", "set_price"]
     line_id: LineId
@@ -91,7 +98,7 @@ class CapturedLine(Document):
     quantity: Quantity
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Totals(Document):
     """The ledger after the event, minor units."""
 
@@ -105,7 +112,7 @@ class Totals(Document):
 
 @dataclass(frozen=True, kw_only=True)
 class ClearPersonal(Document):
-    """Personal data as it was given."""
+    """Personal data in clear text."""
 
     scheme: Literal["clear"]
     customer_email: Annotated[str, Field(min_length=1, max_length=MAX_EMAIL_CHARS)]
@@ -113,7 +120,7 @@ class ClearPersonal(Document):
 
 @dataclass(frozen=True, kw_only=True)
 class SealedPersonal(Document):
-    """Personal data encrypted with the data key `key_id`; without that key it is gone for good."""
+    """Personal data encrypted with the data key `key_id`; without that key it cannot be read again."""
 
     scheme: Literal["sealed"]
     key_id: Annotated[str, Field(min_length=1, max_length=128)]
@@ -122,7 +129,7 @@ class SealedPersonal(Document):
 
 @dataclass(frozen=True, kw_only=True)
 class ClearNote(Document):
-    """A note as it was given."""
+    """A note in clear text."""
 
     scheme: Literal["clear"]
     note: Annotated[str, Field(min_length=1, max_length=MAX_NOTE_CHARS)]

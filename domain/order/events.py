@@ -1,13 +1,13 @@
-"""Events: what happened to an order, past tense, frozen. Each tells a consumer all it needs without another read.
+"""Events: what happened to an order, in the past tense. Each holds all that a consumer needs, without another read.
 
-These are the current schema versions of the `data` member. A stored older version is upcast by `domain.codec` before
-it becomes one of these. Personal data stands alone in `personal`, a union by `scheme`, so that it can be encrypted
-without a new event version (decision 0031). Their parts are in `domain.order.event_parts`.
+These are the current schema versions of the `data` member; `domain.codec` upcasts older ones to these. Personal data
+has its own member `personal`, a union by `scheme`, so that it can be encrypted without a new event version (decision
+0031).
 """
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -15,13 +15,10 @@ from domain.instants import Instant
 from domain.order.event_parts import (
     MAX_CHANGES,
     MAX_LINES,
-    MAX_QUANTITY,
     AmendedLine,
     CapturedLine,
-    ClearNote,
-    ClearPersonal,
     CurrencyCode,
-    Document,
+    EventData,
     ExternalReference,
     LineChange,
     Metadata,
@@ -31,45 +28,15 @@ from domain.order.event_parts import (
     PersonalNote,
     PositiveMinor,
     Reason,
-    SealedPersonal,
     Totals,
 )
 from domain.order.status import Status
 from domain.text import MAX_BATCH_CHARS
 
-__all__ = [
-    "EVENT_TYPES",
-    "MAX_CHANGES",
-    "MAX_LINES",
-    "MAX_QUANTITY",
-    "AmendedLine",
-    "CapturedLine",
-    "ClearNote",
-    "ClearPersonal",
-    "Document",
-    "LineChange",
-    "OrderAmended",
-    "OrderAuthorizationReleased",
-    "OrderAuthorized",
-    "OrderCanceled",
-    "OrderCaptured",
-    "OrderCreated",
-    "OrderDetailsChanged",
-    "OrderEvent",
-    "OrderExpired",
-    "OrderLine",
-    "OrderNoteAdded",
-    "OrderRefunded",
-    "OrderSettled",
-    "OrderSettlementRecorded",
-    "SealedPersonal",
-    "Totals",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
-class OrderCreated(Document):
-    """A partner placed an order; unless authorized it expires at `expires_at`."""
+class OrderCreated(EventData):
+    """A partner placed an order; it expires at `expires_at` unless it is authorized."""
 
     type: ClassVar = "order.created"
     schema_version: ClassVar = 1
@@ -86,8 +53,8 @@ class OrderCreated(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderAmended(Document):
-    """Lines were changed before the order was authorized; `lines` are all lines afterwards, `changes` what was done."""
+class OrderAmended(EventData):
+    """Lines were changed before the order was authorized: `lines` are all lines afterwards, `changes` what was done."""
 
     type: ClassVar = "order.amended"
     schema_version: ClassVar = 1
@@ -102,10 +69,10 @@ class OrderAmended(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderDetailsChanged(Document):
-    """Details beside lines and amounts were changed; `changed` names them, the members show them as they are now.
+class OrderDetailsChanged(EventData):
+    """Details other than lines and amounts were changed; `changed` names them, the members hold them as they are now.
 
-    `personal` is there only when the address was changed.
+    `personal` is null unless the address was changed.
     """
 
     type: ClassVar = "order.details_changed"
@@ -124,8 +91,8 @@ class OrderDetailsChanged(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderNoteAdded(Document):
-    """Somebody wrote a note on the order; it changes nothing else."""
+class OrderNoteAdded(EventData):
+    """A note was added to the order; nothing else changed."""
 
     type: ClassVar = "order.note_added"
     schema_version: ClassVar = 1
@@ -139,8 +106,8 @@ class OrderNoteAdded(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderAuthorized(Document):
-    """The whole total was reserved, until `auth_expires_at`."""
+class OrderAuthorized(EventData):
+    """The whole total was authorized, until `auth_expires_at`."""
 
     type: ClassVar = "order.authorized"
     schema_version: ClassVar = 1
@@ -154,8 +121,8 @@ class OrderAuthorized(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderCaptured(Document):
-    """An authorized amount was taken; `final` says that no further capture follows.
+class OrderCaptured(EventData):
+    """An authorized amount was captured; `final` says that no further capture follows.
 
     `lines` says how much of which lines it pays for; it is empty for a capture by amount.
     """
@@ -173,8 +140,8 @@ class OrderCaptured(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderAuthorizationReleased(Document):
-    """What was authorized and not captured is free again, after a capture; `cause` says by what."""
+class OrderAuthorizationReleased(EventData):
+    """After a capture, what was authorized and not captured was released; `cause` says by what."""
 
     type: ClassVar = "order.authorization_released"
     schema_version: ClassVar = 1
@@ -189,8 +156,8 @@ class OrderAuthorizationReleased(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderCanceled(Document):
-    """The order was given up before anything was captured; `released_minor` was authorized and is free again."""
+class OrderCanceled(EventData):
+    """The order was canceled before anything was captured; `released_minor` of its authorization was released."""
 
     type: ClassVar = "order.canceled"
     schema_version: ClassVar = 1
@@ -204,8 +171,8 @@ class OrderCanceled(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderExpired(Document):
-    """The order's time ran out before anything was captured; `released_minor` was authorized and is free again."""
+class OrderExpired(EventData):
+    """The order's time ran out before anything was captured; `released_minor` of its authorization was released."""
 
     type: ClassVar = "order.expired"
     schema_version: ClassVar = 1
@@ -219,8 +186,8 @@ class OrderExpired(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderRefunded(Document):
-    """A captured amount was given back."""
+class OrderRefunded(EventData):
+    """A captured amount was refunded."""
 
     type: ClassVar = "order.refunded"
     schema_version: ClassVar = 1
@@ -234,8 +201,8 @@ class OrderRefunded(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderSettlementRecorded(Document):
-    """A captured amount was paid out: `gross_minor` of it, of which `fee_minor` was kept and `net_minor` arrived."""
+class OrderSettlementRecorded(EventData):
+    """`gross_minor` of the captured amount was paid out: `fee_minor` was kept and `net_minor` arrived."""
 
     type: ClassVar = "order.settlement_recorded"
     schema_version: ClassVar = 1
@@ -252,8 +219,8 @@ class OrderSettlementRecorded(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderSettled(Document):
-    """All that was captured is paid out and nothing more can be captured; it follows the event that completed this."""
+class OrderSettled(EventData):
+    """All that was captured is paid out, and nothing more can be captured; follows the event that completed this."""
 
     type: ClassVar = "order.settled"
     schema_version: ClassVar = 1
@@ -279,18 +246,5 @@ OrderEvent = (
     | OrderSettlementRecorded
     | OrderSettled
 )
-EVENT_TYPES: tuple[type[OrderEvent], ...] = (
-    OrderCreated,
-    OrderAmended,
-    OrderDetailsChanged,
-    OrderNoteAdded,
-    OrderAuthorized,
-    OrderCaptured,
-    OrderAuthorizationReleased,
-    OrderCanceled,
-    OrderExpired,
-    OrderRefunded,
-    OrderSettlementRecorded,
-    OrderSettled,
-)
+EVENT_TYPES: tuple[type[OrderEvent], ...] = get_args(OrderEvent)
 """Every event, in the order of an order's life."""

@@ -45,28 +45,27 @@ class Ledger(NamedTuple):
     @property
     def totals(self) -> Totals:
         """Return the ledger as it stands on an event."""
-        return Totals(
-            total_minor=self.total_minor,
-            authorized_minor=self.authorized_minor,
-            captured_minor=self.captured_minor,
-            released_minor=self.released_minor,
-            refunded_minor=self.refunded_minor,
-            settled_minor=self.settled_minor,
-        )
+        return Totals(*self)
 
     def agrees_with(self, totals: Totals) -> bool:
         """Return whether an event's totals are this ledger."""
-        return (
-            self.total_minor == totals.total_minor
-            and self.authorized_minor == totals.authorized_minor
-            and self.captured_minor == totals.captured_minor
-            and self.released_minor == totals.released_minor
-            and self.refunded_minor == totals.refunded_minor
-            and self.settled_minor == totals.settled_minor
+        return self == tuple(vars(totals).values())
+
+    def plus(
+        self, *, authorized: int = 0, captured: int = 0, released: int = 0, refunded: int = 0, settled: int = 0
+    ) -> "Ledger":
+        """Return the ledger after more minor units were authorized, captured, released, refunded or settled."""
+        return Ledger(
+            self.total_minor,
+            self.authorized_minor + authorized,
+            self.captured_minor + captured,
+            self.released_minor + released,
+            self.refunded_minor + refunded,
+            self.settled_minor + settled,
         )
 
     def broken_invariant(self) -> str | None:
-        """Return the first invariant that does not hold, as a formula; None when all hold."""
+        """Return the first invariant that is broken, as a formula; None when all hold."""
         if not 0 < self.total_minor <= MAX_AMOUNT_MINOR:
             return "0 < T <= 10^15"
         if self.authorized_minor not in {0, self.total_minor}:

@@ -1,7 +1,7 @@
-"""What an order is now: a frozen state, and `evolve`, which gives the next one for each event. Status is derived.
+"""What an order is now: a frozen state, and `evolve`, which returns the next one for each event. Status is derived.
 
 `evolve` trusts nothing: an event must continue its stream, keep currency, partner and mode, keep the ledger's
-invariants, and tell the same totals and status that the ledger computes. `decide` never yields one that it refuses.
+invariants, and hold the same totals and status that the ledger computes. It accepts every event that `decide` returns.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,9 +12,8 @@ from domain.errors import MoneyError
 from domain.money import Currency, recorded_currency
 from domain.order.envelope import Envelope, RecordedOrderEvent
 from domain.order.errors import UnexpectedEventError
+from domain.order.event_parts import AmendedLine, CapturedLine, ClearPersonal, OrderLine, SealedPersonal
 from domain.order.events import (
-    CapturedLine,
-    ClearPersonal,
     OrderAmended,
     OrderAuthorizationReleased,
     OrderAuthorized,
@@ -33,7 +32,7 @@ from domain.order.ids import OrderId
 from domain.order.ledger import Ledger
 from domain.order.status import Status
 
-# An enum's members are slow to look up, and every order is asked for these.
+# Looking up a member of an enum is slow, and these are compared for every order.
 _PENDING, _AUTHORIZED, _CAPTURED = Status.PENDING, Status.AUTHORIZED, Status.CAPTURED
 _PARTIALLY_CAPTURED, _SETTLED = Status.PARTIALLY_CAPTURED, Status.SETTLED
 _ENDED = frozenset({Status.CANCELED, Status.EXPIRED})
@@ -79,12 +78,12 @@ class OrderState(NamedTuple):
 
     @property
     def id(self) -> OrderId:
-        """Return the order's id, by the name that the `eventsourcing` library knows."""
+        """Return the order's id, under the name that the `eventsourcing` library knows."""
         return self.order_id
 
     @property
     def status(self) -> Status:
-        """Derive where the order stands; it ends by cancelling or expiring only while nothing is captured."""
+        """Return the order's status; only an order of which nothing is captured is canceled or expires."""
         if self.canceled_at is not None:
             return Status.CANCELED
         if self.expired_at is not None:
@@ -93,7 +92,7 @@ class OrderState(NamedTuple):
 
 
 def open_status(ledger: Ledger) -> Status:
-    """Derive the status of an order that was neither canceled nor expired."""
+    """Return the status of an order that was neither canceled nor expired."""
     if ledger.authorized_minor == 0:
         return _PENDING
     if ledger.captured_minor == 0:
@@ -110,17 +109,14 @@ def evolve(state: OrderState | None, recorded: RecordedOrderEvent) -> OrderState
         UnexpectedEventError: the event does not continue this stream, or contradicts the ledger.
     """
     event, envelope = recorded.event, recorded.envelope
-    if isinstance(event, OrderCreated):
-        if state is not None or envelope.sequence != 1:
-            raise UnexpectedEventError("an order is created once, as the first event of its stream")
-        after = _created(event, envelope)
-        _require_agreement(None, event, after)
-        return after
     if state is None:
-        raise UnexpectedEventError("the first event of an order's stream is order.created")
-    _require_continuation(state, event, envelope)
-    after = _changed(state, event, envelope)
-    _require_agreement(state.status, event, after)
+        if not isinstance(event, OrderCreated) or envelope.sequence != 1:
+            raise UnexpectedEventError("the first event of an order's stream is order.created")
+        after = _created(event, envelope)
+    else:
+        _require_continuation(state, event, envelope)
+        after = _changed(state._replace(version=envelope.sequence, updated_at=envelope.occurred_at), event)
+    _require_agreement(None if state is None else state.status, event, after)
     return after
 
 
@@ -136,7 +132,7 @@ def fold(state: OrderState | None, events: Iterable[RecordedOrderEvent]) -> Orde
 
 
 def _created(event: OrderCreated, envelope: Envelope) -> OrderState:
-    lines = tuple([Line(line.line_id, line.sku, line.quantity, line.unit_price_minor) for line in event.lines])
+    lines = _lines(event.lines)
     try:
         currency = recorded_currency(event.currency)
     except MoneyError:
@@ -149,7 +145,7 @@ def _created(event: OrderCreated, envelope: Envelope) -> OrderState:
         currency=currency,
         lines=lines,
         ledger=Ledger(sum([line.total_minor for line in lines])),
-        customer_email=event.personal.customer_email if isinstance(event.personal, ClearPersonal) else None,
+        customer_email=_email(event.personal),
         external_reference=event.external_reference,
         metadata=event.metadata,
         created_at=envelope.occurred_at,
@@ -159,44 +155,28 @@ def _created(event: OrderCreated, envelope: Envelope) -> OrderState:
     )
 
 
-def _changed(state: OrderState, event: OrderEvent, envelope: Envelope) -> OrderState:
-    """Apply what the event says. The two that every order has are made in one step."""
-    ledger = state.ledger
-    if isinstance(event, OrderAuthorized):
-        return state._replace(
-            version=envelope.sequence,
-            updated_at=envelope.occurred_at,
-            ledger=ledger._replace(authorized_minor=ledger.authorized_minor + event.amount_minor),
-            auth_expires_at=event.auth_expires_at,
-        )
-    if isinstance(event, OrderCaptured):
-        return state._replace(
-            version=envelope.sequence,
-            updated_at=envelope.occurred_at,
-            ledger=ledger._replace(captured_minor=ledger.captured_minor + event.amount_minor),
-            lines=_captured(state.lines, event.lines) if event.lines else state.lines,
-        )
-    return _changed_otherwise(state._replace(version=envelope.sequence, updated_at=envelope.occurred_at), event)
-
-
-# One case for each event.
-def _changed_otherwise(state: OrderState, event: OrderEvent) -> OrderState:  # noqa: C901, PLR0911
+# One case per event.
+def _changed(state: OrderState, event: OrderEvent) -> OrderState:  # noqa: C901, PLR0911, PLR0912
+    """Apply what the event says; `state` has its version and time already."""
     ledger = state.ledger
     match event:
+        case OrderAuthorized():
+            ledger = ledger.plus(authorized=event.amount_minor)
+            return state._replace(ledger=ledger, auth_expires_at=event.auth_expires_at)
+        case OrderCaptured():
+            lines = _captured(state.lines, event.lines) if event.lines else state.lines
+            return state._replace(ledger=ledger.plus(captured=event.amount_minor), lines=lines)
         case OrderCanceled():
-            state = _released(state, event.released_minor)
-            return state._replace(canceled_at=state.updated_at, cancel_reason=event.reason)
+            ledger = ledger.plus(released=event.released_minor)
+            return state._replace(ledger=ledger, canceled_at=state.updated_at, cancel_reason=event.reason)
         case OrderExpired():
-            state = _released(state, event.released_minor)
-            return state._replace(expired_at=state.updated_at)
+            return state._replace(ledger=ledger.plus(released=event.released_minor), expired_at=state.updated_at)
         case OrderAuthorizationReleased():
-            return _released(state, event.released_minor)
+            return state._replace(ledger=ledger.plus(released=event.released_minor))
         case OrderRefunded():
-            refunded_minor = ledger.refunded_minor + event.amount_minor
-            return state._replace(ledger=ledger._replace(refunded_minor=refunded_minor))
+            return state._replace(ledger=ledger.plus(refunded=event.amount_minor))
         case OrderSettlementRecorded():
-            settled_minor = ledger.settled_minor + event.gross_minor
-            return state._replace(ledger=ledger._replace(settled_minor=settled_minor))
+            return state._replace(ledger=ledger.plus(settled=event.gross_minor))
         case OrderSettled():
             return state
         case OrderAmended():
@@ -205,15 +185,18 @@ def _changed_otherwise(state: OrderState, event: OrderEvent) -> OrderState:  # n
             return _with_details(state, event)
         case OrderNoteAdded():
             return state._replace(note_count=state.note_count + 1)
-        case OrderCreated() | OrderAuthorized() | OrderCaptured():
-            raise AssertionError("applied before")
+        case OrderCreated():
+            raise UnexpectedEventError("an order is created once, as the first event of its stream")
         case _:
             assert_never(event)
 
 
-def _released(state: OrderState, released_minor: int) -> OrderState:
-    ledger = state.ledger
-    return state._replace(ledger=ledger._replace(released_minor=ledger.released_minor + released_minor))
+def _lines(lines: Iterable[OrderLine | AmendedLine]) -> tuple[Line, ...]:
+    return tuple([Line(line.line_id, line.sku, line.quantity, line.unit_price_minor) for line in lines])
+
+
+def _email(personal: ClearPersonal | SealedPersonal) -> str | None:
+    return personal.customer_email if isinstance(personal, ClearPersonal) else None
 
 
 def _captured(lines: tuple[Line, ...], shares: Iterable[CapturedLine]) -> tuple[Line, ...]:
@@ -229,7 +212,7 @@ def _captured(lines: tuple[Line, ...], shares: Iterable[CapturedLine]) -> tuple[
 def _amended(state: OrderState, event: OrderAmended) -> OrderState:
     if state.ledger.authorized_minor:
         raise UnexpectedEventError("no line changes once the order was authorized")
-    lines = tuple([Line(line.line_id, line.sku, line.quantity, line.unit_price_minor) for line in event.lines])
+    lines = _lines(event.lines)
     return state._replace(
         lines=lines,
         ledger=state.ledger._replace(total_minor=sum([line.total_minor for line in lines])),
@@ -241,8 +224,7 @@ def _with_details(state: OrderState, event: OrderDetailsChanged) -> OrderState:
     if state.external_reference not in {None, event.external_reference}:
         raise UnexpectedEventError("an external reference is given once")
     if event.personal is not None:
-        email = event.personal.customer_email if isinstance(event.personal, ClearPersonal) else None
-        state = state._replace(customer_email=email)
+        state = state._replace(customer_email=_email(event.personal))
     return state._replace(external_reference=event.external_reference, metadata=event.metadata)
 
 
@@ -271,7 +253,7 @@ def _require_agreement(status_before: Status | None, event: OrderEvent, after: O
 
 
 def _require_end(status_before: Status | None, event: OrderEvent, after: OrderState) -> None:
-    """Hold an order that is canceled or expired to its end: only details and notes follow."""
+    """Check that only details and notes follow the end of an order that is canceled or expired."""
     if after.ledger.captured_minor or after.ledger.capturable_minor:
         raise UnexpectedEventError("an order with a captured or reserved amount is neither canceled nor expired")
     if status_before in _ENDED and not isinstance(event, OrderDetailsChanged | OrderNoteAdded):

@@ -1,14 +1,13 @@
 """The statuses of an order. Nobody sets one: `OrderState.status` computes it from the ledger.
 
-All of them are named from the start, so that no schema that names them ever needs to widen. Which of them an order can
-come to is the business of `domain.order.transitions` alone.
+`domain.order.transitions` says which of them an order can reach.
 """
 
 from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Where an order stands."""
+    """The status of an order."""
 
     PENDING = "pending"
     AUTHORIZED = "authorized"
@@ -20,7 +19,7 @@ class Status(StrEnum):
 
 
 class Share(StrEnum):
-    """How much of the captured amount something has reached: a facet of an order, never a status."""
+    """How much of the captured amount was refunded or settled: a facet of an order, never a status."""
 
     NONE = "none"
     PARTIAL = "partial"

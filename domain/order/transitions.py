@@ -1,9 +1,9 @@
 """The matrix of statuses and verbs, as one table. Tests, docs/states.md and `allowed_transitions` come from it.
 
-A cell either names the statuses that a verb may lead to, or the error that refuses it, or says that the timer passes
-by. Verbs decide by the status first and by amounts then (`domain.order.decide_money`). Which status of several it is
-follows from the ledger: the first one when the verb reaches all that is left, which is what setting a status does.
-An order whose time has run out is judged by the status that the timer will give it (`domain.order.due`).
+A cell names the statuses that a verb may lead to, or the error that refuses it, or is None where the timer does
+nothing. Verbs check the status first and amounts second (`domain.order.decisions`). Where there are several statuses
+the ledger decides: the first one when the verb covers all that is left, as setting a status does. An order whose time
+has run out is judged by the status that the timer will give it (`domain.order.due`).
 """
 
 from collections.abc import Mapping
@@ -117,7 +117,7 @@ MATRIX: Final[Mapping[Status, Mapping[Verb, Cell]]] = MappingProxyType(
 )
 
 SETTING_VERBS: Final = (Verb.AUTHORIZE, Verb.CAPTURE, Verb.CANCEL, Verb.SETTLE)
-"""The verbs that setting a status stands for."""
+"""The verbs that set a status."""
 
 
 def _verbs_to() -> dict[tuple[Status, Status], Verb]:
@@ -137,7 +137,7 @@ _ALLOWED: Final[Mapping[Status, tuple[Status, ...]]] = MappingProxyType(
 
 
 def allowed_transitions(status: Status) -> tuple[Status, ...]:
-    """Return the statuses that an order can be set to from here, in the table's order."""
+    """Return the statuses that an order can be set to from this one, in the table's order."""
     return _ALLOWED[status]
 
 
@@ -145,7 +145,7 @@ def require(verb: Verb, state: OrderState, now: datetime) -> None:
     """Go on when the table allows the verb at `now`.
 
     Raises:
-        TransitionError: the leaf that the table names.
+        TransitionError: the leaf that the table holds.
     """
     cell = MATRIX[status_at(state, now)][verb]
     if not isinstance(cell, tuple):
@@ -153,13 +153,13 @@ def require(verb: Verb, state: OrderState, now: datetime) -> None:
 
 
 def refusal(error: type[TransitionError], requested: str, state: OrderState, now: datetime) -> TransitionError:
-    """Return a refusal of what was `requested` of an order at `now`."""
+    """Return the error that refuses what was `requested` of an order at `now`."""
     status = status_at(state, now)
     return error(status, str(requested), _ALLOWED[status], state.version)
 
 
 def verb_to(target: Status, state: OrderState, now: datetime) -> Verb | None:
-    """Return the verb that leads to `target` from where the order stands at `now`; None when that is there already.
+    """Return the verb that leads to `target` from the order's status at `now`; None when it is that status already.
 
     Raises:
         InvalidTransitionError: no verb does.

@@ -14,6 +14,7 @@ try:
         os.environ["HARBOR_API_KEY"],
         command_url=os.environ["HARBOR_COMMAND_URL"],
         query_url=os.environ["HARBOR_QUERY_URL"],
+        max_retries=2,  # the default of 6 outlasts a restart; a demo reports a missing stack sooner
     ) as harbor:
         order = harbor.orders.create("ada@example.com", "EUR", [NewLine("SHIP-BELL", 2, Decimal("19.99"))])
         harbor.orders.authorize(order.id)

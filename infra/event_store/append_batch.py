@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
 from infra.event_store.protocol import (
     AppendCommand,
@@ -17,8 +16,8 @@ from infra.event_store.protocol import (
     WrongExpectedVersion,
     leaf_hash,
 )
+from infra.postgres.connection import Connection
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 T = TypeVar("T")
 
 SQL = f"SELECT * FROM harbor.append_batch({', '.join(f'${number}' for number in range(1, 22))})"

@@ -9,8 +9,8 @@ import asyncpg
 from infra import clock
 from infra.event_store.append_batch import append_batch
 from infra.event_store.protocol import FINGERPRINT_BYTES, NO_STREAM, AppendCommand, AppendOutcome, NewEvent
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.failures import CONNECTION_GONE, UNREACHABLE
-from infra.postgres.pool import Connection
 
 T = TypeVar("T")
 
@@ -80,10 +80,10 @@ def _probe() -> AppendCommand:
 class PostgresAppendChannel:
     """`AppendChannel` over one dedicated connection, made when first needed and again whenever it is lost."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]], *, log_id: int = 0) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[DedicatedConnection]], *, log_id: int = 0) -> None:
         self._connect = connect
         self._log_id = log_id
-        self._connection: Connection | None = None
+        self._connection: DedicatedConnection | None = None
 
     async def send(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
         """Append the batch; see `AppendChannel.send`."""
@@ -92,7 +92,7 @@ class PostgresAppendChannel:
     async def probe(self) -> None:
         """Append and take it back; see `AppendChannel.probe`. The log stays locked for a round trip more than usual."""
 
-        async def append_and_take_back(connection: Connection) -> None:
+        async def append_and_take_back(connection: DedicatedConnection) -> None:
             transaction = connection.transaction()
             await transaction.start()
             await append_batch(connection, (_probe(),), log_id=self._log_id)
@@ -104,7 +104,7 @@ class PostgresAppendChannel:
             self._drop()  # the transaction may still be open, and nothing may ever be appended inside it
             raise
 
-    async def _doing(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _doing(self, work: Callable[[DedicatedConnection], Awaitable[T]]) -> T:
         """Do something on the connection and tell what its failure means."""
         connection = await self._connected()
         try:
@@ -130,7 +130,7 @@ class PostgresAppendChannel:
                 await self._connection.close(timeout=1.0)
             self._connection = None
 
-    async def _connected(self) -> Connection:
+    async def _connected(self) -> DedicatedConnection:
         if self._connection is None or self._connection.is_closed():
             try:
                 self._connection = await self._connect()
@@ -138,7 +138,7 @@ class PostgresAppendChannel:
                 raise NotNowError(f"cannot connect: {error}") from error
         return self._connection
 
-    async def _meaning(self, connection: Connection, error: asyncpg.PostgresError) -> Exception:
+    async def _meaning(self, connection: DedicatedConnection, error: asyncpg.PostgresError) -> Exception:
         state = error.sqlstate or ""
         if isinstance(error, asyncpg.PostgresConnectionError) or (
             state.startswith(_LEAVING_CLASS) and state not in _LATER_CODES

@@ -5,15 +5,12 @@ its transaction.
 """
 
 from collections.abc import Collection
-from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
 from infra.event_store.protocol import StoredEvent
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+from infra.postgres.connection import Connection
 
 COLUMNS = """position, log_id, tenant_id, stream_id, version, type, schema_version, event_id, occurred_at, recorded_at,
        actor, correlation_id, causation_id, traceparent, payload, leaf_hash"""

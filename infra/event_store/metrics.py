@@ -13,7 +13,8 @@ BATCH_SECONDS = Histogram(
 QUEUED = Gauge("harbor_append_queued", "Commands that wait for their outcome")
 RESENT = Counter("harbor_append_resent_total", "Batches sent again because the answer was lost or not possible")
 EVENTS_LEFT = Gauge("harbor_partitions_events_left", "Positions for which a partition exists; alarm below 1 million")
-COMMANDS_LEFT_S = Gauge(
-    "harbor_partitions_commands_left_seconds", "Seconds ahead for which partitions of answers exist; alarm below 1 day"
+RESPONSES_LEFT_S = Gauge(
+    "harbor_partitions_responses_left_seconds",
+    "Seconds ahead for which partitions of recorded responses exist; alarm below 1 day",
 )
 MAINTENANCE_FAILED = Counter("harbor_partitions_maintenance_failed_total", "Runs of partition maintenance that failed")

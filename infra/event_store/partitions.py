@@ -12,14 +12,14 @@ from datetime import timedelta
 
 import structlog
 
-from infra.event_store.metrics import COMMANDS_LEFT_S, EVENTS_LEFT, MAINTENANCE_FAILED
+from infra.event_store.metrics import EVENTS_LEFT, MAINTENANCE_FAILED, RESPONSES_LEFT_S
 from infra.postgres.failures import UNREACHABLE
 from infra.postgres.pool import Pool
 
 EVENTS_ALARM = 1_000_000
-COMMANDS_ALARM = timedelta(days=1)
-_MAINTAIN = "SELECT events_left, commands_left, dropped FROM harbor.maintain_partitions()"
-_LOOK = "SELECT events_left, commands_left, '{}'::text[] AS dropped FROM harbor.partitions_ahead()"
+RESPONSES_ALARM = timedelta(days=1)
+_MAINTAIN = "SELECT events_left, responses_left, dropped FROM harbor.maintain_partitions()"
+_LOOK = "SELECT events_left, responses_left, '{}'::text[] AS dropped FROM harbor.partitions_ahead()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,13 @@ class PartitionsReport:
     """How far ahead partitions exist, and which partitions of old answers were dropped."""
 
     events_left: int
-    commands_left: timedelta
+    responses_left: timedelta
     dropped: tuple[str, ...]
 
     @property
     def is_alarming(self) -> bool:
         """Return whether somebody must look now."""
-        return self.events_left < EVENTS_ALARM or self.commands_left < COMMANDS_ALARM
+        return self.events_left < EVENTS_ALARM or self.responses_left < RESPONSES_ALARM
 
 
 async def maintain(pool: Pool) -> PartitionsReport:
@@ -72,7 +72,7 @@ async def keep_partitions(
             if reported is not None:
                 reported(report)
             if report.is_alarming:
-                log.error("partitions.short", events_left=report.events_left, commands_left=str(report.commands_left))
+                log.error("partitions.short", events_left=report.events_left, responses_left=str(report.responses_left))
             if report.dropped:
                 log.info("partitions.dropped", names=list(report.dropped))
         await asyncio.sleep(every_s)
@@ -82,7 +82,7 @@ async def _reported(pool: Pool, sql: str) -> PartitionsReport:
     row = await pool.fetchrow(sql)
     if row is None:
         raise LookupError("a function of harbor gave no row")
-    report = PartitionsReport(row["events_left"], row["commands_left"], tuple(row["dropped"]))
+    report = PartitionsReport(row["events_left"], row["responses_left"], tuple(row["dropped"]))
     EVENTS_LEFT.set(report.events_left)
-    COMMANDS_LEFT_S.set(report.commands_left.total_seconds())
+    RESPONSES_LEFT_S.set(report.responses_left.total_seconds())
     return report

@@ -6,11 +6,7 @@ never one that could still vanish; positions have no holes, so a hole is corrupt
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import TypeAlias
 from uuid import UUID
-
-import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
 from infra.event_store.append_batch import append_batch
 from infra.event_store.append_channel import PostgresAppendChannel
@@ -24,11 +20,10 @@ from infra.event_store.protocol import (
     StoredEvent,
     StoreUnavailableError,
 )
+from infra.postgres.connection import Connection
 from infra.postgres.failures import AWAY
 from infra.postgres.pool import Pool, connect
 from infra.settings import PostgresSettings
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 READ_STREAM = f"""
 SELECT {COLUMNS} FROM harbor.events

@@ -15,9 +15,10 @@ from eventsourcing.persistence import IntegrityError, OperationalError, Programm
 from eventsourcing.persistence import StoredEvent as LibraryEvent
 
 from infra import clock
-from infra.event_store.append_batch import Connection, append_batch
+from infra.event_store.append_batch import append_batch
 from infra.event_store.protocol import AppendCommand, Appended, AppendOutcome, Duplicate, NewEvent, WrongExpectedVersion
 from infra.eventsourcing_module import origin
+from infra.postgres.connection import Connection
 
 _SCHEMA_VERSION = 1
 _STATUS = 200

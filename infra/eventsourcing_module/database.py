@@ -9,10 +9,10 @@ from typing import TypeVar
 import asyncpg
 from eventsourcing.persistence import InterfaceError
 
-from infra.event_store.append_batch import Connection
 from infra.eventsourcing_module.errors import OUTCOME_UNKNOWN, in_library_words
 from infra.eventsourcing_module.loop_thread import LoopThread
 from infra.eventsourcing_module.settings import ModuleSettings
+from infra.postgres.connection import Connection
 from infra.postgres.pool import Pool, connect, open_pool
 from infra.postgres.wakeup import Wakeup
 from infra.settings import PostgresSettings

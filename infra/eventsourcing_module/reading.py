@@ -12,8 +12,8 @@ from uuid import UUID
 import asyncpg
 from eventsourcing.persistence import InternalError, Notification, ProgrammingError, StoredEvent
 
-from infra.event_store.append_batch import Connection
 from infra.eventsourcing_module import origin
+from infra.postgres.connection import Connection
 
 LOG_ID: Final = 0
 _WINDOW: Final = 20_000

@@ -17,12 +17,12 @@ from eventsourcing.persistence import (
     Tracking,
 )
 
-from infra.event_store.append_batch import Connection
 from infra.eventsourcing_module import appending, origin, reading
 from infra.eventsourcing_module.appending import Insertion
 from infra.eventsourcing_module.database import Database
 from infra.eventsourcing_module.subscription import LogSubscription
 from infra.eventsourcing_module.tracking import HarborTrackingRecorder, insert_tracking
+from infra.postgres.connection import Connection
 
 
 class HarborAggregateRecorder(AggregateRecorder):

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from eventsourcing.persistence import AggregateRecorder, ProgrammingError, StoredEvent
 
-from infra.event_store.append_batch import Connection
 from infra.eventsourcing_module import origin
 from infra.eventsourcing_module.database import Database
+from infra.postgres.connection import Connection
 
 _INSERT = """
 INSERT INTO harbor.eventsourcing_snapshots (tenant_id, stream_id, version, topic, state)

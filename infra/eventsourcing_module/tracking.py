@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from eventsourcing.persistence import IntegrityError, Tracking, TrackingRecorder
 
-from infra.event_store.append_batch import Connection
 from infra.eventsourcing_module.database import Database
+from infra.postgres.connection import Connection
 
 _MOVE = """
 INSERT INTO harbor.eventsourcing_tracking AS t (tenant_id, consumer, application, position) VALUES ($1, $2, $3, $4)

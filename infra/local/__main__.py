@@ -1,4 +1,4 @@
-"""`python -m infra.local up | down | status | show | run | wipe | clean`: the whole system on this machine."""
+"""`python -m infra.local up | down | status | show | run | clean`: the whole system on this machine."""
 
 import asyncio
 import json
@@ -11,38 +11,24 @@ from contextlib import suppress
 import asyncpg
 import click
 
-from infra.local import operate
-from infra.local import status as looked_at
-from infra.local.addresses import AddressError
-from infra.local.directories import NoPlaceError
-from infra.local.home import CHECKOUT, AlreadyRunsError, Home, HomeError, Json, locate, make_command, nothing_runs
-from infra.local.key_notice import notice
-from infra.local.processes import detached, orphans, running
-from infra.local.processes.supervisor import NotReadyError
-from infra.local.servers.broker import NoBrokerError
-from infra.local.servers.install import InstallError
-from infra.local.servers.kafka import KafkaError
-from infra.local.servers.kafka_jars import TamperedJarError
-from infra.local.servers.postgres import PostgresError
-from infra.local.servers.valkey import NoValkeyError
-from infra.local.stack import Stack, StackError
+from infra.local import status as stack_status
+from infra.local.addresses import environment_for
+from infra.local.errors import AlreadyRunsError, LocalError
+from infra.local.home import CHECKOUT, Home, Json, locate, make_command, nothing_runs
+from infra.local.processes import detached, orphans
+from infra.local.stack import Stack
 from infra.security.api_keys import parse
 
-# What a person can do something about: shown as one message, without a trace.
-TOLD = (
-    AddressError,
-    HomeError,
-    InstallError,
-    KafkaError,
-    NoBrokerError,
-    NoPlaceError,
-    NoValkeyError,
-    NotReadyError,
-    PostgresError,
-    StackError,
-    TamperedJarError,
-    asyncpg.PostgresError,
-)
+
+class Commands(click.Group):
+    """Shows an error that a person can fix as one message, without a trace."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except (LocalError, asyncpg.PostgresError) as error:
+            sys.exit(str(error))
 
 
 def say(line: str) -> None:
@@ -51,7 +37,7 @@ def say(line: str) -> None:
         print(line, flush=True)
 
 
-@click.group()
+@click.group(cls=Commands)
 def main() -> None:
     """Run the whole system on this machine: servers, relay, workers and both services.
 
@@ -78,15 +64,11 @@ def up(broker: str, detach: bool, brief: bool, ready_fd: int | None) -> None:
             sys.exit(failed)
         with home.held():
             home.load()
-            ended = orphans.end_leftovers(home.run_file)
-            if ended:
-                say(f"ended what a killed supervisor had left: {', '.join(ended)}")
+            _end_orphans(home)
             home.stack_file.unlink(missing_ok=True)
-            asyncio.run(_run(home, broker, brief, lambda: _tell_ready(ready_fd)))
+            asyncio.run(_run(home, broker, brief, lambda: _report_ready(ready_fd)))
     except AlreadyRunsError as error:
         say(f"{error}: {_what_next()}")
-    except TOLD as error:
-        sys.exit(f"{error}")
 
 
 @main.command(epilog="Example: python -m infra.local down")
@@ -98,22 +80,18 @@ def down() -> None:
         return
     try:
         with home.held():
-            ended = orphans.end_leftovers(home.run_file)
+            if not _end_orphans(home):
+                say(nothing_runs())
             home.stack_file.unlink(missing_ok=True)
-        say(f"ended what a killed supervisor had left: {', '.join(ended)}" if ended else nothing_runs())
     except AlreadyRunsError:
-        say("stopping: services drain, then the servers")
-        detached.stop(home)
+        _stop(home)
         say("stopped; the data stays")
-    except TOLD as error:
-        sys.exit(f"{error}")
 
 
 @main.command(epilog="Example: python -m infra.local status")
 def status() -> None:
     """Show what runs in this home; exit status 1 if nothing does."""
-    home = locate()
-    lines = looked_at.status(home)
+    lines = stack_status.status(locate())
     for line in lines or [nothing_runs()]:
         say(line)
     sys.exit(0 if lines else 1)
@@ -130,7 +108,7 @@ def show(fact: str) -> None:
             known = f"; there is {', '.join(facts)}" if isinstance(facts, dict) else ""
             sys.exit(f"no {name!r} in {home.stack_file}{known}")
         facts = facts[name]
-    _tell_ending(home, fact, facts)
+    _warn_of_end(home, fact, facts)
     say(facts if isinstance(facts, str) else json.dumps(facts))
 
 
@@ -144,54 +122,50 @@ def run(module: str, arguments: tuple[str, ...]) -> None:
     """Run `python -m MODULE ARGUMENTS` against what runs here, with the login and settings of the stack's processes."""
     home = locate()
     facts = _facts(home)
-    try:
-        home.load()
-        environment = operate.environment_for(module, home, facts)
-    except TOLD as error:
-        sys.exit(f"{error}")
+    home.load()
+    environment = environment_for(module, home, facts)
     os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environment)  # noqa: S606  # no shell wanted
-
-
-@main.command(epilog="Example: python -m infra.local wipe")
-def wipe() -> None:
-    """Delete the data of this home, for good; refuses while a stack runs in it."""
-    try:
-        _wipe(locate())
-    except TOLD as error:
-        sys.exit(f"{error}")
 
 
 @main.command(epilog="Example: HARBOR_HOME=/tmp/second python -m infra.local clean")
 def clean() -> None:
     """Stop what runs in this home and delete its data, for good: the first half of `make clean`.
 
-    Without HARBOR_HOME the second half takes .venv away as well: this refuses, before it does anything, while another
+    Without HARBOR_HOME the second half deletes .venv as well: this refuses, before it does anything, while another
     home's stack runs from it.
     """
     home = locate()
-    others = () if os.environ.get("HARBOR_HOME") else running.stacks_of(CHECKOUT, besides=home)
+    others = () if os.environ.get("HARBOR_HOME") else orphans.stacks_of(CHECKOUT, besides=home)
     if others:
         sys.exit("\n".join([*(f"a stack of this checkout runs {each}" for each in others), "nothing was deleted"]))
     try:
-        try:
-            _wipe(home)
-        except AlreadyRunsError:
-            say("stopping: services drain, then the servers")
-            detached.stop(home)
-            _wipe(home)
-    except TOLD as error:
-        sys.exit(f"{error}")
+        _wipe(home)
+    except AlreadyRunsError:
+        _stop(home)
+        _wipe(home)
 
 
 def _what_next() -> str:
     return f"`{make_command('status')}` shows it, `{make_command('down')}` stops it"
 
 
+def _end_orphans(home: Home) -> bool:
+    ended = orphans.end_orphans(home.run_file)
+    if ended:
+        say(f"ended what a killed supervisor left: {', '.join(ended)}")
+    return bool(ended)
+
+
+def _stop(home: Home) -> None:
+    say("stopping: services drain, then the servers")
+    detached.stop(home)
+
+
 def _wipe(home: Home) -> None:
     if not home.path.exists():
         return
     with home.held():
-        orphans.end_leftovers(home.run_file)
+        orphans.end_orphans(home.run_file)
         deleted = home.wipe()
     say(f"deleted {', '.join(map(str, deleted))}")
 
@@ -205,13 +179,13 @@ def _facts(home: Home) -> Json:
     return facts
 
 
-def _tell_ending(home: Home, name: str, fact: object) -> None:
-    """Say beside a key, where no script reads it, that it opens nothing any more or will not for long."""
+def _warn_of_end(home: Home, name: str, fact: object) -> None:
+    """Say on standard error, where no script reads it, that a key was revoked or expires."""
     if not name.startswith("api_keys.") or not isinstance(fact, str):
         return
-    said = asyncio.run(notice(str(_facts(home).get("postgres")), fact))
-    if said:
-        click.echo(f"{name} ({parse(fact).key_id}): {said}", err=True)
+    warning = asyncio.run(stack_status.key_warning(str(_facts(home).get("postgres")), fact))
+    if warning:
+        click.echo(f"{name} ({parse(fact).key_id}): {warning}", err=True)
 
 
 async def _run(home: Home, broker: str, brief: bool, ready: Callable[[], None]) -> None:
@@ -229,7 +203,7 @@ async def _run(home: Home, broker: str, brief: bool, ready: Callable[[], None]) 
     await stack.run(stop, ready)
 
 
-def _tell_ready(descriptor: int | None) -> None:
+def _report_ready(descriptor: int | None) -> None:
     if descriptor is None:
         say("Ctrl-C stops everything")
         return

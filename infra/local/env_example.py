@@ -1,6 +1,6 @@
-"""`.env.example`, generated from the settings: what `docker compose` needs, and every other setting with its default.
+"""`.env.example`, generated from the settings: what `docker compose` needs, then every other setting with its default.
 
-`python -m infra.local.env_example` prints it; `--with-secrets` fills in fresh random values: a `.env` ready to use.
+`python -m infra.local.env_example` prints it; `--with-secrets` fills in random values: a `.env` ready to use.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""The home of one local stack: what must be the same at the next start, and who may use it now.
+"""The home of one local stack: what the next start needs again, and the lock of the supervisor that uses it now.
 
 $HARBOR_HOME (default: .harbor in the checkout)
     home.json    ports, passwords and secrets made at the first start, the API keys (0600)
@@ -21,19 +21,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from infra.local import directories as places
+from infra.local import directories
+from infra.local.errors import AlreadyRunsError, LocalError
 from infra.local.processes.launch import free_port, is_port_free
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 Json = dict[str, object]
-
-
-class HomeError(Exception):
-    """The home cannot be used; the message says what to do."""
-
-
-class AlreadyRunsError(HomeError):
-    """Another supervisor holds this home."""
+LOG_LIMIT_BYTES = 20_000_000
 
 
 @dataclass(slots=True)
@@ -55,12 +49,12 @@ class Home:
 
     @property
     def stack_file(self) -> Path:
-        """Return where scripts find what runs."""
+        """Return the file in which scripts find what runs."""
         return self.path / "stack.json"
 
     @property
     def run_file(self) -> Path:
-        """Return where the supervisor writes what it started."""
+        """Return the file in which the supervisor writes what it started."""
         return self.path / "run.json"
 
     def log_file(self, name: str) -> Path:
@@ -71,16 +65,16 @@ class Home:
         """Make the directories; one that exists keeps its rights.
 
         Raises:
-            HomeError: not allowed to.
+            LocalError: that is not allowed.
         """
         try:
             if not self.path.exists():
                 self.path.mkdir(parents=True)
-                # PostgreSQL's own account walks through it when root starts the stack; every secret is a 0600 file.
+                # PostgreSQL's own account passes through it when root starts the stack; every secret is a 0600 file.
                 self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
             (self.path / "logs").mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise HomeError(
+            raise LocalError(
                 f"{self.path} cannot be written ({error.strerror}): set HARBOR_HOME to another directory"
             ) from error
 
@@ -102,7 +96,7 @@ class Home:
         """Read what the last start kept.
 
         Raises:
-            HomeError: the file is damaged.
+            LocalError: the file is damaged.
         """
         path = self.path / "home.json"
         try:
@@ -110,7 +104,7 @@ class Home:
         except FileNotFoundError:
             self.kept = Kept()
         except (ValueError, TypeError) as error:
-            raise HomeError(
+            raise LocalError(
                 f"{path} cannot be read: restore it, or `{make_command('clean')}` to start with empty data"
             ) from error
 
@@ -119,17 +113,17 @@ class Home:
         write_private(self.path / "home.json", asdict(self.kept))
 
     def secret(self, name: str) -> str:
-        """Return a random secret that stays the same from the first start on: 32 bytes in base64."""
+        """Return a random secret, made at the first start: 32 bytes in base64."""
         if name not in self.kept.secrets:
             self.kept.secrets[name] = base64.b64encode(secrets.token_bytes(32)).decode()
         return self.kept.secrets[name]
 
     def password(self, name: str) -> str:
-        """Return a random password, fit for an address without quoting, that stays the same."""
+        """Return a random password, made at the first start, that needs no quoting in an address."""
         return self.kept.secrets.setdefault(name, secrets.token_hex(20))
 
     def port(self, name: str) -> int:
-        """Return the port remembered under this name while it is free, else another one, remembered from now on."""
+        """Return the port remembered under this name if it is free, else another one, which is remembered instead."""
         port = self.kept.ports.get(name)
         if port is None or not is_port_free(port):
             taken = set(self.kept.ports.values())
@@ -138,23 +132,37 @@ class Home:
         return port
 
     def postgres_dir(self) -> Path:
-        """Return where PostgreSQL keeps its data: in the home, or elsewhere if its account cannot enter the home."""
+        """Return the directory of PostgreSQL's data: in the home, or elsewhere if its account cannot enter the home."""
         if not self.kept.postgres_dir:
-            place = places.reachable_dir(self.path / "postgres", places.server_account())
-            self.kept.postgres_dir = str(place)
+            directory = directories.reachable_dir(self.path / "postgres", directories.server_account())
+            self.kept.postgres_dir = str(directory)
             self.save()  # before anything is written there, so that `wipe` finds it
         return Path(self.kept.postgres_dir)
 
+    def bound_logs(self, limit_bytes: int = LOG_LIMIT_BYTES) -> list[str]:
+        """Move every log over the limit to `<name>.1`; return the names of these logs.
+
+        Processes keep their logs open, so the content is copied and the file cut; they append, so they go on at its new
+        end. Lines written between the two are lost, which a local stack can bear.
+        """
+        cut = []
+        for path in sorted((self.path / "logs").glob("*.log")):
+            if path.stat().st_size > limit_bytes:
+                shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+                os.truncate(path, 0)
+                cut.append(path.name)
+        return cut
+
     def wipe(self) -> list[Path]:
-        """Delete the stack's data, also what lies outside the home, and give what was; the stack does not run."""
+        """Delete the data of a stack that does not run, also outside the home, and return what was deleted."""
         self.load()
         # Only what this module's docstring lists: HARBOR_HOME may point at a directory with other things in it.
-        directories = {self.path / name for name in ("postgres", "valkey", "kafka", "logs")}
+        folders = {self.path / name for name in ("postgres", "valkey", "kafka", "logs")}
         if self.kept.postgres_dir:
-            directories.add(Path(self.kept.postgres_dir))
+            folders.add(Path(self.kept.postgres_dir))
         files = {self.path / name for name in ("home.json", "stack.json", "run.json", "lock")}
-        found = sorted(path for path in directories | files if path.exists())
-        for path in directories:
+        found = sorted(path for path in folders | files if path.exists())
+        for path in folders:
             shutil.rmtree(path, ignore_errors=True)
         for path in files:
             path.unlink(missing_ok=True)
@@ -171,7 +179,7 @@ def locate() -> Home:
 
 
 def make_command(target: str) -> str:
-    """Return what a person types to make `target` for the home of this process, from any shell."""
+    """Return the command that makes `target` for the home of this process, from any shell."""
     return (
         f"HARBOR_HOME={shlex.quote(str(locate().path))} make {target}"
         if os.environ.get("HARBOR_HOME")
@@ -180,12 +188,12 @@ def make_command(target: str) -> str:
 
 
 def nothing_runs() -> str:
-    """Say so of the home of this process, and what would start it."""
+    """Return the line that says so, and what would start a stack."""
     return f"nothing runs in {locate().path}: {make_command('up')}"
 
 
 def write_private(path: Path, content: Json) -> None:
-    """Replace a JSON file at once, readable by its owner only; a reader sees the old or the new one, whole."""
+    """Replace a JSON file that only its owner can read; a reader sees the old one or the new one, never a part."""
     unfinished = path.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -197,5 +205,5 @@ def write_private(path: Path, content: Json) -> None:
 
 
 if __name__ == "__main__":
-    # `make status` asks this where nothing was installed yet: this module needs Python alone.
+    # `make status` runs this before anything is installed: this module needs only the standard library.
     print(nothing_runs())

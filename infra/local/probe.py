@@ -1,17 +1,17 @@
-"""Ask a service whether it is ready, with nothing but a socket: the supervisor stays small, a health check cheap."""
+"""Ask a service whether it is ready, through a bare socket: the supervisor stays small and a health check cheap."""
 
 import asyncio
 import sys
 
 
-async def answers(address: tuple[str, int], path: str, timeout_s: float = 2.0) -> bool:
-    """Return whether GET `path` at (host, port) is answered 200 within `timeout_s` seconds."""
-    found = await answer(address, path, timeout_s)
+async def is_ready(address: tuple[str, int], path: str, timeout_s: float = 2.0) -> bool:
+    """Return whether GET `path` at (host, port) gets a 200 within `timeout_s` seconds."""
+    found = await response(address, path, timeout_s)
     return found is not None and found[0] == 200  # noqa: PLR2004  # as documented
 
 
-async def answer(address: tuple[str, int], path: str, timeout_s: float) -> tuple[int, bytes] | None:
-    """Return status and body of the answer to GET `path` at (host, port); None if there is none in `timeout_s`."""
+async def response(address: tuple[str, int], path: str, timeout_s: float) -> tuple[int, bytes] | None:
+    """Return status and body of the response to GET `path` at (host, port); None without one in `timeout_s`."""
     host, port = address
     try:
         async with asyncio.timeout(timeout_s):
@@ -27,8 +27,8 @@ async def answer(address: tuple[str, int], path: str, timeout_s: float) -> tuple
 
 
 def main() -> None:
-    """Exit 0 if /readyz of this container's process answers 200: `python -m infra.local.probe PORT`."""
-    sys.exit(0 if asyncio.run(answers(("127.0.0.1", int(sys.argv[1])), "/readyz")) else 1)
+    """Exit 0 if /readyz of this container's process returns 200: `python -m infra.local.probe PORT`."""
+    sys.exit(0 if asyncio.run(is_ready(("127.0.0.1", int(sys.argv[1])), "/readyz")) else 1)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""What `up` tells: `stack.json` for scripts, and a table with a first request for people."""
+"""What `up` reports: `stack.json` for scripts, and a table with a first request for people."""
 
 import platform
 import secrets
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 
 from infra.local.addresses import Addresses, role_url, shown
 from infra.local.home import Home, Json
-from infra.local.processes.supervisor import Kept
+from infra.local.processes.supervisor import Supervised
 
 READER = "harbor_query_login"
 _FIRST_ORDER = (
@@ -15,7 +15,9 @@ _FIRST_ORDER = (
 )
 
 
-def stack_document(home: Home, addresses: Addresses, kept: Mapping[str, Kept], ops: Mapping[str, str]) -> Json:
+def stack_document(
+    home: Home, addresses: Addresses, supervised: Mapping[str, Supervised], ops: Mapping[str, str]
+) -> Json:
     """Return the content of `stack.json`."""
     return {
         "command_api": addresses.command_api,
@@ -26,58 +28,61 @@ def stack_document(home: Home, addresses: Addresses, kept: Mapping[str, Kept], o
         "kafka": addresses.bootstrap_servers,
         "api_keys": dict(home.kept.api_keys),
         "data_dir": str(home.path),
-        "processes": {name: {"pid": each.pid, "restarts": each.restarts} for name, each in kept.items()},
+        "processes": {name: {"pid": each.pid, "restarts": each.restarts} for name, each in supervised.items()},
         "ops": dict(ops),
-        "logs": {name: str(each.program.log) for name, each in kept.items()},
+        "logs": {name: str(each.program.log) for name, each in supervised.items()},
     }
 
 
-def curl(command_api: str, api_key: str) -> str:
-    """Return the line that creates an order; a new idempotency key makes it a new order."""
-    return (
-        f"curl -i {command_api}/api/v1/orders -H 'Authorization: Bearer {api_key}' "
-        f"-H 'Idempotency-Key: first-order-{secrets.token_hex(3)}' -H 'Content-Type: application/json' "
-        f"-d '{_FIRST_ORDER}'"
-    )
-
-
 def table(
-    home: Home,
-    addresses: Addresses,
-    kept: Mapping[str, Kept],
-    versions: Mapping[str, str],
-    ops: Mapping[str, str],
+    home: Home, addresses: Addresses, names: Container[str], versions: Mapping[str, str], ops: Mapping[str, str]
 ) -> list[str]:
     """Return the lines that say what runs where.
 
-    `versions` names what runs as `postgres`, `kafka` and `valkey`, or `external`, or why there is none.
+    Args:
+        home: of the stack.
+        addresses: of everything.
+        names: the processes of the stack.
+        versions: of `postgres`, `kafka` and `valkey`; or `external`, or why there is none.
+        ops: base addresses of the processes that serve no API.
     """
     python = f"Python {platform.python_version()}"
+    kafka_data = str(home.path / "kafka") if "kafka" in names else ""
+    valkey_data = "keeps nothing on disk" if "valkey" in names else ""
     rows = [
         ("command service", python, addresses.command_api, "/docs /readyz /metrics"),
         ("query service", python, addresses.query_api, "/docs /readyz /metrics"),
-        *((name, python, url, "/readyz /metrics") for name, url in ops.items() if name in kept),
+        *((name, python, url, "/readyz /metrics") for name, url in ops.items()),
         ("PostgreSQL", versions["postgres"], shown(addresses.admin_url), home.kept.postgres_dir),
-        (
-            "Kafka",
-            versions["kafka"],
-            addresses.bootstrap_servers or "-",
-            str(home.path / "kafka") if "kafka" in kept else "",
-        ),
-        (
-            "Valkey (Redis)",
-            versions["valkey"],
-            shown(addresses.redis_url),
-            "keeps nothing on disk" if "valkey" in kept else "",
-        ),
+        ("Kafka", versions["kafka"], addresses.bootstrap_servers or "-", kafka_data),
+        ("Valkey (Redis)", versions["valkey"], shown(addresses.redis_url), valkey_data),
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return [
-        *("  ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)).rstrip() for row in rows),
+        *aligned(rows),
         f"data {home.path}  logs {home.path / 'logs'}  for scripts {home.stack_file}",
     ]
 
 
-def ending(addresses: Addresses, api_key: str) -> list[str]:
-    """Return the last lines: a key, a first request, and how to stop."""
-    return [f"test API key (partner_a): {api_key}", "create an order:", f"  {curl(addresses.command_api, api_key)}"]
+def aligned(rows: Sequence[tuple[str, ...]], numbers: Container[int] = ()) -> list[str]:
+    """Return rows as lines with aligned columns; `numbers` are the columns to align at the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if index in numbers else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def first_request(addresses: Addresses, api_key: str) -> list[str]:
+    """Return the lines with a key and a request that creates an order; its idempotency key is new each time."""
+    return [
+        f"test API key (partner_a): {api_key}",
+        "create an order:",
+        (
+            f"  curl -i {addresses.command_api}/api/v1/orders -H 'Authorization: Bearer {api_key}' "
+            f"-H 'Idempotency-Key: first-order-{secrets.token_hex(3)}' -H 'Content-Type: application/json' "
+            f"-d '{_FIRST_ORDER}'"
+        ),
+    ]

@@ -1,4 +1,4 @@
-"""The whole system on this machine: servers, then the database made ready, then the services; all supervised."""
+"""The whole system on this machine: start the servers, make the database ready, start the services; supervise all."""
 
 import asyncio
 import os
@@ -9,13 +9,13 @@ from importlib.metadata import version
 
 from infra.local import report
 from infra.local.addresses import DATABASE, Addresses, environment_of, role_url, service_port
+from infra.local.errors import LocalError
 from infra.local.home import CHECKOUT, Home, write_private
-from infra.local.probe import answers
-from infra.local.processes import logfiles, orphans
+from infra.local.probe import is_ready
+from infra.local.processes import orphans
 from infra.local.processes.launch import Launch
-from infra.local.processes.supervisor import Program, Supervisor
+from infra.local.processes.supervisor import Program, Say, Supervisor
 from infra.local.servers import install, kafka_jars
-from infra.local.servers.broker import jars_for
 from infra.local.servers.kafka import KafkaServer
 from infra.local.servers.postgres import PostgresServer
 from infra.local.servers.valkey import ValkeyServer
@@ -33,15 +33,10 @@ SERVICES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "worker": (("projections", "worker"), "harbor_worker_login"),
     "webhooks": (("projections", "webhooks"), "harbor_worker_login"),
 }
-Say = Callable[[str], None]
-
-
-class StackError(Exception):
-    """The stack cannot start; the message says what to do."""
 
 
 class Stack:
-    """One local stack; `home` is held by this process. `brief`: it does not tell what runs where."""
+    """One local stack. This process holds `home`. With `brief` it does not report what runs where."""
 
     def __init__(self, home: Home, broker: str, say: Say, *, brief: bool = False) -> None:
         self._home = home
@@ -52,10 +47,10 @@ class Stack:
         self._addresses: Addresses | None = None
         self._versions: dict[str, str] = {}
         self._is_up = False
-        self._given_up = threading.Event()
+        self._is_canceled = threading.Event()
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-        """Start everything, call `ready`, and keep it alive until `stop` is set; leaves no process.
+        """Start everything, call `ready`, and keep everything alive until `stop` is set; leave no process.
 
         Raises:
             Exception: it cannot start; what was started has been stopped.
@@ -70,16 +65,16 @@ class Stack:
                 ready()
                 while not stop.is_set():
                     await asyncio.wait({stopped}, timeout=LOG_CHECK_S)
-                    logfiles.bound(self._home.path / "logs")
+                    self._home.bound_logs()
         finally:
-            self._given_up.set()
+            self._is_canceled.set()
             for task in (starting, stopped):
                 task.cancel()
             await asyncio.gather(starting, stopped, return_exceptions=True)
             await self._stop()
 
     def kill_all(self) -> None:
-        """End everything at once, undrained."""
+        """Kill everything at once, without a drain."""
         self._supervisor.kill_all()
 
     async def _start(self) -> None:
@@ -87,7 +82,7 @@ class Stack:
         command_port = service_port(home, "HARBOR_COMMAND_API__PORT", os.environ)
         query_port = service_port(home, "HARBOR_QUERY_API__PORT", os.environ)
         if command_port == query_port:
-            raise StackError("HARBOR_COMMAND_API__PORT and HARBOR_QUERY_API__PORT must differ")
+            raise LocalError("HARBOR_COMMAND_API__PORT and HARBOR_QUERY_API__PORT must differ")
         admin_url = self._start_postgres()
         redis_url = self._start_valkey()
         bootstrap_servers = await self._start_kafka()
@@ -97,16 +92,16 @@ class Stack:
         if bootstrap_servers:
             self._start_services(["relay"], self._addresses)
         self._start_services(["worker"], self._addresses)
-        await asyncio.gather(*(supervisor.until_ready(name, READY_S) for name in supervisor.kept))
+        await asyncio.gather(*(supervisor.until_ready(name, READY_S) for name in supervisor.supervised))
         self._is_up = True
         self._write_down()
         if not self._is_brief:
-            self._tell(self._addresses)
+            self._report(self._addresses)
 
     async def _serve(self, addresses: Addresses) -> None:
         """Make the database ready and start what needs no topic, while the broker is still coming up."""
         await self._install(addresses)
-        if "valkey" in self._supervisor.kept:
+        if "valkey" in self._supervisor.supervised:
             await self._supervisor.until_ready("valkey", READY_S)
         self._start_services(["command_api", "query_api", "expiry", "webhooks"], addresses)
 
@@ -144,7 +139,7 @@ class Stack:
         if external and self._broker != "none":
             self._versions["kafka"] = "external"
             return external
-        jars = await asyncio.to_thread(jars_for, self._broker, self._say, self._given_up.is_set)
+        jars = await asyncio.to_thread(kafka_jars.jars_for, self._broker, self._say, self._is_canceled.is_set)
         if jars is None:
             self._versions["kafka"] = "none: workers read the event store"
             return None
@@ -157,7 +152,7 @@ class Stack:
 
     async def _install(self, addresses: Addresses) -> None:
         home = self._home
-        if "postgres" in self._supervisor.kept:
+        if "postgres" in self._supervisor.supervised:
             await self._supervisor.until_ready("postgres", READY_S)
             await install.create_database(addresses.admin_url)
         passwords = {role: home.password(role) for role in LOGIN_ROLES}
@@ -172,7 +167,7 @@ class Stack:
     async def _make_topics(self, addresses: Addresses) -> None:
         if addresses.bootstrap_servers is None:
             return
-        if "kafka" in self._supervisor.kept:
+        if "kafka" in self._supervisor.supervised:
             await self._supervisor.until_ready("kafka", READY_S)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -184,42 +179,39 @@ class Stack:
         )
         output, _ = await process.communicate()
         if process.returncode:
-            raise StackError(f"topics: {output.decode(errors='replace').strip()[-800:]}")
+            raise LocalError(f"topics: {output.decode(errors='replace').strip()[-800:]}")
 
     def _service(self, name: str, addresses: Addresses) -> Program:
         arguments, role = SERVICES[name]
         url = role_url(addresses.admin_url, role, self._home.password(role))
         environment = environment_of(name, self._home, addresses, url)
         launch = Launch(argv=(sys.executable, "-m", *arguments), env=environment, cwd=CHECKOUT)
-        address = self._probed(name, addresses)
-        return Program(name, lambda: launch, lambda: answers(address, "/readyz"), self._home.log_file(name))
-
-    def _probed(self, name: str, addresses: Addresses) -> tuple[str, int]:
         ports = {"command_api": addresses.command_port, "query_api": addresses.query_port}
-        return ("127.0.0.1", ports.get(name) or self._home.kept.ports[f"{name}.ops"])
+        address = ("127.0.0.1", ports.get(name) or self._home.kept.ports[f"{name}.ops"])
+        return Program(name, lambda: launch, lambda: is_ready(address, "/readyz"), self._home.log_file(name))
 
     def _keep(self, name: str, prepare: Callable[[], Launch], is_ready: Callable[[], Awaitable[bool]]) -> None:
         self._supervisor.keep(Program(name, prepare, is_ready, self._home.log_file(name), drain_s=30))
 
     def _ops(self) -> dict[str, str]:
         ports = self._home.kept.ports
-        names = [name for name in ("relay", "worker", "webhooks", "expiry") if name in self._supervisor.kept]
+        names = [name for name in ("relay", "worker", "webhooks", "expiry") if name in self._supervisor.supervised]
         return {name: f"http://127.0.0.1:{ports[f'{name}.ops']}" for name in names}
 
     def _write_down(self) -> None:
-        kept = self._supervisor.kept
-        orphans.write_run_file(self._home.run_file, kept)
+        supervised = self._supervisor.supervised
+        orphans.write_run_file(self._home.run_file, supervised)
         if self._is_up and self._addresses:
-            document = report.stack_document(self._home, self._addresses, kept, self._ops())
+            document = report.stack_document(self._home, self._addresses, supervised, self._ops())
             write_private(self._home.stack_file, document)
 
-    def _tell(self, addresses: Addresses) -> None:
-        lines = report.table(self._home, addresses, self._supervisor.kept, self._versions, self._ops())
-        for line in [*lines, *report.ending(addresses, self._home.kept.api_keys["partner_a"])]:
+    def _report(self, addresses: Addresses) -> None:
+        lines = report.table(self._home, addresses, self._supervisor.supervised, self._versions, self._ops())
+        for line in [*lines, *report.first_request(addresses, self._home.kept.api_keys["partner_a"])]:
             self._say(line)
 
     async def _stop(self) -> None:
-        running = self._supervisor.kept
+        running = self._supervisor.supervised
         if running:
             self._say("stopping: services drain, then the servers")
         self._is_up = False

@@ -8,12 +8,10 @@ was frozen or cut off without asking any clock (ADR 0070).
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+from infra.postgres.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)

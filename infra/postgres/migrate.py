@@ -1,9 +1,13 @@
 """Migrations: `python -m infra.postgres.migrate` brings a database to the schema this code was written for.
 
 First `migrations/roles.sql`, which may run any number of times (roles belong to the cluster, not to the database), then
-each `migrations/NNNN_name.sql` that `harbor.migrations` does not list, in order, each in its own transaction and as
+every `migrations/NNNN_name.sql` that `harbor.migrations` does not list, in order, each in its own transaction and as
 `harbor_owner`, so that everything it creates belongs to that role. Several migrators may run at once: they queue on an
-advisory lock. A file that was applied may never change; `migrate` refuses to go on when one did.
+advisory lock.
+
+Until the first release the files are one baseline, a file per subject, and may be rewritten. From the first tag on,
+migrations only move forward: a change is a new file, and an applied file never changes. `migrate` refuses to go on when
+one did.
 """
 
 import asyncio
@@ -14,8 +18,8 @@ from pathlib import Path
 
 import asyncpg
 import click
-from asyncpg.pool import PoolConnectionProxy
 
+from infra.postgres.connection import Connection
 from infra.settings import PostgresSettings, SettingsError, load
 
 FOLDER = Path(__file__).with_name("migrations")
@@ -29,7 +33,7 @@ class MigrationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file: `number` orders it, `sha256` proves that what was applied is what lies on disk."""
+    """One file: `number` orders it, `sha256` proves that what was applied is what is on disk."""
 
     number: int
     name: str
@@ -57,7 +61,7 @@ def migrations(folder: Path = FOLDER) -> list[Migration]:
 
 
 async def migrate(admin_url: str) -> list[str]:
-    """Apply what is missing and give the names of what was applied; an empty list when nothing was missing.
+    """Apply what is missing and return the names of what was applied.
 
     `admin_url` is a superuser or a role with CREATEROLE that may create schemas in the database.
 
@@ -78,9 +82,7 @@ async def migrate(admin_url: str) -> list[str]:
         await connection.close()
 
 
-async def unapplied(
-    connection: "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]",
-) -> list[str]:
+async def unapplied(connection: Connection) -> list[str]:
     """Return the names of the migrations on disk that this database lacks; services refuse to start when any is.
 
     Raises:
@@ -103,7 +105,7 @@ def _missing(wanted: list[Migration], applied: dict[int, bytes]) -> list[Migrati
     return [migration for migration in wanted if migration.number not in applied]
 
 
-async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> str:
+async def _apply(connection: Connection, migration: Migration) -> str:
     async with connection.transaction():
         await connection.execute("SET LOCAL ROLE harbor_owner")
         await connection.execute(migration.sql)

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 
+from infra.postgres.connection import Connection, DedicatedConnection
 from infra.postgres.migrate import unapplied
 from infra.settings import PostgresSettings
 
 if TYPE_CHECKING:
-    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
-else:  # the classes take no parameters at run time, and a string cannot be joined with `| None`
-    Connection = asyncpg.Connection
+else:  # at run time the class takes no parameters
     Pool = asyncpg.Pool
 
 # Connections a burst left over go after a minute: each is a process of the server that keeps the memory it touched.
@@ -75,9 +74,9 @@ async def open_pool(settings: PostgresSettings, *, application_name: str) -> Poo
     return pool
 
 
-async def connect(settings: PostgresSettings, *, application_name: str) -> Connection:
+async def connect(settings: PostgresSettings, *, application_name: str) -> DedicatedConnection:
     """Return one dedicated connection, looked over like those of `open_pool`; raises the same, but for the schema."""
-    connection: Connection = await asyncpg.connect(
+    connection: DedicatedConnection = await asyncpg.connect(
         settings.url.get_secret_value(),
         timeout=settings.connect_timeout_s,
         command_timeout=settings.command_timeout_s,

@@ -12,13 +12,11 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
-import asyncpg
-
 from infra.observability.logs import get_logger
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.failures import UNREACHABLE
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-Connect: TypeAlias = "Callable[[], Awaitable[Connection]]"
+Connect: TypeAlias = Callable[[], Awaitable[DedicatedConnection]]
 
 _BUFFERED: Final = 10_000
 _STRETCHED_POLL_S: Final = 1.0
@@ -101,7 +99,7 @@ class Wakeup:
             self._tried.set()
             await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
 
-    async def _listen(self, connection: Connection) -> bool:
+    async def _listen(self, connection: DedicatedConnection) -> bool:
         """Listen until the connection is lost; give whether it ever listened."""
         self._lost.clear()
         try:
@@ -128,7 +126,7 @@ class Wakeup:
         self._woken.set()
 
 
-async def _answers(connection: Connection) -> bool:
+async def _answers(connection: DedicatedConnection) -> bool:
     """Find out whether a silent connection still lives: a frozen server or a cut cable sends no goodbye."""
     try:
         await connection.execute("SELECT 1", timeout=_CONNECT_TIMEOUT_S)

@@ -1,21 +1,20 @@
 """The history of API keys: who created, rotated or revoked which key, when, by which request. Rows are only added.
 
 The time and the number of an event are PostgreSQL's; the command service's role may add and read rows, not change
-them (migration 0010).
+them.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal
 
 import asyncpg
 import orjson
-from asyncpg.pool import PoolConnectionProxy
 
+from infra.postgres.connection import Connection
 from infra.security.api_keys import KeyActor, KeyClaim, KeyVisibility
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 EventType = Literal["api_key.created", "api_key.rotated", "api_key.revoked"]
 
 # $1 key, $2 type, $3 and $4 actor, $5 request, $6 details, $7 and $8 claim

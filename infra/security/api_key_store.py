@@ -6,11 +6,12 @@ What requests go through is the bounded cache in front of this, `infra.security.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
+from domain.instants import optional_instant_text
+from infra.postgres.connection import Connection
 from infra.security.api_key_events import write_event
 from infra.security.api_keys import (
     MAX_LIVE_KEYS,
@@ -25,8 +26,6 @@ from infra.security.api_keys import (
     too_many_live_keys,
 )
 from infra.security.key_cache import LOOKUP_TIMEOUT_S
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 CHANNEL: Final = "harbor_keys"
 
@@ -187,7 +186,7 @@ async def rotate_key(
         await connection.execute(_NOTIFY, key_id)
         told = {"predecessor": key_id} | _rights(successor)
         await write_event(connection, successor.key_id, "api_key.created", by, told, claim)
-        ends = {"successor": successor.key_id, "expires_at": _text(ended.expires_at)}
+        ends = {"successor": successor.key_id, "expires_at": optional_instant_text(ended.expires_at)}
         await write_event(connection, key_id, "api_key.rotated", by, ends)
     return key.text, successor, ended
 
@@ -274,12 +273,8 @@ def _rights(record: KeyRecord) -> dict[str, object]:
     return {
         "label": record.label,
         "scopes": sorted(record.scopes),
-        "expires_at": _text(record.expires_at),
+        "expires_at": optional_instant_text(record.expires_at),
     }
-
-
-def _text(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _record(row: asyncpg.Record | None) -> KeyRecord:

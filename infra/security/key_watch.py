@@ -6,8 +6,9 @@ import asyncpg
 
 from infra import clock
 from infra.event_store.protocol import StoreUnavailableError
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.deferred_pool import DeferredPool
-from infra.postgres.pool import Connection, session_settings
+from infra.postgres.pool import session_settings
 from infra.postgres.wakeup import Connect, Wakeup
 from infra.security.api_key_store import CHANNEL, find_key, write_use
 from infra.security.api_keys import KeyRecord
@@ -32,7 +33,7 @@ def finder(database: DeferredPool) -> Callable[[str], Awaitable[KeyRecord | None
 def listener(settings: PostgresSettings, application_name: str) -> Connect:
     """Return what opens a connection for `Wakeup`, apart from any pool."""
 
-    async def listen() -> Connection:
+    async def listen() -> DedicatedConnection:
         url = settings.url.get_secret_value()
         return await asyncpg.connect(url, server_settings=session_settings(application_name))
 

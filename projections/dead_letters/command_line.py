@@ -10,9 +10,10 @@ from typing import Final
 
 from infra.event_store.postgres import read_streams
 from infra.postgres.checkpoints import CheckpointKey, add_applied, lock
+from infra.postgres.connection import Connection
 from projections.dead_letters.store import DeadLetter, ParkedEvent, dead_letter, park
 from projections.isolation import apply_or_park
-from projections.read_models.projection import Connection, LogRecord, Projection
+from projections.read_models.projection import LogRecord, Projection
 from projections.transaction import CHANNEL, notifications
 
 # $1 status or NULL, $2 projection or NULL, $3 limit

@@ -12,8 +12,9 @@ from uuid import UUID
 
 import asyncpg
 
+from infra.postgres.connection import Connection
 from projections.failures import describe
-from projections.read_models.projection import Connection, LogRecord, Projection, SequenceGapError
+from projections.read_models.projection import LogRecord, Projection, SequenceGapError
 
 Reason = Literal["poison", "gap", "behind"]
 Status = Literal["parked", "discarded"]

@@ -11,7 +11,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement, SetColumnComment
 
-from projections.read_models.projection import Connection
+from infra.postgres.connection import Connection
 from projections.tables import metadata
 
 _LOCK = 0x72656164  # "read": any number works as long as everybody who creates tables takes the same

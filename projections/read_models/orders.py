@@ -16,9 +16,10 @@ from domain.order.envelope import RecordedOrderEvent
 from domain.order.errors import StaleStateError
 from domain.order.state import OrderState, evolve
 from infra.event_store.postgres import read_streams
+from infra.postgres.connection import Connection
 from infra.tenancy import Tenant
 from projections.read_models.columns import insert_rows
-from projections.read_models.projection import Connection, LogRecord, ProjectionError, SequenceGapError
+from projections.read_models.projection import LogRecord, ProjectionError, SequenceGapError
 from projections.tables import ORDERS_VERSION, orders
 
 NAME = "orders"

@@ -7,15 +7,11 @@ So whatever `apply` writes becomes visible together with the checkpoint, or not 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import Protocol
 from uuid import UUID
 
-import asyncpg
-from asyncpg.pool import PoolConnectionProxy
-
 from infra.event_store.protocol import StoredEvent
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+from infra.postgres.connection import Connection
 
 
 class ProjectionError(Exception):

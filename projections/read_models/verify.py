@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.errors import DomainError
 from infra.event_store.log_reads import COLUMNS, stored_event
+from infra.postgres.connection import DedicatedConnection
 from projections import tables
 from projections.failures import describe
 from projections.read_models import order_timeline, orders
@@ -88,7 +89,7 @@ VERIFIABLE: Final[Mapping[str, Verifiable]] = {
 
 
 async def differences(
-    connection: "asyncpg.Connection[asyncpg.Record]", model: Verifiable, *, partitions: int, tally: Tally
+    connection: DedicatedConnection, model: Verifiable, *, partitions: int, tally: Tally
 ) -> AsyncIterator[Difference]:
     """Compare a read model with the log; `tally` is kept current for whoever shows progress.
 

@@ -11,7 +11,8 @@ from typing import Final
 
 from infra.event_store.log_reads import events_between
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey
-from projections.read_models.projection import Connection, LogRecord
+from infra.postgres.connection import Connection
+from projections.read_models.projection import LogRecord
 from projections.sources.store import Batch, shard
 
 FILL_EVENTS: Final = 5_000

@@ -15,11 +15,11 @@ from uuid import UUID
 from infra import clock
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
+from infra.postgres.connection import Connection
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.wakeup import Wakeup
 from infra.security.secrets_at_rest import SealedSecretError, SecretBox
 from infra.settings import WebhookSettings
-from projections.read_models.projection import Connection
 from projections.webhooks import queue
 from projections.webhooks.attempt import conclude, headers_of
 from projections.webhooks.breaker import Breaker

@@ -15,8 +15,9 @@ from domain.codec import decode
 from domain.order.document import render_order
 from domain.order.state import OrderState, evolve
 from infra import clock
+from infra.postgres.connection import Connection
 from infra.webhook_filters import matches
-from projections.read_models.projection import Connection, LogRecord
+from projections.read_models.projection import LogRecord
 from projections.webhooks.body import EventHead, PayloadKind, render_snapshot, render_thin
 
 # $1 tenants

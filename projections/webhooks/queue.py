@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from projections.read_models.projection import Connection
+from infra.postgres.connection import Connection
 
 # A plan cached while the queue was empty would scan it for ever: this connection's statements use the indexes.
 INDEXES_ONLY = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from infra.event_store.protocol import StoreUnavailableError
 from infra.observability.logs import get_logger
+from infra.postgres.connection import Connection
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.failures import UNREACHABLE
-from projections.read_models.projection import Connection
 from projections.webhooks import queue
 
 BATCH: Final = 500

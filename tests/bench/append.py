@@ -20,7 +20,7 @@ import uvloop
 from infra.clock import new_id, now
 from infra.event_store.append_batch import append_batch
 from infra.event_store.protocol import AppendCommand, NewEvent
-from infra.postgres.pool import Connection
+from infra.postgres.connection import Connection
 from tests.bench.model import Case, Run
 from tests.bench.scratch import refuse_unless_scratch
 from tests.bench.stats import latency_of, p50_ms, p99_ms, per_s, ratio

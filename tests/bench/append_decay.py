@@ -48,8 +48,8 @@ WITH made AS MATERIALIZED (
 ), streams AS (
     INSERT INTO harbor.streams (tenant_id, stream_id, log_id, type, version, first_position, last_position)
     SELECT 'acme.test', id, 0, 'order', 1, position, position FROM made
-), commands AS (
-    INSERT INTO harbor.commands (
+), responses AS (
+    INSERT INTO harbor.recorded_responses (
         recorded_at, stream_id, position, version, status, tenant_id, key, fingerprint, response)
     SELECT recorded_at, id, position, 1, 201, 'acme.test', md5(id::text), sha256(uuid_send(id)), $5 FROM made
     WHERE is_recent
@@ -67,8 +67,8 @@ FROM made
 
 # The partition of the week before this one, which maintenance made when that week began.
 _LAST_WEEKS: Final = """
-SELECT harbor.add_partition('commands', 'commands_' || to_char(monday, 'YYYYMMDD'), 'recorded_at',
-                            monday::text, (monday + interval '7 days')::text, 'key, tenant_id')
+SELECT harbor.add_partition('recorded_responses', 'recorded_responses_' || to_char(monday, 'YYYYMMDD'), 'recorded_at',
+                            monday::text, (monday + interval '7 days')::text)
 FROM (SELECT date_trunc('week', now()) - interval '7 days' * back AS monday FROM generate_series(1, 2) AS back) AS weeks
 """
 

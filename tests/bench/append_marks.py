@@ -16,13 +16,15 @@ READ_MARKS: Final = "SELECT current_setting('bench.marks')"
 _NAMES: Final = (
     (r"pg_advisory_xact_lock", "take the lock"),
     (r"pg_notify", "notify"),
-    (r"^RETURN QUERY", "answer"),
+    (r"^RETURN QUERY", "return the outcomes"),
+    (r"new_events AS", "insert events, streams, responses"),
+    (r"array_agg\(sent", "number the events"),
     (r"^INSERT INTO harbor\.(\w+)", r"insert \1"),
     (r"^UPDATE harbor\.(\w+)", r"update \1"),
-    (r"array_agg", "sort out the refused"),
+    (r"array_agg", "find the outcomes"),
     (r"FROM harbor\.batches", "read the last position"),
     (r"harbor\.(\w+)", r"look up \1"),
-    (r"generate_series", "number the commands"),
+    (r"hashtextextended", "hash the keys"),
 )
 
 

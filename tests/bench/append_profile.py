@@ -19,8 +19,9 @@ import click
 import uvloop
 from rich.console import Console
 
-from infra.event_store.append_batch import SQL, Connection, append_batch, arguments
+from infra.event_store.append_batch import SQL, append_batch, arguments
 from infra.event_store.protocol import AppendCommand
+from infra.postgres.connection import Connection
 from infra.postgres.pool import session_settings
 from tests.bench.append import SMALL, a_create
 from tests.bench.append_marks import BLOCKS, CLOCK, MARKED, READ_MARKS, marked

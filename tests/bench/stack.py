@@ -21,7 +21,7 @@ import asyncpg
 import psutil
 
 from infra.clock import now
-from infra.local.probe import answers
+from infra.local.probe import is_ready
 from infra.local.processes.launch import Launch, spawn
 from infra.security.api_key_store import create_key
 from infra.security.api_keys import PARTNER_SCOPES, KeyActor
@@ -191,7 +191,7 @@ class BenchStack:
         log = self._directory / f"{name}.log"
         process = spawn(Launch((sys.executable, *arguments), inherited | dict(own), CHECKOUT), log)
         deadline_s = time.monotonic() + READY_S
-        while not run(answers(("127.0.0.1", port), "/readyz")):
+        while not run(is_ready(("127.0.0.1", port), "/readyz")):
             if process.poll() is not None or time.monotonic() > deadline_s:
                 process.kill()
                 process.wait()

@@ -35,7 +35,7 @@ $function$
 def test_each_statement_of_the_copy_stands_between_two_readings() -> None:
     copy = marked(DEFINITION, CLOCK)
 
-    assert copy.names == ("take the lock", "insert events", "answer")
+    assert copy.names == ("take the lock", "insert events", "return the outcomes")
     assert copy.sql.startswith("CREATE OR REPLACE FUNCTION harbor.append_batch_marked(a integer)")
     lines = [line.strip() for line in copy.sql.splitlines()]
     begun = lines.index("v_begun[2] := clock_timestamp();")
@@ -57,7 +57,7 @@ async def test_the_profile_names_every_statement_of_a_usual_batch(database: Data
     parts = await profile(database.admin_url, sizes=(2,))
 
     named = {part.name for part in parts if part.where == "function"}
-    assert {"take the lock", "look up commands", "insert events", "insert commands", "notify", "answer"} <= named
+    assert {"take the lock", "look up recorded_responses", "insert events, streams, responses", "notify"} <= named
     whole, function = (next(part for part in parts if part.name == name) for name in ("the whole call", "the function"))
     assert whole.us > function.us > 0
     assert function.buffers
@@ -85,7 +85,7 @@ async def test_a_filled_log_is_one_the_append_goes_on_with(database: Database) -
     row = await admin.fetchrow(
         "SELECT count(*), max(position), count(DISTINCT stream_id) FROM harbor.events WHERE position <= 4000"
     )
-    partitions = await admin.fetchval("SELECT count(DISTINCT tableoid) FROM harbor.commands")
+    partitions = await admin.fetchval("SELECT count(DISTINCT tableoid) FROM harbor.recorded_responses")
     await admin.close()
     assert case.runs[0].done > 0
     assert row is not None

@@ -91,16 +91,15 @@ def stack() -> Iterator[Stack]:
                 raise NoStackError(f"the stack did not start; see the lines above, or run: {make_command('up')}")
             yield own
         finally:
-            # wipe: as root in a closed directory, PostgreSQL's data lies outside the home.
-            for command in ("down", "wipe"):
-                subprocess.run(  # noqa: S603  # fixed words
-                    [*local, command],
-                    cwd=CHECKOUT,
-                    env=environment,
-                    stdout=subprocess.DEVNULL,
-                    check=False,
-                    start_new_session=True,
-                )
+            # The folder is not all: as root in a closed directory, PostgreSQL's data is outside the home.
+            subprocess.run(  # noqa: S603  # fixed words
+                [*local, "clean"],
+                cwd=CHECKOUT,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                check=False,
+                start_new_session=True,
+            )
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str]) -> int:

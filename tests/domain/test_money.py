@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.currencies import EXPONENTS
 from domain.errors import MoneyError
-from domain.money import MAX_AMOUNT_MINOR, Currency, amount_document, amount_text, currency, parse_amount
+from domain.money import MAX_AMOUNT_MINOR, Currency, amount_document, parse_amount
 
 EUR = Currency("EUR", 2)
 JPY = Currency("JPY", 0)
@@ -42,33 +41,11 @@ def test_an_amount_is_read_in_the_currencys_own_digits(text: str, money: Currenc
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        " ",
-        "1E+1000000",
-        "0E+1000000",
-        "NaN",
-        "Infinity",
-        "-0",
-        "-1",
-        "+1",
-        "1_000",
-        "1,50",
-        ".5",
-        "5.",
-        "007",
-        "00",
-        " 1",
-        "1 ",
-        "1\n",
-        "\u0663",  # an Arabic digit
-        "\uff11\uff12",  # full-width digits
-        "0x10",
-        "1.2.3",
-        "1.00000",
-        "9" * 100_000,
-        "0." + "0" * 100_000,
+        "", " ", " 1", "1 ", "1\n", "1E+1000000", "0E+1000000", "NaN", "Infinity", "-0", "-1", "+1", "1_000", "1,50",
+        ".5", "5.", "007", "00", "0x10", "1.2.3", "1.00000", "9" * 100_000, "0." + "0" * 100_000,
+        "\u0663", "\uff11\uff12",  # Arabic and full-width digits
     ],
-)
+)  # fmt: skip
 def test_only_plain_ascii_decimals_are_amounts(text: str) -> None:
     assert refusal(text) == "amount_malformed"
 
@@ -88,35 +65,13 @@ def test_an_amount_has_an_upper_bound(text: str, money: Currency) -> None:
     assert refusal(text, money) == "amount_too_large"
 
 
-@pytest.mark.parametrize(
-    "code", ["eur", "EURO", "", "XXX", "XAU", "XTS", "HRK", "BGN", "E\u0055R\u200b", None, 978, ["EUR"]]
-)
-def test_only_active_currencies_in_upper_case_are_known(code: object) -> None:
-    with pytest.raises(MoneyError) as refused:
-        currency(code)
-    assert refused.value.code == "currency_unknown"
-
-
-@pytest.mark.parametrize(
-    ("code", "exponent"),
-    [("EUR", 2), ("JPY", 0), ("KRW", 0), ("CLP", 0), ("BHD", 3), ("TND", 3), ("CLF", 4), ("UYW", 4)],
-)
-def test_a_currency_has_the_digits_of_iso_4217(code: str, exponent: int) -> None:
-    assert currency(code) == Currency(code, exponent)
-
-
-def test_money_in_an_answer_has_text_minor_units_and_currency() -> None:
+def test_money_in_a_document_has_text_minor_units_and_currency() -> None:
     assert amount_document(5, KWD) == {"amount": "0.005", "amount_minor": 5, "currency": "KWD"}
     assert amount_document(1999, EUR) == {"amount": "19.99", "amount_minor": 1999, "currency": "EUR"}
     assert amount_document(100, JPY) == {"amount": "100", "amount_minor": 100, "currency": "JPY"}
 
 
-@given(st.integers(0, MAX_AMOUNT_MINOR), st.sampled_from(sorted(EXPONENTS)).map(currency))
-def test_every_amount_reads_back_from_its_text(minor: int, money: Currency) -> None:
-    assert parse_amount(amount_text(minor, money), money) == minor
-
-
-@given(st.text(max_size=30) | st.from_regex(r"[0-9+\-. eE_]{1,25}"))
+@given(st.text(max_size=30) | st.text("0123456789+-. eE_", min_size=1, max_size=25))
 def test_any_text_is_an_amount_in_bounds_or_a_coded_refusal(text: str) -> None:
     code = ""
     minor = 0

@@ -4,18 +4,15 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
 
 import pytest
 import pytest_asyncio
 
+from harbor_orders_client import AsyncHarborOrders
 from tests.demo.stack import Stack
 from tests.support.services.harbor_clients import KINDS, Client, client_of
 from tests.support.services.servers import PostgresCluster
 from tests.support.services.system import System, partner_key, running_system
-
-PATIENT: Final = {"HARBOR_QUERY_API__CONSISTENCY_WAIT_S": "8", "HARBOR_QUERY_API__REQUEST_DEADLINE_S": "30"}
-"""What is read with curl, as in README.md, is not read again: a worker on a stalled machine gets its time to follow."""
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
@@ -25,10 +22,6 @@ async def running(
     """Run the whole system, without a broker, for all tests here."""
     database = await postgres_cluster.create_database()
     async with running_system(database, None, "", tmp_path_factory.mktemp("system")) as (system, stack):
-        system.environments = {**system.environments, "query_api": {**system.environments["query_api"], **PATIENT}}
-        await system.kill("query_api")
-        await system.start("query_api")
-        await system.ready("query_api")
         yield system, stack
     await postgres_cluster.drop_database(database.name)
 
@@ -57,13 +50,22 @@ def home(stack: Stack, tmp_path: Path) -> Path:
 
 @pytest.fixture(params=KINDS, ids=["blocking", "awaited"])
 def kind(request: pytest.FixtureRequest) -> type[Client]:
-    """Return either kind of client."""
+    """Return either kind of client: for what the two do with code of their own."""
     found: type[Client] = request.param
     return found
 
 
 @pytest.fixture
 async def harbor(stack: Stack, kind: type[Client]) -> AsyncIterator[Client]:
-    """Return a client of the running system."""
+    """Return a client of the running system, of either kind."""
     async with client_of(kind, stack.api_key, command_url=stack.command_api, query_url=stack.query_api) as client:
+        yield client
+
+
+@pytest.fixture
+async def awaited(stack: Stack) -> AsyncIterator[AsyncHarborOrders]:
+    """Return a client of the running system that is awaited: for what both kinds do by the same code."""
+    async with client_of(
+        AsyncHarborOrders, stack.api_key, command_url=stack.command_api, query_url=stack.query_api
+    ) as client:
         yield client

@@ -5,12 +5,10 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Final
 
 from tests.demo.stack import Stack
+from tests.support.services.harbor_clients import CLIENT
 from tests.support.services.ports import free_port
-
-CLIENT: Final = Path(__file__).resolve().parents[2] / "examples" / "harbor_client"
 
 
 def test_the_readme_shows_the_quickstart_as_it_is() -> None:
@@ -19,49 +17,61 @@ def test_the_readme_shows_the_quickstart_as_it_is() -> None:
     assert (CLIENT / "quickstart.py").read_text().partition("\n\n")[2] == code
 
 
-async def ran(**variables: str) -> tuple[int | None, str]:
-    """Return how it ends, and what it says of trouble."""
+async def run(**variables: str) -> tuple[int | None, list[str], str]:
+    """Return how the quickstart ends, the lines it prints, and its errors."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(CLIENT / "quickstart.py")),
         env=inherited | {"PYTHONPATH": str(CLIENT)} | variables,
+        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, errors = await process.communicate()
-    return process.returncode, errors.decode()
+    output, errors = await process.communicate()
+    return process.returncode, output.decode().splitlines(), errors.decode()
 
 
-async def test_what_it_needs_and_lacks_is_said_in_one_line() -> None:
-    assert await ran(HARBOR_API_KEY="k") == (
+async def test_missing_variables_are_named_in_one_line() -> None:
+    assert await run(HARBOR_API_KEY="k") == (
         1,
+        [],
         "set HARBOR_COMMAND_URL, HARBOR_QUERY_URL: README.md beside this file says how\n",
     )
 
 
 async def test_without_a_stack_it_says_how_to_start_one() -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
-    status, errors = await ran(HARBOR_API_KEY="k", HARBOR_COMMAND_URL=nowhere, HARBOR_QUERY_URL=nowhere)
 
-    assert (status, errors.count("\n")) == (1, 1)
-    assert errors.startswith("ConnectError: ")
-    assert errors.endswith(": does the stack run? make up DETACH=1\n")
-
-
-async def test_the_quickstart_runs_and_says_what_it_should(stack: Stack) -> None:
-    variables = {
-        "HARBOR_API_KEY": stack.api_key,
-        "HARBOR_COMMAND_URL": stack.command_api,
-        "HARBOR_QUERY_URL": stack.query_api,
-        "PYTHONPATH": str(CLIENT),
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(CLIENT / "quickstart.py"), env=os.environ | variables, stdout=asyncio.subprocess.PIPE
+    assert await run(HARBOR_API_KEY="k", HARBOR_COMMAND_URL=nowhere, HARBOR_QUERY_URL=nowhere) == (
+        1,
+        [],
+        f"cannot reach {nowhere} (Connection refused): does the stack run? make up DETACH=1\n",
     )
-    said, _ = await process.communicate()
 
-    assert said.decode().splitlines() == [
+
+async def test_the_quickstart_prints_what_it_should(stack: Stack) -> None:
+    status, printed, errors = await run(
+        HARBOR_API_KEY=stack.api_key, HARBOR_COMMAND_URL=stack.command_api, HARBOR_QUERY_URL=stack.query_api
+    )
+
+    assert (status, errors) == (0, "")
+    assert printed == [
         "invalid_transition authorized -> captured canceled",
         "authorized 39.98 EUR",
         "['7.50 EUR', '15.00 EUR', '22.50 EUR']",
         "4 orders listed",
     ]
+
+
+async def test_the_import_of_the_readme_creates_its_two_orders(stack: Stack, tmp_path: Path) -> None:
+    [block] = re.findall(r"```sh\n(cat .*?)```", (CLIENT / "README.md").read_text(), re.DOTALL)
+    script = block.replace("/tmp/harbor-client/bin/harbor-orders", f"{sys.executable} -m harbor_orders_client")  # noqa: S108
+    process = await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", script.replace("/tmp/", f"{tmp_path}/")),  # noqa: S108
+        cwd=CLIENT,
+        env=os.environ | {"HARBOR_API_KEY": stack.api_key, "HARBOR_COMMAND_URL": stack.command_api},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+
+    assert process.returncode == 0
+    assert b": 2 created, 0 were there already, 0 refused\n" in output

@@ -3,7 +3,7 @@
 import json
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,21 +19,22 @@ from harbor_orders_client import (
     Service,
     Unavailable,
     UnexpectedAnswer,
-    calls,
-    ledger,
 )
-from harbor_orders_client.consistency import Consistency
-from harbor_orders_client.documents import Amount
+from harbor_orders_client.documents.new_orders import amount_text
+from harbor_orders_client.documents.reading import read
+from harbor_orders_client.documents.responses import Amount
 from harbor_orders_client.errors import error_of, problem_of
-from harbor_orders_client.new_orders import amount_text
-from harbor_orders_client.reading import read
-from harbor_orders_client.settling import Patience, Rules, settle
-from harbor_orders_client.wire import NoReply, Outcome, Pause, Reply, Request, Send
+from harbor_orders_client.operations import orders, payments, requests
+from harbor_orders_client.operations import webhooks as hooks
+from harbor_orders_client.transport.consistency import Consistency
+from harbor_orders_client.transport.retries import Contact, Patience, Rules, send_until_known
+from harbor_orders_client.transport.wire import NoReply, Outcome, Reply, Request
+from tests.support.services.harbor_clients import Played, drive
 
-CHANGE = ledger.authorize_order("019a8b5c-0000-7000-8000-000000000000")
-READ = calls.get_order("019a8b5c-0000-7000-8000-000000000000")
-KEYLESS = calls.create_webhook_endpoint("https://example.com")
-DELETE = calls.delete_webhook_endpoint("019a8b5c-0000-7000-8000-000000000000")
+CHANGE = payments.authorize_order("019a8b5c-0000-7000-8000-000000000000")
+READ = orders.get_order("019a8b5c-0000-7000-8000-000000000000")
+KEYLESS = hooks.create_webhook_endpoint("https://example.com")
+DELETE = hooks.delete_webhook_endpoint("019a8b5c-0000-7000-8000-000000000000")
 DONE = Reply(200, {}, b"{}")
 LOST = NoReply("ReadTimeout", was_sent=True)
 UNREACHED = NoReply("ConnectError", was_sent=False)
@@ -55,37 +56,10 @@ SLOW = refusal(503, "deadline_exceeded", retryable=True, retry_after="1")
 LIMITED = refusal(429, "rate_limited", retryable=True, retry_after="3")
 
 
-@dataclass
-class Played:
-    """What a request did with some outcomes: its sends, its pauses, and how it ended."""
-
-    sends: list[Send]
-    pauses: list[float]
-    end: Reply | Exception
-
-
 def play(request: Request[Any], outcomes: Sequence[Outcome], chance: float = 1.0, **patience: float) -> Played:
-    """Let a request meet outcomes; a pause takes the time it says, sending takes none."""
-    now_s = [0.0]
-    rules = Rules(replace(Patience(), **patience), lambda: now_s[0], lambda: chance)  # type: ignore[arg-type]  # its numbers
-    program, left = settle(rules, request, {}), list(outcomes)
-    played = Played([], [], DONE)
-    outcome: Outcome = None
-    try:
-        while True:
-            match program.send(outcome):
-                case Send() as send:
-                    played.sends.append(send)
-                    outcome = left.pop(0)
-                case Pause(seconds):
-                    played.pauses.append(seconds)
-                    now_s[0] += seconds
-                    outcome = None
-    except StopIteration as end:
-        played.end = end.value
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is what is looked at
-        played.end = error
-    return played
+    """Let a request meet outcomes."""
+    rules = Rules(replace(Patience(), **patience))  # type: ignore[arg-type]  # its numbers
+    return drive(lambda made: send_until_known(made, request, {}), outcomes, rules, chance)
 
 
 @pytest.mark.parametrize("outcome", [LOST, UNREACHED, BUSY, SLOW, LIMITED, refusal(500), refusal(502), refusal(408)])
@@ -107,12 +81,12 @@ def test_the_word_of_the_service_counts_and_not_its_status() -> None:
     assert len(play(CHANGE, [refusal(409, "concurrent_modification", retryable=True), DONE]).sends) == 2
 
 
-def test_it_waits_as_long_as_it_is_told_to_and_a_little_longer() -> None:
+def test_it_waits_as_long_as_retry_after_says_and_a_little_longer() -> None:
     assert play(CHANGE, [LIMITED, DONE], chance=0).pauses == [3.0]
     assert play(CHANGE, [LIMITED, DONE], chance=1).pauses == [3.25]
 
 
-def test_without_being_told_it_waits_up_to_twice_as_long_each_time() -> None:
+def test_without_retry_after_it_waits_up_to_twice_as_long_each_time() -> None:
     assert play(CHANGE, [LOST] * 7, chance=1.0).pauses == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]
     assert play(CHANGE, [LOST] * 7, chance=0.5).pauses == [0.125, 0.25, 0.5, 1.0, 2.0, 4.0]
 
@@ -126,6 +100,24 @@ def test_attempts_and_time_are_bounded() -> None:
 
 def test_a_retry_after_beyond_the_deadline_is_not_waited_for() -> None:
     assert play(CHANGE, [LIMITED], total_timeout_s=2).pauses == []
+
+
+def test_a_service_that_was_never_reached_is_given_up_sooner() -> None:
+    assert sum(play(CHANGE, [UNREACHED], max_retries=99, unreached_timeout_s=5).pauses) <= 5
+    for reached in (LOST, BUSY):
+        assert sum(play(CHANGE, [reached, UNREACHED], max_retries=99, unreached_timeout_s=5).pauses) > 50
+
+
+def test_a_missing_response_is_reported_once_until_there_is_one_again() -> None:
+    reports: list[str] = []
+    rules = Rules(Patience(unreached_timeout_s=30), contact=Contact(reports.append))
+
+    drive(lambda made: send_until_known(made, CHANGE, {}), [UNREACHED, UNREACHED, LOST, BUSY, UNREACHED, DONE], rules)
+
+    assert reports == [
+        "ConnectError; trying for 30 s (is it up? make up DETACH=1 starts the local one)",
+        "ConnectError; trying for 60 s (is it up? make up DETACH=1 starts the local one)",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +140,7 @@ def test_a_change_that_may_have_been_made_ends_as_unknown_with_its_key(outcomes:
     assert str(CHANGE.idempotency_key) in str(end)
 
 
-def test_a_final_refusal_settles_every_attempt_before_it() -> None:
+def test_a_final_refusal_decides_every_attempt_before_it() -> None:
     assert isinstance(play(CHANGE, [LOST, FINAL]).end, Conflict)
 
 
@@ -163,7 +155,7 @@ def test_what_has_no_key_is_repeated_only_when_it_was_surely_not_done() -> None:
     assert isinstance(play(KEYLESS, [LOST]).end, OutcomeUnknown)
 
 
-def test_a_delete_whose_answer_was_lost_is_done_when_it_is_gone() -> None:
+def test_a_delete_whose_response_was_lost_is_done_when_the_thing_is_gone() -> None:
     gone = refusal(404, "not_found")
     assert play(DELETE, [LOST, gone]).end is gone
     assert isinstance(play(DELETE, [gone]).end, Exception)
@@ -175,7 +167,7 @@ def test_errors_can_be_pickled(error: Exception) -> None:
     assert (type(copied), str(copied)) == (type(error), str(error))
 
 
-def test_an_answer_from_something_in_between_is_an_error_like_any_other() -> None:
+def test_a_response_from_something_in_between_is_an_error_like_any_other() -> None:
     error = error_of(problem_of(Reply(502, {"x-request-id": "r-1"}, b"<html>Bad Gateway</html>")))
     assert (type(error), error.code, error.request_id, error.retryable) == (Unavailable, "http_502", "r-1", True)
 
@@ -200,7 +192,7 @@ def test_an_address_is_an_address(url: str) -> None:
 @pytest.mark.parametrize("order_id", ["", "..", "a/b", "a?b", "a b", "\u00e9"])
 def test_what_is_no_id_is_not_put_into_a_path(order_id: str) -> None:
     with pytest.raises(ValueError, match="is not an id"):
-        calls.get_order(order_id)
+        orders.get_order(order_id)
 
 
 def test_amounts_are_decimals_or_strings_and_go_out_in_full() -> None:
@@ -246,15 +238,15 @@ def test_a_list_shows_the_newest_token_and_then_those_of_shards_it_may_still_mis
 def test_a_read_of_an_order_shows_the_newest_token_of_that_order() -> None:
     written, order = Consistency(), "/api/v1/orders/019a8b5c-0000-7000-8000-000000000000"
     written.wrote(f"{order}/authorize", "3.14")
-    written.wrote(order, "3.10")  # a recorded answer, sent again
+    written.wrote(order, "3.10")  # a recorded response, sent again
 
     assert written.of_order(f"{order}/timeline") == "3.14"
     assert written.of_order(f"{order[:-1]}1") is None
 
 
 def test_a_request_of_ones_own_has_the_same_rules() -> None:
-    made = calls.request("PATCH", "/api/v1/orders/x", dict, body={"a": 1}, if_match=3)
+    made = requests.request("PATCH", "/api/v1/orders/x", dict, body={"a": 1}, if_match=3)
     assert made.idempotency_key
     assert (made.headers, made.service, made.content) == ({"if-match": '"3"'}, Service.COMMAND, b'{"a":1}')
-    assert calls.request("GET", "/api/v1/orders/x", dict).service is Service.QUERY
-    assert calls.request("POST", "/api/v1/other", dict).idempotency_key is None
+    assert requests.request("GET", "/api/v1/orders/x", dict).service is Service.QUERY
+    assert requests.request("POST", "/api/v1/other", dict).idempotency_key is None

@@ -1,136 +1,141 @@
-"""The client of examples/harbor_client when the network fails or the services are out of breath: real ones, made so."""
+"""The client of examples/harbor_client when a response is lost or a read model is behind.
+
+When it retries and how long it waits is proven in test_client_rules.py and test_client_batches.py without I/O, for both
+kinds of client share all code but the exchange of one request; that exchange is tried with both kinds here. A service
+that is killed, and one that limits the rate, are part of importing/test_import_process.py: it is the same code.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import secrets
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 
-from harbor_orders_client import BatchInterrupted, ConnectionFailed, OutcomeUnknown, RateLimited, Unavailable
+from harbor_orders_client import (
+    AsyncHarborOrders,
+    BatchInterrupted,
+    ConnectionFailed,
+    HarborOrders,
+    OutcomeUnknown,
+    Unavailable,
+)
 from tests.demo.stack import Stack
 from tests.support.services.command_process import CommandProcess, command_process
 from tests.support.services.command_service import partner_key
 from tests.support.services.harbor_clients import WANTED, Client, Pauses, all_of, client_of, did, new_orders
-from tests.support.services.servers import Database
-from tests.support.services.system import free_ports, running_system
+from tests.support.services.ports import free_port
+from tests.support.services.servers import Database, PostgresCluster
+from tests.support.services.system import System
 from tests.support.services.tcp_proxy import CuttingProxy
 from tests.support.services.webhooks import fetch
 from tests.support.waiting import eventually
 
-LITTLE = {"HARBOR_LIMITS__PARTNER_PER_S": "1", "HARBOR_LIMITS__PARTNER_BURST": "4"}
-QUICKER = {"HARBOR_LIMITS__PARTNER_PER_S": "2", "HARBOR_LIMITS__PARTNER_BURST": "4"}
-SLOW = {"HARBOR_LIMITS__PARTNER_PER_S": "1", "HARBOR_LIMITS__PARTNER_BURST": "60"}
-AS_TOLD = (1.0, 1.25)
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+RETRY_AFTER_1 = (1.0, 1.25)
 """`Retry-After: 1`, and up to a quarter of a second so that not everybody comes back at once."""
-
-
-class Ending:
-    """Tells when the last bytes of a request have been sent, in however many pieces they come."""
-
-    def __init__(self, last: bytes) -> None:
-        self._last = last
-        self._seen = b""
-
-    def __call__(self, sent: bytes) -> bool:
-        """Take what was sent; True when these bytes are its end."""
-        self._seen = (self._seen + sent)[-len(self._last) :]
-        return self._seen == self._last
-
 
 OF_BODY = b"}"
 OF_BATCH = b"}}]}"
 
 
-@asynccontextmanager
-async def through_proxy(
-    kind: type[Client], key: str, service: CommandProcess, pauses: Pauses | None = None, **settings: Any
-) -> AsyncIterator[tuple[CuttingProxy, Any]]:
-    """Return a client of a command service, and the proxy between them."""
-    address = urlsplit(service.url)
-    async with (
-        CuttingProxy(str(address.hostname), int(address.port or 0)) as proxy,
-        client_of(kind, key, pauses, command_url=f"http://127.0.0.1:{proxy.port}", **settings) as harbor,
-    ):
-        yield proxy, harbor
+class Ending:
+    """Recognizes the last bytes of a request, in however many pieces they are sent."""
+
+    def __init__(self, last: bytes, count: int = 1) -> None:
+        self._last = last
+        self._left = count
+        self._seen = b""
+
+    def __call__(self, sent: bytes) -> bool:
+        """Take what was sent. Return whether these bytes end the last of `count` requests."""
+        self._seen = (self._seen + sent)[-len(self._last) :]
+        self._left -= self._seen == self._last
+        return self._left == 0
 
 
-@asynccontextmanager
-async def limited(
-    kind: type[Client],
-    database: Database,
-    directory: Path,
-    rate: Mapping[str, str],
-    pauses: Pauses | None = None,
-    **settings: Any,
-) -> AsyncIterator[Any]:
-    """Return a client of a command service that takes requests at this rate."""
-    key = await partner_key(database)
-    async with (
-        command_process(database, directory, **rate) as command,
-        client_of(kind, key, pauses, command_url=command.url, **settings) as harbor,
-    ):
-        yield harbor
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A command service of its own, with its database."""
+
+    process: CommandProcess
+    database: Database
+
+    async def partner(self, *, livemode: bool = False) -> tuple[str, str]:
+        """Return the id and the key of a partner that no other test knows."""
+        name = f"partner-{secrets.token_hex(4)}"
+        return name, await partner_key(self.database, name, livemode=livemode)
+
+    async def orders_of(self, partner_id: str) -> int:
+        """Return how many orders the partner has."""
+        statement = f"SELECT count(*) AS orders FROM harbor.streams WHERE tenant_id LIKE '{partner_id}.%'"
+        [row] = await fetch(self.database, statement)
+        return int(row["orders"])
+
+    @asynccontextmanager
+    async def through_proxy(
+        self, kind: type[Client], key: str, pauses: Pauses | None = None, **settings: Any
+    ) -> AsyncIterator[tuple[CuttingProxy, Any]]:
+        """Return a client, and the proxy between it and the service."""
+        address = urlsplit(self.process.url)
+        async with (
+            CuttingProxy(str(address.hostname), int(address.port or 0)) as proxy,
+            client_of(kind, key, pauses, command_url=f"http://127.0.0.1:{proxy.port}", **settings) as harbor,
+        ):
+            yield proxy, harbor
 
 
-async def orders_in(database: Database) -> int:
-    """Return how many orders there are."""
-    [row] = await fetch(database, "SELECT count(*) AS orders FROM harbor.streams")
-    return int(row["orders"])
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def command(
+    postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Service]:
+    database = await postgres_cluster.create_database()
+    async with command_process(database, tmp_path_factory.mktemp("service")) as process:
+        yield Service(process, database)
+    await postgres_cluster.drop_database(database.name)
 
 
-@pytest.fixture
-async def command(database: Database, tmp_path: Path) -> AsyncIterator[CommandProcess]:
-    async with command_process(database, tmp_path) as running:
-        yield running
-
-
-async def test_when_the_answer_is_lost_the_order_is_sent_again_and_there_is_one(
-    command: CommandProcess, database: Database, kind: type[Client]
+async def test_after_a_lost_response_the_order_is_sent_again_and_exists_once(
+    command: Service, kind: type[Client]
 ) -> None:
-    key, pauses = await partner_key(database), Pauses()
-    async with through_proxy(kind, key, command, pauses) as (proxy, harbor):
+    partner_id, key = await command.partner()
+    pauses = Pauses()
+    async with command.through_proxy(kind, key, pauses) as (proxy, harbor):
         proxy.cut_after_request(Ending(OF_BODY))
         order = await did(harbor.orders.create, *WANTED)
 
     assert (proxy.cuts, len(pauses), order.version) == (1, 1, 1)
-    assert await orders_in(database) == 1
+    assert await command.orders_of(partner_id) == 1
 
 
-async def test_when_the_answer_to_a_batch_is_lost_it_is_sent_again_and_nothing_is_there_twice(
-    command: CommandProcess, database: Database, kind: type[Client]
-) -> None:
-    key = await partner_key(database)
-    async with through_proxy(kind, key, command) as (proxy, harbor):
+async def test_a_service_that_is_not_there_was_not_asked(kind: type[Client]) -> None:
+    url, pauses = f"http://127.0.0.1:{free_port()}", Pauses()
+    async with client_of(kind, "hbr_test_key", pauses, command_url=url, max_retries=1) as harbor:
+        with pytest.raises(ConnectionFailed, match=rf"cannot reach {url} \(Connection refused\)"):
+            await did(harbor.orders.create, *WANTED)
+
+    assert len(pauses) == 1
+
+
+async def test_after_a_lost_response_a_batch_is_sent_again_and_nothing_exists_twice(command: Service) -> None:
+    partner_id, key = await command.partner()
+    async with command.through_proxy(AsyncHarborOrders, key) as (proxy, harbor):
         proxy.cut_after_request(Ending(OF_BATCH))
         items = await did(harbor.orders.create_many, new_orders(20))
 
     assert proxy.cuts == 1
     assert [item.replayed for item in items] == [True] * 20
-    assert await orders_in(database) == 20
+    assert await command.orders_of(partner_id) == 20
 
 
-async def test_when_patience_ends_in_doubt_the_error_gives_the_key_that_settles_it(
-    command: CommandProcess, database: Database, kind: type[Client]
-) -> None:
-    key = await partner_key(database)
-    async with through_proxy(kind, key, command, max_retries=0) as (proxy, harbor):
-        proxy.cut_after_request(Ending(OF_BODY))
-        with pytest.raises(OutcomeUnknown) as unknown:
-            await did(harbor.orders.create, *WANTED)
-        order = await did(harbor.orders.create, *WANTED, idempotency_key=unknown.value.idempotency_key)
-
-    assert order.status == "pending"
-    assert await orders_in(database) == 1
-
-
-async def test_what_has_no_key_is_not_repeated_in_doubt(
-    command: CommandProcess, database: Database, kind: type[Client]
-) -> None:
-    key, pauses = await partner_key(database, livemode=True), Pauses()
-    async with through_proxy(kind, key, command, pauses) as (proxy, harbor):
+async def test_a_change_without_a_key_is_not_repeated_while_its_outcome_is_unknown(command: Service) -> None:
+    _, key = await command.partner(livemode=True)
+    pauses = Pauses()
+    async with command.through_proxy(AsyncHarborOrders, key, pauses) as (proxy, harbor):
         proxy.cut_after_request(Ending(OF_BODY))
         with pytest.raises(OutcomeUnknown) as unknown:
             await did(harbor.webhook_endpoints.create, "https://example.com/webhooks")
@@ -142,120 +147,46 @@ async def test_what_has_no_key_is_not_repeated_in_doubt(
     assert len(pauses) == 1  # the delete: found gone the second time, which is what was wanted
 
 
-async def test_a_service_that_is_not_there_was_not_asked(kind: type[Client]) -> None:
-    [port] = free_ports(1)
-    pauses = Pauses()
-    async with client_of(kind, "hbr_test_key", pauses, command_url=f"http://127.0.0.1:{port}", max_retries=2) as harbor:
-        with pytest.raises(ConnectionFailed):
-            await did(harbor.orders.create, *WANTED)
-
-    assert len(pauses) == 2
-
-
-async def test_a_service_that_comes_back_is_found_again(
-    command: CommandProcess, database: Database, kind: type[Client]
-) -> None:
-    key, pauses = await partner_key(database), Pauses()
-    await command.kill()
-    async with client_of(kind, key, pauses, command_url=command.url, max_retries=50) as harbor:
-        creating = asyncio.create_task(did(harbor.orders.create, *WANTED))
-        await eventually(lambda: pauses)
-        await command.start()
-        order = await creating
-
-    assert order.status == "pending"
-
-
-async def test_429_waits_as_long_as_it_is_told_to(database: Database, tmp_path: Path, kind: type[Client]) -> None:
-    pauses = Pauses()
-    made = 0
-    async with limited(kind, database, tmp_path, LITTLE, pauses) as harbor:
-        while not pauses:  # the fifth within a second is told to wait
-            await did(harbor.orders.create, *WANTED)
-            made += 1
-
-    assert made > 4
-    assert await orders_in(database) == made
-    assert all(AS_TOLD[0] <= pause <= AS_TOLD[1] for pause in pauses)
-
-
-async def test_429_for_longer_than_there_is_time_is_said_at_once(
-    database: Database, tmp_path: Path, kind: type[Client]
-) -> None:
-    pauses = Pauses()
-    async with limited(kind, database, tmp_path, SLOW, pauses, total_timeout_s=10) as harbor:
-        await did(harbor.orders.create_many, new_orders(30))
-        with pytest.raises(BatchInterrupted) as refused:  # 30 are there, 25 come in 25 s, one more for the request
-            await did(harbor.orders.create_many, new_orders(55))
-
-    assert isinstance(refused.value.__cause__, RateLimited)
-    assert 10 < (refused.value.__cause__.retry_after_s or 0) <= 26
-    assert pauses == []
-
-
-async def test_a_batch_above_the_rate_is_cut_to_what_the_rate_allows(
-    database: Database, tmp_path: Path, kind: type[Client]
-) -> None:
-    async with limited(kind, database, tmp_path, QUICKER) as harbor:
-        items = await did(harbor.orders.create_many, new_orders(6))
-
-    assert [item.error for item in items] == [None] * 6
-    assert await orders_in(database) == 6
-
-
-async def test_an_interrupted_batch_goes_on_with_what_is_left(
-    command: CommandProcess, database: Database, kind: type[Client]
-) -> None:
-    key, orders = await partner_key(database), new_orders(700)
-    async with through_proxy(kind, key, command, max_retries=0) as (proxy, harbor):
-        ending, ends = Ending(OF_BATCH), list[bytes]()
-
-        def ends_second_batch(request: bytes) -> bool:
-            ends.extend([request] if ending(request) else [])
-            return len(ends) == 2
-
-        proxy.cut_after_request(ends_second_batch)
+async def test_an_interrupted_batch_goes_on_with_what_remains(command: Service) -> None:
+    partner_id, key = await command.partner()
+    orders = new_orders(600)
+    async with command.through_proxy(HarborOrders, key, max_retries=0) as (proxy, harbor):
+        proxy.cut_after_request(Ending(OF_BATCH, count=2))
         with pytest.raises(BatchInterrupted) as interrupted:
             await did(harbor.orders.create_many, orders)
-        rest = await did(harbor.orders.create_many, interrupted.value.unsettled)
+        rest = await did(harbor.orders.create_many, interrupted.value.remaining)
 
-    assert [len(interrupted.value.results), len(rest)] == [500, 200]
+    assert [len(interrupted.value.results), len(rest)] == [500, 100]
     assert isinstance(interrupted.value.__cause__, OutcomeUnknown)
     assert [item.new for item in [*interrupted.value.results, *rest]] == orders
-    assert await orders_in(database) == 700
+    assert await command.orders_of(partner_id) == 600
 
 
-async def test_a_read_waits_for_a_read_model_that_is_behind(
-    database: Database, tmp_path: Path, kind: type[Client]
+async def test_a_read_waits_for_a_read_model_that_is_behind_or_says_that_it_stays_so(
+    running: tuple[System, Stack], own_key: str
 ) -> None:
-    async with running_system(database, None, "", tmp_path) as (system, stack):
+    system, stack = running
+    addresses: dict[str, Any] = {"command_url": stack.command_api, "query_url": stack.query_api}
+    pauses = Pauses()
+    async with (
+        client_of(AsyncHarborOrders, own_key, pauses, **addresses, max_retries=20) as harbor,
+        client_of(HarborOrders, own_key, **addresses, read_your_writes=False) as careless,
+        client_of(HarborOrders, own_key, **addresses, max_retries=0) as impatient,
+    ):
         await system.kill("worker")
-        pauses = Pauses()
-        async with _client(kind, stack, pauses) as harbor, _client(kind, stack, read_your_writes=False) as careless:
+        try:
             order = await did(harbor.orders.create, *WANTED)
+            other = await did(impatient.orders.create, *WANTED)
+            with pytest.raises(Unavailable) as behind:
+                await did(impatient.orders.get, other.id)
+            assert await all_of(careless.orders.list()) == []
             listing = asyncio.create_task(all_of(harbor.orders.list()))
             reading = asyncio.create_task(did(harbor.orders.get, order.id))
-            assert await all_of(careless.orders.list()) == []
             await eventually(lambda: len(pauses) >= 2)
+        finally:
             await system.start("worker")
-            assert [await reading, await listing] == [order, [order]]
-
-    assert all(AS_TOLD[0] <= pause <= AS_TOLD[1] for pause in pauses)
-
-
-async def test_a_read_model_that_stays_behind_is_said_to_be(
-    database: Database, tmp_path: Path, kind: type[Client]
-) -> None:
-    async with running_system(database, None, "", tmp_path) as (system, stack):
-        await system.kill("worker")
-        async with _client(kind, stack, max_retries=0) as harbor:
-            order = await did(harbor.orders.create, *WANTED)
-            with pytest.raises(Unavailable) as behind:
-                await did(harbor.orders.get, order.id)
+        assert await reading == order
+        assert order in await listing
 
     assert (behind.value.code, behind.value.retryable) == ("projection_lagging", True)
-
-
-def _client(kind: type[Client], stack: Stack, pauses: Pauses | None = None, **settings: Any) -> Any:
-    addresses = {"command_url": stack.command_api, "query_url": stack.query_api}
-    return client_of(kind, stack.api_key, pauses, **addresses, **settings)
+    assert all(RETRY_AFTER_1[0] <= pause <= RETRY_AFTER_1[1] for pause in pauses)

@@ -1,4 +1,4 @@
-"""What `webhooks.verify` lets in and what it does not; the official package signs."""
+"""What `webhooks.verify` accepts and what it refuses; the official package signs."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -40,7 +40,7 @@ def verify(body: bytes, headers: dict[str, str], secret: str | list[str] = SECRE
     return webhooks.verify(body, headers, secret, now_s=NOW_S)
 
 
-def test_a_signed_event_is_let_in_and_a_thin_one_has_no_order() -> None:
+def test_a_signed_event_verifies_and_a_thin_one_has_no_order() -> None:
     event = verify(BODY, signed())
 
     assert (event.type, event.sequence, event.order, event.truncated) == ("order.created", 1, None, False)
@@ -71,20 +71,20 @@ def test_while_one_secret_replaces_another_either_signature_and_either_secret_wi
         (b"{", signed(b"{")),
     ],
 )
-def test_what_was_changed_or_is_no_event_is_not(body: bytes, headers: dict[str, str]) -> None:
+def test_what_was_changed_or_is_not_an_event_does_not_verify(body: bytes, headers: dict[str, str]) -> None:
     with pytest.raises(WebhookNotVerified):
         verify(body, headers)
 
 
 @pytest.mark.parametrize("age_s", [301, -301])
-def test_what_is_too_old_or_of_the_future_is_not(age_s: int) -> None:
+def test_what_is_too_old_or_from_the_future_does_not_verify(age_s: int) -> None:
     with pytest.raises(WebhookNotVerified, match="too long ago"):
         verify(BODY, signed(at_s=NOW_S - age_s))
     assert verify(BODY, signed(at_s=NOW_S - (300 if age_s > 0 else -300))).sequence == 1
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_not base64!"])
-def test_a_secret_that_is_none_is_said_without_it(secret: str) -> None:
+def test_a_malformed_secret_is_refused_and_not_shown(secret: str) -> None:
     with pytest.raises(ValueError, match="whsec_ and base64"):
         verify(BODY, signed(), secret)
 

@@ -137,7 +137,7 @@ async def assert_one_order_per_key(database: Database, replies: Sequence[Reply])
     try:
         events = await connection.fetch("SELECT stream_id, version, type FROM harbor.events")
         streams = await connection.fetch("SELECT stream_id, version FROM harbor.streams")
-        keys = await connection.fetch("SELECT key FROM harbor.commands")
+        keys = await connection.fetch("SELECT key FROM harbor.recorded_responses")
         claims = await connection.fetch("SELECT stream_id FROM harbor.claims")
     finally:
         await connection.close()

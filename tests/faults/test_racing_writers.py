@@ -36,7 +36,7 @@ FROM (
     ORDER BY state = 'idle', random() LIMIT 1
 ) AS victim
 """
-KEYS = "SELECT count(*), count(DISTINCT key) FROM harbor.commands"
+KEYS = "SELECT count(*), count(DISTINCT key) FROM harbor.recorded_responses"
 LEDGER = "SELECT sum(count), max(last_position) FROM harbor.batches"
 
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from domain.errors import UnknownEventError
 from infra.clock import new_id
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey
+from infra.postgres.connection import Connection
 from infra.settings import KafkaSettings, SettingsError, WorkerSettings
 from projections.failures import TooMuchPoisonError, describe, is_poison
-from projections.read_models.projection import Connection, LogRecord, ProjectionError
+from projections.read_models.projection import LogRecord, ProjectionError
 from projections.run import brokers_of
 from projections.sources.gaps import Gap, find_gaps
 from projections.sources.store import Batch, Start

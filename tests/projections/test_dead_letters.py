@@ -6,11 +6,12 @@ from uuid import UUID
 
 import asyncpg
 
+from infra.postgres.connection import Connection
 from projections.dead_letters import command_line
 from projections.dead_letters.store import DeadLetter
 from projections.read_models.order_timeline import OrderTimelineProjection
 from projections.read_models.orders import OrdersProjection
-from projections.read_models.projection import Connection, LogRecord, Projection, ProjectionError
+from projections.read_models.projection import LogRecord, Projection, ProjectionError
 from tests.support.event_store.log_filler import fill_log
 from tests.support.services.projecting import (
     caught_up,

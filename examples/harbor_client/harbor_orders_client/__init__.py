@@ -5,10 +5,10 @@ with HarborOrders(api_key, command_url=..., query_url=...) as harbor:
 """
 
 from harbor_orders_client import webhooks
-from harbor_orders_client.batches import BatchItem
-from harbor_orders_client.changes import AddLine, LineChange, LineShare, RemoveLine, SetPrice, SetQuantity
 from harbor_orders_client.clients import AsyncHarborOrders, HarborOrders
-from harbor_orders_client.documents import (
+from harbor_orders_client.documents.changes import AddLine, LineChange, LineShare, RemoveLine, SetPrice, SetQuantity
+from harbor_orders_client.documents.new_orders import Money, NewLine, NewOrder
+from harbor_orders_client.documents.responses import (
     Actor,
     Amount,
     ApiKey,
@@ -45,9 +45,9 @@ from harbor_orders_client.errors import (
     ValidationFailed,
     WebhookNotVerified,
 )
-from harbor_orders_client.new_orders import Money, NewLine, NewOrder
+from harbor_orders_client.operations.batches import BatchItem
+from harbor_orders_client.transport.wire import Service
 from harbor_orders_client.webhooks import WebhookEvent
-from harbor_orders_client.wire import Service
 
 __all__ = [
     "Actor",

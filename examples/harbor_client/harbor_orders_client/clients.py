@@ -2,124 +2,102 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import httpx
 
-from harbor_orders_client import batches, calls, keys, ledger
-from harbor_orders_client.batches import BatchItem
-from harbor_orders_client.new_orders import NewOrder
-from harbor_orders_client.session import Session
-from harbor_orders_client.settling import Patience, Rules
-from harbor_orders_client.transports import exchange, exchange_async
-from harbor_orders_client.verbs import AsyncGroup, AsyncPages, AsyncVerb, Group, Pages, Verb
-from harbor_orders_client.wire import Outcome, Pause, Program, Send, Service
+from harbor_orders_client.documents.new_orders import NewOrder
+from harbor_orders_client.operations import api_keys, batches, orders, payments, requests, webhooks
+from harbor_orders_client.operations.batches import BatchItem
+from harbor_orders_client.operations.binding import AsyncGroup, Group, Pages, Verb
+from harbor_orders_client.operations.requests import RequestOptions
+from harbor_orders_client.transport.http import run, run_async
+from harbor_orders_client.transport.retries import Patience, Rules
+from harbor_orders_client.transport.session import Session
+from harbor_orders_client.transport.wire import Program
 
 T = TypeVar("T")
 
 
-class Orders(Group):
-    """Orders: create and change them, read them."""
-
-    create = Verb(calls.create_order)
-    amend = Verb(calls.amend_order)
-    update = Verb(calls.update_order)
-    add_note = Verb(calls.add_note)
-    authorize = Verb(ledger.authorize_order)
-    capture = Verb(ledger.capture_order)
-    void = Verb(ledger.void_order)
-    cancel = Verb(ledger.cancel_order)
-    refund = Verb(ledger.refund_order)
-    settle = Verb(ledger.settle_order)
-    set_status = Verb(calls.set_order_status)
-    get = Verb(calls.get_order)
-    list = Pages(calls.list_orders)
-    timeline = Pages(calls.list_timeline)
-    notes = Pages(calls.list_notes)
-
-    def create_many(self, orders: Iterable[NewOrder]) -> Sequence[BatchItem]:
-        """Create any number of orders; give what became of each. Raises `BatchInterrupted`."""
-        return self._client.run(batches.create_many(self._client.session, orders))
+class _OrderVerbs:
+    create = Verb(orders.create_order)
+    amend = Verb(orders.amend_order)
+    update = Verb(orders.update_order)
+    add_note = Verb(orders.add_note)
+    authorize = Verb(payments.authorize_order)
+    capture = Verb(payments.capture_order)
+    void = Verb(payments.void_order)
+    cancel = Verb(payments.cancel_order)
+    refund = Verb(payments.refund_order)
+    settle = Verb(payments.settle_order)
+    set_status = Verb(orders.set_order_status)
+    get = Verb(orders.get_order)
+    list = Pages(orders.list_orders)
+    timeline = Pages(orders.list_timeline)
+    notes = Pages(orders.list_notes)
 
 
-class WebhookEndpoints(Group):
+class _WebhookEndpointVerbs:
+    create = Verb(webhooks.create_webhook_endpoint)
+    list = Verb(webhooks.list_webhook_endpoints)
+    delete = Verb(webhooks.delete_webhook_endpoint)
+
+
+class _WebhookDeliveryVerbs:
+    list = Pages(webhooks.list_webhook_deliveries)
+    get = Verb(webhooks.get_webhook_delivery)
+    resend = Verb(webhooks.resend_webhook_delivery)
+
+
+class _ApiKeyVerbs:
+    create = Verb(api_keys.create_api_key)
+    list = Pages(api_keys.list_api_keys)
+    get = Verb(api_keys.get_api_key)
+    rotate = Verb(api_keys.rotate_api_key)
+    revoke = Verb(api_keys.revoke_api_key)
+    events = Pages(api_keys.list_api_key_events)
+
+
+class Orders(_OrderVerbs, Group):
+    """Create, change and read orders."""
+
+    def create_many(self, new_orders: Iterable[NewOrder]) -> Sequence[BatchItem]:
+        """Create any number of orders. Return what became of each. Raises `BatchInterrupted`."""
+        return self.client.run(batches.create_many(self.client.session, new_orders))
+
+
+class AsyncOrders(_OrderVerbs, AsyncGroup):
+    """Create, change and read orders."""
+
+    async def create_many(self, new_orders: Iterable[NewOrder]) -> Sequence[BatchItem]:
+        """Create any number of orders. Return what became of each. Raises `BatchInterrupted`."""
+        return await self.client.run(batches.create_many(self.client.session, new_orders))
+
+
+class WebhookEndpoints(_WebhookEndpointVerbs, Group):
     """Where webhooks go."""
 
-    create = Verb(calls.create_webhook_endpoint)
-    list = Verb(calls.list_webhook_endpoints)
-    delete = Verb(calls.delete_webhook_endpoint)
 
-
-class WebhookDeliveries(Group):
-    """What was sent, and what came of it."""
-
-    list = Pages(calls.list_webhook_deliveries)
-    get = Verb(calls.get_webhook_delivery)
-    resend = Verb(calls.resend_webhook_delivery)
-
-
-class ApiKeys(Group):
-    """The keys of a partner; takes the scope `keys:manage`."""
-
-    create = Verb(keys.create_api_key)
-    list = Pages(keys.list_api_keys)
-    get = Verb(keys.get_api_key)
-    rotate = Verb(keys.rotate_api_key)
-    revoke = Verb(keys.revoke_api_key)
-    events = Pages(keys.list_api_key_events)
-
-
-class AsyncOrders(AsyncGroup):
-    """Orders: create and change them, read them."""
-
-    create = AsyncVerb(calls.create_order)
-    amend = AsyncVerb(calls.amend_order)
-    update = AsyncVerb(calls.update_order)
-    add_note = AsyncVerb(calls.add_note)
-    authorize = AsyncVerb(ledger.authorize_order)
-    capture = AsyncVerb(ledger.capture_order)
-    void = AsyncVerb(ledger.void_order)
-    cancel = AsyncVerb(ledger.cancel_order)
-    refund = AsyncVerb(ledger.refund_order)
-    settle = AsyncVerb(ledger.settle_order)
-    set_status = AsyncVerb(calls.set_order_status)
-    get = AsyncVerb(calls.get_order)
-    list = AsyncPages(calls.list_orders)
-    timeline = AsyncPages(calls.list_timeline)
-    notes = AsyncPages(calls.list_notes)
-
-    async def create_many(self, orders: Iterable[NewOrder]) -> Sequence[BatchItem]:
-        """Create any number of orders; give what became of each. Raises `BatchInterrupted`."""
-        return await self._client.run(batches.create_many(self._client.session, orders))
-
-
-class AsyncWebhookEndpoints(AsyncGroup):
+class AsyncWebhookEndpoints(_WebhookEndpointVerbs, AsyncGroup):
     """Where webhooks go."""
 
-    create = AsyncVerb(calls.create_webhook_endpoint)
-    list = AsyncVerb(calls.list_webhook_endpoints)
-    delete = AsyncVerb(calls.delete_webhook_endpoint)
 
-
-class AsyncWebhookDeliveries(AsyncGroup):
+class WebhookDeliveries(_WebhookDeliveryVerbs, Group):
     """What was sent, and what came of it."""
 
-    list = AsyncPages(calls.list_webhook_deliveries)
-    get = AsyncVerb(calls.get_webhook_delivery)
-    resend = AsyncVerb(calls.resend_webhook_delivery)
+
+class AsyncWebhookDeliveries(_WebhookDeliveryVerbs, AsyncGroup):
+    """What was sent, and what came of it."""
 
 
-class AsyncApiKeys(AsyncGroup):
-    """The keys of a partner; takes the scope `keys:manage`."""
+class ApiKeys(_ApiKeyVerbs, Group):
+    """The API keys of a partner. Needs the scope `keys:manage`."""
 
-    create = AsyncVerb(keys.create_api_key)
-    list = AsyncPages(keys.list_api_keys)
-    get = AsyncVerb(keys.get_api_key)
-    rotate = AsyncVerb(keys.rotate_api_key)
-    revoke = AsyncVerb(keys.revoke_api_key)
-    events = AsyncPages(keys.list_api_key_events)
+
+class AsyncApiKeys(_ApiKeyVerbs, AsyncGroup):
+    """The API keys of a partner. Needs the scope `keys:manage`."""
 
 
 class HarborOrders:
@@ -158,46 +136,14 @@ class HarborOrders:
         self.webhook_deliveries = WebhookDeliveries(self)
         self.api_keys = ApiKeys(self)
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        answer: type[T],
-        *,
-        body: Mapping[str, Any] | None = None,
-        query: Mapping[str, str] | None = None,
-        idempotency_key: str | None = None,
-        if_match: int | None = None,
-        service: Service | None = None,
-    ) -> T:
-        """Send any request of the API by the same rules; see `calls.request` for the arguments."""
-        made = calls.request(
-            method,
-            path,
-            answer,
-            body=body,
-            query=query,
-            idempotency_key=idempotency_key,
-            if_match=if_match,
-            service=service,
-        )
+    def request(self, method: str, path: str, read_as: type[T], **options: Unpack[RequestOptions]) -> T:
+        """Send any request of the API by the same rules; `requests.request` describes the arguments."""
+        made = requests.request(method, path, read_as, **options)
         return self.run(self.session.perform(made))
 
     def run(self, program: Program[T]) -> T:
         """Run a program to its end."""
-        outcome: Outcome = None
-        while True:
-            try:
-                step = program.send(outcome)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            match step:
-                case Send():
-                    outcome = exchange(self._http, self.session, step)
-                case Pause():
-                    self._sleep(step.seconds)
-                    outcome = None
+        return run(program, self._http, self.session, self._sleep)
 
     def close(self) -> None:
         """Close the connections."""
@@ -240,46 +186,14 @@ class AsyncHarborOrders:
         self.webhook_deliveries = AsyncWebhookDeliveries(self)
         self.api_keys = AsyncApiKeys(self)
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        answer: type[T],
-        *,
-        body: Mapping[str, Any] | None = None,
-        query: Mapping[str, str] | None = None,
-        idempotency_key: str | None = None,
-        if_match: int | None = None,
-        service: Service | None = None,
-    ) -> T:
-        """Send any request of the API by the same rules; see `calls.request` for the arguments."""
-        made = calls.request(
-            method,
-            path,
-            answer,
-            body=body,
-            query=query,
-            idempotency_key=idempotency_key,
-            if_match=if_match,
-            service=service,
-        )
+    async def request(self, method: str, path: str, read_as: type[T], **options: Unpack[RequestOptions]) -> T:
+        """Send any request of the API by the same rules; `requests.request` describes the arguments."""
+        made = requests.request(method, path, read_as, **options)
         return await self.run(self.session.perform(made))
 
     async def run(self, program: Program[T]) -> T:
         """Run a program to its end."""
-        outcome: Outcome = None
-        while True:
-            try:
-                step = program.send(outcome)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            match step:
-                case Send():
-                    outcome = await exchange_async(self._http, self.session, step)
-                case Pause():
-                    await self._sleep(step.seconds)
-                    outcome = None
+        return await run_async(program, self._http, self.session, self._sleep)
 
     async def aclose(self) -> None:
         """Close the connections."""

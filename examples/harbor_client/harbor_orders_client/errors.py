@@ -13,7 +13,7 @@
     |- ConnectionFailed          the request never reached the service
     |- OutcomeUnknown            it may have been acted on: send it again with idempotency_key
     |- UnexpectedAnswer          a success that is not what the API promises
-    |- BatchInterrupted          create_many could not go on: results so far, unsettled orders
+    |- BatchInterrupted          create_many could not go on: results so far, remaining orders
     `- WebhookNotVerified        a webhook that is not signed with your secret, or too old
 
 All can be pickled. None holds an API key or a secret, in its text or in what it refers to.
@@ -23,12 +23,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from harbor_orders_client import exact
-from harbor_orders_client.wire import Reply
+from harbor_orders_client.documents import exact
+from harbor_orders_client.transport.wire import Reply
 
 if TYPE_CHECKING:
-    from harbor_orders_client.batches import BatchItem
-    from harbor_orders_client.new_orders import NewOrder
+    from harbor_orders_client.documents.new_orders import NewOrder
+    from harbor_orders_client.operations.batches import BatchItem
 
 _KNOWN: Final = frozenset(
     {"type", "title", "status", "detail", "instance", "code", "request_id", "retryable", "errors"}
@@ -77,7 +77,7 @@ class ApiError(HarborError):
 
     @property
     def code(self) -> str:
-        """Return the stable code; `http_502` where something between answered instead of the service."""
+        """Return the stable code; `http_502` where something in between responded instead of the service."""
         return self.problem.code
 
     @property
@@ -134,7 +134,7 @@ class Conflict(ApiError):
 
 
 class PreconditionFailed(ApiError):
-    """412 or 428: read the order again and decide anew."""
+    """412 or 428: read the order again and decide again."""
 
 
 class ValidationFailed(ApiError):
@@ -151,7 +151,7 @@ class RateLimited(ApiError):
 
 
 class Unavailable(ApiError):
-    """5xx: the service could not answer for as long as this client may wait."""
+    """5xx: the service did not recover for as long as this client may wait."""
 
 
 class ConnectionFailed(HarborError):
@@ -159,9 +159,9 @@ class ConnectionFailed(HarborError):
 
 
 class OutcomeUnknown(HarborError):
-    """The request may have been acted on. Sending it again with `idempotency_key` settles it and never does it twice.
+    """The request may have been acted on. Sending it again with `idempotency_key` finds out and never does it twice.
 
-    `idempotency_key` is None for the few requests that take none: look whether it was done before you repeat it.
+    `idempotency_key` is None for the few requests that take none: check whether it was done before you repeat it.
     """
 
     def __init__(self, reason: str, idempotency_key: str | None) -> None:
@@ -171,7 +171,7 @@ class OutcomeUnknown(HarborError):
 
     def __str__(self) -> str:
         if self.idempotency_key is None:
-            return f"{self.reason}; look whether it was done before you repeat it"
+            return f"{self.reason}; check whether it was done before you repeat it"
         return f"{self.reason}; repeat it with idempotency_key={self.idempotency_key!r}"
 
 
@@ -182,22 +182,22 @@ class UnexpectedAnswer(HarborError):
 class BatchInterrupted(HarborError):
     """`create_many` could not go on; `__cause__` is why.
 
-    `results` are the orders that are settled. Give `unsettled` to `create_many` again: each order keeps its key, so
-    none is made twice.
+    `results` are the orders whose outcome is known. Pass `remaining` to `create_many` again: each order keeps its key,
+    so none is made twice.
     """
 
-    def __init__(self, reason: str, results: "Sequence[BatchItem]", unsettled: "Sequence[NewOrder]") -> None:
-        super().__init__(reason, results, unsettled)
+    def __init__(self, reason: str, results: "Sequence[BatchItem]", remaining: "Sequence[NewOrder]") -> None:
+        super().__init__(reason, results, remaining)
         self.reason = reason
         self.results = list(results)
-        self.unsettled = list(unsettled)
+        self.remaining = list(remaining)
 
     def __str__(self) -> str:
-        return f"{len(self.results)} orders settled, {len(self.unsettled)} not: {self.reason}"
+        return f"{len(self.results)} orders done, {len(self.remaining)} not: {self.reason}"
 
 
 class WebhookNotVerified(HarborError):
-    """Do not act on it; answer 400."""
+    """Do not act on it; respond with 400."""
 
 
 _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
@@ -217,13 +217,13 @@ _SERVER_ERRORS: Final = 500
 
 
 def error_of(problem: Problem) -> ApiError:
-    """Return the error that says what a problem is."""
+    """Return the error of a problem."""
     other = Unavailable if problem.status >= _SERVER_ERRORS else ApiError
     return _BY_STATUS.get(problem.status, other)(problem)
 
 
 def problem_of(reply: Reply) -> Problem:
-    """Read a refusal; also one that is no problem document, from whatever stands between."""
+    """Read a refusal; also one that is not a problem document, from something in between."""
     document = _object(reply.content)
     return problem_from(
         reply.status, document, reply.headers.get("x-request-id", ""), _seconds(reply.headers.get("retry-after"))
@@ -233,12 +233,12 @@ def problem_of(reply: Reply) -> Problem:
 def problem_from(
     status: int, document: Mapping[str, Any], request_id: str = "", retry_after_s: float | None = None
 ) -> Problem:
-    """Make a problem of its document; what is missing or of another type is made up for."""
+    """Make a problem of its document; what is missing or of another type gets a default."""
     retryable = document.get("retryable")
     return Problem(
         status=status,
         code=str(document.get("code") or f"http_{status}"),
-        detail=str(document.get("detail") or "The answer does not say why."),
+        detail=str(document.get("detail") or "The response does not say why."),
         request_id=str(document.get("request_id") or request_id),
         retryable=retryable if isinstance(retryable, bool) else status in _RETRYABLE_WITHOUT_WORD,
         errors=_field_errors(document.get("errors")),

@@ -2,7 +2,7 @@
 
     event = webhooks.verify(body, headers, secret)
 
-Verify the bytes as they arrived, before anything parses them; answer 2xx at once; ignore an `id` seen before.
+Verify the bytes as they arrived, before anything parses them; respond with 2xx at once; ignore an `id` seen before.
 """
 
 import base64
@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from harbor_orders_client import exact
-from harbor_orders_client.documents import Order
+from harbor_orders_client.documents import exact
+from harbor_orders_client.documents.reading import read
+from harbor_orders_client.documents.responses import Order
 from harbor_orders_client.errors import UnexpectedAnswer, WebhookNotVerified
-from harbor_orders_client.reading import read
 
 TOLERANCE_S: Final = 300
 _PREFIX: Final = "whsec_"
@@ -75,7 +75,7 @@ def verify(
 
     Raises:
         WebhookNotVerified: anything else; the text never holds a secret or what was sent.
-        ValueError: a secret is not one.
+        ValueError: a secret is malformed.
     """
     keys = [_key(each) for each in ([secret] if isinstance(secret, str) else secret)]
     named = {name.lower(): value for name, value in headers.items()}

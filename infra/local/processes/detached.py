@@ -1,32 +1,33 @@
-"""The stack from outside: start it in the background, stop it."""
+"""Control a stack from outside: start it in the background, stop it."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 
 from infra import clock
-from infra.local.home import CHECKOUT, Home, HomeError
+from infra.local.errors import LocalError
+from infra.local.home import CHECKOUT, Home
 from infra.local.processes import orphans
+from infra.local.processes.supervisor import Say
 
 _POLL_S = 0.1
 _STOP_S = 90.0
-Say = Callable[[str], None]
 
 
 def start(home: Home, arguments: Sequence[str], say: Say) -> int:
-    """Start a supervisor in the background and show what it says until everything is ready; give the exit status.
+    """Start a supervisor in the background, show what it says until everything is ready, and return the exit status.
 
     Raises:
-        AlreadyRunsError: one runs in this home.
+        AlreadyRunsError: a stack runs in this home.
     """
     with home.held():
-        pass  # only to tell early; the new process holds it for itself
+        pass  # only to fail early: the new process takes the lock for itself
     log = home.log_file("up")
     log.unlink(missing_ok=True)
     reading, writing = os.pipe()
@@ -74,10 +75,10 @@ def _read(descriptor: int) -> bytes:
 
 
 def stop(home: Home) -> None:
-    """Ask the supervisor of this home to drain and stop, and return when nothing of it is left.
+    """Ask the supervisor of this home to drain and stop, and return when none of its processes is left.
 
     Raises:
-        HomeError: it holds the home and cannot be found or ended.
+        LocalError: a supervisor holds the home and cannot be found.
     """
     supervisor = _supervisor(home)
     supervisor.send_signal(signal.SIGTERM)
@@ -86,16 +87,16 @@ def stop(home: Home) -> None:
     except psutil.TimeoutExpired:
         supervisor.kill()
         supervisor.wait(_STOP_S)
-    orphans.end_leftovers(home.run_file)
+    orphans.end_orphans(home.run_file)
     home.stack_file.unlink(missing_ok=True)
 
 
 def _supervisor(home: Home) -> psutil.Process:
-    # One that has just begun holds the home a moment before it has written who it is.
+    # A supervisor that has just started holds the home a moment before it writes its process id.
     deadline = clock.monotonic_s() + 5.0
     while clock.monotonic_s() < deadline:
         found = orphans.supervisor_of(home.run_file)
         if found:
             return found
         time.sleep(_POLL_S)
-    raise HomeError(f"{home.path} is held by a process that cannot be found: another account's, or another machine's?")
+    raise LocalError(f"{home.path} is held by a process that cannot be found: another account's, or another machine's?")

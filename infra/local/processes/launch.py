@@ -24,7 +24,7 @@ class Launch:
         env: the whole environment; nothing is inherited.
         cwd: working directory.
         account: who it runs as; None: as this process.
-        stop_signal: asks it to end in good order; also sent by the kernel should the starter die first.
+        stop_signal: asks it to end in good order; the kernel sends it too if the starter dies first.
     """
 
     argv: tuple[str, ...]
@@ -35,9 +35,9 @@ class Launch:
 
 
 def spawn(launch: Launch, output: Path) -> subprocess.Popen[bytes]:
-    """Start it in a session of its own, its output appended to a file.
+    """Start a process in a session of its own, and append its output to a file.
 
-    An own session keeps the terminal's Ctrl-C away: the starter stops things in order. Must be called from a thread
+    The session keeps the terminal's Ctrl-C away, so that the starter stops everything in order. Call this from a thread
     that lives as long as the starter, because the kernel watches the starting *thread*.
 
     Raises:
@@ -69,7 +69,7 @@ def spawn(launch: Launch, output: Path) -> subprocess.Popen[bytes]:
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback address that nothing listens on at this moment."""
+    """Return a TCP port of the loopback address that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

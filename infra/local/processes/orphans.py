@@ -1,4 +1,4 @@
-"""Find and end what a supervisor left behind that was killed: by process id *and* start time, never by name."""
+"""Find and end what a killed supervisor left: by process id *and* start time, never by name. Find other stacks."""
 
 import contextlib
 import json
@@ -8,17 +8,18 @@ from pathlib import Path
 
 import psutil
 
-from infra.local.home import Json, write_private
-from infra.local.processes.supervisor import Kept
+from infra.local.home import Home, Json, write_private
+from infra.local.processes.supervisor import Supervised
 
 _END_S = 15.0
+_SUPERVISOR = ["-m", "infra.local", "up"]
 
 
-def write_run_file(path: Path, kept: Mapping[str, Kept]) -> None:
-    """Write down every running process and the supervisor, for `end_leftovers` and `down`."""
+def write_run_file(path: Path, supervised: Mapping[str, Supervised]) -> None:
+    """Write down the supervisor and every running process, for `end_orphans` and `down`."""
     children: Json = {
         name: {"pid": each.pid, "started": each.started, "stop_signal": int(each.stop_signal)}
-        for name, each in kept.items()
+        for name, each in supervised.items()
         if each.pid is not None
     }
     own = psutil.Process()
@@ -30,8 +31,8 @@ def supervisor_of(path: Path) -> psutil.Process | None:
     return _find(_read(path).get("supervisor"))
 
 
-def end_leftovers(path: Path) -> list[str]:
-    """End the processes of a run file whose supervisor is gone; give the names of those that still lived."""
+def end_orphans(path: Path) -> list[str]:
+    """End the processes of a run file whose supervisor is gone; return the names of those that still lived."""
     children = _read(path).get("children")
     found: dict[str, psutil.Process] = {}
     for name, entry in children.items() if isinstance(children, dict) else ():
@@ -44,6 +45,19 @@ def end_leftovers(path: Path) -> list[str]:
         _signal(process, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=_END_S)
     path.unlink(missing_ok=True)
+    return sorted(found)
+
+
+def stacks_of(checkout: Path, *, besides: Home) -> list[str]:
+    """Return one text per stack that runs from the checkout in another home: where it is, and what stops it."""
+    found = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.cmdline()[1:4] == _SUPERVISOR and Path(process.cwd()) == checkout:
+                named = process.environ().get("HARBOR_HOME", "")
+                path = (checkout / Path(named).expanduser()).resolve()
+                if named and path != besides.path:
+                    found.add(f"in {path}: stop it with HARBOR_HOME={path} make down")
     return sorted(found)
 
 
@@ -60,7 +74,7 @@ def _find(entry: object) -> psutil.Process | None:
         return None
     try:
         process = psutil.Process(entry["pid"])
-        # The id alone could belong to somebody else by now.
+        # The id alone may belong to another process by now.
         if abs(process.create_time() - entry["started"]) < 0.5 and process.status() != psutil.STATUS_ZOMBIE:  # noqa: PLR2004
             return process
     except (psutil.Error, KeyError, TypeError, ValueError):

@@ -1,6 +1,6 @@
-"""Keep processes alive: start, restart with backoff when one ends, stop all in good order.
+"""Keep processes alive: start them, restart one that ends after a backoff, stop all in good order.
 
-One event loop and one thread: the kernel ends a child when the *thread* that started it is gone (`launch.spawn`).
+There is one event loop and one thread: the kernel ends a child when the *thread* that started it ends (`launch.spawn`).
 """
 
 import asyncio
@@ -14,28 +14,25 @@ from pathlib import Path
 import psutil
 
 from infra import clock
+from infra.local.errors import LocalError
 from infra.local.processes.launch import Launch, spawn
 
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-# A process that ran this long was healthy: the next failure starts from the first delay again.
+# A process that ran this long was healthy: after its next failure the delays start from the first again.
 HEALTHY_AFTER_S = 30.0
 READY_POLL_S = 0.05
 Say = Callable[[str], None]
 
 
-class NotReadyError(Exception):
-    """A process did not get ready; the message shows the end of its log."""
-
-
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to keep alive.
+    """A program to keep alive.
 
     Attributes:
         name: as in `stack.json`.
-        prepare: makes what it needs and gives the process; called before every start, and may block.
-        is_ready: whether it does its work now; called only while somebody waits for that.
-        log: file its output is appended to.
+        prepare: makes what it needs and returns the process; called before every start, and may block.
+        is_ready: whether it does its work now; called only while `until_ready` waits.
+        log: file that its output is appended to.
         drain_s: seconds between the request to end and SIGKILL.
     """
 
@@ -47,8 +44,8 @@ class Program:
 
 
 @dataclass(slots=True)
-class Kept:
-    """A program under supervision: the process it is at this moment, and how often it was started again."""
+class Supervised:
+    """A program under supervision: its process at this moment, and how often it was started again."""
 
     program: Program
     process: subprocess.Popen[bytes] | None = None
@@ -71,105 +68,103 @@ def backoff_s(failures: int) -> float:
 
 
 class Supervisor:
-    """Keeps a set of programs alive. `changed` is called after every start and end, for whoever writes that down."""
+    """Keeps a set of programs alive. `changed` is called after every start and end."""
 
     def __init__(self, say: Say, changed: Callable[[], None]) -> None:
         self._say = say
         self._changed = changed
         self._stopping = False
-        self._kept: dict[str, Kept] = {}
+        self._supervised: dict[str, Supervised] = {}
 
     @property
-    def kept(self) -> Mapping[str, Kept]:
+    def supervised(self) -> Mapping[str, Supervised]:
         """Return every program under supervision by name."""
-        return self._kept
+        return self._supervised
 
     def keep(self, program: Program) -> None:
         """Start a program and start it again whenever it ends, until `stop`."""
-        kept = Kept(program)
-        self._kept[program.name] = kept
-        kept.task = asyncio.create_task(self._keep(kept), name=f"keep {program.name}")
+        each = Supervised(program)
+        self._supervised[program.name] = each
+        each.task = asyncio.create_task(self._keep(each), name=f"keep {program.name}")
 
     async def until_ready(self, name: str, timeout_s: float) -> None:
-        """Return when the program does its work.
+        """Wait until the program does its work.
 
         Raises:
-            NotReadyError: it did not within `timeout_s` seconds, or it ended three times over.
+            LocalError: it did not in `timeout_s` seconds, or ended three times; the message shows the end of its log.
         """
-        kept = self._kept[name]
+        each = self._supervised[name]
         deadline = clock.monotonic_s() + timeout_s
-        while not (kept.process and await kept.program.is_ready()):
-            if kept.task and kept.task.done():
-                await kept.task  # raises what went wrong while preparing
-            if clock.monotonic_s() > deadline or kept.failures >= 3:  # noqa: PLR2004  # as documented
-                why = f"ended again and again ({kept.last_end})" if kept.last_end else f"not ready in {timeout_s:g} s"
-                raise NotReadyError(
-                    f"{name}: {why}. Its log is {kept.program.log} and ends:\n{_tail(kept.program.log)}"
-                )
+        while not (each.process and await each.program.is_ready()):
+            if each.task and each.task.done():
+                await each.task  # raises what went wrong in `prepare`
+            if clock.monotonic_s() > deadline or each.failures >= 3:  # noqa: PLR2004  # as documented
+                why = f"ended again and again ({each.last_end})" if each.last_end else f"not ready in {timeout_s:g} s"
+                raise LocalError(f"{name}: {why}. Its log is {each.program.log} and ends:\n{_tail(each.program.log)}")
             await asyncio.sleep(READY_POLL_S)
 
     async def stop(self, names: Iterable[str]) -> None:
-        """Ask the named programs to end, all at once, and wait; what does not end in its time is killed."""
+        """Ask the named programs to end, all at once, and wait; kill what does not end in its time."""
         self._stopping = True
-        await asyncio.gather(*(self._stop(self._kept[name]) for name in names if name in self._kept))
+        await asyncio.gather(*(self._stop(self._supervised[name]) for name in names if name in self._supervised))
 
     def kill_all(self) -> None:
-        """End everything without further waiting (a second Ctrl-C)."""
-        for kept in self._kept.values():
-            if kept.process and kept.process.poll() is None:
-                kept.process.kill()
+        """Kill everything at once (a second Ctrl-C)."""
+        for each in self._supervised.values():
+            if each.process and each.process.poll() is None:
+                each.process.kill()
 
-    async def _keep(self, kept: Kept) -> None:
+    async def _keep(self, each: Supervised) -> None:
         while not self._stopping:
             began = clock.monotonic_s()
             try:
-                await self._run_once(kept)
+                await self._run_once(each)
             except Exception as error:
-                # The first start's failure is for `until_ready` to tell; later ones may pass (a full disk, a port).
-                if not kept.last_end:
+                # `until_ready` raises the failure of the first start; later ones may pass (a full disk, a taken port).
+                if not each.last_end:
                     raise
-                kept.last_end = f"cannot be started: {error}"
+                each.last_end = f"cannot be started: {error}"
             if self._stopping:
                 return
-            kept.failures = 1 if clock.monotonic_s() - began > HEALTHY_AFTER_S else kept.failures + 1
-            delay_s = backoff_s(kept.failures)
-            self._say(f"{kept.program.name} ended ({kept.last_end}); starting it again in {delay_s:g} s")
+            each.failures = 1 if clock.monotonic_s() - began > HEALTHY_AFTER_S else each.failures + 1
+            delay_s = backoff_s(each.failures)
+            self._say(f"{each.program.name} ended ({each.last_end}); starting it again in {delay_s:g} s")
             self._changed()
             await asyncio.sleep(delay_s)
-            kept.restarts += 1
+            each.restarts += 1
 
-    async def _run_once(self, kept: Kept) -> None:
-        launch = await asyncio.to_thread(kept.program.prepare)
+    async def _run_once(self, each: Supervised) -> None:
+        launch = await asyncio.to_thread(each.program.prepare)
         if self._stopping:
             return
-        kept.stop_signal = launch.stop_signal
-        kept.process = spawn(launch, kept.program.log)
-        kept.started = _started(kept.process.pid)
+        each.stop_signal = launch.stop_signal
+        each.process = spawn(launch, each.program.log)
+        each.started = _started(each.process.pid)
         self._changed()
-        code = await exit_of(kept.process)
+        code = await exit_of(each.process)
         if not self._stopping:  # else `_stop` is waiting for it too
-            kept.process = None
-        kept.last_end = _how(code)
+            each.process = None
+        each.last_end = _how(code)
 
-    async def _stop(self, kept: Kept) -> None:
-        process = kept.process
+    async def _stop(self, each: Supervised) -> None:
+        process = each.process
         if process and process.poll() is None:
-            process.send_signal(kept.stop_signal)
+            process.send_signal(each.stop_signal)
             try:
-                async with asyncio.timeout(kept.program.drain_s):
+                async with asyncio.timeout(each.program.drain_s):
                     await exit_of(process)
             except TimeoutError:
-                self._say(f"{kept.program.name} did not end within {kept.program.drain_s:g} s; killed")
+                self._say(f"{each.program.name} did not end within {each.program.drain_s:g} s; killed")
                 process.kill()
                 await exit_of(process)
-        if kept.task:
-            kept.task.cancel()  # it may be waiting for its backoff
-            await asyncio.gather(kept.task, return_exceptions=True)
-        kept.process = None
+        if each.task:
+            each.task.cancel()  # it may be waiting for its backoff
+            await asyncio.gather(each.task, return_exceptions=True)
+        each.process = None
 
 
 async def exit_of(process: subprocess.Popen[bytes]) -> int:
-    """Wait for a process to end and give its exit code, negative for a signal, without a thread or a busy loop."""
+    """Wait for a process to end and return its exit code, negative for a signal, without a thread or a busy loop."""
     try:
         descriptor = os.pidfd_open(process.pid)
     except (AttributeError, OSError):  # not Linux, or an old or confined kernel

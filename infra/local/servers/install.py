@@ -1,4 +1,4 @@
-"""Make a database ready for the processes: create it, migrate it, login roles, API keys. Safe to repeat."""
+"""Make a database ready for the processes: create and migrate it, add login roles and API keys. Safe to repeat."""
 
 from collections.abc import Mapping, MutableMapping
 from types import MappingProxyType
@@ -7,6 +7,8 @@ import asyncpg
 
 from infra import clock
 from infra.local.addresses import DATABASE
+from infra.local.errors import LocalError
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.login_roles import create_login_roles
 from infra.postgres.migrate import MigrationError, migrate
 from infra.security.api_key_store import TooManyKeysError, create_key, find_key
@@ -32,16 +34,8 @@ API_KEYS: Mapping[str, tuple[str | None, frozenset[str]]] = MappingProxyType(
 )
 
 
-class InstallError(Exception):
-    """The database cannot be made ready; the message says what to do."""
-
-
 async def create_database(admin_url: str) -> None:
-    """Create the stack's database in our own cluster, if it is missing.
-
-    Args:
-        admin_url: the administrator's address of that database.
-    """
+    """Create the stack's database in our own cluster if it is missing; `admin_url` is that database's address."""
     connection = await asyncpg.connect(admin_url, database="postgres", timeout=10)
     try:
         if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
@@ -53,33 +47,31 @@ async def create_database(admin_url: str) -> None:
 async def install(
     admin_url: str, passwords: Mapping[str, str], keys: MutableMapping[str, str], pepper: str
 ) -> list[str]:
-    """Migrate, create login roles and the API keys; give the names of the migrations applied.
+    """Migrate, create login roles and API keys, and return the names of the applied migrations.
 
     Args:
         admin_url: the administrator's address of the database.
         passwords: login role -> password.
-        keys: name -> API key as kept so far; filled with what is missing here or unknown to the database.
+        keys: name -> API key; keys that are missing here, or unknown to the database, are added.
         pepper: HMAC key over API keys.
 
     Raises:
-        InstallError: the database cannot be reached or refuses.
+        LocalError: the database cannot be reached or refuses.
     """
     try:
         applied = await migrate(admin_url)
         await create_login_roles(admin_url, passwords)
         await _create_keys(admin_url, keys, pepper.encode())
-    except MigrationError as error:
-        raise InstallError(f"migrations: {error}") from error
-    except TooManyKeysError as error:
-        raise InstallError(f"API keys: {error}") from error
+    except (MigrationError, TooManyKeysError) as error:
+        raise LocalError(f"the database cannot be made ready: {error}") from error
     except (OSError, TimeoutError) as error:
         reason = str(error) or type(error).__name__
-        raise InstallError(
+        raise LocalError(
             f"PostgreSQL cannot be reached ({reason}): is it up, and HARBOR_POSTGRES__URL right?"
         ) from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         reason = str(error).splitlines()[0]
-        raise InstallError(
+        raise LocalError(
             f"PostgreSQL refuses ({reason}): HARBOR_POSTGRES__URL must be the address of a role that may create roles"
         ) from error
     return applied
@@ -105,7 +97,7 @@ async def _create_keys(admin_url: str, keys: MutableMapping[str, str], pepper: b
         await connection.close()
 
 
-async def _opens(connection: "asyncpg.Connection[asyncpg.Record]", text: str, pepper: bytes) -> bool:
+async def _opens(connection: DedicatedConnection, text: str, pepper: bytes) -> bool:
     try:
         key = parse(text)
     except MalformedKeyError:
@@ -115,7 +107,7 @@ async def _opens(connection: "asyncpg.Connection[asyncpg.Record]", text: str, pe
 
 
 async def server_version(admin_url: str) -> str:
-    """Return the version of PostgreSQL as it tells it."""
+    """Return the version that PostgreSQL reports."""
     connection = await asyncpg.connect(admin_url, timeout=10)
     try:
         return str(await connection.fetchval("SHOW server_version")).split()[0]

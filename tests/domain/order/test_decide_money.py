@@ -1,5 +1,6 @@
 """What is done with the authorized amount, with what was captured, and what time does: given / when / then."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -13,8 +14,8 @@ from domain.order.errors import (
     AmountZeroError,
     SettlementMismatchError,
 )
+from domain.order.event_parts import CapturedLine
 from domain.order.events import (
-    CapturedLine,
     OrderAuthorizationReleased,
     OrderCanceled,
     OrderCaptured,
@@ -22,98 +23,77 @@ from domain.order.events import (
     OrderRefunded,
     OrderSettled,
     OrderSettlementRecorded,
-    Totals,
 )
-from domain.order.status import Share, Status
+from domain.order.status import Share
 from tests.support.orders.builders import NOW
-from tests.support.orders.spec import LATER, ORDER_ID, given
+from tests.support.orders.spec import (
+    AUTHORIZED,
+    CANCELED,
+    CAPTURED,
+    EXPIRED,
+    LATER,
+    ORDER_ID,
+    PARTLY_CAPTURED,
+    PENDING,
+    SETTLED,
+    event,
+    given,
+    totals,
+)
 
 PAID_ON = date(2026, 11, 25)
 DAY = timedelta(days=1)
 MOMENT = timedelta(microseconds=1)
 
 
-def totals(
-    *, captured: int = 0, released: int = 0, refunded: int = 0, settled: int = 0, authorized: int = 6497
-) -> Totals:
-    return Totals(
-        total_minor=6497,
-        authorized_minor=authorized,
-        captured_minor=captured,
-        released_minor=released,
-        refunded_minor=refunded,
-        settled_minor=settled,
-    )
-
-
 def test_a_capture_of_a_part_that_is_not_final_leaves_the_rest_capturable() -> None:
     given("authorize").when(Capture(ORDER_ID, LATER, "19.99", final=False)).then(
-        OrderCaptured(
-            currency="EUR",
-            amount_minor=1999,
-            final=False,
-            lines=(),
-            from_status=Status.AUTHORIZED,
-            to_status=Status.PARTIALLY_CAPTURED,
-            totals=totals(captured=1999),
+        event(
+            OrderCaptured, AUTHORIZED, PARTLY_CAPTURED, totals(captured=1999), amount_minor=1999, final=False, lines=()
         )
     )
 
 
 def test_a_final_capture_of_a_part_releases_the_rest() -> None:
     given("authorize").when(Capture(ORDER_ID, LATER, "19.99")).then(
-        OrderCaptured(
-            currency="EUR",
-            amount_minor=1999,
-            final=True,
-            lines=(),
-            from_status=Status.AUTHORIZED,
-            to_status=Status.PARTIALLY_CAPTURED,
-            totals=totals(captured=1999),
+        event(
+            OrderCaptured, AUTHORIZED, PARTLY_CAPTURED, totals(captured=1999), amount_minor=1999, final=True, lines=()
         ),
-        OrderAuthorizationReleased(
-            currency="EUR",
+        event(
+            OrderAuthorizationReleased,
+            PARTLY_CAPTURED,
+            CAPTURED,
+            totals(captured=1999, released=4498),
             released_minor=4498,
             cause="final_capture",
             reason=None,
-            from_status=Status.PARTIALLY_CAPTURED,
-            to_status=Status.CAPTURED,
-            totals=totals(captured=1999, released=4498),
         ),
     )
 
 
 def test_a_capture_of_all_that_is_left_is_final_whatever_was_asked() -> None:
     given("authorize", "capture_some").when(Capture(ORDER_ID, LATER, "54.97", final=False)).then(
-        OrderCaptured(
-            currency="EUR",
-            amount_minor=5497,
-            final=True,
-            lines=(),
-            from_status=Status.PARTIALLY_CAPTURED,
-            to_status=Status.CAPTURED,
-            totals=totals(captured=6497),
-        )
+        event(OrderCaptured, PARTLY_CAPTURED, CAPTURED, totals(captured=6497), amount_minor=5497, final=True, lines=())
     )
 
 
 def test_a_capture_without_an_amount_takes_all_that_is_left() -> None:
     state = given("authorize", "capture_some").when(Capture(ORDER_ID, LATER)).state_after()
-    assert (state.status, state.ledger.captured_minor) == (Status.CAPTURED, 6497)
+    assert (state.status, state.ledger.captured_minor) == (CAPTURED, 6497)
 
 
 def test_a_capture_by_lines_takes_their_price_and_remembers_their_quantity() -> None:
     command = Capture(ORDER_ID, LATER, lines=(LineShare(1, 2), LineShare(2, 1)), final=False)
     spec = given("authorize").when(command)
     spec.then(
-        OrderCaptured(
-            currency="EUR",
+        event(
+            OrderCaptured,
+            AUTHORIZED,
+            PARTLY_CAPTURED,
+            totals(captured=4498),
             amount_minor=2 * 1999 + 500,
             final=False,
             lines=(CapturedLine(line_id=1, quantity=2), CapturedLine(line_id=2, quantity=1)),
-            from_status=Status.AUTHORIZED,
-            to_status=Status.PARTIALLY_CAPTURED,
-            totals=totals(captured=4498),
         )
     )
     assert [line.captured_quantity for line in spec.state_after().lines] == [2, 1]
@@ -161,27 +141,20 @@ def test_an_amount_is_read_in_the_currency_of_the_order(amount: str, code: str) 
 
 def test_voiding_an_authorized_order_cancels_it() -> None:
     given("authorize").when(Void(ORDER_ID, "sold out", LATER)).then(
-        OrderCanceled(
-            currency="EUR",
-            reason="sold out",
-            released_minor=6497,
-            from_status=Status.AUTHORIZED,
-            to_status=Status.CANCELED,
-            totals=totals(released=6497),
-        )
+        event(OrderCanceled, AUTHORIZED, CANCELED, totals(released=6497), reason="sold out", released_minor=6497)
     )
 
 
 def test_voiding_a_partly_captured_order_releases_the_rest_and_keeps_what_was_taken() -> None:
     given("authorize", "capture_some").when(Void(ORDER_ID, "sold out", LATER)).then(
-        OrderAuthorizationReleased(
-            currency="EUR",
+        event(
+            OrderAuthorizationReleased,
+            PARTLY_CAPTURED,
+            CAPTURED,
+            totals(captured=1000, released=5497),
             released_minor=5497,
             cause="voided",
             reason="sold out",
-            from_status=Status.PARTIALLY_CAPTURED,
-            to_status=Status.CAPTURED,
-            totals=totals(captured=1000, released=5497),
         )
     )
 
@@ -189,13 +162,13 @@ def test_voiding_a_partly_captured_order_releases_the_rest_and_keeps_what_was_ta
 def test_a_refund_gives_back_a_part_and_changes_no_status() -> None:
     spec = given("authorize", "capture").when(Refund(ORDER_ID, "5.00", "broken", LATER))
     spec.then(
-        OrderRefunded(
-            currency="EUR",
+        event(
+            OrderRefunded,
+            CAPTURED,
+            CAPTURED,
+            replace(totals(captured=6497), refunded_minor=500),
             amount_minor=500,
             reason="broken",
-            from_status=Status.CAPTURED,
-            to_status=Status.CAPTURED,
-            totals=totals(captured=6497, refunded=500),
         )
     )
     assert spec.state_after().ledger.refund_status == Share.PARTIAL
@@ -219,16 +192,16 @@ def test_a_refund_is_of_more_than_nothing_and_no_more_than_is_left_of_the_captur
 def test_a_settlement_of_a_part_is_recorded_and_changes_no_status() -> None:
     spec = given("authorize", "capture").when(Settle(ORDER_ID, "10.00", "0.20", "9.80", PAID_ON, "B-1", LATER))
     spec.then(
-        OrderSettlementRecorded(
-            currency="EUR",
+        event(
+            OrderSettlementRecorded,
+            CAPTURED,
+            CAPTURED,
+            replace(totals(captured=6497), settled_minor=1000),
             gross_minor=1000,
             fee_minor=20,
             net_minor=980,
             value_date=PAID_ON,
             batch="B-1",
-            from_status=Status.CAPTURED,
-            to_status=Status.CAPTURED,
-            totals=totals(captured=6497, settled=1000),
         )
     )
     assert spec.state_after().ledger.settlement_status == Share.PARTIAL
@@ -236,34 +209,24 @@ def test_a_settlement_of_a_part_is_recorded_and_changes_no_status() -> None:
 
 def test_the_settlement_that_completes_the_captured_amount_settles_the_order() -> None:
     given("authorize", "capture").when(Settle(ORDER_ID, "64.97", "0", "64.97", PAID_ON, None, LATER)).then(
-        OrderSettlementRecorded(
-            currency="EUR",
+        event(
+            OrderSettlementRecorded,
+            CAPTURED,
+            SETTLED,
+            replace(totals(captured=6497), settled_minor=6497),
             gross_minor=6497,
             fee_minor=0,
             net_minor=6497,
             value_date=PAID_ON,
             batch=None,
-            from_status=Status.CAPTURED,
-            to_status=Status.SETTLED,
-            totals=totals(captured=6497, settled=6497),
         ),
-        OrderSettled(
-            currency="EUR",
-            amount_minor=6497,
-            from_status=Status.SETTLED,
-            to_status=Status.SETTLED,
-            totals=totals(captured=6497, settled=6497),
-        ),
+        event(OrderSettled, SETTLED, SETTLED, replace(totals(captured=6497), settled_minor=6497), amount_minor=6497),
     )
 
 
 def test_setting_the_status_to_settled_records_the_rest_without_a_fee_on_that_day() -> None:
-    state = (
-        given("authorize", "capture", "settle_some")
-        .when(SetStatus(ORDER_ID, Status.SETTLED, None, LATER))
-        .state_after()
-    )
-    assert (state.status, state.ledger.settled_minor) == (Status.SETTLED, 6497)
+    state = given("authorize", "capture", "settle_some").when(SetStatus(ORDER_ID, SETTLED, None, LATER)).state_after()
+    assert (state.status, state.ledger.settled_minor) == (SETTLED, 6497)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +248,7 @@ def test_a_refund_takes_nothing_from_what_can_be_settled() -> None:
     state = given("authorize", "capture", "refund", "settle").state
     assert state is not None
     assert (state.status, state.ledger.refund_status, state.ledger.settlement_status) == (
-        Status.SETTLED,
+        SETTLED,
         Share.FULL,
         Share.FULL,
     )
@@ -295,14 +258,7 @@ def test_a_pending_order_expires_at_its_time_and_not_a_moment_before() -> None:
     due = NOW + 7 * DAY
     given().when(Expire(ORDER_ID, due - MOMENT)).then_nothing()
     given().when(Expire(ORDER_ID, due)).then(
-        OrderExpired(
-            currency="EUR",
-            due_at=due,
-            released_minor=0,
-            from_status=Status.PENDING,
-            to_status=Status.EXPIRED,
-            totals=totals(authorized=0),
-        )
+        event(OrderExpired, PENDING, EXPIRED, totals(authorized=0), due_at=due, released_minor=0)
     )
 
 
@@ -310,27 +266,20 @@ def test_an_authorized_order_expires_with_its_authorization_and_releases_it() ->
     due = NOW + 7 * DAY + timedelta(seconds=1)
     given("authorize").when(Expire(ORDER_ID, due - MOMENT)).then_nothing()
     given("authorize").when(Expire(ORDER_ID, due)).then(
-        OrderExpired(
-            currency="EUR",
-            due_at=due,
-            released_minor=6497,
-            from_status=Status.AUTHORIZED,
-            to_status=Status.EXPIRED,
-            totals=totals(released=6497),
-        )
+        event(OrderExpired, AUTHORIZED, EXPIRED, totals(released=6497), due_at=due, released_minor=6497)
     )
 
 
 def test_the_end_of_its_authorization_releases_the_rest_of_a_partly_captured_order() -> None:
     given("authorize", "capture_some").when(Expire(ORDER_ID, NOW + 8 * DAY)).then(
-        OrderAuthorizationReleased(
-            currency="EUR",
+        event(
+            OrderAuthorizationReleased,
+            PARTLY_CAPTURED,
+            CAPTURED,
+            totals(captured=1000, released=5497),
             released_minor=5497,
             cause="expired",
             reason=None,
-            from_status=Status.PARTIALLY_CAPTURED,
-            to_status=Status.CAPTURED,
-            totals=totals(captured=1000, released=5497),
         )
     )
 
@@ -338,4 +287,4 @@ def test_the_end_of_its_authorization_releases_the_rest_of_a_partly_captured_ord
 def test_lines_of_an_order_keep_their_price_through_captures() -> None:
     lines = (NewLine("A", 3, 100), NewLine("B", 1, 50))
     state = given("authorize", lines=lines).when(Capture(ORDER_ID, LATER, lines=(LineShare(1, 1),))).state_after()
-    assert (state.status, state.ledger.captured_minor, state.ledger.released_minor) == (Status.CAPTURED, 100, 250)
+    assert (state.status, state.ledger.captured_minor, state.ledger.released_minor) == (CAPTURED, 100, 250)

@@ -23,59 +23,70 @@ from domain.order.errors import (
 from domain.order.status import Status
 from domain.order.transitions import MATRIX, Verb, allowed_transitions
 from tests.support.orders.builders import NOW, verb_command
-from tests.support.orders.spec import LATER, ORDER_ID, given
+from tests.support.orders.spec import (
+    AUTHORIZED,
+    CANCELED,
+    CAPTURED,
+    EXPIRED,
+    LATER,
+    ORDER_ID,
+    PARTLY_CAPTURED,
+    PENDING,
+    SETTLED,
+    given,
+)
 
 PAST: dict[Status, tuple[str, ...]] = {
-    Status.PENDING: (),
-    Status.AUTHORIZED: ("authorize",),
-    Status.PARTIALLY_CAPTURED: ("authorize", "capture_some"),
-    Status.CAPTURED: ("authorize", "capture"),
-    Status.SETTLED: ("authorize", "capture", "settle"),
-    Status.CANCELED: ("cancel",),
-    Status.EXPIRED: ("expire",),
+    PENDING: (),
+    AUTHORIZED: ("authorize",),
+    PARTLY_CAPTURED: ("authorize", "capture_some"),
+    CAPTURED: ("authorize", "capture"),
+    SETTLED: ("authorize", "capture", "settle"),
+    CANCELED: ("cancel",),
+    EXPIRED: ("expire",),
 }
 Outcome = Status | type[TransitionError] | None
 VERBS = (
-    "amend", "authorize", "capture", "capture_some", "void", "cancel", "refund", "settle", "settle_some", "expire",
+    "amend", "authorize", "capture", "capture_some", "void", "cancel", "refund", "settle", "settle_some", "expire"
 )  # fmt: skip
 TABLE: dict[Status, tuple[Outcome, ...]] = {
-    Status.PENDING: (
-        Status.PENDING, Status.AUTHORIZED, NotAuthorizedError, NotAuthorizedError, NothingToVoidError, Status.CANCELED,
-        NotCapturedError, NothingToSettleError, NothingToSettleError, Status.EXPIRED,
+    PENDING: (
+        PENDING, AUTHORIZED, NotAuthorizedError, NotAuthorizedError, NothingToVoidError, CANCELED,
+        NotCapturedError, NothingToSettleError, NothingToSettleError, EXPIRED
     ),
-    Status.AUTHORIZED: (
-        OrderNotAmendableError, AlreadyAuthorizedError, Status.CAPTURED, Status.PARTIALLY_CAPTURED, Status.CANCELED,
-        Status.CANCELED, NotCapturedError, NothingToSettleError, NothingToSettleError, Status.EXPIRED,
+    AUTHORIZED: (
+        OrderNotAmendableError, AlreadyAuthorizedError, CAPTURED, PARTLY_CAPTURED, CANCELED,
+        CANCELED, NotCapturedError, NothingToSettleError, NothingToSettleError, EXPIRED
     ),
-    Status.PARTIALLY_CAPTURED: (
-        OrderNotAmendableError, AlreadyAuthorizedError, Status.CAPTURED, Status.PARTIALLY_CAPTURED, Status.CAPTURED,
-        PartlyCapturedError, Status.PARTIALLY_CAPTURED, None, Status.PARTIALLY_CAPTURED, Status.CAPTURED,
+    PARTLY_CAPTURED: (
+        OrderNotAmendableError, AlreadyAuthorizedError, CAPTURED, PARTLY_CAPTURED, CAPTURED,
+        PartlyCapturedError, PARTLY_CAPTURED, None, PARTLY_CAPTURED, CAPTURED
     ),
-    Status.CAPTURED: (
+    CAPTURED: (
         OrderNotAmendableError, AlreadyAuthorizedError, AlreadyCapturedError, AlreadyCapturedError, NothingToVoidError,
-        CaptureNotCancelableError, Status.CAPTURED, Status.SETTLED, Status.CAPTURED, None,
+        CaptureNotCancelableError, CAPTURED, SETTLED, CAPTURED, None
     ),
-    Status.SETTLED: (
+    SETTLED: (
         OrderNotAmendableError, AlreadyAuthorizedError, AlreadyCapturedError, AlreadyCapturedError, NothingToVoidError,
-        CaptureNotCancelableError, Status.SETTLED, NothingToSettleError, NothingToSettleError, None,
+        CaptureNotCancelableError, SETTLED, NothingToSettleError, NothingToSettleError, None
     ),
-    Status.CANCELED: (
+    CANCELED: (
         OrderNotAmendableError, OrderTerminalError, OrderTerminalError, OrderTerminalError, NothingToVoidError,
-        OrderTerminalError, NotCapturedError, NothingToSettleError, NothingToSettleError, None,
+        OrderTerminalError, NotCapturedError, NothingToSettleError, NothingToSettleError, None
     ),
-    Status.EXPIRED: (
+    EXPIRED: (
         OrderNotAmendableError, OrderTerminalError, OrderTerminalError, OrderTerminalError, NothingToVoidError,
-        OrderTerminalError, NotCapturedError, NothingToSettleError, NothingToSettleError, None,
+        OrderTerminalError, NotCapturedError, NothingToSettleError, NothingToSettleError, None
     ),
 }  # fmt: skip
 CELLS = [(status, verb, cell) for status, row in TABLE.items() for verb, cell in zip(VERBS, row, strict=True)]
 REACHED = {
-    (Status.PENDING, Status.AUTHORIZED),
-    (Status.PENDING, Status.CANCELED),
-    (Status.AUTHORIZED, Status.CAPTURED),
-    (Status.AUTHORIZED, Status.CANCELED),
-    (Status.PARTIALLY_CAPTURED, Status.CAPTURED),
-    (Status.CAPTURED, Status.SETTLED),
+    (PENDING, AUTHORIZED),
+    (PENDING, CANCELED),
+    (AUTHORIZED, CAPTURED),
+    (AUTHORIZED, CANCELED),
+    (PARTLY_CAPTURED, CAPTURED),
+    (CAPTURED, SETTLED),
 }
 
 
@@ -104,7 +115,7 @@ def test_a_verb_leads_on_or_is_refused_by_its_code(
         assert refused.allowed_transitions == allowed_transitions(status)
 
 
-@pytest.mark.parametrize("status", [Status.CAPTURED, Status.SETTLED, Status.CANCELED, Status.EXPIRED])
+@pytest.mark.parametrize("status", [CAPTURED, SETTLED, CANCELED, EXPIRED])
 def test_the_timer_passes_by_what_time_does_not_change(status: Status) -> None:
     given(*PAST[status]).when(verb_command("expire", ORDER_ID, LATER)).then_nothing()
 
@@ -112,7 +123,7 @@ def test_the_timer_passes_by_what_time_does_not_change(status: Status) -> None:
 @pytest.mark.parametrize("verb", ["void", "expire"])
 def test_releasing_the_rest_of_a_partly_captured_order_that_is_all_paid_out_settles_it(verb: str) -> None:
     spec = given("authorize", "capture_some", "settle_some").when(verb_command(verb, ORDER_ID, LATER))
-    assert spec.state_after().status == Status.SETTLED
+    assert spec.state_after().status == SETTLED
 
 
 @pytest.mark.parametrize("past", [("capture_some",), ("capture",), ("capture", "settle")])

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 import asyncpg
 import pytest
@@ -16,13 +16,12 @@ from infra.event_store.append_channel import (
     PostgresAppendChannel,
 )
 from infra.event_store.protocol import AppendCommand, Appended
-from infra.postgres.pool import Connection, connect
+from infra.postgres.connection import DedicatedConnection
+from infra.postgres.pool import connect
 from infra.settings import PostgresSettings
 from tests.support.event_store.append_commands import a_command, an_event
 from tests.support.services.servers import Database
 from tests.support.waiting import eventually
-
-Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 LOCK_THE_LOG = "SELECT pg_advisory_xact_lock(1212240466, 0)"
 WAITING_FOR_THE_LOG = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
@@ -42,16 +41,18 @@ class Connecting:
     """Connects as the service does, or as it is told; `made` lists the connections."""
 
     def __init__(self, settings: PostgresSettings) -> None:
-        self.connect: Callable[[], Awaitable[Connection]] = lambda: connect(settings, application_name="harbor-append")
-        self.made: list[Connection] = []
+        self.connect: Callable[[], Awaitable[DedicatedConnection]] = lambda: connect(
+            settings, application_name="harbor-append"
+        )
+        self.made: list[DedicatedConnection] = []
 
-    async def __call__(self) -> Connection:
+    async def __call__(self) -> DedicatedConnection:
         """Make one."""
         self.made.append(await self.connect())
         return self.made[-1]
 
 
-class Unsendable(Connection):
+class Unsendable(DedicatedConnection):
     """A connection of a driver that cannot send what it is given, and says so before it sends any of it."""
 
     async def fetch(self, *_arguments: object, **_options: object) -> list[asyncpg.Record]:  # type: ignore[override]
@@ -59,7 +60,7 @@ class Unsendable(Connection):
         raise asyncpg.InterfaceError("query argument $3: no encoder for it")
 
 
-class ClosedJustNow(Connection):
+class ClosedJustNow(DedicatedConnection):
     """A connection that ends as it is used."""
 
     async def fetch(  # type: ignore[override]  # it has overloads
@@ -83,14 +84,14 @@ async def channel(connecting: Connecting) -> AsyncIterator[PostgresAppendChannel
 
 
 @pytest.fixture
-async def admin(database: Database) -> AsyncIterator[Session]:
+async def admin(database: Database) -> AsyncIterator[DedicatedConnection]:
     connection = await asyncpg.connect(database.admin_url)
     yield connection
     await connection.close()
 
 
 @asynccontextmanager
-async def holding(database: Database, *statements: str) -> AsyncIterator[Session]:
+async def holding(database: Database, *statements: str) -> AsyncIterator[DedicatedConnection]:
     """Return a session in a transaction that holds the locks its statements take."""
     session = await asyncpg.connect(database.admin_url, server_settings={"deadlock_timeout": "1min"})
     try:
@@ -109,11 +110,11 @@ async def appends(channel: PostgresAppendChannel) -> bool:
 
 
 async def test_a_probe_writes_nothing_and_leaves_the_log_to_others(
-    channel: PostgresAppendChannel, connecting: Connecting, admin: Session
+    channel: PostgresAppendChannel, connecting: Connecting, admin: DedicatedConnection
 ) -> None:
     await channel.probe()
 
-    for table in ("events", "streams", "batches", "commands", "claims"):
+    for table in ("events", "streams", "batches", "recorded_responses", "claims"):
         assert await admin.fetchval(f"SELECT count(*) FROM harbor.{table}") == 0, table
     assert await appends(channel)
     await channel.probe()
@@ -122,9 +123,9 @@ async def test_a_probe_writes_nothing_and_leaves_the_log_to_others(
     assert (second.position, len(connecting.made)) == (2, 1)
 
 
-@pytest.mark.parametrize("table", ["events", "streams", "batches", "commands"])
+@pytest.mark.parametrize("table", ["events", "streams", "batches", "recorded_responses"])
 async def test_a_probe_meets_what_a_batch_would_meet(
-    channel: PostgresAppendChannel, connecting: Connecting, admin: Session, table: str
+    channel: PostgresAppendChannel, connecting: Connecting, admin: DedicatedConnection, table: str
 ) -> None:
     await admin.execute(FAIL_AS_TOLD.format(state="53100").replace("harbor.batches", f"harbor.{table}"))
     with pytest.raises(NotNowError, match="it failed"):
@@ -137,7 +138,7 @@ async def test_a_probe_meets_what_a_batch_would_meet(
 
 
 async def test_a_probe_that_loses_its_connection_makes_another(
-    channel: PostgresAppendChannel, connecting: Connecting, admin: Session
+    channel: PostgresAppendChannel, connecting: Connecting, admin: DedicatedConnection
 ) -> None:
     await admin.execute(FAIL_AS_TOLD.format(state="57P01"))
     with pytest.raises(OutcomeUnknownError):
@@ -164,7 +165,7 @@ async def test_a_lock_that_does_not_come_in_time_means_later_on_the_same_connect
 
 
 async def test_a_statement_that_an_operator_cancels_means_later_on_the_same_connection(
-    channel: PostgresAppendChannel, connecting: Connecting, database: Database, admin: Session
+    channel: PostgresAppendChannel, connecting: Connecting, database: Database, admin: DedicatedConnection
 ) -> None:
     async with holding(database, LOCK_THE_LOG):
         sending = asyncio.create_task(channel.send([a_command()]))
@@ -179,7 +180,7 @@ async def test_a_statement_that_an_operator_cancels_means_later_on_the_same_conn
 
 
 async def test_a_deadlock_means_later_on_the_same_connection(
-    channel: PostgresAppendChannel, connecting: Connecting, database: Database, admin: Session
+    channel: PostgresAppendChannel, connecting: Connecting, database: Database, admin: DedicatedConnection
 ) -> None:
     url = database.admin_url  # only a superuser says how long a deadlock lasts; the other session would take a minute
     connecting.connect = lambda: asyncpg.connect(url, server_settings={"deadlock_timeout": "10ms"})
@@ -216,7 +217,11 @@ async def test_a_deadlock_means_later_on_the_same_connection(
     ],
 )
 async def test_a_failure_has_its_meaning_by_its_code_and_keeps_the_connection(
-    channel: PostgresAppendChannel, connecting: Connecting, admin: Session, state: str, meaning: type[Exception]
+    channel: PostgresAppendChannel,
+    connecting: Connecting,
+    admin: DedicatedConnection,
+    state: str,
+    meaning: type[Exception],
 ) -> None:
     await admin.execute(FAIL_AS_TOLD.format(state=state))
     with pytest.raises(meaning) as raised:
@@ -232,7 +237,7 @@ async def test_a_failure_has_its_meaning_by_its_code_and_keeps_the_connection(
 
 @pytest.mark.parametrize("state", ["57P01", "57P02", "08006"])
 async def test_after_a_failure_that_ends_the_connection_the_outcome_is_unknown_and_another_is_made(
-    channel: PostgresAppendChannel, connecting: Connecting, admin: Session, state: str
+    channel: PostgresAppendChannel, connecting: Connecting, admin: DedicatedConnection, state: str
 ) -> None:
     await admin.execute(FAIL_AS_TOLD.format(state=state))
     with pytest.raises(OutcomeUnknownError):
@@ -247,7 +252,7 @@ async def test_after_a_failure_that_ends_the_connection_the_outcome_is_unknown_a
 async def test_a_server_that_cannot_be_reached_means_later(
     channel: PostgresAppendChannel, connecting: Connecting
 ) -> None:
-    async def refuse() -> Connection:
+    async def refuse() -> DedicatedConnection:
         raise ConnectionRefusedError("nobody listens")
 
     as_usual, connecting.connect = connecting.connect, refuse
@@ -321,7 +326,7 @@ async def test_an_answer_that_does_not_come_in_time_leaves_the_outcome_unknown_a
 
 
 async def test_a_send_that_is_cancelled_gives_its_connection_up(
-    channel: PostgresAppendChannel, connecting: Connecting, database: Database, admin: Session
+    channel: PostgresAppendChannel, connecting: Connecting, database: Database, admin: DedicatedConnection
 ) -> None:
     async with holding(database, LOCK_THE_LOG):
         sending = asyncio.create_task(channel.send([a_command()]))

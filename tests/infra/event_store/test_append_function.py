@@ -2,22 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 import pytest
 
 from infra.clock import new_id
 from infra.event_store import postgres
-from infra.event_store.append_batch import Connection, append_batch
-from infra.event_store.protocol import AppendCommand, Appended, AppendOutcome, Duplicate, WrongExpectedVersion
+from infra.event_store.append_batch import append_batch
+from infra.event_store.protocol import AppendCommand, Appended, Duplicate, WrongExpectedVersion
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.pool import Pool
-from tests.support.event_store.append_0002 import append_0002
 from tests.support.event_store.append_commands import a_command
 from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
-Append = Callable[[Connection, Sequence[AppendCommand]], Awaitable[list[AppendOutcome]]]
 WAITING_FOR_THE_LOG = """
 SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
 WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
@@ -98,7 +96,7 @@ async def test_a_batch_of_nothing_writes_nothing(command_pool: Pool) -> None:
     async with command_pool.acquire() as connection:
         assert await append_batch(connection, []) == []
 
-        assert await connection.fetch("SELECT FROM harbor.batches, harbor.commands") == []
+        assert await connection.fetch("SELECT FROM harbor.batches, harbor.recorded_responses") == []
 
 
 async def test_an_answer_from_a_clock_that_was_far_ahead_still_holds_its_key(
@@ -108,7 +106,7 @@ async def test_an_answer_from_a_clock_that_was_far_ahead_still_holds_its_key(
     refused = a_command(events=0)
     async with command_pool.acquire() as connection:
         await append_batch(connection, [refused])
-        await admin.execute("UPDATE harbor.commands SET recorded_at = recorded_at + interval '9 days'")
+        await admin.execute("UPDATE harbor.recorded_responses SET recorded_at = recorded_at + interval '9 days'")
         (outcome,) = await append_batch(connection, [a_command(key=refused.key, response=b"other")])
 
     assert isinstance(outcome, Duplicate)
@@ -123,7 +121,7 @@ async def test_a_key_that_is_stored_twice_never_gives_anybody_the_answer_of_anot
     doubled = a_command()
     async with command_pool.acquire() as connection:
         await append_batch(connection, [doubled])
-        await admin.execute("INSERT INTO harbor.commands SELECT * FROM harbor.commands")
+        await admin.execute("INSERT INTO harbor.recorded_responses SELECT * FROM harbor.recorded_responses")
 
         with pytest.raises(asyncpg.InternalServerError, match="stored twice"):
             await append_batch(connection, [doubled, a_command()])
@@ -134,16 +132,15 @@ ONE_HASH = ("order-1/attempt/0000001/", "kbaentw7f2v64lr|It>Y#G|m")
 """Two keys that PostgreSQL's hash does not tell apart."""
 
 
-@pytest.mark.parametrize("append", [append_0002, append_batch])
 @pytest.mark.parametrize("batches", [[[0, 1]], [[0], [1]], [[0], [0, 1]]], ids=["together", "apart", "beside-itself"])
-async def test_keys_of_one_hash_are_different_keys(
-    command_pool: Pool, append: Append, batches: list[list[int]]
-) -> None:
+async def test_keys_of_one_hash_are_different_keys(command_pool: Pool, batches: list[list[int]]) -> None:
     both = [a_command(key=key, response=key.encode()) for key in ONE_HASH]
     async with command_pool.acquire() as connection:
         hashes = await connection.fetch("SELECT DISTINCT hashtextextended(k, 0) FROM unnest($1::text[]) AS k", ONE_HASH)
-        outcomes = [each for batch in batches for each in await append(connection, [both[place] for place in batch])]
-        again = await append(connection, both)
+        outcomes = [
+            each for batch in batches for each in await append_batch(connection, [both[place] for place in batch])
+        ]
+        again = await append_batch(connection, both)
 
     assert len(hashes) == 1
     assert [each.position for each in outcomes if isinstance(each, Appended)] == [1, 2]
@@ -195,13 +192,13 @@ FORBIDDEN = [
     "UPDATE harbor.batches SET last_position = 9",
     "DELETE FROM harbor.batches",
     "TRUNCATE harbor.batches",
-    "UPDATE harbor.commands SET response = ''",
-    "DELETE FROM harbor.commands",
+    "UPDATE harbor.recorded_responses SET response = ''",
+    "DELETE FROM harbor.recorded_responses",
     "DELETE FROM harbor.claims",
     "INSERT INTO harbor.claims VALUES ('a', 'b', gen_random_uuid())",
     "CREATE TABLE harbor.mine (a int)",
     "CREATE OR REPLACE FUNCTION harbor.maintain_partitions() RETURNS void LANGUAGE sql AS ''",
-    "SELECT harbor.add_partition('events', 'mine', 'position', '1', '2', 'position')",
+    "SELECT harbor.add_partition('events', 'mine', 'position', '1', '2')",
     "SET ROLE harbor_owner",
     "SET session_replication_role = replica",
 ]
@@ -222,7 +219,7 @@ async def test_only_the_command_service_may_append(database: Database, login: st
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await append_batch(connection, [a_command()])
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await connection.execute("SELECT response FROM harbor.commands")
+        await connection.execute("SELECT response FROM harbor.recorded_responses")
     await connection.fetch("SELECT FROM harbor.events, harbor.streams, harbor.batches")
     await connection.close()
 
@@ -278,7 +275,7 @@ async def test_the_append_looks_up_by_index_although_its_plans_were_made_on_empt
     await admin.close()
 
 
-async def is_denied(connection: "asyncpg.Connection[asyncpg.Record]", statement: str) -> bool:
+async def is_denied(connection: DedicatedConnection, statement: str) -> bool:
     """Return whether PostgreSQL refuses the statement for want of privilege."""
     try:
         await connection.execute(statement)
@@ -287,12 +284,12 @@ async def is_denied(connection: "asyncpg.Connection[asyncpg.Record]", statement:
     return False
 
 
-async def reported_scans(admin: "asyncpg.Connection[asyncpg.Record]") -> list[asyncpg.Record]:
+async def reported_scans(admin: DedicatedConnection) -> list[asyncpg.Record]:
     """Return the scan counters of the event store's tables once the appending session has reported them."""
     rows = await admin.fetch(
         "SELECT relname, seq_tup_read, idx_scan, (SELECT sum(idx_tup_read)::integer FROM pg_stat_user_indexes i"
         " WHERE i.relid = t.relid) AS entries FROM pg_stat_user_tables t WHERE schemaname = 'harbor'"
-        " AND (relname IN ('streams', 'batches', 'claims') OR relname LIKE 'events_0%' OR relname LIKE 'commands_2%')"
+        " AND (relname IN ('streams', 'batches', 'claims') OR relname ~ '^(events|recorded_responses)_[0-9]')"
     )
     reported = any(row["relname"] == "batches" and (row["idx_scan"] or 0) >= 19 for row in rows)
     return list(rows) if reported else []

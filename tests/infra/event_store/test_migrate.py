@@ -40,7 +40,7 @@ async def test_a_file_changed_after_it_was_applied_stops_everything(database: Da
     admin = await asyncpg.connect(database.admin_url)
     await admin.execute("UPDATE harbor.migrations SET sha256 = $1 WHERE number = 1", hashlib.sha256(b"x").digest())
 
-    with pytest.raises(MigrationError, match=r"0001_event_store\.sql was changed"):
+    with pytest.raises(MigrationError, match=r"0001_log\.sql was changed"):
         await migrate(database.admin_url)
     await admin.close()
 
@@ -50,7 +50,7 @@ async def test_a_service_learns_what_its_database_lacks(database: Database, empt
     assert await unapplied(admin) == []
     await admin.execute("DELETE FROM harbor.migrations WHERE number = 2")
 
-    assert await unapplied(admin) == ["0002_append"]
+    assert await unapplied(admin) == ["0002_recorded_responses"]
     with pytest.raises(MigrationError, match="never migrated"):
         await unapplied(empty)
     await admin.close()

@@ -6,10 +6,11 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from infra.event_store.metrics import COMMANDS_LEFT_S, EVENTS_LEFT
-from infra.event_store.partitions import COMMANDS_ALARM, EVENTS_ALARM, PartitionsReport, keep_partitions, maintain
+from infra.event_store.metrics import EVENTS_LEFT, RESPONSES_LEFT_S
+from infra.event_store.partitions import EVENTS_ALARM, RESPONSES_ALARM, PartitionsReport, keep_partitions, maintain
 from infra.event_store.postgres import PostgresEventStore
 from infra.event_store.protocol import Appended
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.pool import Pool
 from tests.support.event_store.append_commands import a_command
 from tests.support.services.servers import Database
@@ -47,11 +48,11 @@ async def test_partitions_exist_two_steps_ahead_and_maintaining_again_changes_no
     second = await maintain(command_pool)
 
     assert first.events_left == second.events_left == 29_999_999
-    assert timedelta(days=14) <= second.commands_left <= timedelta(days=21)
+    assert timedelta(days=14) <= second.responses_left <= timedelta(days=21)
     assert (first.dropped, second.dropped) == ((), ())
     assert not second.is_alarming
     assert EVENTS_LEFT._value.get() == second.events_left
-    assert COMMANDS_LEFT_S._value.get() == second.commands_left.total_seconds()
+    assert RESPONSES_LEFT_S._value.get() == second.responses_left.total_seconds()
 
 
 async def test_the_next_partitions_are_made_when_the_log_moves_on(command_pool: Pool, database: Database) -> None:
@@ -70,7 +71,7 @@ async def test_the_next_partitions_are_made_when_the_log_moves_on(command_pool: 
     ("parent", "looked_up_by"),
     [
         ("events", "CREATE UNIQUE INDEX ON USING btree (stream_id, tenant_id, version)"),
-        ("commands", "CREATE INDEX ON USING btree (hashtextextended(key, (0)::bigint))"),
+        ("recorded_responses", "CREATE INDEX ON USING btree (hashtextextended(key, (0)::bigint))"),
     ],
 )
 async def test_partitions_made_later_are_like_those_of_the_migration(
@@ -114,18 +115,18 @@ async def test_answers_are_kept_for_a_week_at_least_and_dropped_by_partition(
     for weeks in (1, 2, 3):
         start = monday - timedelta(weeks=weeks)
         await admin.execute(
-            "SELECT harbor.add_partition('commands', $1, 'recorded_at', $2, $3, 'key, tenant_id')",
-            f"commands_{start:%Y%m%d}",
+            "SELECT harbor.add_partition('recorded_responses', $1, 'recorded_at', $2, $3)",
+            f"recorded_responses_{start:%Y%m%d}",
             f"{start}+00",
             f"{start + timedelta(weeks=1)}+00",
         )
 
     report = await maintain(command_pool)
 
-    gone = [f"commands_{monday - timedelta(weeks=weeks):%Y%m%d}" for weeks in (3, 2)]
+    gone = [f"recorded_responses_{monday - timedelta(weeks=weeks):%Y%m%d}" for weeks in (3, 2)]
     assert list(report.dropped) == gone
-    left = [row[0] for row in await admin.fetch(PARTITIONS, "harbor.commands")]
-    assert f"harbor.commands_{monday - timedelta(weeks=1):%Y%m%d}" in left
+    left = [row[0] for row in await admin.fetch(PARTITIONS, "harbor.recorded_responses")]
+    assert f"harbor.recorded_responses_{monday - timedelta(weeks=1):%Y%m%d}" in left
     await admin.close()
 
 
@@ -133,7 +134,7 @@ async def test_an_append_without_a_partition_makes_it_and_succeeds(
     postgres_store: PostgresEventStore, database: Database
 ) -> None:
     admin = await asyncpg.connect(database.admin_url)
-    for (name,) in await admin.fetch(PARTITIONS, "harbor.commands"):
+    for (name,) in await admin.fetch(PARTITIONS, "harbor.recorded_responses"):
         await admin.execute(f"DROP TABLE {name}")
 
     assert isinstance(await postgres_store.append(a_command()), Appended)
@@ -157,20 +158,20 @@ async def test_the_maintenance_task_survives_a_failure(command_pool: Pool, datab
 
 
 @pytest.mark.parametrize(
-    ("events_left", "commands_left", "is_alarming"),
+    ("events_left", "responses_left", "is_alarming"),
     [
-        (EVENTS_ALARM, COMMANDS_ALARM, False),
-        (EVENTS_ALARM - 1, COMMANDS_ALARM, True),
-        (EVENTS_ALARM, COMMANDS_ALARM - timedelta(seconds=1), True),
+        (EVENTS_ALARM, RESPONSES_ALARM, False),
+        (EVENTS_ALARM - 1, RESPONSES_ALARM, True),
+        (EVENTS_ALARM, RESPONSES_ALARM - timedelta(seconds=1), True),
     ],
 )
 def test_a_short_supply_of_partitions_is_an_alarm(
-    events_left: int, commands_left: timedelta, *, is_alarming: bool
+    events_left: int, responses_left: timedelta, *, is_alarming: bool
 ) -> None:
-    assert PartitionsReport(events_left, commands_left, ()).is_alarming is is_alarming
+    assert PartitionsReport(events_left, responses_left, ()).is_alarming is is_alarming
 
 
-async def attach(admin: "asyncpg.Connection[asyncpg.Record]", parent: str, name: str, bounds: str) -> None:
+async def attach(admin: DedicatedConnection, parent: str, name: str, bounds: str) -> None:
     """Do what an operator may do: make a partition of a name and bounds of his own."""
     await admin.execute(f"CREATE TABLE harbor.{name} PARTITION OF harbor.{parent} FOR VALUES {bounds}")
     await admin.execute(f"ALTER TABLE harbor.{name} OWNER TO harbor_owner")
@@ -182,17 +183,17 @@ async def test_expired_answers_are_known_by_the_bounds_of_their_partition_and_no
     admin = await asyncpg.connect(database.admin_url)
     monday = await admin.fetchval("SELECT date_trunc('week', now() AT TIME ZONE 'UTC')::date")
     early, late, far = (f"'{monday + timedelta(weeks=weeks)} 00:00+00'" for weeks in (-3, -1, 3))
-    await attach(admin, "commands", "commands_oldest", f"FROM (MINVALUE) TO ({early})")
-    await attach(admin, "commands", "commands_20990101", f"FROM ({early}) TO ({late})")
-    await attach(admin, "commands", "commands_20000101", f"FROM ({late}) TO ('{monday} 00:00+00')")
-    await attach(admin, "commands", "commands_all_to_come", f"FROM ({far}) TO (MAXVALUE)")
+    await attach(admin, "recorded_responses", "recorded_responses_oldest", f"FROM (MINVALUE) TO ({early})")
+    await attach(admin, "recorded_responses", "recorded_responses_20990101", f"FROM ({early}) TO ({late})")
+    await attach(admin, "recorded_responses", "recorded_responses_20000101", f"FROM ({late}) TO ('{monday} 00:00+00')")
+    await attach(admin, "recorded_responses", "recorded_responses_all_to_come", f"FROM ({far}) TO (MAXVALUE)")
 
     report = await maintain(command_pool)
 
-    assert list(report.dropped) == ["commands_oldest", "commands_20990101"]
-    left = {row[0] for row in await admin.fetch(PARTITIONS, "harbor.commands")}
-    assert {"harbor.commands_20000101", "harbor.commands_all_to_come"} < left
-    assert report.commands_left > timedelta(days=14)
+    assert list(report.dropped) == ["recorded_responses_oldest", "recorded_responses_20990101"]
+    left = {row[0] for row in await admin.fetch(PARTITIONS, "harbor.recorded_responses")}
+    assert {"harbor.recorded_responses_20000101", "harbor.recorded_responses_all_to_come"} < left
+    assert report.responses_left > timedelta(days=14)
     await admin.close()
 
 
@@ -200,18 +201,33 @@ async def test_an_expired_partition_that_is_not_ours_to_drop_stops_nothing(
     command_pool: Pool, database: Database
 ) -> None:
     admin = await asyncpg.connect(database.admin_url)
-    await attach(admin, "commands", "commands_viewed", "FROM ('2020-01-06 00:00+00') TO ('2020-01-13 00:00+00')")
-    await attach(admin, "commands", "commands_foreign", "FROM ('2020-01-13 00:00+00') TO ('2020-01-20 00:00+00')")
-    await attach(admin, "commands", "commands_older", "FROM ('2020-01-20 00:00+00') TO ('2020-01-27 00:00+00')")
-    await admin.execute("CREATE VIEW public.viewed AS SELECT key FROM harbor.commands_viewed")
+    await attach(
+        admin,
+        "recorded_responses",
+        "recorded_responses_viewed",
+        "FROM ('2020-01-06 00:00+00') TO ('2020-01-13 00:00+00')",
+    )
+    await attach(
+        admin,
+        "recorded_responses",
+        "recorded_responses_foreign",
+        "FROM ('2020-01-13 00:00+00') TO ('2020-01-20 00:00+00')",
+    )
+    await attach(
+        admin,
+        "recorded_responses",
+        "recorded_responses_older",
+        "FROM ('2020-01-20 00:00+00') TO ('2020-01-27 00:00+00')",
+    )
+    await admin.execute("CREATE VIEW public.viewed AS SELECT key FROM harbor.recorded_responses_viewed")
     await admin.execute("CREATE SCHEMA archive")
-    await admin.execute("ALTER TABLE harbor.commands_foreign OWNER TO CURRENT_USER")
-    await admin.execute("ALTER TABLE harbor.commands_foreign SET SCHEMA archive")
+    await admin.execute("ALTER TABLE harbor.recorded_responses_foreign OWNER TO CURRENT_USER")
+    await admin.execute("ALTER TABLE harbor.recorded_responses_foreign SET SCHEMA archive")
     await admin.execute("INSERT INTO harbor.batches VALUES (0, 25000000, 25000000, 1, now())")
 
     report = await maintain(command_pool)
 
-    assert (report.events_left, report.dropped) == (24_999_999, ("commands_older",))
+    assert (report.events_left, report.dropped) == (24_999_999, ("recorded_responses_older",))
     await admin.close()
 
 

@@ -10,9 +10,10 @@ from pydantic import SecretStr
 
 from infra import clock
 from infra.event_store.append_batch import append_batch
-from infra.event_store.partitions import COMMANDS_ALARM, PartitionsReport, keep_partitions, look, maintain
+from infra.event_store.partitions import RESPONSES_ALARM, PartitionsReport, keep_partitions, look, maintain
 from infra.event_store.postgres import PostgresEventStore
 from infra.event_store.protocol import Appended, Duplicate
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.pool import Pool, open_pool
 from infra.settings import PostgresSettings
 from tests.support.event_store.append_commands import a_command
@@ -26,14 +27,14 @@ ATTACHED = "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = $1::text::re
 
 
 @pytest.fixture
-async def admin(database: Database) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+async def admin(database: Database) -> AsyncIterator[DedicatedConnection]:
     connection = await asyncpg.connect(database.admin_url)
     yield connection
     await connection.close()
 
 
 @pytest.fixture
-async def patient_pool(database: Database, admin: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[Pool]:
+async def patient_pool(database: Database, admin: DedicatedConnection) -> AsyncIterator[Pool]:
     """Return connections that wait for whom a maintainer holds up, who does so for long if he does so at all."""
     await admin.execute(f"ALTER FUNCTION harbor.maintain_partitions SET lock_timeout = '{HELD_UP_S:g}s'")
     settings = PostgresSettings(url=SecretStr(database.command_url), command_timeout_s=3 * HELD_UP_S)
@@ -41,12 +42,12 @@ async def patient_pool(database: Database, admin: "asyncpg.Connection[asyncpg.Re
         yield pool
 
 
-async def expire_a_partition(admin: "asyncpg.Connection[asyncpg.Record]") -> str:
+async def expire_a_partition(admin: DedicatedConnection) -> str:
     """Make a partition of answers of three weeks ago and give its name."""
     monday = await admin.fetchval("SELECT date_trunc('week', now() AT TIME ZONE 'UTC')::date - 21")
-    name = f"commands_{monday:%Y%m%d}"
+    name = f"recorded_responses_{monday:%Y%m%d}"
     await admin.execute(
-        "SELECT harbor.add_partition('commands', $1, 'recorded_at', $2, $3, 'key, tenant_id')",
+        "SELECT harbor.add_partition('recorded_responses', $1, 'recorded_at', $2, $3)",
         name,
         f"{monday}+00",
         f"{monday + timedelta(weeks=1)}+00",
@@ -55,7 +56,7 @@ async def expire_a_partition(admin: "asyncpg.Connection[asyncpg.Record]") -> str
 
 
 async def test_appends_cross_the_edge_while_partitions_are_made_and_dropped(
-    patient_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+    patient_pool: Pool, admin: DedicatedConnection
 ) -> None:
     await expire_a_partition(admin)
     await admin.execute("INSERT INTO harbor.batches VALUES (0, 9999900, 9999900, 1, now())")
@@ -85,7 +86,7 @@ async def test_appends_cross_the_edge_while_partitions_are_made_and_dropped(
 
 
 async def test_many_maintainers_at_once_make_each_partition_once(
-    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+    command_pool: Pool, admin: DedicatedConnection
 ) -> None:
     expired = await expire_a_partition(admin)
     await admin.execute("INSERT INTO harbor.batches VALUES (0, 25000000, 25000000, 1, now())")
@@ -98,14 +99,14 @@ async def test_many_maintainers_at_once_make_each_partition_once(
 
 
 async def test_a_reader_who_stays_delays_the_drop_and_neither_appends_nor_new_partitions(
-    patient_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+    patient_pool: Pool, admin: DedicatedConnection
 ) -> None:
     expired = await expire_a_partition(admin)
     await admin.execute("INSERT INTO harbor.batches VALUES (0, 25000000, 25000000, 1, now())")
     async with patient_pool.acquire() as reader, patient_pool.acquire() as writer:
         dump = reader.transaction()
         await dump.start()
-        await reader.fetch("SELECT FROM harbor.commands LIMIT 1")
+        await reader.fetch("SELECT FROM harbor.recorded_responses LIMIT 1")
         maintaining = asyncio.create_task(maintain(patient_pool))
         slowest_s = 0.0
         while not maintaining.done():
@@ -123,7 +124,7 @@ async def test_a_reader_who_stays_delays_the_drop_and_neither_appends_nor_new_pa
 
 
 async def test_what_a_maintainer_had_begun_when_it_died_is_not_there(
-    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+    command_pool: Pool, admin: DedicatedConnection
 ) -> None:
     await admin.execute("INSERT INTO harbor.batches VALUES (0, 25000000, 25000000, 1, now())")
     transaction = admin.transaction()
@@ -136,7 +137,7 @@ async def test_what_a_maintainer_had_begun_when_it_died_is_not_there(
 
 
 async def test_a_detached_partition_is_missed_and_attached_again(
-    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+    command_pool: Pool, admin: DedicatedConnection
 ) -> None:
     await admin.execute("ALTER TABLE harbor.events DETACH PARTITION harbor.events_000001")
 
@@ -150,25 +151,25 @@ async def test_a_detached_partition_is_missed_and_attached_again(
 
 @pytest.mark.parametrize(("missing", "weeks_left"), [(0, 0), (1, 1), (2, 2)])
 async def test_the_answers_last_only_to_the_first_week_that_is_missed(
-    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]", missing: int, weeks_left: int
+    command_pool: Pool, admin: DedicatedConnection, missing: int, weeks_left: int
 ) -> None:
     now = await admin.fetchval("SELECT now()")
     monday = await admin.fetchval("SELECT date_trunc('week', $1::timestamptz, 'UTC')", now)
-    name = f"commands_{monday + timedelta(weeks=missing):%Y%m%d}"
-    await admin.execute(f"ALTER TABLE harbor.commands DETACH PARTITION harbor.{name}")
+    name = f"recorded_responses_{monday + timedelta(weeks=missing):%Y%m%d}"
+    await admin.execute(f"ALTER TABLE harbor.recorded_responses DETACH PARTITION harbor.{name}")
 
     missed = await look(command_pool)
     report = await maintain(command_pool)
 
     left = monday + timedelta(weeks=weeks_left) - now if weeks_left else timedelta(0)
-    assert timedelta(0) <= left - missed.commands_left < timedelta(minutes=1)
-    assert missed.is_alarming is (left < COMMANDS_ALARM)
-    assert report.commands_left >= timedelta(days=14)
+    assert timedelta(0) <= left - missed.responses_left < timedelta(minutes=1)
+    assert missed.is_alarming is (left < RESPONSES_ALARM)
+    assert report.responses_left >= timedelta(days=14)
     assert await admin.fetchval(ATTACHED, f"harbor.{name}")
 
 
 async def test_the_alarm_is_raised_also_where_partitions_cannot_be_made(
-    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
+    command_pool: Pool, admin: DedicatedConnection
 ) -> None:
     await admin.execute("REVOKE EXECUTE ON FUNCTION harbor.maintain_partitions FROM harbor_command")
     await admin.execute("DROP TABLE harbor.events_000001")
@@ -184,9 +185,7 @@ async def test_the_alarm_is_raised_also_where_partitions_cannot_be_made(
         await task
 
 
-async def test_each_log_counts_when_the_next_partition_is_due(
-    command_pool: Pool, admin: "asyncpg.Connection[asyncpg.Record]"
-) -> None:
+async def test_each_log_counts_when_the_next_partition_is_due(command_pool: Pool, admin: DedicatedConnection) -> None:
     await admin.execute("INSERT INTO harbor.batches VALUES (0, 5, 5, 1, now()), (1, 12000000, 12000000, 1, now())")
     await admin.execute("INSERT INTO harbor.batches VALUES (3, 7, 7, 1, now())")
 
@@ -195,7 +194,7 @@ async def test_each_log_counts_when_the_next_partition_is_due(
 
 
 async def test_the_first_moment_of_a_week_belongs_to_its_partition_and_keys_are_known_across_it(
-    postgres_store: PostgresEventStore, admin: "asyncpg.Connection[asyncpg.Record]"
+    postgres_store: PostgresEventStore, admin: DedicatedConnection
 ) -> None:
     # Not the next Monday: it may come while the test runs.
     monday = await admin.fetchval("SELECT date_trunc('week', now(), 'UTC') + interval '14 days'")
@@ -215,14 +214,14 @@ async def test_the_first_moment_of_a_week_belongs_to_its_partition_and_keys_are_
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/Los_Angeles"])
-async def test_a_sessions_time_zone_moves_no_edge(admin: "asyncpg.Connection[asyncpg.Record]", zone: str) -> None:
+async def test_a_sessions_time_zone_moves_no_edge(admin: DedicatedConnection, zone: str) -> None:
     await admin.execute("SELECT harbor.maintain_partitions()")  # a week may have begun since the template was made
     before = await admin.fetch("SELECT inhrelid::regclass::text FROM pg_inherits ORDER BY 1")
     await admin.execute(f"SET timezone = '{zone}'")
     row = await admin.fetchrow("SELECT * FROM harbor.maintain_partitions()")
 
     assert row is not None
-    assert timedelta(days=14) <= row["commands_left"] <= timedelta(days=21)
+    assert timedelta(days=14) <= row["responses_left"] <= timedelta(days=21)
     assert await admin.fetch("SELECT inhrelid::regclass::text FROM pg_inherits ORDER BY 1") == before
 
 
@@ -232,6 +231,6 @@ def recorded_at(outcome: object) -> datetime:
     return outcome.recorded_at
 
 
-async def keys_of(admin: "asyncpg.Connection[asyncpg.Record]", monday: datetime) -> set[str]:
+async def keys_of(admin: DedicatedConnection, monday: datetime) -> set[str]:
     """Return the keys of the answers that lie in the partition of a week."""
-    return {row["key"] for row in await admin.fetch(f"SELECT key FROM harbor.commands_{monday:%Y%m%d}")}
+    return {row["key"] for row in await admin.fetch(f"SELECT key FROM harbor.recorded_responses_{monday:%Y%m%d}")}

@@ -85,7 +85,7 @@ async def test_it_refuses_a_schema_that_is_behind(database: Database) -> None:
     await admin.execute("DELETE FROM harbor.migrations WHERE number = 2")
     await admin.close()
 
-    with pytest.raises(SchemaBehindError, match="0002_append"):
+    with pytest.raises(SchemaBehindError, match="0002_recorded_responses"):
         await opened(database.command_url)
 
 

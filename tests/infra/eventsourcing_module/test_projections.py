@@ -19,8 +19,8 @@ from eventsourcing.projection import (
     ProjectionRunner,
 )
 
-from infra.event_store.append_batch import Connection
 from infra.eventsourcing_module import HarborTrackingRecorder
+from infra.postgres.connection import Connection
 from tests.support.event_store.library_cases import a_factory, module_environment
 from tests.support.services import servers
 from tests.support.services.servers import Database

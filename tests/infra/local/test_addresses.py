@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.addresses import AddressError, Addresses, environment_of, role_url, service_port, shown
+from infra.local.addresses import Addresses, environment_of, role_url, service_port, shown
+from infra.local.errors import LocalError
 from infra.local.home import Home
 from tests.support.services.ports import free_port
 
@@ -19,7 +20,7 @@ def test_a_taken_port_names_the_variable_to_set(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
 
-        with pytest.raises(AddressError, match=f"port {port} is taken: set {VARIABLE} to another port"):
+        with pytest.raises(LocalError, match=f"port {port} is taken: set {VARIABLE} to another port"):
             service_port(Home(tmp_path), VARIABLE, {VARIABLE: str(port)})
 
 
@@ -33,7 +34,7 @@ def test_port_0_is_any_free_one_and_remembered(tmp_path: Path) -> None:
 
 
 def test_no_number_is_told() -> None:
-    with pytest.raises(AddressError, match=f"{VARIABLE} is not a port number"):
+    with pytest.raises(LocalError, match=f"{VARIABLE} is not a port number"):
         service_port(Home(Path("unused")), VARIABLE, {VARIABLE: "http"})
 
 

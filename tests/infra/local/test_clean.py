@@ -1,4 +1,4 @@
-"""`make clean` deletes what it says and no more, and takes nothing away from under a stack that runs."""
+"""`make clean` deletes what it says and no more, and nothing that a running stack uses."""
 
 import os
 import shutil
@@ -12,12 +12,12 @@ from click.testing import CliRunner
 
 from infra.local.__main__ import main
 from infra.local.home import CHECKOUT, Home
-from infra.local.processes import running
+from infra.local.processes import orphans
 
 ONLY_RUNS = 'import time; print("up", flush=True); time.sleep(600)'
 
 
-def test_a_home_is_deleted_and_told(tmp_path: Path) -> None:
+def test_a_home_is_deleted_and_named(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     home.make()
     home.save()
@@ -28,7 +28,7 @@ def test_a_home_is_deleted_and_told(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_beside_other_things_only_what_was_the_stacks_is_told(tmp_path: Path) -> None:
+def test_what_is_not_the_stacks_stays(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     home.make()
     home.save()
@@ -38,11 +38,12 @@ def test_beside_other_things_only_what_was_the_stacks_is_told(tmp_path: Path) ->
 
     deleted = ", ".join(str(home.path / name) for name in ("home.json", "lock", "logs"))
     assert ended.output == f"deleted {deleted}\n"
+    assert [path.name for path in home.path.iterdir()] == ["mine.txt"]
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Return a checkout of a Makefile and a package `infra.local` that only says what it is asked."""
+    """Return a checkout of a Makefile and a package `infra.local` that only prints its arguments."""
     made = tmp_path / "checkout"
     (made / ".venv" / "bin").mkdir(parents=True)
     (made / "requirements").mkdir()
@@ -74,7 +75,7 @@ def test_with_a_home_of_its_own_the_environment_of_the_checkout_stays(checkout: 
     assert (checkout / ".venv").exists()
 
 
-def test_without_one_it_goes_and_that_is_told(checkout: Path) -> None:
+def test_without_one_it_is_deleted_too(checkout: Path) -> None:
     ended = make_clean(checkout)
 
     assert (ended.returncode, ended.stdout.splitlines()[0]) == (0, "asked clean")
@@ -93,14 +94,16 @@ def test_what_refuses_the_data_keeps_the_environment(checkout: Path) -> None:
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """Return a checkout with our own `infra`, whose home and .venv nobody misses."""
-    shutil.copytree(CHECKOUT / "infra", tmp_path / "copied" / "infra", ignore=shutil.ignore_patterns("__pycache__"))
+    """Return a checkout with a copy of our `infra` and what it needs of `domain`."""
+    for package in ("infra", "domain"):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(CHECKOUT / package, tmp_path / "copied" / package, ignore=ignore)
     return tmp_path / "copied"
 
 
 @pytest.fixture
 def second(copied: Path, tmp_path: Path) -> Iterator[Path]:
-    """Return the home of what looks like a stack that was started in the checkout."""
+    """Return the home of a process that looks like a stack of the checkout."""
     (tmp_path / "instead" / "infra" / "local").mkdir(parents=True)
     (tmp_path / "instead" / "infra" / "local" / "__main__.py").write_text(ONLY_RUNS)
     home = tmp_path / "second"
@@ -114,11 +117,11 @@ def second(copied: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_stack_of_another_home_is_found(copied: Path, second: Path) -> None:
-    found = running.stacks_of(copied, besides=Home(copied / ".harbor"))
+    found = orphans.stacks_of(copied, besides=Home(copied / ".harbor"))
 
     assert found == [f"in {second}: stop it with HARBOR_HOME={second} make down"]
-    assert running.stacks_of(copied, besides=Home(second)) == []
-    assert running.stacks_of(copied / "infra", besides=Home(copied / ".harbor")) == []
+    assert orphans.stacks_of(copied, besides=Home(second)) == []
+    assert orphans.stacks_of(copied / "infra", besides=Home(copied / ".harbor")) == []
 
 
 def test_while_one_runs_nothing_is_deleted(copied: Path, second: Path) -> None:

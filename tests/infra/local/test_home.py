@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.home import AlreadyRunsError, Home, HomeError, write_private
+from infra.local.errors import AlreadyRunsError, LocalError
+from infra.local.home import Home, write_private
 
 
 @pytest.fixture
@@ -67,22 +68,26 @@ def test_a_second_supervisor_is_refused(home: Home) -> None:
 def test_a_home_that_cannot_be_made_names_the_variable(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(HomeError, match="set HARBOR_HOME"):
+    with pytest.raises(LocalError, match="set HARBOR_HOME"):
         Home(tmp_path / "file" / "home").make()
 
 
 def test_a_damaged_home_is_not_overwritten(home: Home) -> None:
     (home.path / "home.json").write_text("{")
 
-    with pytest.raises(HomeError, match="restore it"):
+    with pytest.raises(LocalError, match="restore it"):
         home.load()
 
 
-def test_wiping_takes_only_what_the_stack_made(home: Home) -> None:
-    (home.path / "mine.txt").touch()
-    home.secret("pepper")
-    home.save()
+def test_a_log_over_the_limit_starts_again_and_its_writer_goes_on(home: Home) -> None:
+    log, small = home.log_file("relay"), home.log_file("worker")
+    small.write_bytes(b"x" * 10)
+    with log.open("ab", buffering=0) as writer:
+        writer.write(b"x" * 11)
 
-    home.wipe()
+        cut = home.bound_logs(limit_bytes=10)
+        writer.write(b"next")
 
-    assert [path.name for path in home.path.iterdir()] == ["mine.txt"]
+    assert cut == ["relay.log"]
+    assert (log.read_bytes(), small.read_bytes()) == (b"next", b"x" * 10)
+    assert log.with_name("relay.log.1").read_bytes() == b"x" * 11

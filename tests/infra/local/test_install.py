@@ -6,7 +6,8 @@ import asyncpg
 import pytest
 
 from infra import clock
-from infra.local.servers.install import API_KEYS, InstallError, install
+from infra.local.errors import LocalError
+from infra.local.servers.install import API_KEYS, install
 from infra.security.api_key_store import revoke_key
 from infra.security.api_keys import KeyActor, parse
 from tests.support.services.servers import Database, PostgresCluster
@@ -44,12 +45,12 @@ async def test_a_key_that_was_revoked_is_replaced(database: Database, postgres_c
 async def test_a_role_that_may_not_create_roles_is_told_so(
     database: Database, postgres_cluster: PostgresCluster
 ) -> None:
-    with pytest.raises(InstallError, match=r"PostgreSQL refuses (?s:.*)role that may create roles"):
+    with pytest.raises(LocalError, match=r"PostgreSQL refuses (?s:.*)role that may create roles"):
         await install(database.query_url, postgres_cluster.passwords, {}, PEPPER)
 
 
 async def test_a_server_that_is_not_there_is_told(database: Database, postgres_cluster: PostgresCluster) -> None:
     absent = f"postgresql://admin:{secrets.token_hex(4)}@127.0.0.1:1/{database.name}"
 
-    with pytest.raises(InstallError, match="cannot be reached"):
+    with pytest.raises(LocalError, match="cannot be reached"):
         await install(absent, postgres_cluster.passwords, {}, PEPPER)

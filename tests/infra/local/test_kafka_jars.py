@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.errors import LocalError
 from infra.local.servers import kafka_jars
-from infra.local.servers.broker import NoBrokerError, jars_for
-from infra.local.servers.kafka_jars import LockedJar, TamperedJarError, read_lock, verify
+from infra.local.servers.kafka_jars import LockedJar, TamperedJarError, jars_for, read_lock, verify
 
 CONTENT = b"a jar"
 JAR = LockedJar("org.example", "example", "1.0", hashlib.sha256(CONTENT).hexdigest())
@@ -20,19 +20,13 @@ def test_the_lock_names_the_broker_and_a_digest_for_every_jar() -> None:
     assert len({jar.file_name for jar in jars}) == len(jars) > 40
     assert all(len(bytes.fromhex(jar.sha256)) == 32 for jar in jars)
 
-
-def test_the_lock_names_no_address() -> None:
-    assert "://" not in kafka_jars.LOCK_FILE.read_text()
+    assert "://" not in kafka_jars.LOCK_FILE.read_text(), "no addresses"
 
 
-def test_a_jar_with_the_locked_bytes_is_accepted(tmp_path: Path) -> None:
-    (tmp_path / JAR.file_name).write_bytes(CONTENT)
-
-    assert verify(tmp_path, (JAR,)) == []
-
-
-def test_a_missing_jar_is_named(tmp_path: Path) -> None:
+def test_a_jar_is_missing_until_it_is_there_with_the_locked_bytes(tmp_path: Path) -> None:
     assert verify(tmp_path, (JAR,)) == [JAR]
+    (tmp_path / JAR.file_name).write_bytes(CONTENT)
+    assert verify(tmp_path, (JAR,)) == []
 
 
 def test_a_tampered_jar_is_refused(tmp_path: Path) -> None:
@@ -63,7 +57,7 @@ def test_auto_goes_on_without_a_broker_and_says_so_in_one_line(tmp_path: Path) -
 
 
 def test_kafka_insists_on_a_broker(tmp_path: Path) -> None:
-    with pytest.raises(NoBrokerError, match="no broker: "):
+    with pytest.raises(LocalError, match="no broker: "):
         jars_for("kafka", lambda _line: None, lambda: True, tmp_path / "cache")
 
 

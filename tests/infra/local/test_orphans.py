@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.local.processes.orphans import end_leftovers, supervisor_of
+from infra.local.processes.orphans import end_orphans, supervisor_of
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_a_surviving_child_is_ended(tmp_path: Path, sleeper: subprocess.Popen[by
     run_file = tmp_path / "run.json"
     write_run_file(run_file, sleeper.pid, psutil.Process(sleeper.pid).create_time())
 
-    assert end_leftovers(run_file) == ["kafka"]
+    assert end_orphans(run_file) == ["kafka"]
     assert not psutil.pid_exists(sleeper.pid)
     assert not run_file.exists()
 
@@ -38,7 +38,7 @@ def test_a_stranger_with_the_same_id_is_left_alone(tmp_path: Path, sleeper: subp
     write_run_file(run_file, sleeper.pid, psutil.Process(sleeper.pid).create_time() - 60)
 
     assert supervisor_of(run_file) is None
-    assert end_leftovers(run_file) == []
+    assert end_orphans(run_file) == []
     assert sleeper.poll() is None
 
 
@@ -48,4 +48,4 @@ def test_a_damaged_run_file_ends_nothing(tmp_path: Path, content: str) -> None:
     run_file.write_text(content)
 
     assert supervisor_of(run_file) is None
-    assert end_leftovers(run_file) == []
+    assert end_orphans(run_file) == []

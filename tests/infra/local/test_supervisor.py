@@ -10,8 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from infra.local.errors import LocalError
 from infra.local.processes.launch import Launch
-from infra.local.processes.supervisor import BACKOFF_S, NotReadyError, Program, Supervisor, backoff_s
+from infra.local.processes.supervisor import BACKOFF_S, Program, Supervisor, backoff_s
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.server  # real sockets or processes, and deadlines that take their time
@@ -21,7 +22,7 @@ IGNORES_TERM = ("/bin/sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 600
 
 
 class Workshop:
-    """A supervisor, what it said, and how often it told of a change."""
+    """A supervisor, what it said, and how often it reported a change."""
 
     def __init__(self, directory: Path) -> None:
         self.said: list[str] = []
@@ -42,14 +43,14 @@ class Workshop:
         return lambda: Launch(argv=argv, env={"PATH": os.defpath}, cwd=self.directory)
 
     def pid(self, name: str) -> int | None:
-        return self.supervisor.kept[name].pid
+        return self.supervisor.supervised[name].pid
 
 
 @pytest.fixture
 async def workshop(tmp_path: Path) -> AsyncIterator[Workshop]:
     made = Workshop(tmp_path)
     yield made
-    await made.supervisor.stop(made.supervisor.kept)
+    await made.supervisor.stop(made.supervisor.supervised)
 
 
 async def test_a_process_that_dies_is_started_again_and_one_line_says_so(workshop: Workshop) -> None:
@@ -62,14 +63,13 @@ async def test_a_process_that_dies_is_started_again_and_one_line_says_so(worksho
 
     assert psutil.pid_exists(second or 0)
     assert not psutil.pid_exists(first)
-    assert workshop.supervisor.kept["sleeper"].restarts == 1
+    assert workshop.supervisor.supervised["sleeper"].restarts == 1
     assert workshop.said == ["sleeper ended (SIGKILL); starting it again in 0.2 s"]
     assert workshop.changes == 3  # started, ended, started
 
 
 def test_delays_grow_and_stay_bounded() -> None:
-    assert [backoff_s(failures) for failures in range(8)] == [0.0, *BACKOFF_S, BACKOFF_S[-1]]
-    assert list(BACKOFF_S) == sorted(BACKOFF_S)
+    assert [backoff_s(failures) for failures in range(8)] == [0.0, *sorted(BACKOFF_S), BACKOFF_S[-1]]
 
 
 async def test_stopping_asks_first_and_leaves_no_process(workshop: Workshop) -> None:
@@ -108,16 +108,16 @@ async def test_stopping_during_a_backoff_starts_nothing_more(workshop: Workshop)
     assert workshop.said[1] == "fails ended (exit 3); starting it again in 0.5 s"
 
 
-async def test_a_process_that_ends_again_and_again_is_told_with_the_end_of_its_log(workshop: Workshop) -> None:
+async def test_a_process_that_ends_again_and_again_is_reported_with_the_end_of_its_log(workshop: Workshop) -> None:
     workshop.supervisor.keep(
         workshop.program("broken", ("/bin/sh", "-c", "echo no such table; exit 1"), is_ready=False)
     )
 
-    with pytest.raises(NotReadyError, match=r"(?s)broken: ended again and again.*broken.log.*no such table"):
+    with pytest.raises(LocalError, match=r"(?s)broken: ended again and again.*broken.log.*no such table"):
         await workshop.supervisor.until_ready("broken", timeout_s=60)
 
 
-async def test_a_program_that_cannot_be_started_at_all_is_told(workshop: Workshop) -> None:
+async def test_a_program_that_cannot_be_started_is_reported(workshop: Workshop) -> None:
     workshop.supervisor.keep(workshop.program("missing", ("/no/such/program",), is_ready=False))
 
     with pytest.raises(FileNotFoundError, match="/no/such/program"):
@@ -147,7 +147,7 @@ async def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> Non
 
 
 def has_ended(pid: int) -> bool:
-    """Return whether a process of somebody else is gone, or only waits to be taken note of."""
+    """Return whether a process that is not our child has ended."""
     try:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from infra.postgres.pool import Connection
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.wakeup import Wakeup
 from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
 
 @pytest.fixture
-async def speaker(database: Database) -> AsyncIterator[Connection]:
+async def speaker(database: Database) -> AsyncIterator[DedicatedConnection]:
     connection = await asyncpg.connect(database.admin_url)
     yield connection
     await connection.close()
@@ -22,7 +22,9 @@ async def caught_up(wakeup: Wakeup) -> None:
     assert await wakeup.wait(0) == []
 
 
-async def test_notifications_arrive_in_order_with_channel_and_payload(database: Database, speaker: Connection) -> None:
+async def test_notifications_arrive_in_order_with_channel_and_payload(
+    database: Database, speaker: DedicatedConnection
+) -> None:
     async with Wakeup(lambda: asyncpg.connect(database.worker_url), ["one", "two"]) as wakeup:
         await caught_up(wakeup)
         await speaker.execute("SELECT pg_notify('one', 'a'), pg_notify('two', 'b'), pg_notify('three', 'c')")
@@ -45,7 +47,7 @@ async def test_polls_are_stretched_to_a_second_only_while_it_listens(database: D
 
 @pytest.mark.parametrize("error", [ConnectionRefusedError(), TimeoutError(), RuntimeError("a setting is not safe")])
 async def test_whatever_keeps_it_from_listening_polls_go_on(error: Exception) -> None:
-    async def refused() -> Connection:
+    async def refused() -> DedicatedConnection:
         raise error
 
     async with Wakeup(refused, ["one"]) as wakeup:
@@ -55,7 +57,7 @@ async def test_whatever_keeps_it_from_listening_polls_go_on(error: Exception) ->
 
 
 async def test_after_a_lost_connection_it_listens_again_and_tells_the_waiter_to_look(
-    database: Database, speaker: Connection
+    database: Database, speaker: DedicatedConnection
 ) -> None:
     async with Wakeup(lambda: asyncpg.connect(database.worker_url), ["one"]) as wakeup:
         await caught_up(wakeup)

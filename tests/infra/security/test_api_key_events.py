@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from infra.postgres.connection import Connection
 from infra.security.api_key_events import KeyEvent, events_of_key, newest_events, write_event
-from infra.security.api_key_store import Connection, create_key, revoke_key, rotate_key
+from infra.security.api_key_store import create_key, revoke_key, rotate_key
 from infra.security.api_keys import KeyActor, KeyVisibility
 from tests.support.services.servers import Database
 

@@ -9,10 +9,10 @@ import asyncpg
 import pytest
 
 from infra import clock
+from infra.postgres.connection import Connection
 from infra.postgres.wakeup import Wakeup
 from infra.security.api_key_store import (
     CHANNEL,
-    Connection,
     TooManyKeysError,
     UnknownKeyError,
     create_key,

@@ -9,8 +9,8 @@ from typing import assert_never
 from infra.event_store.append_batch import append_batch
 from infra.event_store.append_channel import NotNowError, OutcomeUnknownError, PostgresAppendChannel
 from infra.event_store.protocol import AppendCommand, AppendOutcome
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.failures import UNREACHABLE
-from infra.postgres.pool import Connection
 
 LONGEST_HOLD_S = 0.01
 HOLD = "SELECT pg_sleep($1)"
@@ -32,13 +32,15 @@ class DisturbedChannel:
     A batch that was rolled back or cut off is sent again by the appender, with the same keys and the same events.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]], share: float, chance: random.Random) -> None:
+    def __init__(
+        self, connect: Callable[[], Awaitable[DedicatedConnection]], share: float, chance: random.Random
+    ) -> None:
         self.counts: Counter[Disturbance] = Counter()
         self._connect = connect
         self._share = share
         self._chance = chance
         self._calm = PostgresAppendChannel(connect)
-        self._disturbed: Connection | None = None
+        self._disturbed: DedicatedConnection | None = None
 
     async def send(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
         """Append the batch, or something worse; see `AppendChannel.send`."""

@@ -14,7 +14,7 @@ from domain.order.envelope import RecordedOrderEvent
 from infra.clock import new_id
 from infra.event_store.append_batch import append_batch
 from infra.event_store.protocol import AppendCommand, Appended, NewEvent
-from infra.postgres.pool import Connection
+from infra.postgres.connection import Connection
 from tests.support.orders.builders import recorded_history
 
 TENANT = "acme.test"

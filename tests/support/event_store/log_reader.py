@@ -2,8 +2,7 @@
 
 from typing import Final
 
-import asyncpg
-
+from infra.postgres.connection import DedicatedConnection
 from tests.faults.log_checks import Seen
 
 LOG: Final = """
@@ -22,7 +21,7 @@ class LogReader:
         polls: how often it looked.
     """
 
-    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]", query: str = LOG) -> None:
+    def __init__(self, connection: DedicatedConnection, query: str = LOG) -> None:
         self.seen: list[Seen] = []
         self.polls = 0
         self._connection = connection

@@ -1,9 +1,10 @@
-"""Given / when / then for orders: a spec reads as one sentence about one order.
+"""Given / when / then for orders: a test reads as one sentence about one order.
 
 given("authorize").when(Capture(ORDER_ID, LATER)).then(OrderCaptured(...))
 given().when(Capture(ORDER_ID, LATER)).then_refused(NotAuthorizedError)
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar, Unpack
@@ -15,46 +16,69 @@ from domain.order.commands import OrderCommand
 from domain.order.decide import decide
 from domain.order.due import status_at
 from domain.order.errors import AmountError, InvalidCommandError, OrderError, TransitionError, Violation
+from domain.order.event_parts import Totals
 from domain.order.events import OrderEvent
 from domain.order.ids import OrderId
 from domain.order.state import OrderState, fold
+from domain.order.status import Status
 from tests.support.orders.builders import NOW, CreateOrderFields, record_decision, recorded_history
 
 ORDER_ID = OrderId(UUID("019aae3f-7c00-7000-8000-000000000000"))
 LATER = NOW + timedelta(hours=1)
+PENDING, AUTHORIZED, PARTLY_CAPTURED, CAPTURED, SETTLED, CANCELED, EXPIRED = Status
 
 Refusal = TypeVar("Refusal", bound=OrderError)
+Event = TypeVar("Event", bound=OrderEvent)
+
+
+def totals(total: int = 6497, *, authorized: int = 6497, captured: int = 0, released: int = 0) -> Totals:
+    """Return the totals of an event, in minor units, while nothing is refunded or settled."""
+    return Totals(
+        total_minor=total,
+        authorized_minor=authorized,
+        captured_minor=captured,
+        released_minor=released,
+        refunded_minor=0,
+        settled_minor=0,
+    )
+
+
+def event(
+    kind: Callable[..., Event], before: Status | None, after: Status, amounts: Totals, /, **fields: object
+) -> Event:
+    """Return an event of an order in EUR that leads from one status to another."""
+    return kind(currency="EUR", from_status=before, to_status=after, totals=amounts, **fields)
 
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A command that meets a state."""
+    """A command given to an order."""
 
     state: OrderState | None
     command: OrderCommand
 
     def then(self, *expected: OrderEvent) -> None:
-        """Expect exactly these events, and that the order can take them."""
+        """Expect exactly these events, and that they fold."""
         recorded = record_decision(self.command, self.state)
         assert tuple(one.event for one in recorded) == expected
         fold(self.state, recorded)
 
     def state_after(self) -> OrderState:
-        """Return the order after a command that is accepted."""
+        """Return the order after an accepted command."""
         state = fold(self.state, record_decision(self.command, self.state))
         assert state is not None
         return state
 
     def violations(self) -> tuple[Violation, ...]:
-        """Return all broken rules of a command that is refused for its values."""
+        """Expect a refusal for the values of the command; return all violations."""
         return self.then_refused(InvalidCommandError).violations
 
     def then_nothing(self) -> None:
-        """Expect that the order is already as asked."""
+        """Expect no event: the order is already as asked."""
         assert decide(self.command, self.state) == ()
 
     def then_refused(self, error: type[Refusal]) -> Refusal:
-        """Expect a refusal of exactly this kind; give it."""
+        """Expect a refusal of exactly this kind; return it."""
         with pytest.raises(error) as refused:
             decide(self.command, self.state)
         assert type(refused.value) is error
@@ -72,7 +96,7 @@ class When:
         assert (refused.currency, refused.current_version) == (self.state.currency, self.state.version)
 
     def then_violates(self, *expected: tuple[str, str]) -> tuple[Violation, ...]:
-        """Expect that exactly these (pointer, code) are listed."""
+        """Expect exactly these violations, as (pointer, code)."""
         violations = self.violations()
         assert tuple((violation.pointer, violation.code) for violation in violations) == expected
         return violations
@@ -80,17 +104,17 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An order with a past, or none."""
+    """An order with a history, or none."""
 
     state: OrderState | None
 
     def when(self, command: OrderCommand) -> When:
-        """Let a command meet it."""
+        """Give it a command."""
         return When(self.state, command)
 
 
 def given_nothing() -> Given:
-    """Return no order at all."""
+    """Return the start of a test without an order."""
     return Given(None)
 
 

@@ -7,7 +7,7 @@ from domain.currencies import EXPONENTS
 from domain.errors import ValueRefusedError
 from domain.money import MAX_AMOUNT_MINOR, amount_text, currency
 from domain.order.commands import CreateOrder, NewLine
-from domain.order.events import MAX_QUANTITY
+from domain.order.event_parts import MAX_QUANTITY
 from tests.support.orders.builders import NOW, new_order_id
 
 _LETTERS = "ABCxyz0123456789-_./# éüßñ漢字한글ДЖع🚚"

@@ -24,7 +24,7 @@ class CommandProcess:
     def __init__(self, database: Database, log: Path, **settings: str) -> None:
         [port] = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
-        self._log = log
+        self.log = log
         self._environment = clean_environment() | {
             "HARBOR_POSTGRES__URL": database.command_url,
             "HARBOR_SECURITY__API_KEY_PEPPER": PEPPER,
@@ -37,11 +37,11 @@ class CommandProcess:
 
     async def start(self) -> None:
         """Start it and wait until it is ready."""
-        with self._log.open("ab") as output:
+        with self.log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "command_api", cwd=CHECKOUT, env=self._environment, stdout=output, stderr=output
             )
-        await eventually(self._is_ready, timeout_s=60.0, what=self._log.read_text())
+        await eventually(self._is_ready, timeout_s=60.0, what=self.log.read_text())
 
     async def kill(self) -> None:
         """End it at once, whatever it is doing."""

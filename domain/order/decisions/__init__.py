@@ -1,0 +1,1 @@
+"""What each command does to an order: pure functions, by what they change."""

@@ -1,0 +1,222 @@
+"""The rules for the values of a command. All broken rules are listed, so that a partner can fix a request in one go."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeVar
+
+from domain import text
+from domain.errors import MoneyError, ValueRefusedError
+from domain.money import MAX_AMOUNT_MINOR, Currency, currency, parse_amount
+from domain.order.commands import CreateOrder, NewLine, UpdateDetails
+from domain.order.errors import (
+    MAX_VIOLATIONS,
+    AmountError,
+    AmountZeroError,
+    InvalidCommandError,
+    Violation,
+    WithdrawnCurrencyError,
+)
+from domain.order.event_parts import MAX_LINES, MAX_QUANTITY, OrderLine
+from domain.order.state import OrderState
+
+V = TypeVar("V")
+
+
+class Violations(list[Violation]):
+    """The rules that a command breaks. A path names the member of the request that breaks one."""
+
+    def add(self, code: str, detail: str, *path: str | int) -> None:
+        """Add a broken rule."""
+        self.append(Violation(path, code, detail))
+
+    def checked(self, rule: Callable[[V], V], value: V, *path: str | int) -> V:
+        """Return a value as `rule` keeps it; a refused one as it came, since the command is refused too."""
+        try:
+            return rule(value)
+        except ValueRefusedError as error:
+            self.add(error.code, error.detail, *path)
+            return value
+
+    def optional(self, rule: Callable[[V], V], value: V | None, *path: str | int) -> V | None:
+        """Return None for a value that is not given, else as `checked`."""
+        return None if value is None else self.checked(rule, value, *path)
+
+    def price(self, value: str, currency: Currency, *path: str | int) -> int:
+        """Return the minor units of a price, which is more than zero; 0 when it is refused."""
+        minor = 0
+        try:
+            minor = parse_amount(value, currency)
+        except MoneyError as error:
+            self.add(error.code, error.detail, *path)
+        else:
+            if minor == 0:
+                self.add("amount_zero", "is more than zero", *path)
+        return minor
+
+    def quantity(self, value: int, *path: str | int) -> bool:
+        """Return whether a quantity keeps its bounds."""
+        is_kept = 1 <= value <= MAX_QUANTITY
+        if not is_kept:
+            self.add("quantity_out_of_range", f"is a whole number from 1 to {MAX_QUANTITY}", *path)
+        return is_kept
+
+    def require_none(self) -> None:
+        """Go on when no rule is broken.
+
+        Raises:
+            InvalidCommandError: with at most 20 violations.
+        """
+        if self:
+            raise InvalidCommandError(tuple(self[:MAX_VIOLATIONS]))
+
+
+class CheckedOrder(NamedTuple):
+    """The values of a new order, normalised; every rule holds."""
+
+    lines: tuple[OrderLine, ...]
+    total_minor: int
+    customer_email: str
+    external_reference: str | None
+    metadata: dict[str, str]
+
+
+class CheckedDetails(NamedTuple):
+    """The details asked for, normalised; None for those that were not asked for."""
+
+    customer_email: str | None
+    external_reference: str | None
+    metadata: Mapping[str, str] | None
+
+
+def checked_new_order(command: CreateOrder) -> CheckedOrder:
+    """Return the values of a new order with texts in NFC.
+
+    Raises:
+        InvalidCommandError: with at most 20 violations.
+        WithdrawnCurrencyError: the currency is not active any more, and no other rule is broken.
+    """
+    found = Violations()
+    email = found.checked(text.email, command.customer_email, "customer_email")
+    reference = found.optional(text.external_reference, command.external_reference, "external_reference")
+    # The path stops at the field: a key is input, and input is never echoed.
+    metadata = found.checked(text.metadata, command.metadata, "metadata")
+    lines = _lines(command.lines, found)
+    total_minor = sum(line.total_minor for line in lines)
+    if total_minor > MAX_AMOUNT_MINOR:
+        found.add("amount_too_large", f"sum to at most {MAX_AMOUNT_MINOR} minor units", "lines")
+    found.require_none()
+    _require_active(command.currency)
+    return CheckedOrder(lines, total_minor, email, reference, dict(metadata))
+
+
+def checked_details(command: UpdateDetails) -> CheckedDetails:
+    """Return the details asked for with texts in NFC.
+
+    Raises:
+        InvalidCommandError: with at most one violation for each field.
+    """
+    found = Violations()
+    details = CheckedDetails(
+        found.optional(text.email, command.customer_email, "customer_email"),
+        found.optional(text.external_reference, command.external_reference, "external_reference"),
+        found.optional(text.metadata, command.metadata, "metadata"),
+    )
+    found.require_none()
+    return details
+
+
+def checked_reason(reason: str | None) -> str | None:
+    """Return a reason in NFC, if there is one.
+
+    Raises:
+        InvalidCommandError: with one violation.
+    """
+    return None if reason is None else checked_text(text.reason, reason, "reason")
+
+
+def checked_text(rule: Callable[[str], str], value: str, field: str) -> str:
+    """Return a text as `rule` keeps it.
+
+    Raises:
+        InvalidCommandError: with one violation.
+    """
+    found = Violations()
+    kept = found.checked(rule, value, field)
+    found.require_none()
+    return kept
+
+
+def checked_amount(value: str, currency: Currency, field: str) -> int:
+    """Return the minor units of a decimal text.
+
+    Raises:
+        InvalidCommandError: with one violation.
+    """
+    try:
+        return parse_amount(value, currency)
+    except MoneyError as error:
+        raise InvalidCommandError((Violation((field,), error.code, error.detail),)) from None
+
+
+def checked_optional_amount(value: str | None, currency: Currency, field: str) -> int | None:
+    """Return None for an amount that is not given, else as `checked_amount`."""
+    return None if value is None else checked_amount(value, currency, field)
+
+
+def require_available(amount_minor: int, available_minor: int, error: type[AmountError], state: OrderState) -> None:
+    """Go on when an amount is more than zero and no more than what is available.
+
+    Raises:
+        AmountZeroError: it is zero.
+        AmountError: it is more; the leaf is `error`.
+    """
+    if amount_minor == 0:
+        raise AmountZeroError(0, available_minor, state.currency, state.version)
+    if amount_minor > available_minor:
+        raise error(amount_minor, available_minor, state.currency, state.version)
+
+
+def _require_active(priced_in: Currency) -> None:
+    try:
+        currency(priced_in.code)
+    except MoneyError as error:
+        raise WithdrawnCurrencyError((Violation(("currency",), error.code, error.detail),)) from None
+
+
+def _lines(new_lines: tuple[NewLine, ...], found: Violations) -> tuple[OrderLine, ...]:
+    """Return the lines, numbered from 1. How many there are is checked before any of them is read."""
+    if not new_lines:
+        found.add("lines_required", "an order has at least one line", "lines")
+        return ()
+    if len(new_lines) > MAX_LINES:
+        found.add("too_many_lines", f"an order has at most {MAX_LINES} lines", "lines")
+        return ()
+    lines: list[OrderLine] = []
+    for index, line in enumerate(new_lines):
+        checked = _line(index, line, found)
+        if checked is not None:
+            lines.append(checked)
+        if len(found) >= MAX_VIOLATIONS:
+            break
+    return tuple(lines)
+
+
+def _line(index: int, line: NewLine, found: Violations) -> OrderLine | None:
+    broken_before = len(found)
+    path = ("lines", index)
+    sku = found.checked(text.sku, line.sku, *path, "sku")
+    found.quantity(line.quantity, *path, "quantity")
+    total_minor = line.quantity * line.unit_price_minor
+    if line.unit_price_minor <= 0:
+        found.add("amount_zero", "is more than zero", *path, "unit_price")
+    elif total_minor > MAX_AMOUNT_MINOR:
+        detail = f"times the quantity is at most {MAX_AMOUNT_MINOR} minor units"
+        found.add("amount_too_large", detail, *path, "unit_price")
+    if len(found) > broken_before:
+        return None
+    return OrderLine(
+        line_id=index + 1,
+        sku=sku,
+        quantity=line.quantity,
+        unit_price_minor=line.unit_price_minor,
+        total_minor=total_minor,
+    )

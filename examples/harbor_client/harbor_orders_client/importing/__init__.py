@@ -1,0 +1,1 @@
+"""`harbor-orders import`: create the orders of a file through the batch endpoint."""

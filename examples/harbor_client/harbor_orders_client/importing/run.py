@@ -1,0 +1,69 @@
+"""One import: send the slices of a file, several at once, and count what becomes of the orders."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import httpx
+
+from harbor_orders_client.errors import HarborError
+from harbor_orders_client.importing.progress import Progress, Tally
+from harbor_orders_client.importing.refusals import RefusedFile, RefusedFileError
+from harbor_orders_client.importing.slices import FileSlice
+from harbor_orders_client.operations.batches import BatchRun, SliceSize
+from harbor_orders_client.transport.http import run_async
+from harbor_orders_client.transport.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """Everything that the slices of one import share."""
+
+    session: Session
+    http: httpx.AsyncClient
+    refused: RefusedFile
+    tally: Tally
+    progress: Progress
+    size: SliceSize = field(default_factory=SliceSize)
+
+    async def send_all(self, slices: Iterator[FileSlice], in_flight: int) -> None:
+        """Send all slices; the file is read no further ahead than they are sent.
+
+        Raises:
+            HarborError, RefusedFileError, OSError: one cannot be finished. The others may have been written or not.
+        """
+        free = asyncio.Semaphore(in_flight)
+
+        async def one(part: FileSlice) -> None:
+            try:
+                await self._send(part)
+            finally:
+                free.release()
+
+        stopped: Exception | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for part in slices:
+                    await free.acquire()
+                    tasks.create_task(one(part))
+        except* (HarborError, RefusedFileError, OSError) as group:
+            stopped = group.exceptions[0]
+        if stopped is not None:
+            raise stopped
+
+    async def _send(self, part: FileSlice) -> None:
+        run = BatchRun(self.session, [line.item for line in part.orders], lambda _order: None, self.size)
+        await run_async(run.send(), self.http, self.session, asyncio.sleep)
+        for bad in part.bad:
+            self.refused.add(bad)
+        for place, line in enumerate(part.orders):
+            outcome = run.outcomes[place]
+            if outcome.error is not None:
+                self.refused.add(line, outcome.error)
+            elif outcome.replayed:
+                self.tally.replayed += 1
+            else:
+                self.tally.created += 1
+        self.tally.refused = self.refused.count
+        self.tally.file_bytes += part.file_bytes
+        self.progress.show(self.tally)

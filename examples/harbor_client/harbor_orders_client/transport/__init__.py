@@ -1,0 +1,1 @@
+"""How requests travel: sending, retrying, reading your own writes."""

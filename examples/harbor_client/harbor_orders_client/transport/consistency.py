@@ -1,0 +1,81 @@
+"""Read your own writes: which Consistency-Token each read has to show.
+
+The query service is milliseconds behind. The response to a command carries a token `<shard>.<position>`; a read that
+shows it waits until that shard has come so far. One read shows one token. A read of one order shows the token of that
+order. A list spans all shards, so it is repeated with the token of each shard that it may still miss, newest first;
+its `X-Read-Position` says what it holds anyway, which nearly always leaves nothing to repeat.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from threading import Lock
+from typing import Final
+
+TOKEN: Final = "consistency-token"  # noqa: S105  # a name, no secret
+POSITION: Final = "x-read-position"
+MAX_ORDERS: Final = 10_000
+_ORDER: Final = re.compile(r"/orders/([0-9a-f-]{36})(?:/|$)")
+
+
+class Consistency:
+    """What one client has written; shared by its threads. Forgets an order 10,000 orders later."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._orders: OrderedDict[str, str] = OrderedDict()
+        self._written: dict[str, int] = {}
+        self._seen: dict[str, dict[str, int]] = {}
+
+    def wrote(self, path: str, token: str) -> None:
+        """Remember the token of a response about the order in `path`; an older one changes nothing."""
+        shard, position = _parts(token)
+        found = _ORDER.search(path)
+        with self._lock:
+            self._written[shard] = max(self._written.get(shard, 0), position)
+            if found and position >= _parts(self._orders.get(found[1], token))[1]:
+                self._orders[found[1]] = token
+                self._orders.move_to_end(found[1])
+                if len(self._orders) > MAX_ORDERS:
+                    self._orders.popitem(last=False)
+
+    def of_order(self, path: str) -> str | None:
+        """Return the token for a read of the order in `path`; None when this client knows of no change."""
+        found = _ORDER.search(path)
+        with self._lock:
+            return self._orders.get(found[1]) if found else None
+
+    def of_list(self, path: str) -> list[str]:
+        """Return the tokens that the list at `path` may not have seen, newest first."""
+        with self._lock:
+            seen = self._seen.get(path, {})
+            missing = [(position, shard) for shard, position in self._written.items() if position > seen.get(shard, -1)]
+        return [f"{shard}.{position}" if position else shard for position, shard in sorted(missing, reverse=True)]
+
+    def is_seen(self, path: str, token: str) -> bool:
+        """Return whether the list at `path` has seen what a token stands for."""
+        shard, position = _parts(token)
+        with self._lock:
+            return self._seen.get(path, {}).get(shard, -1) >= position
+
+    def listed(self, path: str, token: str, headers: Mapping[str, str]) -> None:
+        """Note that the list at `path` was returned for a `token`, with these headers."""
+        shard, position = _parts(token)
+        complete = headers.get(POSITION, "")
+        upto = int(complete) if complete.isascii() and complete.isdecimal() else -1
+        with self._lock:
+            seen = self._seen.setdefault(path, {})
+            seen[shard] = max(seen.get(shard, -1), position)
+            for each, written in self._written.items():
+                if written <= upto:
+                    seen[each] = max(seen.get(each, -1), written)
+
+
+def is_about_order(path: str) -> bool:
+    """Return whether a path is about one order."""
+    return _ORDER.search(path) is not None
+
+
+def _parts(token: str) -> tuple[str, int]:
+    shard, _, position = token.partition(".")
+    return (shard, int(position)) if position.isascii() and position.isdecimal() else (token, 0)

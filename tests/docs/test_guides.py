@@ -1,0 +1,114 @@
+"""The commands of README.md and of the guides do what stands beside them, on a stack started as a user starts it."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from infra.local.home import CHECKOUT
+from tests.support.services.example_receiver import receiver
+from tests.support.services.local_stack import LocalStack, local_stack
+
+# The stack brings its own servers, so no fixture says it.
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+PYTHON: Final = ".venv/bin/python"
+WAIT_S: Final = 60
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    with local_stack(tmp_path_factory.mktemp("guides") / "home") as running:
+        yield running
+
+
+def blocks_of(page: str, directory: Path) -> list[str]:
+    """Return the blocks of shell commands of a page, with this Python and with files of this test."""
+    found = re.findall(r"^```sh\n(.*?)^```", (CHECKOUT / page).read_text(), re.MULTILINE | re.DOTALL)
+    return [block.replace("/tmp/", f"{directory}/").replace(PYTHON, sys.executable) for block in found]  # noqa: S108
+
+
+async def run(home: Path, script: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", script),
+        cwd=CHECKOUT,
+        env=os.environ | {"HARBOR_HOME": str(home)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def output(stack: LocalStack, script: str) -> tuple[str, str]:
+    """Return what a script prints and what it says of trouble, once it has succeeded."""
+    process = await run(stack.home, script)
+    said, errors = await asyncio.wait_for(process.communicate(), WAIT_S)
+    assert process.returncode == 0, said + errors
+    return said.decode(), errors.decode()
+
+
+async def test_the_order_of_the_readme_is_created_and_announced_to_the_receiver(
+    stack: LocalStack, tmp_path: Path
+) -> None:
+    [create] = [block for block in blocks_of("README.md", tmp_path) if "curl" in block]
+    async with receiver(stack.home) as process:
+        assert process.stdout is not None
+        assert b"registered" in await process.stdout.readline()
+        said, _ = await output(stack, create)
+        announced = await asyncio.wait_for(process.stdout.readline(), WAIT_S)
+
+    assert "201 Created" in said
+    assert announced.startswith(b"verified order.created")
+
+
+async def test_the_requests_for_partners_do_what_the_guide_says_also_the_second_time(
+    stack: LocalStack, tmp_path: Path
+) -> None:
+    script = "\n".join(blocks_of("docs/guides/partners.md", tmp_path))
+    async with receiver(stack.home) as process:
+        assert process.stdout is not None
+        assert b"registered" in await process.stdout.readline()
+        walks = [await output(stack, script.replace("$(date +%s)", run_number)) for run_number in ("1", "2")]
+
+    for said, errors in walks:
+        refusals = re.findall(r'^\{"type":"/errors/(\w+)"', said + errors, re.MULTILINE)
+        assert refusals == ["already_captured_use_refund"], said + errors
+        assert '"summary":{"orders":2,"created":1,"replayed":0,"refused":1,"unknown":0}' in said
+        assert said.count('"status":"settled"') >= 3
+        assert '"object":"webhook_delivery","status":"queued"' in said
+        assert '"status":"revoked"' in said
+        assert "no id" not in errors
+        assert "}{" not in said + errors, "each response ends its line"
+
+
+async def test_the_consumer_of_the_guide_takes_the_events_of_the_topic(stack: LocalStack, tmp_path: Path) -> None:
+    [consume] = blocks_of("docs/guides/consumers.md", tmp_path)
+    process = await run(stack.home, f"exec {consume}")
+    assert process.stdout is not None
+    line = await asyncio.wait_for(process.stdout.readline(), WAIT_S)
+    process.send_signal(signal.SIGINT)
+    await asyncio.wait_for(process.communicate(), WAIT_S)
+
+    assert line
+
+
+async def test_the_commands_for_auditors_replay_and_verify_the_log(stack: LocalStack, tmp_path: Path) -> None:
+    said, _ = await output(stack, "set -e\n" + "\n".join(blocks_of("docs/guides/auditors.md", tmp_path)))
+
+    assert '"object":"order"' in said
+    assert "order.created" in said
+    assert "0 differences" in said
+    assert "partner_a" in said
+
+
+async def test_the_commands_for_operators_show_keys_dead_letters_and_health(stack: LocalStack, tmp_path: Path) -> None:
+    said, _ = await output(stack, "set -e\n" + "\n".join(blocks_of("docs/guides/operators.md", tmp_path)))
+
+    assert "hbr_test_" in said
+    assert "nothing is parked" in said
+    assert "0 differences" in said
+    assert '"status":"ready"' in said
