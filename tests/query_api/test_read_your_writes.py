@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from infra.partitioning import partition_of
+from query_api.freshness import MAX_WAITERS_OF_ONE
 from tests.support.services.query_service import DELIVERIES, ORDERS, PARTITIONS, QueryService, order_row, query_service
 from tests.support.services.servers import Database
 from tests.support.waiting import eventually
@@ -81,3 +82,24 @@ async def test_every_read_says_how_fresh_it_is(service: QueryService) -> None:
     await eventually(is_behind)
     await service.rows.apply(2, 5, 1)
     await eventually(is_complete)
+
+
+async def test_a_partner_that_waits_with_many_reads_leaves_places_for_another(database: Database) -> None:
+    async with query_service(database, **PATIENT) as service:
+        greedy, other = await service.key("globex"), await service.key("acme")
+        await service.rows.log_reaches(1)
+        flood = [asyncio.create_task(service.get(ORDERS, greedy, consistency_token="0.1000")) for _ in range(70)]
+        await eventually(lambda: sum(task.done() for task in flood) >= 70 - MAX_WAITERS_OF_ONE)
+
+        one_behind = asyncio.create_task(service.get(ORDERS, other, consistency_token="3.1"))
+        await asyncio.wait([one_behind], timeout=0.1)
+        waits = not one_behind.done()
+        await service.rows.apply(3, 1, 1)
+        answer = await one_behind
+        refused = [task.result().json()["code"] for task in flood if task.done()]
+        for task in flood:
+            task.cancel()
+        await asyncio.gather(*flood, return_exceptions=True)
+
+    assert (waits, answer.status_code) == (True, 200)
+    assert refused == ["projection_lagging"] * (70 - MAX_WAITERS_OF_ONE)

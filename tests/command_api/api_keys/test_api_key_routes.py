@@ -131,7 +131,7 @@ async def test_a_rotated_key_has_a_successor_that_can_do_the_same_and_works_unti
 async def test_a_successor_expires_when_the_old_key_would_have(desk: KeyDesk) -> None:
     key = await desk.key("acme")
     made = await desk.create(key, scopes=["orders:read"], expires_at=EXPIRY_IN_PARIS)
-    await desk.post(key, f"{KEYS}/{key.split('_')[2]}/revoke")
+    await desk.post(key, f"{KEYS}/{id_of(key)}/revoke")
     other = await desk.key("acme")
 
     rotated = await desk.post(other, f"{KEYS}/{made.json()['id']}/rotate", {"overlap_s": 0})
@@ -158,7 +158,7 @@ async def test_a_key_gives_no_scope_that_it_lacks(desk: KeyDesk, scopes: set[str
 
 async def test_a_key_rotates_no_key_that_can_do_more_but_may_revoke_it(desk: KeyDesk) -> None:
     weak, strong = await desk.key("acme", {"keys:manage"}), await desk.key("acme", PARTNER_SCOPES)
-    address = f"{KEYS}/{strong.split('_')[2]}"
+    address = f"{KEYS}/{id_of(strong)}"
 
     rotated = await desk.post(weak, f"{address}/rotate", {})
     revoked = await desk.post(weak, f"{address}/revoke")
@@ -191,7 +191,7 @@ async def test_what_a_key_makes_does_not_outlive_it(desk: KeyDesk) -> None:
 async def test_a_key_may_revoke_itself_and_then_makes_no_more_keys(desk: KeyDesk) -> None:
     key = await desk.key("acme")
 
-    revoked = await desk.post(key, f"{KEYS}/{key.split('_')[2]}/revoke")
+    revoked = await desk.post(key, f"{KEYS}/{id_of(key)}/revoke")
     late = await desk.create(key, scopes=["orders:read"])
 
     assert (revoked.status_code, revoked.json()["status"]) == (200, "revoked")
