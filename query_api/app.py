@@ -1,7 +1,7 @@
 """The composition root of the query service: settings -> pool -> freshness -> application.
 
 Nothing is opened before the lifespan starts, and nothing waits for PostgreSQL or for the read models: until they are
-there, /readyz says what is missing and reads are answered 503.
+there, /readyz says what is missing and reads get 503.
 """
 
 from collections.abc import AsyncIterator, Sequence

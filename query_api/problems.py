@@ -33,7 +33,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
 """Codes of this service beside those of `infra.http.problems`. Append only."""
 
 EVERY_READ: Final = (*EVERY_ROUTE, *CATALOGUE)
-"""What any route of this service may answer."""
+"""The problems of every route of this service."""
 
 FIELD_CODES: Final[Mapping[str, str]] = {
     **PARAMETER_CODES,
@@ -47,7 +47,7 @@ FIELD_CODES: Final[Mapping[str, str]] = {
 
 
 def refused_as(code: str) -> WrapValidator:
-    """Return what belongs into the annotation of a parameter that is refused with this code.
+    """Return the mark, for an annotation, of a parameter that is refused with this code.
 
     Raises:
         KeyError: the code is not in `FIELD_CODES`.

@@ -1,6 +1,6 @@
-"""What every read does: waits for the asker's own writes, says how fresh its answer is, and notes who looked.
+"""What every read does: waits for the caller's own writes, says how fresh its response is, and logs who looked.
 
-The freshness is taken before the query runs, so the answer holds at least what its headers say.
+The freshness is taken before the query runs, so the response holds at least what its headers say.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class ReadContext:
         return self.principal.partner_id is not None
 
     def not_found(self) -> Problem:
-        """Return the one answer for what is missing or somebody else's."""
+        """Return the one response to what is missing or somebody else's."""
         return Problem(NOT_FOUND, headers=self.headers)
 
     async def rows(self, query: Query, **values: Any) -> list[asyncpg.Record]:
@@ -92,7 +92,7 @@ async def open_read(request: Request, projection: str, order_id: UUID | None, to
     Args:
         request: who asks; a read with a key of the installation is logged as `audit.read`.
         projection: which read model will be read.
-        order_id: when the answer is about one order, its shard's freshness counts and not the slowest one's.
+        order_id: when the response is about one order, its shard's freshness counts and not the slowest one's.
         token_text: the header `Consistency-Token`, which names a shard and a position.
 
     Raises:
@@ -108,12 +108,12 @@ async def open_read(request: Request, projection: str, order_id: UUID | None, to
     shard = None if order_id is None else partition_of(order_id, state["partitions"])
     headers = {"x-read-position": str(freshness.position(projection, shard))}
     lag_ms = freshness.lag_ms(projection)
-    if lag_ms is not None:  # better no answer than a wrong one
+    if lag_ms is not None:  # better none than a wrong one
         headers["x-read-lag-ms"] = str(lag_ms)
     return ReadContext(request, principal, state, headers)
 
 
 def read_responses(*kinds: ProblemType, headers: Sequence[str] = ()) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route for OpenAPI: its headers, and what it may answer beside `EVERY_READ`."""
+    """Return the `responses` of a route for OpenAPI: its headers, and its problems beside `EVERY_READ`."""
     names = ("X-Read-Position", "X-Read-Lag-Ms", *headers)
     return {200: {"headers": {name: header(name) for name in names}}, **problem_responses(*EVERY_READ, *kinds)}

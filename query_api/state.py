@@ -19,7 +19,7 @@ class ReadDatabase:
     """Runs queries. `database` may still be opening; then a query raises `StoreUnavailableError`.
 
     All waiting is bounded by the request's own deadline; a timeout here would cost a task per query. A query that the
-    deadline cuts off takes its connection along: to give it back, the pool would wait until a frozen server answers.
+    deadline cuts off closes its connection: to return it, the pool would wait until a frozen server answers.
     """
 
     database: DeferredPool

@@ -25,7 +25,7 @@ MAX_LIFE: Final = timedelta(days=3650)
 DEFAULT_OVERLAP_S: Final = 3600
 MAX_OVERLAP_S: Final = 30 * 24 * 3600
 MIN_OWN_OVERLAP_S: Final = 60
-"""For a key that rotates itself: whoever lost the answer has only the old key to ask again with (decision 0055)."""
+"""For a key that rotates itself: who lost the response has only the old key to ask again with (decision 0055)."""
 
 
 class NewApiKeyBody(RequestBody):

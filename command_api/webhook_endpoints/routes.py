@@ -1,4 +1,4 @@
-"""The webhook routes: endpoints are configuration and not events; a resend is a wish to the delivery queue."""
+"""The webhook routes: endpoints are configuration and not events; a resend is an entry in the delivery queue."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -102,10 +102,10 @@ async def create_endpoint(
     """Register where webhooks go. It gets the events after this; its signing secret is shown in this answer only."""
     tenant, config = principal.tenant, state_of(request)["webhooks"]
     rules = AddressRules.for_mode(livemode=tenant.livemode, allow_networks=config.allow_networks)
-    wish = new_endpoint(body, rules)
+    wanted = new_endpoint(body, rules)
     async with _store(request) as store:
         try:
-            created = await store.create(tenant, wish)
+            created = await store.create(tenant, wanted)
         except TooManyEndpointsError:
             raise Problem(errors.TOO_MANY_WEBHOOK_ENDPOINTS) from None
     endpoint_id = created.endpoint.endpoint_id
@@ -160,8 +160,8 @@ async def resend(request: Request, delivery_id: DeliveryId, principal: ManagesWe
     """Send one delivery again, whatever became of it before: the same id and the same bytes, with a new signature."""
     tenant = principal.tenant
     async with _store(request) as store:
-        answer = await store.resend(tenant, delivery_id)
-    match answer:
+        outcome = await store.resend(tenant, delivery_id)
+    match outcome:
         case ResendAnswer.NOT_FOUND:
             raise Problem(problems.NOT_FOUND)
         case ResendAnswer.ENDPOINT_NOT_ENABLED:

@@ -104,7 +104,7 @@ class Cursors:
 
 
 def purpose(route: str, partner_id: str | None, livemode: bool, values: Mapping[str, str]) -> str:
-    """Return the text a cursor of this list is bound to: another route, asker or filter gives another text.
+    """Return the text a cursor of this list is bound to: another route, caller or filter has another text.
 
     `partner_id` is None for a key of the installation; `values` are all parameters of the request.
     """

@@ -179,7 +179,7 @@ class _Exchange:
             self.status = message["status"]
             context = self.context
             headers = [*message["headers"], (b"x-request-id", context.request_id.encode("ascii")), _NO_SNIFF]
-            headers += context.answer_headers
+            headers += context.response_headers
             for name, _ in headers:
                 if name == b"cache-control":
                     break

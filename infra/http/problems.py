@@ -1,8 +1,8 @@
 """Errors over HTTP: RFC 9457 problem documents with a stable code, drawn from a catalogue.
 
-A service refuses by raising `Problem` with one of its `ProblemType`s; the gate (`infra.http.middleware`) renders it.
+A service refuses by raising `Problem` with one of its `ProblemType`s; the request middleware renders it.
 Codes are for programs and never change their meaning; titles and details are for people. What a client sent is never
-repeated in an answer, so an answer cannot carry somebody else's script or secret.
+repeated in a response, so a response cannot carry somebody else's script or secret.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class FieldError:
 
 
 class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem
-    """A refusal. `headers` go out with the answer; `members` are extension members of the document."""
+    """A refusal. `headers` go out with the response; `members` are extension members of the document."""
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ EVERY_ROUTE: Final[tuple[ProblemType, ...]] = (
         "store_unavailable", 503, "Store unavailable", "The database does not answer; try again.", retryable=True
     ),
 )
-"""What any route with an API key may answer."""
+"""The problems of every route with an API key."""
 
 SOME_ROUTES: Final[tuple[ProblemType, ...]] = (
     PARTNER_KEY_REQUIRED := ProblemType(
@@ -212,7 +212,7 @@ SOME_ROUTES: Final[tuple[ProblemType, ...]] = (
         "cursor_invalid", 422, "Cursor not valid", "The cursor is not one that this list gave for these filters."
     ),
 )
-"""What depends on the route, or is answered before there is one."""
+"""Those that depend on the route, or come before there is one."""
 
 CATALOGUE: Final = (*EVERY_ROUTE, *SOME_ROUTES)
-"""Codes that any service may answer. Append only: a published code keeps its meaning for ever."""
+"""The problems of any service. Append only: a published code keeps its meaning for ever."""

@@ -41,9 +41,9 @@ def coded(code: str, detail: str) -> PydanticCustomError:
 
 
 def refused_as(code: str, detail: str) -> WrapValidator:
-    """Return what belongs into an annotation so that a value that does not fit is refused with this code.
+    """Return the mark, for an annotation, of a value that is refused with this code when it does not fit.
 
-    A value that is not one of a few is told which they are; otherwise `detail` says what is taken.
+    Where only a few values fit, the error lists them; otherwise `detail` says what fits.
     """
 
     def check(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:

@@ -140,6 +140,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "projections/read_models/order_timeline.py": {JSON},
         "projections/read_models/verify.py": {JSON},
         "projections/webhooks/body.py": {JSON},
+        "query_api/documents.py": {JSON},
         "projections/webhooks/fanout.py": {JSON},
     },
     "JSON of the history of API keys": {
