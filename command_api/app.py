@@ -16,11 +16,10 @@ from command_api.api_keys import routes as api_key_routes
 from command_api.batches import routes as batch_routes
 from command_api.batches.slots import BatchSlots
 from command_api.errors import translate
+from command_api.handling.bodies import invalid_body
 from command_api.handling.deferred_store import DeferredEventStore, make_appender
 from command_api.handling.handle import WritePath
-from command_api.handling.json_body import BodyLimits
 from command_api.metrics import CommandMetrics
-from command_api.orders import change_routes, money_routes
 from command_api.orders import routes as order_routes
 from command_api.state import CommandState, KeyChanges, WebhookConfig
 from command_api.webhook_endpoints import events as webhook_events
@@ -32,6 +31,8 @@ from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.http.guards import Limits
+from infra.http.json_body import BodyLimits, InvalidBodyError
+from infra.http.problems import Problem
 from infra.observability.health import NotReadyReason
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
@@ -52,8 +53,6 @@ from infra.settings import (
 StateContext: TypeAlias = AbstractAsyncContextManager[CommandState]
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     order_routes.router,
-    change_routes.router,
-    money_routes.router,
     batch_routes.router,
     webhook_routes.router,
     api_key_routes.router,
@@ -93,7 +92,7 @@ class Settings:
 
 @dataclass(slots=True)
 class Readiness:
-    """What /readyz tells: PostgreSQL answers, appends reach it, partitions exist ahead as far as was last seen."""
+    """What /readyz checks: PostgreSQL answers, appends reach it, and enough partitions exist ahead."""
 
     database: DeferredPool
     appender: Appender
@@ -135,25 +134,32 @@ def assemble(service: CommandApiSettings, opened: Callable[[CommandMetrics], Sta
             deadline_s=service.request_deadline_s,
             max_body_bytes=service.max_body_bytes,
         ),
-        translate=translate,
+        translate=_problem,
         registry=registry,
         webhooks=webhook_events.router,
         elsewhere={"GET": "The query service answers reads."},
     )
 
 
+def _problem(error: Exception) -> Problem | None:
+    """Return what the routes raise as a problem; None for what is unexpected."""
+    if isinstance(error, InvalidBodyError):
+        return invalid_body(error.model, error.error)
+    return translate(error)
+
+
 def body_limits(service: CommandApiSettings) -> BodyLimits:
-    """Return the bounds on a body; a late one is refused before the request's own deadline passes."""
+    """Return the bounds on a body; a slow one is refused before the request's own deadline passes."""
     return BodyLimits(service.max_body_bytes, service.request_deadline_s * _BODY_SHARE_OF_DEADLINE)
 
 
 def batch_slots(service: CommandApiSettings) -> BatchSlots:
-    """Return the bound on batches at work; one that waits longer could not be handled before its deadline."""
+    """Return the bound on concurrent batches; one that waits longer could not be handled before its deadline."""
     return BatchSlots(service.batches_at_once, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
 
 
 def key_turns(service: CommandApiSettings) -> BatchSlots:
-    """Return the bound on changes of API keys at work: they take turns in PostgreSQL and hold connections meanwhile."""
+    """Return the bound on concurrent changes of API keys: each holds a connection while it waits for the others."""
     return BatchSlots(_KEY_CHANGES_AT_ONCE, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
 
 

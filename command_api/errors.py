@@ -1,16 +1,12 @@
-"""The one table of what the command side refuses: code -> problem, for broken bodies, bad keys and broken rules.
+"""What the command side refuses: problems of broken keys and versions, of webhooks, and of the store; `translate`.
 
-Codes are append-only: once published a code keeps its meaning and its status. `catalogue_markdown` writes
-docs/errors.md from this table and the one which both services share (`infra.http.problems`).
+Codes are append-only: once published a code keeps its meaning and its status. `command_api.catalogue` collects these
+and those of the features; this module imports no feature.
 """
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import Final
 
-from command_api.api_keys import problems as api_key_problems
-from command_api.handling.field_codes import FIELD_CODES
-from command_api.orders.problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS
 from domain.order.errors import InvalidCommandError
 from infra.event_store.protocol import (
     AppendQueueFullError,
@@ -18,35 +14,8 @@ from infra.event_store.protocol import (
     AppendTimeoutError,
     StoreUnavailableError,
 )
-from infra.http import problems
+from infra.http import json_body, problems
 from infra.http.problems import FieldError, Problem, ProblemType
-
-# --- a body that is not strict JSON ----------------------------------------------------------------------------------
-BODY_EMPTY: Final = ProblemType("body_empty", 400, "Empty body", "This request needs a JSON object as its body.")
-MALFORMED_JSON: Final = ProblemType("malformed_json", 400, "Malformed JSON", "The body is not valid JSON (RFC 8259).")
-NOT_UTF8: Final = ProblemType("body_not_utf8", 400, "Not UTF-8", "Send JSON in UTF-8 without a byte order mark.")
-DUPLICATE_JSON_KEY: Final = ProblemType(
-    "duplicate_json_key", 400, "Duplicate key", "An object in the body has the same key twice."
-)
-INVALID_UNICODE: Final = ProblemType(
-    "invalid_unicode", 400, "Invalid text", "A string holds a null character or half of a surrogate pair."
-)
-NUMBER_OUT_OF_RANGE: Final = ProblemType(
-    "number_out_of_range", 400, "Number out of range", "A number in the body does not fit 64 bits."
-)
-JSON_TOO_COMPLEX: Final = ProblemType(
-    "json_too_complex",
-    400,
-    "JSON too complex",
-    "The body nests deeper than 16, has an object of over 256 members, over 32,768 objects and lists, or over 131,072 "
-    "commas.",
-)
-BODY_TIMEOUT: Final = ProblemType(
-    "body_timeout", 408, "Body too slow", "The body did not arrive in time; send the request again.", retryable=True
-)
-UNSUPPORTED_MEDIA_TYPE: Final = ProblemType(
-    "unsupported_media_type", 415, "Unsupported media type", "Send the body as application/json in UTF-8."
-)
 
 # --- idempotency -----------------------------------------------------------------------------------------------------
 IDEMPOTENCY_KEY_REQUIRED: Final = ProblemType(
@@ -122,7 +91,7 @@ OUTCOME_UNKNOWN: Final = ProblemType(
     "outcome_unknown",
     503,
     "Outcome unknown",
-    "The write was not confirmed in time. Retry with the same Idempotency-Key: it settles whether it was written.",
+    "The write was not confirmed in time. Retry with the same Idempotency-Key to find out whether it was written.",
     retryable=True,
 )
 QUEUE_FULL: Final = ProblemType(
@@ -130,56 +99,30 @@ QUEUE_FULL: Final = ProblemType(
 )
 
 CATALOGUE: Final[tuple[ProblemType, ...]] = (
-    BODY_EMPTY,
-    MALFORMED_JSON,
-    NOT_UTF8,
-    DUPLICATE_JSON_KEY,
-    INVALID_UNICODE,
-    NUMBER_OUT_OF_RANGE,
-    JSON_TOO_COMPLEX,
-    BODY_TIMEOUT,
-    UNSUPPORTED_MEDIA_TYPE,
+    *json_body.PROBLEMS,
     IDEMPOTENCY_KEY_REQUIRED,
     IDEMPOTENCY_KEY_INVALID,
     IDEMPOTENCY_KEY_MISMATCH,
     DUPLICATE_EXTERNAL_REFERENCE,
-    *ORDER_PROBLEMS,
-    *AMOUNT_PROBLEMS,
     PRECONDITION_REQUIRED,
+    IF_MATCH_MALFORMED,
     PRECONDITION_FAILED,
+    TOO_MANY_WEBHOOK_ENDPOINTS,
+    WEBHOOK_ENDPOINT_NOT_ENABLED,
     ORDER_TOO_LARGE,
     CONCURRENT_MODIFICATION,
     OUTCOME_UNKNOWN,
     QUEUE_FULL,
-    TOO_MANY_WEBHOOK_ENDPOINTS,
-    WEBHOOK_ENDPOINT_NOT_ENABLED,
-    *api_key_problems.CATALOGUE,
-    IF_MATCH_MALFORMED,
 )
-"""Codes of the command side beside the shared ones. Append only."""
+"""The problems that are defined here. Append only."""
 
-_CATALOGUE_HEAD: Final = """# Errors
-
-Generated from the code; do not edit. Every error is `application/problem+json` (RFC 9457). `code` is for programs: it
-never changes its meaning. `retryable`: the same request, with the same Idempotency-Key, may succeed later.
-
-| status | code | title | retryable | detail |
-|---|---|---|---|---|"""
-_FIELDS_HEAD: Final = """
-## Codes inside `errors`
-
-`validation_failed` lists at most 20 broken values, each with a JSON pointer into the body, or to `/query/<parameter>`.
-
-| code | meaning |
-|---|---|"""
-_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _STORE_DOWN = (
-    "The event store does not answer. Retry with the same Idempotency-Key: it settles whether this was written."
+    "The event store does not answer. Retry with the same Idempotency-Key to find out whether this was written."
 )
 
 
 def invalid_values(errors: Iterable[FieldError]) -> Problem:
-    """Return the 422 that lists broken values; it is not recorded under the key, so a mended request may reuse it."""
+    """Return the 422 that lists broken values; it is not recorded, so a corrected request may reuse the key."""
     return Problem(problems.VALIDATION_FAILED, errors=tuple(errors))
 
 
@@ -189,10 +132,10 @@ def invalid_command(error: InvalidCommandError) -> Problem:
 
 
 def translate(error: Exception) -> Problem | None:
-    """Return what the store and the domain raise as a problem; None for what nobody expected.
+    """Return what the store and the domain raise as a problem; None for what is unexpected.
 
-    After a timeout or a lost connection nobody knows what was written: the answer says so, and that the same key
-    settles it. It is never a 500, because then a client would not dare to repeat it.
+    After a timeout or a lost connection nobody knows what was written: the response says so, and that the same key
+    finds out. It is never a 500, because then a client would not dare to repeat it.
     """
     match error:
         case AppendQueueFullError():
@@ -206,28 +149,3 @@ def translate(error: Exception) -> Problem | None:
         case InvalidCommandError():
             return invalid_command(error)
     return None
-
-
-def catalogue_markdown(others: Iterable[ProblemType] = (), other_fields: Mapping[str, str] = _NOTHING) -> str:
-    """Return docs/errors.md: every code that either service answers, by status, then the codes inside `errors`.
-
-    `others` are problem types that live beside their routes, `other_fields` codes inside `errors` with what they
-    mean. A code in two tables must mean the same in both.
-
-    Raises:
-        ValueError: one code with two meanings.
-    """
-    kinds: dict[str, ProblemType] = {}
-    for kind in (*problems.CATALOGUE, *CATALOGUE, *others):
-        if kinds.setdefault(kind.code, kind) != kind:
-            raise ValueError(f"the code {kind.code} has two meanings")
-    rows = [
-        f"| {kind.status} | `{kind.code}` | {kind.title} | {'yes' if kind.retryable else 'no'} | {kind.detail} |"
-        for kind in sorted(kinds.values(), key=lambda kind: (kind.status, kind.code))
-    ]
-    meanings = dict(FIELD_CODES)
-    for code, meaning in other_fields.items():
-        if meanings.setdefault(code, meaning) != meaning:
-            raise ValueError(f"the code {code} has two meanings")
-    fields = [f"| `{code}` | {meaning} |" for code, meaning in sorted(meanings.items())]
-    return "\n".join([_CATALOGUE_HEAD, *rows, _FIELDS_HEAD, *fields, ""])

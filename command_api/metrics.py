@@ -1,4 +1,4 @@
-"""Prometheus metrics of the command side. How long appends take is measured where it happens, in `infra.postgres`."""
+"""Prometheus metrics of the command side. `infra.event_store` measures how long appends take."""
 
 from collections.abc import Iterator
 

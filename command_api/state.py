@@ -7,10 +7,8 @@ from starlette.requests import Request
 
 from command_api.batches.slots import BatchSlots
 from command_api.handling.handle import WritePath
-from command_api.handling.json_body import BodyLimits
 from command_api.metrics import CommandMetrics
 from infra.http.app import ServiceState
-from infra.http.cursors import Cursors
 from infra.postgres.deferred_pool import DeferredPool
 from infra.security.net_guard.addresses import IPNetwork
 from infra.security.secrets_at_rest import SecretBox
@@ -37,14 +35,12 @@ class CommandState(ServiceState):
     """The service's state. `database.pool` is for routes that keep configuration rather than events."""
 
     writes: WritePath
-    bodies: BodyLimits
     batches: BatchSlots
     partitions: int
     metrics: CommandMetrics
     database: DeferredPool
     webhooks: WebhookConfig
     key_changes: KeyChanges
-    cursors: Cursors
 
 
 def state_of(request: Request) -> CommandState:

@@ -13,7 +13,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
-import command_api.errors  # noqa: E402  # the path is set above
+import command_api.catalogue  # noqa: E402  # the path is set above
 import command_api.openapi  # noqa: E402
 import domain.catalogue  # noqa: E402
 import infra.kafka.asyncapi  # noqa: E402
@@ -36,7 +36,7 @@ def documents() -> dict[str, Callable[[], str]]:
         "states.md": domain.catalogue.states_markdown,
         "health.md": infra.observability.health.markdown,
         "settings.md": infra.settings_catalogue.markdown,
-        "errors.md": lambda: command_api.errors.catalogue_markdown(
+        "errors.md": lambda: command_api.catalogue.catalogue_markdown(
             query_api.problems.CATALOGUE, query_api.problems.FIELD_CODES
         ),
         "openapi/command.json": lambda: _json(command_api.openapi.document()),

@@ -17,3 +17,15 @@ _CANONICAL_UUID: Final = re.compile(CANONICAL_UUID, re.ASCII)
 def parse_uuid(text: str) -> UUID | None:
     """Return the id, or None when the text is not in canonical form."""
     return UUID(text) if _CANONICAL_UUID.fullmatch(text) else None
+
+
+def canonical_uuid(text: str) -> UUID:
+    """Return the id, for pydantic.
+
+    Raises:
+        ValueError: the text is not in canonical form.
+    """
+    found = parse_uuid(text)
+    if found is None:
+        raise ValueError("an id is a UUID in canonical lower case")
+    return found

@@ -1,7 +1,7 @@
 """The composition root of the query service: settings -> pool -> freshness -> application.
 
 Nothing is opened before the lifespan starts, and nothing waits for PostgreSQL or for the read models: until they are
-there, /readyz says what is missing and reads are answered 503.
+there, /readyz says what is missing and reads get 503.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -18,6 +18,7 @@ from infra.http.app import ReadyCheck, ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.http.guards import Limits
+from infra.http.json_body import BodyLimits
 from infra.observability.health import NotReadyReason
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
@@ -34,20 +35,24 @@ from infra.settings import (
     SecuritySettings,
 )
 from projections.tables import order_timeline, orders
-from query_api.freshness import CHANNELS, VERSIONS, Freshness, FreshnessWatch, ProgressSnapshot, Shard
+from query_api.freshness import CHANNELS, Freshness, FreshnessWatch, ProgressSnapshot
 from query_api.metrics import FreshnessMetrics
-from query_api.orders import queries
 from query_api.orders import routes as order_routes
 from query_api.problems import translate
+from query_api.progress import read_progress
 from query_api.state import QueryState, ReadDatabase
 from query_api.webhooks import routes as webhook_routes
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (order_routes.router, webhook_routes.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (order_routes.raw_router, order_routes.router, webhook_routes.router)
 """Every route of the service; each declares its scope with `requires`."""
 
 READ_MODELS: Final = tuple(table.fullname for table in (orders, order_timeline))
+TABLES_EXIST: Final = "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest($1::text[]) AS name"
+"""Whether all tables ($1) have been made."""
+
 _NAME: Final = "harbor-query"
 _MAX_BODY_BYTES: Final = 1024
+_BODY_SHARE_OF_DEADLINE: Final = 0.6
 TITLE: Final = "Harbor Orders: query API"
 DESCRIPTION: Final = """
 Read orders, what happened to them, and the deliveries of webhooks. Changing orders is the command API's.
@@ -114,6 +119,7 @@ async def _open(settings: Settings, metrics: FreshnessMetrics, stack: AsyncExitS
         ready=_ready(database),
         reads=ReadDatabase(database),
         freshness=freshness,
+        bodies=BodyLimits(_MAX_BODY_BYTES, settings.service.request_deadline_s * _BODY_SHARE_OF_DEADLINE),
         cursors=Cursors(settings.security.cursor_secret.get_secret_value().encode()),
         partitions=partitions,
         consistency_wait_s=settings.service.consistency_wait_s,
@@ -125,7 +131,7 @@ def _ready(database: DeferredPool) -> ReadyCheck:
         waiting = await database.check()
         if waiting is not None:
             return [waiting]
-        exist = await database.pool.fetchval(queries.TABLES_EXIST, READ_MODELS)
+        exist = await database.pool.fetchval(TABLES_EXIST, READ_MODELS)
         return [] if exist else ["read_models_missing"]
 
     return ready
@@ -138,17 +144,3 @@ async def _watch_freshness(settings: PostgresSettings, database: DeferredPool, f
     await database.opened()
     async with Wakeup(listener(settings, f"{_NAME}-freshness"), CHANNELS) as wakeup:
         await FreshnessWatch(freshness, read, wakeup.wait, lambda: wakeup.healthy, clock.monotonic_s).run()
-
-
-async def read_progress(database: DeferredPool) -> ProgressSnapshot:
-    """Look at how far the log and the read models have come."""
-    async with database.pool.acquire() as connection:
-        rows = await connection.fetch(queries.SHARDS, list(VERSIONS), list(VERSIONS.values()))
-        head = await connection.fetchval(queries.HEAD) or 0
-        applied = dict.fromkeys(VERSIONS, 0)
-        for row in rows:
-            applied[row["projection"]] += row["applied_count"]
-        behind = sorted({count for count in applied.values() if count < head})
-        batches = await connection.fetch(queries.NEXT_BATCHES, behind) if behind else []
-    shards = {(row["projection"], row["partition"]): Shard(row["last_position"], row["applied_count"]) for row in rows}
-    return ProgressSnapshot(head, shards, [(row["last_position"], row["committed_at"]) for row in batches])

@@ -86,7 +86,7 @@ class Freshness:
         """Take in that the log has reached `position`, now."""
         if position > self._head:
             self._head = position
-            if len(self._batches) < _BATCHES:  # the oldest count: they tell how long something has waited
+            if len(self._batches) < _BATCHES:  # the oldest count: they show how long something has waited
                 self._batches.append((position, self._now()))
             self._settle()
 
@@ -195,7 +195,7 @@ class Freshness:
 class FreshnessWatch:
     """Keeps a `Freshness` up to date until cancelled.
 
-    `read` looks at the tables; `wait` is `Wakeup.wait` on `CHANNELS`; `is_listening` tells whether that hears anything.
+    `read` looks at the tables; `wait` is `Wakeup.wait` on `CHANNELS`; `is_listening` says whether notifications arrive.
     """
 
     def __init__(

@@ -9,7 +9,6 @@ import asyncpg
 from starlette.requests import Request
 
 from infra.http.app import ServiceState
-from infra.http.cursors import Cursors
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.sql import Query
 from query_api.freshness import Freshness
@@ -20,7 +19,7 @@ class ReadDatabase:
     """Runs queries. `database` may still be opening; then a query raises `StoreUnavailableError`.
 
     All waiting is bounded by the request's own deadline; a timeout here would cost a task per query. A query that the
-    deadline cuts off takes its connection along: to give it back, the pool would wait until a frozen server answers.
+    deadline cuts off closes its connection: to return it, the pool would wait until a frozen server answers.
     """
 
     database: DeferredPool
@@ -49,7 +48,6 @@ class QueryState(ServiceState):
 
     reads: ReadDatabase
     freshness: Freshness
-    cursors: Cursors
     partitions: int
     consistency_wait_s: float
 

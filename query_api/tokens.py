@@ -1,4 +1,4 @@
-"""The Consistency-Token: `<partition>.<position>` of the last event of a command, as the command service answers it."""
+"""The Consistency-Token: `<partition>.<position>` of the last event of a command, as the command service sends it."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _FORM: Final = re.compile(r"(0|[1-9][0-9]{0,4})\.(0|[1-9][0-9]{0,17})", re.ASCII
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A point in one shard. Whoever shows it wants to see everything up to there."""
+    """A point in one shard. A reader that sends it wants to see everything up to there."""
 
     partition: int
     position: int

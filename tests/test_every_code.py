@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from command_api import errors
-from command_api.handling import field_codes
+from command_api import catalogue
 from infra.http import problems
 from query_api import problems as query_problems
 
 TESTS = Path(__file__).parent
-CODES = sorted(kind.code for kind in (*problems.CATALOGUE, *errors.CATALOGUE, *query_problems.CATALOGUE))
-FIELD_CODES = sorted({*field_codes.FIELD_CODES, *query_problems.FIELD_CODES})
+CODES = sorted(kind.code for kind in (*problems.CATALOGUE, *catalogue.CATALOGUE, *query_problems.CATALOGUE))
+FIELD_CODES = sorted({*catalogue.FIELD_CODES, *query_problems.FIELD_CODES})
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import asyncpg
 import orjson
 import pytest
 
-from command_api import errors
+from command_api import catalogue
 from command_api.app import create_app
 from infra import clock
 from infra.http import problems
@@ -24,7 +24,7 @@ from tests.support.services.command_service import command_settings, partner_key
 from tests.support.services.servers import Database
 from tests.support.services.small_service import listening, talk
 
-STATUS_OF_CODE = {kind.code: kind.status for kind in (*problems.CATALOGUE, *errors.CATALOGUE, *OF_QUERY_API)}
+STATUS_OF_CODE = {kind.code: kind.status for kind in (*problems.CATALOGUE, *catalogue.CATALOGUE, *OF_QUERY_API)}
 AT_ONCE = 8
 ANSWERED_WITHIN_S = 20.0
 """More than any deadline of a service, and a while for a machine that stalls; whatever waits for one has its status."""

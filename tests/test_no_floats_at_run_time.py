@@ -17,7 +17,7 @@ import pytest
 from pydantic import BaseModel
 
 from command_api.handling.appends import Caller, new_event, record
-from command_api.handling.json_body import parse_json
+from command_api.handling.bodies import B, parse_body
 from command_api.orders import bodies, change_bodies, money_bodies
 from command_api.orders.problems import order_problem
 from domain.codec import decode
@@ -27,7 +27,7 @@ from domain.order import document as order_document
 from domain.order.cached_state import dump_state, load_state
 from domain.order.commands import Authorize, Cancel, Expire, OrderCommand, Refund, Void
 from domain.order.decide import decide
-from domain.order.document import render_order
+from domain.order.document import Order, render_order
 from domain.order.errors import AmountError
 from domain.order.events import OrderEvent
 from domain.order.ids import OrderId
@@ -38,11 +38,11 @@ from harbor_orders_client.documents import responses as client
 from harbor_orders_client.documents.reading import read
 from infra.clock import new_id
 from infra.http import problems
+from infra.http.json_body import parse_json
 from infra.tenancy import Tenant
 from projections.read_models import order_timeline, orders
 from projections.read_models.projection import LogRecord
 from projections.webhooks.body import EventHead, render_snapshot, render_thin
-from query_api.orders import responses as query_models
 from tests.support.orders.currencies import ONE_OF_EACH
 from tests.support.orders.float_walk import floats_within
 
@@ -73,10 +73,10 @@ class Way:
         for thing in things:
             self.floats += floats_within(thing, type(thing).__name__)
 
-    def body(self, kind: type[bodies.B], **members: object) -> bodies.B:
+    def body(self, kind: type[B], **members: object) -> B:
         """Return a body as it is made of a request's bytes."""
         parsed = parse_json(orjson.dumps(members))
-        body = bodies.parse_body(kind, parsed.value)
+        body = parse_body(kind, parsed.value)
         self.look(parsed, body)
         return body
 
@@ -120,7 +120,7 @@ class Way:
         )
         self.look(orders.row_of(after, row), order_timeline.row_of(row), render_thin(head))
         self.look(orjson.loads(order_timeline.row_of(row).changes), render_snapshot(head, document, before))
-        self.look(query_models.Order.model_validate_json(document), read(client.Order, exact.parse(document)))
+        self.look(Order.model_validate_json(document), read(client.Order, exact.parse(document)))
 
 
 def whole_life(currency: Currency) -> Iterator[Way]:

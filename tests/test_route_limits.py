@@ -10,7 +10,7 @@ from functools import partial
 import httpx
 import pytest
 
-from command_api import errors
+from command_api import catalogue
 from infra.http import problems
 from infra.http.problems import Problem, ProblemType
 from infra.redis.gcra import Rate
@@ -24,7 +24,7 @@ EVERY_CALL = pytest.mark.parametrize("call", calls(), ids=str)
 PLENTY = Rate(per_s=1000, burst=1000)
 ONE_A_SECOND = Rate(per_s=1, burst=1)
 WAIT: list[ProblemType] = [
-    kind for kind in (*problems.CATALOGUE, *errors.CATALOGUE, *of_query_api.CATALOGUE) if kind.status in {429, 503}
+    kind for kind in (*problems.CATALOGUE, *catalogue.CATALOGUE, *of_query_api.CATALOGUE) if kind.status in {429, 503}
 ]
 
 

@@ -6,9 +6,9 @@ from typing import Final
 
 from pydantic import Field
 
+from command_api.api_keys.problems import FIELD_CODES
 from command_api.errors import invalid_values
-from command_api.handling.field_codes import FIELD_CODES
-from command_api.orders.bodies import RequestBody
+from command_api.handling.bodies import RequestBody
 from domain.instants import parse_instant
 from infra.http.problems import FieldError
 from infra.security.api_keys import (
@@ -25,7 +25,7 @@ MAX_LIFE: Final = timedelta(days=3650)
 DEFAULT_OVERLAP_S: Final = 3600
 MAX_OVERLAP_S: Final = 30 * 24 * 3600
 MIN_OWN_OVERLAP_S: Final = 60
-"""For a key that rotates itself: whoever lost the answer has only the old key to ask again with (decision 0055)."""
+"""For a key that rotates itself: who lost the response has only the old key to ask again with (decision 0055)."""
 
 
 class NewApiKeyBody(RequestBody):

@@ -106,10 +106,10 @@ def audit(key_id: str | None, partner: str | None, limit: int) -> None:
     for event in _run(lambda connection: newest_events(connection, key_id=key_id, partner_id=partner, rows=limit)):
         owner = f"{event.partner_id or '(installation)'} {'live' if event.livemode else 'test'}"
         when = event.recorded_at.isoformat(timespec="milliseconds")
-        told = " ".join(f"{name}={value}" for name, value in event.details.items() if value not in (None, ""))
+        details = " ".join(f"{name}={value}" for name, value in event.details.items() if value not in (None, ""))
         by = f"{event.actor.type}:{event.actor.id}"
         click.echo(
-            f"{when}  {event.type:<16} {event.key_id}  {owner}  by {by}  request {event.actor.request_id}  {told}"
+            f"{when}  {event.type:<16} {event.key_id}  {owner}  by {by}  request {event.actor.request_id}  {details}"
         )
 
 
@@ -133,7 +133,7 @@ def _pepper() -> bytes:
 
 
 def _run(work: Callable[[DedicatedConnection], Awaitable[T]]) -> T:
-    """Run `work` on one connection; what an operator can mend ends as one line that says what to do."""
+    """Run `work` on one connection; what an operator can repair ends as one line that says what to do."""
 
     async def with_connection() -> T:
         connection = await connect(load(PostgresSettings), application_name="harbor-keys")

@@ -1,7 +1,7 @@
 """What a key may do to other keys. Pure; decision 0055.
 
 A key sees the keys of its own partner and mode, one of the installation all keys of its mode. It may end any key it
-sees. It may only make keys that can do no more than itself, whoever they are for.
+sees. It may only create keys that can do no more than itself, whoever owns them.
 """
 
 from datetime import datetime
@@ -40,7 +40,7 @@ def require_seen(found: KeyRecord | None, visibility: KeyVisibility) -> KeyRecor
 
 
 def require_grantable(acting: KeyRecord, scopes: frozenset[str], expires_at: datetime | None) -> None:
-    """Check that the acting key gives no more than it has.
+    """Check that the acting key grants no more than it has.
 
     Raises:
         Problem: 403, it lacks one of the scopes, or ends before the new key would.

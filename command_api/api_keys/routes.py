@@ -1,48 +1,103 @@
-"""The API key routes: make, look at, rotate and revoke keys, with a key that may (`keys:manage`). Decision 0055."""
+"""The API key routes: create, read, rotate and revoke keys, with a key that may (`keys:manage`). Decision 0055."""
 
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
+from uuid import UUID
 
-import orjson
-from fastapi import APIRouter, Depends
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
+from pydantic import AfterValidator
 
-from command_api.api_keys import declared
+from command_api import errors
 from command_api.api_keys import problems as refusals
 from command_api.api_keys.bodies import NewApiKeyBody, RotationBody, overlap, wanted_key
-from command_api.api_keys.pages import CURSOR, cursor_of_event, cursor_of_key, event_before, key_before
-from command_api.api_keys.responses import event_document, key_document, page_document
+from command_api.api_keys.responses import (
+    EXAMPLE_ID,
+    ApiKeyDocument,
+    ApiKeyList,
+    CreatedApiKeyDocument,
+    KeyEventDocument,
+    KeyEventList,
+    RotatedApiKeyDocument,
+)
 from command_api.api_keys.rights import require_grantable, require_live, require_seen, visibility_of
-from command_api.errors import IDEMPOTENCY_KEY_MISMATCH, invalid_values
-from command_api.handling.idempotency import HEADER, fingerprint, parse_key
-from command_api.handling.json_body import JsonBody, read_json
-from command_api.orders.bodies import parse_body
+from command_api.errors import invalid_values
+from command_api.handling.idempotency import IdempotencyKey, fingerprint
+from command_api.handling.requests import RequestId
 from command_api.state import state_of
 from infra import clock
-from infra.http import problems
+from infra.http import json_body, problems
 from infra.http.auth import Principal, requires
 from infra.http.context import context_of
-from infra.http.problems import FieldError, Problem
-from infra.http.query_string import read_limit, read_values
-from infra.http.server.raw_route import RawRoute
+from infra.http.cursors import Paging, RowKey, paging
+from infra.http.openapi.document import header, problem_responses
+from infra.http.problems import FieldError, Problem, ProblemType
+from infra.http.strict_route import StrictRequest, StrictRoute
+from infra.http.validation import MissingAs
 from infra.postgres.connection import Connection
 from infra.postgres.failures import AWAY
 from infra.security import api_key_store
-from infra.security.api_key_events import events_of_key
+from infra.security.api_key_events import KeyEvent, events_of_key
 from infra.security.api_keys import KeyActor, KeyRecord, KeyRequest, KeyVisibility, is_partner_id
 
 PREFIX: Final = "/api/v1/api-keys"
-LIST: Final = frozenset({"limit", CURSOR, "partner_id"})
-EVENTS: Final = frozenset({"limit", CURSOR})
-NONE: Final[frozenset[str]] = frozenset()
 _KEY_ID: Final = re.compile(r"[0-9A-Za-z]{8}", re.ASCII)
+_NO_ID: Final = UUID(int=0)
+
+router = APIRouter(route_class=StrictRoute, tags=["API keys"])
+
+
+def _form_of_an_id(text: str) -> str:
+    if not _KEY_ID.fullmatch(text):
+        raise ValueError
+    return text
+
 
 ManagesKeys = Annotated[Principal, requires("keys:manage")]
+KeyId = Annotated[
+    str,
+    Path(description="the key's id: the third part of its text", examples=[EXAMPLE_ID]),
+    AfterValidator(_form_of_an_id),
+]
+Pages = Annotated[Paging, Depends(paging)]
 
-router = APIRouter(route_class=RawRoute, tags=["API keys"])
+
+async def _claim(
+    request: StrictRequest,
+    principal: ManagesKeys,
+    idempotency_key: Annotated[IdempotencyKey, MissingAs(errors.IDEMPOTENCY_KEY_REQUIRED)],
+) -> KeyRequest:
+    """Return what makes a request for a key known again: unique for the partner and mode."""
+    owner = f"{principal.partner_id or '*'}.{'live' if principal.livemode else 'test'}"
+    body = await request.strict_json()
+    asked = fingerprint(request.method, request.scope["path"], body.canonical)
+    return KeyRequest(f"{owner}/{idempotency_key}", asked)
+
+
+async def _actor(request: Request, principal: ManagesKeys, request_id: RequestId = None) -> KeyActor:
+    return KeyActor("api_key", principal.key_id, request_id or context_of(request).request_id)
+
+
+Claim = Annotated[KeyRequest, Depends(_claim)]
+Actor = Annotated[KeyActor, Depends(_actor)]
+
+
+def _responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
+    return problem_responses(*problems.EVERY_ROUTE, *kinds)
+
+
+_LOCATION: Final = {"headers": {"Location": header("Location") | {"example": f"{PREFIX}/{EXAMPLE_ID}"}}}
+_LINK: Final = {"headers": {"Link": header("Link")}}
+_CREATING: Final = (
+    *json_body.PROBLEMS,
+    errors.IDEMPOTENCY_KEY_REQUIRED,
+    errors.IDEMPOTENCY_KEY_INVALID,
+    errors.IDEMPOTENCY_KEY_MISMATCH,
+    refusals.GRANT_EXCEEDS_KEY,
+    refusals.TOO_MANY_LIVE_KEYS,
+    refusals.API_KEY_ALREADY_CREATED,
+)
 
 
 @router.post(
@@ -50,70 +105,77 @@ router = APIRouter(route_class=RawRoute, tags=["API keys"])
     status_code=201,
     operation_id="create_api_key",
     summary="Create an API key",
-    dependencies=[Depends(declared.new_key)],
-    responses=declared.CREATED,
+    response_description="The new key, with its text.",
+    responses={201: _LOCATION, **_responses(*_CREATING)},
 )
-async def create(request: Request, principal: ManagesKeys) -> Response:
+async def create(
+    request: Request, response: Response, body: NewApiKeyBody, principal: ManagesKeys, claim: Claim, actor: Actor
+) -> CreatedApiKeyDocument:
     """Create a key in the mode of the key that asks, able to do no more than that one. Its text is shown only here.
 
     A repeated request makes no second key: it is answered 409 with the `key_id` of the first, since a secret is not
     kept and cannot be shown again. So a lost answer leaves no key behind that nobody knows.
     """
-    body, claim = await _asked(request, principal, is_body_optional=False)
-    wanted = parse_body(NewApiKeyBody, body.value)
     async with _changing(request) as connection:
         now = clock.now()
         acting = require_live(await api_key_store.find_key(connection, principal.key_id), now)
-        asked = wanted_key(wanted, acting, now)
-        require_grantable(acting, asked.scopes, asked.expires_at)
+        wanted = wanted_key(body, acting, now)
+        require_grantable(acting, wanted.scopes, wanted.expires_at)
         text, record = await api_key_store.create_key(
             connection,
             pepper=state_of(request)["key_changes"].pepper,
-            partner_id=asked.partner_id,
+            partner_id=wanted.partner_id,
             livemode=principal.livemode,
-            scopes=asked.scopes,
+            scopes=wanted.scopes,
             now=now,
-            by=_actor(request, principal),
-            label=asked.label,
-            expires_at=asked.expires_at,
+            by=actor,
+            label=wanted.label,
+            expires_at=wanted.expires_at,
             request=claim,
         )
     _note(request, record.key_id)
-    return _json(201, key_document(record, now) | {"key": text}, {"location": f"{PREFIX}/{record.key_id}"})
+    response.headers["location"] = f"{PREFIX}/{record.key_id}"
+    return CreatedApiKeyDocument.of(record, now, key=text)
 
 
 @router.get(
     PREFIX,
     operation_id="list_api_keys",
     summary="List API keys",
-    dependencies=[Depends(declared.list_keys)],
-    responses=declared.LISTED,
+    response_description="A page of keys.",
+    responses={200: _LINK, **_responses(problems.CURSOR_INVALID)},
 )
-async def list_keys(request: Request, principal: ManagesKeys) -> Response:
+async def list_keys(
+    request: Request,
+    principal: ManagesKeys,
+    page: Pages,
+    partner_id: Annotated[
+        str | None,
+        Query(description="only keys of this partner; for keys of the installation only", examples=["acme"]),
+    ] = None,
+) -> ApiKeyList:
     """List the keys of this partner and mode, or, with a key of the installation, all of the mode; newest first."""
-    values = read_values(request.scope["query_string"], LIST)
-    limit, visibility = read_limit(values), _listed(principal, values.get("partner_id"))
-    after = key_before(request, visibility_of(principal), values)
+    visibility = _listed(principal, partner_id)
+    after = None if page.after is None else (page.after.instant, _key_id(page.after))
     async with _connection(request) as connection:
-        rows = await api_key_store.keys_page(connection, visibility, after=after, rows=limit + 1)
-    now, shown = clock.now(), rows[:limit]
-    cursor = cursor_of_key(request, visibility_of(principal), values, shown[-1]) if len(rows) > limit else None
-    return _json(200, page_document([key_document(each, now) for each in shown], cursor))
+        rows = await api_key_store.keys_page(connection, visibility, after=after, rows=page.rows)
+    now = clock.now()
+    shown, next_cursor = page.cut(rows, _row_key)
+    return ApiKeyList.of([ApiKeyDocument.of(each, now) for each in shown], next_cursor)
 
 
 @router.get(
     PREFIX + "/{key_id}",
     operation_id="get_api_key",
     summary="Get one API key",
-    dependencies=[Depends(declared.one_key)],
-    responses=declared.FOUND,
+    response_description="The key.",
+    responses=_responses(problems.NOT_FOUND),
 )
-async def get(request: Request, principal: ManagesKeys) -> Response:
+async def get(request: Request, principal: ManagesKeys, key_id: KeyId) -> ApiKeyDocument:
     """Return a key without its secret."""
-    read_values(request.scope["query_string"], NONE)
     async with _connection(request) as connection:
-        record = await _seen(connection, request, principal)
-    return _json(200, key_document(record, clock.now()))
+        record = await _seen(connection, key_id, principal)
+    return ApiKeyDocument.of(record, clock.now())
 
 
 @router.post(
@@ -121,23 +183,29 @@ async def get(request: Request, principal: ManagesKeys) -> Response:
     status_code=201,
     operation_id="rotate_api_key",
     summary="Rotate an API key",
-    dependencies=[Depends(declared.rotation)],
-    responses=declared.ROTATED,
+    response_description="The successor, with its text.",
+    responses={201: _LOCATION, **_responses(*_CREATING, problems.NOT_FOUND, refusals.API_KEY_NOT_LIVE)},
 )
-async def rotate(request: Request, principal: ManagesKeys) -> Response:
+async def rotate(
+    request: Request,
+    response: Response,
+    key_id: KeyId,
+    principal: ManagesKeys,
+    claim: Claim,
+    actor: Actor,
+    body: Annotated[RotationBody, Body()] = RotationBody(),  # noqa: B008  # frozen
+) -> RotatedApiKeyDocument:
     """Create a successor with the same owner, mode, scopes and expiry; the old key works until the overlap ends.
 
     The key that asks must have every scope of the successor. A partner must have one live key at most: the successor is
     the second. A repeated request is answered as by `create_api_key`; a key that rotates itself works for at least 60
     seconds more, so that it can repeat.
     """
-    body, claim = await _asked(request, principal, is_body_optional=True)
-    is_own = request.path_params["key_id"] == principal.key_id
-    overlap_ = overlap(parse_body(RotationBody, body.value), is_own=is_own)
+    overlap_ = overlap(body, is_own=key_id == principal.key_id)
     async with _changing(request) as connection:
         now = clock.now()
         acting = require_live(await api_key_store.find_key(connection, principal.key_id), now)
-        old = await _seen(connection, request, principal)
+        old = await _seen(connection, key_id, principal)
         require_grantable(acting, old.scopes, old.expires_at)
         text, successor, ended = await api_key_store.rotate_key(
             connection,
@@ -145,59 +213,62 @@ async def rotate(request: Request, principal: ManagesKeys) -> Response:
             key_id=old.key_id,
             overlap=overlap_,
             now=now,
-            by=_actor(request, principal),
+            by=actor,
             request=claim,
         )
     _note(request, successor.key_id)
-    document = key_document(successor, now) | {"key": text, "predecessor": key_document(ended, now)}
-    return _json(201, document, {"location": f"{PREFIX}/{successor.key_id}"})
+    response.headers["location"] = f"{PREFIX}/{successor.key_id}"
+    return RotatedApiKeyDocument.of(successor, now, key=text, predecessor=ApiKeyDocument.of(ended, now))
 
 
 @router.post(
     PREFIX + "/{key_id}/revoke",
     operation_id="revoke_api_key",
     summary="Revoke an API key",
-    dependencies=[Depends(declared.one_key)],
-    responses=declared.REVOKED,
+    response_description="The key, revoked now or before.",
+    responses=_responses(problems.NOT_FOUND),
 )
-async def revoke(request: Request, principal: ManagesKeys) -> Response:
+async def revoke(request: Request, key_id: KeyId, principal: ManagesKeys, actor: Actor) -> ApiKeyDocument:
     """Revoke a key, also the one that asks: every process refuses it within 5 seconds. Repeating it changes nothing."""
     async with _changing(request) as connection:
         now = clock.now()
-        found = await _seen(connection, request, principal)
+        found = await _seen(connection, key_id, principal)
         if found.key_id != principal.key_id:  # one that revoked itself may ask again as long as it gets this far
             require_live(await api_key_store.find_key(connection, principal.key_id), now)
-        record = await api_key_store.revoke_key(connection, key_id=found.key_id, now=now, by=_actor(request, principal))
+        record = await api_key_store.revoke_key(connection, key_id=found.key_id, now=now, by=actor)
     _note(request, record.key_id)
-    return _json(200, key_document(record, now))
+    return ApiKeyDocument.of(record, now)
 
 
 @router.get(
     PREFIX + "/{key_id}/events",
     operation_id="list_api_key_events",
     summary="What happened to one API key",
-    dependencies=[Depends(declared.events)],
-    responses=declared.EVENTS,
+    response_description="A page of its history.",
+    response_model_exclude_unset=True,
+    responses={200: _LINK, **_responses(problems.NOT_FOUND, problems.CURSOR_INVALID)},
 )
-async def events(request: Request, principal: ManagesKeys) -> Response:
+async def events(request: Request, key_id: KeyId, principal: ManagesKeys, page: Pages) -> KeyEventList:
     """Return who created, rotated and revoked a key, and when; oldest first. The history can only grow."""
-    values = read_values(request.scope["query_string"], EVENTS)
-    limit, visibility = read_limit(values), visibility_of(principal)
-    after = event_before(request, visibility, values)
     async with _connection(request) as connection:
-        record = await _seen(connection, request, principal)
-        rows = await events_of_key(connection, record.key_id, visibility, after=after, rows=limit + 1)
-    shown = rows[:limit]
-    cursor = cursor_of_event(request, visibility, values, shown[-1].number) if len(rows) > limit else None
-    return _json(200, page_document([event_document(each, principal) for each in shown], cursor))
+        record = await _seen(connection, key_id, principal)
+        rows = await events_of_key(
+            connection, record.key_id, visibility_of(principal), after=page.after_number, rows=page.rows
+        )
+    shown, next_cursor = page.cut(rows, _event_key)
+    return KeyEventList.of([KeyEventDocument.of(each, principal) for each in shown], next_cursor)
 
 
-async def _asked(request: Request, principal: Principal, *, is_body_optional: bool) -> tuple[JsonBody, KeyRequest]:
-    """Read what asks for a new key, and what makes it known again: unique for the partner and mode."""
-    key = parse_key(context_of(request).header(HEADER))
-    body = await read_json(request, state_of(request)["bodies"], is_optional=is_body_optional)
-    owner = f"{principal.partner_id or '*'}.{'live' if principal.livemode else 'test'}"
-    return body, KeyRequest(f"{owner}/{key}", fingerprint(request.method, request.scope["path"], body.canonical))
+def _row_key(record: KeyRecord) -> RowKey:
+    return RowKey.at(record.created_at, UUID(bytes=record.key_id.encode("ascii").rjust(16, b"\0")))
+
+
+def _key_id(row: RowKey) -> str:
+    return row.id.bytes.lstrip(b"\0").decode("ascii")
+
+
+def _event_key(event: KeyEvent) -> RowKey:
+    return RowKey(event.number, _NO_ID)
 
 
 @asynccontextmanager
@@ -212,7 +283,7 @@ async def _changing(request: Request) -> AsyncIterator[Connection]:
         except api_key_store.UnknownKeyError:
             raise Problem(refusals.API_KEY_NOT_LIVE) from None
         except api_key_store.RequestMismatchError:
-            raise Problem(IDEMPOTENCY_KEY_MISMATCH) from None
+            raise Problem(errors.IDEMPOTENCY_KEY_MISMATCH) from None
         except api_key_store.KeyAlreadyMadeError as made:
             raise Problem(refusals.API_KEY_ALREADY_CREATED, members={"key_id": made.key_id}) from None
 
@@ -227,11 +298,8 @@ async def _connection(request: Request) -> AsyncIterator[Connection]:
         raise Problem(problems.STORE_UNAVAILABLE) from None
 
 
-async def _seen(connection: Connection, request: Request, principal: Principal) -> KeyRecord:
-    """Return the key in the path. What is not of the form of an id does not exist: the same 404."""
-    key_id = request.path_params["key_id"]
-    found = await api_key_store.find_key(connection, key_id) if _KEY_ID.fullmatch(key_id) else None
-    return require_seen(found, visibility_of(principal))
+async def _seen(connection: Connection, key_id: str, principal: Principal) -> KeyRecord:
+    return require_seen(await api_key_store.find_key(connection, key_id), visibility_of(principal))
 
 
 def _listed(principal: Principal, partner_id: str | None) -> KeyVisibility:
@@ -250,15 +318,7 @@ def _error(code: str) -> FieldError:
     return FieldError("/query/partner_id", code, refusals.FIELD_CODES[code])
 
 
-def _actor(request: Request, principal: Principal) -> KeyActor:
-    return KeyActor("api_key", principal.key_id, context_of(request).request_id)
-
-
 def _note(request: Request, key_id: str) -> None:
     context = context_of(request)
     context.log_event = "api_key.changed"
     context.log_fields["changed_key_id"] = key_id
-
-
-def _json(status: int, document: dict[str, object], headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(document), status, headers, media_type="application/json")

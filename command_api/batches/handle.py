@@ -1,7 +1,7 @@
-"""Handle many creates at once: each is decided and answered by itself, all are appended together (decision 0042).
+"""Handle many creates at once: each is decided by itself, all are appended together (decision 0042).
 
 An item of a batch is the same request as a single create under its key: same fingerprint, same namespace of keys, same
-recorded bytes. So whatever is not known about an item is settled by sending it again, in a batch or alone.
+recorded bytes. So an item whose outcome is unknown can be sent again, in a batch or alone.
 """
 
 import asyncio
@@ -19,12 +19,10 @@ from command_api.errors import (
     invalid_values,
     translate,
 )
-from command_api.handling.appends import Caller, ask_for_repetition
-from command_api.handling.field_codes import FIELD_CODES
-from command_api.handling.handle import WritePath, decide_create, refuse_reference
+from command_api.handling.appends import Caller, CommandResponse, ask_for_repetition
+from command_api.handling.bodies import field_error, parse_body, unknown_field
+from command_api.handling.handle import WritePath, decide_create, refuse_reference, replayed
 from command_api.handling.idempotency import fingerprint, parse_key
-from command_api.handling.json_body import Json, canonical
-from command_api.handling.order_state_cache import Answer
 from command_api.orders import bodies
 from domain.order.errors import InvalidCommandError, WithdrawnCurrencyError
 from domain.order.ids import OrderId
@@ -38,18 +36,17 @@ from infra.event_store.protocol import (
     KeyMismatch,
     WrongExpectedVersion,
 )
+from infra.http.json_body import Json, canonical
 from infra.http.problems import INTERNAL_ERROR, FieldError, Problem
 from infra.observability.logs import get_logger
 from infra.tenancy import Tenant
 
-MAX_ORDERS: Final = 500
 SLICE: Final = 64
-"""Orders and lines handled between two looks of the event loop at everything else: one to two milliseconds."""
+"""Orders and lines handled before the event loop serves others: one to two milliseconds."""
 
 USUAL: Final = 4
 """The weight of a usual order: itself and three lines."""
 
-_ENVELOPE: Final = frozenset({"orders"})
 _ITEM: Final = frozenset({"idempotency_key", "order"})
 _KEY_OF_ITEM: Final = "Each order of a batch has an idempotency_key of its own."
 _STACK_FRAMES: Final = 8
@@ -59,8 +56,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
-    """Who sends a batch and how what is recorded speaks of it; `path` is that of a single create."""
+class BatchSender:
+    """Who sends a batch, and what is recorded of the request; `path` is that of a single create."""
 
     tenant: Tenant
     key_id: str
@@ -71,25 +68,25 @@ class Sender:
 
 @dataclass(slots=True)
 class Item:
-    """One order of a batch: its key, None without a usable one, and its answer, unknown until it is known."""
+    """One order of a batch: its key, None without a usable one, and its response, `outcome_unknown` at first."""
 
     key: str | None = None
-    answer: Answer | Problem = _UNKNOWN
+    response: CommandResponse | Problem = _UNKNOWN
 
     @property
     def status(self) -> int:
-        """Return the status of the answer."""
-        return self.answer.kind.status if isinstance(self.answer, Problem) else self.answer.status
+        """Return the status of the response."""
+        return self.response.kind.status if isinstance(self.response, Problem) else self.response.status
 
     @property
     def replayed(self) -> bool:
-        """Return whether the answer is the recorded one of an earlier request."""
-        return not isinstance(self.answer, Problem) and self.answer.replayed
+        """Return whether the response is the recorded one of an earlier request."""
+        return not isinstance(self.response, Problem) and self.response.replayed
 
 
 @dataclass(slots=True)
 class _Decided:
-    """An item that has something to append, or is refused unless it repeats what was accepted once."""
+    """An item with something to append; `refusal`: refused, unless it repeats what was accepted before."""
 
     item: Item
     caller: Caller
@@ -109,30 +106,8 @@ async def slices(things: Sequence[T], weigh: Callable[[T], int] = lambda _: USUA
             start, weight = end, 0
 
 
-def orders_of(value: Json) -> list[Json]:
-    """Return the items of a parsed body; what each of them holds is not looked at.
-
-    Raises:
-        Problem: 422 it is not an object with nothing but 1 to 500 `orders`.
-    """
-    if not isinstance(value, dict):
-        raise _invalid("", "wrong_type")
-    if not value.keys() <= _ENVELOPE:
-        raise invalid_values([bodies.unknown_field("", sorted(_ENVELOPE))])
-    if "orders" not in value:
-        raise _invalid("/orders", "required")
-    orders = value["orders"]
-    if not isinstance(orders, list):
-        raise _invalid("/orders", "wrong_type")
-    if not orders:
-        raise _invalid("/orders", "orders_required")
-    if len(orders) > MAX_ORDERS:
-        raise _invalid("/orders", "too_many_orders")
-    return orders
-
-
-async def handle_batch(path: WritePath, sender: Sender, orders: Sequence[Json]) -> list[Item]:
-    """Return every order of a batch its answer, in their order. Whatever an order is, it never harms another.
+async def handle_batch(path: WritePath, sender: BatchSender, orders: Sequence[Json]) -> list[Item]:
+    """Return the response to every order of a batch, in their order. No order ever harms another.
 
     Raises:
         EventStoreError: the store took none of them; nothing was written.
@@ -152,7 +127,7 @@ async def handle_batch(path: WritePath, sender: Sender, orders: Sequence[Json]) 
 
 
 def _by_key(decided: Sequence[_Decided]) -> tuple[list[_Decided], list[_Decided]]:
-    """Part the first item of each key from those that repeat it, which must find what became of the first."""
+    """Return the first item of each key, and those that repeat one: they are appended after it."""
     firsts: dict[str, _Decided] = {}
     for each in decided:
         firsts.setdefault(each.caller.idempotency_key, each)
@@ -162,12 +137,12 @@ def _by_key(decided: Sequence[_Decided]) -> tuple[list[_Decided], list[_Decided]
 async def _append(
     path: WritePath, decided: Sequence[_Decided], outcomes: Sequence[AppendOutcome | EventStoreError]
 ) -> None:
-    """Answer what was appended; record the refusal of those whose external reference is taken."""
-    taken = await _settle(decided, outcomes)
+    """Note the responses to what was appended; record the refusal of those whose external reference is taken."""
+    taken = await _note_responses(decided, outcomes)
     if taken:
         for each in taken:
             each.append = refuse_reference(each.caller, OrderId(each.append.stream_id))
-        await _settle(taken, await _try_append(path, taken))
+        await _note_responses(taken, await _try_append(path, taken))
 
 
 def _weight(value: Json) -> int:
@@ -176,8 +151,8 @@ def _weight(value: Json) -> int:
     return 1 + len(lines) if isinstance(lines, list) else 1
 
 
-def _decide(path: WritePath, sender: Sender, place: int, value: Json, item: Item) -> _Decided | None:
-    """Decide one order; None when it is answered already."""
+def _decide(path: WritePath, sender: BatchSender, place: int, value: Json, item: Item) -> _Decided | None:
+    """Decide one order; None when it has its response already."""
     pointer = f"/orders/{place}"
     try:
         order = _order_of(value, item)
@@ -191,7 +166,7 @@ def _decide(path: WritePath, sender: Sender, place: int, value: Json, item: Item
             request_id=sender.request_id,
             traceparent=sender.traceparent,
         )
-        body = bodies.parse_body(bodies.CreateOrderBody, order)
+        body = parse_body(bodies.CreateOrderBody, order)
         command = bodies.create_order(body, OrderId(path.new_id()), sender.tenant, path.now())
         try:
             return _Decided(item, caller, decide_create(path, caller, command))
@@ -199,17 +174,17 @@ def _decide(path: WritePath, sender: Sender, place: int, value: Json, item: Item
             refusal = _in_batch(invalid_command(error), pointer)
             return _Decided(item, caller, ask_for_repetition(caller, refusal, command.order_id), refusal)
     except Problem as problem:
-        item.answer = _in_batch(problem, pointer)
+        item.response = _in_batch(problem, pointer)
     except InvalidCommandError as error:
-        item.answer = _in_batch(translate(error) or Problem(INTERNAL_ERROR), pointer)
-    except Exception as error:  # noqa: BLE001  # a bug that one order meets must not cost the others their answers
+        item.response = _in_batch(translate(error) or Problem(INTERNAL_ERROR), pointer)
+    except Exception as error:  # noqa: BLE001  # a bug in one order must not cost the others their responses
         _log(error)
-        item.answer = Problem(INTERNAL_ERROR)
+        item.response = Problem(INTERNAL_ERROR)
     return None
 
 
 def _order_of(value: Json, item: Item) -> Json:
-    """Return the order of an item and note its key, which is wanted in the answer whatever else is wrong.
+    """Return the order of an item and note its key, which the result names whatever else is wrong.
 
     Raises:
         Problem: 400 or 422; pointers are relative to the item.
@@ -223,16 +198,16 @@ def _order_of(value: Json, item: Item) -> Json:
         raise _invalid("/idempotency_key", "wrong_type")
     item.key = parse_key(key)
     if not value.keys() <= _ITEM:
-        raise invalid_values([bodies.unknown_field("", sorted(_ITEM))])
+        raise invalid_values([unknown_field("", sorted(_ITEM))])
     if "order" not in value:
         raise _invalid("/order", "required")
     return value["order"]
 
 
-async def _settle(
+async def _note_responses(
     decided: Sequence[_Decided], outcomes: Sequence[AppendOutcome | EventStoreError]
 ) -> Sequence[_Decided]:
-    """Answer what was appended; give those whose external reference is taken, whose refusal must be recorded."""
+    """Note the responses to what was appended; return those whose external reference is taken."""
     taken: list[_Decided] = []
     async for part in slices(range(len(decided))):
         for place in part:
@@ -240,27 +215,27 @@ async def _settle(
             if isinstance(outcome, ClaimTaken):
                 taken.append(each)
             elif each.refusal is not None and isinstance(outcome, WrongExpectedVersion):
-                each.item.answer = each.refusal
+                each.item.response = each.refusal
             else:
-                each.item.answer = _answer(each.append, outcome)
+                each.item.response = _response(each.append, outcome)
     return taken
 
 
 async def _try_append(path: WritePath, more: Sequence[_Decided]) -> Sequence[AppendOutcome | EventStoreError]:
-    """Append what comes after the first. A store that takes no more commands fails it alone: the others are written."""
+    """Append what follows the first append, which is written: a store that takes no more fails only these."""
     try:
         return await path.store.append_all([each.append for each in more])
     except EventStoreError as error:
         return [error] * len(more)
 
 
-def _answer(append: AppendCommand, outcome: AppendOutcome | EventStoreError) -> Answer | Problem:
-    """Return the answer that was recorded, now or by an earlier request, or why there is none."""
+def _response(append: AppendCommand, outcome: AppendOutcome | EventStoreError) -> CommandResponse | Problem:
+    """Return the response that was recorded, now or by an earlier request, or why there is none."""
     match outcome:
         case Appended(version, position):
-            return Answer(append.status, append.response, append.stream_id, version, position, replayed=False)
-        case Duplicate(status, response, stream_id, version, position):
-            return Answer(status, response, stream_id, version, position, replayed=True)
+            return CommandResponse(append.status, append.response, append.stream_id, version, position, replayed=False)
+        case Duplicate():
+            return replayed(outcome)
         case KeyMismatch():
             return Problem(IDEMPOTENCY_KEY_MISMATCH)
         case ClaimTaken() | WrongExpectedVersion():
@@ -272,7 +247,7 @@ def _answer(append: AppendCommand, outcome: AppendOutcome | EventStoreError) -> 
 
 
 def _invalid(pointer: str, code: str) -> Problem:
-    return invalid_values([FieldError(pointer, code, FIELD_CODES[code])])
+    return invalid_values([field_error(pointer, code)])
 
 
 def _in_batch(problem: Problem, prefix: str) -> Problem:

@@ -6,27 +6,39 @@ from typing import Annotated, Final
 
 import orjson
 from fastapi import APIRouter, Depends
-from starlette.requests import Request
 from starlette.responses import Response
 
-from command_api.batches import declared
-from command_api.batches.handle import Item, Sender, handle_batch, orders_of, slices
-from command_api.handling.json_body import Json, read_json
+from command_api.batches.bodies import BatchBody
+from command_api.batches.handle import BatchSender, Item, handle_batch, slices
+from command_api.batches.responses import ANSWERED
+from command_api.handling.requests import PREFIX, PartnerTenant, RequestId, Traceparent
 from command_api.metrics import CommandMetrics
-from command_api.orders.requests import PREFIX
 from command_api.state import state_of
 from infra.http import problems
-from infra.http.auth import Principal, requires
-from infra.http.context import RequestContext, context_of
+from infra.http.auth import principal_of, requires
+from infra.http.context import RequestContext
+from infra.http.json_body import Json
 from infra.http.problems import Problem
-from infra.http.server.raw_route import RawRoute
+from infra.http.server.raw_route import RawRequest, RawRoute
 from infra.partitioning import partition_of
 
 BATCH: Final = PREFIX + "/batch"
 _REFUSED_FROM: Final = 400
 _UNKNOWN_FROM: Final = 500
 
-router = APIRouter(route_class=RawRoute)
+router = APIRouter(tags=["orders"], route_class=RawRoute)
+
+
+async def require_room(request: RawRequest) -> None:
+    """Refuse a batch before its body is read while too many wait; 503."""
+    state_of(request)["batches"].require_room()
+
+
+async def _sender(
+    request: RawRequest, tenant: PartnerTenant, request_id: RequestId = None, traceparent: Traceparent = None
+) -> BatchSender:
+    key_id = principal_of(request).key_id
+    return BatchSender(tenant, key_id, PREFIX, request_id or request.context.request_id, traceparent)
 
 
 @router.post(
@@ -34,11 +46,12 @@ router = APIRouter(route_class=RawRoute)
     status_code=207,
     operation_id="create_orders",
     summary="Create many orders",
-    tags=["orders"],
-    dependencies=[Depends(declared.new_orders)],
-    responses=declared.ANSWERED,
+    dependencies=[requires("orders:write"), Depends(require_room)],
+    responses=ANSWERED,
 )
-async def create_orders(request: Request, principal: Annotated[Principal, requires("orders:write")]) -> Response:
+async def create_orders(
+    request: RawRequest, sender: Annotated[BatchSender, Depends(_sender)], body: BatchBody
+) -> Response:
     """Create up to 500 orders, each under its own key, answered one by one in the order of the request.
 
     An item is the same request as `POST /api/v1/orders` under that key: either may repeat the other and gets the first
@@ -46,16 +59,12 @@ async def create_orders(request: Request, principal: Annotated[Principal, requir
     written or not: send them again with the same keys. The body is at most 1 MiB; a batch counts as its orders against
     the rate. An `Idempotency-Key` header is not read.
     """
-    state, context = state_of(request), context_of(request)
-    tenant = principal.tenant
-    state["batches"].require_room()
-    body = await read_json(request, state["bodies"])
-    orders = orders_of(body.value)
+    state, context = state_of(request), request.context
+    orders = body.orders
     context.log_event = "batch.handled"
     context.log_fields["orders"] = len(orders)
-    sender = Sender(tenant, principal.key_id, PREFIX, context.request_id, context.traceparent)
     async with state["batches"].entered():
-        await state["authenticator"].count_more(principal, context, len(orders) - 1)
+        await state["authenticator"].count_more(principal_of(request), context, len(orders) - 1)
         items = await _handled(state["metrics"], orders, handle_batch(state["writes"], sender, orders))
         return await _response(items, state["partitions"], context)
 
@@ -107,7 +116,7 @@ async def _response(items: Sequence[Item], partitions: int, context: RequestCont
 
 def _result(item: Item, partitions: int, request_id: str) -> bytes:
     """Return what the headers and the body of a single create would say. The recorded bytes go out as they are."""
-    answer = item.answer
+    response = item.response
     document: dict[str, object] = {
         "idempotency_key": item.key,
         "status": item.status,
@@ -116,13 +125,13 @@ def _result(item: Item, partitions: int, request_id: str) -> bytes:
         "etag": None,
         "consistency_token": None,
     }
-    if isinstance(answer, Problem):
-        body = problems.render(answer, BATCH, request_id)
+    if isinstance(response, Problem):
+        body = problems.render(response, BATCH, request_id)
     else:
-        body = answer.body
-        if answer.status < _REFUSED_FROM:
-            document["location"] = f"{PREFIX}/{answer.order_id}"
-            document["etag"] = f'"{answer.version}"'
-            document["consistency_token"] = f"{partition_of(answer.order_id, partitions)}.{answer.position}"
+        body = response.body
+        if response.status < _REFUSED_FROM:
+            document["location"] = f"{PREFIX}/{response.order_id}"
+            document["etag"] = f'"{response.version}"'
+            document["consistency_token"] = f"{partition_of(response.order_id, partitions)}.{response.position}"
     document["body"] = orjson.Fragment(body)
     return orjson.dumps(document)

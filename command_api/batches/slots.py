@@ -1,4 +1,4 @@
-"""How many batches are at work at once in this process: each holds the CPU of hundreds of orders, and their memory."""
+"""How many batches this process works on at once: each takes the CPU and memory of hundreds of orders."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ WAITING_PER_SLOT: Final = 4
 
 
 class BatchSlots:
-    """Lets `at_once` batches work; four times as many wait for at most `wait_s` seconds, first come, first served."""
+    """Admit `at_once` batches; four times as many wait for at most `wait_s` seconds, first come, first served."""
 
     def __init__(self, at_once: int, wait_s: float) -> None:
         self._free = asyncio.Semaphore(at_once)
@@ -20,7 +20,7 @@ class BatchSlots:
         self._waiting = 0
 
     def require_room(self) -> None:
-        """Refuse while too many wait already; cheap enough to ask before a body is read.
+        """Refuse while too many wait; cheap enough to ask before a body is read.
 
         Raises:
             Problem: 503, too many batches wait.
@@ -33,7 +33,7 @@ class BatchSlots:
         """Hold a slot during the `async with`.
 
         Raises:
-            Problem: 503, too many batches wait, or none was done in time.
+            Problem: 503, too many batches wait, or no slot became free in time.
         """
         self.require_room()
         self._waiting += 1

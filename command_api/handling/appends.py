@@ -1,4 +1,4 @@
-"""What one command appends: its events as they are recorded, or its refusal, for the caller and under their key."""
+"""What one command appends (its events, or its refusal, under the caller's key) and the response it gets."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -19,9 +19,9 @@ _NO_VERSION = -1
 
 
 class Caller(NamedTuple):
-    """Who asks, under which key, and how to speak of the request in what is recorded.
+    """Who sends a command, under which key, and what is recorded of the request.
 
-    `system` names a part of this system that acts by itself on an order of the tenant; there is no API key then.
+    `system` names the part of this system that acts by itself; there is no API key then.
     """
 
     tenant: Tenant
@@ -34,10 +34,25 @@ class Caller(NamedTuple):
     system: str | None = None
 
 
+class CommandResponse(NamedTuple):
+    """The response to a command, now or recorded before.
+
+    `version` and `position` are of the order's last event at that time.
+    """
+
+    status: int
+    body: bytes
+    order_id: UUID
+    version: int
+    position: int
+    replayed: bool
+    code: str | None = None
+
+
 def record(
     event: OrderEvent, command: OrderCommand, caller: Caller, sequence: int, event_id: UUID
 ) -> RecordedOrderEvent:
-    """Return an event at its place in the stream, told by whom, when and why."""
+    """Return an event with its envelope: its place in the stream, and who caused it when."""
     return RecordedOrderEvent(
         event,
         Envelope(
@@ -47,7 +62,7 @@ def record(
             occurred_at=command.now,
             partner_id=caller.tenant.partner_id,
             livemode=caller.tenant.livemode,
-            actor=_actor(caller.tenant.partner_id, caller.key_id) if caller.system is None else _itself(caller.system),
+            actor=_actor(caller.tenant.partner_id, caller.key_id) if caller.system is None else _system(caller.system),
             request_id=caller.request_id,
             traceparent=caller.traceparent,
             correlation_id=caller.request_id,
@@ -61,7 +76,7 @@ def _actor(partner_id: str, key_id: str) -> Actor:
     return Actor(type="api_key", id=partner_id, key_id=key_id)
 
 
-def _itself(name: str) -> Actor:
+def _system(name: str) -> Actor:
     return Actor(type="system", id=name, key_id=None)
 
 
@@ -83,7 +98,7 @@ def new_event(recorded: RecordedOrderEvent) -> NewEvent:
 
 
 def refused(caller: Caller, refusal: Problem, order_id: OrderId, version: int) -> AppendCommand:
-    """Return an append of no events: only the answer is recorded, if the order is still at `version`."""
+    """Return an append without events: only the refusal is recorded, if the order is still at `version`."""
     return AppendCommand(
         tenant_id=caller.tenant.id,
         key=caller.idempotency_key,
@@ -98,5 +113,5 @@ def refused(caller: Caller, refusal: Problem, order_id: OrderId, version: int) -
 
 
 def ask_for_repetition(caller: Caller, refusal: Problem, order_id: OrderId) -> AppendCommand:
-    """Return an append that asks whether the key was used. It expects a version no stream has, so it writes nothing."""
+    """Return an append that only finds out whether the key was used: it expects a version that no stream has."""
     return refused(caller, refusal, order_id, _NO_VERSION)

@@ -1,8 +1,8 @@
 """How often a command is decided again after another process appended first, and how long it waits before that.
 
-The first time at once: whoever appended is usually done. Then later and later by chance, so that processes which work
-on one order at the same moment get out of step, and the one that keeps winning (it knows the newest version, the others
-have to read it) comes to the end of its line meanwhile.
+The first time it does not wait: the other append is usually done. Then it waits longer and longer, at random, so that
+processes which work on one order get out of step, and the one that keeps winning (it knows the newest version, the
+others have to read it) finishes its queue meanwhile.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import random
 from typing import Final
 
 MAX_DECISIONS: Final = 32
-"""The first decision and what follows: up to about a second of pauses, half of that on average."""
+"""The first decision and its repetitions: up to about a second of waiting, half of that on average."""
 
 _LONGEST_MS: Final = 32
 _MS_PER_S: Final = 1000

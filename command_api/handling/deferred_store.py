@@ -1,4 +1,4 @@
-"""The event store while PostgreSQL may not be there yet: until the pool is open every call says so, nothing else."""
+"""The event store before PostgreSQL answers: until the pool is open, every call raises `StoreUnavailableError`."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -21,7 +21,7 @@ def make_appender(postgres: PostgresSettings, service: CommandApiSettings, name:
     limits = AppenderLimits(
         queue_commands=service.append_queue,
         batch_commands=service.append_batch,
-        # Before the request's own deadline, so that the answer says what is known about the write.
+        # Before the request's own deadline, so that the response says what is known about the write.
         deadline_s=service.request_deadline_s * _APPEND_SHARE_OF_DEADLINE,
     )
     return Appender(channel, limits)
@@ -30,24 +30,24 @@ def make_appender(postgres: PostgresSettings, service: CommandApiSettings, name:
 class DeferredEventStore:
     """`infra.event_store.protocol.EventStore` over a pool that opens late; `StoreUnavailableError` until then."""
 
-    def __init__(self, late: DeferredPool, appender: Appender) -> None:
-        self._late = late
+    def __init__(self, pool: DeferredPool, appender: Appender) -> None:
+        self._pool = pool
         self._appender = appender
 
     @property
     def _store(self) -> PostgresEventStore:
-        return PostgresEventStore(self._late.pool, self._appender)
+        return PostgresEventStore(self._pool.pool, self._appender)
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
         """Append one command; see `EventStore.append`. Until the pool was open nothing is known of the schema."""
-        if not self._late.is_open:
-            raise StoreUnavailableError(self._late.reason)
+        if not self._pool.is_open:
+            raise StoreUnavailableError(self._pool.reason)
         return await self._appender.append(command)
 
     async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
         """Append commands that were made together; see `EventStore.append_all`."""
-        if not self._late.is_open:
-            raise StoreUnavailableError(self._late.reason)
+        if not self._pool.is_open:
+            raise StoreUnavailableError(self._pool.reason)
         return await self._appender.append_all(commands)
 
     async def read_stream(self, tenant_id: str, stream_id: UUID) -> Sequence[StoredEvent]:

@@ -2,12 +2,10 @@
 
 from typing import Final
 
-from command_api.api_keys import problems
+from infra.http.validation import BODY_CODES
 
-FIELD_CODES: Final = problems.FIELD_CODES | {
-    "required": "The field is missing.",
-    "unknown_field": "The object has a field that this request does not take; the pointer names the object.",
-    "wrong_type": "The value is of another JSON type than the field takes.",
+FIELD_CODES: Final = {
+    **BODY_CODES,
     "lines_required": "An order has at least one line; so has a capture by lines.",
     "too_many_lines": "An order has at most 1,000 lines.",
     "orders_required": "A batch has at least one order.",

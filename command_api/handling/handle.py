@@ -1,10 +1,10 @@
-"""Handle a command: load, fold, decide, render the answer, append it with the events, and tell what happened.
+"""Handle a command: load, fold, decide, render the response, append it with the events.
 
-The answer is rendered before the append and recorded in the same commit, so nothing can fail after the commit and a
-repeated key gets the same bytes for ever (decision 0041). Whatever raced is settled by the append alone: another
-command with the same key (its answer is given), another writer on the stream (reload and decide again), another order
-with the same external reference (refused, and the refusal recorded). Commands of this process on one order take turns
-first, so that they do not race each other.
+The response is rendered before the append and recorded in the same commit, so nothing can fail after the commit and a
+repeated key gets the same bytes for ever (decision 0041). The append alone decides every race: with another command
+under the same key (return its response), with another writer on the stream (load and decide again), with another order
+for an external reference (refuse, and record the refusal). Commands of this process on one order take turns first, so
+that they do not race each other.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,10 +19,18 @@ from command_api.errors import (
     IDEMPOTENCY_KEY_MISMATCH,
     PRECONDITION_FAILED,
 )
-from command_api.handling.appends import STREAM_TYPE, Caller, ask_for_repetition, new_event, record, refused
+from command_api.handling.appends import (
+    STREAM_TYPE,
+    Caller,
+    CommandResponse,
+    ask_for_repetition,
+    new_event,
+    record,
+    refused,
+)
 from command_api.handling.backoff import MAX_DECISIONS, back_off
 from command_api.handling.order_locks import OrderLocks, TooManyWaitingError
-from command_api.handling.order_state_cache import Answer, OrderStateCache, RecentAnswers
+from command_api.handling.order_state_cache import OrderStateCache
 from command_api.orders.problems import order_problem
 from domain.codec import decode
 from domain.order.commands import CreateOrder, OrderCommand, UpdateDetails
@@ -48,19 +56,18 @@ from infra.http.problems import Problem
 from infra.tenancy import Tenant
 
 CREATED = 201
-"""The status of the answer to a create."""
+"""The status of the response to a create."""
 
 
 @dataclass(frozen=True, slots=True)
 class WritePath:
-    """What handling needs from outside. `render` gives the bytes of an order; `now` and `new_id` ask the machine.
+    """What handling needs from outside. `render` returns the bytes of an order; `now` and `new_id` ask the machine.
 
-    `back_off` waits after the so-many-th lost race of a command.
+    `back_off` waits after the n-th lost race of a command.
     """
 
     store: EventStore
     order_states: OrderStateCache = field(default_factory=OrderStateCache)
-    answers: RecentAnswers = field(default_factory=RecentAnswers)
     order_locks: OrderLocks = field(default_factory=OrderLocks)
     render: Callable[[OrderState], bytes] = render_order
     now: Callable[[], datetime] = clock.now
@@ -77,19 +84,19 @@ class _Decision(NamedTuple):
 
 
 MakeCommand = Callable[[datetime], OrderCommand]
-"""Gives the command as of an instant: a decision that is made again is made at a later time."""
+"""Returns the command as of an instant: a decision that is made again is made at a later time."""
 
 
 async def handle(
     path: WritePath, caller: Caller, make: MakeCommand, *, status: int, expected_version: int | None = None
-) -> Answer:
-    """Return the answer to a command, which is then recorded under the caller's key.
+) -> CommandResponse:
+    """Return the response to a command, which is then recorded under the caller's key.
 
     Args:
         path: the store and what else is needed.
         caller: whose command it is; `idempotency_key` and `fingerprint` make a repetition known.
         make: the command as of now. For a create its `order_id` must be new.
-        status: of the answer when the command is done.
+        status: of the response when the command is done.
         expected_version: the version of the order that the caller has seen; None when that does not matter.
 
     Raises:
@@ -98,38 +105,24 @@ async def handle(
             under the key.
         EventStoreError: as `EventStore.append`; after all but a full queue the outcome is unknown.
     """
-    known = _known_answer(path, caller)
-    if known is not None:
-        return known
     command = make(path.now())
     if isinstance(command, CreateOrder):
-        return await _settle(path, caller, command, make, status)  # nobody else knows this new order
+        return await _decide_and_append(path, caller, command, make, status)  # nobody else knows this new order
     try:
         async with path.order_locks.take(caller.tenant.id, command.order_id):
-            return await _settle(path, caller, make(path.now()), make, status, expected_version)
+            return await _decide_and_append(path, caller, make(path.now()), make, status, expected_version)
     except TooManyWaitingError:
         raise Problem(CONCURRENT_MODIFICATION) from None
 
 
-def _known_answer(path: WritePath, caller: Caller) -> Answer | None:
-    """Return what this process lately saw recorded under the caller's key."""
-    known = path.answers.get(caller.tenant.id, caller.idempotency_key)
-    if known is None:
-        return None
-    fingerprint, answer = known
-    if fingerprint != caller.fingerprint:
-        raise Problem(IDEMPOTENCY_KEY_MISMATCH)
-    return answer
-
-
-async def _settle(
+async def _decide_and_append(
     path: WritePath,
     caller: Caller,
     command: OrderCommand,
     make: MakeCommand,
     status: int,
     expected_version: int | None = None,
-) -> Answer:
+) -> CommandResponse:
     for lost in range(MAX_DECISIONS):
         if lost:
             path.order_states.forget(caller.tenant.id, command.order_id)
@@ -143,28 +136,32 @@ async def _settle(
         except InvalidCommandError as error:
             if state is None and not isinstance(error, WithdrawnCurrencyError):
                 raise  # it was never acceptable
-            found = await _find_answer(path, caller, command.order_id)
-            if isinstance(found, Answer):
+            found = await _find_response(path, caller, command.order_id)
+            if isinstance(found, CommandResponse):
                 return found
             raise
-        answer = await _append(path, caller, command.order_id, decision)
-        if answer is not None:
-            return answer
+        response = await _append(path, caller, command.order_id, decision)
+        if response is not None:
+            return response
     raise Problem(CONCURRENT_MODIFICATION)
 
 
-async def _append(path: WritePath, caller: Caller, order_id: OrderId, decision: _Decision) -> Answer | None:
-    """Append what was decided and give the answer that is recorded now; None when the order has moved on."""
+async def _append(path: WritePath, caller: Caller, order_id: OrderId, decision: _Decision) -> CommandResponse | None:
+    """Append what was decided and return the response that is recorded now; None when the order has moved on."""
     outcome = await path.store.append(decision.append)
     match outcome:
         case Appended():
             return _appended(path, decision, outcome)
         case Duplicate():
-            return _replayed(path, caller, outcome)
+            return replayed(outcome)
         case KeyMismatch():
             raise Problem(IDEMPOTENCY_KEY_MISMATCH)
         case ClaimTaken():
-            return await _refuse_claim(path, caller, order_id, decision.append.expected_version)
+            # A refusal claims nothing, so this happens once.
+            refusal = _refused(
+                caller, Problem(DUPLICATE_EXTERNAL_REFERENCE), order_id, decision.append.expected_version
+            )
+            return await _append(path, caller, order_id, refusal)
         case WrongExpectedVersion():
             return None
         case _:
@@ -174,7 +171,7 @@ async def _append(path: WritePath, caller: Caller, order_id: OrderId, decision: 
 async def _load(path: WritePath, tenant: Tenant, command: OrderCommand, seen_version: int) -> OrderState | None:
     """Return the order as it was seen here last; read it when that is older than what the caller has seen.
 
-    All of it is read: to read on from what is remembered would trust that, and after a restore it may never have been.
+    Read it whole: after a restore of the database, what is cached may never have been.
     """
     if isinstance(command, CreateOrder):
         return None
@@ -183,7 +180,7 @@ async def _load(path: WritePath, tenant: Tenant, command: OrderCommand, seen_ver
         stored = await path.store.read_stream(tenant.id, command.order_id)
         state = fold(None, (decode(event.type, event.schema_version, event.payload) for event in stored))
         if state is None:
-            # Another partner's order and no order at all are the same answer.
+            # Another partner's order and no order at all get the same response.
             raise Problem(problems.NOT_FOUND)
         path.order_states.put(tenant.id, state)
     return state
@@ -194,15 +191,14 @@ def _decide(path: WritePath, caller: Caller, command: OrderCommand, state: Order
     try:
         events = decide(command, state)
     except (TransitionError, AmountError) as error:
-        refusal = order_problem(error)
-        return _Decision(refused(caller, refusal, command.order_id, version), None, refusal.kind.code)
+        return _refused(caller, order_problem(error), command.order_id, version)
     new_events: list[NewEvent] = []
     for event in events:
         recorded = record(event, command, caller, version + len(new_events) + 1, path.new_id())
         state = evolve(state, recorded)
         new_events.append(new_event(recorded))
     if state is None:
-        raise AssertionError("decide gives the first event of an order or refuses")
+        raise AssertionError("decide returns the first event of an order or refuses")
     append = AppendCommand(
         tenant_id=caller.tenant.id,
         key=caller.idempotency_key,
@@ -225,35 +221,19 @@ def _claim(command: OrderCommand, state: OrderState) -> str | None:
     return f"external_reference:{state.external_reference}"
 
 
-async def _refuse_claim(path: WritePath, caller: Caller, order_id: OrderId, version: int) -> Answer | None:
-    """Record that the reference is taken; None when the order, if it exists, has moved on since."""
-    refusal = Problem(DUPLICATE_EXTERNAL_REFERENCE)
-    append = refused(caller, refusal, order_id, version)
-    outcome = await path.store.append(append)
-    match outcome:
-        case Appended():
-            return _appended(path, _Decision(append, None, refusal.kind.code), outcome)
-        case Duplicate():
-            return _replayed(path, caller, outcome)
-        case KeyMismatch():
-            raise Problem(IDEMPOTENCY_KEY_MISMATCH)
-        case WrongExpectedVersion():
-            return None
-        case ClaimTaken():
-            raise AssertionError("an answer alone claims nothing")
-        case _:
-            assert_never(outcome)
+def _refused(caller: Caller, refusal: Problem, order_id: OrderId, version: int) -> _Decision:
+    return _Decision(refused(caller, refusal, order_id, version), None, refusal.kind.code)
 
 
-async def _refuse_version(path: WritePath, caller: Caller, order_id: OrderId) -> Answer:
-    """Refuse an edit of another version, unless it is a repetition: the order may have moved on by the edit itself."""
-    found = await _find_answer(path, caller, order_id)
-    if isinstance(found, Answer):
+async def _refuse_version(path: WritePath, caller: Caller, order_id: OrderId) -> CommandResponse:
+    """Refuse an edit of another version, unless it is a repetition: the edit itself may have moved the order on."""
+    found = await _find_response(path, caller, order_id)
+    if isinstance(found, CommandResponse):
         return found
     raise Problem(PRECONDITION_FAILED, headers={"etag": f'"{found}"'}, members={"current_version": found})
 
 
-async def _find_answer(path: WritePath, caller: Caller, order_id: OrderId) -> Answer | int:
+async def _find_response(path: WritePath, caller: Caller, order_id: OrderId) -> CommandResponse | int:
     """Return what is recorded under the caller's key; if nothing is, the version of the order.
 
     What is refused without being recorded is refused only after this: the first request under the key may have been
@@ -265,36 +245,35 @@ async def _find_answer(path: WritePath, caller: Caller, order_id: OrderId) -> An
     outcome = await path.store.append(ask_for_repetition(caller, Problem(PRECONDITION_FAILED), order_id))
     match outcome:
         case Duplicate():
-            return _replayed(path, caller, outcome)
+            return replayed(outcome)
         case KeyMismatch():
             raise Problem(IDEMPOTENCY_KEY_MISMATCH)
         case WrongExpectedVersion():
             return outcome.actual_version
         case Appended() | ClaimTaken():
-            raise AssertionError("no stream has such a version, and an answer alone claims nothing")
+            raise AssertionError("no stream has such a version, and a refusal claims nothing")
         case _:
             assert_never(outcome)
 
 
-def _appended(path: WritePath, decision: _Decision, outcome: Appended) -> Answer:
+def _appended(path: WritePath, decision: _Decision, outcome: Appended) -> CommandResponse:
     append = decision.append
     if decision.state is not None:
         path.order_states.put(append.tenant_id, decision.state)
-    given = Answer(
+    return CommandResponse(
         append.status, append.response, append.stream_id, outcome.version, outcome.position, False, decision.code
     )
-    path.answers.put(append.tenant_id, append.key, append.fingerprint, given._replace(replayed=True, code=None))
-    return given
 
 
-def _replayed(path: WritePath, caller: Caller, outcome: Duplicate) -> Answer:
-    given = Answer(outcome.status, outcome.response, outcome.stream_id, outcome.version, outcome.position, True)
-    path.answers.put(caller.tenant.id, caller.idempotency_key, caller.fingerprint, given)
-    return given
+def replayed(outcome: Duplicate) -> CommandResponse:
+    """Return the recorded response of an earlier request."""
+    return CommandResponse(
+        outcome.status, outcome.response, outcome.stream_id, outcome.version, outcome.position, replayed=True
+    )
 
 
 def decide_create(path: WritePath, caller: Caller, command: CreateOrder) -> AppendCommand:
-    """Return what a create appends under the caller's key: its event and its answer. For creates appended together.
+    """Return what a create appends under the caller's key: its event and its response. For creates appended together.
 
     Raises:
         InvalidCommandError: values break rules.

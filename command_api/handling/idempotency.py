@@ -2,12 +2,15 @@
 
 import hashlib
 import re
-from typing import Final
+from typing import Annotated, Final
+
+from fastapi import Header
+from pydantic import Field, PlainValidator
 
 from command_api.errors import IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_KEY_REQUIRED
 from infra.http.problems import Problem
 
-HEADER: Final = b"idempotency-key"
+KEY_PATTERN: Final = r'^("[!#-~]{1,255}"|[!#-~]{1,255})$'
 _VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -23,6 +26,21 @@ def parse_key(header: str | None) -> str:
     if not _VISIBLE_ASCII.fullmatch(key) or '"' in key:
         raise Problem(IDEMPOTENCY_KEY_INVALID)
     return key
+
+
+IdempotencyKey = Annotated[
+    str,
+    PlainValidator(parse_key, json_schema_input_type=Annotated[str, Field(pattern=KEY_PATTERN)]),
+    Header(
+        alias="Idempotency-Key",
+        description=(
+            "New for each command, 1-255 visible ASCII characters, bare or in double quotes. A repetition gets the "
+            "first answer again, kept for 7 days; another request under the same key is refused (422)."
+        ),
+        examples=["0192f0c1-8a3b-7c55-9a53-0f6f3b1f2f10"],
+    ),
+]
+"""The key of a command, as a parameter of a route."""
 
 
 def fingerprint(method: str, path: str, canonical_body: bytes) -> bytes:

@@ -1,15 +1,18 @@
-"""If-Match: which version of an order a client has before it when it edits one (RFC 9110, section 13.1.1)."""
+"""If-Match: which version of an order the client has seen when it changes one (RFC 9110, section 13.1.1)."""
 
 import re
-from typing import Final
+from typing import Annotated, Final
+
+from fastapi import Header
+from pydantic import Field, PlainValidator
 
 from command_api.errors import IF_MATCH_MALFORMED, PRECONDITION_FAILED, PRECONDITION_REQUIRED
 from infra.http.problems import Problem
 
-IF_MATCH: Final = b"if-match"
 _ETAG: Final = re.compile(r'"([1-9][0-9]{0,9})"', re.ASCII)
 _ANY_ETAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _FORM: Final = re.compile(rf"\*|{_ANY_ETAG}(?:[ \t]*,[ \t]*{_ANY_ETAG})*")
+_ETagText = Annotated[str, Field(pattern=r'^"[1-9][0-9]{0,9}"$')]
 
 
 def required_version(header: str | None) -> int:
@@ -23,20 +26,38 @@ def required_version(header: str | None) -> int:
     """
     if header is None:
         raise Problem(PRECONDITION_REQUIRED)
-    return _version(header)
-
-
-def version_if_any(header: str | None) -> int | None:
-    """Return the version at which alone something may be done; None where that does not matter: no header, or `*`.
-
-    Raises:
-        Problem: 400 and 412, as `required_version`.
-    """
-    return None if header is None or header == "*" else _version(header)
-
-
-def _version(header: str) -> int:
     found = _ETAG.fullmatch(header)
     if found is None:
         raise Problem(PRECONDITION_FAILED if _FORM.fullmatch(header) else IF_MATCH_MALFORMED)
     return int(found[1])
+
+
+def version_if_any(header: str) -> int | None:
+    """Return the version at which alone something may be done; None for `*`.
+
+    Raises:
+        Problem: 400 and 412, as `required_version`.
+    """
+    return None if header == "*" else required_version(header)
+
+
+IfMatch = Annotated[
+    int,
+    PlainValidator(required_version, json_schema_input_type=_ETagText),
+    Header(
+        alias="If-Match",
+        description="the ETag of the version of the order that you have seen: one, strong",
+        examples=['"1"'],
+    ),
+]
+"""The version that an editor has seen, as a parameter of a route."""
+OptionalIfMatch = Annotated[
+    int | None,
+    PlainValidator(version_if_any, json_schema_input_type=_ETagText),
+    Header(
+        alias="If-Match",
+        description="the ETag of the version at which alone this is to be done; without it any version will do",
+        examples=['"1"'],
+    ),
+]
+"""The version at which alone a verb is done; None: at any version."""

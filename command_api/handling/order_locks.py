@@ -1,9 +1,9 @@
-"""Turns: commands on one order that meet in one process are handled one after the other.
+"""Commands on one order that meet in one process are handled one after the other (decision 0044).
 
-The append would settle them too, by refusing all but one, and each of the others would read the order again and decide
-again: 200 at once on one order cost thousands of attempts, and some would give up. Taking turns costs nothing where
-nobody waits, and a batch takes one command of an order anyway. Writers in other processes are still met by the expected
-version; a turn is a courtesy, never a lock that correctness needs.
+Without locks the append would refuse all but one, and each of the others would read the order and decide again: 200 at
+once on one order cost thousands of attempts, and some would give up. A lock costs nothing where nobody waits, and a
+batch of appends takes one command of an order anyway. Correctness does not need it: the expected version guards
+against writers in other processes.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Final
 from uuid import UUID
 
 MAX_WAITING: Final = 256
-"""Commands in one line, at most: half of the requests a service takes on, so that one order never fills it."""
+"""Commands in one queue, at most: half of the requests that a service admits, so that one order never fills it."""
 
 
 class TooManyWaitingError(Exception):
@@ -22,49 +22,49 @@ class TooManyWaitingError(Exception):
 
 
 @dataclass(slots=True)
-class _Waiters:
-    """The commands under way on one order: when the last of them is over, and how many they are."""
+class _Queue:
+    """The commands on one order: how many, and a future that is done when the last of them is."""
 
     last: "asyncio.Future[None]"
     count: int = 0
 
 
 class OrderLocks:
-    """Who is next on each order of each tenant; holds a line for each order that has commands under way."""
+    """The lock of each order of each tenant; holds a queue for each order that has commands at work."""
 
     def __init__(self, max_waiting: int = MAX_WAITING) -> None:
         self._max_waiting = max_waiting
-        self._lines: dict[tuple[str, UUID], _Waiters] = {}
+        self._queues: dict[tuple[str, UUID], _Queue] = {}
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._queues)
 
     @asynccontextmanager
     async def take(self, tenant_id: str, order_id: UUID) -> AsyncIterator[None]:
-        """Wait for all who came before on this order, hold the turn, hand it on; first come, first served.
+        """Hold the lock of an order; first come, first served.
 
-        Whoever is cancelled while waiting leaves the line without stopping it.
+        A command that is cancelled while it waits leaves the queue and does not stop it.
 
         Raises:
             TooManyWaitingError: too many wait already.
         """
         order, mine = (tenant_id, order_id), asyncio.get_running_loop().create_future()
-        line = self._lines.get(order)
-        before = None if line is None else line.last
-        if line is None:
-            line = self._lines[order] = _Waiters(mine)
-        elif line.count > self._max_waiting:
+        queue = self._queues.get(order)
+        before = None if queue is None else queue.last
+        if queue is None:
+            queue = self._queues[order] = _Queue(mine)
+        elif queue.count > self._max_waiting:
             raise TooManyWaitingError
-        line.last = mine
-        line.count += 1
+        queue.last = mine
+        queue.count += 1
         try:
             if before is not None:
                 await asyncio.shield(before)
             yield
         finally:
-            line.count -= 1
-            if line.count == 0:
-                del self._lines[order]
+            queue.count -= 1
+            if queue.count == 0:
+                del self._queues[order]
             if before is None or before.done():
                 mine.set_result(None)
             else:

@@ -1,21 +1,18 @@
-"""What requests look like: strict, closed shapes that become commands, with a JSON pointer to each broken value.
+"""Bodies of the requests that create an order, authorize, cancel it or set its status, and the commands they become.
 
 Shapes and money are judged here; everything else about a value is the domain's rule (`domain.order.decisions`), so the
-bounds below only describe. Server-set fields (id, status, totals) are not in these models and so are refused.
+bounds below only describe.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.config import JsonDict
-from pydantic_core import ErrorDetails
+from pydantic import Field
 
 from command_api.errors import invalid_command, invalid_values
+from command_api.handling.bodies import AMOUNT_PATTERN, RequestBody, described
 from command_api.handling.field_codes import FIELD_CODES
-from command_api.handling.json_body import Json
-from command_api.handling.known_fields import fields_at, known_fields_text
 from domain import money, text
 from domain.errors import MoneyError
 from domain.money import Currency
@@ -28,31 +25,10 @@ from domain.order.status import Status
 from infra.http.problems import MAX_ERRORS, FieldError
 from infra.tenancy import Tenant
 
-AMOUNT_PATTERN: Final = r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,4})?$"
 _STAND_IN: Final = money.currency("EUR")
-"""Of an order whose currency is none, while its other values are looked at."""
-_AMOUNTS: Final = frozenset({"unit_price", "amount", "gross", "fee", "net"})
-_AT_TAG: Final = 2
-_COUNT_CODES: Final[Mapping[tuple[int | str, str], str]] = {
-    ("lines", "too_short"): "lines_required",
-    ("lines", "too_long"): "too_many_lines",
-    ("changes", "too_short"): "changes_required",
-    ("changes", "too_long"): "too_many_changes",
-}
-
-
-def described(least: int, most: int) -> JsonDict:
-    """Describe the length of a text; the domain judges it."""
-    return {"minLength": least, "maxLength": most}
-
+"""Stands in for a currency that is not one, while the other values are checked."""
 
 Reason = Annotated[str, Field(json_schema_extra=described(1, text.MAX_REASON_CHARS), examples=["ordered twice"])]
-
-
-class RequestBody(BaseModel):
-    """A closed, strictly typed request body."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 class LineBody(RequestBody):
@@ -109,25 +85,6 @@ class SetStatusBody(RequestBody):
     reason: Reason | None = None
 
 
-B = TypeVar("B", bound=RequestBody)
-
-
-def parse_body(kind: type[B], value: Json) -> B:
-    """Return the body of one kind.
-
-    Raises:
-        Problem: 422 with at most 20 field errors; a pointer holds our field names and places, never a client's key.
-    """
-    try:
-        return kind.model_validate(value)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        errors = dict.fromkeys(
-            _field_error(kind, item) for item in found[:MAX_ERRORS]
-        )  # one per object, of unknown fields
-        raise invalid_values(errors) from None
-
-
 def create_order(body: CreateOrderBody, order_id: OrderId, tenant: Tenant, now: datetime) -> CreateOrder:
     """Return the command that a body asks for, its amounts in minor units.
 
@@ -172,7 +129,7 @@ def parse_status(body: SetStatusBody) -> Status:
 
 
 def _new_lines(lines: Iterable[LineBody], currency: Currency | None, found: list[FieldError]) -> tuple[NewLine, ...]:
-    """Return the lines; a price that is none in the currency goes to `found`, and the smallest one stands in for it."""
+    """Return the lines; a price that is malformed goes to `found`, and the smallest amount stands in for it."""
     new_lines: list[NewLine] = []
     for index, line in enumerate(lines):
         minor = 1
@@ -186,43 +143,9 @@ def _new_lines(lines: Iterable[LineBody], currency: Currency | None, found: list
 
 
 def _rules_broken(command: CreateOrder) -> list[FieldError]:
-    """Return what else is wrong with an order that is refused for its money already, so that it is mended in one go."""
+    """Return what else is wrong with an order whose money is refused: all errors go into one response."""
     try:
         checked_new_order(command)
     except InvalidCommandError as error:
         return list(invalid_command(error).errors)
     return []
-
-
-def _field_error(kind: type[RequestBody], item: ErrorDetails) -> FieldError:  # noqa: PLR0911  # one kind of error each
-    path = item["loc"]
-    if len(path) > _AT_TAG and path[0] == "changes":
-        path = path[:_AT_TAG] + path[_AT_TAG + 1 :]  # the tag that chose the model is no place in the body
-    match item["type"]:
-        case "missing":
-            return field_error(_pointer(path), "required")
-        case "extra_forbidden":
-            return unknown_field(_pointer(path[:-1]), fields_at(kind, item["loc"][:-1]))
-        case "too_short" | "too_long":
-            return field_error(_pointer(path), _COUNT_CODES[path[-1], item["type"]])
-        case "union_tag_not_found":
-            return field_error(f"{_pointer(path)}/op", "required")
-        case "union_tag_invalid":
-            return field_error(f"{_pointer(path)}/op", "op_unknown")
-        case "string_type" if path[-1] in _AMOUNTS:
-            return field_error(_pointer(path), "money_must_be_string")
-    return field_error(_pointer(path[:1] if path and path[0] == "metadata" else path), "wrong_type")
-
-
-def field_error(pointer: str, code: str) -> FieldError:
-    """Return a broken value by its place and code."""
-    return FieldError(pointer, code, FIELD_CODES[code])
-
-
-def unknown_field(pointer: str, taken: Iterable[str]) -> FieldError:
-    """Return an object that has more fields than it takes; the reader is told those, never what was sent."""
-    return FieldError(pointer, "unknown_field", f"{FIELD_CODES['unknown_field']} {known_fields_text(taken)}")
-
-
-def _pointer(path: tuple[int | str, ...]) -> str:
-    return "".join(f"/{step}" for step in path)

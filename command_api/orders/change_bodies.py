@@ -1,12 +1,14 @@
 """Bodies of requests that edit an order: its lines, its details, notes on it. They become commands as in `models`."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
+from fastapi.openapi.models import Example
 from pydantic import Field
 
 from command_api.errors import invalid_values
-from command_api.orders.bodies import AMOUNT_PATTERN, Reason, RequestBody, described, field_error
+from command_api.handling.bodies import AMOUNT_PATTERN, RequestBody, described, field_error
+from command_api.orders.bodies import Reason
 from domain import text
 from domain.order.commands import (
     AddLine,
@@ -74,7 +76,7 @@ class SetQuantityBody(RequestBody):
 
 
 class SetPriceBody(RequestBody):
-    """Price a line anew."""
+    """Change the unit price of a line."""
 
     op: Literal["set_price"]
     line_id: LineId
@@ -129,6 +131,24 @@ class NoteBody(RequestBody):
         json_schema_extra={"enum": list(_VISIBILITIES)},
         examples=["partner"],
     )
+
+
+AMENDMENTS: Final = {
+    "new list": Example(
+        summary="one more line, another quantity",
+        value={
+            "changes": [
+                {"op": "add", "sku": "85123A", "quantity": 2, "unit_price": "19.99"},
+                {"op": "set_quantity", "line_id": 1, "quantity": 5},
+            ],
+            "reason": "two more lanterns",
+        },
+    ),
+    "fewer": Example(summary="a line less", value={"changes": [{"op": "remove", "line_id": 2}]}),
+    "cheaper": Example(
+        summary="another price", value={"changes": [{"op": "set_price", "line_id": 1, "unit_price": "17.50"}]}
+    ),
+}
 
 
 def amend_lines(body: AmendmentBody, order_id: OrderId, now: datetime) -> AmendLines:

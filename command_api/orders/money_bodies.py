@@ -4,10 +4,12 @@ import re
 from datetime import date, datetime
 from typing import Annotated, Final
 
+from fastapi.openapi.models import Example
 from pydantic import Field
 
 from command_api.errors import invalid_values
-from command_api.orders.bodies import AMOUNT_PATTERN, Reason, RequestBody, described, field_error
+from command_api.handling.bodies import AMOUNT_PATTERN, RequestBody, described, field_error
+from command_api.orders.bodies import Reason
 from domain import text
 from domain.order.commands import Capture, LineShare, Settle
 from domain.order.event_parts import MAX_LINES, MAX_QUANTITY
@@ -74,6 +76,15 @@ class SettlementBody(RequestBody):
     )
 
 
+CAPTURES: Final = {
+    "all": Example(summary="all that is left", value={}),
+    "part": Example(summary="a part; another capture may follow", value={"amount": "19.99", "final": False}),
+    "lines": Example(
+        summary="what some lines cost; the rest is released", value={"lines": [{"line_id": 1, "quantity": 2}]}
+    ),
+}
+
+
 def capture(body: CaptureBody, order_id: OrderId, now: datetime) -> Capture:
     """Return the command that a body asks for.
 
@@ -90,7 +101,7 @@ def settle(body: SettlementBody, order_id: OrderId, now: datetime) -> Settle:
     """Return the command that a body asks for.
 
     Raises:
-        Problem: 422, the day is none.
+        Problem: 422, it is not a day.
     """
     return Settle(order_id, body.gross, body.fee, body.net, _date(body.value_date), body.batch, now)
 

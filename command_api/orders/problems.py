@@ -1,4 +1,4 @@
-"""What an order refuses, as problems: final answers, recorded under the key. 409 by its status, 422 by its amounts."""
+"""What an order refuses, as problems that are final and recorded: 409 by its status, 422 by its amounts."""
 
 from typing import Final
 

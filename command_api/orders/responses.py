@@ -1,68 +1,62 @@
-"""What answers look like, for OpenAPI only: the bytes come from `domain.order.document`, and a test compares both."""
+"""What the order routes may answer, for OpenAPI: documents, headers and problems."""
 
-from datetime import datetime
-from typing import Literal
-from uuid import UUID
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from command_api import errors
+from command_api.orders.problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS
+from domain.order.document import Order
+from infra.http import json_body, problems
+from infra.http.app import problem_responses
+from infra.http.problems import ProblemType
 
-from domain.order.status import Share, Status
-
-
-class Document(BaseModel):
-    """A closed answer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+Responses = dict[int | str, dict[str, Any]]
 
 
-_TOTAL = {"amount": "39.98", "amount_minor": 3998, "currency": "EUR"}
-_ZERO = {"amount": "0.00", "amount_minor": 0, "currency": "EUR"}
+def _header(description: str, example: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}, "example": example}
 
 
-class Amount(Document):
-    """Money: the decimal text, the same in minor units, and the currency."""
+ORDER_HEADERS: Final = {
+    "ETag": _header("the order's version", '"1"'),
+    "Consistency-Token": _header("give it to the query API to read at or after this change", "7.1234"),
+    "Idempotency-Replayed": _header("`true` when this is the recorded answer of an earlier request", "true"),
+    "X-Request-ID": _header("the id of this request", "req-7f3a"),
+    "RateLimit": _header("requests left, and seconds until there are more", '"partner";r=99;t=0'),
+    "RateLimit-Policy": _header("requests allowed, and per how many seconds", '"partner";q=100;w=1'),
+}
+_LOCATION: Final = {"Location": _header("the order", "/api/v1/orders/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10")}
+_ANY: Final = (
+    *problems.EVERY_ROUTE,
+    *json_body.PROBLEMS,
+    problems.PARTNER_KEY_REQUIRED,
+    errors.IDEMPOTENCY_KEY_REQUIRED,
+    errors.IDEMPOTENCY_KEY_INVALID,
+    errors.IDEMPOTENCY_KEY_MISMATCH,
+    errors.OUTCOME_UNKNOWN,
+    errors.QUEUE_FULL,
+)
 
-    amount: str = Field(examples=["19.99"])
-    amount_minor: int = Field(examples=[1999])
-    currency: str = Field(examples=["EUR"])
+
+def _changed(*kinds: ProblemType) -> Responses:
+    """Return what a route that changes an order may answer; `kinds` are the problems that only some of them have."""
+    return {
+        200: {"model": Order, "description": "The order afterwards.", "headers": ORDER_HEADERS},
+        **problem_responses(
+            *_ANY,
+            problems.NOT_FOUND,
+            *ORDER_PROBLEMS,
+            errors.CONCURRENT_MODIFICATION,
+            errors.IF_MATCH_MALFORMED,
+            errors.PRECONDITION_FAILED,
+            *kinds,
+        ),
+    }
 
 
-class OrderLineDocument(Document):
-    """One line; `total` = quantity x unit price."""
-
-    line_id: int
-    sku: str = Field(examples=["85123A"])
-    quantity: int = Field(examples=[2])
-    unit_price: Amount
-    total: Amount = Field(examples=[_TOTAL])
-
-
-class OrderDocument(Document):
-    """An order as of `version`; `status`, `refund_status` and `settlement_status` follow from the amounts."""
-
-    id: UUID
-    object: Literal["order"]
-    livemode: bool
-    status: Status
-    version: int
-    currency: str = Field(examples=["EUR"])
-    total: Amount = Field(examples=[_TOTAL])
-    authorized: Amount = Field(examples=[_ZERO])
-    captured: Amount = Field(examples=[_ZERO])
-    released: Amount = Field(examples=[_ZERO])
-    refunded: Amount = Field(examples=[_ZERO])
-    settled: Amount = Field(examples=[_ZERO])
-    capturable: Amount = Field(examples=[_ZERO])
-    refundable: Amount = Field(examples=[_ZERO])
-    refund_status: Share
-    settlement_status: Share
-    external_reference: str | None = Field(examples=["PO-2026-0042"])
-    customer_email: str | None = Field(examples=["buyer@example.com"])
-    metadata: dict[str, str]
-    lines: list[OrderLineDocument]
-    allowed_transitions: list[Status] = Field(examples=[["authorized", "canceled"]])
-    created_at: datetime
-    updated_at: datetime
-    expires_at: datetime = Field(examples=["2026-11-30T01:02:03.123456Z"])
-    auth_expires_at: datetime | None = Field(examples=[None])
-    cancel_reason: str | None
+CREATED: Final[Responses] = {
+    201: {"model": Order, "description": "The new order.", "headers": ORDER_HEADERS | _LOCATION},
+    **problem_responses(*_ANY, errors.DUPLICATE_EXTERNAL_REFERENCE, errors.ORDER_TOO_LARGE),
+}
+CHANGED: Final = _changed()
+EDITED: Final = _changed(errors.PRECONDITION_REQUIRED, errors.DUPLICATE_EXTERNAL_REFERENCE, errors.ORDER_TOO_LARGE)
+PAID: Final = _changed(*AMOUNT_PROBLEMS)

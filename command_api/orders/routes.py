@@ -1,19 +1,18 @@
-"""The order routes: bytes -> body -> command -> handle -> bytes. Every one takes an Idempotency-Key.
+"""The routes that create an order and change it. Each takes an Idempotency-Key and responds with the order.
 
-Here are creating, authorizing, cancelling and setting a status; what edits an order is in `order_changes`, what moves
-money in `order_money`.
+Lines and details are edited by somebody who has seen them, so If-Match is required there (decision 0045).
 """
 
 from functools import partial
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends
-from starlette.requests import Request
+from fastapi import APIRouter, Body
 from starlette.responses import Response
 
-from command_api.orders import bodies, declared
-from command_api.orders.requests import PREFIX, accept, accept_verb, answer, order_id_of
-from domain.order.commands import Authorize, Cancel, SetStatus
+from command_api.handling.requests import PREFIX, EditRequest, NewOrderRequest, OrderIdPath, VerbRequest, respond
+from command_api.orders import bodies, change_bodies, money_bodies
+from command_api.orders.responses import CHANGED, CREATED, EDITED, PAID
+from domain.order.commands import Authorize, Cancel, Refund, SetStatus, Void
 from domain.order.ids import OrderId
 from domain.order.status import Status
 from infra import clock
@@ -28,68 +27,70 @@ _SCOPE_OF_STATUS: Final = {
     Status.CANCELED: "orders:cancel",
     Status.SETTLED: "settlements:write",
 }
+# What a verb without a body asks for.
+_NOTHING: Final = bodies.NothingBody()
+_NO_CANCEL_REASON: Final = bodies.CancelBody()
+_CAPTURE_ALL: Final = money_bodies.CaptureBody()
+_NO_VOID_REASON: Final = money_bodies.VoidBody()
+_REFUND_ALL: Final = money_bodies.RefundBody()
 
-router = APIRouter(route_class=RawRoute)
+router = APIRouter(prefix=PREFIX, tags=["orders"], route_class=RawRoute)
 
 
 @router.post(
-    PREFIX,
+    "",
     status_code=201,
     operation_id="create_order",
     summary="Create an order",
-    tags=["orders"],
-    dependencies=[Depends(declared.new_order)],
-    responses=declared.CREATED,
+    dependencies=[requires("orders:write")],
+    responses=CREATED,
 )
-async def create_order(request: Request, principal: Annotated[Principal, requires("orders:write")]) -> Response:
+async def create_order(command: NewOrderRequest, body: bodies.CreateOrderBody) -> Response:
     """Create an order; its status is `pending` until it is authorized, and it expires after seven days."""
-    accepted = await accept(request, principal)
-    body = bodies.parse_body(bodies.CreateOrderBody, accepted.body.value)
     order_id = OrderId(clock.new_id())
-    tenant = accepted.caller.tenant
-    return await answer(accepted, "create", partial(bodies.create_order, body, order_id, tenant), status=201)
+    make = partial(bodies.create_order, body, order_id, command.caller.tenant)
+    return await respond(command, "create", make, status=201)
 
 
 @router.post(
-    PREFIX + "/{order_id}/authorize",
+    "/{order_id}/authorize",
     operation_id="authorize_order",
     summary="Authorize the total of an order",
-    tags=["orders"],
-    dependencies=[Depends(declared.verb)],
-    responses=declared.CHANGED,
+    dependencies=[requires("orders:authorize")],
+    responses=CHANGED,
 )
-async def authorize(request: Request, principal: Annotated[Principal, requires("orders:authorize")]) -> Response:
+async def authorize(
+    order_id: OrderIdPath, command: VerbRequest, _body: Annotated[bodies.NothingBody, Body()] = _NOTHING
+) -> Response:
     """Reserve the whole total; the authorization expires after seven days."""
-    order_id, accepted = order_id_of(request), await accept_verb(request, principal)
-    bodies.parse_body(bodies.NothingBody, accepted.body.value)
-    return await answer(accepted, "authorize", lambda now: Authorize(order_id, now))
+    return await respond(command, "authorize", lambda now: Authorize(order_id, now))
 
 
 @router.post(
-    PREFIX + "/{order_id}/cancel",
+    "/{order_id}/cancel",
     operation_id="cancel_order",
     summary="Cancel an order",
-    tags=["orders"],
-    dependencies=[Depends(declared.cancellation)],
-    responses=declared.CHANGED,
+    dependencies=[requires("orders:cancel")],
+    responses=CHANGED,
 )
-async def cancel(request: Request, principal: Annotated[Principal, requires("orders:cancel")]) -> Response:
+async def cancel(
+    order_id: OrderIdPath, command: VerbRequest, body: Annotated[bodies.CancelBody, Body()] = _NO_CANCEL_REASON
+) -> Response:
     """Give an order up before anything of it is captured, and release what is authorized."""
-    order_id, accepted = order_id_of(request), await accept_verb(request, principal)
-    body = bodies.parse_body(bodies.CancelBody, accepted.body.value)
-    return await answer(accepted, "cancel", lambda now: Cancel(order_id, body.reason, now))
+    return await respond(command, "cancel", lambda now: Cancel(order_id, body.reason, now))
 
 
 @router.patch(
-    PREFIX + "/{order_id}/status",
+    "/{order_id}/status",
     operation_id="set_order_status",
     summary="Bring an order to a status",
-    tags=["orders"],
-    dependencies=[Depends(declared.status_change)],
-    responses=declared.CHANGED,
+    responses=CHANGED,
 )
 async def set_status(
-    request: Request, principal: Annotated[Principal, requires(*_SCOPE_OF_STATUS.values())]
+    principal: Annotated[Principal, requires(*_SCOPE_OF_STATUS.values())],
+    order_id: OrderIdPath,
+    command: VerbRequest,
+    body: bodies.SetStatusBody,
 ) -> Response:
     """Do what leads to the status: authorize, capture all that is left, cancel, or settle all that is left.
 
@@ -97,10 +98,104 @@ async def set_status(
 
     The key needs the scope of the verb that leads to the status asked for.
     """
-    order_id, accepted = order_id_of(request), await accept_verb(request, principal, is_body_optional=False)
-    body = bodies.parse_body(bodies.SetStatusBody, accepted.body.value)
     status = bodies.parse_status(body)
     scope = _SCOPE_OF_STATUS.get(status)
     if scope is not None and scope not in principal.scopes:
         raise Problem(problems.SCOPE_MISSING, members={"required_scopes": [scope]})
-    return await answer(accepted, "set_status", lambda now: SetStatus(order_id, status, body.reason, now))
+    return await respond(command, "set_status", lambda now: SetStatus(order_id, status, body.reason, now))
+
+
+@router.post(
+    "/{order_id}/amendments",
+    operation_id="amend_order",
+    summary="Change the lines of an order",
+    dependencies=[requires("orders:write")],
+    responses=EDITED,
+)
+async def amend(
+    order_id: OrderIdPath,
+    command: EditRequest,
+    body: Annotated[change_bodies.AmendmentBody, Body(openapi_examples=change_bodies.AMENDMENTS)],
+) -> Response:
+    """Change lines while the order is pending: all changes, in their order, or none."""
+    return await respond(command, "amend", partial(change_bodies.amend_lines, body, order_id))
+
+
+@router.patch(
+    "/{order_id}",
+    operation_id="update_order",
+    summary="Change the details of an order",
+    dependencies=[requires("orders:write")],
+    responses=EDITED,
+)
+async def update(order_id: OrderIdPath, command: EditRequest, body: change_bodies.DetailsBody) -> Response:
+    """Change what the body names: the address while pending, metadata at any time, an external reference once."""
+    return await respond(command, "update_details", partial(change_bodies.update_details, body, order_id))
+
+
+@router.post(
+    "/{order_id}/notes",
+    operation_id="add_order_note",
+    summary="Add a note to an order",
+    dependencies=[requires("orders:write")],
+    responses=CHANGED,
+)
+async def add_note(order_id: OrderIdPath, command: VerbRequest, body: change_bodies.NoteBody) -> Response:
+    """Keep a note with the order, whatever its status; it changes nothing else and goes out with the order's events."""
+    return await respond(command, "add_note", partial(change_bodies.add_note, body, order_id))
+
+
+@router.post(
+    "/{order_id}/captures",
+    operation_id="capture_order",
+    summary="Capture what is authorized",
+    dependencies=[requires("orders:capture")],
+    responses=PAID,
+)
+async def capture(
+    order_id: OrderIdPath,
+    command: VerbRequest,
+    body: Annotated[money_bodies.CaptureBody, Body(openapi_examples=money_bodies.CAPTURES)] = _CAPTURE_ALL,
+) -> Response:
+    """Take an amount, the price of some lines, or all that is left; unless `final` is false the rest is released."""
+    return await respond(command, "capture", partial(money_bodies.capture, body, order_id))
+
+
+@router.post(
+    "/{order_id}/void",
+    operation_id="void_order",
+    summary="Release what is not captured",
+    dependencies=[requires("orders:capture")],
+    responses=PAID,
+)
+async def void(
+    order_id: OrderIdPath, command: VerbRequest, body: Annotated[money_bodies.VoidBody, Body()] = _NO_VOID_REASON
+) -> Response:
+    """Release what is authorized and not captured; before any capture that cancels the order."""
+    return await respond(command, "void", lambda now: Void(order_id, body.reason, now))
+
+
+@router.post(
+    "/{order_id}/refunds",
+    operation_id="refund_order",
+    summary="Give captured money back",
+    dependencies=[requires("orders:refund")],
+    responses=PAID,
+)
+async def refund(
+    order_id: OrderIdPath, command: VerbRequest, body: Annotated[money_bodies.RefundBody, Body()] = _REFUND_ALL
+) -> Response:
+    """Give back an amount, or all that is left of the captures; `refund_status` tells how much it is by now."""
+    return await respond(command, "refund", lambda now: Refund(order_id, body.amount, body.reason, now))
+
+
+@router.post(
+    "/{order_id}/settlements",
+    operation_id="settle_order",
+    summary="Record a payout",
+    dependencies=[requires("settlements:write")],
+    responses=PAID,
+)
+async def settle(order_id: OrderIdPath, command: VerbRequest, body: money_bodies.SettlementBody) -> Response:
+    """Record that captured money was paid out; an order is settled when nothing is left to capture or to pay out."""
+    return await respond(command, "settle", partial(money_bodies.settle, body, order_id))

@@ -5,8 +5,8 @@ from typing import Final
 from pydantic import Field
 
 from command_api.errors import invalid_values
+from command_api.handling.bodies import RequestBody
 from command_api.handling.field_codes import FIELD_CODES
-from command_api.orders.bodies import RequestBody
 from domain import text
 from domain.errors import TextError
 from domain.order.events import EVENT_TYPES

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header
 from pydantic import ConfigDict, Field
 
-from command_api.orders.responses import Document, OrderDocument
+from domain.order.document import Document, Order
 from domain.order.events import EVENT_TYPES
 
 
@@ -25,7 +25,7 @@ class ThinOrder(Document):
 class SnapshotData(Document):
     """The order as it stood right after the event, and what its changed members were before."""
 
-    object: OrderDocument
+    object: Order
     previous: dict[str, Any] = Field(examples=[{"status": "pending", "version": 1}])
 
 

@@ -1,4 +1,4 @@
-"""Builds an HTTP service: its routes behind the gate, health, metrics, offline documentation.
+"""Builds an HTTP service: its routes behind the request middleware, health, metrics, offline documentation.
 
     app = build_app(title=..., routers=[orders.router], lifespan=lifespan, limits=..., translate=...)
 
@@ -22,7 +22,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.http.auth import Authenticator
+from infra.http.cursors import Cursors
 from infra.http.guards import Limits
+from infra.http.json_body import BodyLimits
 from infra.http.metrics import HttpMetrics
 from infra.http.middleware import RequestMiddleware, Translate
 from infra.http.openapi.docs_page import docs_routes
@@ -34,7 +36,7 @@ from infra.observability.logs import get_logger
 __all__ = ["PUBLIC_PATHS", "Lifespan", "ReadyCheck", "ServiceApp", "ServiceState", "build_app", "problem_responses"]
 
 ReadyCheck = Callable[[], Awaitable[Sequence[NotReadyReason]]]
-"""Gives what the service waits for; nothing: it is ready."""
+"""Returns what the service waits for; nothing: it is ready."""
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
 
@@ -47,10 +49,12 @@ class ServiceState(TypedDict):
 
     authenticator: Authenticator
     ready: ReadyCheck
+    bodies: BodyLimits
+    cursors: Cursors
 
 
 class ServiceApp(FastAPI):
-    """FastAPI with our gate instead of its own error and telemetry layers; the whole stack is this method."""
+    """FastAPI with our request middleware instead of its own error and telemetry layers."""
 
     def __init__(self, *, middleware: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
         super().__init__(**options)
@@ -59,14 +63,14 @@ class ServiceApp(FastAPI):
         self._stack: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve through the gate, past the wrappers of the framework that have nothing to do here."""
+        """Serve through the middleware, past the wrappers of the framework that have nothing to do here."""
         if self._stack is None:
             self._stack = self.build_middleware_stack()
         scope["app"] = self
         await self._stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Put the gate around the routes; FastAPI needs its exit stack around every request that it serves itself."""
+        """Put the middleware around the routes; FastAPI needs its exit stack around every request that it serves."""
         return self._middleware(RouteTable(self.router.routes, AsyncExitStackMiddleware(self.router)))
 
     def openapi(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Who asks, and whether they may: an API key becomes a `Principal`, a route declares its scope with `requires`.
 
 A key is taken from `Authorization: Bearer` or `X-API-Key`, never from the address. Unknown, expired, revoked and wrong
-keys get one and the same answer.
+keys get one and the same response.
 """
 
 import hashlib
@@ -87,7 +87,7 @@ class Keys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Proven:
-    """A credential that was held against a stored key: true as long as the store of keys still gives that record."""
+    """A credential that was held against a stored key: true as long as the store of keys still holds that record."""
 
     record: KeyRecord
     principal: Principal
@@ -96,8 +96,8 @@ class _Proven:
 class Authenticator:
     """Checks keys and counts requests.
 
-    `pepper` is the HMAC key over keys; `now` gives the time that expiry is compared with; without a `limiter` a partner
-    may send as much as it likes.
+    `pepper` is the HMAC key over keys; `now` returns the time that expiry is compared with; without a `limiter` a
+    partner may send as much as it likes.
 
     A credential that was proven is remembered by its digest, at most `MAX_PROVEN` of them: while the store of keys
     gives the very record it was proven against, only that record's life is checked again. So a revocation works as
@@ -175,20 +175,22 @@ class Authenticator:
             return
         if cost >= limiter.rate.burst:  # with the one that is counted already
             raise Problem(ABOVE_RATE, members={"max_commands": limiter.rate.burst})
-        context.answer_headers[:] = [each for each in context.answer_headers if not each[0].startswith(b"ratelimit")]
+        context.response_headers[:] = [
+            each for each in context.response_headers if not each[0].startswith(b"ratelimit")
+        ]
         await self._count(limiter, principal, context, cost, counted=1)
 
     async def _count(
         self, limiter: RateLimiter, principal: Principal, context: RequestContext, cost: int = 1, counted: int = 0
     ) -> None:
-        """Count the request for its partner (or installation key) and tell what is left (IETF RateLimit fields).
+        """Count the request for its partner (or installation key) and say what is left (IETF RateLimit fields).
 
-        `counted` of it were counted before: who comes back pays for them again, so they are waited for too.
+        `counted` of it were counted before: a caller that comes back pays for them again, so the wait includes them.
         """
         verdict = await limiter.admit(principal.account, cost)
         wait_s = 0 if verdict.is_allowed else math.ceil(verdict.retry_after_s + counted / limiter.rate.per_s)
-        context.answer_headers.append((b"ratelimit-policy", self._policy))
-        context.answer_headers.append((b"ratelimit", b'"partner";r=%d;t=%d' % (verdict.remaining, wait_s)))
+        context.response_headers.append((b"ratelimit-policy", self._policy))
+        context.response_headers.append((b"ratelimit", b'"partner";r=%d;t=%d' % (verdict.remaining, wait_s)))
         if not verdict.is_allowed:
             raise Problem(RATE_LIMITED, headers={"retry-after": str(max(wait_s, 1))})
 
@@ -222,11 +224,20 @@ class RequiredScope:
     scopes: tuple[str, ...]
 
     async def __call__(self, request: Request) -> Principal:
-        """Return the principal of a request that may go on."""
-        principal = await authenticate(request)
+        """Return the principal of a request that may go on; asked again for the same request, it checks only scopes."""
+        state = request.scope["state"]
+        principal: Principal | None = state.get("principal")
+        if principal is None:
+            principal = state["principal"] = await authenticate(request)
         if principal.scopes.isdisjoint(self.scopes):
             raise Problem(SCOPE_MISSING, members={"required_scopes": list(self.scopes)})
         return principal
+
+
+def principal_of(request: Request) -> Principal:
+    """Return whose key opened the route of a request; `requires` came first."""
+    principal: Principal = request.scope["state"]["principal"]
+    return principal
 
 
 def requires(*scopes: str) -> DependsParam:
@@ -242,7 +253,18 @@ def requires(*scopes: str) -> DependsParam:
     return dependency
 
 
+def required_scope(route: APIRoute) -> RequiredScope:
+    """Return what a route declares with `requires`.
+
+    Raises:
+        TypeError: it declares nothing, or more than once.
+    """
+    found = [each.call for each in route.dependant.dependencies if isinstance(each.call, RequiredScope)]
+    if len(found) != 1:
+        raise TypeError(f"{route.path}: declare the scope once, with requires(...)")
+    return found[0]
+
+
 def declared_scopes(route: APIRoute) -> tuple[str, ...]:
-    """Return the scopes a route declares with `requires`; empty when it declares none."""
-    calls = [dependency.call for dependency in route.dependant.dependencies]
-    return tuple(scope for call in calls if isinstance(call, RequiredScope) for scope in call.scopes)
+    """Return the scopes of a route."""
+    return required_scope(route).scopes

@@ -19,7 +19,7 @@ class RequestContext:
 
     `started_s` is on the monotonic clock. `headers` holds the first value of every header that may appear only once,
     by lower-case name. A handler that does something worth its own name sets `log_event` (`command.handled`) and adds
-    `log_fields`; there is one line per request whatever happens. `answer_headers` go out with whatever is answered.
+    `log_fields`; there is one line per request whatever happens. `response_headers` go out with every response.
     """
 
     request_id: str
@@ -28,7 +28,7 @@ class RequestContext:
     headers: dict[bytes, bytes] = field(default_factory=dict)
     log_event: str = "request.handled"
     log_fields: dict[str, LogValue] = field(default_factory=dict)
-    answer_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    response_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     def header(self, name: bytes) -> str | None:
         """Return the value of a header that may be sent once, or None when it was not sent."""
@@ -37,15 +37,15 @@ class RequestContext:
 
 
 def context_of(connection: HTTPConnection) -> RequestContext:
-    """Return the context which the gate made for this request."""
+    """Return the context that the request middleware made for this request."""
     return context_in(connection.scope)
 
 
 def context_in(scope: Scope) -> RequestContext:
-    """Return the context which the gate made for the request of this ASGI scope."""
+    """Return the context that the request middleware made for this ASGI scope."""
     context = scope["state"]["context"]
     if not isinstance(context, RequestContext):
-        raise TypeError("this request did not come through the gate of infra.http.middleware")
+        raise TypeError("this request did not come through infra.http.middleware")
     return context
 
 

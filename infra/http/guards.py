@@ -22,7 +22,7 @@ from infra.http.problems import (
     body_too_large,
 )
 
-_ONCE: Final = frozenset(
+SENT_ONCE: Final = frozenset(
     {
         b"accept",
         b"authorization",
@@ -40,6 +40,8 @@ _ONCE: Final = frozenset(
         b"x-request-id",
     }
 )
+"""Headers that may be sent once, and the only ones that routes read."""
+
 _VERSIONS: Final = frozenset({"1.0", "1.1", "2", "2.0"})
 _USUAL_ACCEPT: Final = frozenset({b"*/*", b"application/json"})
 _JSON_ACCEPTED: Final = (b"*/*", b"application/*", b"application/json", b"application/problem+json")
@@ -86,7 +88,7 @@ def read_head(scope: Scope) -> Head:
     size = _SEPARATORS * len(raw) + len(scope.get("raw_path") or b"") + len(scope["query_string"])
     for name, value in raw:
         size += len(name) + len(value)
-        if name in _ONCE:
+        if name in SENT_ONCE:
             if name not in found:
                 found[name] = value
             elif name == b"accept":

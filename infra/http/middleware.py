@@ -36,12 +36,11 @@ from infra.http.problems import (
     OVERLOADED,
     PROBLEM_JSON,
     STORE_UNAVAILABLE,
-    VALIDATION_FAILED,
-    FieldError,
     Problem,
     render,
     request_urn,
 )
+from infra.http.validation import validation_problem
 from infra.ids import CANONICAL_UUID
 from infra.observability.logs import wide_line
 
@@ -130,7 +129,7 @@ class RequestMiddleware:
             case HTTPException():
                 return _http_problem(error, scope, self._elsewhere)
             case RequestValidationError():
-                return _validation_problem(error)
+                return validation_problem(error, scope["route"])
             case ClientDisconnect():
                 response.status = _CLIENT_GONE
                 return None
@@ -180,7 +179,7 @@ class _Response:
             self.status = message["status"]
             context = self.context
             headers = [*message["headers"], (b"x-request-id", context.request_id.encode("ascii")), _NO_SNIFF]
-            headers += context.answer_headers
+            headers += context.response_headers
             for name, _ in headers:
                 if name == b"cache-control":
                     break
@@ -246,14 +245,3 @@ def _allowed_methods(scope: Scope) -> list[str]:
     routes = [route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE]
     own = [route for route in routes if getattr(route, "path", None) == scope["path"]]
     return sorted({method for route in own or routes for method in getattr(route, "methods", None) or ()})
-
-
-def _validation_problem(error: RequestValidationError) -> Problem:
-    return Problem(VALIDATION_FAILED, errors=tuple(_field_error(item) for item in error.errors()[:20]))
-
-
-def _field_error(item: Mapping[str, object]) -> FieldError:
-    location = item["loc"]
-    parts = [str(part) for part in location] if isinstance(location, tuple) else []
-    escaped = [part.replace("~", "~0").replace("/", "~1") for part in parts]
-    return FieldError("/" + "/".join(escaped), "invalid", f"Not acceptable ({item['type']}).")

@@ -1,8 +1,8 @@
 """Errors over HTTP: RFC 9457 problem documents with a stable code, drawn from a catalogue.
 
-A service refuses by raising `Problem` with one of its `ProblemType`s; the gate (`infra.http.middleware`) renders it.
+A service refuses by raising `Problem` with one of its `ProblemType`s; the request middleware renders it.
 Codes are for programs and never change their meaning; titles and details are for people. What a client sent is never
-repeated in an answer, so an answer cannot carry somebody else's script or secret.
+repeated in a response, so a response cannot carry somebody else's script or secret.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class FieldError:
 
 
 class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem
-    """A refusal. `headers` go out with the answer; `members` are extension members of the document."""
+    """A refusal. `headers` go out with the response; `members` are extension members of the document."""
 
     def __init__(
         self,
@@ -112,131 +112,107 @@ def _document(problem: Problem, errors: tuple[FieldError, ...], instance: str, r
     return orjson.dumps(document_of(problem, errors, instance, request_id))
 
 
-MALFORMED_REQUEST: Final = ProblemType(
-    "malformed_request", 400, "Malformed request", "The request is not well-formed HTTP."
+EVERY_ROUTE: Final[tuple[ProblemType, ...]] = (
+    MALFORMED_REQUEST := ProblemType(
+        "malformed_request", 400, "Malformed request", "The request is not well-formed HTTP."
+    ),
+    HOST_INVALID := ProblemType(
+        "host_invalid", 400, "Host header invalid", "A request carries exactly one non-empty Host header."
+    ),
+    HEADER_REPEATED := ProblemType(
+        "header_repeated", 400, "Header sent twice", "A header that may be sent once was sent more than once."
+    ),
+    FRAMING_AMBIGUOUS := ProblemType(
+        "framing_ambiguous",
+        400,
+        "Length of the body is ambiguous",
+        "Send Content-Length or Transfer-Encoding, not both.",
+    ),
+    CREDENTIALS_AMBIGUOUS := ProblemType(
+        "credentials_ambiguous", 400, "Two credentials", "Send Authorization or X-API-Key, not both."
+    ),
+    API_KEY_MISSING := ProblemType(
+        "api_key_missing", 401, "API key missing", "Send an API key as 'Authorization: Bearer <key>'."
+    ),
+    API_KEY_MALFORMED := ProblemType(
+        "api_key_malformed",
+        401,
+        "API key malformed",
+        "The API key is not one this service issued, or not all of it: hbr_test_ or hbr_live_, 8 letters and digits, _ "
+        "and 36 more.",
+    ),
+    API_KEY_INVALID := ProblemType(
+        "api_key_invalid", 401, "API key not valid", "The API key is unknown, expired or revoked."
+    ),
+    SCOPE_MISSING := ProblemType(
+        "scope_missing", 403, "Scope missing", "The API key does not have the scope this request needs."
+    ),
+    NOT_ACCEPTABLE := ProblemType(
+        "not_acceptable", 406, "Not acceptable", "Answers are application/json; the Accept header excludes that."
+    ),
+    BODY_TOO_LARGE := ProblemType(
+        "body_too_large", 413, "Body too large", "The request body is larger than this service takes."
+    ),
+    CONTENT_ENCODING_UNSUPPORTED := ProblemType(
+        "content_encoding_unsupported", 415, "Content encoding not supported", "Send the body without Content-Encoding."
+    ),
+    VALIDATION_FAILED := ProblemType(
+        "validation_failed", 422, "Validation failed", "One or more values are not acceptable; see errors."
+    ),
+    RATE_LIMITED := ProblemType(
+        "rate_limited",
+        429,
+        "Too many requests",
+        "This partner has used up its rate; Retry-After says when.",
+        retryable=True,
+    ),
+    HEADERS_TOO_LARGE := ProblemType(
+        "headers_too_large", 431, "Headers too large", "All headers together are larger than this service takes."
+    ),
+    INTERNAL_ERROR := ProblemType(
+        "internal_error", 500, "Internal error", "Something went wrong here; report the request id.", retryable=True
+    ),
+    OVERLOADED := ProblemType(
+        "overloaded", 503, "Overloaded", "The service handles as many requests as it can; try again.", retryable=True
+    ),
+    DEADLINE_EXCEEDED := ProblemType(
+        "deadline_exceeded",
+        503,
+        "Deadline exceeded",
+        "No answer in time. A change may have been made: repeat it with the same Idempotency-Key.",
+        retryable=True,
+    ),
+    AUTH_UNAVAILABLE := ProblemType(
+        "auth_unavailable", 503, "API keys cannot be checked", "The store of API keys does not answer.", retryable=True
+    ),
+    STORE_UNAVAILABLE := ProblemType(
+        "store_unavailable", 503, "Store unavailable", "The database does not answer; try again.", retryable=True
+    ),
 )
-HOST_INVALID: Final = ProblemType(
-    "host_invalid", 400, "Host header invalid", "A request carries exactly one non-empty Host header."
-)
-HEADER_REPEATED: Final = ProblemType(
-    "header_repeated", 400, "Header sent twice", "A header that may be sent once was sent more than once."
-)
-FRAMING_AMBIGUOUS: Final = ProblemType(
-    "framing_ambiguous", 400, "Length of the body is ambiguous", "Send Content-Length or Transfer-Encoding, not both."
-)
-CREDENTIALS_AMBIGUOUS: Final = ProblemType(
-    "credentials_ambiguous", 400, "Two credentials", "Send Authorization or X-API-Key, not both."
-)
-API_KEY_MISSING: Final = ProblemType(
-    "api_key_missing", 401, "API key missing", "Send an API key as 'Authorization: Bearer <key>'."
-)
-API_KEY_MALFORMED: Final = ProblemType(
-    "api_key_malformed",
-    401,
-    "API key malformed",
-    "The API key is not one this service issued, or not all of it: hbr_test_ or hbr_live_, 8 letters and digits, _ and "
-    "36 more.",
-)
-API_KEY_INVALID: Final = ProblemType(
-    "api_key_invalid", 401, "API key not valid", "The API key is unknown, expired or revoked."
-)
-SCOPE_MISSING: Final = ProblemType(
-    "scope_missing", 403, "Scope missing", "The API key does not have the scope this request needs."
-)
-PARTNER_KEY_REQUIRED: Final = ProblemType(
-    "partner_key_required", 403, "Partner key required", "This request needs the API key of a partner."
-)
-NOT_FOUND: Final = ProblemType("not_found", 404, "Not found", "There is nothing here that this API key may see.")
-METHOD_NOT_ALLOWED: Final = ProblemType(
-    "method_not_allowed", 405, "Method not allowed", "The Allow header lists the methods of this address."
-)
-NOT_ACCEPTABLE: Final = ProblemType(
-    "not_acceptable", 406, "Not acceptable", "Answers are application/json; the Accept header excludes that."
-)
-REQUEST_TIMEOUT: Final = ProblemType(
-    "request_timeout", 408, "Request timeout", "The head of the request did not arrive in time.", retryable=True
-)
-BODY_TOO_LARGE: Final = ProblemType(
-    "body_too_large", 413, "Body too large", "The request body is larger than this service takes."
-)
-CONTENT_ENCODING_UNSUPPORTED: Final = ProblemType(
-    "content_encoding_unsupported", 415, "Content encoding not supported", "Send the body without Content-Encoding."
-)
-VALIDATION_FAILED: Final = ProblemType(
-    "validation_failed", 422, "Validation failed", "One or more values are not acceptable; see errors."
-)
-CURSOR_INVALID: Final = ProblemType(
-    "cursor_invalid", 422, "Cursor not valid", "The cursor is not one that this list gave for these filters."
-)
-ABOVE_RATE: Final = ProblemType(
-    "above_rate",
-    422,
-    "More than the rate allows at once",
-    "The request carries more commands than this partner's rate ever allows at once; max_commands says how many.",
-)
-RATE_LIMITED: Final = ProblemType(
-    "rate_limited",
-    429,
-    "Too many requests",
-    "This partner has used up its rate; Retry-After says when.",
-    retryable=True,
-)
-HEADERS_TOO_LARGE: Final = ProblemType(
-    "headers_too_large", 431, "Headers too large", "All headers together are larger than this service takes."
-)
-INTERNAL_ERROR: Final = ProblemType(
-    "internal_error", 500, "Internal error", "Something went wrong here; report the request id.", retryable=True
-)
-OVERLOADED: Final = ProblemType(
-    "overloaded", 503, "Overloaded", "The service handles as many requests as it can; try again.", retryable=True
-)
-DEADLINE_EXCEEDED: Final = ProblemType(
-    "deadline_exceeded",
-    503,
-    "Deadline exceeded",
-    "No answer in time. A change may have been made: repeat it with the same Idempotency-Key.",
-    retryable=True,
-)
-AUTH_UNAVAILABLE: Final = ProblemType(
-    "auth_unavailable", 503, "API keys cannot be checked", "The store of API keys does not answer.", retryable=True
-)
-STORE_UNAVAILABLE: Final = ProblemType(
-    "store_unavailable", 503, "Store unavailable", "The database does not answer; try again.", retryable=True
-)
+"""The problems of every route with an API key."""
 
-CATALOGUE: Final[tuple[ProblemType, ...]] = (
-    MALFORMED_REQUEST,
-    HOST_INVALID,
-    HEADER_REPEATED,
-    FRAMING_AMBIGUOUS,
-    CREDENTIALS_AMBIGUOUS,
-    API_KEY_MISSING,
-    API_KEY_MALFORMED,
-    API_KEY_INVALID,
-    SCOPE_MISSING,
-    PARTNER_KEY_REQUIRED,
-    NOT_FOUND,
-    METHOD_NOT_ALLOWED,
-    NOT_ACCEPTABLE,
-    REQUEST_TIMEOUT,
-    BODY_TOO_LARGE,
-    CONTENT_ENCODING_UNSUPPORTED,
-    VALIDATION_FAILED,
-    RATE_LIMITED,
-    HEADERS_TOO_LARGE,
-    INTERNAL_ERROR,
-    OVERLOADED,
-    DEADLINE_EXCEEDED,
-    AUTH_UNAVAILABLE,
-    STORE_UNAVAILABLE,
-    ABOVE_RATE,
-    CURSOR_INVALID,
+SOME_ROUTES: Final[tuple[ProblemType, ...]] = (
+    PARTNER_KEY_REQUIRED := ProblemType(
+        "partner_key_required", 403, "Partner key required", "This request needs the API key of a partner."
+    ),
+    NOT_FOUND := ProblemType("not_found", 404, "Not found", "There is nothing here that this API key may see."),
+    METHOD_NOT_ALLOWED := ProblemType(
+        "method_not_allowed", 405, "Method not allowed", "The Allow header lists the methods of this address."
+    ),
+    REQUEST_TIMEOUT := ProblemType(
+        "request_timeout", 408, "Request timeout", "The head of the request did not arrive in time.", retryable=True
+    ),
+    ABOVE_RATE := ProblemType(
+        "above_rate",
+        422,
+        "More than the rate allows at once",
+        "The request carries more commands than this partner's rate ever allows at once; max_commands says how many.",
+    ),
+    CURSOR_INVALID := ProblemType(
+        "cursor_invalid", 422, "Cursor not valid", "The cursor is not one that this list gave for these filters."
+    ),
 )
-"""Codes that any service may answer. Append only: a published code keeps its meaning for ever."""
+"""Those that depend on the route, or come before there is one."""
 
-EVERY_ROUTE: Final[tuple[ProblemType, ...]] = tuple(
-    kind
-    for kind in CATALOGUE
-    if kind not in {PARTNER_KEY_REQUIRED, NOT_FOUND, METHOD_NOT_ALLOWED, REQUEST_TIMEOUT, ABOVE_RATE, CURSOR_INVALID}
-)
-"""What any route with an API key may answer; the others depend on the route, or come before there is one."""
+CATALOGUE: Final = (*EVERY_ROUTE, *SOME_ROUTES)
+"""The problems of any service. Append only: a published code keeps its meaning for ever."""

@@ -1,28 +1,21 @@
 """Query strings, read strictly by both services: what is unknown, repeated or empty is refused, nothing is guessed."""
 
-import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qsl
 
 from infra.http.problems import VALIDATION_FAILED, FieldError, Problem
 
-DEFAULT_LIMIT: Final = 50
-MAX_LIMIT: Final = 200
 MAX_QUERY_BYTES: Final = 4096
 _MAX_FIELDS: Final = 20
-_LIMIT: Final = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 
-PARAMETER_CODES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "limit_invalid": "A limit is a whole number from 1 to 200.",
-        "parameter_unknown": "This address does not take the parameter.",
-        "parameter_repeated": "Send this parameter once.",
-        "parameter_empty": "Leave the parameter out instead.",
-    }
-)
+PARAMETER_CODES: Final[Mapping[str, str]] = {
+    "limit_invalid": "A limit is a whole number from 1 to 200.",
+    "parameter_unknown": "This address does not take the parameter.",
+    "parameter_repeated": "Send this parameter once.",
+    "parameter_empty": "Leave the parameter out instead.",
+}
 """Codes inside the `errors` of a `validation_failed` that any query string may get."""
 
 
@@ -48,26 +41,11 @@ def read_values(query_string: bytes, known: AbstractSet[str]) -> dict[str, str]:
         if name not in known:
             detail = f"This address takes: {', '.join(sorted(known)) or 'no parameters'}."
             errors.append(FieldError("/query", "parameter_unknown", detail))
-        elif name in values:
-            errors.append(_error(name, "parameter_repeated"))
-        elif not value:
-            errors.append(_error(name, "parameter_empty"))
+        elif name in values or not value:
+            code = "parameter_repeated" if name in values else "parameter_empty"
+            errors.append(FieldError(f"/query/{name}", code, PARAMETER_CODES[code]))
         else:
             values[name] = value
     if errors:
         raise Problem(VALIDATION_FAILED, errors=tuple(errors))
     return values
-
-
-def read_limit(values: Mapping[str, str]) -> int:
-    """Return `limit`, 1 to 200, default 50; raises `Problem` 422 when it is neither."""
-    text = values.get("limit")
-    if text is None:
-        return DEFAULT_LIMIT
-    if not _LIMIT.fullmatch(text) or int(text) > MAX_LIMIT:
-        raise Problem(VALIDATION_FAILED, errors=(_error("limit", "limit_invalid"),))
-    return int(text)
-
-
-def _error(name: str, code: str) -> FieldError:
-    return FieldError(f"/query/{name}", code, PARAMETER_CODES[code])

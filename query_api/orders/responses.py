@@ -1,72 +1,14 @@
-"""The documents this service answers, as OpenAPI shows them. Bodies are served as stored bytes, never built from these.
+"""The documents about orders, beside the order itself (`domain.order.document`)."""
 
-Tests validate real answers against them, so the documentation cannot drift from the service.
-"""
-
-from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class Document(BaseModel):
-    """A closed document: a member that is not declared is a mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-_TOTAL = {"amount": "39.98", "amount_minor": 3998, "currency": "EUR"}
-_ZERO = {"amount": "0.00", "amount_minor": 0, "currency": "EUR"}
-
-
-class Money(Document):
-    """An amount, twice: for people and as whole minor units."""
-
-    amount: str = Field(examples=["19.99"])
-    amount_minor: int = Field(examples=[1999])
-    currency: str = Field(examples=["EUR"])
-
-
-class OrderLine(Document):
-    """One line of an order."""
-
-    line_id: int
-    sku: str = Field(examples=["85123A"])
-    quantity: int = Field(examples=[2])
-    unit_price: Money
-    total: Money = Field(examples=[_TOTAL])
-
-
-class Order(Document):
-    """An order: a ledger of amounts, with the status that follows from it."""
-
-    id: UUID
-    object: Literal["order"]
-    livemode: bool
-    status: Literal["pending", "authorized", "partially_captured", "captured", "settled", "canceled", "expired"]
-    version: int
-    currency: str = Field(examples=["EUR"])
-    total: Money = Field(examples=[_TOTAL])
-    authorized: Money = Field(examples=[_ZERO])
-    captured: Money = Field(examples=[_ZERO])
-    released: Money = Field(examples=[_ZERO])
-    refunded: Money = Field(examples=[_ZERO])
-    settled: Money = Field(examples=[_ZERO])
-    capturable: Money = Field(examples=[_ZERO])
-    refundable: Money = Field(examples=[_ZERO])
-    refund_status: Literal["none", "partial", "full"]
-    settlement_status: Literal["none", "partial", "full"]
-    external_reference: str | None
-    customer_email: str | None
-    metadata: dict[str, str]
-    lines: list[OrderLine]
-    allowed_transitions: list[str] = Field(examples=[["authorized", "canceled"]])
-    created_at: datetime
-    updated_at: datetime
-    expires_at: datetime = Field(examples=["2026-11-30T01:02:03.123456Z"])
-    auth_expires_at: datetime | None = Field(examples=[None])
-    cancel_reason: str | None
+from domain.instants import Instant
+from domain.order.document import Document, Order
+from infra.http.cursors import Page
+from query_api.documents import RowDocument, StoredJson
 
 
 class Actor(Document):
@@ -77,97 +19,41 @@ class Actor(Document):
     key_id: str | None = Field(examples=["8Zk2Qp1x"])
 
 
-class TimelineEntry(Document):
+class TimelineEntry(RowDocument):
     """One event of an order."""
 
     sequence: int
     type: str = Field(examples=["order.created"])
     event_id: UUID
-    occurred_at: datetime
-    recorded_at: datetime
-    actor: Actor
+    occurred_at: Instant
+    recorded_at: Instant
+    actor: StoredJson[Actor]
     from_: str | None = Field(alias="from")
     to: str = Field(examples=["pending"])
     reason: str | None
-    changes: dict[str, Any]
+    changes: StoredJson[dict[str, Any]]
     request_id: str | None
     position: int
 
 
-class Note(Document):
+class Note(RowDocument):
     """A note on an order. `note` is null where its text was erased; `sequence` is that of its event."""
 
     sequence: int
     event_id: UUID
-    occurred_at: datetime
-    actor: Actor
+    occurred_at: Instant
+    actor: StoredJson[Actor]
     visibility: Literal["partner", "internal"]
     note: str | None = Field(examples=["call before delivery"])
 
 
-class Delivery(Document):
-    """One event on its way to one endpoint."""
-
-    id: UUID
-    object: Literal["webhook_delivery"]
-    endpoint_id: UUID
-    event_id: UUID
-    event_type: str = Field(examples=["order.created"])
-    order_id: UUID
-    sequence: int
-    status: Literal["pending", "delivered", "dead", "discarded"]
-    attempt_count: int
-    next_attempt_at: datetime | None
-    last_outcome: str | None
-    last_status: int | None
-    first_attempt_at: datetime | None
-    last_attempt_at: datetime | None
-    created_at: datetime
-
-
-class Attempt(Document):
-    """One POST. `answer` is the beginning of what the receiver said."""
-
-    attempt: int
-    started_at: datetime
-    latency_ms: int
-    outcome: str = Field(examples=["delivered"])
-    status: int | None = Field(examples=[204])
-    answer: str = Field(examples=["ok"])
-
-
-class DeliveryWithAttempts(Delivery):
-    """A delivery and its attempts, latest first."""
-
-    attempts: list[Attempt]
-
-
-class Page(Document):
-    """What every list has."""
-
-    has_more: bool
-    next_cursor: str | None
-
-
-class OrderPage(Page):
+class OrderPage(Page[Order]):
     """A page of orders."""
 
-    data: list[Order]
 
-
-class TimelinePage(Page):
+class TimelinePage(Page[TimelineEntry]):
     """A page of a timeline."""
 
-    data: list[TimelineEntry]
 
-
-class NotePage(Page):
+class NotePage(Page[Note]):
     """A page of notes."""
-
-    data: list[Note]
-
-
-class DeliveryPage(Page):
-    """A page of webhook deliveries."""
-
-    data: list[Delivery]

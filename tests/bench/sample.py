@@ -6,6 +6,7 @@ from functools import partial
 import orjson
 
 from command_api.handling.appends import Caller
+from command_api.handling.bodies import parse_body
 from command_api.handling.handle import MakeCommand, WritePath, handle
 from command_api.handling.idempotency import fingerprint
 from command_api.orders import bodies
@@ -48,7 +49,7 @@ def a_caller(key: str | None = None) -> Caller:
 
 def a_create() -> MakeCommand:
     """Return what makes the command of the benchmark's order."""
-    body = bodies.parse_body(bodies.CreateOrderBody, orjson.loads(ORDER_BODY))
+    body = parse_body(bodies.CreateOrderBody, orjson.loads(ORDER_BODY))
     return partial(bodies.create_order, body, OrderId(clock.new_id()), TENANT)
 
 

@@ -1,7 +1,6 @@
 """Who may do what: scopes, tenants and modes. A foreign order is the same as none."""
 
 import re
-from collections.abc import AsyncIterator
 
 import pytest
 from fastapi.routing import APIRoute
@@ -10,7 +9,7 @@ from infra.http.app import PUBLIC_PATHS
 from infra.http.auth import declared_scopes
 from infra.security.api_keys import PARTNER_SCOPES
 from tests.support.orders.builders import order_body
-from tests.support.services.command_service import ORDERS, Service, memory_service
+from tests.support.services.command_service import ORDERS, Service
 
 UNKNOWN = "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
 PAYOUT = {"gross": "10.00", "fee": "0.20", "net": "9.80", "value_date": "2026-11-25"}
@@ -33,12 +32,6 @@ COMMANDS: list[tuple[str, str, object, str]] = [
     ("PATCH", "/{id}/status", {"status": "canceled"}, "orders:cancel"),
     ("PATCH", "/{id}/status", {"status": "settled"}, "settlements:write"),
 ]
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with memory_service() as running:
-        yield running
 
 
 async def test_every_route_declares_its_scope_or_is_public_on_purpose(service: Service) -> None:

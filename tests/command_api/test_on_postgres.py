@@ -66,48 +66,6 @@ async def test_a_process_that_did_not_give_the_first_answer_gives_the_same_bytes
     assert [(answer.status_code, answer.content) for answer in captures] == [(409, refused.content)] * 2
 
 
-async def test_an_edit_is_of_the_version_that_was_seen_and_its_repetition_gets_its_first_answer(
-    service: Service,
-) -> None:
-    path = f"{ORDERS}/{(await service.post(body=order_body())).json()['id']}"
-    amendment = {"changes": [{"op": "set_quantity", "line_id": 1, "quantity": 5}]}
-
-    first = await service.post(f"{path}/amendments", amendment, key="k", If_Match='"1"')
-    again = await service.post(f"{path}/amendments", amendment, key="k", If_Match='"1"')
-    late = await service.post(f"{path}/amendments", amendment, If_Match='"1"')
-    mismatch = await service.send("PATCH", path, {"metadata": {}}, key="k", If_Match='"1"')
-
-    assert (again.status_code, again.content) == (200, first.content)
-    assert (late.status_code, late.json()["current_version"]) == (412, 2)
-    assert (mismatch.status_code, mismatch.json()["code"]) == (422, "idempotency_key_mismatch")
-    assert await service.store.head() == 2
-
-
-async def test_a_capture_of_lines_is_repeated_in_another_process(service: Service, database: Database) -> None:
-    body = {"lines": [{"line_id": 1, "quantity": 3}], "final": False}
-    async with postgres_service(database) as other:
-        path = f"{ORDERS}/{(await service.post(body=order_body())).json()['id']}"
-        await service.post(f"{path}/authorize")
-        both = await asyncio.gather(*(each.post(f"{path}/captures", body, key="k") for each in (service, other)))
-        again = await other.post(f"{path}/captures", body, key="k")
-
-    assert {(answer.status_code, answer.content) for answer in (*both, again)} == {(200, again.content)}
-    assert await service.store.head() == 3
-
-
-async def test_a_reference_given_later_is_claimed_with_the_event(service: Service) -> None:
-    await service.post(body=order_body(external_reference="PO-1"))
-    path = f"{ORDERS}/{(await service.post(body=order_body())).json()['id']}"
-
-    taken = await service.send("PATCH", path, {"external_reference": "PO-1"}, key="k", If_Match='"1"')
-    again = await service.send("PATCH", path, {"external_reference": "PO-1"}, key="k", If_Match='"1"')
-    given = await service.send("PATCH", path, {"external_reference": "PO-2"}, If_Match='"1"')
-    late = await service.post(body=order_body(external_reference="PO-2"))
-
-    assert (taken.json()["code"], again.content) == ("duplicate_external_reference", taken.content)
-    assert (given.status_code, late.json()["code"]) == (200, "duplicate_external_reference")
-
-
 async def test_fifty_copies_at_once_over_two_processes_make_one_order(service: Service, database: Database) -> None:
     async with postgres_service(database) as other:
         answers = await asyncio.gather(
@@ -117,16 +75,6 @@ async def test_fifty_copies_at_once_over_two_processes_make_one_order(service: S
     assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
     assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
     assert await service.store.head() == 1
-
-
-async def test_of_many_writers_on_one_order_one_wins_and_each_gets_a_definite_answer(service: Service) -> None:
-    order_id = (await service.post(body=order_body())).json()["id"]
-
-    answers = await asyncio.gather(*(service.post(f"{ORDERS}/{order_id}/authorize") for _ in range(50)))
-
-    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 49
-    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"already_authorized"}
-    assert await service.store.head() == 2
 
 
 async def test_connections_cut_during_appends_lose_and_double_nothing(service: Service, database: Database) -> None:

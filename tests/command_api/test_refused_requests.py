@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from command_api import errors
-from command_api.handling.field_codes import FIELD_CODES
+from command_api import catalogue
+from command_api.catalogue import FIELD_CODES
 from infra.http import problems
 from infra.settings import CommandApiSettings
 from tests.support.orders.builders import order_body
@@ -18,13 +18,7 @@ from tests.support.services.command_service import BATCH, ORDERS, Service, memor
 EVERYTHING = REFUSED | REFUSED_CHANGES
 DEADLINE_S = 4.0
 """Bodies have 60 % of it: enough is left behind them that a machine that stalls a while does not skip their end."""
-CATALOGUED = {kind.code: kind.status for kind in (*problems.CATALOGUE, *errors.CATALOGUE)}
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with memory_service() as running:
-        yield running
+CATALOGUED = {kind.code: kind.status for kind in (*problems.CATALOGUE, *catalogue.CATALOGUE)}
 
 
 @pytest.mark.parametrize("refused", EVERYTHING.values(), ids=EVERYTHING.keys())
@@ -97,13 +91,6 @@ async def test_405_names_the_methods_of_the_address(service: Service, method: st
     answer = await service.http.request(method, path)
 
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
-
-
-async def test_401_names_the_scheme(service: Service) -> None:
-    answer = await service.post(body=GOOD, Authorization="Bearer wrong")
-
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
 GOOD: dict[str, object] = {

@@ -46,9 +46,9 @@ ORDER: Final = NewOrder("ada@example.com", "EUR", LINES, "PO-1", {"a": "b"})
 
 COMMAND, QUERY = Service.COMMAND, Service.QUERY
 SCHEMAS: Final = {
-    responses.Order: [(COMMAND, "OrderDocument"), (QUERY, "Order")],
-    responses.Line: [(COMMAND, "OrderLineDocument"), (QUERY, "OrderLine")],
-    responses.Amount: [(COMMAND, "Amount"), (QUERY, "Money")],
+    responses.Order: [(COMMAND, "Order"), (QUERY, "Order")],
+    responses.Line: [(COMMAND, "OrderLine"), (QUERY, "OrderLine")],
+    responses.Amount: [(COMMAND, "Money"), (QUERY, "Money")],
     responses.TimelineEntry: [(QUERY, "TimelineEntry")],
     responses.Note: [(QUERY, "Note")],
     responses.Actor: [(QUERY, "Actor")],

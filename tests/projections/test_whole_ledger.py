@@ -7,8 +7,6 @@ import httpx
 import orjson
 
 from domain.order.events import EVENT_TYPES
-from domain.order.status import Status
-from query_api.parameters import ORDER_STATUSES
 from tests.support.orders.builders import order_body
 from tests.support.services.command_service import ORDERS, Json, Service, postgres_service
 from tests.support.services.projecting import caught_up, differences, query, store_worker
@@ -63,10 +61,6 @@ async def test_a_row_whose_state_has_the_shape_of_older_code_is_folded_again(dat
         await caught_up(database)
 
     assert await differences(database) == []
-
-
-def test_the_query_side_names_every_status_that_an_order_can_come_to() -> None:
-    assert tuple(status.value for status in Status) == ORDER_STATUSES
 
 
 async def test_an_endpoint_can_ask_for_each_kind_of_event(database: Database) -> None:

@@ -56,29 +56,26 @@ def moved(partition: int, last_position: int, applied: int) -> list[tuple[str, i
     return [(name, partition, Shard(last_position, applied)) for name in VERSIONS]
 
 
-def test_an_empty_log_is_read_completely(freshness: Freshness) -> None:
-    freshness.learn_all(ProgressSnapshot(0, {}, []))
-
-    assert [freshness.position(ORDERS), freshness.lag_ms(ORDERS), freshness.is_behind] == [0, 0, False]
-
-
 def test_nobody_claims_to_be_fresh_before_having_looked(freshness: Freshness) -> None:
     assert freshness.lag_ms(ORDERS) is None
     assert freshness.is_behind
 
 
-def test_everything_counted_is_everything_applied_though_shards_are_far_apart(freshness: Freshness) -> None:
-    freshness.learn_all(ProgressSnapshot(10, all_of(Shard(10, 6), Shard(3, 3), Shard(1, 1)), []))
+@pytest.mark.parametrize(
+    ("head", "shards", "position", "is_behind"),
+    [
+        pytest.param(0, [], 0, False, id="an empty log"),
+        pytest.param(10, [Shard(10, 6), Shard(3, 3), Shard(1, 1)], 10, False, id="everything counted is all applied"),
+        pytest.param(10, [Shard(10, 5), Shard(3, 3), Shard(1, 1)], 1, True, id="one less: only the slowest is certain"),
+    ],
+)
+def test_what_is_applied_is_counted(
+    freshness: Freshness, head: int, shards: list[Shard], position: int, is_behind: bool
+) -> None:
+    freshness.learn_all(ProgressSnapshot(head, all_of(*shards), []))
 
-    assert [freshness.position(ORDERS), freshness.lag_ms(ORDERS)] == [10, 0]
-
-
-def test_one_event_less_is_behind_and_only_the_slowest_shard_is_certain(freshness: Freshness) -> None:
-    freshness.learn_all(ProgressSnapshot(10, all_of(Shard(10, 5), Shard(3, 3), Shard(1, 1)), []))
-
-    assert freshness.position(ORDERS) == 1
-    assert freshness.position(ORDERS, 0) == 10
-    assert freshness.is_behind
+    assert (freshness.position(ORDERS), freshness.is_behind) == (position, is_behind)
+    assert freshness.position(ORDERS, 0) == head
 
 
 def test_a_shard_ahead_of_the_head_that_was_heard_does_not_count_for_the_others(freshness: Freshness) -> None:
@@ -128,7 +125,9 @@ def test_a_restored_database_takes_positions_back(freshness: Freshness) -> None:
     assert freshness.position(ORDERS) == freshness.position(ORDERS, 0) == 4
 
 
-def test_notifications_of_another_version_or_form_change_nothing(freshness: Freshness) -> None:
+def test_notifications_move_head_and_shards_and_those_of_another_version_or_form_change_nothing(
+    freshness: Freshness,
+) -> None:
     freshness.learn_all(ProgressSnapshot(0, {}, []))
 
     follow(
@@ -141,24 +140,12 @@ def test_notifications_of_another_version_or_form_change_nothing(freshness: Fres
             ("harbor_events", ""),
         ],
     )
-
-    assert freshness.position(ORDERS, 0) == 0
-    assert not freshness.is_behind
-
-
-def test_notifications_move_head_and_shards(freshness: Freshness) -> None:
-    freshness.learn_all(ProgressSnapshot(0, {}, []))
+    unchanged = [freshness.position(ORDERS, 0), freshness.is_behind]
     moves = ";".join(f"{name} {version} 2 3 3" for name, version in VERSIONS.items())
-
     follow(freshness, [("harbor_events", "1 3"), ("harbor_projected", moves)])
 
+    assert unchanged == [0, False]
     assert [freshness.position(ORDERS), freshness.lag_ms(ORDERS)] == [3, 0]
-
-
-async def test_a_read_of_what_is_there_does_not_wait(freshness: Freshness) -> None:
-    freshness.learn_shards(moved(1, 7, 7))
-
-    await freshness.wait_for("acme.test", Token(1, 7), ORDERS, 1.0)
 
 
 async def test_a_waiting_read_is_woken_by_its_own_shard(freshness: Freshness) -> None:
@@ -279,31 +266,23 @@ class Machine:
 UP_TO_DATE = ProgressSnapshot(0, {}, [])
 
 
-async def test_an_idle_service_looks_at_the_truth_rarely(freshness: Freshness) -> None:
-    machine = Machine()
-    machine.readings, machine.incoming = [UP_TO_DATE], [[], []]
+@pytest.mark.parametrize(
+    ("is_listening", "incoming", "waits"),
+    [
+        pytest.param(True, [[], []], [TRUTH_EVERY_S] * 3, id="idle: rarely"),
+        pytest.param(True, [[("harbor_events", "1 5")]], [TRUTH_EVERY_S, TRUTH_WHEN_BEHIND_S], id="behind: sooner"),
+        pytest.param(False, [[]], [TRUTH_WHEN_DEAF_S] * 2, id="hears nothing: polls"),
+    ],
+)
+async def test_how_often_a_service_looks_at_the_truth(
+    freshness: Freshness, is_listening: bool, incoming: list[list[tuple[str, str]]], waits: list[float]
+) -> None:
+    machine = Machine(is_listening=is_listening)
+    machine.readings, machine.incoming = [UP_TO_DATE], incoming
 
     await machine.runs(freshness)
 
-    assert machine.waits == [TRUTH_EVERY_S] * 3
-
-
-async def test_a_service_that_is_behind_looks_sooner(freshness: Freshness) -> None:
-    machine = Machine()
-    machine.readings, machine.incoming = [UP_TO_DATE], [[("harbor_events", "1 5")]]
-
-    await machine.runs(freshness)
-
-    assert machine.waits == [TRUTH_EVERY_S, TRUTH_WHEN_BEHIND_S]
-
-
-async def test_a_service_that_hears_nothing_polls(freshness: Freshness) -> None:
-    machine = Machine(is_listening=False)
-    machine.readings, machine.incoming = [UP_TO_DATE], [[]]
-
-    await machine.runs(freshness)
-
-    assert machine.waits == [TRUTH_WHEN_DEAF_S] * 2
+    assert machine.waits == waits
 
 
 async def test_while_the_database_is_away_freshness_is_unknown_and_then_known_again(freshness: Freshness) -> None:

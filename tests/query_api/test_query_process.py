@@ -21,8 +21,6 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.server  # real sockets or processes, and deadlines that take their time
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PLACES_OF_ONE = 64
-"""How many reads of one partner may wait: a quarter of all places."""
 
 
 def environment(database: Database, port: int) -> dict[str, str]:
@@ -36,18 +34,17 @@ def environment(database: Database, port: int) -> dict[str, str]:
     }
 
 
+async def started(env: dict[str, str]) -> Process:
+    pipe = asyncio.subprocess.PIPE
+    words = ("-m", "query_api")
+    return await asyncio.create_subprocess_exec(sys.executable, *words, cwd=CHECKOUT, env=env, stdout=pipe, stderr=pipe)
+
+
 @asynccontextmanager
-async def query_process(database: Database, **settings: str) -> AsyncIterator[tuple[Process, str]]:
-    """Run the process until it is ready; give it and its address."""
+async def query_process(database: Database) -> AsyncIterator[tuple[Process, str]]:
+    """Run the process until it is ready; yield it and its address."""
     port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "query_api",
-        cwd=CHECKOUT,
-        env=environment(database, port) | settings,
-        stdout=asyncio.subprocess.PIPE,
-    )
+    process = await started(environment(database, port))
     url = f"http://127.0.0.1:{port}"
 
     async def is_ready() -> bool:
@@ -82,47 +79,8 @@ async def test_the_process_serves_and_ends_with_0_on_sigterm_with_connections_op
     assert [line["status"] for line in lines if line.get("route") == ORDERS] == [200]
 
 
-async def test_a_partner_that_waits_with_300_reads_leaves_places_for_another_to_wait(database: Database) -> None:
-    patient = {"HARBOR_QUERY_API__CONSISTENCY_WAIT_S": "50", "HARBOR_QUERY_API__REQUEST_DEADLINE_S": "60"}
-    limits = httpx.Limits(max_connections=None)
-    async with (
-        query_service(database) as service,
-        query_process(database, **patient) as (_process, url),
-        httpx.AsyncClient(base_url=url, limits=limits, timeout=90) as http,
-    ):
-        greedy, other = await service.key("globex"), await service.key("acme")
-        await service.rows.log_reaches(1)
-        flood = [
-            asyncio.create_task(http.get(ORDERS, headers=greedy | {"consistency-token": "0.1000"})) for _ in range(300)
-        ]
-        await eventually(lambda: sum(task.done() for task in flood) >= 300 - PLACES_OF_ONE)
-
-        one_behind = asyncio.create_task(http.get(ORDERS, headers=other | {"consistency-token": "3.1"}))
-        await asyncio.wait([one_behind], timeout=0.3)
-        waits = not one_behind.done()
-        await service.rows.apply(3, 1, 1)
-        answer = await one_behind
-        refused = [task.result() for task in flood if task.done()]
-        waiting = [task for task in flood if not task.done()]
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-
-    assert (waits, answer.status_code) == (True, 200)
-    assert len(waiting) == PLACES_OF_ONE
-    assert {(each.status_code, each.json()["code"]) for each in refused} == {(503, "projection_lagging")}
-
-
 async def test_a_missing_setting_stops_the_start_with_one_line_that_names_it() -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "query_api",
-        cwd=CHECKOUT,
-        env={"PATH": os.environ["PATH"]},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    process = await started({"PATH": os.environ["PATH"]})
     _output, complaint = await asyncio.wait_for(process.communicate(), 20)
 
     assert process.returncode == 1

@@ -1,21 +1,39 @@
 """A route that FastAPI declares and that is served without FastAPI's dependency solver.
 
-The solver and its exit stacks cost more than everything else in front of an endpoint together (decision 0050). The
-endpoint's signature and its `dependencies` still say everything OpenAPI shows, but only the scope is checked for it:
-the endpoint reads the raw request, which it wants to do more strictly than FastAPI would.
+The signature of the endpoint says everything: FastAPI makes the OpenAPI document of it, and here it is compiled, once,
+into readers of the arguments. The solver and its exit stacks would cost more than everything else in front of an
+endpoint together (decision 0040).
+
+Arguments are read from left to right: first the dependencies of the decorator, which authenticate, then those of the
+signature. A parameter is one of
+
+* the request (`RawRequest`);
+* a path parameter or a header: its text, or None when it was not sent, goes to the validators of its type. A header
+  with a default takes that when it was not sent;
+* `Depends` on an `async def` function or object with such parameters of its own, called once for each request;
+* one pydantic model: the body as strict JSON (`infra.http.json_body`). With a default, a request without a body is as
+  good as one with `{}`.
+
+Anything else that FastAPI knows is refused when the service starts.
 """
 
+import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any, Final, NamedTuple
 
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from infra.http.auth import Principal, RequiredScope
-
-Endpoint = Callable[[Request, Principal], Awaitable[Response]]
+from infra.http.auth import required_scope
+from infra.http.context import context_in
+from infra.http.guards import SENT_ONCE
+from infra.http.json_body import InvalidBodyError, JsonBody, read_json
 
 
 class ReadyResponse(Response):
@@ -28,19 +46,142 @@ class ReadyResponse(Response):
         self.background = None
 
 
-class RawRoute(APIRoute):
-    """An `APIRoute` whose endpoint is `async def f(request, principal) -> Response`."""
+class RawRequest(Request):
+    """A request with its context, whose body is strict JSON; `is_body_optional`: to send none is to send `{}`."""
 
-    def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
+    def __init__(self, scope: Scope, receive: Receive, *, is_body_optional: bool) -> None:
+        super().__init__(scope, receive)
+        self.context = context_in(scope)
+        self._is_body_optional = is_body_optional
+        self._parsed: JsonBody | None = None
+
+    async def strict_json(self) -> JsonBody:
+        """Return the body, which is read the first time.
+
+        Raises:
+            Problem: as `read_json`.
+        """
+        if self._parsed is None:
+            limits = self.scope["state"]["bodies"]
+            self._parsed = await read_json(self, limits, is_optional=self._is_body_optional)
+        return self._parsed
+
+
+class RawRoute(APIRoute):
+    """An `APIRoute` that calls its endpoint with what the signature declares; the endpoint returns a `Response`."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        scopes = [each.call for each in self.dependant.dependencies if isinstance(each.call, RequiredScope)]
-        if len(scopes) != 1:
-            raise TypeError(f"{path}: the endpoint takes a principal and declares its scope once, with requires(...)")
-        self._required = scopes[0]
-        self._endpoint = endpoint
+        required_scope(self)
+        self._before = [_reader_of_call(each) for each in self.dependant.dependencies if each.name is None]
+        self._respond = _reader_of_call(self.dependant)
+        self._is_body_optional = self.body_field is not None and not self.body_field.field_info.is_required()
         self.app = self._serve
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
-        response = await self._endpoint(request, await self._required(request))
+        request = RawRequest(scope, receive, is_body_optional=self._is_body_optional)
+        for dependency in self._before:
+            await dependency(request)
+        response: Response = await self._respond(request)
         await response(scope, receive, send)
+
+
+class _Argument(NamedTuple):
+    read: Callable[[RawRequest], Any]
+    is_async: bool
+
+
+_REFUSED: Final = (
+    "query_params",
+    "cookie_params",
+    "websocket_param_name",
+    "http_connection_param_name",
+    "response_param_name",
+    "background_tasks_param_name",
+    "security_scopes_param_name",
+)
+
+
+def _reader_of_call(dependant: Dependant) -> Callable[[RawRequest], Awaitable[Any]]:
+    """Return what reads the arguments of a function and calls it.
+
+    Raises:
+        TypeError: it has a parameter of a kind that is not known here, or is not an `async def`.
+    """
+    call = dependant.call
+    if call is None or not _is_coroutine_function(call):
+        raise TypeError(f"{dependant.path}: {call} is not an async def")
+    refused = [kind for kind in _REFUSED if getattr(dependant, kind)]
+    if refused or len(dependant.body_params) > 1:
+        raise TypeError(f"{dependant.path}: {call} takes {refused or 'two bodies'}")
+    found = {each.name: _Argument(_reader_of_call(each), is_async=True) for each in dependant.dependencies}
+    found |= {each.name: _Argument(_path_reader(each.field_info), is_async=False) for each in dependant.path_params}
+    found |= {each.name: _Argument(_header_reader(each.field_info), is_async=False) for each in dependant.header_params}
+    found |= {each.name: _Argument(_body_reader(each.field_info), is_async=True) for each in dependant.body_params}
+    names = list(inspect.signature(call).parameters)
+    if names == [dependant.request_param_name]:
+        return call
+    found[dependant.request_param_name] = _Argument(_itself, is_async=False)
+    arguments = [found[name] for name in names]
+
+    async def read(request: RawRequest) -> Any:
+        return await call(*[await read(request) if is_async else read(request) for read, is_async in arguments])
+
+    return read
+
+
+def _itself(request: RawRequest) -> RawRequest:
+    return request
+
+
+def _path_reader(field: FieldInfo) -> Callable[[RawRequest], Any]:
+    name, validated = field.alias or "", _validator(field, "path")
+    return lambda request: validated(request.scope["path_params"][name])
+
+
+def _header_reader(field: FieldInfo) -> Callable[[RawRequest], Any]:
+    name, validated = (field.alias or "").lower().encode("ascii"), _validator(field, "header")
+    if name not in SENT_ONCE:
+        raise TypeError(f"the header {field.alias} may be sent several times")
+    is_required, default = field.is_required(), field.default
+
+    def read(request: RawRequest) -> Any:
+        text = request.context.header(name)
+        return default if text is None and not is_required else validated(text)
+
+    return read
+
+
+def _validator(field: FieldInfo, place: str) -> Callable[[Any], Any]:
+    annotation: Any = Annotated[field.annotation, field]
+    validate = TypeAdapter(annotation).validator.validate_python
+
+    def validated(text: str | None) -> Any:
+        try:
+            return validate(text)
+        except ValidationError as error:
+            raise RequestValidationError(
+                [{**each, "loc": (place, field.alias, *each["loc"])} for each in error.errors(include_input=False)]
+            ) from None
+
+    return validated
+
+
+def _body_reader(field: FieldInfo) -> Callable[[RawRequest], Any]:
+    model = field.annotation
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise TypeError(f"a body is one pydantic model, not {model}")
+    validate = model.__pydantic_validator__.validate_python
+
+    async def read(request: RawRequest) -> Any:
+        body = await request.strict_json()
+        try:
+            return validate(body.value)
+        except ValidationError as error:
+            raise InvalidBodyError(model, error) from None
+
+    return read
+
+
+def _is_coroutine_function(call: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004

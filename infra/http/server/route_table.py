@@ -1,4 +1,4 @@
-"""The short way to a thin route: one look into a dictionary instead of a walk through the framework's layers.
+"""Find a raw route by one look into a dictionary instead of a walk through the framework's layers.
 
 Starlette tries the routes of a service one after the other, each by a regular expression, and FastAPI wraps every
 request into two exit stacks that a `RawRoute` has no use for: some 10 us, a tenth of what a whole create may take.
@@ -16,7 +16,7 @@ from infra.http.server.raw_route import RawRoute
 
 
 class RouteTable:
-    """ASGI: thin routes without a parameter, or with one as last or last but one segment; `others` for the rest."""
+    """ASGI: raw routes without a parameter, or with one as the last or last but one segment; `others` for the rest."""
 
     def __init__(self, routes: Iterable[BaseRoute], others: ASGIApp) -> None:
         self._others = others

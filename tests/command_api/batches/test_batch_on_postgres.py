@@ -45,37 +45,6 @@ async def test_five_hundred_orders_travel_in_one_call_and_are_one_row_of_the_led
     assert tokens == list(range(1, 501))
 
 
-async def test_a_mixed_batch_is_settled_order_by_order_and_its_refusals_are_recorded(
-    service: Service, admin: "asyncpg.Connection[asyncpg.Record]"
-) -> None:
-    await service.post(body=order_body(external_reference="PO-1"), key="first")
-    mixed = [
-        item("new"),
-        item("first", external_reference="PO-1"),
-        item("first", currency="USD"),
-        item("taken", external_reference="PO-1"),
-        item("also-taken", external_reference="PO-1"),
-        item("bad", lines=[]),
-    ]
-
-    answers = [await service.post(BATCH, batch(*mixed)) for _ in range(2)]
-    alone = await service.post(body=order_body(external_reference="PO-1"), key="taken")
-
-    expected = [
-        (201, None),
-        (201, None),
-        (422, "idempotency_key_mismatch"),
-        (409, "duplicate_external_reference"),
-        (409, "duplicate_external_reference"),
-        (422, "validation_failed"),
-    ]
-    assert [told(answer) for answer in answers] == [expected, expected]
-    assert [result["replayed"] for result in results(answers[1])] == [True, True, False, True, True, False]
-    assert all(alone.content in answer.content for answer in answers)
-    assert await service.store.head() == 2
-    assert [tuple(row) for row in await admin.fetch(LEDGER)] == [(1, 1), (2, 2)]
-
-
 async def test_copies_of_a_batch_at_once_over_two_processes_make_each_order_once(
     service: Service, database: Database
 ) -> None:
@@ -132,16 +101,3 @@ async def test_connections_cut_during_batches_lose_and_double_nothing(
     assert {code for answer in answers for code in told(answer)} == {(201, None)}
     assert len({result["location"] for answer in answers for result in results(answer)}) == 800
     assert await service.store.head() == 800
-
-
-async def test_while_postgresql_cannot_write_a_batch_is_answered_503_item_by_item(
-    service: Service, admin: "asyncpg.Connection[asyncpg.Record]"
-) -> None:
-    await admin.execute("REVOKE EXECUTE ON FUNCTION harbor.append_batch FROM harbor_command")
-
-    refused = await service.post(BATCH, batch(*items(3)))
-    await admin.execute("GRANT EXECUTE ON FUNCTION harbor.append_batch TO harbor_command")
-    accepted = await service.post(BATCH, batch(*items(3)))
-
-    assert told(refused) == [(503, "store_unavailable")] * 3
-    assert told(accepted) == [(201, None)] * 3

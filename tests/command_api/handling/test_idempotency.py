@@ -1,37 +1,13 @@
 """One key, one command: repetitions get the first answer, other requests under the key are refused."""
 
-import asyncio
-from collections.abc import AsyncIterator
-
 import pytest
 
-from command_api.handling.handle import WritePath
 from command_api.handling.idempotency import fingerprint, parse_key
-from infra.event_store.memory import MemoryEventStore
-from infra.event_store.protocol import AppendCommand, AppendOutcome
 from infra.http.problems import Problem
 from tests.support.orders.builders import order_body
-from tests.support.services.command_service import ORDERS, Service, memory_service, writes_that_ask
-
-
-class CountingStore(MemoryEventStore):
-    """Counts what it is asked to append."""
-
-    appends = 0
-
-    async def append(self, command: AppendCommand) -> AppendOutcome:
-        self.appends += 1
-        return await super().append(command)
-
+from tests.support.services.command_service import ORDERS, Service, memory_service
 
 VOLATILE = {"x-request-id", "idempotency-replayed"}
-
-
-@pytest.fixture(params=[WritePath, writes_that_ask], ids=["remembered", "asked"])
-async def service(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
-    """Return a service that remembers its answers, then one that asks the store: nobody should tell them apart."""
-    async with memory_service(writes=request.param) as running:
-        yield running
 
 
 async def test_a_repetition_gets_the_same_bytes_and_headers_and_makes_nothing(service: Service) -> None:
@@ -128,42 +104,8 @@ async def test_a_missing_order_is_not_recorded_under_the_key(service: Service) -
     assert order.status_code == 201
 
 
-async def test_fifty_copies_at_once_make_one_order_and_get_the_same_bytes(service: Service) -> None:
-    answers = await asyncio.gather(*(service.post(body=order_body(), key="k") for _ in range(50)))
-
-    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
-    assert await service.store.head() == 1
-
-
-async def test_a_remembered_answer_is_given_without_the_store() -> None:
-    store = CountingStore()
-    async with memory_service(store, writes=WritePath) as service:
-        order_id = (await service.post(body=order_body(), key="create")).json()["id"]
-        refused = await service.post(f"{ORDERS}/{order_id}/captures", key="refused")
-        asked = store.appends
-
-        again = await service.post(f"{ORDERS}/{order_id}/captures", key="refused")
-        other = await service.post(f"{ORDERS}/{order_id}/cancel", key="refused")
-
-    assert (again.status_code, again.content) == (409, refused.content)
-    assert other.json()["code"] == "idempotency_key_mismatch"
-    assert store.appends == asked
-
-
-async def test_an_answer_that_another_process_gave_is_asked_for_once() -> None:
-    store = CountingStore()
-    async with memory_service(store) as first, memory_service(store, writes=WritePath) as second:
-        given = await first.post(body=order_body(), key="k")
-
-        answers = [await second.post(body=order_body(), key="k") for _ in range(3)]
-
-    assert {(answer.status_code, answer.content) for answer in answers} == {(201, given.content)}
-    assert all(answer.headers["idempotency-replayed"] == "true" for answer in answers)
-    assert store.appends == 2
-
-
 async def test_what_was_not_recorded_is_not_remembered_either() -> None:
-    async with memory_service(writes=WritePath) as service:
+    async with memory_service() as service:
         missing = f"{ORDERS}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10/authorize"
         order_id = (await service.post(body=order_body())).json()["id"]
         edit = {"changes": [{"op": "set_quantity", "line_id": 1, "quantity": 5}]}

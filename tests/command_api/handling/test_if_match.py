@@ -1,14 +1,13 @@
 """If-Match on whatever is done to an order: where it is sent it holds, and no other version is touched."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from tests.support.orders.builders import order_body
-from tests.support.services.command_service import ORDERS, Service, memory_service
+from tests.support.services.command_service import ORDERS, Service
 
 SETTLEMENT = {"gross": "1.00", "fee": "0.00", "net": "1.00", "value_date": "2026-12-01"}
 
@@ -33,13 +32,12 @@ VERBS = (
     Verb("refunds", ("authorize", "captures")),
     Verb("settlements", ("authorize", "captures"), SETTLEMENT),
 )
+EDITS = (
+    Verb("amendments", body={"changes": [{"op": "set_quantity", "line_id": 1, "quantity": 5}]}),
+    Verb("", body={"metadata": {"a": "b"}}, method="PATCH"),
+)
 each_verb = pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with memory_service() as running:
-        yield running
+each_change = pytest.mark.parametrize("verb", VERBS + EDITS, ids=lambda verb: verb.name or "details")
 
 
 async def an_order(service: Service, verb: Verb) -> str:
@@ -49,27 +47,40 @@ async def an_order(service: Service, verb: Verb) -> str:
     return f"{ORDERS}/{order_id}"
 
 
-@each_verb
+def address(order: str, verb: Verb) -> str:
+    return f"{order}/{verb.name}".rstrip("/")
+
+
+@pytest.mark.parametrize("verb", EDITS, ids=lambda verb: verb.name or "details")
+async def test_an_edit_says_which_version_was_seen(service: Service, verb: Verb) -> None:
+    order = await an_order(service, verb)
+
+    answer = await service.send(verb.method, address(order, verb), verb.body)
+
+    assert (answer.status_code, answer.json()["code"]) == (428, "precondition_required")
+
+
+@each_change
 async def test_at_another_version_nothing_is_done_and_the_version_is_told(service: Service, verb: Verb) -> None:
     order, head = await an_order(service, verb), await service.store.head()
 
-    refused = await service.send(verb.method, f"{order}/{verb.name}", verb.body, key="k", If_Match='"77"')
+    refused = await service.send(verb.method, address(order, verb), verb.body, key="k", If_Match='"77"')
 
     version = 1 + len(verb.before)
     assert (refused.status_code, refused.json()["code"]) == (412, "precondition_failed")
     assert (refused.headers["etag"], refused.json()["current_version"]) == (f'"{version}"', version)
     assert await service.store.head() == head
-    mended = await service.send(verb.method, f"{order}/{verb.name}", verb.body, key="k", If_Match=f'"{version}"')
+    mended = await service.send(verb.method, address(order, verb), verb.body, key="k", If_Match=f'"{version}"')
     assert (mended.status_code, "idempotency-replayed" in mended.headers) == (200, False)
 
 
-@each_verb
+@each_change
 async def test_a_repetition_at_the_version_that_it_made_old_gets_its_first_answer(service: Service, verb: Verb) -> None:
     order = await an_order(service, verb)
     seen = {"If_Match": f'"{1 + len(verb.before)}"'}
 
-    first = await service.send(verb.method, f"{order}/{verb.name}", verb.body, key="k", **seen)
-    again = await service.send(verb.method, f"{order}/{verb.name}", verb.body, key="k", **seen)
+    first = await service.send(verb.method, address(order, verb), verb.body, key="k", **seen)
+    again = await service.send(verb.method, address(order, verb), verb.body, key="k", **seen)
 
     assert (again.status_code, again.content) == (200, first.content)
 
@@ -78,9 +89,9 @@ async def test_a_repetition_at_the_version_that_it_made_old_gets_its_first_answe
 async def test_any_version_is_as_none_and_what_is_no_etag_is_refused(service: Service, verb: Verb) -> None:
     order = await an_order(service, verb)
 
-    malformed = await service.send(verb.method, f"{order}/{verb.name}", verb.body, If_Match="abc")
-    weak = await service.send(verb.method, f"{order}/{verb.name}", verb.body, If_Match='W/"1"')
-    any_version = await service.send(verb.method, f"{order}/{verb.name}", verb.body, If_Match="*")
+    malformed = await service.send(verb.method, address(order, verb), verb.body, If_Match="abc")
+    weak = await service.send(verb.method, address(order, verb), verb.body, If_Match='W/"1"')
+    any_version = await service.send(verb.method, address(order, verb), verb.body, If_Match="*")
 
     assert (malformed.status_code, malformed.json()["code"]) == (400, "if_match_malformed")
     assert (weak.status_code, weak.json()["code"]) == (412, "precondition_failed")

@@ -1,7 +1,5 @@
 """Editing an order: lines, details, notes; If-Match says what the editor has seen."""
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
 
@@ -19,12 +17,6 @@ AMENDMENT: Json = {
     ],
     "reason": "new list",
 }
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with memory_service() as running:
-        yield running
 
 
 @pytest.fixture
@@ -78,50 +70,6 @@ async def test_an_authorized_order_is_not_amendable_and_the_refusal_is_recorded(
     assert (again.content, again.headers["idempotency-replayed"]) == (refused.content, "true")
 
 
-@pytest.mark.parametrize(("method", "path", "body"), [("POST", "/amendments", AMENDMENT), ("PATCH", "", {})])
-async def test_who_edits_an_order_says_which_version_was_seen(
-    service: Service, order: str, method: str, path: str, body: object
-) -> None:
-    answer = await service.send(method, order + path, body)
-
-    assert (answer.status_code, answer.json()["code"]) == (428, "precondition_required")
-
-
-@pytest.mark.parametrize("seen", [1, 3, 99])
-async def test_an_edit_of_another_version_is_refused_with_the_version_it_is_at_and_not_recorded(
-    service: Service, order: str, seen: int
-) -> None:
-    await service.post(f"{order}/notes", {"note": "call first"})
-
-    refused = await amend(service, order, seen, key="k")
-    mended = await amend(service, order, 2, key="k")
-
-    assert (refused.status_code, refused.json()["code"]) == (412, "precondition_failed")
-    assert (refused.json()["current_version"], refused.headers["etag"]) == (2, '"2"')
-    assert (mended.status_code, mended.json()["version"]) == (200, 3)
-
-
-async def test_a_repeated_edit_gets_its_first_answer_although_it_moved_the_order_itself(
-    service: Service, order: str
-) -> None:
-    first = await amend(service, order, 1, key="k")
-    again = await amend(service, order, 1, key="k")
-
-    assert (again.status_code, again.content) == (200, first.content)
-    assert (again.headers["idempotency-replayed"], again.headers["etag"]) == ("true", '"2"')
-    assert await service.store.head() == 2
-
-
-async def test_another_edit_under_a_used_key_is_a_mismatch_whatever_version_it_names(
-    service: Service, order: str
-) -> None:
-    await amend(service, order, 1, key="k")
-
-    answer = await update(service, order, 1, {}, key="k")
-
-    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_mismatch")
-
-
 async def test_a_version_that_another_process_made_is_read_before_it_is_judged(service: Service, order: str) -> None:
     async with memory_service(service.store) as other:
         await other.post(f"{order}/notes", {"note": "call first"})
@@ -129,15 +77,6 @@ async def test_a_version_that_another_process_made_is_read_before_it_is_judged(s
         answer = await amend(service, order, 2)
 
     assert (answer.status_code, answer.json()["version"]) == (200, 3)
-
-
-async def test_an_edit_that_another_process_overtakes_is_refused(service: Service, order: str) -> None:
-    async with memory_service(service.store) as other:
-        await other.post(f"{order}/notes", {"note": "call first"})
-
-        answer = await amend(service, order, 1)
-
-    assert (answer.status_code, answer.json()["current_version"]) == (412, 2)
 
 
 async def test_details_are_changed_where_the_body_names_them(service: Service, order: str) -> None:

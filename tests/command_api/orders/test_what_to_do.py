@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from command_api.api_keys.bodies import NewApiKeyBody, wanted_key
-from command_api.orders.bodies import CreateOrderBody, NothingBody, RequestBody, parse_body
+from command_api.handling.bodies import RequestBody, parse_body
+from command_api.orders.bodies import CreateOrderBody, NothingBody
 from command_api.orders.change_bodies import AmendmentBody
 from command_api.orders.money_bodies import CaptureBody
 from domain.order.status import Status
@@ -102,36 +103,6 @@ async def test_many_broken_prices_and_rules_are_told_up_to_twenty() -> None:
 
     assert (answer.status_code, len(answer.json()["errors"])) == (422, MAX_ERRORS)
     assert len(answer.content) <= MAX_PROBLEM_BYTES
-
-
-@pytest.mark.parametrize(
-    ("steps", "verb", "code", "why"),
-    [
-        (("authorize", "captures", "settlements"), "settlements", "nothing_to_settle", "is settled already"),
-        (("authorize", "captures"), "void", "nothing_to_void", "Only what is authorized and not captured"),
-        (("authorize", "captures"), "captures", "already_captured", "released by the final capture"),
-        (("cancel",), "authorize", "order_terminal", "canceled or expired"),
-        (("authorize", "captures", "refunds"), "refunds", "fully_refunded", "was given back"),
-        (("cancel",), "refunds", "not_captured", "Nothing was captured"),
-    ],
-)
-async def test_a_verb_that_leads_nowhere_is_told_why(steps: tuple[str, ...], verb: str, code: str, why: str) -> None:
-    bodies = {
-        "refunds": {"amount": "39.98", "reason": "r"},
-        "settlements": {"gross": "39.98", "fee": "0.00", "net": "39.98", "value_date": "2026-11-25"},
-        "cancel": {"reason": "r"},
-    }
-    async with memory_service() as service:
-        order = order_body(lines=[{"sku": "a", "quantity": 2, "unit_price": "19.99"}])
-        order_id = (await service.post(body=order)).json()["id"]
-        for step in steps:
-            done = await service.post(f"{ORDERS}/{order_id}/{step}", body=bodies.get(step, {}))
-            assert done.status_code in {200, 201}, done.text
-        refusal = (await service.post(f"{ORDERS}/{order_id}/{verb}", body=bodies.get(verb, {}))).json()
-
-    assert refusal["code"] == code
-    assert why in refusal["detail"]
-    assert "allowed_transitions" not in refusal["detail"]
 
 
 @pytest.mark.parametrize("is_declared", [True, False])

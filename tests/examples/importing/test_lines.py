@@ -9,11 +9,11 @@ import orjson
 import pytest
 
 from command_api.handling.idempotency import fingerprint
-from command_api.handling.json_body import parse_json
 from harbor_orders_client.importing.lines import BadLine, OrderLine, read_lines
 from harbor_orders_client.importing.refusals import RefusedFile
 from harbor_orders_client.importing.slices import FileSlice, read_slices
 from harbor_orders_client.operations.batches import ENVELOPE, MAX_BYTES
+from infra.http.json_body import parse_json
 from tests.support.orders.builders import order_body
 
 

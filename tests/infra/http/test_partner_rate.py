@@ -27,7 +27,10 @@ async def test_every_answer_says_how_much_is_left() -> None:
     authenticator = Authenticator(PEPPER.encode(), keys, limiter=limiter(3))
     context = request_with(keys.issue("acme"))
     await authenticator.authenticate(context)
-    assert context.answer_headers == [(b"ratelimit-policy", b'"partner";q=3;w=3'), (b"ratelimit", b'"partner";r=2;t=0')]
+    assert context.response_headers == [
+        (b"ratelimit-policy", b'"partner";q=3;w=3'),
+        (b"ratelimit", b'"partner";r=2;t=0'),
+    ]
 
 
 async def test_more_than_the_rate_is_429_with_retry_after_and_only_for_that_partner() -> None:
@@ -61,7 +64,7 @@ async def test_a_request_that_carries_many_commands_counts_as_so_many() -> None:
 
     await authenticator.count_more(principal, context, 7)
 
-    assert context.answer_headers == [
+    assert context.response_headers == [
         (b"ratelimit-policy", b'"partner";q=10;w=10'),
         (b"ratelimit", b'"partner";r=2;t=0'),
     ]

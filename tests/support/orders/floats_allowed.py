@@ -27,7 +27,6 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "command_api/timer/expirer.py": {ROUND, SECONDS},
         "command_api/handling/deferred_store.py": {LITERAL},
         "command_api/handling/backoff.py": {DIVISION, SECONDS, an_import("random")},
-        "command_api/handling/order_state_cache.py": {FLOAT, LITERAL, SECONDS},
         "examples/replay_with_eventsourcing.py": {JSON, LITERAL, DIVISION},
         "infra/clock.py": {FLOAT, an_import("time"), SECONDS},
         "infra/deadlines.py": {FLOAT, LITERAL, SECONDS},
@@ -68,7 +67,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "projections/sources/kafka.py": {FLOAT, LITERAL, SECONDS},
         "projections/sources/store.py": {FLOAT, LITERAL},
         "projections/worker.py": {FLOAT, LITERAL, ROUND, SECONDS},
-        "query_api/app.py": {SECONDS},
+        "query_api/app.py": {LITERAL, SECONDS},
         "query_api/freshness.py": {FLOAT, LITERAL, ROUND, SECONDS},
         "query_api/openapi.py": {LITERAL},
         "query_api/state.py": {FLOAT},
@@ -131,7 +130,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "examples/harbor_client/harbor_orders_client/documents/reading.py": {an_import("decimal")},
     },
     "a body of a request: a fraction is read to be refused wherever an amount stands": {
-        "command_api/handling/json_body.py": {JSON, FLOAT, an_import("math")},
+        "infra/http/json_body.py": {JSON, FLOAT, an_import("math")},
     },
     "JSON of ours: events, states and documents, which `decide` made of whole numbers and strict types read again": {
         "command_api/timer/due.py": {JSON},
@@ -141,6 +140,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "projections/read_models/order_timeline.py": {JSON},
         "projections/read_models/verify.py": {JSON},
         "projections/webhooks/body.py": {JSON},
+        "query_api/documents.py": {JSON},
         "projections/webhooks/fanout.py": {JSON},
     },
     "JSON of the history of API keys": {

@@ -15,7 +15,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from command_api.app import Settings, assemble, batch_slots, body_limits, create_app, key_turns
 from command_api.handling.handle import WritePath
-from command_api.handling.order_state_cache import RecentAnswers
 from command_api.metrics import CommandMetrics
 from command_api.state import CommandState, KeyChanges, WebhookConfig
 from infra import clock
@@ -124,22 +123,15 @@ async def _ready() -> list[NotReadyReason]:
     return []
 
 
-def writes_that_ask(store: EventStore) -> WritePath:
-    """Return a write path that remembers no answer."""
-    return WritePath(store, answers=RecentAnswers(max_answers=0))
-
-
 @asynccontextmanager
 async def memory_service(
     store: EventStore | None = None,
     *,
-    writes: Callable[[EventStore], WritePath] = writes_that_ask,
+    writes: Callable[[EventStore], WritePath] = WritePath,
     settings: CommandApiSettings | None = None,
     rate: Rate | None = None,
 ) -> AsyncIterator[Service]:
     """Run the service over a store in memory; `writes` may put something else into the write path.
-
-    By default it asks the store for every repetition, as a process does that did not give the first answer.
 
     Without a `rate` a partner may send as much as it likes.
     """

@@ -209,6 +209,15 @@ class QueryService:
             path, headers=key | {name.replace("_", "-"): value for name, value in headers.items()}
         )
 
+    async def pages(self, path: str, key: dict[str, str]) -> list[list[Any]]:
+        """Walk a list by its links and return the items of each page."""
+        pages, url = [], path
+        while url:
+            answer = await self.http.get(url, headers=key)
+            pages.append(answer.json()["data"])
+            url = answer.links.get("next", {}).get("url", "")
+        return pages
+
     async def settled(self) -> None:
         """Wait until the service knows how fresh it is."""
 

@@ -17,7 +17,9 @@ from infra import clock
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator, Principal, requires
 from infra.http.context import context_of
+from infra.http.cursors import Cursors
 from infra.http.guards import Limits
+from infra.http.json_body import BodyLimits
 from infra.http.problems import NOT_FOUND, Problem
 from infra.http.server.raw_route import RawRoute
 from infra.http.server.server import Listen, serve
@@ -75,8 +77,8 @@ class SmallService:
     seen: list[str | None] = field(default_factory=list)
 
 
-def small_service(limits: Limits = LIMITS) -> SmallService:
-    """Return a service of POST things, GET things/{id} (none is found), slow, broken, PUT and GET twice."""
+def small_service(limits: Limits = LIMITS, routers: Sequence[APIRouter] = ()) -> SmallService:
+    """Return a service of POST things, GET things/{id} (none is found), slow, broken, PUT and GET twice, and more."""
     keys, release = KnownKeys(), asyncio.Event()
     router = APIRouter(route_class=RawRoute)
     waiting: list[NotReadyReason] = []
@@ -115,12 +117,14 @@ def small_service(limits: Limits = LIMITS) -> SmallService:
         async def ready() -> Sequence[NotReadyReason]:
             return waiting
 
-        yield {"authenticator": Authenticator(PEPPER.encode(), keys), "ready": ready}
+        authenticator = Authenticator(PEPPER.encode(), keys)
+        bodies = BodyLimits(limits.max_body_bytes, limits.deadline_s)
+        yield {"authenticator": authenticator, "ready": ready, "bodies": bodies, "cursors": Cursors(b"c" * 32)}
 
     app = build_app(
         title="Small",
         description="For tests.",
-        routers=[router],
+        routers=[router, *routers],
         lifespan=lifespan,
         limits=limits,
         translate=lambda _error: None,

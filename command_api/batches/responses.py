@@ -1,37 +1,17 @@
-"""What POST /orders/batch takes and answers, declared for OpenAPI as for a single order."""
+"""What POST /orders/batch may answer, for OpenAPI."""
 
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import Body
 from pydantic import ConfigDict, Field
 
 from command_api import errors
-from command_api.batches.handle import MAX_ORDERS
-from command_api.orders.bodies import CreateOrderBody, RequestBody
-from command_api.orders.declared import BODY, KEY_PATTERN, ORDER_HEADERS, RequestId, Responses, Traceparent
-from command_api.orders.responses import Document, OrderDocument
-from infra.http import problems
+from command_api.orders.responses import ORDER_HEADERS, Responses
+from domain.order.document import Document, Order
+from infra.http import json_body, problems
 from infra.http.app import problem_responses
 
 _KEY: Final = "0192f0c1-8a3b-7c55-9a53-0f6f3b1f2f10"
 _ORDER: Final = "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
-
-
-class BatchOrderBody(RequestBody):
-    """One order of a batch and its key."""
-
-    idempotency_key: str = Field(
-        description="as the Idempotency-Key of a single create, and in the same namespace",
-        json_schema_extra={"pattern": KEY_PATTERN},
-        examples=[_KEY],
-    )
-    order: CreateOrderBody
-
-
-class BatchBody(RequestBody):
-    """Orders to be created; what is wrong with one of them is answered in its place and harms no other."""
-
-    orders: list[BatchOrderBody] = Field(min_length=1, max_length=MAX_ORDERS)
 
 
 class ProblemDocument(Document):
@@ -70,7 +50,7 @@ class BatchResult(Document):
     consistency_token: str | None = Field(
         description="give it to the query API to read at or after this change", examples=["7.1234"]
     )
-    body: OrderDocument | ProblemDocument
+    body: Order | ProblemDocument
 
 
 class BatchDocument(Document):
@@ -78,12 +58,6 @@ class BatchDocument(Document):
 
     summary: BatchSummary
     results: list[BatchResult]
-
-
-def new_orders(
-    body: Annotated[BatchBody, Body()], request_id: RequestId = None, traceparent: Traceparent = None
-) -> None:
-    """Declare what POST /orders/batch takes."""
 
 
 _HEADERS: Final = {name: ORDER_HEADERS[name] for name in ("X-Request-ID", "RateLimit", "RateLimit-Policy")}
@@ -112,6 +86,10 @@ ANSWERED: Final[Responses] = {
         "headers": _HEADERS,
     },
     **problem_responses(
-        *problems.EVERY_ROUTE, *BODY, problems.PARTNER_KEY_REQUIRED, problems.ABOVE_RATE, errors.QUEUE_FULL
+        *problems.EVERY_ROUTE,
+        *json_body.PROBLEMS,
+        problems.PARTNER_KEY_REQUIRED,
+        problems.ABOVE_RATE,
+        errors.QUEUE_FULL,
     ),
 }

@@ -10,25 +10,53 @@ I-JSON): unique keys, whole Unicode characters, numbers inside 64 bits, depth <=
 import json
 import math
 import re
-from typing import NamedTuple, NoReturn, TypeAlias
+from typing import Final, NamedTuple, NoReturn, TypeAlias
 
 import orjson
+from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from command_api.errors import (
-    BODY_EMPTY,
-    BODY_TIMEOUT,
-    DUPLICATE_JSON_KEY,
-    INVALID_UNICODE,
-    JSON_TOO_COMPLEX,
-    MALFORMED_JSON,
-    NOT_UTF8,
-    NUMBER_OUT_OF_RANGE,
-    UNSUPPORTED_MEDIA_TYPE,
-)
 from infra.deadlines import Deadlines
 from infra.http.context import context_of
-from infra.http.problems import Problem, body_too_large
+from infra.http.problems import Problem, ProblemType, body_too_large
+
+BODY_EMPTY: Final = ProblemType("body_empty", 400, "Empty body", "This request needs a JSON object as its body.")
+MALFORMED_JSON: Final = ProblemType("malformed_json", 400, "Malformed JSON", "The body is not valid JSON (RFC 8259).")
+NOT_UTF8: Final = ProblemType("body_not_utf8", 400, "Not UTF-8", "Send JSON in UTF-8 without a byte order mark.")
+DUPLICATE_JSON_KEY: Final = ProblemType(
+    "duplicate_json_key", 400, "Duplicate key", "An object in the body has the same key twice."
+)
+INVALID_UNICODE: Final = ProblemType(
+    "invalid_unicode", 400, "Invalid text", "A string holds a null character or half of a surrogate pair."
+)
+NUMBER_OUT_OF_RANGE: Final = ProblemType(
+    "number_out_of_range", 400, "Number out of range", "A number in the body does not fit 64 bits."
+)
+JSON_TOO_COMPLEX: Final = ProblemType(
+    "json_too_complex",
+    400,
+    "JSON too complex",
+    "The body nests deeper than 16, has an object of over 256 members, over 32,768 objects and lists, or over 131,072 "
+    "commas.",
+)
+BODY_TIMEOUT: Final = ProblemType(
+    "body_timeout", 408, "Body too slow", "The body did not arrive in time; send the request again.", retryable=True
+)
+UNSUPPORTED_MEDIA_TYPE: Final = ProblemType(
+    "unsupported_media_type", 415, "Unsupported media type", "Send the body as application/json in UTF-8."
+)
+PROBLEMS: Final = (
+    BODY_EMPTY,
+    MALFORMED_JSON,
+    NOT_UTF8,
+    DUPLICATE_JSON_KEY,
+    INVALID_UNICODE,
+    NUMBER_OUT_OF_RANGE,
+    JSON_TOO_COMPLEX,
+    BODY_TIMEOUT,
+    UNSUPPORTED_MEDIA_TYPE,
+)
+"""What a route that reads a body may answer."""
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """What a parsed body is made of."""
@@ -58,6 +86,19 @@ class JsonBody(NamedTuple):
     canonical: bytes
 
 
+class InvalidBodyError(Exception):
+    """JSON that does not fit the model of a body; the service turns it into a problem in its own words."""
+
+    def __init__(self, model: type[BaseModel], error: ValidationError) -> None:
+        super().__init__(model.__name__)
+        self.model = model
+        self.error = error
+
+
+NO_BODY = JsonBody({}, b"{}")
+"""What a request without a body is read as where it may be left out."""
+
+
 class BodyLimits:
     """The largest request body in bytes, and the seconds within which it must arrive."""
 
@@ -79,7 +120,7 @@ async def read_json(request: Request, limits: BodyLimits, *, is_optional: bool =
     """
     headers = context_of(request).headers
     if is_optional and headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers:
-        return _EMPTY_OBJECT
+        return NO_BODY
     _check_media_type(headers.get(b"content-type"))
     return parse_json(await _read(request, limits))
 
@@ -91,7 +132,7 @@ def parse_json(data: bytes) -> JsonBody:
         Problem: 400 with the code of the rule that was broken.
     """
     containers = sum(map(data.count, _OPENERS))
-    # What costs more to parse than any order does is refused unparsed: the event loop serves nobody meanwhile.
+    # What costs more to parse than any order does is refused unparsed: parsing blocks the event loop.
     if containers > MAX_CONTAINERS or (len(data) > MAX_COMMAS and data.count(b",") > MAX_COMMAS):
         raise Problem(JSON_TOO_COMPLEX)
     value = _as_written(data)
@@ -225,4 +266,3 @@ def _is_too_complex(value: Json) -> bool:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_int, parse_float=_float, parse_constant=_constant)
-_EMPTY_OBJECT = JsonBody({}, b"{}")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from command_api.handling.json_body import MAX_DEPTH, MAX_MEMBERS, Json, JsonBody, parse_json
+from infra.http.json_body import MAX_DEPTH, MAX_MEMBERS, Json, JsonBody, parse_json
 from infra.http.problems import Problem
 
 REFUSED = {

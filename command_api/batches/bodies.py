@@ -1,0 +1,37 @@
+"""The body of POST /orders/batch. Only the list is validated with it: each order is judged by itself, in its place."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import Field, PlainValidator
+
+from command_api.handling.bodies import RequestBody
+from command_api.handling.idempotency import KEY_PATTERN
+from command_api.orders.bodies import CreateOrderBody
+from infra.http.json_body import Json
+
+MAX_ORDERS: Final = 500
+
+
+class BatchOrderBody(RequestBody):
+    """One order of a batch and its key."""
+
+    idempotency_key: str = Field(
+        description="as the Idempotency-Key of a single create, and in the same namespace",
+        json_schema_extra={"pattern": KEY_PATTERN},
+        examples=["0192f0c1-8a3b-7c55-9a53-0f6f3b1f2f10"],
+    )
+    order: CreateOrderBody
+
+
+def _unchanged(value: Json) -> Json:
+    return value
+
+
+UnjudgedOrder = Annotated[Any, PlainValidator(_unchanged, json_schema_input_type=BatchOrderBody)]
+"""A `BatchOrderBody`, if it is one: that is found out for each order alone."""
+
+
+class BatchBody(RequestBody):
+    """Orders to be created; what is wrong with one of them is answered in its place and harms no other."""
+
+    orders: list[UnjudgedOrder] = Field(min_length=1, max_length=MAX_ORDERS)

@@ -1,0 +1,63 @@
+"""Every code of the command side in one table, and docs/errors.md, which lists those of both services."""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from command_api import errors
+from command_api.api_keys import problems as api_key_problems
+from command_api.handling import field_codes
+from command_api.orders.problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS
+from infra.http import problems
+from infra.http.problems import ProblemType
+
+CATALOGUE: Final[tuple[ProblemType, ...]] = (
+    *errors.CATALOGUE,
+    *ORDER_PROBLEMS,
+    *AMOUNT_PROBLEMS,
+    *api_key_problems.CATALOGUE,
+)
+"""Codes of the command side beside the shared ones."""
+FIELD_CODES: Final = field_codes.FIELD_CODES | api_key_problems.FIELD_CODES
+"""Codes inside the `errors` of a `validation_failed`."""
+
+_CATALOGUE_HEAD: Final = """# Errors
+
+Generated from the code; do not edit. Every error is `application/problem+json` (RFC 9457). `code` is for programs: it
+never changes its meaning. `retryable`: the same request, with the same Idempotency-Key, may succeed later.
+
+| status | code | title | retryable | detail |
+|---|---|---|---|---|"""
+_FIELDS_HEAD: Final = """
+## Codes inside `errors`
+
+`validation_failed` lists at most 20 broken values, each with a JSON pointer into the body, or to `/query/<parameter>`.
+
+| code | meaning |
+|---|---|"""
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def catalogue_markdown(others: Iterable[ProblemType] = (), other_fields: Mapping[str, str] = _NOTHING) -> str:
+    """Return docs/errors.md: every code that either service answers, by status, then the codes inside `errors`.
+
+    `others` are problem types that live beside their routes, `other_fields` codes inside `errors` with what they
+    mean. A code in two tables must mean the same in both.
+
+    Raises:
+        ValueError: one code with two meanings.
+    """
+    kinds: dict[str, ProblemType] = {}
+    for kind in (*problems.CATALOGUE, *CATALOGUE, *others):
+        if kinds.setdefault(kind.code, kind) != kind:
+            raise ValueError(f"the code {kind.code} has two meanings")
+    rows = [
+        f"| {kind.status} | `{kind.code}` | {kind.title} | {'yes' if kind.retryable else 'no'} | {kind.detail} |"
+        for kind in sorted(kinds.values(), key=lambda kind: (kind.status, kind.code))
+    ]
+    meanings = dict(FIELD_CODES)
+    for code, meaning in other_fields.items():
+        if meanings.setdefault(code, meaning) != meaning:
+            raise ValueError(f"the code {code} has two meanings")
+    fields = [f"| `{code}` | {meaning} |" for code, meaning in sorted(meanings.items())]
+    return "\n".join([_CATALOGUE_HEAD, *rows, _FIELDS_HEAD, *fields, ""])

@@ -1,0 +1,97 @@
+"""What every body has in common: strict and closed, with a JSON pointer to each broken value.
+
+Shapes are judged here; what a value means is the domain's rule. Server-set fields (id, status, totals) are not in the
+models and so are refused.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.config import JsonDict
+from pydantic_core import ErrorDetails
+
+from command_api.errors import invalid_values
+from command_api.handling.field_codes import FIELD_CODES
+from infra.http.json_body import Json
+from infra.http.problems import MAX_ERRORS, FieldError, Problem
+from infra.http.validation import fields_at, known_fields_text
+
+AMOUNT_PATTERN: Final = r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,4})?$"
+_AMOUNTS: Final = frozenset({"unit_price", "amount", "gross", "fee", "net"})
+_AT_TAG: Final = 2
+_COUNT_CODES: Final[Mapping[tuple[int | str, str], str]] = {
+    ("lines", "too_short"): "lines_required",
+    ("lines", "too_long"): "too_many_lines",
+    ("changes", "too_short"): "changes_required",
+    ("changes", "too_long"): "too_many_changes",
+    ("orders", "too_short"): "orders_required",
+    ("orders", "too_long"): "too_many_orders",
+}
+
+
+class RequestBody(BaseModel):
+    """A closed, strictly typed request body."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+B = TypeVar("B", bound=RequestBody)
+
+
+def parse_body(model: type[B], value: Json) -> B:
+    """Return the body of one kind.
+
+    Raises:
+        Problem: as `invalid_body`.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise invalid_body(model, error) from None
+
+
+def invalid_body(model: type[BaseModel], error: ValidationError) -> Problem:
+    """Return the 422 with at most 20 field errors; a pointer holds our field names and places, never a client's key."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    # An object with several unknown fields is named once.
+    return invalid_values(dict.fromkeys(_field_error(model, item) for item in found[:MAX_ERRORS]))
+
+
+def described(least: int, most: int) -> JsonDict:
+    """Describe the length of a text; the domain judges it."""
+    return {"minLength": least, "maxLength": most}
+
+
+def field_error(pointer: str, code: str) -> FieldError:
+    """Return a broken value by its place and code."""
+    return FieldError(pointer, code, FIELD_CODES[code])
+
+
+def unknown_field(pointer: str, known: Iterable[str]) -> FieldError:
+    """Return an object with more fields than it takes; the detail names those it takes, never what was sent."""
+    return FieldError(pointer, "unknown_field", f"{FIELD_CODES['unknown_field']} {known_fields_text(known)}")
+
+
+def _field_error(model: type[BaseModel], item: ErrorDetails) -> FieldError:  # noqa: PLR0911  # one kind of error each
+    path = item["loc"]
+    if len(path) > _AT_TAG and path[0] == "changes":
+        path = path[:_AT_TAG] + path[_AT_TAG + 1 :]  # the tag that chose the model is no place in the body
+    match item["type"]:
+        case "missing":
+            return field_error(_pointer(path), "required")
+        case "extra_forbidden":
+            return unknown_field(_pointer(path[:-1]), fields_at(model, item["loc"][:-1]))
+        case "too_short" | "too_long":
+            return field_error(_pointer(path), _COUNT_CODES[path[-1], item["type"]])
+        case "union_tag_not_found":
+            return field_error(f"{_pointer(path)}/op", "required")
+        case "union_tag_invalid":
+            return field_error(f"{_pointer(path)}/op", "op_unknown")
+        case "string_type" if path[-1] in _AMOUNTS:
+            return field_error(_pointer(path), "money_must_be_string")
+    return field_error(_pointer(path[:1] if path and path[0] == "metadata" else path), "wrong_type")
+
+
+def _pointer(path: tuple[int | str, ...]) -> str:
+    return "".join(f"/{step}" for step in path)

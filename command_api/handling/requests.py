@@ -1,0 +1,176 @@
+"""What every route does around its command: accept a well-formed request, handle it, respond with the bytes."""
+
+from typing import Annotated, Final, NamedTuple
+from uuid import UUID
+
+from fastapi import Depends, Header, Path
+from pydantic import PlainValidator
+from starlette.responses import Response
+
+from command_api.handling.appends import Caller, CommandResponse
+from command_api.handling.handle import MakeCommand, handle
+from command_api.handling.idempotency import IdempotencyKey, fingerprint
+from command_api.handling.if_match import IfMatch, OptionalIfMatch
+from command_api.state import state_of
+from domain.order.ids import OrderId
+from infra.http import problems
+from infra.http.auth import principal_of
+from infra.http.context import accepted_request_id, accepted_traceparent
+from infra.http.problems import Problem
+from infra.http.server.raw_route import RawRequest, ReadyResponse
+from infra.ids import parse_uuid
+from infra.partitioning import partition_of
+from infra.tenancy import Tenant
+
+PREFIX: Final = "/api/v1/orders"
+_JSON: Final = (b"content-type", b"application/json")
+_PROBLEM: Final = (b"content-type", problems.PROBLEM_JSON)
+_REPLAYED: Final = (b"idempotency-replayed", b"true")
+
+
+def _order_id(text: str) -> OrderId:
+    """Return the id in the path. What is not one of ours does not exist: the same 404 as for an unknown id."""
+    found = parse_uuid(text)
+    if found is None:
+        raise Problem(problems.NOT_FOUND)
+    return OrderId(found)
+
+
+OrderIdPath = Annotated[
+    OrderId,
+    PlainValidator(_order_id, json_schema_input_type=UUID),
+    Path(description="the order's id, in lower case"),
+]
+RequestId = Annotated[
+    str | None,
+    PlainValidator(lambda text: accepted_request_id(text.encode("latin-1")), json_schema_input_type=str | None),
+    Header(
+        alias="X-Request-ID",
+        description="1-128 of A-Za-z0-9._- to be used as the id of this request; anything else is replaced.",
+        examples=["req-7f3a"],
+    ),
+]
+"""The caller's id of the request; None: the middleware gave it one."""
+Traceparent = Annotated[
+    str | None,
+    PlainValidator(lambda text: accepted_traceparent(text.encode("latin-1")), json_schema_input_type=str | None),
+    Header(
+        description="W3C Trace Context; kept on the events when valid.",
+        examples=["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
+    ),
+]
+
+
+class CommandRequest(NamedTuple):
+    """A well-formed request: who sends it, under which key. Whether its body fits its model is not known yet.
+
+    `expected_version` is the one at which alone the client wants it done, if it names one.
+    """
+
+    request: RawRequest
+    caller: Caller
+    expected_version: int | None = None
+
+
+async def _tenant(request: RawRequest) -> Tenant:
+    return principal_of(request).tenant
+
+
+PartnerTenant = Annotated[Tenant, Depends(_tenant)]
+"""The partner and mode of the key; 403 for a key of the installation."""
+
+
+async def _accept(
+    request: RawRequest,
+    tenant: PartnerTenant,
+    idempotency_key: IdempotencyKey,
+    request_id: RequestId = None,
+    traceparent: Traceparent = None,
+) -> CommandRequest:
+    """Read all of a request but what its body means.
+
+    Raises:
+        Problem: 403, 400, and as `RawRequest.strict_json`.
+    """
+    body = await request.strict_json()
+    path = request.scope["path"]
+    caller = Caller(
+        tenant=tenant,
+        key_id=principal_of(request).key_id,
+        idempotency_key=idempotency_key,
+        fingerprint=fingerprint(request.method, path, body.canonical),
+        path=path,
+        request_id=request_id or request.context.request_id,
+        traceparent=traceparent,
+    )
+    return CommandRequest(request, caller)
+
+
+NewOrderRequest = Annotated[CommandRequest, Depends(_accept)]
+"""A request that makes an order."""
+
+
+async def _accept_verb(command: NewOrderRequest, if_match: OptionalIfMatch = None) -> CommandRequest:
+    return command._replace(expected_version=if_match)
+
+
+VerbRequest = Annotated[CommandRequest, Depends(_accept_verb)]
+"""A request that does something to an order, at any version unless If-Match names one."""
+
+
+async def _accept_edit(command: NewOrderRequest, if_match: IfMatch) -> CommandRequest:
+    return command._replace(expected_version=if_match)
+
+
+EditRequest = Annotated[CommandRequest, Depends(_accept_edit)]
+"""A request that edits what the client has seen: If-Match names that version."""
+
+
+async def respond(command: CommandRequest, kind: str, make: MakeCommand, *, status: int = 200) -> Response:
+    """Handle a command and return its response; `kind` names it in metrics and logs.
+
+    Raises:
+        Problem, EventStoreError: as `handle`.
+    """
+    request = command.request
+    state, context = state_of(request), request.context
+    context.log_event = "command.handled"
+    context.log_fields["command"] = kind
+    outcome = "error"
+    try:
+        response = await handle(
+            state["writes"], command.caller, make, status=status, expected_version=command.expected_version
+        )
+        outcome = _outcome(response)
+    except Problem:
+        outcome = "refused"
+        raise
+    finally:
+        state["metrics"].count(kind, outcome)
+    order_id = str(response.order_id)
+    fields = context.log_fields
+    fields["order_id"] = order_id
+    fields["position"] = response.position
+    fields["replayed"] = response.replayed
+    fields["code"] = response.code
+    return _http_response(response, order_id, state["partitions"])
+
+
+def _outcome(response: CommandResponse) -> str:
+    if response.replayed:
+        return "replayed"
+    return "done" if response.status < 400 else "refused"  # noqa: PLR2004  # where HTTP's errors begin
+
+
+def _http_response(response: CommandResponse, order_id: str, partitions: int) -> Response:
+    headers = [_REPLAYED] if response.replayed else []
+    if response.status >= 400:  # noqa: PLR2004  # where HTTP's errors begin
+        headers.append(_PROBLEM)
+        return ReadyResponse(response.body, response.status, headers)
+    headers.append(_JSON)
+    headers.append((b"etag", b'"%d"' % response.version))
+    partition = partition_of(order_id, partitions)
+    headers.append((b"consistency-token", b"%d.%d" % (partition, response.position)))
+    if response.status == 201:  # noqa: PLR2004  # Created
+        headers.append((b"location", f"{PREFIX}/{order_id}".encode("ascii")))
+    return ReadyResponse(response.body, response.status, headers)
