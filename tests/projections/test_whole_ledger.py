@@ -26,7 +26,7 @@ _LIFE: Final[tuple[tuple[str, Json], ...]] = (
 )
 
 
-async def test_every_event_of_a_whole_life_is_projected_and_the_timeline_tells_it(database: Database) -> None:
+async def test_every_event_of_a_whole_life_is_projected_and_shown_in_the_timeline(database: Database) -> None:
     async with postgres_service(database) as service, store_worker(database):
         order_id = await lived(service)
         await caught_up(database)

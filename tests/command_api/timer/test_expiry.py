@@ -50,7 +50,7 @@ async def service(database: Database) -> AsyncIterator[Service]:
 
 @asynccontextmanager
 async def expirer(database: Database, now: Clock, **settings: int) -> AsyncIterator[Expirer]:
-    """Open a timer process' works, without its loop."""
+    """Open what a timer process runs, without its loop."""
     postgres = PostgresSettings(url=SecretStr(database.command_url))
     async with (
         DeferredPool(lambda: open_pool(postgres, application_name="expiry-test")) as pool,
@@ -141,7 +141,7 @@ async def test_a_capture_after_the_due_time_is_refused_while_no_timer_runs_and_t
     assert not [event for event in events if event.type == "order.captured" and event.occurred_at >= now.at]
 
 
-async def test_an_expiry_is_told_as_the_systems_own_act_at_its_time(service: Service, database: Database) -> None:
+async def test_an_expiry_is_recorded_as_the_systems_own_act_at_its_time(service: Service, database: Database) -> None:
     await order(service)
     now = Clock(clock.now() + WEEK)
 
@@ -223,7 +223,7 @@ async def test_a_lost_table_of_timers_comes_back_from_the_log_in_bounded_batches
     assert [turn.is_behind for turn in turns] == [True, True, False, False]
 
 
-async def test_an_order_that_cannot_be_asked_waits_and_keeps_nobody_else_waiting(
+async def test_an_order_that_fails_to_expire_is_tried_later_and_delays_no_other(
     service: Service, database: Database
 ) -> None:
     broken, good = await order(service), await order(service)
@@ -263,7 +263,7 @@ async def test_the_loop_ends_after_the_turn_under_way_and_says_when_it_is_ready(
         await asyncio.wait_for(running, 10)
 
 
-async def test_a_hole_in_the_log_is_told_as_one_and_no_outage(database: Database) -> None:
+async def test_a_hole_in_the_log_is_reported_as_one_and_not_as_an_outage(database: Database) -> None:
     class Holed(MemoryEventStore):
         async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
             raise LogCorruptError(f"nothing at {after_position + 1}, of {limit}")
@@ -277,7 +277,7 @@ async def test_a_hole_in_the_log_is_told_as_one_and_no_outage(database: Database
         await running
 
 
-async def test_an_order_that_is_authorized_while_it_is_asked_to_expire_keeps_its_new_timer(
+async def test_an_order_that_is_authorized_while_it_is_expiring_keeps_its_new_timer(
     service: Service, database: Database
 ) -> None:
     order_id = await order(service)

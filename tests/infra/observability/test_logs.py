@@ -102,7 +102,7 @@ def test_work_goes_on_when_the_reader_of_the_log_stalls() -> None:
     assert taken > 0
 
 
-def test_a_reader_that_comes_back_gets_whole_lines_and_is_told_how_many_are_missing() -> None:
+def test_a_reader_that_comes_back_gets_whole_lines_and_the_number_of_the_missing_ones() -> None:
     program = STALLED.format(then='await asyncio.to_thread(sys.stdin.read); log.info("last")')
     with started(program) as process:
         assert process.stdin is not None

@@ -56,7 +56,7 @@ async def test_whatever_keeps_it_from_listening_polls_go_on(error: Exception) ->
         assert await wakeup.wait(0.01) == []
 
 
-async def test_after_a_lost_connection_it_listens_again_and_tells_the_waiter_to_look(
+async def test_after_a_lost_connection_it_listens_again_and_wakes_the_waiter(
     database: Database, speaker: DedicatedConnection
 ) -> None:
     async with Wakeup(lambda: asyncpg.connect(database.worker_url), ["one"]) as wakeup:
