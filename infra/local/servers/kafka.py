@@ -46,7 +46,7 @@ broker.heartbeat.interval.ms=500
 """
 _JVM = (
     "-Xms64m",
-    "-Xmx384m",
+    "-Xmx256m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-Djava.awt.headless=true",

@@ -62,12 +62,14 @@ class PostgresServer:
         port: TCP port on 127.0.0.1.
         password: of the superuser `harbor_admin`.
         max_connections: most connections at once.
+        settings: lines that override the configuration.
     """
 
     data_dir: Path
     port: int
     password: str
     max_connections: int = 100
+    settings: str = ""
 
     def url(self, database: str = "postgres", user: str = ADMIN, password: str | None = None) -> str:
         """Return the address of a database for a role; the administrator's by default."""
@@ -84,7 +86,7 @@ class PostgresServer:
         if not (self.data_dir / "PG_VERSION").exists():
             _initialise(binaries, self.data_dir, self.password, account)
         text = _CONFIGURATION.format(port=self.port, max_connections=self.max_connections)
-        _write_owned(self.data_dir / "harbor.conf", text, account)
+        _write_owned(self.data_dir / "harbor.conf", text + self.settings, account)
         return Launch(
             argv=(str(binaries / "postgres"), "-D", str(self.data_dir)),
             env={"LC_ALL": "C", "TZ": "UTC"},

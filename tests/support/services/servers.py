@@ -1,4 +1,8 @@
-"""Real servers for tests: each is started once per run, on a free port, in a directory that goes with the run."""
+"""Real servers for tests: each starts once per run (or per worker of a parallel run), on a free port.
+
+Their data lies in memory where there is enough of it: fsync stays on and a kill -9 means the same, because the kernel
+keeps what a killed process had written, but no test waits for a disk.
+"""
 
 import asyncio
 import contextlib
@@ -13,6 +17,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import asyncpg
+import psutil
 
 from infra import clock
 from infra.local import directories
@@ -30,6 +35,15 @@ T = TypeVar("T")
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 20
 TEMPLATE = "harbor_template"
+MEMORY = Path("/dev/shm")  # noqa: S108  # a file system, not a file of a guessable name
+NEEDED_BYTES = 4 * 2**30
+"""Memory that must be free before servers keep their data in it."""
+LIGHT = """
+shared_buffers = '32MB'
+min_wal_size = '80MB'
+max_wal_size = '512MB'
+"""
+"""PostgreSQL for tests: several clusters side by side, none of which holds much."""
 
 
 class Program(Protocol):
@@ -187,9 +201,10 @@ class KafkaServer:
 
 
 @contextlib.contextmanager
-def run_directory() -> Iterator[Path]:
-    """Return a new directory the servers' accounts can reach; it goes with its contents."""
-    directory = Path(tempfile.mkdtemp(prefix="harbor-tests-"))
+def run_directory(*, on_disk: bool = False) -> Iterator[Path]:
+    """Return a new directory the servers' accounts can reach, in memory if possible; it is deleted afterwards."""
+    parent = None if on_disk or not _has_memory() else MEMORY
+    directory = Path(tempfile.mkdtemp(prefix="harbor-tests-", dir=parent))
     directory.chmod(0o711)
     try:
         yield directory
@@ -197,11 +212,18 @@ def run_directory() -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def _has_memory() -> bool:
+    if not MEMORY.is_dir():
+        return False
+    available: int = psutil.virtual_memory().available
+    return min(shutil.disk_usage(MEMORY).free, available) >= NEEDED_BYTES
+
+
 @contextlib.contextmanager
-def postgres(directory: Path) -> Iterator[PostgresCluster]:
-    """Start PostgreSQL."""
+def postgres(directory: Path, settings: str = LIGHT) -> Iterator[PostgresCluster]:
+    """Start PostgreSQL; `settings` override those of the local stack."""
     home = directories.reachable_dir(directory / "postgres", directories.server_account())
-    server = PostgresServer(home / "data", free_port(), secrets.token_hex(16), max_connections=200)
+    server = PostgresServer(home / "data", free_port(), secrets.token_hex(16), max_connections=200, settings=settings)
     try:
         with _started(server, directory / "postgres.log") as running:
             yield PostgresCluster(server, running)
