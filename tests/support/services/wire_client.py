@@ -1,7 +1,7 @@
-"""A client that is quick enough to race services: ready-made bytes over many keep-alive connections to several ports.
+"""A client fast enough to race services: ready-made bytes over many keep-alive connections to several ports.
 
-What it does not know the outcome of (the connection ended, or a 5xx) it sends again with the same key, to the next
-port, until it has a definite answer: what the service asks its clients to do.
+A request of unknown outcome (the connection ended, or a 5xx) is sent again with the same key, to the next port, until
+there is a definite response: what the service asks of its clients.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer: status, head without the status line, body."""
+class Response:
+    """One response: status, head without the status line, body."""
 
     status: int
     head: bytes
@@ -40,10 +40,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The definite answer to one request, who gave it, and how often the outcome was unknown before."""
+    """The definite response to one request, its port, and how often the outcome was unknown before."""
 
     request: Request
-    answer: Answer
+    response: Response
     port: int
     unknown: int
 
@@ -72,28 +72,28 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.is_lost = False
         self._received = b""
-        self._waiting: asyncio.Future[Answer] | None = None
+        self._waiting: asyncio.Future[Response] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Take a part of the answer."""
+        """Take a part of the response."""
         self._received += data
-        answer = _complete(self._received)
-        if answer is not None and self._waiting is not None and not self._waiting.done():
+        response = _complete(self._received)
+        if response is not None and self._waiting is not None and not self._waiting.done():
             self._received = b""
-            self._waiting.set_result(answer)
+            self._waiting.set_result(response)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever waits."""
+        """Fail the request under way."""
         self.is_lost = True
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(ConnectionResetError(str(exc)))
 
-    async def ask(self, request: Request) -> Answer:
-        """Send a request and give its answer.
+    async def send(self, request: Request) -> Response:
+        """Send a request and return its response.
 
         Raises:
             ConnectionError: the connection ended first; the outcome is unknown.
@@ -105,7 +105,7 @@ class Connection(asyncio.Protocol):
         return await self._waiting
 
     def close(self) -> None:
-        """Hang up."""
+        """Close it."""
         self._transport.close()
 
 
@@ -124,60 +124,60 @@ class Swarm:
         self._all_open = asyncio.Barrier(connections)
 
     async def run(self) -> list[Reply]:
-        """Send until every request has a definite answer; give them all."""
+        """Send until every request has a definite response; return all of them."""
         async with asyncio.TaskGroup() as group:
             for number in range(self._connections):
                 group.create_task(self._work(number))
         return self.replies
 
     async def _work(self, number: int) -> None:
-        mine: dict[int, Connection] = {}
+        connections: dict[int, Connection] = {}
         try:
-            await _connected(mine, self._ports[number % len(self._ports)])
+            await _connected(connections, self._ports[number % len(self._ports)])
             await self._all_open.wait()
             for request in self._requests:
-                self.replies.append(await self._settle(request, mine, self._rota(number)))
+                self.replies.append(await self._resolve(request, connections, self._ports_from(number)))
         finally:
-            for connection in mine.values():
+            for connection in connections.values():
                 connection.close()
 
-    def _rota(self, number: int) -> Iterator[int]:
+    def _ports_from(self, number: int) -> Iterator[int]:
         return islice(cycle(self._ports), number % len(self._ports), None)
 
-    async def _settle(self, request: Request, mine: dict[int, Connection], rota: Iterator[int]) -> Reply:
+    async def _resolve(self, request: Request, connections: dict[int, Connection], ports: Iterator[int]) -> Reply:
         unknown = 0
-        for port in rota:
+        for port in ports:
             try:
-                connection = await _connected(mine, port)
+                connection = await _connected(connections, port)
             except ConnectionError:
                 continue  # nothing was sent: refused, or accepted by the kernel for a process that was just killed
             try:
-                answer = await connection.ask(request)
+                response = await connection.send(request)
             except ConnectionError:
                 unknown += 1
                 continue
-            if answer.status < _FIRST_ERROR_OF_OURS:
-                return Reply(request, answer, port, unknown)
+            if response.status < _FIRST_ERROR_OF_OURS:
+                return Reply(request, response, port, unknown)
             unknown += 1
-        raise AssertionError("a rota has no end")
+        raise AssertionError("the ports are repeated without end")
 
 
-async def _connected(mine: dict[int, Connection], port: int) -> Connection:
-    if port not in mine or mine[port].is_lost:
-        _, mine[port] = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", port)
-    return mine[port]
+async def _connected(connections: dict[int, Connection], port: int) -> Connection:
+    if port not in connections or connections[port].is_lost:
+        _, connections[port] = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", port)
+    return connections[port]
 
 
-def _complete(received: bytes) -> Answer | None:
-    """Return the answer when all of it has come."""
+def _complete(received: bytes) -> Response | None:
+    """Return the response once it is complete."""
     end = received.find(_HEAD_END)
     if end < 0:
         return None
     length = _LENGTH.search(received, 0, end + 2)
     body = received[end + 4 :]
     if length is None or len(body) > int(length[1]):
-        raise AssertionError(f"not an answer of this service: {received[:200]!r}")
+        raise AssertionError(f"not a response of this service: {received[:200]!r}")
     if len(body) < int(length[1]):
         return None
     status_line, _, head = received[:end].partition(b"\r\n")
-    return Answer(int(status_line[9:12]), head, body)
+    return Response(int(status_line[9:12]), head, body)
