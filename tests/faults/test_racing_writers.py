@@ -10,7 +10,6 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from infra import clock
 from tests.faults.log_checks import Ack, check_log
 from tests.support.event_store.append_writer import APPLICATION, events_of, payload_of
 from tests.support.event_store.disturbed_channel import Disturbance
@@ -18,16 +17,36 @@ from tests.support.event_store.log_reader import LogReader
 from tests.support.services.servers import Database
 
 WRITERS = 4
-COMMANDS = 27_000
-"""Of each writer; two events each on average."""
 AT_ONCE = 300
 DISTURBED_SHARE = 0.15
-EVENTS = WRITERS * sum(events_of(number) for number in range(COMMANDS))
-TERMINATE_EVERY = 1_000
-"""Events between two backends that are terminated."""
 END_S = 60.0
 
-# Backends at work first: an idle one loses nothing.
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is written, and what must have happened meanwhile for the run to prove anything.
+
+    Attributes:
+        commands: of each writer; two events each on average.
+        terminate_every: events between two backends that are terminated.
+        terminated: backends, at least.
+        disturbed: transactions of each kind, at least.
+    """
+
+    commands: int
+    terminate_every: int
+    terminated: int
+    disturbed: int
+
+    @property
+    def events(self) -> int:
+        return WRITERS * sum(events_of(number) for number in range(self.commands))
+
+
+FULL = Size(commands=27_000, terminate_every=1_000, terminated=50, disturbed=20)
+SMALL = Size(commands=3_600, terminate_every=400, terminated=15, disturbed=5)
+
+# Working backends first: an idle one loses nothing.
 TERMINATE_ONE = """
 SELECT pg_terminate_backend(pid)
 FROM (
@@ -41,7 +60,7 @@ LEDGER = "SELECT sum(count), max(last_position) FROM harbor.batches"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Output:
     """What the writers printed: acknowledgements, and how often each disturbance happened."""
 
     acks: tuple[Ack, ...]
@@ -49,57 +68,53 @@ class Told:
 
 
 @pytest.mark.timeout(900)
-async def test_four_disturbed_writers_lose_double_reorder_and_skip_nothing(database: Database) -> None:
-    started_s = clock.monotonic_s()
+async def test_four_disturbed_writers_lose_double_reorder_and_skip_nothing(
+    database: Database, *, is_full: bool
+) -> None:
+    size = FULL if is_full else SMALL
     admin, reading = [await asyncpg.connect(url) for url in (database.admin_url, database.command_url)]
     reader = LogReader(reading)
-    writers = [await start_writer(database.command_url, f"w{number}") for number in range(WRITERS)]
+    writers = [await start_writer(database.command_url, f"w{number}", size) for number in range(WRITERS)]
     try:
         outputs = asyncio.gather(*(writer.communicate() for writer in writers))
-        terminated = await read_and_terminate(reader, admin, outputs)
+        terminated = await read_and_terminate(reader, admin, outputs, size.terminate_every)
         await reader.catch_up()
-        told = parse(line for out, _ in await outputs for line in out.decode().splitlines())
+        output = parse(line for out, _ in await outputs for line in out.decode().splitlines())
     finally:
         await end(writers)
-    seconds = clock.monotonic_s() - started_s
-
-    anomalies = check_log(reader.seen, told.acks)
-    sys.stdout.write(
-        f"\n{len(reader.seen):,} events, {len(told.acks):,} acknowledged commands of {WRITERS} writers, "
-        f"{reader.polls:,} polls in {seconds:.1f} s; backends terminated: {terminated}, "
-        f"transactions disturbed: {dict(told.disturbed)}; {len(anomalies)} anomalies\n"
-    )
 
     assert [writer.returncode for writer in writers] == [0] * WRITERS
-    assert anomalies == []
-    assert (len(reader.seen), len(told.acks)) == (EVENTS, WRITERS * COMMANDS)
+    assert check_log(reader.seen, output.acks) == []
+    assert (len(reader.seen), len(output.acks)) == (size.events, WRITERS * size.commands)
     assert reader.seen == await at_rest(database)
-    assert tuple(await admin.fetchrow(KEYS) or ()) == (WRITERS * COMMANDS,) * 2
-    assert tuple(await admin.fetchrow(LEDGER) or ()) == (EVENTS, EVENTS)
-    assert EVENTS >= 200_000
-    assert terminated >= 50
-    assert all(told.disturbed[each.value] >= 20 for each in Disturbance), told.disturbed
+    assert tuple(await admin.fetchrow(KEYS) or ()) == (WRITERS * size.commands,) * 2
+    assert tuple(await admin.fetchrow(LEDGER) or ()) == (size.events, size.events)
+    assert terminated >= size.terminated
+    assert all(output.disturbed[each.value] >= size.disturbed for each in Disturbance), output.disturbed
     await admin.close()
     await reading.close()
 
 
 async def read_and_terminate(
-    reader: LogReader, admin: "asyncpg.Connection[asyncpg.Record]", ended: "asyncio.Future[list[tuple[bytes, bytes]]]"
+    reader: LogReader,
+    admin: "asyncpg.Connection[asyncpg.Record]",
+    ended: "asyncio.Future[list[tuple[bytes, bytes]]]",
+    every: int,
 ) -> int:
-    """Poll the log until the writers have ended and terminate a backend now and then; give how many."""
+    """Poll the log until the writers have ended, terminate a backend every so many events; return how many."""
     terminated = 0
-    due = TERMINATE_EVERY
+    due = every
     while not ended.done():
         await reader.poll()
         if len(reader.seen) >= due:
             terminated += len(await admin.fetch(TERMINATE_ONE, APPLICATION))
-            due = len(reader.seen) + TERMINATE_EVERY
+            due = len(reader.seen) + every
         await asyncio.wait([ended], timeout=0.002)
     return terminated
 
 
 async def at_rest(database: Database) -> list[object]:
-    """Return the log as a reader sees it that comes when all is over."""
+    """Return the log as a reader sees it that comes when everything is over."""
     connection = await asyncpg.connect(database.admin_url)
     try:
         reader = LogReader(connection)
@@ -109,19 +124,19 @@ async def at_rest(database: Database) -> list[object]:
         await connection.close()
 
 
-async def start_writer(url: str, name: str) -> asyncio.subprocess.Process:
+async def start_writer(url: str, name: str, size: Size) -> asyncio.subprocess.Process:
     """Start a writer in a process of its own."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "tests.support.event_store.append_writer",
-        *(url, name, str(COMMANDS), str(AT_ONCE), str(DISTURBED_SHARE)),
+        *(url, name, str(size.commands), str(AT_ONCE), str(DISTURBED_SHARE)),
         stdout=asyncio.subprocess.PIPE,
     )
 
 
 async def end(writers: Iterable[asyncio.subprocess.Process]) -> None:
-    """See that no writer outlives the test."""
+    """Make sure that no writer outlives the test."""
     for writer in writers:
         if writer.returncode is None:
             writer.kill()
@@ -129,8 +144,8 @@ async def end(writers: Iterable[asyncio.subprocess.Process]) -> None:
             await writer.wait()
 
 
-def parse(lines: Iterable[str]) -> Told:
-    """Read what the writers printed; their log lines are left out."""
+def parse(lines: Iterable[str]) -> Output:
+    """Read what the writers printed; their log lines are skipped."""
     acks: list[Ack] = []
     disturbed: Counter[str] = Counter()
     for line in lines:
@@ -139,7 +154,7 @@ def parse(lines: Iterable[str]) -> Told:
                 acks.append(Ack(key, UUID(stream), int(version), int(position), tuple(sent(key, ids))))
             case ["disturbed", what, count]:
                 disturbed[what] += int(count)
-    return Told(tuple(acks), disturbed)
+    return Output(tuple(acks), disturbed)
 
 
 def sent(key: str, ids: str) -> Iterator[tuple[UUID, bytes]]:
