@@ -20,7 +20,7 @@ from tests.demo.stack import PARTNER, NoStackError, stack
 
 
 def main() -> int:
-    """Run the demo; give the exit status."""
+    """Run the demo; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="make demo", description=__doc__, epilog='Example: make demo ARGS="--file invoices.csv"'
     )
@@ -42,7 +42,7 @@ def main() -> int:
                 f"{len(drafts)} orders to {target.command_api} as {PARTNER}, run {run}, {given.concurrency} at a time"
             )
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                journey = runner.run(travel(target, drafts, given.concurrency, run))
+                journey = runner.run(travel(target, drafts, given.concurrency, run, total=len(drafts)))
     except (BadFileError, NoStackError, GaveUpError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,8 +13,8 @@ import aiohttp
 from tests.demo import collect
 from tests.demo.orders import Draft
 from tests.demo.partner import REQUEST_TIMEOUT_S, GaveUpError, Ledger, Partner
-from tests.demo.progress import Progress
-from tests.demo.receiver import Receiver
+from tests.demo.progress import progress
+from tests.demo.receiver import Receiver, receiving
 from tests.demo.stack import NoStackError, Stack
 from tests.faults.checker import Anomaly, History, Receipt, StoreEvent, TimelineRow, check
 
@@ -34,52 +34,43 @@ class Journey:
     documents: Mapping[str, Any] = field(default_factory=dict)
 
     def anomalies(self) -> list[Anomaly]:
-        """Return everything lost, doubled or different; the query side must equal the last answer of each order."""
+        """Return everything lost, doubled or different; the query side must equal the last response of each order."""
         differing = (
-            Anomaly("missing-effect", f"order {order_id}: the query side differs from the last answer")
+            Anomaly("missing-effect", f"order {order_id}: the query side differs from the last response")
             for order_id, document in self.ledger.documents.items()
             if self.documents.get(order_id) != document
         )
         return [*check(self.history), *differing]
 
 
-async def travel(
-    target: Stack,
-    drafts: Sequence[Draft],
-    concurrency: int,
-    run: str,
-    progress: bool = True,
-    meanwhile: Callable[[], Coroutine[None, None, None]] | None = None,
-) -> Journey:
-    """Send every draft through its life, wait until all places have come to rest, collect what they hold.
+async def travel(target: Stack, drafts: Iterable[Draft], concurrency: int, run: str, *, total: int = 0) -> Journey:
+    """Send every draft through its life, wait until every place has come to rest, collect what each holds.
 
-    `meanwhile` runs beside the orders, for whoever wants to disturb them.
+    `total` is how many drafts there are; without it no progress is shown.
 
     Raises:
-        GaveUpError: a request stayed without a definite answer for two minutes.
+        GaveUpError: a request stayed without a definite response for two minutes.
         NoStackError: the webhook endpoint was refused.
     """
+    show = total > 0
     created_from = datetime.now(UTC).isoformat()
     since = await collect.start(target)
     ledger = Ledger()
     timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
     async with (
         aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
-        Receiver() as receiver,
+        receiving() as receiver,
         _registered(target, session, receiver),
     ):
-        started = time.perf_counter()
-        disturbance = asyncio.create_task(meanwhile()) if meanwhile is not None else None
-        await _send_all(target, session, drafts, ledger, run, concurrency, progress)
-        if disturbance is not None:
-            await disturbance
-        seconds = time.perf_counter() - started
+        started_s = time.perf_counter()
+        await _send_all(Partner(target, session, ledger, run), drafts, concurrency, total)
+        seconds = time.perf_counter() - started_s
         events = await collect.store_events(target, since, run)
-        await _until_delivered(events, receiver.receipts, progress)
+        await _until_delivered(events, receiver.receipts, show=show)
         order_ids = {event.order_id for event in events}
         topic = await collect.topic_records(target, since, order_ids, len(events))
         documents = await _until_shown(target, session, run, created_from, events)
-        timeline = await _timelines(target, session, order_ids, progress)
+        timeline = await _timelines(target, session, order_ids, show=show)
     mine = {event.event_id for event in events}
     history = History(
         ledger.replies,
@@ -94,40 +85,30 @@ async def travel(
 
 @asynccontextmanager
 async def _registered(target: Stack, session: aiohttp.ClientSession, receiver: Receiver) -> AsyncIterator[None]:
-    """Keep the receiver registered as a webhook endpoint while this lasts."""
+    """Keep the receiver registered as a webhook endpoint while the context is open."""
     url = f"{target.command_api}/api/v1/webhook-endpoints"
-    headers = {"Authorization": f"Bearer {target.api_key}"}
     body = {"url": receiver.url, "event_types": ["order.*"]}
-    async with session.post(url, json=body, headers=headers) as response:
-        answer = await response.json(content_type=None)
+    async with session.post(url, json=body, headers=target.authorization) as response:
+        endpoint = await response.json(content_type=None)
         if response.status != CREATED:
-            raise NoStackError(f"the webhook endpoint was refused: {answer.get('detail', answer)}")
-    receiver.secret = answer["secret"]
+            raise NoStackError(f"the webhook endpoint was refused: {endpoint.get('detail', endpoint)}")
+    receiver.secret = endpoint["secret"]
     try:
         yield
     finally:
-        async with session.delete(f"{url}/{answer['id']}", headers=headers) as response:
+        async with session.delete(f"{url}/{endpoint['id']}", headers=target.authorization) as response:
             await response.read()
 
 
-async def _send_all(
-    target: Stack,
-    session: aiohttp.ClientSession,
-    drafts: Sequence[Draft],
-    ledger: Ledger,
-    run: str,
-    concurrency: int,
-    show: bool,
-) -> None:
+async def _send_all(partner: Partner, drafts: Iterable[Draft], concurrency: int, total: int) -> None:
     """Send every draft, `concurrency` at a time."""
     queue = iter(enumerate(drafts))
-    partner = Partner(target, session, ledger, run)
-    with Progress("orders", len(drafts), show) as progress:
+    with progress("orders", total, show=total > 0) as advance:
 
         async def worker() -> None:
             for number, draft in queue:
                 await partner.place(draft, number)
-                progress.advance()
+                advance(1)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -137,17 +118,17 @@ async def _send_all(
             raise failures.exceptions[0] from None
 
 
-async def _until_delivered(events: Sequence[StoreEvent], receipts: Sequence[Receipt], show: bool) -> None:
+async def _until_delivered(events: Sequence[StoreEvent], receipts: Sequence[Receipt], *, show: bool) -> None:
     """Wait until each event arrived as a verified webhook, or until nothing more arrived for two minutes."""
     wanted = {event.event_id for event in events}
-    with Progress("webhooks", len(wanted), show) as progress:
-        seen = 0
-        quiet_since = time.monotonic()
-        while seen < len(wanted) and time.monotonic() - quiet_since < PATIENCE_S:
+    seen = 0
+    quiet_since_s = time.monotonic()
+    with progress("webhooks", len(wanted), show=show) as advance:
+        while seen < len(wanted) and time.monotonic() - quiet_since_s < PATIENCE_S:
             now = len({receipt.webhook_id for receipt in receipts if receipt.verified} & wanted)
             if now > seen:
-                progress.advance(now - seen)
-                seen, quiet_since = now, time.monotonic()
+                advance(now - seen)
+                seen, quiet_since_s = now, time.monotonic()
             await asyncio.sleep(POLL_S)
 
 
@@ -156,27 +137,27 @@ async def _until_shown(
 ) -> dict[str, Any]:
     """Read the list of orders until it has every event, or until two minutes passed."""
     versions = {event.order_id: event.version for event in events}
-    deadline = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + PATIENCE_S
     while True:
         shown = await collect.orders_shown(target, session, run, created_from)
         current = {order_id: document["version"] for order_id, document in shown.items()}
-        if current == versions or time.monotonic() > deadline:
+        if current == versions or time.monotonic() > deadline_s:
             return shown
         await asyncio.sleep(POLL_S)
 
 
 async def _timelines(
-    target: Stack, session: aiohttp.ClientSession, order_ids: set[str], show: bool
+    target: Stack, session: aiohttp.ClientSession, order_ids: set[str], *, show: bool
 ) -> list[TimelineRow]:
     """Read the timeline of every order, a few at a time."""
     rows: list[TimelineRow] = []
     queue = iter(sorted(order_ids))
-    with Progress("timelines", len(order_ids), show) as progress:
+    with progress("timelines", len(order_ids), show=show) as advance:
 
         async def worker() -> None:
             for order_id in queue:
                 rows.extend(await collect.timeline_shown(target, session, order_id))
-                progress.advance()
+                advance(1)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(TIMELINES_AT_ONCE):

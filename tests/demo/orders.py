@@ -15,9 +15,9 @@ _WHOLE = re.compile(r" *-?[0-9]{1,9} *", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line as it will be sent; `source` says where it came from, for the report of refusals.
+    """One line as it will be sent; `source` is where it came from, for the report of refusals.
 
-    A quantity that is no whole number stays the text it is in the file: the service refuses it, and it is counted.
+    A quantity that is not a whole number stays text: the service refuses it, and the refusal is counted.
     """
 
     sku: str
@@ -73,7 +73,7 @@ def generated(count: int, seed: int, run: str) -> Iterator[Draft]:
 
 
 def invoices(path: Path, run: str) -> list[Draft]:
-    """Read a CSV of invoice lines into one order per invoice, lines in file order.
+    """Return one order per invoice of a CSV, lines in file order.
 
     Raises:
         BadFileError: the file cannot be read or lacks a column.

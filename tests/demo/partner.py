@@ -1,7 +1,8 @@
-"""A partner's client: sends orders over HTTP, retries the unknown with the same key, remembers every answer."""
+"""A partner's client: sends orders over HTTP, repeats unknown outcomes with the same key, keeps every response."""
 
 import asyncio
 import hashlib
+import json
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -21,8 +22,8 @@ OK_BELOW = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A definite answer of the command service."""
+class Response:
+    """A definite response of the command service."""
 
     status: int
     body: Any
@@ -55,15 +56,14 @@ class Partner:
         self._session = session
         self._ledger = ledger
         self._run = run
-        self._auth = {"Authorization": f"Bearer {stack.api_key}"}
 
     async def place(self, draft: Draft, number: int) -> None:
         """Create the order and drive it: 6 of 10 are captured, 1 canceled, 1 stays authorized, 2 pending."""
-        answer = await self._create(draft)
-        if answer is None:
+        created = await self._create(draft)
+        if created is None:
             return
-        order_id = str(answer.body["id"])
-        await self._until_visible(order_id, answer.token)
+        order_id = str(created.body["id"])
+        await self._until_visible(order_id, created.token)
         match number % 10:
             case 0 | 1 | 2 | 3 | 4:
                 await self._change(order_id, "POST", "/authorize", None)
@@ -78,19 +78,19 @@ class Partner:
             case _:
                 pass
 
-    async def _create(self, draft: Draft) -> Answer | None:
+    async def _create(self, draft: Draft) -> Response | None:
         """Send the order; take out the lines that are refused, count each with its reason, send the rest."""
         lines = draft.lines
         key = f"{self._run}-{draft.name}"
         while lines:
             started = time.perf_counter()
-            answer = await self._send("POST", "/api/v1/orders", key, draft.body(lines), creates=True)
-            if answer.status < OK_BELOW:
+            response = await self._send("POST", "/api/v1/orders", key, draft.body(lines), creates=True)
+            if response.status < OK_BELOW:
                 self._ledger.create_ms.append((time.perf_counter() - started) * 1000)
-                return answer
-            bad = _refused_lines(answer.body)
+                return response
+            bad = _refused_lines(response.body)
             if not bad:
-                self._ledger.refused[str(answer.body.get("code"))] += 1
+                self._ledger.refused[str(response.body.get("code"))] += 1
                 break
             for index, code in bad.items():
                 self._ledger.refused[code] += 1
@@ -101,47 +101,46 @@ class Partner:
 
     async def _change(self, order_id: str, method: str, path: str, body: object) -> None:
         key = f"{self._run}-{order_id}{path}-{body}".replace(" ", "_")
-        answer = await self._send(method, f"/api/v1/orders/{order_id}{path}", key, body, creates=False)
-        if answer.status >= OK_BELOW:
-            self._ledger.refused[str(answer.body.get("code"))] += 1
+        response = await self._send(method, f"/api/v1/orders/{order_id}{path}", key, body, creates=False)
+        if response.status >= OK_BELOW:
+            self._ledger.refused[str(response.body.get("code"))] += 1
 
-    async def _send(self, method: str, path: str, key: str, body: object, *, creates: bool) -> Answer:
-        """Send until the answer is definite; the same key makes every repeat harmless.
+    async def _send(self, method: str, path: str, key: str, body: object, *, creates: bool) -> Response:
+        """Send until the response is definite; the same key makes every repeat harmless.
 
         Raises:
             GaveUpError: still unknown after two minutes.
         """
         deadline = time.monotonic() + GIVE_UP_S
-        headers = self._auth | {"Idempotency-Key": key}
+        headers = self._stack.authorization | {"Idempotency-Key": key}
         while time.monotonic() < deadline:
             try:
                 url = self._stack.command_api + path
                 async with self._session.request(method, url, json=body, headers=headers) as response:
                     raw = await response.read()
                     if response.status < UNKNOWN_FROM:
-                        return self._remember(
-                            response, raw, await response.json(content_type=None), key, creates=creates
-                        )
+                        return self._remember(response, raw, key, creates=creates)
             except (aiohttp.ClientError, TimeoutError):
                 pass
             self._ledger.replies.append(Reply(key, Outcome.UNKNOWN, creates=creates))
             await asyncio.sleep(RETRY_PAUSE_S)
-        raise GaveUpError(f"{method} {path}: no definite answer for {GIVE_UP_S:.0f} s")
+        raise GaveUpError(f"{method} {path}: no definite response for {GIVE_UP_S:.0f} s")
 
-    def _remember(self, response: aiohttp.ClientResponse, raw: bytes, body: Any, key: str, *, creates: bool) -> Answer:
+    def _remember(self, response: aiohttp.ClientResponse, raw: bytes, key: str, *, creates: bool) -> Response:
+        body = json.loads(raw)
         version = int(response.headers.get("ETag", '"0"').strip('"'))
         if response.status < OK_BELOW:
             digest = hashlib.sha256(raw).hexdigest()
             order_id = str(body["id"])
             self._ledger.replies.append(Reply(key, Outcome.OK, order_id, version, digest, creates))
             self._ledger.documents[order_id] = body
-        return Answer(response.status, body, response.headers.get("Consistency-Token", ""), version)
+        return Response(response.status, body, response.headers.get("Consistency-Token", ""), version)
 
     async def _until_visible(self, order_id: str, token: str) -> None:
-        """Ask the query service, with the token, until it shows the order; note how long that took."""
+        """Read the order from the query service, with the token, until it is there; note how long that took."""
         started = time.perf_counter()
         deadline = time.monotonic() + GIVE_UP_S
-        headers = self._auth | {"Consistency-Token": token}
+        headers = self._stack.authorization | {"Consistency-Token": token}
         while time.monotonic() < deadline:
             try:
                 url = f"{self._stack.query_api}/api/v1/orders/{order_id}"

@@ -2,48 +2,32 @@
 
 import sys
 import time
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 SHORTEST_S = 0.2
-"""A rate over less time than this would say nothing."""
+"""A rate over less time than this would mean nothing."""
 
 
-class Progress:
-    """Counts to `total` while the `with` lasts."""
+@contextmanager
+def progress(name: str, total: int, *, show: bool) -> Iterator[Callable[[int], None]]:
+    """Return what counts up to `total` while the context is open."""
+    columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    is_bar = show and sys.stdout.isatty()
+    started_s = time.monotonic()
+    done = 0
+    with Progress(*columns, TextColumn("{task.fields[rate]}"), disable=not is_bar) as bar:
+        task = bar.add_task(name, total=total, rate="")
 
-    def __init__(self, name: str, total: int, show: bool) -> None:
-        self._name = name
-        self._total = total
-        self._show = show
-        self._done = 0
-        self._started = time.monotonic()
-        self._bar: Bar | None = None
-        if show and sys.stdout.isatty():
-            columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Bar(*columns, TextColumn("{task.fields[rate]}"))
+        def advance(count: int) -> None:
+            nonlocal done
+            before, done = done, done + count
+            elapsed_s = time.monotonic() - started_s
+            rate = f"{done / elapsed_s:.0f}/s" if elapsed_s > SHORTEST_S else "at once"
+            bar.update(task, completed=done, rate=rate)
+            if show and not is_bar and done * 10 // total > before * 10 // total:
+                print(f"{name}: {done}/{total} ({100 * done // total} %, {rate})", flush=True)
 
-    def __enter__(self) -> Self:
-        if self._bar is not None:
-            self._bar.start()
-            self._task = self._bar.add_task(self._name, total=self._total, rate="")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def advance(self, count: int = 1) -> None:
-        """Count `count` more."""
-        before, self._done = self._done, self._done + count
-        elapsed_s = time.monotonic() - self._started
-        rate = f"{self._done / elapsed_s:.0f}/s" if elapsed_s > SHORTEST_S else "at once"
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self._done, rate=rate)
-        elif self._show and self._done * 10 // self._total > before * 10 // self._total:
-            print(f"{self._name}: {self._done}/{self._total} ({100 * self._done // self._total} %, {rate})", flush=True)
+        yield advance

@@ -1,8 +1,8 @@
-"""A partner's webhook receiver on loopback: verifies each signature with the official package, remembers it."""
+"""A partner's webhook receiver on loopback: it verifies each signature with the official package."""
 
 import hashlib
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -14,41 +14,44 @@ REFUSED = 400
 
 
 class Receiver:
-    """Listens while the `async with` lasts; `secret` must be set before the first webhook arrives."""
+    """Keeps a receipt of each request; `secret` must be set before the first webhook arrives."""
 
     def __init__(self) -> None:
         self.secret: str | None = None
         self.receipts: list[Receipt] = []
         self.url = ""
-        self._runner: web.AppRunner | None = None
 
-    async def __aenter__(self) -> Self:
-        application = web.Application()
-        application.router.add_post("/webhooks", self._receive)
-        self._runner = web.AppRunner(application, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}/webhooks"
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def _receive(self, request: web.Request) -> web.Response:
+    async def receive(self, request: web.Request) -> web.Response:
+        """Respond 204 to a valid signature and 400 to any other."""
         body = await request.read()
-        verified = False
-        if self.secret is not None:
-            try:
-                Webhook(self.secret).verify(body, dict(request.headers))
-                verified = True
-            except WebhookVerificationError:
-                pass
-        status = NO_CONTENT if verified else REFUSED
-        webhook_id = request.headers.get("webhook-id", "")
-        self.receipts.append(Receipt(webhook_id, hashlib.sha256(body).hexdigest(), verified, status))
+        is_verified = self._verify(body, dict(request.headers))
+        status = NO_CONTENT if is_verified else REFUSED
+        digest = hashlib.sha256(body).hexdigest()
+        self.receipts.append(Receipt(request.headers.get("webhook-id", ""), digest, is_verified, status))
         return web.Response(status=status)
+
+    def _verify(self, body: bytes, headers: dict[str, str]) -> bool:
+        if self.secret is None:
+            return False
+        try:
+            Webhook(self.secret).verify(body, headers)
+        except WebhookVerificationError:
+            return False
+        return True
+
+
+@asynccontextmanager
+async def receiving() -> AsyncIterator[Receiver]:
+    """Run a receiver on a free port while the context is open."""
+    receiver = Receiver()
+    application = web.Application()
+    application.router.add_post("/webhooks", receiver.receive)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        receiver.url = f"http://{host}:{port}/webhooks"
+        yield receiver
+    finally:
+        await runner.cleanup()

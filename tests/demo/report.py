@@ -60,7 +60,7 @@ def show(console: Console, journey: Journey, anomalies: Sequence[Anomaly]) -> No
         soft_wrap=True,
     )
     console.print(
-        f"{len(acknowledged)} orders in {seconds:.1f} s; {unknown} requests without an answer, each settled by its key",
+        f"{len(acknowledged)} orders in {seconds:.1f} s; {unknown} of unknown outcome, each resolved by its key",
         soft_wrap=True,
     )
     if not anomalies:
@@ -72,7 +72,7 @@ def show(console: Console, journey: Journey, anomalies: Sequence[Anomaly]) -> No
 
 
 def _refusals(console: Console, ledger: Ledger) -> None:
-    """Return what was refused and why; nothing is dropped silently."""
+    """Print what was refused and why; nothing is dropped silently."""
     if not ledger.refused:
         return
     table = Table(title="Refused by the API", title_justify="left")

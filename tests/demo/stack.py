@@ -17,7 +17,7 @@ from infra.settings import KafkaSettings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PARTNER = "partner_b"
-"""Whose orders the demo makes: not partner_a's, whose webhooks a person may be watching."""
+"""Not partner_a, whose webhooks a person may be watching."""
 LIVE_TIMEOUT_S = 20.0
 START_TIMEOUT_S = 300
 STOP_TIMEOUT_S = 100
@@ -33,6 +33,11 @@ class Stack:
     kafka: str | None
     topic: str
     api_key: str
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        """Return the header of the API key."""
+        return {"Authorization": f"Bearer {self.api_key}"}
 
 
 class NoStackError(Exception):
@@ -91,7 +96,7 @@ def stack() -> Iterator[Stack]:
                 raise NoStackError(f"the stack did not start; see the lines above, or run: {make_command('up')}")
             yield own
         finally:
-            # The folder is not all: as root in a closed directory, PostgreSQL's data is outside the home.
+            # Not only the folder: as root in a closed directory, PostgreSQL's data lies outside it.
             subprocess.run(  # noqa: S603  # fixed words
                 [*local, "clean"],
                 cwd=CHECKOUT,
@@ -103,8 +108,8 @@ def stack() -> Iterator[Stack]:
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run `up --detach` to its end; a Ctrl-C before is handed on, and waited for: it stops what it has started."""
-    # In a session of its own, or a terminal's Ctrl-C would end it half-way through that.
+    """Run `up --detach` to its end; pass an earlier Ctrl-C on and wait until it has stopped what it started."""
+    # In its own session, or the terminal's Ctrl-C would end it half-way through.
     process = subprocess.Popen(command, cwd=CHECKOUT, env=environment, start_new_session=True)  # noqa: S603  # fixed words
     try:
         return process.wait(START_TIMEOUT_S)

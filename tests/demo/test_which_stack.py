@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 from threading import Thread
 
@@ -11,25 +12,16 @@ import pytest
 from tests.demo.stack import running
 
 
-class Alive(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_told: object) -> None:
-        pass
-
-
 @pytest.fixture
-def address() -> Iterator[str]:
-    """Return the address of something that is alive."""
-    server = HTTPServer(("127.0.0.1", 0), Alive)
-    thread = Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def address(tmp_path: Path) -> Iterator[str]:
+    """Return the address of a server that answers /livez."""
+    (tmp_path / "livez").touch()
+    with HTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path))) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 def test_the_demo_is_not_the_partner_whose_webhooks_somebody_watches(tmp_path: Path, address: str) -> None:

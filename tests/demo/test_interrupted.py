@@ -1,4 +1,4 @@
-"""Where no stack runs, `make demo` starts one and takes all of it away again, also when it is interrupted."""
+"""Where no stack runs, `make demo` starts one and removes all of it again, also when it is interrupted."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import pytest
 
 from infra.local.home import CHECKOUT
 
-# The stack brings its own servers, so no fixture says it.
+# The stack brings its own servers, so no fixture marks it.
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 
@@ -42,8 +42,8 @@ def test_an_interrupted_demo_leaves_no_process_and_no_file(tmp_path: Path, momen
         start_new_session=True,
     ) as demo:
         assert demo.stdout is not None
-        told = next((line for line in demo.stdout if moment in line), None)
-        assert told is not None, f"it ended before {moment!r}"
+        reached = next((line for line in demo.stdout if moment in line), None)
+        assert reached is not None, f"it ended before {moment!r}"
 
         os.killpg(demo.pid, signal.SIGINT)  # as a terminal does
 
