@@ -8,53 +8,55 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from tests.bench import machine, profiling
+from tests.bench import baseline, machine
 from tests.bench.bench import Bench
-from tests.bench.layers import heaviest
-from tests.bench.model import Report
+from tests.bench.layers import profiling
 from tests.bench.pace import FULL, QUICK, Pace
 from tests.bench.progress import Steps
-from tests.bench.stack import BenchStack, bench_stack, recycle_wal
+from tests.bench.report.model import Report
+from tests.bench.report.tables import WIDTH_OF_FILES, show, tables
+from tests.bench.stack import TargetError, bench_stack, recycle_wal
 from tests.bench.suites import QUICK_SUITES, SUITES, Suite
-from tests.bench.tables import tables
-from tests.bench.terminal import WIDTH_OF_FILES, show
 
 LAYERS = "layers"
 NAMES = (*(suite.name for suite in SUITES), LAYERS)
-_KEPT_STACKS = 300
 
 
-def planned_s(pace: Pace, suites: Sequence[Suite], has_layers: bool) -> float:
+def planned_s(pace: Pace, suites: Sequence[Suite], *, has_layers: bool) -> float:
     """Return about how many seconds the measurements will take."""
     layers_s = (6 + len(pace.connections)) * pace.seconds if has_layers else 0.0
     return pace.rounds * sum(suite.seconds(pace) for suite in suites) + layers_s
 
 
-def measure_all(stack: BenchStack, console: Console, pace: Pace, names: Sequence[str], *, is_quick: bool) -> Report:
-    """Run the named suites, round by round, and give everything they measured."""
-    started_at = machine.started_at()
-    suites = [suite for suite in SUITES if suite.name in names]
-    bench = Bench(stack, pace, Steps(console, planned_s(pace, suites, LAYERS in names)))
-    facts = machine.describe(stack.settings())
-    bench.say("making WAL files to be reused")
-    recycle_wal(stack.cluster, pace.wal_segments)
-    for number in range(pace.rounds):
-        bench.say(f"round {number + 1} of {pace.rounds}")
-        stack.execute("CHECKPOINT")
+def measure_all(bench: Bench, suites: Sequence[Suite], *, has_layers: bool) -> Report:
+    """Run the suites, round by round, and return everything they measured."""
+    report = _begin(bench)
+    for number in range(bench.pace.rounds):
+        bench.say(f"round {number + 1} of {bench.pace.rounds}")
+        bench.stack.execute("CHECKPOINT")
         for suite in suites:
             suite.measure(bench, number)
-    profiled = profiling.profile(bench) if LAYERS in names else profiling.NOTHING
-    return Report(
-        started_at=started_at,
-        machine=facts,
-        is_quick=is_quick,
-        cases=bench.cases.all,
-        layers=profiled.layers,
-        samples=heaviest(profiled.samples, _KEPT_STACKS),
-        waits=profiled.waits,
-        inside=bench.inside,
-        left_out=bench.left_out,
-    )
+    layers, waits = profiling.profile(bench) if has_layers else ((), ())
+    found = {"cases": bench.cases.all, "layers": layers, "waits": waits, "inside": bench.inside}
+    return report.model_copy(update=found | {"left_out": bench.left_out})
+
+
+def compare(bench: Bench, path: Path) -> Report:
+    """Measure this checkout and an older one in turn."""
+    report = _begin(bench)
+    try:
+        baseline.compare(bench, path)
+    except (baseline.BaselineError, TargetError) as error:
+        raise click.ClickException(str(error)) from error
+    return report.model_copy(update={"cases": bench.cases.all, "left_out": bench.left_out})
+
+
+def _begin(bench: Bench) -> Report:
+    facts = machine.describe(bench.stack.settings())
+    report = Report(started_at=machine.started_at(), machine=facts, is_quick=bench.pace.rounds < FULL.rounds)
+    bench.say("making WAL files to be reused")
+    recycle_wal(bench.stack.cluster, bench.pace.wal_segments)
+    return report
 
 
 _EPILOG = f"""\b
@@ -63,7 +65,8 @@ Examples:
   python -m tests.bench --quick
   python -m tests.bench --only create --only replay
   python -m tests.bench --json docs/benchmarks/results.json
-  python -m tests.bench.render docs/benchmarks/results.json
+  python -m tests.bench --baseline ../older-checkout
+  python -m tests.bench.report.render docs/benchmarks/results.json
 """
 
 
@@ -73,8 +76,20 @@ Examples:
 @click.option("--rounds", type=click.IntRange(1, 50), help=f"repetitions of everything [{FULL.rounds}]")
 @click.option("--seconds", type=click.FloatRange(0.1, 600), help=f"length of one measurement [{FULL.seconds:g}]")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="write the figures there")
+@click.option(
+    "--baseline",
+    "older",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="instead, compare with this checkout of another commit, which has a .venv of its own",
+)
 def main(
-    *, quick: bool, only: tuple[str, ...], rounds: int | None, seconds: float | None, json_path: Path | None
+    *,
+    quick: bool,
+    only: tuple[str, ...],
+    rounds: int | None,
+    seconds: float | None,
+    json_path: Path | None,
+    older: Path | None,
 ) -> None:
     """Measure the command service beside an eventsourcing application, plain CRUD and the raw limits.
 
@@ -85,20 +100,25 @@ def main(
     pace = QUICK if quick else FULL
     pace = replace(pace, rounds=rounds or pace.rounds, seconds=seconds or pace.seconds)
     names = only or (QUICK_SUITES if quick else NAMES)
+    suites = [suite for suite in SUITES if suite.name in names]
     warning = machine.busy()
     if warning:
         console.print(f"[yellow]{warning}[/]", highlight=False)
     with bench_stack() as stack:
-        report = measure_all(stack, console, pace, names, is_quick=quick)
+        if older:
+            report = compare(Bench(stack, pace, Steps(console, baseline.planned_s(pace))), older)
+        else:
+            expected_s = planned_s(pace, suites, has_layers=LAYERS in names)
+            report = measure_all(Bench(stack, pace, Steps(console, expected_s)), suites, has_layers=LAYERS in names)
     if json_path:
         json_path.parent.mkdir(parents=True, exist_ok=True)
         json_path.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    for table in tables(report):
+    for table in [baseline.table(report)] if older else tables(report):
         show(console, table)
     for name, why in report.left_out.items():
         console.print(f"[yellow]left out:[/] {name}: {why}", highlight=False)
     if json_path:
-        console.print(f"wrote {json_path}; next: python -m tests.bench.render {json_path}", highlight=False)
+        console.print(f"wrote {json_path}", highlight=False)
     sys.exit(1 if any(run.failed for case in report.cases for run in case.runs) else 0)
 
 

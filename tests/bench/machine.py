@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -31,22 +31,28 @@ def busy() -> str | None:
 
 def describe(postgres: Mapping[str, str]) -> dict[str, str]:
     """Return names and values for the report; nothing in it names a person, a host or a path."""
-    facts = {
+    settings = dict(postgres)
+    return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "load at start": f"{os.getloadavg()[0]:.2f}",
-        "code": _commit(),
+        "code": commit(_CHECKOUT),
         "Python": sys.version.split()[0],
+        **{package: version(package) for package in _PACKAGES},
+        "PostgreSQL": settings.pop("server_version"),
+        **{f"PostgreSQL {name}": value for name, value in settings.items()},
     }
-    for package in _PACKAGES:
-        try:
-            facts[package] = version(package)
-        except PackageNotFoundError:
-            facts[package] = "not installed"
-    settings = dict(postgres)
-    facts["PostgreSQL"] = settings.pop("server_version")
-    return facts | {f"PostgreSQL {name}": value for name, value in settings.items()}
+
+
+def commit(checkout: Path) -> str:
+    """Return the commit, and whether files were changed since; `unknown` where there is no git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
+    try:
+        found = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True)  # noqa: S603  # fixed words
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()
 
 
 def _processor() -> str:
@@ -56,18 +62,3 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.machine())
-
-
-def _commit() -> str:
-    """Return the commit, and whether files were changed since; `unknown` where there is no git."""
-    try:
-        told = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=10"],  # noqa: S607  # the user's own git
-            cwd=_CHECKOUT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return told.stdout.strip()

@@ -20,37 +20,25 @@ class Pace:
         wal_segments: WAL files made beforehand, 16 MB each.
     """
 
-    rounds: int
-    seconds: float
-    warmup_s: float
-    connections: tuple[int, ...]
-    open_connections: int
-    lead_s: float
-    long_s: float
-    listed: int
-    appends_s: float
-    wal_segments: int
+    rounds: int = 5
+    seconds: float = 5.0
+    warmup_s: float = 1.0
+    connections: tuple[int, ...] = (1, 16, 64, 256)
+    open_connections: int = 256
+    lead_s: float = 3.0
+    long_s: float = 60.0
+    listed: int = 4000
+    appends_s: float = 2.0
+    wal_segments: int = 128
 
 
-FULL = Pace(
-    rounds=5,
-    seconds=5.0,
-    warmup_s=1.0,
-    connections=(1, 16, 64, 256),
-    open_connections=256,
-    lead_s=3.0,
-    long_s=60.0,
-    listed=4000,
-    appends_s=2.0,
-    wal_segments=128,
-)
+FULL = Pace()
 QUICK = Pace(
     rounds=1,
     seconds=0.6,
     warmup_s=0.2,
     connections=(1, 16, 64),
     open_connections=128,
-    lead_s=3.0,
     long_s=2.0,
     listed=1000,
     appends_s=0.3,

@@ -17,18 +17,14 @@ class Steps:
         self._started_s = time.monotonic()
 
     def say(self, text: str) -> None:
-        """Say something that is not a measurement."""
+        """Print something that is not a measurement."""
         self._console.print(f"[dim]{text}[/]", highlight=False)
 
     def done(self, text: str, planned_s: float) -> None:
-        """Tell a measurement that was planned to take so many seconds."""
+        """Print a measurement that was planned to take so many seconds."""
         self._done_s = min(self._done_s + planned_s, self._planned_s)
         took_s = time.monotonic() - self._started_s
         slowness = min(took_s / self._done_s, _SLOWEST)  # the first ones also wait for their servers to start
-        left_s = (self._planned_s - self._done_s) * slowness
-        share = f"{self._done_s / self._planned_s:4.0%}"
-        self._console.print(f"[dim]{share} {_clock(left_s):>6} left[/]  {text}", highlight=False)
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+        left_s = int((self._planned_s - self._done_s) * slowness)
+        left = f"{left_s // 60}:{left_s % 60:02}"
+        self._console.print(f"[dim]{self._done_s / self._planned_s:4.0%} {left:>6} left[/]  {text}", highlight=False)

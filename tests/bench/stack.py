@@ -20,44 +20,32 @@ from urllib.parse import urlsplit
 import asyncpg
 import psutil
 
-from infra.clock import now
 from infra.local.probe import is_ready
 from infra.local.processes.launch import Launch, spawn
-from infra.security.api_key_store import create_key
-from infra.security.api_keys import PARTNER_SCOPES, KeyActor
-from tests.bench.model import OURS
+from tests.bench.report.model import OURS, SAMPLED, TITLES, WITH_FUNCTIONS
 from tests.bench.sample import stored_sizes
 from tests.support.services import servers
 from tests.support.services.ports import free_port
-from tests.support.services.servers import Database, PostgresCluster, run
+from tests.support.services.servers import PostgresCluster, run
+from tests.support.services.system import partner_key
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 READY_S: Final = 30.0
 STOP_S: Final = 20.0
-PROCESSES: Final = f"{OURS} x4"
-SAMPLED: Final = f"{OURS} sampled"
-WITH_FUNCTIONS: Final = "eventsourcing_functions"
-"""The same program with the library's own functions in the database switched on."""
-_MODULES: Final = {
-    "empty": "tests.bench.peers.empty",
-    "group_commit": "tests.bench.peers.group_commit",
-    "eventsourcing": "tests.bench.peers.eventsourcing_app",
-    WITH_FUNCTIONS: "tests.bench.peers.eventsourcing_app",
-    "crud": "tests.bench.peers.crud_app",
-}
+_SETTINGS: Final = (
+    *("server_version", "fsync", "synchronous_commit"),
+    *("full_page_writes", "shared_buffers", "wal_compression"),
+)
 _UVICORN: Final = (
     *("--loop", "uvloop", "--http", "httptools", "--timeout-keep-alive", "30"),
     *("--no-access-log", "--log-level", "warning"),
 )
-TITLES: Final = {
-    OURS: "Harbor Orders",
-    PROCESSES: "Harbor Orders, 4 processes",
-    SAMPLED: "Harbor Orders with a sampler",
-    "group_commit": "raw ASGI + group commit",
-    "empty": "empty ASGI app",
-    "eventsourcing": "eventsourcing + FastAPI",
-    WITH_FUNCTIONS: "eventsourcing + FastAPI, database functions",
-    "crud": "FastAPI + SQLAlchemy CRUD",
+_PEERS: Final = {
+    "empty": "empty",
+    "group_commit": "group_commit",
+    "eventsourcing": "eventsourcing_app",
+    WITH_FUNCTIONS: "eventsourcing_app",
+    "crud": "crud_app",
 }
 
 
@@ -84,10 +72,11 @@ class BenchStack:
 
     def __init__(self, cluster: PostgresCluster, redis_url: str, directory: Path) -> None:
         self.cluster = cluster
+        self.pepper = secrets.token_hex(32)
+        self.samples_file = directory / "samples.json"
         self._redis_url = redis_url
         self._directory = directory
         self._targets: dict[str, Target] = {}
-        self._pepper = secrets.token_hex(32)
 
     def target(self, name: str) -> Target:
         """Return a running target: a name of `TITLES`.
@@ -96,7 +85,7 @@ class BenchStack:
             TargetError: it does not start.
         """
         if name not in self._targets:
-            self._targets[name] = self._start(name)
+            self._targets[name] = self._start_service(name) if name.startswith(OURS) else self._start_peer(name)
         return self._targets[name]
 
     def postgres_cpu_s(self) -> float:
@@ -104,63 +93,67 @@ class BenchStack:
         process = self.cluster.running.process
         return _cpu_s(process.pid, with_children=True) if process else 0.0
 
-    def execute(self, *statements: str) -> None:
-        """Run statements as administrator of the cluster."""
-        for statement in statements:
-            run(self.cluster.execute(statement))
+    def execute(self, statement: str) -> None:
+        """Run a statement as administrator of the cluster."""
+        run(self.cluster.execute(statement))
 
     def settings(self) -> dict[str, str]:
         """Return the settings of the server that decide what a commit means."""
         return run(server_settings(self.cluster.server.url()))
 
-    @property
-    def samples_file(self) -> Path:
-        """Where the sampled service leaves its counts when it ends."""
-        return self._directory / "samples.json"
-
-    def stop(self, *names: str) -> None:
-        """End these targets; without names every one."""
-        ending = [self._targets.pop(name) for name in names or tuple(self._targets) if name in self._targets]
-        processes = [process for target in ending for process in target.processes]
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-    def _start(self, name: str) -> Target:
-        if name == SAMPLED:
-            return self._start_service(name, 1, "tests.bench.sampled_service")
-        if name.startswith("harbor"):
-            return self._start_service(name, int(name.partition(" x")[2] or 1), "command_api")
-        module = _MODULES[name]
-        environment = self._peer_environment(name)
-        port = free_port()
-        arguments = ("-m", "uvicorn", f"{module}:app", "--port", str(port), *_UVICORN)
-        return Target(name, (port,), "none", (self._spawn(name, arguments, environment, port),))
-
-    def _start_service(self, name: str, count: int, module: str) -> Target:
-        database = run(self.cluster.create_database())
-        environment = {
-            "HARBOR_POSTGRES__URL": database.command_url,
+    def environment(self, database_url: str) -> dict[str, str]:
+        """Return the settings of a service."""
+        return {
+            "HARBOR_POSTGRES__URL": database_url,
             "HARBOR_REDIS__URL": self._redis_url,
-            "HARBOR_SECURITY__API_KEY_PEPPER": self._pepper,
-            "HARBOR_SECURITY__CURSOR_SECRET": secrets.token_hex(32),
-            "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+            "HARBOR_SECURITY__API_KEY_PEPPER": self.pepper,
+            "HARBOR_SECURITY__CURSOR_SECRET": "c" * 32,
+            "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY": base64.b64encode(b"w" * 32).decode(),
             # The limiter works as always; only its number is out of the way, because one partner sends everything.
             "HARBOR_LIMITS__PARTNER_PER_S": "1000000",
             "HARBOR_LIMITS__PARTNER_BURST": "1000000",
             "BENCH_SAMPLES": str(self.samples_file),
         }
-        ports = tuple(free_port() for _ in range(count))
+
+    def start(
+        self, name: str, command: tuple[str, ...], own: Mapping[str, str], port: int, checkout: Path = CHECKOUT
+    ) -> subprocess.Popen[bytes]:
+        """Start a process of a checkout, with its own interpreter, and return it when it is ready.
+
+        Raises:
+            TargetError: it does not start.
+        """
+        log = self._directory / f"{name}.log"
+        process = spawn(Launch((interpreter(checkout), *command), clean_environment() | dict(own), checkout), log)
+        deadline_s = time.monotonic() + READY_S
+        while not run(is_ready(("127.0.0.1", port), "/readyz")):
+            if process.poll() is not None or time.monotonic() > deadline_s:
+                process.kill()
+                process.wait()
+                raise TargetError(f"{name} does not start: {_reason(log)}")
+            time.sleep(0.05)
+        return process
+
+    def stop(self, *names: str) -> None:
+        """End these targets; without names every one."""
+        for name in names or tuple(self._targets):
+            end(*self._targets.pop(name).processes)
+
+    def _start_service(self, name: str) -> Target:
+        module = "tests.bench.layers.sampled_service" if name == SAMPLED else "command_api"
+        database = run(self.cluster.create_database())
+        shared = self.environment(database.command_url)
+        ports = tuple(free_port() for _ in range(int(name.partition(" x")[2] or 1)))
         processes = tuple(
-            self._spawn(f"{name}-{port}", ("-m", module), environment | {"HARBOR_COMMAND_API__PORT": str(port)}, port)
+            self.start(f"{name}-{port}", ("-m", module), shared | {"HARBOR_COMMAND_API__PORT": str(port)}, port)
             for port in ports
         )
-        return Target(name, ports, run(_partner_key(database, self._pepper)), processes)
+        return Target(name, ports, run(partner_key(database.admin_url, self.pepper)), processes)
+
+    def _start_peer(self, name: str) -> Target:
+        port = free_port()
+        command = ("-m", "uvicorn", f"tests.bench.peers.{_PEERS[name]}:app", "--port", str(port), *_UVICORN)
+        return Target(name, (port,), "none", (self.start(name, command, self._peer_environment(name), port),))
 
     def _peer_environment(self, name: str) -> dict[str, str]:
         if name == "empty":
@@ -184,28 +177,13 @@ class BenchStack:
             "POSTGRES_ENABLE_DB_FUNCTIONS": "yes" if name == WITH_FUNCTIONS else "no",
         }
 
-    def _spawn(
-        self, name: str, arguments: tuple[str, ...], own: Mapping[str, str], port: int
-    ) -> subprocess.Popen[bytes]:
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("HARBOR_")}
-        log = self._directory / f"{name}.log"
-        process = spawn(Launch((sys.executable, *arguments), inherited | dict(own), CHECKOUT), log)
-        deadline_s = time.monotonic() + READY_S
-        while not run(is_ready(("127.0.0.1", port), "/readyz")):
-            if process.poll() is not None or time.monotonic() > deadline_s:
-                process.kill()
-                process.wait()
-                raise TargetError(f"{TITLES[name.partition('-')[0]]} does not start: {_reason(log)}")
-            time.sleep(0.05)
-        return process
-
 
 @contextmanager
 def bench_stack() -> Iterator[BenchStack]:
-    """Start PostgreSQL and Redis in a temporary directory; everything ends with the `with`."""
+    """Start PostgreSQL, with the local stack's settings and on disk, and Redis; everything ends with the context."""
     with (
-        servers.run_directory() as directory,
-        servers.postgres(directory) as cluster,
+        servers.run_directory(on_disk=True) as directory,
+        servers.postgres(directory, settings="") as cluster,
         servers.valkey(directory) as redis,
     ):
         stack = BenchStack(cluster, redis.url, directory)
@@ -223,32 +201,40 @@ def recycle_wal(cluster: PostgresCluster, segments: int) -> None:
     run(cluster.execute("CHECKPOINT"))
 
 
-async def _partner_key(database: Database, pepper: str) -> str:
-    connection = await asyncpg.connect(database.admin_url)
-    try:
-        text, _record = await create_key(
-            connection,
-            pepper=pepper.encode(),
-            partner_id="acme",
-            livemode=False,
-            scopes=PARTNER_SCOPES,
-            now=now(),
-            label="bench",
-            by=KeyActor("installation", "bench", "bench"),
-        )
-    finally:
-        await connection.close()
-    return text
-
-
 async def server_settings(url: str) -> dict[str, str]:
     """Return the settings of a server that decide what a commit means."""
-    names = ["server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "wal_compression"]
     connection = await asyncpg.connect(url)
     try:
-        return {name: str(await connection.fetchval(f"SHOW {name}")) for name in names}
+        return {name: str(await connection.fetchval(f"SHOW {name}")) for name in _SETTINGS}
     finally:
         await connection.close()
+
+
+def interpreter(checkout: Path) -> str:
+    """Return the Python of a checkout: its own environment's, or for this one the running one."""
+    return sys.executable if checkout == CHECKOUT else str(checkout / ".venv" / "bin" / "python")
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment without settings of ours and without a path to this checkout's modules."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("HARBOR_") and key != "PYTHONPATH"}
+
+
+def end(*processes: subprocess.Popen[bytes]) -> None:
+    """Ask processes to end; kill those that do not."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def title(name: str) -> str:
+    """Return what a target is called in the tables."""
+    return TITLES.get(name, name)
 
 
 def _cpu_s(pid: int, *, with_children: bool = False) -> float:
@@ -267,4 +253,4 @@ def _cpu_s(pid: int, *, with_children: bool = False) -> float:
 
 def _reason(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "no answer, and an empty log"
+    return lines[-1] if lines else "no response, and an empty log"

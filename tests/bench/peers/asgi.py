@@ -12,8 +12,8 @@ async def lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-async def answer(send: Send, status: int, body: bytes) -> None:
-    """Send one JSON answer."""
+async def respond(send: Send, status: int, body: bytes) -> None:
+    """Send one JSON response."""
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,8 +1,8 @@
 """Peer: the usual CRUD service. FastAPI, SQLAlchemy 2 (async ORM on asyncpg), one transaction per request.
 
-Order, lines and a row that makes the idempotency key unique and keeps the answer, in one commit. The happy path does
-not look the key up first: the unique constraint tells, and only then the stored answer is read. BENCH_DATABASE_URL
-(`postgresql+asyncpg://...`) says where. No API keys, no events, no log lines: this program does less than ours.
+Order, lines and a row that makes the idempotency key unique and keeps the response, in one commit. The happy path does
+not look the key up first: only when the unique constraint is violated, the stored response is read. BENCH_DATABASE_URL
+(`postgresql+asyncpg://...`) is the address. No API keys, no events, no log lines: this program does less than ours.
 """
 
 import os
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import DateTime
 
-from tests.bench.orders import CREATE_PATH
+from tests.bench.load.requests import CREATE_PATH
 from tests.bench.peers.order_models import LineOut, OrderIn, OrderOut, minor
 
 POOL_SIZE = 20
@@ -58,12 +58,12 @@ class LineRow(Base):
 
 
 class KeyRow(Base):
-    """The answer given under an idempotency key."""
+    """The response recorded under an idempotency key."""
 
     __tablename__ = "idempotency_keys"
 
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
-    answer: Mapped[str] = mapped_column(Text)
+    response: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
@@ -85,7 +85,7 @@ app = FastAPI(lifespan=lifespan)
 
 @app.get("/readyz")
 async def readyz() -> dict[str, str]:
-    """Answer once the tables exist."""
+    """Respond once the tables exist."""
     return {"status": "ready"}
 
 
@@ -93,16 +93,16 @@ async def readyz() -> dict[str, str]:
 async def create_order(asked: OrderIn, idempotency_key: Annotated[str, Header()]) -> Response:
     """Create an order, once per key."""
     order = _order(asked)
-    answer = _answer(order).model_dump_json()
+    response = _response(order).model_dump_json()
     try:
         async with sessions.begin() as session:
             session.add(order)
-            session.add(KeyRow(key=idempotency_key, answer=answer, created_at=order.created_at))
+            session.add(KeyRow(key=idempotency_key, response=response, created_at=order.created_at))
     except IntegrityError:
         async with sessions() as session:
             known = await session.get_one(KeyRow, idempotency_key)
-        answer = known.answer
-    return Response(answer, 201, media_type="application/json")
+        response = known.response
+    return Response(response, 201, media_type="application/json")
 
 
 def _order(asked: OrderIn) -> OrderRow:
@@ -128,7 +128,7 @@ def _order(asked: OrderIn) -> OrderRow:
     )
 
 
-def _answer(order: OrderRow) -> OrderOut:
+def _response(order: OrderRow) -> OrderOut:
     return OrderOut(
         id=order.id,
         status=order.status,

@@ -2,12 +2,12 @@
 
 from starlette.types import Receive, Scope, Send
 
-from tests.bench.peers.asgi import answer, lifespan
+from tests.bench.peers.asgi import lifespan, respond
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer everything with an empty object."""
+    """Respond to everything with an empty object."""
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
     else:
-        await answer(send, 200, b"{}")
+        await respond(send, 200, b"{}")

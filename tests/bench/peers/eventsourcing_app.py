@@ -13,7 +13,7 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 from fastapi import FastAPI
 
-from tests.bench.orders import CREATE_PATH
+from tests.bench.load.requests import CREATE_PATH
 from tests.bench.peers.order_models import LineOut, OrderIn, OrderOut, minor
 
 StoredLine = dict[str, str | int]
@@ -59,7 +59,7 @@ orders = Orders()
 
 @app.get("/readyz")
 def readyz() -> dict[str, str]:
-    """Answer once the tables exist."""
+    """Respond once the tables exist."""
     return {"status": "ready"}
 
 

@@ -2,7 +2,7 @@
 
 No authentication, no validation, no decision, no logs: the body is taken as it is, padded to the size of what the real
 service stores for it, and appended under the request's idempotency key. HARBOR_POSTGRES__URL says where,
-BENCH_PAYLOAD_BYTES and BENCH_RESPONSE_BYTES how large the event and the recorded answer are.
+BENCH_PAYLOAD_BYTES and BENCH_RESPONSE_BYTES how large the event and the recorded response are.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from infra.event_store.appender import Appender
 from infra.event_store.protocol import AppendCommand, Appended, NewEvent
 from infra.postgres.pool import connect
 from infra.settings import PostgresSettings, load
-from tests.bench.peers.asgi import answer
+from tests.bench.peers.asgi import respond
 
 _PAYLOAD_BYTES: Final = int(os.environ.get("BENCH_PAYLOAD_BYTES", "0"))
 _RESPONSE: Final = b"{" + b" " * (int(os.environ.get("BENCH_RESPONSE_BYTES", "2")) - 2) + b"}"
@@ -36,11 +36,11 @@ class GroupCommit:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif self._appender is None or scope["method"] == "GET":
-            await answer(send, 200, b"{}")
+            await respond(send, 200, b"{}")
         else:
             outcome = await self._appender.append(_command(_key(scope), await _body(receive)))
             is_new = isinstance(outcome, Appended)
-            await answer(send, 201 if is_new else 409, _RESPONSE)
+            await respond(send, 201 if is_new else 409, _RESPONSE)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

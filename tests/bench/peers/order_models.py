@@ -1,4 +1,4 @@
-"""The request and the answer of the peers, as any FastAPI application would declare them."""
+"""The request and the response of the peers, as any FastAPI application would declare them."""
 
 from decimal import Decimal
 from typing import Annotated

@@ -1,9 +1,9 @@
 """Where does the time of one append call go? Statement by statement inside the server, and around it.
 
-    python -m tests.bench.append_profile
+    python -m tests.bench.append.profile
 
-PostgreSQL tells how long the whole function took (EXPLAIN ANALYZE) but nothing of its statements, so those figures come
-from a copy that reads the clock before and after each (`append_marks`); a reading costs some tenths of a microsecond.
+PostgreSQL says how long the whole function took (EXPLAIN ANALYZE) but nothing about its statements, so those figures
+come from a copy that reads the clock before and after each (`marks`); a reading costs some tenths of a microsecond.
 Buffers are counted in calls of their own, since counting takes longer than the statements.
 """
 
@@ -23,12 +23,10 @@ from infra.event_store.append_batch import SQL, append_batch, arguments
 from infra.event_store.protocol import AppendCommand
 from infra.postgres.connection import Connection
 from infra.postgres.pool import session_settings
-from tests.bench.append import SMALL, a_create
-from tests.bench.append_marks import BLOCKS, CLOCK, MARKED, READ_MARKS, marked
-from tests.bench.model import Part
-from tests.bench.scratch import refuse_unless_scratch
-from tests.bench.tables import inside
-from tests.bench.terminal import WIDTH_OF_FILES, show
+from tests.bench.append.call import a_create
+from tests.bench.append.marks import BLOCKS, CLOCK, MARKED, READ_MARKS, marked
+from tests.bench.report.model import Part
+from tests.bench.report.tables import WIDTH_OF_FILES, inside, show
 from tests.support.services import servers
 from tests.support.services.servers import run
 
@@ -42,7 +40,7 @@ _COUNTED: Final = 20
 
 
 async def profile(url: str, sizes: Sequence[int] = SIZES) -> tuple[Part, ...]:
-    """Return the parts of a call for every batch size; `url` is the administrator's of a scratch database."""
+    """Return the parts of a call for every batch size; `url` is the administrator's of an empty database."""
     connection = await asyncpg.connect(url, server_settings=session_settings("append-profile"))
     try:
         for _ in range(_WARM):
@@ -92,8 +90,7 @@ async def _marks(connection: Connection, measure: tuple[str, str, str], size: in
 
 async def _function(connection: Connection, size: int, calls: int) -> tuple[float, float]:
     """Return the microseconds and the buffers of the unchanged function."""
-    took_us: list[float] = []
-    touched: list[float] = []
+    took_us, touched = list[float](), list[float]()
     for _ in range(calls):
         (plan,) = json.loads(await connection.fetchval(_EXPLAINED, *arguments(0, _batch(size))))
         took_us.append(plan["Execution Time"] * 1e3)
@@ -103,10 +100,7 @@ async def _function(connection: Connection, size: int, calls: int) -> tuple[floa
 
 async def _around(connection: Connection, size: int, calls: int) -> tuple[float, float, float]:
     """Return the microseconds of making the arguments, of the whole call, and of its commit."""
-    made: list[float] = []
-    whole: list[float] = []
-    commits: list[float] = []
-    empty: list[float] = []
+    made, whole, commits, empty = list[float](), list[float](), list[float](), list[float]()
     for _ in range(calls):
         batch, other = _batch(size), _batch(size)
         started_s = time.perf_counter()
@@ -130,7 +124,7 @@ async def _commit(connection: Connection) -> float:
 
 
 def _batch(size: int) -> list[AppendCommand]:
-    return [a_create(SMALL) for _ in range(size)]
+    return [a_create() for _ in range(size)]
 
 
 def _since(started_s: float) -> float:
@@ -143,16 +137,11 @@ def _middle(values: Sequence[float]) -> float:
     return statistics.fmean(ordered[quarter : len(ordered) - quarter])
 
 
-@click.command(epilog="Example: python -m tests.bench.append_profile")
-@click.option("--url", help="administrator's address of a database that tests.bench.scratch made [a server of its own]")
-def main(url: str | None) -> None:
-    """Show where the time of an append call goes, by batch size."""
-    if url:
-        refuse_unless_scratch(url)
-        parts = uvloop.run(profile(url))
-    else:
-        with servers.run_directory() as directory, servers.postgres(directory) as cluster:
-            parts = uvloop.run(profile(run(cluster.create_database()).admin_url))
+@click.command(epilog="Example: python -m tests.bench.append.profile")
+def main() -> None:
+    """Show where the time of an append call goes, by batch size; starts a PostgreSQL of its own."""
+    with servers.run_directory(on_disk=True) as directory, servers.postgres(directory, settings="") as cluster:
+        parts = uvloop.run(profile(run(cluster.create_database()).admin_url))
     show(Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, soft_wrap=True), inside(parts))
 
 

@@ -1,6 +1,6 @@
-"""As much of HTTP/1.1 as a load generator needs: when an answer is complete, its status and its Location. Pure.
+"""As much of HTTP/1.1 as a load generator needs: when a response is complete, its status and its Location. Pure.
 
-One answer at a time per connection, with a Content-Length; everything else is refused rather than miscounted.
+One response at a time per connection, with a Content-Length; everything else is refused rather than miscounted.
 """
 
 import re
@@ -14,8 +14,8 @@ class NotUnderstoodError(Exception):
     """The server sent something this client does not read."""
 
 
-class Answer:
-    """One answer as its bytes arrive. Feed it until it is complete, then start it again for the next one."""
+class Response:
+    """One response as its bytes arrive: feed it until it is complete, then start it again for the next one."""
 
     __slots__ = ("_missing", "head", "status")
 
@@ -23,13 +23,13 @@ class Answer:
         self.start()
 
     def start(self) -> None:
-        """Expect a new answer."""
+        """Expect a new response."""
         self.head = b""
         self.status = 0
         self._missing = -1
 
     def feed(self, data: bytes) -> bool:
-        """Take bytes; tell whether the answer is complete.
+        """Take bytes; return whether the response is complete.
 
         Raises:
             NotUnderstoodError: no Content-Length, or more bytes than that.
@@ -44,7 +44,7 @@ class Answer:
             self.status = int(self.head[9:12])
             length = _LENGTH.search(self.head)
             if length is None:
-                raise NotUnderstoodError("an answer without a Content-Length")
+                raise NotUnderstoodError("a response without a Content-Length")
             self._missing = int(length[1]) + end + 4
         self._missing -= len(data)
         if self._missing < 0:

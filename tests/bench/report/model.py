@@ -1,4 +1,4 @@
-"""What a benchmark gives, as data: written to JSON by one program, turned into tables, verdicts and plots by others."""
+"""The results of a benchmark as data: written to JSON, turned into tables, verdicts and plots."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,18 +7,34 @@ from pydantic import BaseModel, ConfigDict
 
 OURS: Final = "harbor"
 """The target that peers are compared with."""
+PROCESSES: Final = f"{OURS} x4"
+SAMPLED: Final = f"{OURS} sampled"
+WITH_FUNCTIONS: Final = "eventsourcing_functions"
+"""The `eventsourcing` peer with the library's own functions in the database switched on."""
+TITLES: Final = {
+    OURS: "Harbor Orders",
+    PROCESSES: "Harbor Orders, 4 processes",
+    SAMPLED: "Harbor Orders with a sampler",
+    "group_commit": "raw ASGI + group commit",
+    "empty": "empty ASGI app",
+    "eventsourcing": "eventsourcing + FastAPI",
+    WITH_FUNCTIONS: "eventsourcing + FastAPI, database functions",
+    "crud": "FastAPI + SQLAlchemy CRUD",
+}
 
 HOT_WRITERS: Final = 200
 HOT: Final = "hot"
-"""The suite of other orders while that many writers are on one order; the two beside it: without them, and they."""
-HOT_ALONE: Final = "hot alone"
+"""Creates of other orders while that many writers are on one order."""
 HOT_ORDER: Final = "hot order"
+"""What those writers get."""
+HOT_ALONE: Final = "hot alone"
+"""The same creates with nothing beside them."""
 HOT_CONTROL: Final = "hot control"
-"""The same beside as many creates as there were commands on the hot order: what the machine's load alone does."""
+"""The same beside as many creates (`HOT_LOAD`) as there were commands on the hot order: the machine's load alone."""
 HOT_LOAD: Final = "hot load"
 
-NO_ANSWER: Final = 0
-"""Stands for a status where a connection ended before the answer."""
+NO_RESPONSE: Final = 0
+"""Stands for a status where a connection ended before the response."""
 
 
 class Frozen(BaseModel):
@@ -28,7 +44,7 @@ class Frozen(BaseModel):
 
 
 class Latency(Frozen):
-    """How long the answers of one run took, in milliseconds."""
+    """How long the responses of one run took, in milliseconds."""
 
     mean_ms: float
     p50_ms: float
@@ -48,9 +64,9 @@ class Run(Frozen):
         done: requests (or commands, where one call carries many) finished in the window.
         per_s: the same per second.
         latency: of requests or calls.
-        statuses: how many answers had each HTTP status, warm-up included; 0: no answer.
+        statuses: how many responses had each HTTP status, warm-up included; 0: no response.
         late_p99_ms: open loop: how much later than intended the generator itself sent.
-        unanswered: open loop: requests that had no answer when the wait for them ended; they count in `latency`.
+        unanswered: open loop: requests that had no response when the wait for them ended; they count in `latency`.
         cpu_us: CPU microseconds per request (or command, as above) of the service, PostgreSQL and the generator,
             warm-up included.
         generator_share: the generator's use of its one core, 0 to 1: near 1 it is what was measured.
@@ -69,7 +85,7 @@ class Run(Frozen):
 
     @property
     def failed(self) -> int:
-        """How many requests were not answered with success."""
+        """How many requests did not succeed."""
         return self.unanswered + sum(count for status, count in self.statuses.items() if not 200 <= status < 300)
 
 
@@ -124,14 +140,13 @@ class Part(Frozen):
 
 
 class Report(Frozen):
-    """Everything one invocation measured; `samples` are the stacks behind `layers`, `left_out` what did not run."""
+    """Everything one invocation measured; `left_out` is what did not run, and why."""
 
     started_at: str
     machine: dict[str, str]
     is_quick: bool
     cases: tuple[Case, ...] = ()
     layers: tuple[Layer, ...] = ()
-    samples: dict[str, int] = {}
     waits: tuple[Wait, ...] = ()
     inside: tuple[Part, ...] = ()
     left_out: dict[str, str] = {}

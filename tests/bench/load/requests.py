@@ -1,4 +1,4 @@
-"""The request every target gets: create one order of three lines. The bytes differ in the idempotency key alone."""
+"""The requests of the generator. Every target creates the same order of three lines, under ever new keys."""
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import orjson
 
-from tests.bench.model import Frozen
+from tests.bench.report.model import Frozen
 
 CREATE_PATH: Final = "/api/v1/orders"
 BATCH_PATH: Final = "/api/v1/orders/batch"
@@ -23,10 +23,9 @@ ORDER: Final = {
 }
 ORDER_BODY: Final = orjson.dumps(ORDER)
 AUTHORIZED: Final = orjson.dumps({"status": "authorized"})
-"""The body that brings an order to a status."""
 
 Source = Callable[[], bytes | None]
-"""Gives the bytes of the next request; None: there is none left."""
+"""Returns the bytes of the next request; None: there is none left."""
 
 
 class RequestPlan(Frozen):
@@ -35,19 +34,19 @@ class RequestPlan(Frozen):
     Attributes:
         kind: `fresh`: `path` again and again, each with a new key; `keys`: `path` with each listed key, once;
             `repeated keys`: the same, round and round; `paths`: each listed path once, with a new key;
+            `repeated paths`: the same, round and round;
             `batches`: `path` again and again, each with `orders` orders, each of them with a new key.
         path: of all but `paths`.
         listed: keys or paths.
         body: JSON, or nothing; of `batches` that of one order.
         orders: how many commands one request carries.
-        method: POST, or PATCH.
-        api_key: for the Authorization header; targets that do not look at it get it all the same.
+        api_key: for the Authorization header; targets that ignore it get it all the same.
     """
 
-    kind: Literal["fresh", "keys", "repeated keys", "paths", "batches"] = "fresh"
+    kind: Literal["fresh", "keys", "repeated keys", "paths", "repeated paths", "batches"] = "fresh"
     path: str = CREATE_PATH
     listed: tuple[str, ...] = ()
-    method: Literal["POST", "PATCH"] = "POST"
+    method: Literal["GET", "POST", "PATCH"] = "POST"
     body: bytes = ORDER_BODY
     orders: int = 1
     api_key: str = ""
@@ -67,12 +66,19 @@ def source(plan: RequestPlan) -> Source:
             left = iter(made) if plan.kind == "keys" else cycle(made)
         case "paths":
             left = _each(plan, plan.listed)
+        case "repeated paths":
+            left = cycle(_each(plan, plan.listed))
     return lambda: next(left, None)
 
 
 def new_key() -> bytes:
     """Return a random idempotency key, as clients send them."""
     return secrets.token_hex(16).encode()
+
+
+def new_keys(count: int) -> tuple[str, ...]:
+    """Return so many random keys."""
+    return tuple(new_key().decode() for _ in range(count))
 
 
 def _each(plan: RequestPlan, paths: Sequence[str]) -> Iterator[bytes]:
@@ -83,13 +89,12 @@ def _each(plan: RequestPlan, paths: Sequence[str]) -> Iterator[bytes]:
 
 def _batch(plan: RequestPlan) -> bytes:
     items = b",".join([b'{"idempotency_key":"%b","order":%b}' % (new_key(), plan.body) for _ in range(plan.orders)])
-    body = b'{"orders":[%b]}' % items
-    before, after = _around_key(plan.path, plan.model_copy(update={"body": body}))
+    before, after = _around_key(plan.path, plan.model_copy(update={"body": b'{"orders":[%b]}' % items}))
     return b"%b%b%b" % (before, new_key(), after)
 
 
 def _around_key(path: str, plan: RequestPlan) -> tuple[bytes, bytes]:
-    """Return the request in front of its idempotency key and behind it."""
+    """Return what comes before the idempotency key of a request, and what comes after it."""
     before = (
         f"{plan.method} {path} HTTP/1.1\r\n"
         "Host: localhost\r\n"

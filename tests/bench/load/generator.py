@@ -1,9 +1,8 @@
 """The load generator: a process of its own, so that it shares neither the service's process nor its event loop.
 
-    echo '{...}' | python -m tests.bench.load        a `LoadPlan` on standard input, a `LoadResult` on standard output
+    echo '{...}' | python -m tests.bench.load.generator     a `LoadPlan` on standard input, a `LoadResult` on output
 
-`python -m tests.bench` measures how much it can send (suite `ceiling`), and every result says how much of its one core
-it used.
+Every result says how much of its one core it used; the suite `create` also measures an application that does nothing.
 """
 
 import asyncio
@@ -11,19 +10,17 @@ import gc
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import uvloop
 
-from tests.bench.loops import ClosedLoop, Connection, LoadError, LoadPlan, OpenLoop
-from tests.bench.model import Frozen, Latency
-from tests.bench.orders import source
-from tests.bench.stats import latency_of
-from tests.bench.wire import Answer
+from tests.bench.load.loops import ClosedLoop, Connection, LoadError, LoadPlan, OpenLoop
+from tests.bench.load.requests import source
+from tests.bench.report.model import Frozen, Latency
+from tests.bench.report.stats import latency_of
 
-CHECKOUT: Final = Path(__file__).resolve().parents[2]
+CHECKOUT: Final = Path(__file__).resolve().parents[3]
 
 
 class LoadResult(Frozen):
@@ -42,30 +39,27 @@ class LoadResult(Frozen):
 
 
 async def generate(plan: LoadPlan) -> LoadResult:
-    """Send what the plan says and give what happened.
+    """Send what the plan says and return what happened.
 
     Raises:
-        LoadError: the server cannot be reached, or a closed loop got no answers.
+        LoadError: the server cannot be reached, or a closed loop got no responses.
     """
     next_request = source(plan.requests)
     loop = OpenLoop(plan, next_request, plan.rate_per_s) if plan.rate_per_s else ClosedLoop(plan, next_request)
-    connections = [
-        await _connect(plan.ports[number % len(plan.ports)], loop.answered, loop.lost)
-        for number in range(plan.connections)
-    ]
+    ports = [plan.ports[number % len(plan.ports)] for number in range(plan.connections)]
+    connections = [await _connect(port, loop) for port in ports]
     started_s, cpu_s = time.perf_counter(), time.process_time()
     seconds = await loop.run(connections)
     cpu_s, took_s = time.process_time() - cpu_s, time.perf_counter() - started_s
     for connection in connections:
         connection.close()
-    late = latency_of(loop.late_s) if isinstance(loop, OpenLoop) else None
     return LoadResult(
         seconds=seconds,
         done=len(loop.tally.samples_s),
         sent=sum(loop.tally.statuses.values()),
         latency=latency_of(loop.tally.samples_s),
         statuses=dict(loop.tally.statuses),
-        late_p99_ms=late.p99_ms if late else None,
+        late_p99_ms=latency_of(loop.late_s).p99_ms if isinstance(loop, OpenLoop) else None,
         unanswered=loop.unanswered if isinstance(loop, OpenLoop) else 0,
         generator_cpu_s=cpu_s,
         generator_share=cpu_s / took_s,
@@ -73,12 +67,10 @@ async def generate(plan: LoadPlan) -> LoadResult:
     )
 
 
-async def _connect(
-    port: int, answered: Callable[[Connection, Answer], None], lost: Callable[[Connection], None]
-) -> Connection:
+async def _connect(port: int, loop: ClosedLoop | OpenLoop) -> Connection:
     try:
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: Connection(answered, lost), "127.0.0.1", port
+            lambda: Connection(loop.done, loop.lost), "127.0.0.1", port
         )
     except OSError as error:
         raise LoadError(f"port {port} does not answer: {error}") from error
@@ -86,13 +78,13 @@ async def _connect(
 
 
 def run_generator(plan: LoadPlan) -> LoadResult:
-    """Run a generator process to its end and give its result.
+    """Run a generator process to its end and return its result.
 
     Raises:
         LoadError: it failed.
     """
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.bench.load"],
+        [sys.executable, "-m", "tests.bench.load.generator"],
         cwd=CHECKOUT,
         input=plan.model_dump_json().encode(),
         capture_output=True,

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.bench.model import Case, Latency, Run
+from tests.bench.report.model import Case, Latency, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +29,10 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 def latency_of(samples_s: Sequence[float]) -> Latency:
     """Return the percentiles of some durations in seconds; zeros when there is none."""
-    if not samples_s:
-        return Latency(mean_ms=0, p50_ms=0, p90_ms=0, p95_ms=0, p99_ms=0, p999_ms=0, max_ms=0)
-    ordered = sorted(samples_s)
-
-    def at(share: float) -> float:
-        return round(percentile(ordered, share) * 1e3, 4)
-
-    return Latency(
-        mean_ms=round(statistics.fmean(ordered) * 1e3, 4),
-        p50_ms=at(0.5),
-        p90_ms=at(0.9),
-        p95_ms=at(0.95),
-        p99_ms=at(0.99),
-        p999_ms=at(0.999),
-        max_ms=at(1.0),
-    )
+    ordered = sorted(samples_s) or [0.0]
+    shares = {"p50_ms": 0.5, "p90_ms": 0.9, "p95_ms": 0.95, "p99_ms": 0.99, "p999_ms": 0.999, "max_ms": 1.0}
+    found = {name: round(percentile(ordered, share) * 1e3, 4) for name, share in shares.items()}
+    return Latency(mean_ms=round(statistics.fmean(ordered) * 1e3, 4), **found)
 
 
 def per_s(case: Case) -> Spread:
@@ -57,13 +45,20 @@ def p50_ms(case: Case) -> Spread:
     return spread([run.latency.p50_ms for run in case.runs])
 
 
+def p95_ms(case: Case) -> Spread:
+    """Return the spread of the 95th percentiles."""
+    return spread([run.latency.p95_ms for run in case.runs])
+
+
 def p99_ms(case: Case) -> Spread:
     """Return the spread of the 99th percentiles."""
     return spread([run.latency.p99_ms for run in case.runs])
 
 
-def ratio(ours: Case, peer: Case, value: Callable[[Run], float] = lambda run: run.per_s) -> Spread | None:
+def ratio(ours: Case | None, peer: Case | None, value: Callable[[Run], float] = lambda run: run.per_s) -> Spread | None:
     """Return ours divided by the peer's, round by round; None when no round has both."""
+    if ours is None or peer is None:
+        return None
     theirs = {run.round: value(run) for run in peer.runs}
     ratios = [value(run) / theirs[run.round] for run in ours.runs if theirs.get(run.round)]
     return spread(ratios) if ratios else None

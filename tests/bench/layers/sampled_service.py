@@ -1,4 +1,4 @@
-"""The command service with a sampling profiler in it: `python -m tests.bench.sampled_service`, settings as always.
+"""The command service with a sampling profiler in it: `python -m tests.bench.layers.sampled_service`.
 
 After SIGUSR1 the kernel interrupts the process after each millisecond of CPU time it uses, and the Python stack at that
 moment is counted; nothing in the service is changed or wrapped, so what is counted is the service as it is (a sampler
@@ -17,7 +17,6 @@ import orjson
 from command_api.__main__ import main as command_api_main
 
 INTERVAL_S: Final = 0.001
-SEPARATOR: Final = ";"
 
 
 class Sampler:
@@ -27,7 +26,7 @@ class Sampler:
         self._stacks: Counter[tuple[CodeType, ...]] = Counter()
 
     def start(self, _number: int, _frame: FrameType | None) -> None:
-        """Begin to sample."""
+        """Begin to sample: what a signal handler does."""
         signal.signal(signal.SIGPROF, self._sample)
         signal.setitimer(signal.ITIMER_PROF, INTERVAL_S, INTERVAL_S)
 
@@ -36,7 +35,7 @@ class Sampler:
         signal.setitimer(signal.ITIMER_PROF, 0)
         folded: Counter[str] = Counter()
         for stack, count in self._stacks.items():
-            folded[SEPARATOR.join(_name(code) for code in stack)] += count
+            folded[";".join(_name(code) for code in stack)] += count
         path.write_bytes(orjson.dumps(folded))
 
     def _sample(self, _number: int, frame: FrameType | None) -> None:
@@ -50,7 +49,7 @@ class Sampler:
 def _name(code: CodeType) -> str:
     """Return `package/module.py:function`, without the place of the installation."""
     path = code.co_filename
-    for root in ("/site-packages/", f"{Path(__file__).resolve().parents[2]}/", "/lib/python3"):
+    for root in ("/site-packages/", f"{Path(__file__).resolve().parents[3]}/", "/lib/python3"):
         _, found, inside = path.rpartition(root)
         if found:
             path = inside if root != "/lib/python3" else inside.partition("/")[2]

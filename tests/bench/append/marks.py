@@ -12,6 +12,7 @@ BLOCKS: Final = (
     "v_ended[n] - v_begun[n]",
 )
 """What is read before and after each statement: its type, the reading, and what two readings say of statement n."""
+_KEEP: Final = "-- keep --"
 READ_MARKS: Final = "SELECT current_setting('bench.marks')"
 _NAMES: Final = (
     (r"pg_advisory_xact_lock", "take the lock"),
@@ -44,7 +45,7 @@ def marked(definition: str, measure: tuple[str, str, str]) -> Marked:
     """Return the copy of what `pg_get_functiondef` gave.
 
     A statement begins on a line of its own and ends with the first line that ends with a semicolon. The copy leaves
-    what it measured in the setting `bench.marks`: one number per statement, -1 where it was not reached.
+    its measurements in the setting `bench.marks`: one number per statement, -1 where it was not reached.
 
     Raises:
         UnknownShapeError: no statement was found.
@@ -57,20 +58,16 @@ def marked(definition: str, measure: tuple[str, str, str]) -> Marked:
     for statement in _statements(statements):
         name = _name(statement)
         if name is None:
-            lines += _kept(statement) if _ends(statement) else statement
+            lines += [_KEEP, *statement] if statement[0].strip() in ("RETURN;", "END") else statement
             continue
         names.append(name)
         lines += [f"v_begun[{len(names)}] := {reading};", *statement, f"v_ended[{len(names)}] := {reading};"]
     if not names:
         raise UnknownShapeError("no statement was recognised: see `_NAMES`")
-    kept = _keep(len(names), difference)
-    copy = "\n".join(lines).replace(_KEEP, kept)
+    copy = "\n".join(lines).replace(_KEEP, _keep(len(names), difference))
     declarations = f"\n    v_begun {kind}[];\n    v_ended {kind}[];"
     sql = f"{head.replace('harbor.append_batch', MARKED)}$function${declared}{declarations}{begin}{copy}\n$function$"
     return Marked(sql, tuple(names))
-
-
-_KEEP: Final = "-- keep --"
 
 
 def _statements(source: str) -> list[list[str]]:
@@ -97,14 +94,6 @@ def _name(statement: list[str]) -> str | None:
         if found:
             return found.expand(name)
     return None
-
-
-def _ends(statement: list[str]) -> bool:
-    return statement[0].strip() in ("RETURN;", "END")
-
-
-def _kept(statement: list[str]) -> list[str]:
-    return [_KEEP, *statement]
 
 
 def _keep(count: int, difference: str) -> str:
