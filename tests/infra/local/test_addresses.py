@@ -8,7 +8,6 @@ import pytest
 from infra.local.addresses import Addresses, environment_of, role_url, service_port, shown
 from infra.local.errors import LocalError
 from infra.local.home import Home
-from tests.support.services.ports import free_port
 
 ADMIN = "postgresql://admin:secret@db.example:5432/harbor?sslmode=require"
 VARIABLE = "HARBOR_COMMAND_API__PORT"
@@ -24,7 +23,7 @@ def test_a_taken_port_names_the_variable_to_set(tmp_path: Path) -> None:
             service_port(Home(tmp_path), VARIABLE, {VARIABLE: str(port)})
 
 
-def test_port_0_is_any_free_one_and_remembered(tmp_path: Path) -> None:
+def test_port_0_is_any_free_port_and_is_remembered(tmp_path: Path) -> None:
     home = Home(tmp_path)
 
     port = service_port(home, VARIABLE, {VARIABLE: "0"})
@@ -33,15 +32,9 @@ def test_port_0_is_any_free_one_and_remembered(tmp_path: Path) -> None:
     assert service_port(home, VARIABLE, {VARIABLE: "0"}) == port
 
 
-def test_no_number_is_told() -> None:
+def test_a_port_that_is_not_a_number_is_refused() -> None:
     with pytest.raises(LocalError, match=f"{VARIABLE} is not a port number"):
         service_port(Home(Path("unused")), VARIABLE, {VARIABLE: "http"})
-
-
-def test_a_named_port_is_taken_as_it_is(tmp_path: Path) -> None:
-    port = free_port()
-
-    assert service_port(Home(tmp_path), VARIABLE, {VARIABLE: str(port)}) == port
 
 
 def test_another_role_gets_the_same_database() -> None:

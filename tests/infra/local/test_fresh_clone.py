@@ -51,8 +51,9 @@ def test_that_nothing_runs_is_said_at_once(clone: Path, target: str, *, is_succe
     assert sorted(clone.rglob("*")) == before
 
 
-@pytest.mark.parametrize("target", ["status", "down"])
-@pytest.mark.parametrize("named", ["{home}/my home", "~/my home", "my home"])
+@pytest.mark.parametrize(
+    ("target", "named"), [("status", "{home}/my home"), ("status", "~/my home"), ("down", "my home")]
+)
 def test_of_a_home_of_its_own_it_is_said_as_the_installed_command_says_it(
     clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, named: str
 ) -> None:
@@ -65,8 +66,9 @@ def test_of_a_home_of_its_own_it_is_said_as_the_installed_command_says_it(
     assert installed.output.startswith("nothing runs in /")
 
 
-@pytest.mark.parametrize("target", ["status", "down", "clean"])
-@pytest.mark.parametrize("named", ["{home}/my home", "~/my home", "../my home"])
+@pytest.mark.parametrize(
+    ("target", "named"), [("status", "{home}/my home"), ("down", "~/my home"), ("clean", "../my home")]
+)
 def test_where_there_is_data_the_installation_is_asked(clone: Path, tmp_path: Path, target: str, named: str) -> None:
     (tmp_path / "my home").mkdir()
 

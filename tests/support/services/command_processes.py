@@ -1,7 +1,5 @@
-"""Several command services as real processes over one database: kill and start again any of them."""
+"""Several command services as real processes over one database; each can be killed and started again."""
 
-import base64
-import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.services.servers import Database
-from tests.support.services.system import System, free_ports, partner_key
+from tests.support.services.system import System, clean_environment, free_ports, partner_key, service_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +31,16 @@ class CommandProcesses:
 async def command_processes(
     database: Database, redis_url: str, logs: Path, count: int = 2
 ) -> AsyncIterator[CommandProcesses]:
-    """Run `count` command services; every one has ended when the context does."""
+    """Run `count` command services while the context is open."""
     ports = {f"command_api-{number}": port for number, port in enumerate(free_ports(count), 1)}
     pepper = secrets.token_hex(32)
-    shared = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")} | {
+    shared = clean_environment() | service_secrets(pepper)
+    shared |= {
         "HARBOR_POSTGRES__URL": database.command_url,
-        # What is to be refused is refused at once; a slow machine is no reason to answer 503.
+        # A slow machine is no reason to respond 503.
         "HARBOR_POSTGRES__COMMAND_TIMEOUT_S": "60",
         "HARBOR_COMMAND_API__REQUEST_DEADLINE_S": "60",
         "HARBOR_REDIS__URL": redis_url,
-        "HARBOR_SECURITY__API_KEY_PEPPER": pepper,
-        "HARBOR_SECURITY__CURSOR_SECRET": secrets.token_hex(32),
-        "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
     }
     environments = {name: shared | {"HARBOR_COMMAND_API__PORT": str(port)} for name, port in ports.items()}
     system = System(environments, ports, logs)

@@ -17,12 +17,11 @@ import asyncpg
 from infra import clock
 from infra.security.api_key_store import create_key
 from infra.security.api_keys import KeyActor
-from tests.demo.stack import Stack
+from tests.demo.stack import CHECKOUT, Stack
 from tests.support.services.ports import free_port
 from tests.support.services.servers import Database, KafkaServer
 from tests.support.waiting import eventually
 
-CHECKOUT = Path(__file__).resolve().parents[3]
 READY_S = 60.0
 STOP_S = 60.0
 PARTNER_SCOPES = ("orders:read", "orders:write", "orders:cancel", "orders:authorize", "orders:capture")
@@ -38,13 +37,27 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "query_api": ("query_api",),
 }
 ALONE: dict[str, tuple[str, ...]] = {"timer": ("command_api", "expire")}
-"""Processes that tests run without the rest."""
+"""Processes that tests run only by themselves."""
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment without settings of ours."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")}
+
+
+def service_secrets(pepper: str) -> dict[str, str]:
+    """Return the settings that have no default."""
+    return {
+        "HARBOR_SECURITY__API_KEY_PEPPER": pepper,
+        "HARBOR_SECURITY__CURSOR_SECRET": secrets.token_hex(32),
+        "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+    }
 
 
 class System:
     """Processes over one database, by name; each can be killed and started again.
 
-    A name is one of `COMMANDS` or `ALONE`, or one with a number behind it: `command_api-2`.
+    A name is one of `COMMANDS` or `ALONE`, or one followed by a number: `command_api-2`.
     """
 
     def __init__(self, environments: Mapping[str, Mapping[str, str]], ports: Mapping[str, int], logs: Path) -> None:
@@ -67,8 +80,9 @@ class System:
             )
 
     async def kill(self, name: str) -> None:
-        """End one process with SIGKILL."""
-        self._processes[name].kill()
+        """End one process with SIGKILL, unless it has ended."""
+        if self._processes[name].returncode is None:
+            self._processes[name].kill()
         await self._processes[name].wait()
 
     async def ready(self, name: str) -> None:
@@ -87,7 +101,7 @@ class System:
         await eventually(answers, timeout_s=READY_S)
 
     async def stop(self) -> dict[str, int]:
-        """Stop everything with SIGTERM; give the exit status of each process that still ran."""
+        """Stop everything with SIGTERM; return the exit status of each process that still ran."""
         running = {name: process for name, process in self._processes.items() if process.returncode is None}
         for process in running.values():
             process.send_signal(signal.SIGTERM)
@@ -105,12 +119,8 @@ async def running_system(
 ) -> AsyncIterator[tuple[System, Stack]]:
     """Run the whole system; without `kafka` the worker tails the store and there is no relay."""
     ports = dict(zip(COMMANDS, free_ports(len(COMMANDS)), strict=True))
-    secret = {
-        "HARBOR_SECURITY__API_KEY_PEPPER": secrets.token_hex(32),
-        "HARBOR_SECURITY__CURSOR_SECRET": secrets.token_hex(32),
-        "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
-    }
-    shared = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")} | secret
+    pepper = secrets.token_hex(32)
+    shared = clean_environment() | service_secrets(pepper)
     shared |= {"HARBOR_KAFKA__TOPIC_PREFIX": topic_prefix, "HARBOR_WEBHOOKS__ALLOW_NETWORKS": "127.0.0.0/8"}
     shared |= {"HARBOR_WEBHOOKS__SCHEDULE_SCALE": "0.02", "HARBOR_WEBHOOKS__LEASE_S": "2"}
     if kafka is not None:
@@ -119,12 +129,8 @@ async def running_system(
     urls |= {"command_api": database.command_url, "query_api": database.query_url}
     environments = {
         name: shared
-        | {
-            "HARBOR_POSTGRES__URL": urls[name],
-            "HARBOR_OPS__PORT": str(ports[name]),
-            "HARBOR_COMMAND_API__PORT": str(ports[name]),
-            "HARBOR_QUERY_API__PORT": str(ports[name]),
-        }
+        | {f"HARBOR_{kind}__PORT": str(ports[name]) for kind in ("OPS", "COMMAND_API", "QUERY_API")}
+        | {"HARBOR_POSTGRES__URL": urls[name]}
         for name in COMMANDS
     }
     if kafka is not None:
@@ -136,7 +142,7 @@ async def running_system(
         database.admin_url,
         kafka.bootstrap if kafka is not None else None,
         f"{topic_prefix}orders.events.v1",
-        await partner_key(database.admin_url, secret["HARBOR_SECURITY__API_KEY_PEPPER"]),
+        await partner_key(database.admin_url, pepper),
     )
     system = System(environments, ports, logs)
     names = [name for name in COMMANDS if kafka is not None or name != "relay"]
@@ -151,7 +157,7 @@ async def running_system(
 
 
 async def partner_key(admin_url: str, pepper: str, partner_id: str = "acme") -> str:
-    """Make a test-mode key with every partner scope; give its text."""
+    """Make a test-mode key with every partner scope and return its text."""
     connection = await asyncpg.connect(admin_url)
     try:
         key, _record = await create_key(
@@ -189,5 +195,5 @@ async def run_once(command: tuple[str, ...], environment: Mapping[str, str]) -> 
 
 
 def free_ports(count: int) -> list[int]:
-    """Return so many ports that nobody else has or gets."""
+    """Return so many free ports, which no other test is given."""
     return [free_port() for _ in range(count)]
