@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -10,38 +9,59 @@ import pytest
 from tests.demo.journey import travel
 from tests.demo.orders import Draft, generated
 from tests.support.services.servers import Database, KafkaServer
-from tests.support.services.system import COMMANDS, System, running_system
+from tests.support.services.system import COMMANDS, READY_S, System, running_system
+from tests.support.waiting import eventually
 
 VICTIMS = ("relay", "worker", "dispatcher", "command_api")
 AT_ONCE = 4
-MOST_ORDERS = 100_000
+BETWEEN = 10
+"""Orders begun between two kills, so that each kill finds some under way."""
 
 
-async def kill_and_restart(system: System, kills: int) -> None:
-    """Kill each process so often, each time as soon as it works again."""
+class Orders:
+    """Orders without end, until `is_over`; `begun` counts them."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.is_over = False
+
+    def __iter__(self) -> Iterator[Draft]:
+        for draft in generated(1_000_000, seed=1, run="killed"):
+            if self.is_over:
+                return
+            self.begun += 1
+            yield draft
+
+    async def go_on(self) -> None:
+        """Return when some more have begun."""
+        due = self.begun + BETWEEN
+        await eventually(lambda: self.begun >= due, timeout_s=READY_S, what="orders go on")
+
+
+async def kill_and_restart(system: System, orders: Orders, kills: int) -> None:
+    """Kill each process so often, each time while orders flow."""
     for name in VICTIMS:
         for _ in range(kills):
+            await orders.go_on()
             await system.kill(name)
             await system.start(name)
             await system.ready(name)
-
-
-def orders_until(disturbed: "asyncio.Task[None]") -> Iterator[Draft]:
-    """Return orders as long as processes are killed."""
-    return takewhile(lambda _draft: not disturbed.done(), generated(MOST_ORDERS, seed=1, run="killed"))
+    await orders.go_on()
+    orders.is_over = True
 
 
 @pytest.mark.timeout(900)
 async def test_kill_nine_in_mid_stream_loses_and_doubles_nothing(
     database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path, *, is_full: bool
 ) -> None:
+    orders = Orders()
     async with running_system(database, kafka, topic_prefix, tmp_path) as (system, stack):
-        disturbed = asyncio.create_task(kill_and_restart(system, kills=5 if is_full else 2))
-        journey = await travel(stack, orders_until(disturbed), AT_ONCE, "killed")
-        await disturbed
+        async with asyncio.TaskGroup() as group:
+            journey = group.create_task(travel(stack, orders, AT_ONCE, "killed"))
+            group.create_task(kill_and_restart(system, orders, kills=6 if is_full else 3))
         statuses = await system.stop()
 
-    assert journey.anomalies() == []
-    assert len(journey.history.orders or ()) == len(journey.ledger.documents) > 0
+    assert journey.result().anomalies() == []
+    assert len(journey.result().history.orders or ()) == orders.begun
     # and SIGTERM ends every process cleanly
     assert statuses == dict.fromkeys(COMMANDS, 0)
