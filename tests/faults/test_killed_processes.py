@@ -58,7 +58,7 @@ async def test_kill_nine_in_mid_stream_loses_and_doubles_nothing(
     async with running_system(database, kafka, topic_prefix, tmp_path) as (system, stack):
         async with asyncio.TaskGroup() as group:
             journey = group.create_task(travel(stack, orders, AT_ONCE, "killed"))
-            group.create_task(kill_and_restart(system, orders, kills=6 if is_full else 3))
+            group.create_task(kill_and_restart(system, orders, kills=6 if is_full else 2))
         statuses = await system.stop()
 
     assert journey.result().anomalies() == []

@@ -1,24 +1,18 @@
 """`python -m infra.local up` as a whole: an order goes in and comes out, what dies is restarted, nothing remains."""
 
 import asyncio
-import json
 import os
 import re
 import shlex
 import signal
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 import pytest
 
-from infra.local.home import CHECKOUT
+from tests.support.services.local_stack import LocalStack, local, local_stack
 from tests.support.waiting import eventually
 
 # The stack brings its own servers, so no fixture marks it.
@@ -28,50 +22,14 @@ KEYS = {"partner_a", "partner_b", "dashboard", "auditor", "operator"}
 PROCESSES = {"postgres", "valkey", "kafka", "command_api", "query_api", "relay", "worker", "webhooks", "expiry"}
 
 
-@dataclass(frozen=True, slots=True)
-class RunningStack:
-    home: Path
-    printed: str
-
-    def facts(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.home / "stack.json").read_text())
-        return found
-
-
-def local(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")}
-    own = {"HARBOR_HOME": str(home), "HARBOR_COMMAND_API__PORT": "0", "HARBOR_QUERY_API__PORT": "0"}
-    return subprocess.run(  # noqa: S603  # fixed words
-        [sys.executable, "-m", "infra.local", *arguments],
-        cwd=CHECKOUT,
-        env=inherited | own,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-
-
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """Start a stack in a home that only its owner can enter."""
-    home = tmp_path_factory.mktemp("stack") / "home"
-    started = local(home, "up", "--broker", "kafka", "--detach")
-    try:
-        assert started.returncode == 0, started.stdout + started.stderr
-        yield RunningStack(home, started.stdout)
-    finally:
-        run_file = home / "run.json"
-        children = json.loads(run_file.read_text())["children"] if run_file.exists() else {}
-        pids = [each["pid"] for each in children.values()]
-        stopped = local(home, "down")
-        assert stopped.returncode == 0, stopped.stdout + stopped.stderr
-        assert [pid for pid in pids if psutil.pid_exists(pid)] == []
-        local(home, "clean")
-        assert not home.exists()
+    with local_stack(tmp_path_factory.mktemp("stack") / "home") as stack:
+        yield stack
 
 
-def test_scripts_find_addresses_keys_and_processes(running: RunningStack) -> None:
+def test_scripts_find_addresses_keys_and_processes(running: LocalStack) -> None:
     facts = running.facts()
 
     assert facts.keys() >= FACTS
@@ -81,7 +39,7 @@ def test_scripts_find_addresses_keys_and_processes(running: RunningStack) -> Non
     assert stat.S_IMODE((running.home / "stack.json").stat().st_mode) == 0o600
 
 
-async def test_the_printed_request_creates_an_order_that_the_query_service_shows(running: RunningStack) -> None:
+async def test_the_printed_request_creates_an_order_that_the_query_service_shows(running: LocalStack) -> None:
     words = shlex.split(next(line for line in running.printed.splitlines() if "curl -i" in line))
     headers = dict(words[at + 1].split(": ", 1) for at, word in enumerate(words) if word == "-H")
     async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
@@ -100,14 +58,14 @@ async def test_the_printed_request_creates_an_order_that_the_query_service_shows
     assert order.json() == created.json()
 
 
-async def test_a_command_of_the_operator_runs_against_the_stack(running: RunningStack) -> None:
+async def test_a_command_of_the_operator_runs_against_the_stack(running: LocalStack) -> None:
     ran = await asyncio.to_thread(local, running.home, "run", "projections", "verify", "orders")
 
     assert ran.returncode == 0, ran.stderr
     assert "0 differences" in ran.stdout
 
 
-async def test_a_key_made_by_the_operator_is_accepted(running: RunningStack) -> None:
+async def test_a_key_made_by_the_operator_is_accepted(running: LocalStack) -> None:
     made = await asyncio.to_thread(
         local, running.home, "run", "command_api", "keys", "create", "--partner", "acme", "--mode", "test"
     )
@@ -121,7 +79,7 @@ async def test_a_key_made_by_the_operator_is_accepted(running: RunningStack) -> 
     assert response.status_code == 200, response.text
 
 
-async def test_status_shows_what_runs_where_and_the_test_key(running: RunningStack) -> None:
+async def test_status_shows_what_runs_where_and_the_test_key(running: LocalStack) -> None:
     facts = running.facts()
 
     shown = await asyncio.to_thread(local, running.home, "status")
@@ -133,7 +91,7 @@ async def test_status_shows_what_runs_where_and_the_test_key(running: RunningSta
 
 
 @pytest.mark.parametrize("name", ["relay", "kafka", "postgres"])
-async def test_a_killed_process_comes_back_and_is_counted(running: RunningStack, name: str) -> None:
+async def test_a_killed_process_comes_back_and_is_counted(running: LocalStack, name: str) -> None:
     before = running.facts()["processes"][name]
 
     os.kill(before["pid"], signal.SIGKILL)
@@ -148,7 +106,7 @@ async def test_a_killed_process_comes_back_and_is_counted(running: RunningStack,
     assert f"{name} ended (SIGKILL); starting it again" in (running.home / "logs" / "up.log").read_text()
 
 
-async def test_a_second_start_says_that_it_already_runs(running: RunningStack) -> None:
+async def test_a_second_start_says_that_it_already_runs(running: LocalStack) -> None:
     again = await asyncio.to_thread(local, running.home, "up")
 
     assert again.returncode == 0

@@ -36,8 +36,8 @@ class CommandProcess:
 async def command_process(database: Database, directory: Path, **settings: str) -> AsyncIterator[CommandProcess]:
     """Run a service while the context is open."""
     service = CommandProcess(database, directory, **settings)
-    await service.start()
     try:
+        await service.start()
         yield service
     finally:
         await service.kill()
