@@ -24,10 +24,15 @@ settings.register_profile("full", max_examples=1000, derandomize=False)
 SERVER_FIXTURES = frozenset({"postgres_cluster", "valkey_server", "kafka"})
 
 
+LONG = ("test_openapi_conformance.py", "/faults/", "test_order_histories.py", "/bench/", "test_guides.py")
+"""Where the longest tests are. They run first: one of them at the end would leave the other processes idle."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.server)
+    items.sort(key=lambda item: not any(part in item.path.as_posix() for part in LONG))
 
 
 @pytest.fixture(scope="session")

@@ -64,9 +64,10 @@ async def test_the_quickstart_prints_what_it_should(stack: Stack) -> None:
 
 async def test_the_import_of_the_readme_creates_its_two_orders(stack: Stack, tmp_path: Path) -> None:
     [block] = re.findall(r"```sh\n(cat .*?)```", (CLIENT / "README.md").read_text(), re.DOTALL)
-    script = block.replace("/tmp/harbor-client/bin/harbor-orders", f"{sys.executable} -m harbor_orders_client")  # noqa: S108
+    own_files = block.replace("/tmp/orders", f"{tmp_path}/orders")  # noqa: S108
+    script = own_files.replace("/tmp/harbor-client/bin/harbor-orders", f"{sys.executable} -m harbor_orders_client")  # noqa: S108
     process = await asyncio.create_subprocess_exec(
-        *("/bin/sh", "-c", script.replace("/tmp/", f"{tmp_path}/")),  # noqa: S108
+        *("/bin/sh", "-c", script),
         cwd=CLIENT,
         env=os.environ | {"HARBOR_API_KEY": stack.api_key, "HARBOR_COMMAND_URL": stack.command_api},
         stdout=asyncio.subprocess.PIPE,
