@@ -20,7 +20,7 @@ from command_api.errors import (
     translate,
 )
 from command_api.handling.appends import Caller, CommandResponse, ask_for_repetition
-from command_api.handling.bodies import field_error, parse_body, unknown_field
+from command_api.handling.bodies import field_error, parse_body
 from command_api.handling.handle import WritePath, decide_create, refuse_reference, replayed
 from command_api.handling.idempotency import fingerprint, parse_key
 from command_api.orders import bodies
@@ -38,6 +38,7 @@ from infra.event_store.protocol import (
 )
 from infra.http.json_body import Json, canonical
 from infra.http.problems import INTERNAL_ERROR, FieldError, Problem
+from infra.http.validation import unknown_field
 from infra.observability.logs import get_logger
 from infra.tenancy import Tenant
 

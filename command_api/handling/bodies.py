@@ -4,7 +4,7 @@ Shapes are judged here; what a value means is the domain's rule. Server-set fiel
 models and so are refused.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,7 +15,7 @@ from command_api.errors import invalid_values
 from command_api.handling.field_codes import FIELD_CODES
 from infra.http.json_body import Json
 from infra.http.problems import MAX_ERRORS, FieldError, Problem
-from infra.http.validation import fields_at, known_fields_text
+from infra.http.validation import fields_at, pointer, unknown_field, value_error
 
 AMOUNT_PATTERN: Final = r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,4})?$"
 _AMOUNTS: Final = frozenset({"unit_price", "amount", "gross", "fee", "net"})
@@ -63,35 +63,24 @@ def described(least: int, most: int) -> JsonDict:
     return {"minLength": least, "maxLength": most}
 
 
-def field_error(pointer: str, code: str) -> FieldError:
-    """Return a broken value by its place and code."""
-    return FieldError(pointer, code, FIELD_CODES[code])
+def field_error(place: str, code: str) -> FieldError:
+    """Return the error of a value by its JSON pointer and code."""
+    return FieldError(place, code, FIELD_CODES[code])
 
 
-def unknown_field(pointer: str, known: Iterable[str]) -> FieldError:
-    """Return an object with more fields than it takes; the detail names those it takes, never what was sent."""
-    return FieldError(pointer, "unknown_field", f"{FIELD_CODES['unknown_field']} {known_fields_text(known)}")
-
-
-def _field_error(model: type[BaseModel], item: ErrorDetails) -> FieldError:  # noqa: PLR0911  # one kind of error each
+def _field_error(model: type[BaseModel], item: ErrorDetails) -> FieldError:
     path = item["loc"]
     if len(path) > _AT_TAG and path[0] == "changes":
         path = path[:_AT_TAG] + path[_AT_TAG + 1 :]  # the tag that chose the model is no place in the body
     match item["type"]:
-        case "missing":
-            return field_error(_pointer(path), "required")
         case "extra_forbidden":
-            return unknown_field(_pointer(path[:-1]), fields_at(model, item["loc"][:-1]))
+            return unknown_field(pointer(path[:-1]), fields_at(model, item["loc"][:-1]))
         case "too_short" | "too_long":
-            return field_error(_pointer(path), _COUNT_CODES[path[-1], item["type"]])
+            return field_error(pointer(path), _COUNT_CODES[path[-1], item["type"]])
         case "union_tag_not_found":
-            return field_error(f"{_pointer(path)}/op", "required")
+            return field_error(f"{pointer(path)}/op", "required")
         case "union_tag_invalid":
-            return field_error(f"{_pointer(path)}/op", "op_unknown")
+            return field_error(f"{pointer(path)}/op", "op_unknown")
         case "string_type" if path[-1] in _AMOUNTS:
-            return field_error(_pointer(path), "money_must_be_string")
-    return field_error(_pointer(path[:1] if path and path[0] == "metadata" else path), "wrong_type")
-
-
-def _pointer(path: tuple[int | str, ...]) -> str:
-    return "".join(f"/{step}" for step in path)
+            return field_error(pointer(path), "money_must_be_string")
+    return value_error(item, path[:1] if path[:1] == ("metadata",) else path, model)

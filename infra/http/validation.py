@@ -68,7 +68,7 @@ def validation_problem(error: RequestValidationError, route: APIRoute) -> Proble
             return Problem(kind)
     model = None if route.body_field is None else route.body_field.field_info.annotation
     body = model if is_model(model) else None
-    errors = dict.fromkeys(_field_error(item, body) for item in found)  # one per object, of unknown fields
+    errors = dict.fromkeys(_request_error(item, body) for item in found)  # one per object, of unknown fields
     return Problem(VALIDATION_FAILED, errors=tuple(errors)[:MAX_ERRORS])
 
 
@@ -85,21 +85,31 @@ def _missing(route: APIRoute, header: str) -> ProblemType | None:
     return next((mark.kind for mark in marks if isinstance(mark, MissingAs)), None)
 
 
-def _field_error(item: Mapping[str, Any], body: Kind | None) -> FieldError:
+def _request_error(item: Mapping[str, Any], body: Kind | None) -> FieldError:
     where, *path = item["loc"]
-    pointer = _pointer(path if where == "body" else item["loc"])
+    return value_error(item, path if where == "body" else item["loc"], body)
+
+
+def value_error(item: Mapping[str, Any], place: Sequence[int | str], model: Kind | None) -> FieldError:
+    """Return one item of pydantic's `errors()` as ours; `place` is the path of the value in the request."""
     match item["type"]:
         case code if code not in _PYDANTICS_OWN:
-            return FieldError(pointer, code, item["msg"])
+            return FieldError(pointer(place), code, item["msg"])
         case "missing":
-            return FieldError(pointer, "required", BODY_CODES["required"])
+            return FieldError(pointer(place), "required", BODY_CODES["required"])
         case "extra_forbidden":
-            fields = known_fields_text(fields_at(body, path[:-1]) if body else ())
-            return FieldError(_pointer(path[:-1]), "unknown_field", f"{BODY_CODES['unknown_field']} {fields}")
-    return FieldError(pointer, "wrong_type", BODY_CODES["wrong_type"])
+            return unknown_field(pointer(place[:-1]), fields_at(model, place[:-1]) if model else ())
+    return FieldError(pointer(place), "wrong_type", BODY_CODES["wrong_type"])
 
 
-def _pointer(path: Iterable[int | str]) -> str:
+def unknown_field(pointer: str, known: Iterable[str]) -> FieldError:
+    """Return the error of an object with a field it does not take; the detail names those it takes."""
+    detail = f"{BODY_CODES['unknown_field']} The object takes: {', '.join(known) or 'no field'}."
+    return FieldError(pointer, "unknown_field", detail)
+
+
+def pointer(path: Iterable[int | str]) -> str:
+    """Return the JSON pointer (RFC 6901) of a path."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
@@ -108,13 +118,8 @@ def is_model(annotation: Any) -> TypeGuard[Kind]:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def known_fields_text(fields: Iterable[str]) -> str:
-    """Return which fields an object takes."""
-    return f"The object takes: {', '.join(fields) or 'no field'}."
-
-
 def fields_at(body: Kind, path: Sequence[int | str]) -> list[str]:
-    """Return the fields of the object at a place of pydantic's (`loc`): names, places in lists, tags of unions."""
+    """Return the fields of the object at a path of pydantic's (`loc`): names, indexes of lists, tags of unions."""
     kinds = [body]
     for step in path:
         if isinstance(step, str):
