@@ -8,7 +8,7 @@ from command_api import errors
 from command_api.orders.responses import ORDER_HEADERS, Responses
 from domain.order.document import Document, Order
 from infra.http import json_body, problems
-from infra.http.app import problem_responses
+from infra.http.openapi.document import problem_responses
 
 _KEY: Final = "0192f0c1-8a3b-7c55-9a53-0f6f3b1f2f10"
 _ORDER: Final = "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"

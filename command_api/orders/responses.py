@@ -6,7 +6,7 @@ from command_api import errors
 from command_api.orders.problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS
 from domain.order.document import Order
 from infra.http import json_body, problems
-from infra.http.app import problem_responses
+from infra.http.openapi.document import problem_responses
 from infra.http.problems import ProblemType
 
 Responses = dict[int | str, dict[str, Any]]

@@ -14,55 +14,24 @@ class Admission:
     """Counts the requests of one service and knows when it is full."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._working = 0
-        self._arriving = 0
-        self._held_bytes = 0
+        self.limits = limits
+        self.working = 0
+        self.arriving = 0
+        self.held_bytes = 0
 
     @property
     def count(self) -> int:
-        """How many requests are inside, at work or arriving."""
-        return self._working + self._arriving
+        """Return how many requests are inside, at work or arriving."""
+        return self.working + self.arriving
 
     @property
     def is_full(self) -> bool:
-        """Whether another request must be refused."""
-        limits = self._limits
-        return self._working >= limits.max_in_flight or self._arriving >= limits.max_arriving
-
-    def enter(self, receive: Receive) -> "Admitted":
-        """Let a request in, full or not; it must `leave`."""
-        self._working += 1
-        return Admitted(self, receive)
-
-    def began_waiting(self) -> None:
-        """Note that a request waits for its body."""
-        self._working -= 1
-        self._arriving += 1
-
-    def stopped_waiting(self) -> None:
-        """Note that a request is at work again."""
-        self._arriving -= 1
-        self._working += 1
-
-    def took(self, size: int) -> None:
-        """Count bytes of a body.
-
-        Raises:
-            Problem: 503, there is no room for the request now.
-        """
-        self._held_bytes += size
-        if self._working > self._limits.max_in_flight or self._held_bytes > self._limits.max_held_bytes:
-            raise Problem(OVERLOADED)
-
-    def left(self, held_bytes: int) -> None:
-        """Note that a request is over."""
-        self._working -= 1
-        self._held_bytes -= held_bytes
+        """Return whether another request must be refused."""
+        return self.working >= self.limits.max_in_flight or self.arriving >= self.limits.max_arriving
 
 
 class Admitted:
-    """One admitted request: receives its body, and gives up what it holds when it leaves."""
+    """One admitted request: receives its body, and gives up its place and its bytes when it leaves."""
 
     __slots__ = ("_admission", "_held_bytes", "_receive")
 
@@ -70,6 +39,7 @@ class Admitted:
         self._admission = admission
         self._receive = receive
         self._held_bytes = 0
+        admission.working += 1
 
     async def receive(self) -> Message:
         """Return the next part of the body.
@@ -77,16 +47,23 @@ class Admitted:
         Raises:
             Problem: 503, the service became full in the meantime.
         """
-        self._admission.began_waiting()
+        admission = self._admission
+        admission.working -= 1
+        admission.arriving += 1
         try:
             message = await self._receive()
         finally:
-            self._admission.stopped_waiting()
+            admission.arriving -= 1
+            admission.working += 1
         size = len(message.get("body", b""))
         self._held_bytes += size
-        self._admission.took(size)
+        admission.held_bytes += size
+        limits = admission.limits
+        if admission.working > limits.max_in_flight or admission.held_bytes > limits.max_held_bytes:
+            raise Problem(OVERLOADED)
         return message
 
     def leave(self) -> None:
         """Give up the place and the bytes."""
-        self._admission.left(self._held_bytes)
+        self._admission.working -= 1
+        self._admission.held_bytes -= self._held_bytes

@@ -28,12 +28,9 @@ from infra.http.json_body import BodyLimits
 from infra.http.metrics import HttpMetrics
 from infra.http.middleware import RequestMiddleware, Translate
 from infra.http.openapi.docs_page import docs_routes
-from infra.http.openapi.document import completed, problem_responses
+from infra.http.openapi.document import completed
 from infra.http.server.route_table import RouteTable
 from infra.observability.health import Health, NotReadyReason, liveness, readiness
-from infra.observability.logs import get_logger
-
-__all__ = ["PUBLIC_PATHS", "Lifespan", "ReadyCheck", "ServiceApp", "ServiceState", "build_app", "problem_responses"]
 
 ReadyCheck = Callable[[], Awaitable[Sequence[NotReadyReason]]]
 """Returns what the service waits for; nothing: it is ready."""
@@ -59,7 +56,6 @@ class ServiceApp(FastAPI):
     def __init__(self, *, middleware: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
         super().__init__(**options)
         self._middleware = middleware
-
         self._stack: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,7 +102,7 @@ def build_app(
         registry: where the service counts; a new one when None.
         version: of the API.
         webhooks: what is sent to clients, for the document only.
-        elsewhere: by method, who takes what no address here does.
+        elsewhere: by method, a hint about the service that takes what no route here does.
     """
     metrics = HttpMetrics(registry if registry is not None else CollectorRegistry())
     app = ServiceApp(
@@ -114,7 +110,6 @@ def build_app(
             routes,
             limits=limits,
             metrics=metrics,
-            log=get_logger(),
             translate=translate,
             elsewhere=elsewhere or {},
         ),

@@ -1,4 +1,4 @@
-"""Who asks, and whether they may: an API key becomes a `Principal`, a route declares its scope with `requires`.
+"""Who sends a request and what they may do: an API key becomes a `Principal`, a route declares scopes by `requires`.
 
 A key is taken from `Authorization: Bearer` or `X-API-Key`, never from the address. Unknown, expired, revoked and wrong
 keys get one and the same response.
@@ -9,12 +9,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from fastapi import Depends, Request
 from fastapi.params import Depends as DependsParam
 from fastapi.routing import APIRoute
-from starlette.requests import HTTPConnection
 
 from infra import clock
 from infra.http.context import RequestContext, context_of
@@ -85,9 +84,8 @@ class Keys(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Proven:
-    """A credential that was held against a stored key: true as long as the store of keys still holds that record."""
+class _Proven(NamedTuple):
+    """A credential that was checked against a stored key; valid as long as the store of keys holds that record."""
 
     record: KeyRecord
     principal: Principal
@@ -99,9 +97,10 @@ class Authenticator:
     `pepper` is the HMAC key over keys; `now` returns the time that expiry is compared with; without a `limiter` a
     partner may send as much as it likes.
 
-    A credential that was proven is remembered by its digest, at most `MAX_PROVEN` of them: while the store of keys
-    gives the very record it was proven against, only that record's life is checked again. So a revocation works as
-    fast as it reaches the store of keys, and a new record (the cache asks again every few seconds) is proven again.
+    A credential that was proven is remembered by its digest, at most `MAX_PROVEN` of them. While the store of keys
+    returns the same record, only that record's expiry and revocation are checked again. So a revocation works as fast
+    as it reaches the store of keys, and against a new record (the cache asks every few seconds) the credential is
+    proven again.
     """
 
     def __init__(
@@ -136,18 +135,14 @@ class Authenticator:
             raise Problem(API_KEY_INVALID, headers=CHALLENGE)
         principal = proven.principal
         self._keys.note_use(principal.key_id)
-        fields = context.log_fields
-        fields["key_id"], fields["partner"], fields["livemode"] = (
-            principal.key_id,
-            principal.partner_id,
-            principal.livemode,
-        )
+        key_id, partner_id, livemode = principal.key_id, principal.partner_id, principal.livemode
+        context.log_fields.update(key_id=key_id, partner=partner_id, livemode=livemode)
         if self._limiter is not None:
             await self._count(self._limiter, principal, context)
         return principal
 
     async def _prove(self, text: str) -> _Proven:
-        """Hold a credential against the stored key it names."""
+        """Check a credential against the stored key it names."""
         try:
             key = parse(text)
         except MalformedKeyError:
@@ -175,9 +170,8 @@ class Authenticator:
             return
         if cost >= limiter.rate.burst:  # with the one that is counted already
             raise Problem(ABOVE_RATE, members={"max_commands": limiter.rate.burst})
-        context.response_headers[:] = [
-            each for each in context.response_headers if not each[0].startswith(b"ratelimit")
-        ]
+        others = [each for each in context.response_headers if not each[0].startswith(b"ratelimit")]
+        context.response_headers[:] = others
         await self._count(limiter, principal, context, cost, counted=1)
 
     async def _count(
@@ -211,12 +205,6 @@ def _credential(context: RequestContext) -> str:
     return bearer[len(_SCHEME) :].strip(" ")
 
 
-async def authenticate(connection: HTTPConnection) -> Principal:
-    """Return whose key the request carries, by the `authenticator` in the service's state; raises as that does."""
-    authenticator: Authenticator = connection.scope["state"]["authenticator"]
-    return await authenticator.authenticate(context_of(connection))
-
-
 @dataclass(frozen=True, slots=True)
 class RequiredScope:
     """FastAPI dependency: authenticates, and refuses a key that has none of `scopes` (403)."""
@@ -228,7 +216,8 @@ class RequiredScope:
         state = request.scope["state"]
         principal: Principal | None = state.get("principal")
         if principal is None:
-            principal = state["principal"] = await authenticate(request)
+            authenticator: Authenticator = state["authenticator"]
+            principal = state["principal"] = await authenticator.authenticate(context_of(request))
         if principal.scopes.isdisjoint(self.scopes):
             raise Problem(SCOPE_MISSING, members={"required_scopes": list(self.scopes)})
         return principal
@@ -263,8 +252,3 @@ def required_scope(route: APIRoute) -> RequiredScope:
     if len(found) != 1:
         raise TypeError(f"{route.path}: declare the scope once, with requires(...)")
     return found[0]
-
-
-def declared_scopes(route: APIRoute) -> tuple[str, ...]:
-    """Return the scopes of a route."""
-    return required_scope(route).scopes

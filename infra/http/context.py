@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.requests import HTTPConnection
-from starlette.types import Scope
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT: Final = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -38,12 +37,7 @@ class RequestContext:
 
 def context_of(connection: HTTPConnection) -> RequestContext:
     """Return the context that the request middleware made for this request."""
-    return context_in(connection.scope)
-
-
-def context_in(scope: Scope) -> RequestContext:
-    """Return the context that the request middleware made for this ASGI scope."""
-    context = scope["state"]["context"]
+    context = connection.scope["state"]["context"]
     if not isinstance(context, RequestContext):
         raise TypeError("this request did not come through infra.http.middleware")
     return context

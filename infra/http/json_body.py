@@ -20,43 +20,34 @@ from infra.deadlines import Deadlines
 from infra.http.context import context_of
 from infra.http.problems import Problem, ProblemType, body_too_large
 
-BODY_EMPTY: Final = ProblemType("body_empty", 400, "Empty body", "This request needs a JSON object as its body.")
-MALFORMED_JSON: Final = ProblemType("malformed_json", 400, "Malformed JSON", "The body is not valid JSON (RFC 8259).")
-NOT_UTF8: Final = ProblemType("body_not_utf8", 400, "Not UTF-8", "Send JSON in UTF-8 without a byte order mark.")
-DUPLICATE_JSON_KEY: Final = ProblemType(
-    "duplicate_json_key", 400, "Duplicate key", "An object in the body has the same key twice."
+PROBLEMS: Final[tuple[ProblemType, ...]] = (
+    BODY_EMPTY := ProblemType("body_empty", 400, "Empty body", "This request needs a JSON object as its body."),
+    MALFORMED_JSON := ProblemType("malformed_json", 400, "Malformed JSON", "The body is not valid JSON (RFC 8259)."),
+    NOT_UTF8 := ProblemType("body_not_utf8", 400, "Not UTF-8", "Send JSON in UTF-8 without a byte order mark."),
+    DUPLICATE_JSON_KEY := ProblemType(
+        "duplicate_json_key", 400, "Duplicate key", "An object in the body has the same key twice."
+    ),
+    INVALID_UNICODE := ProblemType(
+        "invalid_unicode", 400, "Invalid text", "A string holds a null character or half of a surrogate pair."
+    ),
+    NUMBER_OUT_OF_RANGE := ProblemType(
+        "number_out_of_range", 400, "Number out of range", "A number in the body does not fit 64 bits."
+    ),
+    JSON_TOO_COMPLEX := ProblemType(
+        "json_too_complex",
+        400,
+        "JSON too complex",
+        "The body nests deeper than 16, has an object of over 256 members, over 32,768 objects and lists, or over "
+        "131,072 commas.",
+    ),
+    BODY_TIMEOUT := ProblemType(
+        "body_timeout", 408, "Body too slow", "The body did not arrive in time; send the request again.", retryable=True
+    ),
+    UNSUPPORTED_MEDIA_TYPE := ProblemType(
+        "unsupported_media_type", 415, "Unsupported media type", "Send the body as application/json in UTF-8."
+    ),
 )
-INVALID_UNICODE: Final = ProblemType(
-    "invalid_unicode", 400, "Invalid text", "A string holds a null character or half of a surrogate pair."
-)
-NUMBER_OUT_OF_RANGE: Final = ProblemType(
-    "number_out_of_range", 400, "Number out of range", "A number in the body does not fit 64 bits."
-)
-JSON_TOO_COMPLEX: Final = ProblemType(
-    "json_too_complex",
-    400,
-    "JSON too complex",
-    "The body nests deeper than 16, has an object of over 256 members, over 32,768 objects and lists, or over 131,072 "
-    "commas.",
-)
-BODY_TIMEOUT: Final = ProblemType(
-    "body_timeout", 408, "Body too slow", "The body did not arrive in time; send the request again.", retryable=True
-)
-UNSUPPORTED_MEDIA_TYPE: Final = ProblemType(
-    "unsupported_media_type", 415, "Unsupported media type", "Send the body as application/json in UTF-8."
-)
-PROBLEMS: Final = (
-    BODY_EMPTY,
-    MALFORMED_JSON,
-    NOT_UTF8,
-    DUPLICATE_JSON_KEY,
-    INVALID_UNICODE,
-    NUMBER_OUT_OF_RANGE,
-    JSON_TOO_COMPLEX,
-    BODY_TIMEOUT,
-    UNSUPPORTED_MEDIA_TYPE,
-)
-"""What a route that reads a body may answer."""
+"""The problems of a route that reads a body."""
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """What a parsed body is made of."""

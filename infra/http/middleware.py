@@ -2,15 +2,14 @@
 
     server -> check the head -> admit -> deadline -> routes -> problem document for anything raised -> server
 
-It gives each request an id, refuses what `infra.http.guards` refuses, bounds how many requests are handled at once and
-for how long, turns every exception into a problem document, adds the response headers, and writes one log line.
+It assigns each request an id, refuses what `infra.http.guards` refuses, bounds how many requests are handled at once
+and for how long, turns every exception into a problem document, adds the response headers, and writes one log line.
 """
 
 import re
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import MappingProxyType
 from typing import Final
 
 from fastapi.exceptions import RequestValidationError
@@ -18,12 +17,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.typing import FilteringBoundLogger
 
 from infra import clock
 from infra.deadlines import Deadlines
 from infra.http import guards
-from infra.http.admission import Admission
+from infra.http.admission import Admission, Admitted
 from infra.http.context import RequestContext, accepted_request_id, accepted_traceparent
 from infra.http.guards import Limits
 from infra.http.metrics import UNMATCHED, HttpMetrics
@@ -42,7 +40,7 @@ from infra.http.problems import (
 )
 from infra.http.validation import validation_problem
 from infra.ids import CANONICAL_UUID
-from infra.observability.logs import wide_line
+from infra.observability.logs import get_logger, wide_line
 
 Translate = Callable[[Exception], Problem | None]
 """A service's own errors as problems; None: not one of its own."""
@@ -50,8 +48,7 @@ Translate = Callable[[Exception], Problem | None]
 OPS_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics"})
 """Served even when the service is full: an operator must see it, and a supervisor must not restart it."""
 
-_NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
-_LOOKED_AROUND: Final = "There is nothing here; /docs shows what there is."
+_UNKNOWN_ADDRESS: Final = "There is nothing here; /docs shows what there is."
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _NO_SNIFF: Final = (b"x-content-type-options", b"nosniff")
 _CLIENT_GONE: Final = 499
@@ -61,9 +58,9 @@ _ID: Final = re.compile(rf"{CANONICAL_UUID}|[0-9A-Za-z]{{8}}", re.ASCII)
 
 
 class RequestMiddleware:
-    """ASGI middleware. `log` writes bytes; `translate` maps a service's own exceptions.
+    """ASGI middleware. `translate` maps a service's own exceptions.
 
-    `elsewhere` says, for methods that no address here has, which service may have them.
+    `elsewhere` maps methods that no route here has to a hint about the service that has them.
     """
 
     def __init__(
@@ -72,15 +69,14 @@ class RequestMiddleware:
         *,
         limits: Limits,
         metrics: HttpMetrics,
-        log: FilteringBoundLogger,
         translate: Translate,
-        elsewhere: Mapping[str, str] = _NOWHERE,
+        elsewhere: Mapping[str, str],
     ) -> None:
         self._app = app
         self._limits = limits
         self._deadlines = Deadlines(limits.deadline_s)
         self._metrics = metrics
-        self._log = log
+        self._log = get_logger()
         self._write_line = wide_line()
         self._translate = translate
         self._elsewhere = elsewhere
@@ -102,7 +98,7 @@ class RequestMiddleware:
             await response.refuse(refusal)
             self._finish(response)
             return
-        admitted = self._admission.enter(receive)
+        admitted = Admitted(self._admission, receive)
         try:
             await self._serve(scope, admitted.receive, response)
         finally:
@@ -233,7 +229,7 @@ def _http_problem(error: HTTPException, scope: Scope, elsewhere: Mapping[str, st
         detail = f"{METHOD_NOT_ALLOWED.detail} {hint}" if hint else None
         return Problem(METHOD_NOT_ALLOWED, detail, headers={"allow": ", ".join(_allowed_methods(scope))})
     if error.status_code == NOT_FOUND.status:
-        return Problem(NOT_FOUND, _LOOKED_AROUND)
+        return Problem(NOT_FOUND, _UNKNOWN_ADDRESS)
     return Problem(MALFORMED_REQUEST)
 
 

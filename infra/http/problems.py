@@ -80,11 +80,11 @@ def request_urn(request_id: str) -> str:
 def render(problem: Problem, instance: str, request_id: str) -> bytes:
     """Return the problem document, at most `MAX_PROBLEM_BYTES` long: errors are dropped from the end to fit."""
     errors = problem.errors[:MAX_ERRORS]
-    body = _document(problem, errors, instance, request_id)
-    while len(body) > MAX_PROBLEM_BYTES and errors:
+    while True:
+        body = orjson.dumps(document_of(problem, errors, instance, request_id))
+        if len(body) <= MAX_PROBLEM_BYTES or not errors:
+            return body
         errors = errors[: len(errors) // 2]
-        body = _document(problem, errors, instance, request_id)
-    return body
 
 
 def document_of(problem: Problem, errors: tuple[FieldError, ...], instance: str, request_id: str) -> dict[str, object]:
@@ -106,10 +106,6 @@ def document_of(problem: Problem, errors: tuple[FieldError, ...], instance: str,
             {"pointer": error.pointer[:_MAX_POINTER], "code": error.code, "detail": error.detail} for error in errors
         ]
     return document
-
-
-def _document(problem: Problem, errors: tuple[FieldError, ...], instance: str, request_id: str) -> bytes:
-    return orjson.dumps(document_of(problem, errors, instance, request_id))
 
 
 EVERY_ROUTE: Final[tuple[ProblemType, ...]] = (

@@ -6,7 +6,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from infra.http.app import PUBLIC_PATHS
-from infra.http.auth import declared_scopes
+from infra.http.auth import required_scope
 from infra.security.api_keys import PARTNER_SCOPES
 from tests.support.orders.builders import order_body
 from tests.support.services.command_service import ORDERS, Service
@@ -38,7 +38,7 @@ async def test_every_route_declares_its_scope_or_is_public_on_purpose(service: S
     undeclared = {
         getattr(route, "path", repr(route))
         for route in service.app.routes
-        if not (isinstance(route, APIRoute) and declared_scopes(route))
+        if not (isinstance(route, APIRoute) and required_scope(route).scopes)
     }
 
     assert undeclared <= PUBLIC_PATHS

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from fastapi.routing import APIRoute
 
-from infra.http.auth import declared_scopes
+from infra.http.auth import required_scope
 from infra.http.openapi.examples import NoExampleError, example_of
 from infra.http.problems import FieldError, Problem, ProblemType, document_of
 
@@ -107,7 +107,7 @@ def completed(document: Json, routes: Iterable[APIRoute]) -> Json:
             for method in route.methods or ():
                 operation = document["paths"][route.path_format][method.lower()]
                 operation["security"] = [{"bearer": []}, {"x_api_key": []}]
-                operation["x-required-scopes"] = list(declared_scopes(route))
+                operation["x-required-scopes"] = list(required_scope(route).scopes)
                 _complete(document, operation)
     for event, path in document.get("webhooks", {}).items():
         for operation in path.values():

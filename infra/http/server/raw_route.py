@@ -19,7 +19,7 @@ Anything else that FastAPI knows is refused when the service starts.
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
@@ -31,7 +31,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from infra.http.auth import required_scope
-from infra.http.context import context_in
+from infra.http.context import context_of
 from infra.http.guards import SENT_ONCE
 from infra.http.json_body import InvalidBodyError, JsonBody, read_json
 
@@ -51,7 +51,7 @@ class RawRequest(Request):
 
     def __init__(self, scope: Scope, receive: Receive, *, is_body_optional: bool) -> None:
         super().__init__(scope, receive)
-        self.context = context_in(scope)
+        self.context = context_of(self)
         self._is_body_optional = is_body_optional
         self._parsed: JsonBody | None = None
 
@@ -86,11 +86,6 @@ class RawRoute(APIRoute):
         await response(scope, receive, send)
 
 
-class _Argument(NamedTuple):
-    read: Callable[[RawRequest], Any]
-    is_async: bool
-
-
 _REFUSED: Final = (
     "query_params",
     "cookie_params",
@@ -114,24 +109,22 @@ def _reader_of_call(dependant: Dependant) -> Callable[[RawRequest], Awaitable[An
     refused = [kind for kind in _REFUSED if getattr(dependant, kind)]
     if refused or len(dependant.body_params) > 1:
         raise TypeError(f"{dependant.path}: {call} takes {refused or 'two bodies'}")
-    found = {each.name: _Argument(_reader_of_call(each), is_async=True) for each in dependant.dependencies}
-    found |= {each.name: _Argument(_path_reader(each.field_info), is_async=False) for each in dependant.path_params}
-    found |= {each.name: _Argument(_header_reader(each.field_info), is_async=False) for each in dependant.header_params}
-    found |= {each.name: _Argument(_body_reader(each.field_info), is_async=True) for each in dependant.body_params}
     names = list(inspect.signature(call).parameters)
     if names == [dependant.request_param_name]:
         return call
-    found[dependant.request_param_name] = _Argument(_itself, is_async=False)
-    arguments = [found[name] for name in names]
+    awaited = {each.name: _reader_of_call(each) for each in dependant.dependencies}
+    awaited |= {each.name: _body_reader(each.field_info) for each in dependant.body_params}
+    plain: dict[str | None, Callable[[RawRequest], Any]] = {
+        each.name: _path_reader(each.field_info) for each in dependant.path_params
+    }
+    plain |= {each.name: _header_reader(each.field_info) for each in dependant.header_params}
+    plain[dependant.request_param_name] = lambda request: request
+    arguments = [(awaited[name], True) if name in awaited else (plain[name], False) for name in names]
 
     async def read(request: RawRequest) -> Any:
-        return await call(*[await read(request) if is_async else read(request) for read, is_async in arguments])
+        return await call(*[await read(request) if is_awaited else read(request) for read, is_awaited in arguments])
 
     return read
-
-
-def _itself(request: RawRequest) -> RawRequest:
-    return request
 
 
 def _path_reader(field: FieldInfo) -> Callable[[RawRequest], Any]:

@@ -16,7 +16,7 @@ import command_api.openapi
 import query_api.app
 import query_api.openapi
 from infra.http.app import ServiceApp
-from infra.http.auth import Authenticator, declared_scopes
+from infra.http.auth import Authenticator, required_scope
 from infra.redis.gcra import Rate
 from infra.redis.rate_limit import RateLimiter
 from tests.support.services.command_service import command_settings
@@ -96,7 +96,7 @@ def _call(service: ServiceName, route: APIRoute, method: str) -> Call:
         for each in operation.get("parameters", ())
         if each["in"] == "header" and each["required"]
     }
-    return Call(service, method, route.path, declared_scopes(route), tuple(route.param_convertors), body, headers)
+    return Call(service, method, route.path, required_scope(route).scopes, tuple(route.param_convertors), body, headers)
 
 
 NOWHERE: Final = Database(*(["postgresql://nobody@127.0.0.1:1/nothing"] * 5))
