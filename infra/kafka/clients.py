@@ -1,15 +1,16 @@
 """Kafka clients with the settings this project stands on; aiokafka's defaults (`acks=1`, auto-commit) lose data.
 
-aiokafka never gives up on an idempotent batch: `send` and `stop` hang while the broker is away. So whoever awaits a
-client does it under a deadline, and a producer in doubt is not stopped but abandoned (`abandon`).
+aiokafka never gives up on an idempotent batch: `send` and `stop` hang while the broker is away. So every call has a
+deadline, and a producer whose state is unknown is not stopped but abandoned (`abandon`).
 """
 
 import asyncio
 import logging
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -24,11 +25,16 @@ BATCH_BYTES: Final = 262_144
 """Uncompressed bytes of one produce batch; a single larger record still travels, alone."""
 REQUEST_TIMEOUT_MS: Final = 10_000
 CLOSE_DEADLINE_S: Final = 3.0
+_CONSUMING: Final[dict[str, Any]] = {
+    "request_timeout_ms": REQUEST_TIMEOUT_MS,
+    "enable_auto_commit": False,
+    "auto_offset_reset": "earliest",
+    "isolation_level": "read_committed",
+}
 
 # A broker that is away makes aiokafka log every attempt, a vanished topic more than 100,000 lines a minute. Its
 # failures reach us as exceptions, which are logged once where they are handled.
 _NOISY_LOGGERS: Final = ("aiokafka", "aiokafka.cluster", "aiokafka.conn", "aiokafka.producer.sender")
-
 
 _LZ4_LEVEL: Final = 1
 """aiokafka compresses at level 9: 84 MB/s measured here, more than everything else the relay does. Level 1: 730 MB/s
@@ -72,14 +78,11 @@ def make_group_consumer(
         partition_assignment_strategy=(StickyPartitionAssignor,),
         session_timeout_ms=session_timeout_ms,
         heartbeat_interval_ms=session_timeout_ms // 10,
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
         # A fetch is answered as soon as one record is there; a longer wait costs no latency and saves an idle broker.
         fetch_max_wait_ms=500,
         # A topic that was deleted and made again is noticed by this look alone; until then nobody reads it.
         metadata_max_age_ms=5_000,
+        **_CONSUMING,
     )
 
 
@@ -91,11 +94,8 @@ def make_reader(bootstrap_servers: str, *, client_id: str) -> AIOKafkaConsumer:
         bootstrap_servers=bootstrap_servers,
         client_id=client_id,
         group_id=None,
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
         fetch_max_wait_ms=50,
+        **_CONSUMING,
     )
 
 
@@ -107,15 +107,34 @@ def make_admin(bootstrap_servers: str, *, client_id: str) -> AIOKafkaAdminClient
     )
 
 
-async def close(client: AIOKafkaConsumer | AIOKafkaAdminClient, deadline_s: float = CLOSE_DEADLINE_S) -> None:
-    """Close a consumer or admin client, waiting at most `deadline_s` seconds for the broker."""
-    with suppress(TimeoutError, KafkaError, OSError):
+@asynccontextmanager
+async def started_admin(
+    bootstrap_servers: str, *, client_id: str, deadline_s: float
+) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Return an admin client for a block that may take `deadline_s` seconds; it is closed afterwards.
+
+    Raises:
+        TimeoutError: the broker did not respond in time.
+        KafkaError: it cannot be reached.
+    """
+    admin = make_admin(bootstrap_servers, client_id=client_id)
+    try:
         async with asyncio.timeout(deadline_s):
+            await admin.start()
+            yield admin
+    finally:
+        await close(admin)
+
+
+async def close(client: AIOKafkaConsumer | AIOKafkaAdminClient) -> None:
+    """Close a consumer or admin client, waiting at most `CLOSE_DEADLINE_S` seconds for the broker."""
+    with suppress(TimeoutError, KafkaError, OSError):
+        async with asyncio.timeout(CLOSE_DEADLINE_S):
             await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
 
 
-async def abandon(producer: AIOKafkaProducer, deadline_s: float = CLOSE_DEADLINE_S) -> None:
-    """Close a producer without waiting for what it still has to send; returns within about `deadline_s` seconds.
+async def abandon(producer: AIOKafkaProducer) -> None:
+    """Close a producer without waiting for what it still has to send; returns within a few seconds.
 
     `AIOKafkaProducer.stop` flushes first and so hangs as long as the broker is away. Here every batch fails, the
     connections are cut, and the sending task is cancelled. What was under way may still arrive: the outcome is unknown.
@@ -131,16 +150,16 @@ async def abandon(producer: AIOKafkaProducer, deadline_s: float = CLOSE_DEADLINE
     for future in (each for batch in unsent for each in (batch.future, batch._drain_waiter)):  # noqa: SLF001  # see above
         if future.done() and not future.cancelled():
             future.exception()  # seen: nobody else may be waiting for it
-    await _cut_connections(producer, deadline_s)
+    await _cut_connections(producer)
     if sending is not None:
         sending.cancel()
-        await asyncio.wait([sending], timeout=deadline_s)
-        await _cut_connections(producer, deadline_s)  # one that the sending task was opening meanwhile
+        await asyncio.wait([sending], timeout=CLOSE_DEADLINE_S)
+        await _cut_connections(producer)  # one that the sending task was opening meanwhile
 
 
-async def _cut_connections(producer: AIOKafkaProducer, deadline_s: float) -> None:
+async def _cut_connections(producer: AIOKafkaProducer) -> None:
     with suppress(TimeoutError, KafkaError, OSError):
-        async with asyncio.timeout(deadline_s):
+        async with asyncio.timeout(CLOSE_DEADLINE_S):
             await producer.client.close()
 
 

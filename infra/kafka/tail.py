@@ -10,7 +10,7 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from infra.kafka.clients import close, make_admin, make_reader
+from infra.kafka.clients import close, make_reader, started_admin
 from infra.kafka.records import ForeignRecordError, from_record
 
 _STEP_BACK: Final = 64
@@ -28,9 +28,8 @@ class Tail:
 
 @dataclass(frozen=True, slots=True)
 class PartitionEnds:
-    """Offsets of the first record and after the last one, and the last of the relay's records, if there is any."""
+    """The offset after the last record, and the last of the relay's records, if there is any."""
 
-    begin: int
     end: int
     last: Tail | None
 
@@ -62,7 +61,7 @@ async def read_ends(bootstrap_servers: str, topic: str, *, deadline_s: float) ->
         begins = await reader.beginning_offsets(partitions)
         ends = await reader.end_offsets(partitions)
         tails = await _last_records(reader, begins, ends)
-    return {each.partition: PartitionEnds(begins[each], ends[each], tails.get(each)) for each in partitions}
+    return {each.partition: PartitionEnds(ends[each], tails.get(each)) for each in partitions}
 
 
 async def purge(bootstrap_servers: str, topic: str, partitions: Collection[int], *, deadline_s: float) -> None:
@@ -72,14 +71,9 @@ async def purge(bootstrap_servers: str, topic: str, partitions: Collection[int],
         TimeoutError: the broker did not answer within `deadline_s` seconds.
         KafkaError: it cannot be reached or refuses.
     """
-    admin = make_admin(bootstrap_servers, client_id="harbor-relay-purge")
     everything = RecordsToDelete(before_offset=_TO_THE_END)
-    try:
-        async with asyncio.timeout(deadline_s):
-            await admin.start()
-            await admin.delete_records({TopicPartition(topic, partition): everything for partition in partitions})
-    finally:
-        await close(admin)
+    async with started_admin(bootstrap_servers, client_id="harbor-relay-purge", deadline_s=deadline_s) as admin:
+        await admin.delete_records({TopicPartition(topic, partition): everything for partition in partitions})
 
 
 @asynccontextmanager
@@ -115,7 +109,7 @@ async def _last_records(
 
 
 async def _read_to(reader: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, Tail]:
-    """Read each partition from where it was sought to its end; give the last of our records seen in each."""
+    """Read each partition from where it was sought to its end; return the last of our records in each."""
     found: dict[TopicPartition, Tail] = {}
     behind = set(ends)
     while behind:

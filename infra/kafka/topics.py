@@ -1,4 +1,4 @@
-"""The topics of this project: how they must be made, and a check that they are. No broker creates them by itself."""
+"""The topics of this project: how they are created, and a check of those that exist. No broker creates them itself."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,14 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
-from infra.kafka.clients import close, make_admin
+from infra.kafka.clients import started_admin
 from infra.settings import KafkaSettings
 
 EVENTS_TOPIC: Final = "orders.events.v1"
 MAX_RECORD_BYTES: Final = 4_194_304
 """Largest record the topic takes; the command side refuses bodies far below, so every accepted event fits."""
 
+_CLIENT: Final = "harbor-topics"
 _VISIBLE_S: Final = 0.02
 
 _EVENTS_CONFIG: Final[Mapping[str, str]] = {
@@ -54,27 +55,22 @@ def events_topic(settings: KafkaSettings) -> Topic:
 
 
 async def ensure_topics(bootstrap_servers: str, topics: Sequence[Topic], *, deadline_s: float) -> list[str]:
-    """Create the topics that are missing and check all; give the names of those created. Safe to repeat and to race.
+    """Create the missing topics, check all, and return the names of those created. Safe to repeat and to race.
 
     Raises:
         TopicsError: a topic is not as it must be, or the broker refuses to create it.
         KafkaError: the broker cannot be reached.
         TimeoutError: it did not answer within `deadline_s` seconds.
     """
-    admin = make_admin(bootstrap_servers, client_id="harbor-topics")
-    try:
-        async with asyncio.timeout(deadline_s):
-            await admin.start()
+    async with started_admin(bootstrap_servers, client_id=_CLIENT, deadline_s=deadline_s) as admin:
+        existing = await _partition_counts(admin, topics)
+        created = [topic for topic in topics if topic.name not in existing]
+        await _create(admin, created)
+        while len(existing) < len(topics):
+            await asyncio.sleep(_VISIBLE_S)  # the creation is confirmed before every broker knows the topic
             existing = await _partition_counts(admin, topics)
-            created = [topic for topic in topics if topic.name not in existing]
-            await _create(admin, created)
-            while len(existing) < len(topics):
-                await asyncio.sleep(_VISIBLE_S)  # a new topic is answered for before every broker knows it
-                existing = await _partition_counts(admin, topics)
-            await _check(admin, topics, existing)
-            return [topic.name for topic in created]
-    finally:
-        await close(admin)
+        await _check(admin, topics, existing)
+        return [topic.name for topic in created]
 
 
 async def check_topics(bootstrap_servers: str, topics: Sequence[Topic], *, deadline_s: float) -> None:
@@ -85,17 +81,12 @@ async def check_topics(bootstrap_servers: str, topics: Sequence[Topic], *, deadl
         KafkaError: the broker cannot be reached.
         TimeoutError: it did not answer within `deadline_s` seconds.
     """
-    admin = make_admin(bootstrap_servers, client_id="harbor-topics")
-    try:
-        async with asyncio.timeout(deadline_s):
-            await admin.start()
-            existing = await _partition_counts(admin, topics)
-            missing = [topic.name for topic in topics if topic.name not in existing]
-            if missing:
-                raise TopicsError(f"topic {', '.join(missing)} does not exist: run python -m infra.kafka topics")
-            await _check(admin, topics, existing)
-    finally:
-        await close(admin)
+    async with started_admin(bootstrap_servers, client_id=_CLIENT, deadline_s=deadline_s) as admin:
+        existing = await _partition_counts(admin, topics)
+        missing = [topic.name for topic in topics if topic.name not in existing]
+        if missing:
+            raise TopicsError(f"topic {', '.join(missing)} does not exist: run python -m infra.kafka topics")
+        await _check(admin, topics, existing)
 
 
 async def _partition_counts(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> dict[str, int]:

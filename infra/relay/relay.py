@@ -95,8 +95,8 @@ class Relay:
         await self._leading.enter_async_context(self._lease.kept())
 
     async def _stop_leading(self) -> None:
-        if self._leading is not None:
-            leading, self._leading = self._leading, None
+        leading, self._leading = self._leading, None
+        if leading is not None:
             self._ports.metrics.leader.set(0)
             self._ports.metrics.lag_events.set(0)
             self._ports.metrics.note_oldest_unsent(None)

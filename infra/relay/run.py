@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from infra.clock import monotonic_s, now
-from infra.event_store.protocol import StoredEvent
+from infra.event_store.protocol import EventStore, StoredEvent
 from infra.kafka.tail import PartitionEnds, purge, read_ends, read_offsets
 from infra.kafka.topics import Topic, ensure_topics
 from infra.observability.logs import get_logger
@@ -33,23 +33,11 @@ class TopicAheadOfStoreError(Exception):
     """The topic holds an event that the store does not: the store was restored from an old copy, or is another one."""
 
 
-class LogReader(Protocol):
-    """The part of an event store that the relay reads."""
-
-    async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
-        """Return at most `limit` events with position > `after_position`, ascending, without a hole."""
-        ...
-
-    async def head(self) -> int:
-        """Return the last position of the log; 0 when it is empty."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Ports:
     """What a relay is connected to; it looks for records that vanished every `offsets_every_s` seconds."""
 
-    store: LogReader
+    store: EventStore
     pool: Pool
     wakeup: Wakeup
     bootstrap_servers: str
