@@ -35,10 +35,10 @@ from infra.http.json_body import BodyLimits, InvalidBodyError
 from infra.http.problems import Problem
 from infra.observability.health import NotReadyReason
 from infra.postgres.deferred_pool import DeferredPool
-from infra.postgres.pool import open_pool
+from infra.postgres.pool import connect, open_pool
 from infra.redis.rate_limit import open_rate_limiter
 from infra.security.key_cache import KeyCache
-from infra.security.key_watch import finder, listener, watch_keys
+from infra.security.key_watch import finder, watch_keys
 from infra.security.secrets_at_rest import SecretBox
 from infra.settings import (
     CommandApiSettings,
@@ -176,10 +176,10 @@ async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitSta
     appender = await stack.enter_async_context(make_appender(settings.postgres, settings.service, _NAME))
     limiter = await stack.enter_async_context(open_rate_limiter(settings.redis, settings.limits, "command"))
     keys = KeyCache(finder(database))
-    listen = listener(settings.postgres, f"{_NAME}-keys")
+    key_watch = watch_keys(lambda: connect(settings.postgres, application_name=f"{_NAME}-keys"), database, keys)
     readiness = Readiness(database, appender)
     pepper = settings.security.api_key_pepper.get_secret_value().encode()
-    await stack.enter_async_context(run_in_background(watch_keys(listen, database, keys), "api-keys"))
+    await stack.enter_async_context(run_in_background(key_watch, "api-keys"))
     await stack.enter_async_context(run_in_background(_watch_partitions(database, readiness), "partitions"))
     return {
         "authenticator": Authenticator(pepper, keys, limiter=limiter),

@@ -21,11 +21,11 @@ from infra.http.guards import Limits
 from infra.http.json_body import BodyLimits
 from infra.observability.health import NotReadyReason
 from infra.postgres.deferred_pool import DeferredPool
-from infra.postgres.pool import open_pool
+from infra.postgres.pool import connect, open_pool
 from infra.postgres.wakeup import Wakeup
 from infra.redis.rate_limit import open_rate_limiter
 from infra.security.key_cache import KeyCache
-from infra.security.key_watch import finder, listener, watch_keys
+from infra.security.key_watch import finder, watch_keys
 from infra.settings import (
     KafkaSettings,
     LimitSettings,
@@ -111,7 +111,7 @@ async def _open(settings: Settings, metrics: FreshnessMetrics, stack: AsyncExitS
     await stack.enter_async_context(run_in_background(_watch_freshness(postgres, database, freshness), "freshness"))
     limiter = await stack.enter_async_context(open_rate_limiter(settings.redis, settings.limits, "query"))
     keys = KeyCache(finder(database))
-    key_watch = watch_keys(listener(postgres, f"{_NAME}-keys"), database, keys)
+    key_watch = watch_keys(lambda: connect(postgres, application_name=f"{_NAME}-keys"), database, keys)
     await stack.enter_async_context(run_in_background(key_watch, "api-keys"))
     pepper = settings.security.api_key_pepper.get_secret_value().encode()
     return QueryState(
@@ -142,5 +142,5 @@ async def _watch_freshness(settings: PostgresSettings, database: DeferredPool, f
         return await read_progress(database)
 
     await database.opened()
-    async with Wakeup(listener(settings, f"{_NAME}-freshness"), CHANNELS) as wakeup:
+    async with Wakeup(lambda: connect(settings, application_name=f"{_NAME}-freshness"), CHANNELS) as wakeup:
         await FreshnessWatch(freshness, read, wakeup.wait, lambda: wakeup.healthy, clock.monotonic_s).run()

@@ -6,12 +6,10 @@ When the store cannot be reached, the cache fails closed: it does not trust an o
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from infra import clock
-from infra.observability.logs import get_logger
 from infra.postgres.failures import UNREACHABLE
 from infra.security.api_keys import KeyRecord
 
@@ -19,7 +17,6 @@ TTL_S: Final = 4.0
 """The promised 5 s less the time that one lookup may take."""
 LOOKUP_TIMEOUT_S: Final = 1.0
 MAX_ENTRIES: Final = 10_000
-USE_WRITTEN_EVERY_S: Final = 60.0
 
 
 class KeyStoreUnavailableError(Exception):
@@ -100,27 +97,3 @@ class KeyCache:
             del self._entries[next(iter(self._entries))]
         self._entries[key_id] = _Entry(record, asked_at_s)
         return record
-
-
-async def keep_fresh(
-    keys: KeyCache,
-    wait: Callable[[float], Awaitable[list[tuple[str, str]]]],
-    write: Callable[[list[str]], Awaitable[None]],
-) -> None:
-    """Run until cancelled: forget keys that changed (`wait` returns notifications), write uses once a minute.
-
-    `wait` is `Wakeup.wait` on `CHANNEL`; `write` is `write_use` on a connection. A failed write is dropped: the time of
-    last use is only informative.
-    """
-    written_at_s = clock.monotonic_s()
-    while True:
-        for _channel, key_id in await wait(USE_WRITTEN_EVERY_S):
-            keys.forget(key_id)
-        if clock.monotonic_s() - written_at_s < USE_WRITTEN_EVERY_S:
-            continue
-        written_at_s = clock.monotonic_s()
-        used = keys.take_uses()
-        if used:
-            with suppress(*UNREACHABLE):
-                await write(used)
-                get_logger().debug("api_keys.use_written", keys=len(used))

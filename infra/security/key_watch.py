@@ -1,19 +1,20 @@
 """Connect the `KeyCache` of a service to PostgreSQL: look up keys, and keep the cache fresh in the background."""
 
 from collections.abc import Awaitable, Callable
-
-import asyncpg
+from contextlib import suppress
+from typing import Final
 
 from infra import clock
 from infra.event_store.protocol import StoreUnavailableError
-from infra.postgres.connection import DedicatedConnection
+from infra.observability.logs import get_logger
 from infra.postgres.deferred_pool import DeferredPool
-from infra.postgres.pool import session_settings
+from infra.postgres.failures import UNREACHABLE
 from infra.postgres.wakeup import Connect, Wakeup
 from infra.security.api_key_store import CHANNEL, find_key, write_use
 from infra.security.api_keys import KeyRecord
-from infra.security.key_cache import KeyCache, keep_fresh
-from infra.settings import PostgresSettings
+from infra.security.key_cache import KeyCache
+
+_USE_WRITTEN_EVERY_S: Final = 60.0
 
 
 def finder(database: DeferredPool) -> Callable[[str], Awaitable[KeyRecord | None]]:
@@ -30,23 +31,23 @@ def finder(database: DeferredPool) -> Callable[[str], Awaitable[KeyRecord | None
     return find
 
 
-def listener(settings: PostgresSettings, application_name: str) -> Connect:
-    """Return the function that opens a connection for `Wakeup`, outside any pool."""
-
-    async def listen() -> DedicatedConnection:
-        url = settings.url.get_secret_value()
-        return await asyncpg.connect(url, server_settings=session_settings(application_name))
-
-    return listen
-
-
 async def watch_keys(connect: Connect, database: DeferredPool, keys: KeyCache) -> None:
-    """Run until cancelled: forget keys when they change, record their use."""
+    """Run until cancelled: forget keys when they change, record their use once a minute.
 
-    async def write(key_ids: list[str]) -> None:
-        async with database.pool.acquire() as connection:
-            await write_use(connection, key_ids, clock.now())
-
-    await database.opened()
+    `connect` opens a connection outside any pool. A failed write is dropped: the time of last use is only informative.
+    """
+    pool = await database.opened()
+    written_at_s = clock.monotonic_s()
     async with Wakeup(connect, [CHANNEL]) as wakeup:
-        await keep_fresh(keys, wakeup.wait, write)
+        while True:
+            for _channel, key_id in await wakeup.wait(_USE_WRITTEN_EVERY_S):
+                keys.forget(key_id)
+            if clock.monotonic_s() - written_at_s < _USE_WRITTEN_EVERY_S:
+                continue
+            written_at_s = clock.monotonic_s()
+            used = keys.take_uses()
+            if used:
+                with suppress(*UNREACHABLE):
+                    async with pool.acquire() as connection:
+                        await write_use(connection, used, clock.now())
+                    get_logger().debug("api_keys.use_written", keys=len(used))

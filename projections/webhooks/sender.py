@@ -13,13 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any, Final, Protocol, Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from infra.security.net_guard.addresses import IPAddress, IPNetwork, parse_address
+from infra.security.net_guard.addresses import IPAddress, IPNetwork
 from infra.security.net_guard.target import AddressRules, TargetRefusedError, check_addresses, parse_target
 from projections.webhooks.outcomes import AttemptOutcome, classify
 from projections.webhooks.schedule import parse_retry_after
@@ -116,7 +117,7 @@ class GuardedResolver(AbstractResolver):
         texts = await self._lookup(host, port)
         if not texts:
             raise OSError("the name has no address")
-        addresses = [parse_address(text) for text in texts]
+        addresses = [ip_address(text) for text in texts]
         check_addresses(self._scheme, port, addresses, self._rules)
         ordered = sorted(addresses, key=lambda address: address.version)
         return [_resolved(host, port, address) for address in ordered[:MAX_ADDRESSES]]
@@ -199,7 +200,7 @@ class WebhookSender:
     def _open_session(self, scheme: str, rules: AddressRules) -> aiohttp.ClientSession:
         def vetted_socket(info: tuple[Any, ...]) -> socket.socket:
             family, kind, protocol, _, address = info
-            check_addresses(scheme, address[1], [parse_address(address[0])], rules)
+            check_addresses(scheme, address[1], [ip_address(address[0])], rules)
             return socket.socket(family=family, type=kind, proto=protocol)
 
         connector = aiohttp.TCPConnector(

@@ -6,7 +6,7 @@ ranges listed. Sources: the IANA special-purpose address registries for IPv4 and
 """
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
@@ -89,12 +89,3 @@ def deny_reason(address: IPAddress, allow_networks: Sequence[IPNetwork] = ()) ->
 def in_networks(address: IPAddress, networks: Sequence[IPNetwork]) -> bool:
     """Return whether an address lies in one of the networks; the two families never match each other."""
     return any(address.version == network.version and address in network for network in networks)
-
-
-def parse_address(text: str) -> IPAddress:
-    """Parse an address from a resolver or a socket.
-
-    Raises:
-        ValueError: not an address.
-    """
-    return ip_address(text)

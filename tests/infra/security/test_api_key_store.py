@@ -1,7 +1,6 @@
 """Keys in PostgreSQL and the cache in front of them: two per partner, revoked everywhere in 5 s, closed when unsure."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -9,10 +8,11 @@ import asyncpg
 import pytest
 
 from infra import clock
+from infra.background import run_in_background
 from infra.postgres.connection import Connection
-from infra.postgres.wakeup import Wakeup
+from infra.postgres.deferred_pool import DeferredPool
+from infra.postgres.pool import open_pool
 from infra.security.api_key_store import (
-    CHANNEL,
     TooManyKeysError,
     UnknownKeyError,
     create_key,
@@ -23,7 +23,9 @@ from infra.security.api_key_store import (
     write_use,
 )
 from infra.security.api_keys import KeyActor, KeyRecord, hash_key, parse
-from infra.security.key_cache import LOOKUP_TIMEOUT_S, TTL_S, KeyCache, KeyStoreUnavailableError, keep_fresh
+from infra.security.key_cache import LOOKUP_TIMEOUT_S, TTL_S, KeyCache, KeyStoreUnavailableError
+from infra.security.key_watch import finder, watch_keys
+from infra.settings import PostgresSettings
 from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
@@ -234,28 +236,17 @@ async def test_unknown_ids_are_cached_within_bounds() -> None:
     assert store.asked == 5, "a had made room for d"
 
 
-async def test_a_notification_makes_a_revocation_effective_at_once(database: Database) -> None:
-    connection = await asyncpg.connect(database.command_url)
-    key_id = parse(await make(connection)).key_id
-    keys = KeyCache(lambda key: find_key(connection, key), ttl_s=1000)
-    uses: list[list[str]] = []
+async def test_a_notification_makes_a_revocation_effective_at_once(database: Database, connection: Connection) -> None:
+    settings = PostgresSettings.model_validate({"url": database.command_url})
+    async with DeferredPool(lambda: open_pool(settings, application_name="keys")) as pool:
+        keys = KeyCache(finder(pool), ttl_s=1000)
+        key_id = parse(await make(connection)).key_id
 
-    async def write(used: list[str]) -> None:
-        uses.append(used)
+        async def is_revoked() -> bool:
+            record = await keys.get(key_id)
+            return record is not None and record.revoked_at is not None
 
-    async def is_revoked() -> bool:
-        record = await keys.get(key_id)
-        return record is not None and record.revoked_at is not None
-
-    async with Wakeup(lambda: asyncpg.connect(database.command_url), [CHANNEL]) as wakeup:
-        task = asyncio.create_task(keep_fresh(keys, wakeup.wait, write))
-        assert not await is_revoked()
-        async with asyncio.timeout(10):
-            other = await asyncpg.connect(database.command_url)
-            await revoke_key(other, key_id=key_id, now=clock.now(), by=BY)
-            await other.close()
-        await eventually(is_revoked)
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-    await connection.close()
+        async with run_in_background(watch_keys(lambda: asyncpg.connect(database.command_url), pool, keys), "keys"):
+            assert not await is_revoked()
+            await revoke_key(connection, key_id=key_id, now=clock.now(), by=BY)
+            await eventually(is_revoked)

@@ -51,6 +51,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "infra/event_store/pending_appends.py": {FLOAT},
         "infra/event_store/appender.py": {FLOAT, LITERAL, SECONDS},
         "infra/security/key_cache.py": {FLOAT, LITERAL, SECONDS},
+        "infra/security/key_watch.py": {LITERAL, SECONDS},
         "infra/postgres/deferred_pool.py": {FLOAT, LITERAL},
         "infra/postgres/leases.py": {FLOAT, SECONDS, DIVISION},
         "infra/event_store/partitions.py": {FLOAT, LITERAL, SECONDS},
