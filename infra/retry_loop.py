@@ -50,11 +50,6 @@ class RetryLoop:
         self._failures = 0
         self._reason: NotReadyReason | None = "starting"
 
-    @property
-    def reason(self) -> NotReadyReason | None:
-        """Why the process is not ready; None: it is."""
-        return self._reason
-
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
         """Return why the process is not ready; nothing when it is."""
         return () if self._reason is None else (self._reason,)

@@ -113,7 +113,7 @@ class Worker:
         except Exception as error:
             await self._start_over(error)
             raise
-        if self._loop.reason is not None:
+        if self._loop.waiting_for():
             metrics.HALTED.set(0)
         return 0
 

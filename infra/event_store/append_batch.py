@@ -97,20 +97,9 @@ def _all_appended(commands: Sequence[AppendCommand], row: asyncpg.Record) -> lis
     ]
 
 
-def _duplicate(row: asyncpg.Record) -> Duplicate:
-    return Duplicate(
-        status=row["status"],
-        response=row["response"],
-        stream_id=row["stream_id"],
-        version=row["version"],
-        position=row["position"],
-        recorded_at=row["recorded_at"],
-    )
-
-
 _OUTCOMES: Mapping[str, Callable[[asyncpg.Record], AppendOutcome]] = {
     "appended": lambda row: Appended(row["version"], row["position"], row["recorded_at"]),
-    "duplicate": _duplicate,
+    "duplicate": lambda row: Duplicate(*(row[name] for name in Duplicate._fields)),
     "mismatch": lambda _row: KeyMismatch(),
     "conflict": lambda row: WrongExpectedVersion(row["version"]),
     "claimed": lambda row: ClaimTaken(row["stream_id"]),

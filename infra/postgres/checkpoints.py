@@ -45,8 +45,10 @@ class Advance:
     last_recorded_at: datetime | None
 
 
+_COLUMNS = "c.projection, c.version, c.partition, c.next_offset, c.last_position, c.applied_count, c.owner_epoch"
+
 # Rows are made on first sight and locked in key order, so that two workers that take the same rows cannot deadlock.
-_TAKE = """
+_TAKE = f"""
 WITH wanted AS (
     SELECT projection, version, partition
     FROM unnest($1::text[], $2::int[], $3::smallint[]) AS w (projection, version, partition)
@@ -56,10 +58,10 @@ INSERT INTO harbor.checkpoints AS c (projection, version, partition, owner_epoch
 SELECT projection, version, partition, 1 FROM wanted
 ON CONFLICT (projection, version, partition)
 DO UPDATE SET owner_epoch = c.owner_epoch + 1, updated_at = clock_timestamp()
-RETURNING projection, version, partition, next_offset, last_position, applied_count, owner_epoch
+RETURNING {_COLUMNS}
 """
 
-_ADVANCE = """
+_ADVANCE = f"""
 UPDATE harbor.checkpoints AS c
 SET last_position = m.last_position,
     next_offset = coalesce(m.next_offset, c.next_offset),
@@ -72,7 +74,7 @@ FROM unnest($1::text[], $2::int[], $3::smallint[], $4::bigint[], $5::bigint[], $
            last_recorded_at)
 WHERE c.projection = m.projection AND c.version = m.version AND c.partition = m.partition
   AND c.owner_epoch = m.owner_epoch AND c.last_position = m.seen_position
-RETURNING c.projection, c.version, c.partition, c.next_offset, c.last_position, c.applied_count, c.owner_epoch
+RETURNING {_COLUMNS}
 """
 
 _ADD_APPLIED = """
@@ -80,9 +82,8 @@ UPDATE harbor.checkpoints SET applied_count = applied_count + $4, updated_at = c
 WHERE projection = $1 AND version = $2 AND partition = $3
 """
 
-_LOCK = """
-SELECT projection, version, partition, next_offset, last_position, applied_count, owner_epoch
-FROM harbor.checkpoints WHERE projection = $1 AND version = $2 AND partition = $3 FOR UPDATE
+_LOCK = f"""
+SELECT {_COLUMNS} FROM harbor.checkpoints AS c WHERE projection = $1 AND version = $2 AND partition = $3 FOR UPDATE
 """
 
 
@@ -91,12 +92,8 @@ async def take(connection: Connection, keys: Collection[CheckpointKey]) -> dict[
 
     Waits for a transaction of the present owner that is under way; its later ones will move nothing.
     """
-    ordered = list(keys)
     rows = await connection.fetch(
-        _TAKE,
-        [key.projection for key in ordered],
-        [key.version for key in ordered],
-        [key.partition for key in ordered],
+        _TAKE, [key.projection for key in keys], [key.version for key in keys], [key.partition for key in keys]
     )
     return {checkpoint.key: checkpoint for checkpoint in map(_checkpoint, rows)}
 

@@ -37,13 +37,13 @@ class DeferredPool:
 
     @property
     def is_open(self) -> bool:
-        """Return whether `pool` gives one."""
+        """Return whether `pool` returns one."""
         return self._pool is not None
 
     @property
     def reason(self) -> NotReadyReason:
         """Return what is missing, while the pool is not open."""
-        return self._loop.reason or "database_unreachable"
+        return next(iter(self._loop.waiting_for()), "database_unreachable")
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
         """Return what is missing; nothing once the pool is open."""

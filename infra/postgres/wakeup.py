@@ -16,10 +16,11 @@ from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.connection import DedicatedConnection
 from infra.postgres.failures import UNREACHABLE
-from infra.retry_loop import RetryLoop, pause
+from infra.retry_loop import Cause, RetryLoop, pause
 
 Connect: TypeAlias = Callable[[], Awaitable[DedicatedConnection]]
 
+_CAUSES: Final = (Cause(Exception, "database_unreachable"),)  # whatever `connect` raises, polls go on
 _BUFFERED: Final = 10_000
 _STRETCHED_POLL_S: Final = 1.0
 _CONNECT_TIMEOUT_S: Final = 5.0
@@ -43,7 +44,7 @@ class Wakeup:
         self._lost = asyncio.Event()
         self._healthy = False
         self._task: asyncio.Task[None] | None = None
-        self._loop = RetryLoop((), self._log)
+        self._loop = RetryLoop(_CAUSES, self._log)
 
     @property
     def healthy(self) -> bool:
@@ -76,8 +77,7 @@ class Wakeup:
 
     async def __aenter__(self) -> Self:
         """Return once the first attempt to listen has succeeded or failed."""
-        # `connect` is the caller's: whatever it raises, polls go on.
-        listening = self._loop.run(self._listen, asyncio.Event(), otherwise="database_unreachable")
+        listening = self._loop.run(self._listen, asyncio.Event())
         self._task = asyncio.create_task(listening, name="wakeup")
         await self._tried.wait()
         return self

@@ -15,6 +15,7 @@ from uuid import UUID
 import asyncpg
 
 from infra import clock
+from infra.postgres.pool import Pool
 from infra.security.secrets_at_rest import SecretBox
 from infra.tenancy import Tenant
 
@@ -27,21 +28,23 @@ _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('harbor.webhook_en
 # $1 tenant
 _COUNT: Final = "SELECT count(*) FROM harbor.webhook_endpoints WHERE tenant_id = $1 AND status <> 'deleted'"
 
+_COLUMNS: Final = """
+    endpoint_id, url, description, event_types, payload, livemode, status, status_reason, registered_position,
+    created_at
+"""
+
 # $1 id, $2 tenant, $3 livemode, $4 url, $5 description, $6 event types, $7 payload, $8 sealed secret
-_INSERT: Final = """
+_INSERT: Final = f"""
 INSERT INTO harbor.webhook_endpoints
     (endpoint_id, tenant_id, livemode, url, description, event_types, payload, sealed_secret, registered_position)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
     (SELECT coalesce(max(last_position), 0) FROM harbor.batches WHERE log_id = 0))
-RETURNING endpoint_id, url, description, event_types, payload, livemode, status, status_reason, registered_position,
-    created_at
+RETURNING {_COLUMNS}
 """
 
 # $1 tenant, $2 at most this many
-_LIST: Final = """
-SELECT endpoint_id, url, description, event_types, payload, livemode, status, status_reason, registered_position,
-    created_at
-FROM harbor.webhook_endpoints
+_LIST: Final = f"""
+SELECT {_COLUMNS} FROM harbor.webhook_endpoints
 WHERE tenant_id = $1 AND status <> 'deleted' ORDER BY endpoint_id LIMIT $2
 """
 
@@ -102,7 +105,7 @@ class CreatedEndpoint:
 class WebhookEndpoints:
     """The endpoints of all tenants, through one pool of the command service's role."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", box: SecretBox, *, max_per_tenant: int) -> None:
+    def __init__(self, pool: Pool, box: SecretBox, *, max_per_tenant: int) -> None:
         self._pool = pool
         self._box = box
         self._max = max_per_tenant
@@ -120,17 +123,8 @@ class WebhookEndpoints:
             await connection.execute(_LOCK, tenant.id)
             if await connection.fetchval(_COUNT, tenant.id) >= self._max:
                 raise TooManyEndpointsError
-            row = await connection.fetchrow(
-                _INSERT,
-                endpoint_id,
-                tenant.id,
-                tenant.livemode,
-                new.url,
-                new.description,
-                list(new.event_types),
-                new.payload,
-                sealed,
-            )
+            asked = (new.url, new.description, list(new.event_types), new.payload)
+            row = await connection.fetchrow(_INSERT, endpoint_id, tenant.id, tenant.livemode, *asked, sealed)
             if row is None:
                 raise AssertionError("an INSERT without conflict clause returns its row")
         return CreatedEndpoint(_endpoint(row), SECRET_PREFIX + base64.b64encode(secret).decode())
@@ -149,15 +143,4 @@ class WebhookEndpoints:
 
 
 def _endpoint(row: asyncpg.Record) -> WebhookEndpoint:
-    return WebhookEndpoint(
-        endpoint_id=row["endpoint_id"],
-        url=row["url"],
-        description=row["description"],
-        event_types=tuple(row["event_types"]),
-        payload=row["payload"],
-        livemode=row["livemode"],
-        status=row["status"],
-        status_reason=row["status_reason"],
-        registered_position=row["registered_position"],
-        created_at=row["created_at"],
-    )
+    return WebhookEndpoint(**{**row, "event_types": tuple(row["event_types"])})
