@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TypeAlias
 from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, OperationalError, ProgrammingError
@@ -23,6 +24,9 @@ from infra.postgres.connection import Connection
 _SCHEMA_VERSION = 1
 _STATUS = 200
 
+Batches: TypeAlias = list[list[AppendCommand]]
+"""What one `insert_events` sends, however often: after a lost outcome the keys show what was written."""
+
 _STREAM_TYPES = """
 SELECT stream_id, type FROM harbor.streams WHERE stream_id = ANY($1::uuid[]) AND tenant_id = $2
 """
@@ -35,18 +39,6 @@ class Run:
     stream_id: UUID
     first_version: int
     events: tuple[LibraryEvent, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Insertion:
-    """What one `insert_events` sends, however often: after a lost outcome its keys show what was written."""
-
-    batches: tuple[tuple[AppendCommand, ...], ...]
-
-    @property
-    def is_one_command(self) -> bool:
-        """Return whether `harbor.append_batch` alone makes it atomic."""
-        return len(self.batches) == 1 and len(self.batches[0]) == 1
 
 
 def runs(stored_events: Sequence[LibraryEvent]) -> list[Run]:
@@ -66,8 +58,8 @@ def runs(stored_events: Sequence[LibraryEvent]) -> list[Run]:
     return found
 
 
-async def prepare(connection: Connection, tenant_id: str | None, stored_events: Sequence[LibraryEvent]) -> Insertion:
-    """Return what to send. Reads what kind of streams they are; writes nothing.
+async def prepare(connection: Connection, tenant_id: str | None, stored_events: Sequence[LibraryEvent]) -> Batches:
+    """Return what to send. Reads the types of the streams; writes nothing.
 
     Raises:
         IntegrityError, DataError: see `runs`.
@@ -82,19 +74,19 @@ async def prepare(connection: Connection, tenant_id: str | None, stored_events: 
         if not batches or run.stream_id in batches[-1]:
             batches.append({})
         batches[-1][run.stream_id] = _command(run, tenant_id, types[run.stream_id])
-    return Insertion(tuple(tuple(batch.values()) for batch in batches))
+    return [list(batch.values()) for batch in batches]
 
 
-async def send(connection: Connection, insertion: Insertion) -> list[int]:
+async def send(connection: Connection, batches: Batches) -> list[int]:
     """Append everything and return each event's position; if this raises, the caller's transaction must not commit.
 
-    Sent again after a lost outcome it returns the same positions: its keys are found.
+    Sent again after a lost outcome, it finds its keys and returns the same positions.
 
     Raises:
         IntegrityError: somebody else appended first.
     """
     positions: list[int] = []
-    for commands in insertion.batches:
+    for commands in batches:
         outcomes = await append_batch(connection, commands)
         for command, outcome in zip(commands, outcomes, strict=True):
             last = _last_position(command, outcome)
@@ -139,7 +131,7 @@ def _command(run: Run, tenant_id: str, stream_type: str) -> AppendCommand:
         fingerprint=digest.digest(),
         stream_id=run.stream_id,
         stream_type=stream_type,
-        # The library's first version counts from 0 or 1; so many events are there before it.
+        # The library counts from 0 or 1, we from 1: this many events come before the first.
         expected_version=run.first_version - 1 + origin.offset(stream_type),
         events=tuple(_new_event(event) for event in run.events),
         status=_STATUS,

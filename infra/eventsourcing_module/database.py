@@ -34,23 +34,13 @@ class Database:
     """
 
     def __init__(self, settings: ModuleSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._lock = threading.RLock()  # the garbage collector may close an application inside any call
         self._thread: LoopThread | None = None
         self._closed = False
         self._pool: Pool | None = None
         self._opening = asyncio.Lock()
         self._listening = _Listening(settings.postgres)
-
-    @property
-    def tenant_id(self) -> str | None:
-        """Whose events are seen and written; None: those of all, and none can be written."""
-        return self._settings.tenant_id
-
-    @property
-    def consumer(self) -> str:
-        """Name under which tracking is kept."""
-        return self._settings.consumer
 
     @property
     def idle_s(self) -> float:
@@ -68,13 +58,13 @@ class Database:
         """
         with in_library_words():
             return self._loop().run(
-                self._on_connection(work, _ATTEMPTS if is_repeatable else 1), self._settings.call_timeout_s
+                self._on_connection(work, _ATTEMPTS if is_repeatable else 1), self.settings.call_timeout_s
             )
 
     def listen(self, woken: threading.Event) -> None:
         """Have an event set whenever something was appended, until `unlisten`."""
         with in_library_words():
-            self._loop().run(self._listening.add(woken), self._settings.call_timeout_s)
+            self._loop().run(self._listening.add(woken), self.settings.call_timeout_s)
 
     def unlisten(self, woken: threading.Event) -> None:
         """Leave an event alone; of no effect when it was never set."""
@@ -112,7 +102,7 @@ class Database:
     async def _opened(self) -> Pool:
         async with self._opening:
             if self._pool is None:
-                pool = await open_pool(self._settings.postgres, application_name=_APPLICATION_NAME)
+                pool = await open_pool(self.settings.postgres, application_name=_APPLICATION_NAME)
                 self._loop().opened(lambda: _close(pool))
                 self._pool = pool
             return self._pool

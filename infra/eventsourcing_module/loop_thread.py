@@ -36,7 +36,7 @@ class LoopThread:
         started: Future[_Running] = Future()
         # The thread may not know `self`: it would never become garbage. A daemon, because the interpreter joins other
         # threads before it runs the finalizer that would end this one.
-        self._thread = threading.Thread(target=_serve, args=(started,), name=name, daemon=True)
+        self._thread = threading.Thread(target=asyncio.run, args=(_until_stopped(started),), name=name, daemon=True)
         self._thread.start()
         self._lock = threading.RLock()  # work is either taken before the end, and then canceled, or refused
         self._running = started.result(_START_TIMEOUT_S)
@@ -83,11 +83,6 @@ class LoopThread:
 async def _within(work: Coroutine[None, None, T], timeout_s: float) -> T:
     async with asyncio.timeout(timeout_s):
         return await work
-
-
-def _serve(started: Future[_Running]) -> None:
-    with asyncio.Runner() as runner:
-        runner.run(_until_stopped(started))
 
 
 async def _until_stopped(started: Future[_Running]) -> None:

@@ -86,15 +86,7 @@ async def read_stream(
     )
     if len({row["tenant_id"] for row in rows}) > 1:
         raise ProgrammingError(f"several tenants have a stream {originator_id}: set HARBOR_TENANT")
-    return [
-        StoredEvent(
-            originator_id=origin.plain(row["stream_id"]),
-            originator_version=row["version"],
-            topic=row["type"],
-            state=row["payload"],
-        )
-        for row in rows
-    ]
+    return [stored_event(row) for row in rows]
 
 
 async def read_page(
@@ -140,7 +132,17 @@ def _assert_no_hole(rows: Sequence[asyncpg.Record], after: int, upto: int) -> No
         return
     present = {row["position"] for row in rows}
     missing = next(position for position in range(after + 1, upto + 1) if position not in present)
-    raise InternalError(f"position {missing} is missing from the log: stop and call somebody")
+    raise InternalError(f"position {missing} is missing from the log: stop and call an operator")
+
+
+def stored_event(row: asyncpg.Record) -> StoredEvent:
+    """Return the library's event of a row with `stream_id`, `version`, `type` and `payload`."""
+    return StoredEvent(
+        originator_id=origin.plain(row["stream_id"]),
+        originator_version=row["version"],
+        topic=row["type"],
+        state=row["payload"],
+    )
 
 
 def _notification(row: asyncpg.Record) -> Notification:

@@ -18,7 +18,6 @@ from eventsourcing.persistence import (
 )
 
 from infra.eventsourcing_module import appending, origin, reading
-from infra.eventsourcing_module.appending import Insertion
 from infra.eventsourcing_module.database import Database
 from infra.eventsourcing_module.subscription import LogSubscription
 from infra.eventsourcing_module.tracking import HarborTrackingRecorder, insert_tracking
@@ -55,7 +54,7 @@ class HarborAggregateRecorder(AggregateRecorder):
         limit: int | None = None,
     ) -> list[StoredEvent]:
         """Return the events of one stream with versions above `gt` and at most `lte`, ascending unless `desc`."""
-        stream_id, tenant_id = origin.stream_id(originator_id), self.database.tenant_id
+        stream_id, tenant_id = origin.stream_id(originator_id), self.database.settings.tenant_id
         return self.database.run(
             lambda connection: reading.read_stream(
                 connection, tenant_id, stream_id, gt=gt, lte=lte, desc=desc, limit=limit
@@ -96,7 +95,7 @@ class HarborApplicationRecorder(HarborAggregateRecorder, ApplicationRecorder):
             while not is_last and len(found) < limit:
                 page = await reading.read_page(
                     connection,
-                    self.database.tenant_id,
+                    self.database.settings.tenant_id,
                     after=scanned_to,
                     upto=stop,
                     topics=topics,
@@ -110,7 +109,7 @@ class HarborApplicationRecorder(HarborAggregateRecorder, ApplicationRecorder):
 
     def max_notification_id(self) -> int | None:
         """Return the last notification's id; None while there is none."""
-        tenant_id = self.database.tenant_id
+        tenant_id = self.database.settings.tenant_id
         return self.database.run(lambda connection: reading.last_position(connection, tenant_id))
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> LogSubscription:
@@ -134,17 +133,17 @@ def insert(database: Database, stored_events: Sequence[StoredEvent], tracking: T
     After a lost outcome the same commands are sent again, and their keys show what was written. With tracking this is
     left to the caller, who asks `max_tracking_id`.
     """
-    prepared: list[Insertion] = []
+    batches: appending.Batches = []
 
     async def work(connection: Connection) -> list[int]:
-        if stored_events and not prepared:
-            prepared.append(await appending.prepare(connection, database.tenant_id, stored_events))
-        if tracking is None and prepared[0].is_one_command:
-            return await appending.send(connection, prepared[0])
+        if stored_events and not batches:
+            batches.extend(await appending.prepare(connection, database.settings.tenant_id, stored_events))
+        if tracking is None and [len(batch) for batch in batches] == [1]:  # the call is a transaction by itself
+            return await appending.send(connection, batches)
         async with connection.transaction():
             if tracking is not None:  # first: the log is locked from the append to the commit
                 await insert_tracking(connection, database, tracking)
-            return await appending.send(connection, prepared[0]) if prepared else []
+            return await appending.send(connection, batches)
 
     if not stored_events and tracking is None:
         return []

@@ -1,4 +1,4 @@
-"""Snapshots of aggregates: not facts, so they stand beside the log in a table of their own and may skip versions."""
+"""Snapshots of aggregates: not facts, so they have a table of their own beside the log and may skip versions."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -7,6 +7,7 @@ from eventsourcing.persistence import AggregateRecorder, ProgrammingError, Store
 
 from infra.eventsourcing_module import origin
 from infra.eventsourcing_module.database import Database
+from infra.eventsourcing_module.reading import stored_event
 from infra.postgres.connection import Connection
 
 _INSERT = """
@@ -15,7 +16,7 @@ SELECT $1, s.stream_id, s.version, s.topic, s.state
 FROM unnest($2::uuid[], $3::integer[], $4::text[], $5::bytea[]) AS s (stream_id, version, topic, state)
 """
 _SELECT = """
-SELECT stream_id, version, topic, state FROM harbor.eventsourcing_snapshots
+SELECT stream_id, version, topic AS type, state AS payload FROM harbor.eventsourcing_snapshots
 WHERE stream_id = $1 AND tenant_id = $2
   AND ($3::integer IS NULL OR version > $3) AND ($4::integer IS NULL OR version <= $4)
 """
@@ -27,10 +28,10 @@ class HarborSnapshotRecorder(AggregateRecorder):
     """The library's aggregate recorder for snapshots; needs a tenant."""
 
     def __init__(self, database: Database) -> None:
-        if database.tenant_id is None:
+        if database.settings.tenant_id is None:
             raise ProgrammingError("snapshots need HARBOR_TENANT")
         self._database = database
-        self._tenant_id = database.tenant_id
+        self._tenant_id = database.settings.tenant_id
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: object) -> None:
         """Store snapshots, all or none.
@@ -64,14 +65,6 @@ class HarborSnapshotRecorder(AggregateRecorder):
 
         async def work(connection: Connection) -> list[StoredEvent]:
             rows = await connection.fetch(_BACKWARDS if desc else _FORWARDS, stream_id, self._tenant_id, gt, lte, limit)
-            return [
-                StoredEvent(
-                    originator_id=origin.plain(row["stream_id"]),
-                    originator_version=row["version"],
-                    topic=row["topic"],
-                    state=row["state"],
-                )
-                for row in rows
-            ]
+            return [stored_event(row) for row in rows]
 
         return self._database.run(work)

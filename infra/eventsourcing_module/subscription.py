@@ -57,7 +57,7 @@ class LogSubscription(Subscription[ApplicationRecorder]):
         page: Page = self._database.run(
             lambda connection: reading.read_page(
                 connection,
-                self._database.tenant_id,
+                self._database.settings.tenant_id,
                 after=self._scanned_to,
                 upto=None,
                 topics=self._topics,

@@ -26,10 +26,10 @@ async def insert_tracking(connection: Connection, database: Database, tracking: 
     Raises:
         IntegrityError: it is there or further already; the caller's transaction must not commit.
     """
-    tenant_id = database.tenant_id or _ALL_TENANTS
+    tenant_id = database.settings.tenant_id or _ALL_TENANTS
     name, position = tracking.application_name, tracking.notification_id
-    if await connection.fetchval(_MOVE, tenant_id, database.consumer, name, position) is None:
-        raise IntegrityError(f"{database.consumer!r} has processed {position} of {name!r} before")
+    if await connection.fetchval(_MOVE, tenant_id, database.settings.consumer, name, position) is None:
+        raise IntegrityError(f"{database.settings.consumer!r} has processed {position} of {name!r} before")
 
 
 class HarborTrackingRecorder(TrackingRecorder):
@@ -70,7 +70,7 @@ class HarborTrackingRecorder(TrackingRecorder):
 
         async def work(connection: Connection) -> int | None:
             position: int | None = await connection.fetchval(
-                _POSITION, database.tenant_id or _ALL_TENANTS, database.consumer, application_name
+                _POSITION, database.settings.tenant_id or _ALL_TENANTS, database.settings.consumer, application_name
             )
             return position
 
