@@ -53,10 +53,7 @@ def configure(process: str, level: str = "info") -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, complete],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(serializer=_dumps_text),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render_text],
         )
     )
     root = logging.getLogger()
@@ -101,12 +98,8 @@ def _no_line(_event: str, _fields: dict[str, Any]) -> None:
 
 
 def _render(_logger: WrappedLogger, _level: str, event: EventDict) -> bytes:
-    return _dumps(event)
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
 
 
-def _dumps(value: Any, **_options: Any) -> bytes:
-    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
-
-
-def _dumps_text(value: Any, **_options: Any) -> str:
-    return _dumps(value).decode()
+def _render_text(logger: WrappedLogger, level: str, event: EventDict) -> str:
+    return _render(logger, level, event).decode()

@@ -35,13 +35,8 @@ class OpsServer:
         self._registry = registry
         self.port = settings.port
         application = web.Application()
-        application.add_routes(
-            [
-                web.get("/livez", self._live),
-                web.get("/readyz", self._readiness),
-                web.get("/metrics", self._metrics),
-            ]
-        )
+        for path, respond in (("/livez", self._live), ("/readyz", self._readiness), ("/metrics", self._metrics)):
+            application.router.add_get(path, respond)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
 
     async def __aenter__(self) -> Self:

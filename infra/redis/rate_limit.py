@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import redis.asyncio
+from pydantic import SecretStr
 from redis.exceptions import RedisError
 
 from infra import clock
@@ -57,7 +58,6 @@ class RateLimiter:
     ) -> None:
         self.rate = rate
         self._service = service
-        self._client = client
         self._script = client.register_script(LUA) if client is not None else None
         self._now_s = now_s
         self._portion = max(int(rate.burst * PORTION_SHARE), 1)
@@ -84,11 +84,6 @@ class RateLimiter:
                 return Verdict(is_allowed=False, remaining=left, retry_after_s=wait_s)
         bucket.balance -= cost
         return Verdict(is_allowed=True, remaining=bucket.remaining + bucket.balance, retry_after_s=0.0)
-
-    async def close(self) -> None:
-        """Close the connections to Redis."""
-        if self._client is not None:
-            await self._client.aclose()
 
     def _bucket(self, name: str) -> _Bucket:
         bucket = self._buckets.get(name)
@@ -154,24 +149,22 @@ async def open_rate_limiter(
     redis_settings: RedisSettings, limits: LimitSettings, service: str
 ) -> AsyncIterator[RateLimiter]:
     """Return the limiter of one process of a service; without a Redis address it counts by itself."""
-    limiter = _rate_limiter(redis_settings, limits, service)
+    client = None if redis_settings.url is None else _client(redis_settings.url, redis_settings.timeout_s)
     try:
-        yield limiter
+        yield RateLimiter(Rate(limits.partner_per_s, limits.partner_burst), client, service)
     finally:
-        await limiter.close()
+        if client is not None:
+            await client.aclose()
 
 
-def _rate_limiter(redis_settings: RedisSettings, limits: LimitSettings, service: str) -> RateLimiter:
-    rate = Rate(limits.partner_per_s, limits.partner_burst)
-    if redis_settings.url is None:
-        return RateLimiter(rate, None, service)
+def _client(url: SecretStr, timeout_s: float) -> redis.asyncio.Redis:
     # A pool that waits: an error because all connections are busy would look like an unreachable Redis.
     pool = redis.asyncio.BlockingConnectionPool.from_url(
-        redis_settings.url.get_secret_value(),
-        socket_timeout=redis_settings.timeout_s,
-        socket_connect_timeout=redis_settings.timeout_s,
+        url.get_secret_value(),
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
         retry=None,
         max_connections=_CONNECTIONS,
-        timeout=redis_settings.timeout_s,
+        timeout=timeout_s,
     )
-    return RateLimiter(rate, redis.asyncio.Redis.from_pool(pool), service)
+    return redis.asyncio.Redis.from_pool(pool)
