@@ -33,6 +33,11 @@ class PartitionEnds:
     end: int
     last: Tail | None
 
+    @property
+    def tail(self) -> int:
+        """The position of the last of the relay's records; 0 if there is none."""
+        return 0 if self.last is None else self.last.position
+
 
 async def read_offsets(bootstrap_servers: str, topic: str, *, deadline_s: float) -> Mapping[int, tuple[int, int]]:
     """Return each partition's first offset and the offset after its last record.

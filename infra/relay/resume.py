@@ -5,6 +5,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
+from infra.kafka.tail import PartitionEnds
+
 EMPTY: Final = 0
 """Position of a partition that holds no event; positions start at 1."""
 
@@ -22,14 +24,6 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a partition holds now: the position of its last event (`EMPTY` if none) and the offset after it."""
-
-    tail: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """Read the log after `start`; leave out an event of a partition up to `held[partition]`: the topic has it.
 
@@ -41,23 +35,23 @@ class Plan:
     purge: frozenset[int]
 
 
-def plan_run(found: Mapping[int, Found], marks: Marks | None, rewound: AbstractSet[int] = frozenset()) -> Plan:
-    """Decide where to resume; `found` has every partition of the topic, 0 to n - 1.
+def plan_run(ends: Mapping[int, PartitionEnds], marks: Marks | None, rewound: AbstractSet[int] = frozenset()) -> Plan:
+    """Decide where to resume; `ends` has every partition of the topic, 0 to n - 1.
 
     A partition's own tail is the truth. The marks help only where the tail confirms them, that is where it is at or
-    past the position they name: then nothing up to the low-water mark can be missing, and an idle partition need not be
-    searched for in all of history. A truncated or recreated partition is behind its mark and is filled from its own
-    tail, or from the beginning.
+    past the position they name: then nothing up to the low-water mark can be missing, and history need not be read
+    again for an idle partition. A truncated or recreated partition is behind its mark and is filled from its own tail,
+    or from the beginning.
 
     A tail lies in one case: the topic was deleted and made again *while* a run was sending, and a batch under way
     landed in the new one, behind nothing. Then the partition is shorter than it was and yet ends past what was
     acknowledged (or the run itself saw offsets go back, `rewound`). Its few records are purged and it is filled again.
     """
-    usable = marks if marks is not None and len(marks.acked) == len(marks.ends) == len(found) else None
+    usable = marks if marks is not None and len(marks.acked) == len(marks.ends) == len(ends) else None
     held: list[int] = []
     purge: set[int] = set()
-    for partition in range(len(found)):
-        tail, end = found[partition].tail, found[partition].end
+    for partition in range(len(ends)):
+        tail, end = ends[partition].tail, ends[partition].end
         if usable is not None and end < usable.ends[partition] and tail > usable.acked[partition]:
             purge.add(partition)
         if partition in rewound:

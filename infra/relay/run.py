@@ -22,7 +22,7 @@ from infra.postgres.wakeup import Wakeup
 from infra.relay.marks import read_marks, write_marks
 from infra.relay.metrics import RelayMetrics
 from infra.relay.publisher import Publisher, TopicRewoundError
-from infra.relay.resume import EMPTY, Found, Marks, Plan, plan_run
+from infra.relay.resume import EMPTY, Marks, Plan, plan_run
 from infra.settings import RelaySettings
 
 MARKS_EVERY_S: Final = 1.0
@@ -111,13 +111,12 @@ class Run:
         ends = await read_ends(ports.bootstrap_servers, ports.topic.name, deadline_s=deadline_s)
         await self._compare_with_store(ends)
         marks = self._known or await read_marks(ports.pool, ports.topic.name)
-        found = {partition: Found(_tail(each), each.end) for partition, each in ends.items()}
-        plan = plan_run(found, marks, self._rewound)
+        plan = plan_run(ends, marks, self._rewound)
         if plan.purge:
             get_logger().warning("relay.purging", topic=ports.topic.name, partitions=sorted(plan.purge))
             await purge(ports.bootstrap_servers, ports.topic.name, plan.purge, deadline_s=deadline_s)
-        self._acked = [EMPTY if each in plan.purge else found[each].tail for each in range(len(found))]
-        self._ends = tuple(found[each].end for each in range(len(found)))
+        self._acked = [EMPTY if each in plan.purge else ends[each].tail for each in range(len(ends))]
+        self._ends = tuple(ends[each].end for each in range(len(ends)))
         self._low_water = plan.start
         return plan
 
@@ -233,7 +232,3 @@ class Run:
             begin, end = offsets.get(partition, (0, 0))
             if end < expected or (begin == end and self._acked[partition] != EMPTY):
                 raise TopicRewoundError(frozenset())
-
-
-def _tail(ends: PartitionEnds) -> int:
-    return EMPTY if ends.last is None else ends.last.position

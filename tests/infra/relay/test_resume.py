@@ -1,57 +1,74 @@
 """Where a run resumes: a small simulation of a topic decides whether the plan loses anything."""
 
+from uuid import UUID
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.relay.resume import EMPTY, Found, Marks, Plan, plan_run
+from infra.kafka.tail import PartitionEnds, Tail
+from infra.relay.resume import EMPTY, Marks, Plan, plan_run
 
 
-def found(*tails: int) -> dict[int, Found]:
-    return {partition: Found(tail, end=tail) for partition, tail in enumerate(tails)}
+def held(tail: int, end: int) -> PartitionEnds:
+    return PartitionEnds(end, Tail(tail, UUID(int=tail)) if tail else None)
 
 
-def test_an_empty_topic_is_filled_from_the_beginning() -> None:
-    assert plan_run(found(0, 0), None) == Plan(start=0, held=(0, 0), purge=frozenset())
+def found(*tails: int) -> dict[int, PartitionEnds]:
+    return {partition: held(tail, tail) for partition, tail in enumerate(tails)}
 
 
-def test_each_partition_resumes_after_its_own_tail() -> None:
-    assert plan_run(found(7, 9), None) == Plan(start=7, held=(7, 9), purge=frozenset())
+NOTED = Marks(low_water=1000, acked=(900, 1000), ends=(900, 1000))
+IDLE = Marks(low_water=1000, acked=(3, 1000), ends=(3, 1000))
+NOTHING: frozenset[int] = frozenset()
 
 
-def test_an_idle_partition_is_not_searched_for_in_history() -> None:
-    marks = Marks(low_water=1000, acked=(3, 1000), ends=(3, 1000))
-    assert plan_run(found(3, 1005), marks) == Plan(start=1000, held=(1000, 1005), purge=frozenset())
-
-
-def test_a_partition_that_never_held_an_event_is_not_searched_for_either() -> None:
-    marks = Marks(low_water=1000, acked=(0, 1000), ends=(0, 1000))
-    assert plan_run(found(0, 1000), marks).start == 1000
-
-
-def test_a_partition_behind_its_mark_is_filled_from_its_own_tail() -> None:
-    marks = Marks(low_water=1000, acked=(900, 1000), ends=(900, 1000))
-    assert plan_run(found(500, 1000), marks) == Plan(start=500, held=(500, 1000), purge=frozenset())
-
-
-def test_a_recreated_topic_is_filled_from_the_beginning() -> None:
-    marks = Marks(low_water=1000, acked=(900, 1000), ends=(900, 1000))
-    assert plan_run(found(0, 0), marks) == Plan(start=0, held=(0, 0), purge=frozenset())
-
-
-def test_a_batch_that_landed_behind_a_hole_is_purged_and_its_partition_filled_anew() -> None:
-    marks = Marks(low_water=1000, acked=(900, 1000), ends=(900, 1000))
-    recreated = {0: Found(tail=0, end=0), 1: Found(tail=1003, end=3)}
-    assert plan_run(recreated, marks) == Plan(start=0, held=(0, 0), purge=frozenset({1}))
-
-
-def test_a_partition_whose_offsets_went_back_is_purged_however_long_it_is() -> None:
-    marks = Marks(low_water=1000, acked=(2, 1000), ends=(2, 1000))
-    recreated = {0: Found(tail=1009, end=5), 1: Found(tail=1000, end=1000)}
-    assert plan_run(recreated, marks, rewound=frozenset({0})) == Plan(0, held=(0, 1000), purge=frozenset({0}))
-
-
-def test_marks_of_another_partition_count_are_ignored() -> None:
-    assert plan_run(found(3, 9), Marks(low_water=1000, acked=(3,), ends=(3,))).start == 3
+@pytest.mark.parametrize(
+    ("partitions", "marks", "rewound", "plan"),
+    [
+        pytest.param(found(0, 0), None, NOTHING, Plan(0, (0, 0), NOTHING), id="an empty topic is filled"),
+        pytest.param(found(7, 9), None, NOTHING, Plan(7, (7, 9), NOTHING), id="each resumes after its own tail"),
+        pytest.param(
+            found(3, 1005), IDLE, NOTHING, Plan(1000, (1000, 1005), NOTHING), id="an idle one is not searched for"
+        ),
+        pytest.param(
+            found(0, 1000),
+            Marks(low_water=1000, acked=(0, 1000), ends=(0, 1000)),
+            NOTHING,
+            Plan(1000, (1000, 1000), NOTHING),
+            id="nor one that never held an event",
+        ),
+        pytest.param(
+            found(500, 1000), NOTED, NOTHING, Plan(500, (500, 1000), NOTHING), id="one behind its mark is filled"
+        ),
+        pytest.param(found(0, 0), NOTED, NOTHING, Plan(0, (0, 0), NOTHING), id="a recreated topic is filled"),
+        pytest.param(
+            {0: held(0, 0), 1: held(1003, 3)},
+            NOTED,
+            NOTHING,
+            Plan(0, (0, 0), frozenset({1})),
+            id="a batch that landed behind a hole is purged",
+        ),
+        pytest.param(
+            {0: held(1009, 5), 1: held(1000, 1000)},
+            Marks(low_water=1000, acked=(2, 1000), ends=(2, 1000)),
+            frozenset({0}),
+            Plan(0, (0, 1000), frozenset({0})),
+            id="one whose offsets went back is purged however long it is",
+        ),
+        pytest.param(
+            found(3, 9),
+            Marks(low_water=1000, acked=(3,), ends=(3,)),
+            NOTHING,
+            Plan(3, (3, 9), NOTHING),
+            id="marks of another partition count are ignored",
+        ),
+    ],
+)
+def test_a_run_resumes_where_nothing_is_missing(
+    partitions: dict[int, PartitionEnds], marks: Marks | None, rewound: frozenset[int], plan: Plan
+) -> None:
+    assert plan_run(partitions, marks, rewound) == plan
 
 
 @given(
@@ -72,7 +89,7 @@ def test_whatever_was_cut_off_the_plan_refills_it_and_skips_only_what_is_there(
     kept = {each: held_before[each][: max(0, len(held_before[each]) - tail_cut[each])] for each in range(4)}
 
     # when a run follows the plan
-    plan = plan_run({each: Found(p[-1] if p else EMPTY, len(p)) for each, p in kept.items()}, marks)
+    plan = plan_run({each: held(p[-1] if p else EMPTY, len(p)) for each, p in kept.items()}, marks)
     for position in range(plan.start + 1, len(layout) + 1):
         partition = layout[position - 1]
         if position > plan.held[partition]:
