@@ -38,7 +38,7 @@ class AppendChannel(Protocol):
         Raises:
             OutcomeUnknownError: it may have been written; send it again to find out.
             NotNowError: nothing was written; the same batch may succeed later.
-            BatchRefusedError: nothing was written, and sending the same batch again would end the same way.
+            BatchRefusedError: nothing was written, and the same batch would be refused again.
         """
         ...
 

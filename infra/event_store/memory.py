@@ -43,7 +43,7 @@ class MemoryEventStore:
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
         """Append one command; see `EventStore.append`. There is no queue: it is never full and never late."""
-        _check_storable(command)
+        check_storable(command)
         return self._refusal(command) or self._write(command)
 
     async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
@@ -55,16 +55,6 @@ class MemoryEventStore:
             except EventStoreError as error:
                 outcomes.append(error)
         return outcomes
-
-    async def append_batch(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome]:
-        """Append commands, all or none, one outcome each.
-
-        Raises:
-            AppendRejectedError: one of them cannot be stored; none was.
-        """
-        for command in commands:
-            _check_storable(command)
-        return [await self.append(command) for command in commands]
 
     async def read_stream(self, tenant_id: str, stream_id: UUID) -> Sequence[StoredEvent]:
         """Return the events of one stream, versions ascending; see `EventStore.read_stream`."""
@@ -133,8 +123,12 @@ class MemoryEventStore:
         )
 
 
-def _check_storable(command: AppendCommand) -> None:
-    """Refuse what PostgreSQL cannot hold, so that no test passes here and fails there."""
+def check_storable(command: AppendCommand) -> None:
+    """Refuse what PostgreSQL cannot hold, so that no test passes here and fails there.
+
+    Raises:
+        AppendRejectedError: it cannot be stored.
+    """
     claim = "-" if command.claim is None else command.claim
     texts = [command.tenant_id, command.stream_type, command.key, claim]
     for event in command.events:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from infra.event_store.conflict_queue import ConflictQueue, QueuedCommand
 from infra.event_store.protocol import AppendCommand
-from tests.support.event_store.append_commands import a_command
+from tests.support.event_store.append_commands import a_command, names
 
 COMMANDS = st.lists(
     st.builds(
@@ -20,12 +20,6 @@ COMMANDS = st.lists(
     ),
     max_size=40,
 )
-
-
-def names(command: AppendCommand) -> set[tuple[str, object]]:
-    """Return what no two commands of a batch may have in common."""
-    claim = set() if command.claim is None else {(f"claim {command.tenant_id}", command.claim)}
-    return {(f"stream {command.tenant_id}", command.stream_id), (f"key {command.tenant_id}", command.key), *claim}
 
 
 @settings(max_examples=50)

@@ -14,7 +14,7 @@ from infra.event_store.append_channel import (
     OutcomeUnknownError,
 )
 from infra.event_store.appender import Appender, AppenderLimits
-from infra.event_store.memory import MemoryEventStore
+from infra.event_store.memory import MemoryEventStore, check_storable
 from infra.event_store.protocol import AppendCommand, AppendOutcome, AppendRejectedError
 from tests.support.waiting import eventually
 
@@ -68,9 +68,11 @@ class ScriptedChannel:
         if fault is Fault.LOST_BEFORE:
             raise OutcomeUnknownError(fault.value)
         try:
-            outcomes = await self.store.append_batch(commands)
+            for command in commands:
+                check_storable(command)
         except AppendRejectedError as error:
             raise BatchRefusedError(str(error)) from error
+        outcomes = [await self.store.append(command) for command in commands]
         if fault is Fault.LOST_AFTER:
             raise OutcomeUnknownError(fault.value)
         return outcomes

@@ -54,3 +54,10 @@ def a_command(
         response=response,
         claim=claim,
     )
+
+
+def names(command: AppendCommand) -> set[tuple[str, object]]:
+    """Return what no two commands of a batch may have in common."""
+    tenant = command.tenant_id
+    claim = set() if command.claim is None else {(f"claim {tenant}", command.claim)}
+    return {(f"stream {tenant}", command.stream_id), (f"key {tenant}", command.key), *claim}
