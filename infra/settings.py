@@ -209,12 +209,14 @@ def load(kind: type[S]) -> S:
     Raises:
         SettingsError: one line naming every variable that is missing or wrong, without the value given.
     """
-    prefix = kind.model_config.get("env_prefix", "")
     try:
         return kind()
     except ValidationError as error:
-        problems = [
-            f"{prefix}{'.'.join(str(part) for part in item['loc'][:1]).upper()}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False, include_context=False)
-        ]
-        raise SettingsError("; ".join(problems) + " (all settings: docs/settings.md)") from None
+        raise SettingsError(f"{what_is_wrong(kind, error)} (all settings: docs/settings.md)") from None
+
+
+def what_is_wrong(kind: type[BaseSettings], error: ValidationError) -> str:
+    """Return one line that names every variable that is missing or wrong, without the value given."""
+    prefix = kind.model_config.get("env_prefix", "")
+    items = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(f"{prefix}{''.join(map(str, item['loc'][:1])).upper()}: {item['msg']}" for item in items)

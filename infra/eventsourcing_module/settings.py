@@ -6,7 +6,7 @@ from eventsourcing.persistence import InfrastructureFactoryError
 from eventsourcing.utils import Environment
 from pydantic import ValidationError
 
-from infra.settings import PostgresSettings
+from infra.settings import PostgresSettings, what_is_wrong
 from infra.tenancy import Tenant
 
 TENANT = "HARBOR_TENANT"
@@ -54,13 +54,8 @@ def read_settings(env: Environment) -> ModuleSettings:
 
 def _postgres(env: Environment) -> PostgresSettings:
     prefix = PostgresSettings.model_config.get("env_prefix", "")
-    names = {field: f"{prefix}{field.upper()}" for field in PostgresSettings.model_fields}
-    given = {field: env.get(name) for field, name in names.items()}
+    given = {field: env.get(f"{prefix}{field.upper()}") for field in PostgresSettings.model_fields}
     try:
         return PostgresSettings.model_validate({field: value for field, value in given.items() if value is not None})
     except ValidationError as error:
-        wrong = [
-            f"{names[str(item['loc'][0])]}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False, include_context=False)
-        ]
-        raise InfrastructureFactoryError("; ".join(wrong)) from None
+        raise InfrastructureFactoryError(what_is_wrong(PostgresSettings, error)) from None
