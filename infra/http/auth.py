@@ -68,15 +68,15 @@ class Principal:
 
     @property
     def account(self) -> str:
-        """Return under which name requests are counted: the tenant, or for a key of the installation that key."""
+        """Return the name under which requests are counted: the tenant, or a key of the installation itself."""
         return self.key_id if self._tenant is None else self._tenant.id
 
 
 class Keys(Protocol):
-    """Where keys are found: `infra.security.key_cache.KeyCache`, or a fake."""
+    """Looks up keys: `infra.security.key_cache.KeyCache`, or a fake."""
 
     async def get(self, key_id: str) -> KeyRecord | None:
-        """Return a key; raise `KeyStoreUnavailableError` when nobody can say."""
+        """Return a key; raise `KeyStoreUnavailableError` when that cannot be found out."""
         ...
 
     def note_use(self, key_id: str) -> None:
@@ -135,8 +135,9 @@ class Authenticator:
             raise Problem(API_KEY_INVALID, headers=CHALLENGE)
         principal = proven.principal
         self._keys.note_use(principal.key_id)
-        key_id, partner_id, livemode = principal.key_id, principal.partner_id, principal.livemode
-        context.log_fields.update(key_id=key_id, partner=partner_id, livemode=livemode)
+        fields = context.log_fields
+        fields["key_id"], fields["partner"] = principal.key_id, principal.partner_id
+        fields["livemode"] = principal.livemode
         if self._limiter is not None:
             await self._count(self._limiter, principal, context)
         return principal
@@ -160,10 +161,10 @@ class Authenticator:
         self._proven[digest] = proven
 
     async def count_more(self, principal: Principal, context: RequestContext, cost: int) -> None:
-        """Count an authenticated request as `cost` more of them, all or none: it turned out to carry so many commands.
+        """Count an authenticated request as `cost` more of them, all or none: it carries that many commands.
 
         Raises:
-            Problem: 429 the partner's rate does not allow so many now; 422 it never does at once.
+            Problem: 429 the partner's rate does not allow that many now; 422 it never allows them at once.
         """
         limiter = self._limiter
         if limiter is None or cost < 1:

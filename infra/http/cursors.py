@@ -5,9 +5,9 @@
         shown, next_cursor = page.cut(rows, lambda row: RowKey(row.number, row.id))
         return ThingPage.of(shown, next_cursor)
 
-A cursor is 16 bytes of MAC over what it was given for (route, partner, mode, filters) and the key of the last row. It
-can be read by nobody who cannot also forge it, cannot be used with another filter or another partner's key, and needs
-no state. It never expires: rows keep their keys for ever. Decision 0051.
+A cursor is the key of the last row and 16 bytes of MAC over it and what it was issued for (route, partner, mode,
+filters). It cannot be forged, cannot be used with another filter or another partner's key, and needs no state. It never
+expires: rows keep their keys for ever. Decision 0051.
 """
 
 import base64
@@ -82,7 +82,7 @@ class Cursors:
         """Return the row a cursor stands for.
 
         Raises:
-            Problem: 422; edited, cut, or given for another list, filter, partner or mode.
+            Problem: 422; edited, cut, or issued for another list, filter, partner or mode.
         """
         if not _FORM.fullmatch(cursor):
             raise Problem(CURSOR_INVALID)
@@ -109,9 +109,9 @@ def purpose(route: str, partner_id: str | None, livemode: bool, values: Mapping[
     `partner_id` is None for a key of the installation; `values` are all parameters of the request.
     """
     mode = "live" if livemode else "test"
-    asker = f"installation/{mode}" if partner_id is None else f"partner/{partner_id}/{mode}"
+    caller = f"installation/{mode}" if partner_id is None else f"partner/{partner_id}/{mode}"
     filters = sorted((name, value) for name, value in values.items() if name not in _UNBOUND)
-    return orjson.dumps([route, asker, filters]).decode()
+    return orjson.dumps([route, caller, filters]).decode()
 
 
 def _plain_number(text: Any) -> Any:
@@ -176,7 +176,7 @@ async def paging(request: Request, response: Response, limit: Limit = DEFAULT_LI
     """Return what every list takes; a dependency: `Annotated[Paging, Depends(paging)]`.
 
     Raises:
-        Problem: 422; the cursor was not given for this list, asker and filters.
+        Problem: 422; the cursor was not issued for this list, caller and filters.
     """
     return Paging(request, response, limit, cursor)
 

@@ -117,7 +117,7 @@ async def read_json(request: Request, limits: BodyLimits, *, is_optional: bool =
 
 
 def parse_json(data: bytes) -> JsonBody:
-    """Parse the bytes of a body and give its canonical form.
+    """Parse the bytes of a body; return its value and its canonical form.
 
     Raises:
         Problem: 400 with the code of the rule that was broken.
@@ -205,7 +205,7 @@ async def _read(request: Request, limits: BodyLimits) -> bytes:
     if message["type"] != "http.request":
         raise ClientDisconnect
     if size > max_bytes:
-        # The server reads the rest and drops it: a close would reset the connection and lose this answer.
+        # The server reads the rest and drops it: a close would reset the connection and lose this response.
         raise body_too_large(max_bytes)
     return b"".join(chunks)
 

@@ -88,7 +88,7 @@ def render(problem: Problem, instance: str, request_id: str) -> bytes:
 
 
 def document_of(problem: Problem, errors: tuple[FieldError, ...], instance: str, request_id: str) -> dict[str, object]:
-    """Return a problem as a document, errors as they are given."""
+    """Return a problem as a document with these errors."""
     kind = problem.kind
     document: dict[str, object] = {
         "type": f"/errors/{kind.code}",

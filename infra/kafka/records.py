@@ -36,7 +36,7 @@ class Record(NamedTuple):
 class TopicRecord:
     """A record read back. `offset` is Kafka's; `position` counts over the log, `sequence` over the order.
 
-    `previous` is the position of the event before this one in the partition, 0 when there is none or it is not said.
+    `previous` is the position of the event before this one in the partition, 0 when there is none or it is unknown.
     """
 
     partition: int

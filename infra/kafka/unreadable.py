@@ -1,4 +1,4 @@
-"""Batches that aiokafka cannot read: stepped over, because whoever can write the topic could stop every reader.
+"""Step over batches that aiokafka cannot read: otherwise any writer to the topic could stop every reader.
 
 Kafka takes header names of any bytes, aiokafka decodes them as UTF-8 while it iterates over a fetched batch. One such
 record makes every read of its partition fail, for ever. A batch comes from one producer, and the relay writes no such

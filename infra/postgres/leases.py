@@ -1,8 +1,8 @@
 """Leases: at most one process acts, standbys take over within the time to live, and each holder has a new epoch.
 
 A lease is a courtesy and an epoch a fence. Nobody's correctness may rest on two holders never overlapping (a process
-can be frozen between its check and its act), so whoever acts under a lease carries the epoch along, or makes acts that
-may be repeated.
+can be frozen between its check and its act), so a process that acts under a lease passes the epoch along, or does only
+what may be repeated.
 
 No two machines' clocks are compared. The holder believes in its lease for half of the time to live, on its own
 monotonic clock, counted from *before* the renewal was sent. A standby takes over when the row has not moved for three

@@ -41,8 +41,8 @@ const withNewKey = (request) => {
   return request;
 };
 window.onload = async () => {
-  const answer = await fetch("/docs/openapi.json");
-  const spec = await answer.json();
+  const response = await fetch("/docs/openapi.json");
+  const spec = await response.json();
   spec.openapi = "3.0.3";
   window.ui = SwaggerUIBundle({
     spec,
@@ -65,7 +65,7 @@ _CACHED: Final = {"cache-control": "public, max-age=86400"}
 
 
 def docs_routes(title: str, document: Callable[[], dict[str, Any]]) -> list[BaseRoute]:
-    """Return the routes of the page and of the few files it needs; `document` gives the service's OpenAPI document."""
+    """Return the routes of the page and of the few files it needs; `document` returns the OpenAPI document."""
     page = _page(title)
     contents = {name: Path(str(swagger_ui_path), name).read_bytes() for name in _ASSETS}
 

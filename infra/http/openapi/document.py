@@ -1,4 +1,4 @@
-"""What FastAPI's OpenAPI document lacks: scopes, the form of errors, examples, and headers that all answers have."""
+"""What FastAPI's OpenAPI document lacks: scopes, the form of errors, examples, and headers that all responses have."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -26,7 +26,7 @@ HEADERS: Final = {
     "X-Read-Position": ("position in the log up to which the answer includes every event", "1234"),
     "X-Request-ID": ("the id of this request", "req-7f3a"),
 }
-"""Every header an answer may have: what it says, and an example."""
+"""Every header an response may have: what it says, and an example."""
 
 _RATE: Final = ("RateLimit", "RateLimit-Policy")
 _BEFORE_THE_KEY: Final = "401"
@@ -68,13 +68,13 @@ PROBLEM_SCHEMA: Final = {
 
 
 def header(name: str) -> Json:
-    """Return the description of a header of an answer."""
+    """Return the description of a header of an response."""
     description, example = HEADERS[name]
     return {"description": description, "schema": {"type": "string"}, "example": example}
 
 
 def problem_responses(*kinds: ProblemType) -> dict[int | str, Json]:
-    """Return the `responses` of a route for OpenAPI: every problem it may answer, by status, with its codes."""
+    """Return the `responses` of a route for OpenAPI: every problem it may respond with, by status, with its codes."""
     by_status: dict[int, list[ProblemType]] = {}
     for kind in kinds:
         if kind not in by_status.setdefault(kind.status, []):
@@ -136,14 +136,14 @@ def _complete(document: Json, operation: Json) -> None:
     for media in operation.get("requestBody", {}).get("content", {}).values():
         if "example" not in media and "examples" not in media:
             _add_example(document, media, name, is_sent=True)
-    for status, answer in operation["responses"].items():
+    for status, response in operation["responses"].items():
         rate = () if status == _BEFORE_THE_KEY else _RATE
-        headers = answer.setdefault("headers", {})
+        headers = response.setdefault("headers", {})
         for each in ("X-Request-ID", *rate):
             headers.setdefault(each, header(each))
         for each, described in headers.items():
             described.setdefault("example", HEADERS[each][1])
-        media = answer.get("content", {}).get("application/json")
+        media = response.get("content", {}).get("application/json")
         if media is not None and "example" not in media and "examples" not in media:
             _add_example(document, media, f"{name}/{status}", is_sent=False)
 
@@ -169,8 +169,8 @@ def _share_examples(document: Json) -> None:
     """Keep each example of an error once; operations refer to it."""
     shared = document["components"].setdefault("examples", {})
     for operation in operations(document):
-        for answer in operation["responses"].values():
-            examples = answer.get("content", {}).get("application/problem+json", {}).get("examples", {})
+        for response in operation["responses"].values():
+            examples = response.get("content", {}).get("application/problem+json", {}).get("examples", {})
             for name, example in examples.items():
                 if "value" in example:
                     shared[name] = example

@@ -27,7 +27,7 @@ def example_of(document: Schema, schema: Schema, place: str, *, is_sent: bool) -
         document: where references lead to.
         schema: of the value.
         place: for the message of an error.
-        is_sent: by a client; an answer may be null where nothing better is known.
+        is_sent: by a client; a response may be null where nothing better is known.
 
     Raises:
         NoExampleError: a text has neither example, default, constant nor a format that says enough.
@@ -86,7 +86,7 @@ def _given(schema: Schema) -> Any:
 
 
 def _of_variants(document: Schema, variants: list[Schema], place: str, *, is_sent: bool) -> Any:
-    """Return an example of the first variant that is not null; an answer that may be null is, where that has none."""
+    """Return an example of the first variant that is not null; null where that has none and a response may be null."""
     first = next((each for each in variants if each.get("type") != "null"), variants[0])
     try:
         return example_of(document, first, place, is_sent=is_sent)

@@ -120,7 +120,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Note that the body is complete, also one that nobody wanted."""
+        """Note that the body is complete, also one that the application did not read."""
         self._head_bytes = 0
         self._is_in_body = False
         super().on_message_complete()
