@@ -2,13 +2,11 @@
 
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 from pydantic import SecretStr
 
 from infra.event_store.appender import AppenderLimits
 from infra.event_store.postgres import PostgresEventStore, open_event_store
-from infra.postgres.connection import DedicatedConnection
 from infra.postgres.pool import Pool, open_pool
 from infra.settings import PostgresSettings
 from tests.support.services.servers import Database
@@ -24,13 +22,6 @@ async def command_pool(command_settings: PostgresSettings) -> AsyncIterator[Pool
     pool = await open_pool(command_settings, application_name="test-command")
     yield pool
     await pool.close()
-
-
-@pytest.fixture
-async def admin(database: Database) -> AsyncIterator[DedicatedConnection]:
-    connection = await asyncpg.connect(database.admin_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

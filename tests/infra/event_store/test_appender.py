@@ -1,7 +1,6 @@
 """How the appender gathers, chains, bisects and sends again: on a channel that fails on cue."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -19,29 +18,8 @@ from infra.event_store.protocol import (
 )
 from tests.support.event_store.append_channels import Fault, ScriptedChannel, gathering, sizes
 from tests.support.event_store.append_commands import OTHER_REQUEST, a_command, an_event
-from tests.support.event_store.contract import EventStoreContract, appended
+from tests.support.event_store.contract import appended
 from tests.support.waiting import eventually
-
-
-class TestAppenderOverMemory(EventStoreContract):
-    """Callers of an appender see what callers of a store see."""
-
-    @pytest.fixture
-    async def store(self) -> AsyncIterator["AppenderStore"]:
-        channel = ScriptedChannel()
-        async with Appender(channel) as appender:
-            yield AppenderStore(channel, appender)
-
-
-class AppenderStore:
-    """A store whose appends go through an appender."""
-
-    def __init__(self, channel: ScriptedChannel, appender: Appender) -> None:
-        self.append = appender.append
-        self.append_all = appender.append_all
-        self.read_stream = channel.store.read_stream
-        self.read_all = channel.store.read_all
-        self.head = channel.store.head
 
 
 async def append_behind(
@@ -89,14 +67,6 @@ async def test_commands_on_one_stream_are_chained_in_order_and_delay_no_others()
 
         assert [appended(outcome).version for outcome in outcomes] == [1, 2, 3, 1, 1, 1, 1]
         assert sizes(channel) == [1, 5, 1, 1]
-
-
-async def test_commands_with_one_claim_are_chained() -> None:
-    async with gathering(a_command()) as (channel, appender, _):
-        claims = ("ref", "ref", "other")
-        await append_behind(appender, channel, [a_command(claim=claim) for claim in claims])
-
-        assert sizes(channel) == [1, 2, 1]
 
 
 async def test_copies_of_a_request_get_the_response_of_the_first_without_another_call() -> None:

@@ -113,17 +113,6 @@ async def test_a_reader_who_stays_delays_the_drop_and_neither_appends_nor_new_pa
     assert slowest_s < HELD_UP_S / 2
 
 
-async def test_a_maintainer_that_dies_leaves_nothing_half_made(command_pool: Pool, admin: DedicatedConnection) -> None:
-    await admin.execute("INSERT INTO harbor.batches VALUES (0, 25000000, 25000000, 1, now())")
-    transaction = admin.transaction()
-    await transaction.start()
-    await admin.execute("SELECT harbor.maintain_partitions()")
-    await transaction.rollback()
-
-    assert await admin.fetchval("SELECT to_regclass('harbor.events_000004')") is None
-    assert (await maintain(command_pool)).events_left == 24_999_999
-
-
 async def test_a_detached_partition_is_reported_missing_and_attached_again(
     command_pool: Pool, admin: DedicatedConnection
 ) -> None:

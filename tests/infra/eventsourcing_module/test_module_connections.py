@@ -72,13 +72,6 @@ class TestSubscribing:
 
 
 class TestLosingTheServer:
-    def test_connections_that_died_while_idle_are_replaced(
-        self, recorder: HarborApplicationRecorder, postgres_cluster: PostgresCluster, database: Database
-    ) -> None:
-        recorder.insert_events([a_thing()])
-        disconnect_all(postgres_cluster, database)
-        assert recorder.insert_events([a_thing(), a_thing()]) == [2, 3]
-
     def test_every_insert_happens_once_while_connections_are_killed(
         self, recorder: HarborApplicationRecorder, postgres_cluster: PostgresCluster, database: Database
     ) -> None:

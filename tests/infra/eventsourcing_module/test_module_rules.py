@@ -15,7 +15,8 @@ from eventsourcing.persistence import (
 
 from infra.eventsourcing_module import HarborApplicationRecorder, HarborFactory
 from infra.eventsourcing_module.appending import prepare, runs, send
-from tests.support.event_store.library_cases import a_factory, a_thing, module_environment, recorder_of
+from tests.infra.eventsourcing_module.conftest import Open
+from tests.support.event_store.library_cases import a_thing, recorder_of
 from tests.support.event_store.log_filler import fill_log
 from tests.support.services.servers import Database
 
@@ -119,10 +120,9 @@ class TestAppending:
 
 class TestTenants:
     def test_a_tenant_sees_its_own_events_and_an_auditor_all(
-        self, database: Database, recorder: HarborApplicationRecorder, auditor: HarborApplicationRecorder
+        self, open_factory: Open, recorder: HarborApplicationRecorder, auditor: HarborApplicationRecorder
     ) -> None:
-        other_factory = a_factory(module_environment(database.command_url, tenant_id="globex.test"))
-        other = recorder_of(other_factory)
+        other = recorder_of(open_factory(tenant_id="globex.test"))
         ours, theirs = uuid4(), uuid4()
         recorder.insert_events([a_thing(ours, 1)])
         other.insert_events([a_thing(theirs, 1), a_thing(theirs, 2)])
@@ -134,50 +134,42 @@ class TestTenants:
         assert [each.max_notification_id() for each in (recorder, other, auditor)] == [4, 3, 4]
         assert recorder.select_events(theirs) == []
         assert len(auditor.select_events(theirs)) == 2
-        other_factory.close()
 
     def test_an_id_that_two_tenants_use_is_not_mixed(
-        self, database: Database, recorder: HarborApplicationRecorder, auditor: HarborApplicationRecorder
+        self, open_factory: Open, recorder: HarborApplicationRecorder, auditor: HarborApplicationRecorder
     ) -> None:
-        other_factory = a_factory(module_environment(database.command_url, tenant_id="globex.test"))
         stream = uuid4()
         recorder.insert_events([a_thing(stream, 1)])
-        recorder_of(other_factory).insert_events([a_thing(stream, 0)])
+        recorder_of(open_factory(tenant_id="globex.test")).insert_events([a_thing(stream, 0)])
 
         assert [each.originator_version for each in recorder.select_events(stream)] == [1]
         with pytest.raises(ProgrammingError):
             auditor.select_events(stream)
-        other_factory.close()
 
-    def test_without_a_tenant_nothing_is_written(self, database: Database) -> None:
-        everybody = a_factory(module_environment(database.command_url, tenant_id=None))
+    def test_without_a_tenant_nothing_is_written(self, open_factory: Open) -> None:
+        everybody = open_factory(tenant_id=None)
         with pytest.raises(ProgrammingError):
             everybody.application_recorder().insert_events([a_thing()])
         with pytest.raises(ProgrammingError):
             everybody.aggregate_recorder("snapshots")
-        everybody.close()
 
-    def test_a_login_that_may_only_read_writes_nothing(self, database: Database) -> None:
-        reader = a_factory(module_environment(database.query_url))
+    def test_a_login_that_may_only_read_writes_nothing(self, open_factory: Open, database: Database) -> None:
+        reader = open_factory(database.query_url)
         with pytest.raises(ProgrammingError):
             reader.application_recorder().insert_events([a_thing()])
         with pytest.raises(ProgrammingError):
             reader.tracking_recorder().insert_tracking(Tracking("upstream", 1))
         with pytest.raises(ProgrammingError):
             reader.aggregate_recorder("snapshots").insert_events([a_thing()])
-        reader.close()
 
-    def test_a_superuser_is_refused(self, database: Database) -> None:
-        administrator = a_factory(module_environment(database.admin_url))
+    def test_a_superuser_is_refused(self, open_factory: Open, database: Database) -> None:
         with pytest.raises(ProgrammingError, match="superuser"):
-            administrator.application_recorder().max_notification_id()
-        administrator.close()
+            open_factory(database.admin_url).application_recorder().max_notification_id()
 
-    def test_consumers_of_different_names_are_tracked_apart(self, database: Database) -> None:
-        variables = module_environment(database.worker_url, tenant_id=None)
-        one, other = a_factory(variables, "Revenue"), a_factory(variables, "Stock")
-        one.tracking_recorder().insert_tracking(Tracking("Orders", 7))
-        assert one.tracking_recorder().max_tracking_id("Orders") == 7
-        assert other.tracking_recorder().max_tracking_id("Orders") is None
-        one.close()
-        other.close()
+    def test_consumers_of_different_names_are_tracked_apart(self, open_factory: Open, database: Database) -> None:
+        one, other = (
+            open_factory(database.worker_url, name, tenant_id=None).tracking_recorder() for name in ("Revenue", "Stock")
+        )
+        one.insert_tracking(Tracking("Orders", 7))
+        assert one.max_tracking_id("Orders") == 7
+        assert other.max_tracking_id("Orders") is None

@@ -39,18 +39,18 @@ async def test_it_refuses_a_dangerous_default_of_the_login(database: Database, a
         await admin.execute(f"{role} RESET {setting}")
 
 
-@pytest.mark.parametrize("setting", ["fsync", "full_page_writes"])
 async def test_it_refuses_a_server_that_would_not_survive_power_loss(
-    database: Database, admin: DedicatedConnection, setting: str
+    database: Database, admin: DedicatedConnection
 ) -> None:
-    try:
-        await admin.execute(f"ALTER SYSTEM SET {setting} = off")
-        await admin.execute("SELECT pg_reload_conf()")
-        with pytest.raises(DangerousSettingsError, match=f"{setting} is 'off' and must be on"):
-            await assert_until_reloaded(database.command_url)
-    finally:
-        await admin.execute(f"ALTER SYSTEM RESET {setting}")
-        await admin.execute("SELECT pg_reload_conf()")
+    for setting in ("fsync", "full_page_writes"):
+        try:
+            await admin.execute(f"ALTER SYSTEM SET {setting} = off")
+            await admin.execute("SELECT pg_reload_conf()")
+            with pytest.raises(DangerousSettingsError, match=f"{setting} is 'off' and must be on"):
+                await assert_until_reloaded(database.command_url)
+        finally:
+            await admin.execute(f"ALTER SYSTEM RESET {setting}")
+            await admin.execute("SELECT pg_reload_conf()")
 
 
 async def assert_until_reloaded(url: str) -> None:
@@ -63,22 +63,18 @@ async def assert_until_reloaded(url: str) -> None:
             await connection.close()
 
 
-async def test_it_refuses_a_login_that_may_write_to_the_log(database: Database, admin: DedicatedConnection) -> None:
-    await admin.execute("GRANT INSERT ON harbor.events TO harbor_command_login")
+@pytest.mark.parametrize(
+    ("statement", "error", "message"),
+    [
+        ("GRANT INSERT ON harbor.events TO harbor_command_login", DangerousSettingsError, "may write to the log"),
+        ("DELETE FROM harbor.migrations WHERE number = 2", SchemaBehindError, "0002_recorded_responses"),
+        ("DROP SCHEMA harbor CASCADE", MigrationError, "never migrated"),
+    ],
+)
+async def test_it_refuses_a_login_that_may_write_to_the_log_and_a_schema_that_is_behind(
+    database: Database, admin: DedicatedConnection, statement: str, error: type[Exception], message: str
+) -> None:
+    await admin.execute(statement)
 
-    with pytest.raises(DangerousSettingsError, match="may write to the log"):
-        await opened(database.command_url)
-
-
-async def test_it_refuses_a_schema_that_is_behind(database: Database, admin: DedicatedConnection) -> None:
-    await admin.execute("DELETE FROM harbor.migrations WHERE number = 2")
-
-    with pytest.raises(SchemaBehindError, match="0002_recorded_responses"):
-        await opened(database.command_url)
-
-
-async def test_it_says_when_a_database_was_never_migrated(database: Database, admin: DedicatedConnection) -> None:
-    await admin.execute("DROP SCHEMA harbor CASCADE")
-
-    with pytest.raises(MigrationError, match="never migrated"):
+    with pytest.raises(error, match=message):
         await opened(database.command_url)

@@ -1,4 +1,4 @@
-"""Timers on PostgreSQL: a follower that was overtaken changes none, and what was set anew is not forgotten."""
+"""Timers on PostgreSQL: a follower that was overtaken changes none, and a timer set again is not forgotten."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -24,41 +24,25 @@ async def timers(database: Database) -> AsyncIterator[Timers]:
         yield Timers(pool)
 
 
-async def test_a_follower_that_was_overtaken_neither_sets_a_timer_back_nor_goes_back_itself(timers: Timers) -> None:
+async def test_a_follower_that_was_overtaken_moves_no_timer_and_not_itself(timers: Timers) -> None:
     followed = await timers.follow(0, 2, {KEY: LATER})
+    late = [await timers.follow(0, 1, {KEY: SOON}), await timers.follow(1, 2, {KEY: None})]
 
-    late = await timers.follow(0, 1, {KEY: SOON})
-
-    assert (followed, late, await timers.position()) == (True, False, 2)
+    assert (followed, late, await timers.position()) == (True, [False, False], 2)
     assert await timers.due(LAST, 10) == [Timer(*KEY, LATER)]
 
 
-async def test_a_follower_that_was_overtaken_clears_no_timer(timers: Timers) -> None:
-    await timers.follow(0, 2, {KEY: LATER})
-
-    assert not await timers.follow(1, 2, {KEY: None})
-
-    assert await timers.due(LAST, 10) == [Timer(*KEY, LATER)]
-
-
-async def test_a_timer_that_was_set_anew_while_it_was_acted_on_is_not_forgotten(timers: Timers) -> None:
+@pytest.mark.parametrize("has_failed", [False, True])
+async def test_a_timer_that_was_set_again_meanwhile_is_neither_forgotten_nor_postponed(
+    timers: Timers, has_failed: bool
+) -> None:
     await timers.follow(0, 1, {KEY: SOON})
     acted_on = await timers.due(SOON, 10)
     await timers.follow(1, 2, {KEY: LATER})
 
-    await timers.done(acted_on)
+    await (timers.postpone(acted_on, LAST) if has_failed else timers.done(acted_on))
 
     assert await timers.due(SOON, 10) == []
-    assert await timers.due(LATER, 10) == [Timer(*KEY, LATER)]
-
-
-async def test_a_timer_that_was_set_anew_while_it_failed_does_not_wait_for_the_failure(timers: Timers) -> None:
-    await timers.follow(0, 1, {KEY: SOON})
-    failed = await timers.due(SOON, 10)
-    await timers.follow(1, 2, {KEY: LATER})
-
-    await timers.postpone(failed, LAST)
-
     assert await timers.due(LATER, 10) == [Timer(*KEY, LATER)]
 
 

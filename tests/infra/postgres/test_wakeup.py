@@ -11,38 +11,25 @@ from tests.support.waiting import eventually
 
 
 @pytest.fixture
-async def speaker(database: Database) -> AsyncIterator[DedicatedConnection]:
-    connection = await asyncpg.connect(database.admin_url)
-    yield connection
-    await connection.close()
-
-
-async def caught_up(wakeup: Wakeup) -> None:
-    """The first wait returns at once: what came before it was heard is unknown."""
-    assert await wakeup.wait(0) == []
+async def wakeup(database: Database) -> AsyncIterator[Wakeup]:
+    async with Wakeup(lambda: asyncpg.connect(database.worker_url), ["one", "two"]) as wakeup:
+        assert await wakeup.wait(0) == [], "the first wait returns at once: what came before it was heard is unknown"
+        yield wakeup
 
 
 async def test_notifications_arrive_in_order_with_channel_and_payload(
-    database: Database, speaker: DedicatedConnection
+    wakeup: Wakeup, admin: DedicatedConnection
 ) -> None:
-    async with Wakeup(lambda: asyncpg.connect(database.worker_url), ["one", "two"]) as wakeup:
-        await caught_up(wakeup)
-        await speaker.execute("SELECT pg_notify('one', 'a'), pg_notify('two', 'b'), pg_notify('three', 'c')")
-        heard: list[tuple[str, str]] = []
-        while len(heard) < 2:
-            heard += await wakeup.wait(30)
-        assert heard == [("one", "a"), ("two", "b")]
+    await admin.execute("SELECT pg_notify('one', 'a'), pg_notify('two', 'b'), pg_notify('three', 'c')")
+    heard: list[tuple[str, str]] = []
+    while len(heard) < 2:
+        heard += await wakeup.wait(30)
+    assert heard == [("one", "a"), ("two", "b")]
 
 
-async def test_a_quiet_wait_ends_with_its_timeout(database: Database) -> None:
-    async with Wakeup(lambda: asyncpg.connect(database.worker_url), ["one"]) as wakeup:
-        await caught_up(wakeup)
-        assert await wakeup.wait(0.01) == []
-
-
-async def test_polls_are_stretched_to_a_second_only_while_it_listens(database: Database) -> None:
-    async with Wakeup(lambda: asyncpg.connect(database.worker_url), ["one"]) as wakeup:
-        assert (wakeup.idle_timeout_s(0.1), wakeup.idle_timeout_s(5.0)) == (1.0, 5.0)
+async def test_a_quiet_wait_ends_with_its_timeout_which_is_stretched_to_a_second(wakeup: Wakeup) -> None:
+    assert await wakeup.wait(0.01) == []
+    assert (wakeup.idle_timeout_s(0.1), wakeup.idle_timeout_s(5.0)) == (1.0, 5.0)
 
 
 @pytest.mark.parametrize("error", [ConnectionRefusedError(), TimeoutError(), RuntimeError("a setting is not safe")])
@@ -57,27 +44,23 @@ async def test_whatever_keeps_it_from_listening_polls_go_on(error: Exception) ->
 
 
 async def test_after_a_lost_connection_it_listens_again_and_wakes_the_waiter(
-    database: Database, speaker: DedicatedConnection
+    wakeup: Wakeup, database: Database, admin: DedicatedConnection
 ) -> None:
-    async with Wakeup(lambda: asyncpg.connect(database.worker_url), ["one"]) as wakeup:
-        await caught_up(wakeup)
-        await speaker.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()",
-            database.name,
-        )
-        await eventually(lambda: not wakeup.healthy)
-        async with asyncio.timeout(60):
-            assert await wakeup.wait(30) == []
-        assert wakeup.healthy
-        await speaker.execute("NOTIFY one, 'again'")
-        assert await wakeup.wait(30) == [("one", "again")]
+    await admin.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()",
+        database.name,
+    )
+    await eventually(lambda: not wakeup.healthy)
+    async with asyncio.timeout(60):
+        assert await wakeup.wait(30) == []
+    assert wakeup.healthy
+    await admin.execute("NOTIFY one, 'again'")
+    assert await wakeup.wait(30) == [("one", "again")]
 
 
-async def test_wake_ends_the_wait_of_a_task_that_is_to_stop(database: Database) -> None:
-    async with Wakeup(lambda: asyncpg.connect(database.worker_url), ["one"]) as wakeup:
-        await caught_up(wakeup)
-        waiting = asyncio.create_task(wakeup.wait(3600))
-        await asyncio.sleep(0)
-        wakeup.wake()
-        async with asyncio.timeout(60):
-            assert await waiting == []
+async def test_wake_ends_the_wait_of_a_task_that_is_to_stop(wakeup: Wakeup) -> None:
+    waiting = asyncio.create_task(wakeup.wait(3600))
+    await asyncio.sleep(0)
+    wakeup.wake()
+    async with asyncio.timeout(60):
+        assert await waiting == []

@@ -1,4 +1,4 @@
-"""An administrator's connection to the test's database."""
+"""Connections to the test's database: an administrator's, and one of the command service's login."""
 
 from collections.abc import AsyncIterator
 
@@ -12,5 +12,12 @@ from tests.support.services.servers import Database
 @pytest.fixture
 async def admin(database: Database) -> AsyncIterator[DedicatedConnection]:
     connection = await asyncpg.connect(database.admin_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[DedicatedConnection]:
+    connection = await asyncpg.connect(database.command_url)
     yield connection
     await connection.close()
