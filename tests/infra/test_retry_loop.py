@@ -57,14 +57,11 @@ async def test_pauses_grow_to_a_bound_and_start_again_after_a_success() -> None:
     assert await steps.attempts() == [0.1, 1.0, 1.0, 0.0, 0.1]
 
 
-async def test_pauses_start_again_after_a_step_that_ran_for_long() -> None:
+async def test_a_cause_may_have_a_pause_of_its_own_and_pauses_start_again_after_a_step_that_ran_for_long() -> None:
+    assert await Steps(MemoryError()).attempts() == [10.0]
     steps = Steps(OSError(), OSError(), OSError(), backoff_s=(0.1, 1.0), lasting_s=(0.0, CALM_S + 1, 0.0))
 
     assert await steps.attempts() == [0.1, 0.1, 1.0]
-
-
-async def test_a_cause_may_have_a_pause_of_its_own() -> None:
-    assert await Steps(MemoryError()).attempts() == [10.0]
 
 
 async def test_an_error_without_a_cause_ends_the_loop_unless_there_is_a_reason_for_all_others() -> None:

@@ -1,9 +1,5 @@
 """Settings are read once, are frozen, and a bad one is named without showing its value."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 from pydantic import ValidationError
 
@@ -11,34 +7,18 @@ from infra import settings_catalogue
 from infra.settings import ALL_SETTINGS, CommandApiSettings, SecuritySettings, SettingsError, load
 
 
-@contextmanager
-def environment(**variables: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def test_a_value_comes_from_its_variable() -> None:
-    with environment(HARBOR_COMMAND_API__PORT="9001"):
-        assert load(CommandApiSettings).port == 9001
-
-
-def test_a_wrong_value_is_named_by_its_variable() -> None:
-    with environment(HARBOR_COMMAND_API__PORT="ninety"), pytest.raises(SettingsError, match="HARBOR_COMMAND_API__PORT"):
+def test_a_value_comes_from_its_variable_and_a_wrong_one_is_named_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARBOR_COMMAND_API__PORT", "9001")
+    assert load(CommandApiSettings).port == 9001
+    monkeypatch.setenv("HARBOR_COMMAND_API__PORT", "ninety")
+    with pytest.raises(SettingsError, match="HARBOR_COMMAND_API__PORT"):
         load(CommandApiSettings)
 
 
-def test_a_bad_secret_is_never_shown() -> None:
-    with environment(HARBOR_SECURITY__API_KEY_PEPPER="short-canary"), pytest.raises(SettingsError) as raised:
+def test_a_bad_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARBOR_SECURITY__API_KEY_PEPPER", "short-canary")
+    with pytest.raises(SettingsError, match="API_KEY_PEPPER") as raised:
         load(SecuritySettings)
-    assert "API_KEY_PEPPER" in str(raised.value)
     assert "canary" not in str(raised.value)
 
 

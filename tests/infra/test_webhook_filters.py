@@ -22,13 +22,8 @@ def test_a_filter_lets_through_what_it_names(patterns: list[str], event_type: st
     assert matches(patterns, event_type) is wanted
 
 
-@pytest.mark.parametrize("text", ["*", "order.*", "order.created", "order.details_changed"])
-def test_names_and_trailing_stars_are_filters(text: str) -> None:
-    assert is_pattern(text)
+def test_names_and_trailing_stars_are_filters_and_nothing_else() -> None:
+    wrong = ["", "**", "*.created", "order*", "order.", ".order", "Order.created", "a" * 65, "a b"]
 
-
-@pytest.mark.parametrize(
-    "text", ["", "**", "*.created", "order*", "order.", ".order", "Order.created", "a" * 65, "a b"]
-)
-def test_anything_else_is_not(text: str) -> None:
-    assert not is_pattern(text)
+    assert all(map(is_pattern, ["*", "order.*", "order.created", "order.details_changed"]))
+    assert not any(map(is_pattern, wrong))

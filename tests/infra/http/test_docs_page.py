@@ -13,21 +13,25 @@ from query_api.openapi import document as query_document
 from tests.support.services.small_service import client_of, small_service
 
 
-async def test_the_page_and_all_it_needs_are_served_here() -> None:
+async def test_the_page_and_all_it_needs_are_served_here_and_the_browser_asks_no_other_host() -> None:
     async with client_of(small_service().app) as client:
         page = await client.get("/docs")
         needed = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-        answers = {path: (await client.get(path)) for path in needed}
+        responses = {path: (await client.get(path)) for path in needed}
 
     assert page.status_code == 200
-    assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(needed, 200)
+    assert {path: response.status_code for path, response in responses.items()} == dict.fromkeys(needed, 200)
     assert sorted(needed) == [
         "/docs/favicon-32x32.png",
         "/docs/start.js",
         "/docs/swagger-ui-bundle.js",
         "/docs/swagger-ui.css",
     ]
-    assert answers["/docs/swagger-ui-bundle.js"].headers["content-type"].startswith("text/javascript")
+    assert responses["/docs/swagger-ui-bundle.js"].headers["content-type"].startswith("text/javascript")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+    assert "<script>" not in page.text, "the policy forbids inline scripts"
 
 
 async def test_what_the_page_needs_is_counted_by_its_route() -> None:
@@ -42,27 +46,6 @@ async def test_what_the_page_needs_is_counted_by_its_route() -> None:
         'route="/docs/{name}",status="404"',
     ]
     assert "unmatched" not in metrics
-
-
-async def test_the_browser_is_told_to_ask_no_other_host() -> None:
-    async with client_of(small_service().app) as client:
-        page = await client.get("/docs")
-
-    policy = page.headers["content-security-policy"]
-    assert "default-src 'none'" in policy
-    assert "http" not in policy
-    assert "<script>" not in page.text, "the policy forbids inline scripts"
-
-
-async def test_the_page_shows_the_document_of_this_service() -> None:
-    async with client_of(small_service().app) as client:
-        start = await client.get("/docs/start.js")
-        document = (await client.get("/openapi.json")).json()
-
-    assert 'fetch("/docs/openapi.json")' in start.text
-    operation = document["paths"]["/api/v1/things"]["post"]
-    assert operation["x-required-scopes"] == ["orders:write"]
-    assert operation["security"] == [{"bearer": []}, {"x_api_key": []}]
 
 
 @pytest.mark.parametrize("document", [command_document, query_document])
@@ -89,9 +72,14 @@ async def test_the_page_loads_that_document_and_makes_a_new_key_for_each_request
     service = small_service()
     async with client_of(service.app) as client:
         loaded = (await client.get("/docs/openapi.json")).json()
+        published = (await client.get("/openapi.json")).json()
         start = (await client.get("/docs/start.js")).text
 
-    assert loaded == to_try_out(service.app.openapi())
+    assert (loaded, published) == (to_try_out(service.app.openapi()), service.app.openapi())
+    operation = published["paths"]["/api/v1/things"]["post"]
+    assert operation["x-required-scopes"] == ["orders:write"]
+    assert operation["security"] == [{"bearer": []}, {"x_api_key": []}]
+    assert 'fetch("/docs/openapi.json")' in start
     assert 'request.headers ?? {})["Idempotency-Key"] === "new-for-each-request"' in start
     assert "requestInterceptor: withNewKey" in start
 
@@ -99,6 +87,6 @@ async def test_the_page_loads_that_document_and_makes_a_new_key_for_each_request
 @pytest.mark.parametrize("name", ["index.html", "..%2f..%2f__init__.py", "%2e%2e", "swagger-ui.js.map"])
 async def test_no_other_file_is_served(name: str) -> None:
     async with client_of(small_service().app) as client:
-        answer = await client.get(f"/docs/{name}")
+        response = await client.get(f"/docs/{name}")
 
-    assert answer.status_code == 404
+    assert response.status_code == 404

@@ -30,7 +30,6 @@ REFUSED = {
     "Infinity": (b'{"a":Infinity}', "malformed_json"),
     "-Infinity": (b'{"a":-Infinity}', "malformed_json"),
     "an overflowing exponent": (b'{"a":1e999}', "number_out_of_range"),
-    "an integer over 64 bits": (b'{"a":9223372036854775808}', "number_out_of_range"),
     "an integer of 4,301 digits": (b'{"a":' + b"9" * 4301 + b"}", "number_out_of_range"),
     "an integer of 1,000,000 digits": (b'{"a":' + b"9" * 1_000_000 + b"}", "number_out_of_range"),
     "an UTF-8 mark": (b"\xef\xbb\xbf{}", "body_not_utf8"),
@@ -151,11 +150,6 @@ def test_as_many_of_the_smallest_lines_as_fill_a_body_are_parsed() -> None:
 
     assert len(body) < 1024 * 1024 < len(body) * 1.1
     assert parse_json(body).value == {"lines": lines}
-
-
-@pytest.mark.parametrize("digits", ["9223372036854775807", "-9223372036854775808"])
-def test_numbers_of_63_bits_are_accepted_in_the_tightest_spelling(digits: str) -> None:
-    assert parse_json(f'{{"a":{digits}}}'.encode()).value == {"a": int(digits)}
 
 
 @pytest.mark.parametrize("digits", ["9223372036854775808", "18446744073709551615"])

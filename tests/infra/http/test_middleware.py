@@ -1,6 +1,7 @@
 """The request middleware: one id, one log line and one form of response for every request, whatever happens."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import httpx
@@ -25,7 +26,7 @@ async def client(service: SmallService) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_an_response_carries_a_new_request_id_and_is_never_cached(client: httpx.AsyncClient) -> None:
+async def test_a_response_carries_a_new_request_id_and_is_never_cached(client: httpx.AsyncClient) -> None:
     first, second = await client.post("/api/v1/things"), await client.post("/api/v1/things")
 
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
@@ -33,18 +34,12 @@ async def test_an_response_carries_a_new_request_id_and_is_never_cached(client: 
     assert first.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("given", ["a", "order-42_x.Y", "a" * 128])
-async def test_a_good_request_id_is_kept(client: httpx.AsyncClient, given: str) -> None:
-    response = await client.post("/api/v1/things", headers={"x-request-id": given})
+async def test_a_request_id_is_kept_unless_it_could_harm_a_log(client: httpx.AsyncClient) -> None:
+    for given in ("a", "order-42_x.Y", "a" * 128, "", "a" * 129, "a b", "a\x1b[31m", 'a"b', "ä"):
+        response = await client.post("/api/v1/things", headers=[(b"x-request-id", given.encode("latin-1"))])
 
-    assert response.headers["x-request-id"] == given
-
-
-@pytest.mark.parametrize("given", ["", "a" * 129, "a b", "a\x1b[31m", 'a"b', "ä"])
-async def test_a_request_id_that_could_harm_a_log_is_replaced(client: httpx.AsyncClient, given: str) -> None:
-    response = await client.post("/api/v1/things", headers=[(b"x-request-id", given.encode("latin-1"))])
-
-    assert response.headers["x-request-id"] != given
+        is_good = re.fullmatch(r"[A-Za-z0-9._-]{1,128}", given) is not None
+        assert (response.headers["x-request-id"] == given) is is_good, given
 
 
 @pytest.mark.parametrize(
@@ -96,6 +91,7 @@ async def test_an_unexpected_error_shows_the_client_its_request_id_and_nothing_e
         ("/api/v1/things/CANARY%3Cscript%3E", "urn:request:r-1"),
         ("/api/v1/things/canary-of-somebody", "urn:request:r-1"),
         ("/api/v1/broken/CANARY", "urn:request:r-1"),
+        ("/" + "CANARY" * 4_000, "urn:request:r-1"),
     ],
 )
 async def test_an_instance_names_an_address_of_ours_and_repeats_nothing_else(
@@ -105,6 +101,7 @@ async def test_an_instance_names_an_address_of_ours_and_repeats_nothing_else(
         response = await client.request(method, path, headers={"x-request-id": "r-1"})
 
         assert response.status_code >= 400
+        assert len(response.content) < 1_000
         assert response.json()["instance"] in {instance, "urn:request:r-1"}
         assert "canary" not in response.text.lower()
     assert (await client.get(path, headers={"x-request-id": "r-1"})).json()["instance"] == instance
@@ -129,7 +126,7 @@ async def test_there_is_one_log_line_with_the_name_and_fields_a_handler_gave(cli
     }
 
 
-async def test_a_request_past_its_deadline_is_responseed_503() -> None:
+async def test_a_request_past_its_deadline_gets_503() -> None:
     service = small_service(IMPATIENT)
     async with client_of(service.app, authorization=f"Bearer {service.keys.issue()}") as client:
         response = await client.get("/api/v1/slow")
@@ -246,10 +243,3 @@ async def test_requests_are_counted_by_route_template_and_never_by_address(clien
     assert 'harbor_http_requests_total{method="POST",route="/api/v1/things",status="201"} 1.0' in metrics
     assert 'route="unmatched"' in metrics
     assert "made/up" not in metrics
-
-
-async def test_a_long_address_is_not_repeated_at_length(client: httpx.AsyncClient) -> None:
-    response = await client.get("/" + "a" * 20_000)
-
-    assert response.status_code == 404
-    assert len(response.content) < 1_000

@@ -24,15 +24,15 @@ TEMPLATES = [
 ]
 
 
-async def answer(_request: Request, _principal: Writer) -> Response:
+async def respond(_request: Request, _principal: Writer) -> Response:
     return Response()
 
 
 def routes() -> list[RawRoute]:
     router = APIRouter(route_class=RawRoute)
     for template in TEMPLATES:
-        router.add_api_route(template, answer, methods=["POST"])
-    router.add_api_route("/orders/{id}", answer, methods=["GET"])
+        router.add_api_route(template, respond, methods=["POST"])
+    router.add_api_route("/orders/{id}", respond, methods=["GET"])
     return [route for route in router.routes if isinstance(route, RawRoute)]
 
 

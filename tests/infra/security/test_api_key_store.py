@@ -1,7 +1,6 @@
-"""Keys in PostgreSQL and the cache in front of them: two per partner, revoked everywhere in 5 s, closed when unsure."""
+"""Keys in PostgreSQL and the cache in front of them; the routes of keys test what becomes of a key."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -14,12 +13,10 @@ from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
 from infra.security.api_key_store import (
     TooManyKeysError,
-    UnknownKeyError,
     create_key,
     find_key,
     list_keys,
     revoke_key,
-    rotate_key,
     write_use,
 )
 from infra.security.api_keys import KeyActor, KeyRecord, hash_key, parse
@@ -33,13 +30,6 @@ PEPPER = b"p" * 32
 NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
 SCOPES = frozenset({"orders:read", "orders:write"})
 BY = KeyActor("cli", "ada", "r-1")
-
-
-@pytest.fixture
-async def connection(database: Database) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(database.command_url)
-    yield connection
-    await connection.close()
 
 
 async def make(connection: Connection, partner_id: str | None = "acme", *, livemode: bool = False) -> str:
@@ -64,59 +54,24 @@ async def test_a_key_is_found_as_it_was_created(connection: Connection) -> None:
     assert text not in str(dict(row)), "only its hash is stored"
 
 
-async def test_a_partner_has_at_most_two_live_keys_in_each_mode(connection: Connection) -> None:
-    await make(connection)
-    await make(connection)
+async def test_of_ten_creations_at_once_two_succeed_and_other_owners_and_modes_are_not_counted(
+    database: Database, connection: Connection
+) -> None:
+    async def one() -> bool:
+        own = await asyncpg.connect(database.command_url)
+        try:
+            await make(own)
+        except TooManyKeysError:
+            return False
+        finally:
+            await own.close()
+        return True
+
+    assert sum(await asyncio.gather(*(one() for _ in range(10)))) == 2
     await make(connection, livemode=True)
     await make(connection, "globex")
     for _ in range(3):
         await make(connection, None)
-
-    with pytest.raises(TooManyKeysError):
-        await make(connection)
-
-
-async def test_ten_creations_at_once_make_two_keys(database: Database) -> None:
-    async def one() -> bool:
-        connection = await asyncpg.connect(database.command_url)
-        try:
-            await make(connection)
-        except TooManyKeysError:
-            return False
-        finally:
-            await connection.close()
-        return True
-
-    made = await asyncio.gather(*(one() for _ in range(10)))
-
-    assert sum(made) == 2
-
-
-async def test_a_rotation_keeps_rights_and_ends_the_old_key_after_the_overlap(connection: Connection) -> None:
-    old = parse(await make(connection)).key_id
-
-    text, fresh, ended = await rotate_key(
-        connection, pepper=PEPPER, key_id=old, overlap=timedelta(hours=1), now=NOW, by=BY
-    )
-
-    assert await find_key(connection, old) == ended
-    assert [fresh.partner_id, fresh.livemode, fresh.scopes] == [ended.partner_id, ended.livemode, ended.scopes]
-    assert ended.is_live(NOW + timedelta(minutes=59))
-    assert not ended.is_live(NOW + timedelta(hours=1))
-    assert parse(text).key_id == fresh.key_id
-
-
-async def test_a_revoked_key_makes_room_and_cannot_be_rotated(connection: Connection) -> None:
-    key_id = parse(await make(connection)).key_id
-    await make(connection)
-
-    revoked = await revoke_key(connection, key_id=key_id, now=NOW, by=BY)
-    again = await revoke_key(connection, key_id=key_id, now=NOW + timedelta(days=1), by=BY)
-
-    assert revoked.revoked_at == again.revoked_at == NOW
-    with pytest.raises(UnknownKeyError):
-        await rotate_key(connection, pepper=PEPPER, key_id=key_id, overlap=timedelta(0), now=NOW, by=BY)
-    await make(connection)
 
 
 async def test_the_last_use_is_written_once_a_minute_at_most(connection: Connection) -> None:
@@ -128,26 +83,19 @@ async def test_the_last_use_is_written_once_a_minute_at_most(connection: Connect
         assert record.last_used_at == NOW + timedelta(seconds=61 if seconds == 61 else 0)
 
 
-@pytest.mark.parametrize(
-    "change",
-    ["UPDATE harbor.api_keys SET scopes = '{orders:cancel}'", "UPDATE harbor.api_keys SET partner_id = 'globex'",
-     "UPDATE harbor.api_keys SET hashed = hashed", "DELETE FROM harbor.api_keys"],
-)  # fmt: skip
-async def test_no_service_may_change_what_a_key_opens(connection: Connection, change: str) -> None:
+async def test_no_service_may_change_what_a_key_opens_and_the_query_service_only_notes_uses(
+    database: Database, connection: Connection
+) -> None:
     await make(connection)
-
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await connection.execute(change)
-
-
-async def test_the_query_service_may_note_a_use_and_nothing_else(database: Database) -> None:
-    connection = await asyncpg.connect(database.query_url)
-    try:
-        await write_use(connection, ["missing0"], NOW)
+    for change in ("SET scopes = '{orders:cancel}'", "SET partner_id = 'globex'", "SET hashed = hashed"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await make(connection)
-    finally:
-        await connection.close()
+            await connection.execute(f"UPDATE harbor.api_keys {change}")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute("DELETE FROM harbor.api_keys")
+    async with asyncpg.create_pool(database.query_url, min_size=1, max_size=1) as pool, pool.acquire() as query:
+        await write_use(query, ["missing0"], NOW)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await make(query)
 
 
 class Clock:
