@@ -7,7 +7,7 @@ from uuid import UUID
 from infra.event_store.append_channel import PostgresAppendChannel
 from infra.event_store.appender import Appender, AppenderLimits
 from infra.event_store.postgres import PostgresEventStore
-from infra.event_store.protocol import AppendCommand, AppendOutcome, EventStoreError, StoredEvent, StoreUnavailableError
+from infra.event_store.protocol import AppendCommand, AppendOutcome, EventStoreError, StoredEvent
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import connect
 from infra.settings import CommandApiSettings, PostgresSettings
@@ -40,15 +40,11 @@ class DeferredEventStore:
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
         """Append one command; see `EventStore.append`. Until the pool was open nothing is known of the schema."""
-        if not self._pool.is_open:
-            raise StoreUnavailableError(self._pool.reason)
-        return await self._appender.append(command)
+        return await self._store.append(command)
 
     async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
         """Append commands that were made together; see `EventStore.append_all`."""
-        if not self._pool.is_open:
-            raise StoreUnavailableError(self._pool.reason)
-        return await self._appender.append_all(commands)
+        return await self._store.append_all(commands)
 
     async def read_stream(self, tenant_id: str, stream_id: UUID) -> Sequence[StoredEvent]:
         """Return the events of one stream; see `EventStore.read_stream`."""

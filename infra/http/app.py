@@ -14,8 +14,7 @@ import orjson
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -140,7 +139,7 @@ def _ops_routes(app: FastAPI, metrics: HttpMetrics) -> list[Route]:
         return _health(readiness(await request.state.ready()))
 
     async def exposition(_request: Request) -> Response:
-        return Response(metrics.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
+        return Response(generate_latest(metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def openapi(_request: Request) -> Response:
         return Response(orjson.dumps(app.openapi()), media_type="application/json")

@@ -5,6 +5,7 @@ keys get one and the same response.
 """
 
 import hashlib
+import hmac
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from infra.http.problems import (
     Problem,
 )
 from infra.redis.rate_limit import RateLimiter
-from infra.security.api_keys import SCOPES, KeyRecord, MalformedKeyError, hash_key, is_same_hash, parse
+from infra.security.api_keys import SCOPES, KeyRecord, MalformedKeyError, hash_key, parse
 from infra.security.key_cache import KeyStoreUnavailableError
 from infra.tenancy import Tenant
 
@@ -150,7 +151,7 @@ class Authenticator:
             raise Problem(API_KEY_MALFORMED, headers=CHALLENGE) from None
         record = await self._keys.get(key.key_id)
         hashed = hash_key(self._pepper, key.text)
-        if record is None or not is_same_hash(record.hashed, hashed) or record.livemode is not key.livemode:
+        if record is None or not hmac.compare_digest(record.hashed, hashed) or record.livemode is not key.livemode:
             raise Problem(API_KEY_INVALID, headers=CHALLENGE)
         return _Proven(record, Principal(record.key_id, record.partner_id, record.livemode, record.scopes))
 

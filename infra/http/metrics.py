@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -27,7 +27,8 @@ class HttpMetrics(Collector):
         self.registry = registry
         self._requests: dict[tuple[str, str, int], int] = {}
         self._durations: dict[tuple[str, str], _Durations] = {}
-        self._in_flight: Callable[[], int] = int
+        self.in_flight: Callable[[], int] = int
+        """Called at each scrape for the number of requests being handled."""
         registry.register(self)
 
     def observe(self, route: str, method: str, status: int, duration_s: float) -> None:
@@ -41,14 +42,6 @@ class HttpMetrics(Collector):
             durations = self._durations[route, method] = _Durations()
         durations.counts[bisect_left(_BUCKETS_S, duration_s)] += 1
         durations.sum_s += duration_s
-
-    def watch_in_flight(self, requests: Callable[[], int]) -> None:
-        """Call `requests` at each scrape for the number being handled."""
-        self._in_flight = requests
-
-    def exposition(self) -> bytes:
-        """Return everything in the registry in Prometheus' text format."""
-        return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Metric]:
         """Return the counts so far."""
@@ -67,7 +60,7 @@ class HttpMetrics(Collector):
             buckets = list(zip(_BOUNDS, map(float, accumulate(seen.counts)), strict=True))
             durations.add_metric(list(labels), buckets, seen.sum_s)
         yield durations
-        yield GaugeMetricFamily("harbor_http_requests_in_flight", "Requests being handled", self._in_flight())
+        yield GaugeMetricFamily("harbor_http_requests_in_flight", "Requests being handled", self.in_flight())
 
 
 class _Durations:

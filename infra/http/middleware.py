@@ -81,7 +81,7 @@ class RequestMiddleware:
         self._translate = translate
         self._elsewhere = elsewhere
         self._admission = Admission(limits)
-        metrics.watch_in_flight(lambda: self._admission.count)
+        metrics.in_flight = lambda: self._admission.count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; never raises for it, so the server never responds on its own."""

@@ -36,11 +36,6 @@ class DeferredPool:
         self._loop = RetryLoop(_CAUSES, _log)
 
     @property
-    def is_open(self) -> bool:
-        """Return whether `pool` returns one."""
-        return self._pool is not None
-
-    @property
     def reason(self) -> NotReadyReason:
         """Return what is missing, while the pool is not open."""
         return next(iter(self._loop.waiting_for()), "database_unreachable")

@@ -42,14 +42,11 @@ class RelayMetrics:
             "harbor_relay_oldest_unsent_age_seconds", "age of the oldest event not yet published", registry=registry
         )
         age.set_function(self.oldest_unsent_age_s)
-        self._oldest_unsent: datetime | None = None
-
-    def note_oldest_unsent(self, recorded_at: datetime | None) -> None:
-        """Keep when the oldest unpublished event was recorded; `None`: there is none."""
-        self._oldest_unsent = recorded_at
+        self.oldest_unsent: datetime | None = None
+        """When the oldest unpublished event was recorded; None when there is none."""
 
     def oldest_unsent_age_s(self) -> float:
         """Return the age in seconds of the oldest event not yet published; 0 when there is none."""
-        if self._oldest_unsent is None:
+        if self.oldest_unsent is None:
             return 0.0
-        return max(0.0, (clock.now() - self._oldest_unsent).total_seconds())
+        return max(0.0, (clock.now() - self.oldest_unsent).total_seconds())

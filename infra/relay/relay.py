@@ -99,7 +99,7 @@ class Relay:
         if leading is not None:
             self._ports.metrics.leader.set(0)
             self._ports.metrics.lag_events.set(0)
-            self._ports.metrics.note_oldest_unsent(None)
+            self._ports.metrics.oldest_unsent = None
             await leading.aclose()
 
     async def _run(self, stop: asyncio.Event) -> None:
@@ -141,7 +141,7 @@ class Relay:
                 head = await self._ports.store.head()
                 oldest = await self._ports.store.read_all(sent, 1)
             self._ports.metrics.lag_events.set(max(0, head - sent))
-            self._ports.metrics.note_oldest_unsent(oldest[0].recorded_at if oldest else None)
+            self._ports.metrics.oldest_unsent = oldest[0].recorded_at if oldest else None
 
 
 def relay_lease(ports: Ports, *, holder: str) -> Lease:

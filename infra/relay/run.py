@@ -181,7 +181,7 @@ class Run:
         metrics = self._ports.metrics
         count = sum(map(len, by_partition.values()))
         oldest = min(of_partition[0].recorded_at for of_partition in by_partition.values())
-        metrics.note_oldest_unsent(oldest)
+        metrics.oldest_unsent = oldest
         self._note_attempt(by_partition)
         started_at = monotonic_s()
         await publisher.flush(by_partition)
@@ -189,7 +189,7 @@ class Run:
         metrics.commit_to_publish_s.observe(max(0.0, (now() - oldest).total_seconds()))
         metrics.batch_events.observe(count)
         metrics.published.inc(count)
-        metrics.note_oldest_unsent(None)
+        metrics.oldest_unsent = None
         for partition, of_partition in by_partition.items():
             self._acked[partition] = of_partition[-1].position
         self._ends = publisher.ends

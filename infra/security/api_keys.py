@@ -146,13 +146,8 @@ def checksum(body: str) -> str:
 
 
 def hash_key(pepper: bytes, text: str) -> bytes:
-    """Return the HMAC-SHA-256 of a key, 32 bytes: what is stored and compared."""
+    """Return the HMAC-SHA-256 of a key, 32 bytes: what is stored, and compared by `hmac.compare_digest`."""
     return hmac.digest(pepper, text.encode("ascii"), hashlib.sha256)
-
-
-def is_same_hash(left: bytes, right: bytes) -> bool:
-    """Compare two hashes in constant time."""
-    return hmac.compare_digest(left, right)
 
 
 def is_partner_id(text: str) -> bool:

@@ -1,5 +1,6 @@
 """Make a database ready for the processes: create and migrate it, add login roles and API keys. Safe to repeat."""
 
+import hmac
 from collections.abc import Mapping, MutableMapping
 from types import MappingProxyType
 
@@ -18,7 +19,6 @@ from infra.security.api_keys import (
     KeyActor,
     MalformedKeyError,
     hash_key,
-    is_same_hash,
     parse,
 )
 
@@ -103,7 +103,9 @@ async def _opens(connection: DedicatedConnection, text: str, pepper: bytes) -> b
     except MalformedKeyError:
         return False
     record = await find_key(connection, key.key_id)
-    return record is not None and record.is_live(clock.now()) and is_same_hash(record.hashed, hash_key(pepper, text))
+    if record is None or not record.is_live(clock.now()):
+        return False
+    return hmac.compare_digest(record.hashed, hash_key(pepper, text))
 
 
 async def server_version(admin_url: str) -> str:
