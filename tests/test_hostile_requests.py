@@ -136,8 +136,11 @@ def judged(hostile: Hostile, received: bytes) -> list[str]:
     wrong = []
     if STATUS_OF_CODE.get(problem["code"]) != answer.status or hostile.code not in {None, problem["code"]}:
         wrong.append(f"code {problem['code']}")
-    if hostile.field_code not in {None, *(each["code"] for each in problem.get("errors", []))}:
-        wrong.append(f"errors {problem.get('errors')}")
+    errors = problem.get("errors", [])
+    if hostile.field_code not in {None, *(each["code"] for each in errors)}:
+        wrong.append(f"errors {errors}")
+    if hostile.pointer is not None and errors[0]["pointer"] != hostile.pointer:
+        wrong.append(f"pointer {errors[0]['pointer']}")
     if len(answer.body) > MAX_PROBLEM_BYTES:
         wrong.append(f"{len(answer.body)} bytes")
     return wrong

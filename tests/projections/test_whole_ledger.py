@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import asyncpg
 import httpx
 import orjson
 
@@ -52,17 +51,6 @@ async def test_every_event_of_a_whole_life_is_projected_and_shown_in_the_timelin
     assert await differences(database) == []
 
 
-async def test_a_row_whose_state_has_the_shape_of_older_code_is_folded_again(database: Database) -> None:
-    async with postgres_service(database) as service, store_worker(database):
-        order_id = await lived(service)
-        await caught_up(database)
-        await make_old(database, order_id)
-        await accepted(await service.post(f"{ORDERS}/{order_id}/notes", {"note": "later"}))
-        await caught_up(database)
-
-    assert await differences(database) == []
-
-
 async def test_an_endpoint_can_ask_for_each_kind_of_event(database: Database) -> None:
     async with postgres_service(database) as service:
         for kind in EVENT_TYPES:
@@ -82,17 +70,3 @@ async def lived(service: Service) -> str:
 
 async def accepted(answer: httpx.Response) -> None:
     assert answer.status_code == 200, answer.text
-
-
-async def make_old(database: Database, order_id: str) -> None:
-    """Put the state of a row back to the first shape, which knew no expiry, notes or captured lines."""
-    connection = await asyncpg.connect(database.admin_url)
-    state = orjson.loads(
-        await connection.fetchval("SELECT state FROM harbor_read.orders_v1 WHERE order_id = $1", order_id)
-    )
-    old = {name: value for name, value in state.items() if name not in {"expired_at", "last_line_id", "note_count"}}
-    old |= {"shape": 1, "lines": [line[:4] for line in state["lines"]]}
-    await connection.execute(
-        "UPDATE harbor_read.orders_v1 SET state = $2 WHERE order_id = $1", order_id, orjson.dumps(old)
-    )
-    await connection.close()

@@ -46,6 +46,8 @@ async def test_an_item_and_a_single_create_are_the_same_request_byte_for_byte(se
     assert retried.headers["idempotency-replayed"] == first.headers["idempotency-replayed"] == "true"
     assert [result["replayed"] for result in results(again)] == [True, True]
     assert again.json()["summary"]["replayed"] == 2
+    metrics = (await service.http.get("/metrics")).text
+    assert 'harbor_commands_total{outcome="replayed",type="create"} 4.0' in metrics
     for recorded in (retried.content, first.content):
         assert recorded in in_batch.content
         assert recorded in again.content

@@ -92,17 +92,6 @@ async def test_an_external_reference_is_taken_for_ever_and_the_refusal_is_record
     assert await service.store.head() == 1
 
 
-async def test_an_external_reference_of_another_partner_or_mode_is_free(service: Service) -> None:
-    keys = [service.keys.issue("other"), service.keys.issue("acme", livemode=True)]
-    await service.post(body=order_body(external_reference="PO-1"))
-
-    answers = [
-        await service.post(body=order_body(external_reference="PO-1"), Authorization=f"Bearer {key}") for key in keys
-    ]
-
-    assert [answer.status_code for answer in answers] == [201, 201]
-
-
 async def test_texts_come_back_normalised_and_formulas_stay_data(service: Service) -> None:
     lines = [{"sku": "=cmd|'/c calc'!A1", "quantity": 1, "unit_price": "1.00"}]
 

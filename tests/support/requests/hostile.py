@@ -95,6 +95,7 @@ class Hostile:
     statuses: frozenset[int]
     code: str | None = None
     field_code: str | None = None
+    pointer: str | None = None
 
 
 def hostile_requests(service: str, key: str) -> list[Hostile]:
@@ -129,4 +130,4 @@ def _own(name: str, refused: Refused, key: str) -> Hostile:
     otherwise = OTHERWISE.get(name)
     if otherwise is not None:
         return Hostile(name, raw, frozenset({refused.status, otherwise[0]}))
-    return Hostile(name, raw, frozenset({refused.status}), refused.code, refused.field_code)
+    return Hostile(name, raw, frozenset({refused.status}), refused.code, refused.field_code, refused.pointer)
