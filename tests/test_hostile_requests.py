@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-import asyncpg
 import orjson
 import pytest
 
@@ -85,12 +84,8 @@ class Listening:
 
     async def written(self) -> tuple[int, ...]:
         """Count what a service can write."""
-        admin = await asyncpg.connect(self.database.admin_url)
-        try:
-            row = await admin.fetchrow(WRITTEN)
-            return () if row is None else tuple(row)
-        finally:
-            await admin.close()
+        [row] = await self.database.fetch(WRITTEN)
+        return tuple(row)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Setting a status needs the scope of the verb it stands for. tests/test_route_matrix.py proves the scopes of routes."""
+"""Setting a status needs the scope of the verb it stands for. test_route_matrix.py proves the scopes of routes."""
 
 import pytest
 

@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 
 from tests.support.orders.builders import order_body
 from tests.support.services.command_service import ORDERS, Service, partner_key, postgres_service
-from tests.support.services.servers import Database
+from tests.support.services.servers import Database, PostgresCluster
 from tests.support.waiting import eventually
 
 
@@ -18,14 +17,6 @@ async def service(database: Database) -> AsyncIterator[Service]:
 
 
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'harbor-command%'"
-
-
-async def execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 async def test_a_process_that_did_not_give_the_first_answer_gives_the_same_bytes(database: Database) -> None:
@@ -49,8 +40,8 @@ async def test_settings_that_turn_dangerous_are_refused_with_503_and_heal(
     service: Service, database: Database, setting: str
 ) -> None:
     role = f"ALTER ROLE harbor_command_login IN DATABASE {database.name}"
-    await execute(database.admin_url, f"{role} SET {setting}")
-    await execute(database.admin_url, CUT)
+    await database.fetch(f"{role} SET {setting}")
+    await database.fetch(CUT)
 
     async def is_refused() -> bool:
         ready = await service.http.get("/readyz")
@@ -59,7 +50,7 @@ async def test_settings_that_turn_dangerous_are_refused_with_503_and_heal(
     await eventually(is_refused)
     refused = await service.post(body=order_body(), key="k")
     resent = await service.post("/api/v1/webhook-endpoints", {"url": "https://hooks.example.com/"})
-    await execute(database.admin_url, f"{role} RESET ALL")
+    await database.fetch(f"{role} RESET ALL")
 
     async def is_accepted() -> bool:
         return (await service.post(body=order_body(), key="k")).status_code == 201
@@ -74,11 +65,11 @@ async def test_settings_that_turn_dangerous_are_refused_with_503_and_heal(
 async def test_an_append_that_is_not_allowed_is_our_fault_and_not_the_callers(
     service: Service, database: Database
 ) -> None:
-    await execute(database.admin_url, "REVOKE EXECUTE ON FUNCTION harbor.append_batch FROM harbor_command")
+    await database.fetch("REVOKE EXECUTE ON FUNCTION harbor.append_batch FROM harbor_command")
 
     refused = await service.post(body=order_body(), key="k")
     ready = await service.http.get("/readyz")
-    await execute(database.admin_url, "GRANT EXECUTE ON FUNCTION harbor.append_batch TO harbor_command")
+    await database.fetch("GRANT EXECUTE ON FUNCTION harbor.append_batch TO harbor_command")
 
     async def is_ready() -> bool:
         return (await service.http.get("/readyz")).status_code == 200
@@ -94,9 +85,9 @@ async def test_an_append_that_is_not_allowed_is_our_fault_and_not_the_callers(
 async def test_a_service_that_cannot_make_the_next_partitions_says_so_before_they_are_needed(
     database: Database,
 ) -> None:
-    await execute(database.admin_url, "INSERT INTO harbor.batches VALUES (0, 9500000, 9500000, 1, now())")
-    await execute(database.admin_url, "DROP TABLE harbor.events_000001, harbor.events_000002")
-    await execute(database.admin_url, "REVOKE EXECUTE ON FUNCTION harbor.maintain_partitions FROM harbor_command")
+    await database.fetch("INSERT INTO harbor.batches VALUES (0, 9500000, 9500000, 1, now())")
+    await database.fetch("DROP TABLE harbor.events_000001, harbor.events_000002")
+    await database.fetch("REVOKE EXECUTE ON FUNCTION harbor.maintain_partitions FROM harbor_command")
 
     async with postgres_service(database) as service:
 
@@ -125,15 +116,15 @@ async def test_the_service_is_ready_and_its_metrics_show_commands_and_appends(se
 
 
 async def test_while_postgresql_is_away_the_service_lives_and_answers_503_and_gets_ready_by_itself(
-    database: Database, pg_admin_url: str
+    database: Database, postgres_cluster: PostgresCluster
 ) -> None:
     key = await partner_key(database)
-    await execute(pg_admin_url, f"ALTER DATABASE {database.name} WITH ALLOW_CONNECTIONS false")
+    await postgres_cluster.execute(f"ALTER DATABASE {database.name} WITH ALLOW_CONNECTIONS false")
     async with postgres_service(database, key) as service:
         alive = await service.http.get("/livez")
         waiting = await service.http.get("/readyz")
         refused = await service.post(body=order_body())
-        await execute(pg_admin_url, f"ALTER DATABASE {database.name} WITH ALLOW_CONNECTIONS true")
+        await postgres_cluster.execute(f"ALTER DATABASE {database.name} WITH ALLOW_CONNECTIONS true")
 
         async def ready() -> bool:
             return (await service.http.get("/readyz")).status_code == 200

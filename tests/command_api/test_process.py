@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
 import httpx
 import orjson
 import pytest
@@ -71,12 +70,7 @@ class Running:
 
     async def written(self) -> int:
         """Return how many events there are."""
-        connection = await asyncpg.connect(self.database.admin_url)
-        try:
-            count: int = await connection.fetchval("SELECT count(*) FROM harbor.events")
-            return count
-        finally:
-            await connection.close()
+        return len(await self.database.fetch("SELECT FROM harbor.events"))
 
 
 @asynccontextmanager

@@ -18,7 +18,6 @@ from tests.support.services.projecting import (
     differences,
     kafka_worker,
     log_of,
-    query,
     store_worker,
     writable_topic,
 )
@@ -65,7 +64,7 @@ async def test_a_poison_event_parks_its_order_and_the_rest_flows(database: Datab
         ("orders", sick, 3, "behind"),
     ]
     assert found[0].error == "ProjectionError: cannot bear it"
-    rows = await query(database, "SELECT version, count(*) AS orders FROM harbor_read.orders_v1 GROUP BY version")
+    rows = await database.fetch("SELECT version, count(*) AS orders FROM harbor_read.orders_v1 GROUP BY version")
     assert {row["version"]: row["orders"] for row in rows} == {3: 29, 1: 1}
 
 
@@ -155,7 +154,7 @@ async def test_a_discarded_event_is_never_applied_and_a_retry_brings_the_later_o
             assert await command_line.discard(connection, poison.letter_id) is None
             assert await command_line.retry(connection, allergic, behind) == command_line.Retried(1, 0, None)
 
-    rows = await query(database, "SELECT sequence FROM harbor_read.order_timeline_v1 WHERE order_id = $1", sick)
+    rows = await database.fetch("SELECT sequence FROM harbor_read.order_timeline_v1 WHERE order_id = $1", sick)
     assert sorted(row["sequence"] for row in rows) == [1, 3]
     assert await differences(database) == []
 
@@ -178,4 +177,4 @@ async def test_a_projection_that_fails_with_every_order_halts_the_worker_instead
 
 async def _applied(database: Database) -> list[asyncpg.Record]:
     sql = "SELECT sum(applied_count)::int AS applied FROM harbor.checkpoints GROUP BY projection"
-    return await query(database, sql)
+    return await database.fetch(sql)

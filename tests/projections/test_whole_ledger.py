@@ -8,7 +8,7 @@ import orjson
 from domain.order.events import EVENT_TYPES
 from tests.support.orders.builders import order_body
 from tests.support.services.command_service import ORDERS, Json, Service, postgres_service
-from tests.support.services.projecting import caught_up, differences, query, store_worker
+from tests.support.services.projecting import caught_up, differences, store_worker
 from tests.support.services.servers import Database
 
 _PART: Final[Json] = {"amount": "10.00", "final": False}
@@ -30,11 +30,10 @@ async def test_every_event_of_a_whole_life_is_projected_and_shown_in_the_timelin
         order_id = await lived(service)
         await caught_up(database)
 
-    timeline = await query(
-        database,
+    timeline = await database.fetch(
         "SELECT type, from_status, to_status, reason, changes FROM harbor_read.order_timeline_v1 ORDER BY sequence",
     )
-    [row] = await query(database, "SELECT status, document FROM harbor_read.orders_v1 WHERE order_id = $1", order_id)
+    [row] = await database.fetch("SELECT status, document FROM harbor_read.orders_v1 WHERE order_id = $1", order_id)
     assert [tuple(entry)[:4] for entry in timeline] == [
         ("order.created", None, "pending", None),
         ("order.amended", "pending", "pending", "one less"),

@@ -14,7 +14,6 @@ from projections.sources import kafka as kafka_source
 from tests.support.event_store.log_filler import fill_log
 from tests.support.requests.unreadable import put_unreadable
 from tests.support.services.projecting import (
-    PARTITIONS,
     Topics,
     applied_at_least,
     caught_up,
@@ -22,13 +21,11 @@ from tests.support.services.projecting import (
     kafka_worker,
     log_of,
     predecessors,
-    query,
     start_worker_process,
     store_worker,
-    topic_of,
     writable_topic,
 )
-from tests.support.services.relaying import running_relay, topic_equals_store
+from tests.support.services.relaying import PARTITIONS, running_relay, topic_equals_store, topic_of
 from tests.support.services.servers import Database, KafkaServer
 from tests.support.waiting import eventually
 
@@ -93,7 +90,7 @@ async def test_a_worker_whose_partitions_were_taken_writes_nothing_more(
             await take(connection, keys)  # as a worker does to which the group assigned them
         await topic.relay(events[10:])
         await eventually(lambda: not zombie.worker.owned, what="it lets go")
-        assert (await query(database, "SELECT count(*) AS rows FROM harbor_read.orders_v1"))[0]["rows"] == 10
+        assert (await database.fetch("SELECT count(*) AS rows FROM harbor_read.orders_v1"))[0]["rows"] == 10
 
         # Nobody else works after all, so it takes them back by itself when the time is over, with a new epoch.
         assert isinstance(zombie.source, kafka_source.KafkaSource)
@@ -153,7 +150,7 @@ async def test_a_topic_made_again_that_ends_where_the_worker_stands_is_read_from
 
         async def stands_there() -> bool:
             sql = "SELECT FROM harbor.checkpoints WHERE partition = $1 AND next_offset = $2"
-            return bool(await query(database, sql, partition, count + 1))
+            return bool(await database.fetch(sql, partition, count + 1))
 
         await eventually(stands_there, 30)
 
@@ -192,7 +189,7 @@ async def test_repeats_damage_and_records_that_are_no_events_of_ours_do_no_harm(
         assert not running.task.done()
 
     assert await differences(database) == []
-    assert await query(database, "SELECT FROM harbor.dead_letters") == []
+    assert await database.fetch("SELECT FROM harbor.dead_letters") == []
 
 
 def damaged(record: Record, position: int) -> Record:
@@ -278,4 +275,4 @@ async def test_what_the_topic_lacks_is_taken_from_the_event_store(
         await caught_up(database)
 
     assert await differences(database) == []
-    assert await query(database, "SELECT FROM harbor.dead_letters") == []
+    assert await database.fetch("SELECT FROM harbor.dead_letters") == []

@@ -3,35 +3,15 @@
 from pathlib import Path
 
 import aiohttp
-import asyncpg
 
 from infra import clock
-from infra.security.api_key_store import create_key
-from infra.security.api_keys import KeyActor
 from tests.support.orders.builders import order_body
 from tests.support.running_time import running_s_until
 from tests.support.services.command_processes import CommandProcesses, command_processes
-from tests.support.services.command_service import ORDERS
+from tests.support.services.command_service import ORDERS, id_of
 from tests.support.services.servers import Database
 
 PROMISED_S = 5.0
-
-
-async def manager_key(database: Database, pepper: str) -> str:
-    connection = await asyncpg.connect(database.admin_url)
-    try:
-        text, _record = await create_key(
-            connection,
-            pepper=pepper.encode(),
-            partner_id="acme",
-            livemode=False,
-            scopes=frozenset({"keys:manage"}),
-            now=clock.now(),
-            by=KeyActor("cli", "ada", "r-cli"),
-        )
-        return text
-    finally:
-        await connection.close()
 
 
 async def statuses(services: CommandProcesses, client: aiohttp.ClientSession) -> list[int]:
@@ -51,11 +31,10 @@ async def test_a_key_revoked_through_one_process_is_refused_by_all_within_five_s
         command_processes(database, redis_url, tmp_path) as services,
         aiohttp.ClientSession() as client,
     ):
-        manager = await manager_key(database, services.pepper)
         before = await statuses(services, client)
-        key_id = services.api_key.split("_")[2]
+        key_id = id_of(services.api_key)
         address = f"http://127.0.0.1:{services.ports[0]}/api/v1/api-keys/{key_id}/revoke"
-        async with client.post(address, headers={"authorization": f"Bearer {manager}"}) as revoked:
+        async with client.post(address, headers={"authorization": f"Bearer {services.api_key}"}) as revoked:
             status = revoked.status
 
         async def all_refuse() -> bool:

@@ -11,9 +11,9 @@ import command_api.app
 from infra import clock
 from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES
 from infra.security.key_cache import TTL_S, KeyCache
+from tests.command_api.api_keys.key_desk import KEYS, KeyDesk, key_desk
 from tests.support.orders.builders import order_body
-from tests.support.services.api_key_service import KEYS, KeyDesk, id_of, key_desk
-from tests.support.services.command_service import memory_service
+from tests.support.services.command_service import id_of, memory_service
 from tests.support.services.servers import Database
 
 UNKNOWN = "00000000"
@@ -21,12 +21,6 @@ EXPIRY = clock.now().replace(microsecond=0) + timedelta(days=60)
 EXPIRY_IN_PARIS = EXPIRY.astimezone(timezone(timedelta(hours=1))).isoformat()
 EXPIRY_IN_AN_ANSWER = EXPIRY.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
 ORDERS_READ = {"scopes": ["orders:read"]}
-
-
-@pytest.fixture
-async def desk(database: Database) -> AsyncIterator[KeyDesk]:
-    async with key_desk(database) as running:
-        yield running
 
 
 @pytest.fixture

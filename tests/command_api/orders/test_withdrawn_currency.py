@@ -23,7 +23,7 @@ from tests.support.orders.batches import batch, item, results, told
 from tests.support.orders.builders import order_body
 from tests.support.orders.currencies import withdrawn
 from tests.support.services.command_service import BATCH, ORDERS, Json, Service, memory_service, postgres_service
-from tests.support.services.projecting import caught_up, differences, query, store_worker
+from tests.support.services.projecting import caught_up, differences, store_worker
 from tests.support.services.servers import Database
 
 LINES = [{"sku": "LANTERN-1", "quantity": 3, "unit_price": "20"}, {"sku": "HANGER", "quantity": 1, "unit_price": "5"}]
@@ -154,7 +154,7 @@ async def test_an_order_in_a_withdrawn_currency_expires_and_is_projected(databas
         async with store_worker(database):
             await caught_up(database)
         differ = await differences(database)
-        rows = await query(database, "SELECT order_id::text, status, currency FROM harbor_read.orders_v1")
+        rows = await database.fetch("SELECT order_id::text, status, currency FROM harbor_read.orders_v1")
 
     assert [answer["status_code"] for answer in answers] == [200, 200]
     assert turn.outcomes == {Outcome.DONE: 1}

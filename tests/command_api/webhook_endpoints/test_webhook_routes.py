@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.services.command_service import Service, memory_service, postgres_service
 from tests.support.services.servers import Database
-from tests.support.services.webhooks import create_endpoint, fetch, queue_orders, read_deliveries
+from tests.support.services.webhooks import create_endpoint, queue_orders, read_deliveries
 
 ENDPOINTS = "/api/v1/webhook-endpoints"
 UNKNOWN = "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
@@ -75,7 +75,7 @@ async def test_nothing_is_sent_again_to_an_endpoint_that_is_not_enabled(service:
     [delivery] = await read_deliveries(database)
     resend = f"/api/v1/webhook-deliveries/{delivery['delivery_id']}/resend"
 
-    await fetch(database, "UPDATE harbor.webhook_endpoints SET status = 'disabled'")
+    await database.fetch("UPDATE harbor.webhook_endpoints SET status = 'disabled'")
     disabled = await service.http.post(resend)
     await service.http.delete(f"{ENDPOINTS}/{created.endpoint.endpoint_id}")
     deleted = await service.http.post(resend)

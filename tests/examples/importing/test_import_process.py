@@ -19,7 +19,6 @@ from tests.support.services.command_process import CommandProcess, command_proce
 from tests.support.services.command_service import partner_key
 from tests.support.services.harbor_clients import CLIENT
 from tests.support.services.servers import Database, PostgresCluster
-from tests.support.services.webhooks import fetch
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -70,8 +69,7 @@ class Partner:
 
     async def orders(self) -> int:
         """Return how many orders the partner has."""
-        [row] = await fetch(
-            self.database,
+        [row] = await self.database.fetch(
             f"SELECT count(*) AS orders FROM harbor.streams WHERE tenant_id LIKE '{self.partner_id}.%'",
         )
         return int(row["orders"])

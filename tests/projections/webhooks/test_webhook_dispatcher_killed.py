@@ -17,7 +17,6 @@ from tests.support.services.webhooks import (
     SECRETS_KEY,
     LoopbackReceiver,
     create_endpoint,
-    fetch,
     queue_orders,
     verify,
     wait_for_states,
@@ -39,7 +38,7 @@ async def test_kill_9_between_the_2xx_and_the_record_repeats_the_same_webhook_an
             first.kill()
             await first.wait()
         await wait_for_states(database, {"leased": 5})
-        await fetch(database, "UPDATE harbor.webhook_deliveries SET next_attempt_at = now()")  # their leases have ended
+        await database.fetch("UPDATE harbor.webhook_deliveries SET next_attempt_at = now()")  # their leases have ended
         async with _dispatcher(database):
             await wait_for_states(database, {"delivered": 5}, timeout_s=START_S)
     by_id: dict[str, list[bytes]] = {}
@@ -59,7 +58,7 @@ async def test_sigterm_lets_attempts_end_records_them_and_exits_with_0(database:
             process.send_signal(signal.SIGTERM)
             async with asyncio.timeout(START_S):
                 assert await process.wait() == 0
-    states = await fetch(database, "SELECT state, count(*) AS n FROM harbor.webhook_deliveries GROUP BY state")
+    states = await database.fetch("SELECT state, count(*) AS n FROM harbor.webhook_deliveries GROUP BY state")
     found = {row["state"]: row["n"] for row in states}
     assert found["delivered"] == len(receiver.received)
     assert "leased" not in found

@@ -16,7 +16,6 @@ from tests.support.services.webhooks import (
     LoopbackReceiver,
     create_endpoint,
     dispatching,
-    fetch,
     queue_orders,
     read_deliveries,
     verify,
@@ -38,7 +37,7 @@ async def test_the_bound_holds_against_a_race(endpoints: WebhookEndpoints) -> No
     results = await asyncio.gather(*(endpoints.create(ACME, WISH) for _ in range(8)), return_exceptions=True)
     assert sum(isinstance(each, TooManyEndpointsError) for each in results) == 5
     assert len(await endpoints.list_all(ACME)) == 3
-    assert await endpoints.create(ACME_LIVE, WISH), "the other mode has places of its own"
+    assert (await endpoints.create(ACME_LIVE, WISH)).endpoint.livemode, "the other mode has places of its own"
 
 
 async def test_a_secret_is_stored_sealed_shown_once_and_forgotten_with_its_endpoint(
@@ -46,11 +45,11 @@ async def test_a_secret_is_stored_sealed_shown_once_and_forgotten_with_its_endpo
 ) -> None:
     created = await endpoints.create(ACME, WISH)
     assert created.secret not in repr(created)
-    [row] = await fetch(database, "SELECT * FROM harbor.webhook_endpoints")
+    [row] = await database.fetch("SELECT * FROM harbor.webhook_endpoints")
     assert created.secret.removeprefix("whsec_") not in str(dict(row))
     assert row["sealed_secret"] is not None
     await endpoints.delete(ACME, created.endpoint.endpoint_id)
-    [row] = await fetch(database, "SELECT sealed_secret, status FROM harbor.webhook_endpoints")
+    [row] = await database.fetch("SELECT sealed_secret, status FROM harbor.webhook_endpoints")
     assert tuple(row) == (None, "deleted")
 
 

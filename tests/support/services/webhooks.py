@@ -141,23 +141,14 @@ async def queue_orders(database: Database, orders: int, *verbs: str, tenant: Ten
 
 async def read_deliveries(database: Database) -> list[asyncpg.Record]:
     """Return all deliveries with their bodies, in order of position."""
-    return await fetch(database, _DELIVERIES)
-
-
-async def fetch(database: Database, query: str, *arguments: object) -> list[asyncpg.Record]:
-    """Run a query as administrator."""
-    connection = await asyncpg.connect(database.admin_url)
-    try:
-        return await connection.fetch(query, *arguments)
-    finally:
-        await connection.close()
+    return await database.fetch(_DELIVERIES)
 
 
 async def wait_for_states(database: Database, expected: Mapping[str, int], timeout_s: float = PATIENCE_S) -> None:
     """Wait until the queue holds so many deliveries of each state."""
 
     async def reached() -> bool:
-        rows = await fetch(database, "SELECT state, count(*) AS n FROM harbor.webhook_deliveries GROUP BY state")
+        rows = await database.fetch("SELECT state, count(*) AS n FROM harbor.webhook_deliveries GROUP BY state")
         return {row["state"]: row["n"] for row in rows} == dict(expected)
 
     await eventually(reached, timeout_s, f"deliveries {dict(expected)}")
