@@ -2,7 +2,6 @@
 
 import asyncio
 
-import orjson
 import pytest
 
 from command_api.handling.field_codes import FIELD_CODES
@@ -196,22 +195,6 @@ async def test_a_body_that_is_no_batch_is_refused_as_a_whole(
     takes = " The object takes: orders." if field_code == "unknown_field" else ""
     detail = FIELD_CODES[field_code] + takes
     assert answer.json()["errors"] == [{"pointer": pointer, "code": field_code, "detail": detail}]
-
-
-BAD_BYTES = [
-    (orjson.dumps(batch(item("k"))).replace(b'"currency"', b'"currency":"USD","currency"'), 400, "duplicate_json_key"),
-    (b" " * 1_048_577, 413, "body_too_large"),
-]
-
-
-@pytest.mark.parametrize(("body", "status", "code"), BAD_BYTES)
-async def test_what_is_not_strict_json_is_refused_as_a_whole(
-    service: Service, body: bytes, status: int, code: str
-) -> None:
-    answer = await service.http.post(BATCH, content=body, headers={"content-type": "application/json"})
-
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert await service.store.head() == 0
 
 
 @pytest.mark.parametrize(("count", "lines_each"), [(500, 3), (20, 1000)])

@@ -62,15 +62,6 @@ async def test_batches_and_single_creates_of_the_same_orders_at_once_make_each_o
     assert await service.store.head() == 50
 
 
-async def test_without_room_in_the_queue_for_all_of_them_nothing_is_written(database: Database) -> None:
-    async with postgres_service(database, append_queue=10) as service:
-        refused = await service.post(BATCH, batch(*items(11)))
-        accepted = await service.post(BATCH, batch(*items(10)))
-
-    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, "queue_full", "1")
-    assert accepted.json()["summary"]["created"] == 10
-
-
 async def test_connections_cut_during_batches_lose_and_double_nothing(service: Service, database: Database) -> None:
     async def settle(prefix: str) -> httpx.Response:
         async def answered() -> httpx.Response | None:

@@ -1,24 +1,16 @@
 """A new release knows a currency no more: orders priced in it go on over HTTP, and only new ones are refused."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, nullcontext
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import timedelta
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry
-from pydantic import SecretStr
 
-from command_api.handling.deferred_store import DeferredEventStore, make_appender
-from command_api.handling.handle import WritePath
-from command_api.timer.expirer import Expirer, Outcome
-from command_api.timer.metrics import ExpiryMetrics
+from command_api.timer.expirer import Outcome
 from infra import clock
 from infra.event_store.memory import MemoryEventStore
-from infra.postgres.deferred_pool import DeferredPool
-from infra.postgres.pool import open_pool
-from infra.postgres.timers import Timers
-from infra.settings import CommandApiSettings, ExpirySettings, PostgresSettings
+from tests.support.event_store.past_writer import expirer
 from tests.support.orders.batches import batch, item, results, told
 from tests.support.orders.builders import order_body
 from tests.support.orders.currencies import withdrawn
@@ -86,26 +78,6 @@ async def test_an_order_in_a_withdrawn_currency_lives_its_whole_life(code: str, 
     )
 
 
-@asynccontextmanager
-async def expirer(database: Database, at: datetime) -> AsyncIterator[Expirer]:
-    """Open a timer process' works, without its loop, whose clock stands."""
-    postgres = PostgresSettings(url=SecretStr(database.command_url))
-    async with (
-        DeferredPool(lambda: open_pool(postgres, application_name="expiry-test")) as pool,
-        make_appender(postgres, CommandApiSettings(), "expiry-test") as appender,
-    ):
-        store = DeferredEventStore(pool, appender)
-        writes = WritePath(store, now=lambda: at)
-        metrics = ExpiryMetrics(CollectorRegistry())
-        yield Expirer(lambda: Timers(pool.pool), store, writes, ExpirySettings(), metrics)
-
-
-@pytest.fixture
-async def service(database: Database) -> AsyncIterator[Service]:
-    async with postgres_service(database) as running:
-        yield running
-
-
 async def test_a_new_order_in_a_withdrawn_currency_is_refused_and_its_key_stays_free(service: Service) -> None:
     with withdrawn("SEK"):
         alone = await create(service, "SEK")
@@ -149,7 +121,7 @@ async def test_an_order_in_a_withdrawn_currency_expires_and_is_projected(databas
     with withdrawn("SEK"):
         async with postgres_service(database) as after:
             answers = await go_on(after, taken, [("POST", "authorize", {}), ("POST", "captures", {"amount": "20"})])
-        async with expirer(database, clock.now() + timedelta(days=7)) as timer:
+        async with expirer(database, lambda: clock.now() + timedelta(days=7)) as timer:
             turn = await timer.turn()
         async with store_worker(database):
             await caught_up(database)

@@ -2,26 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pytest
-from prometheus_client import CollectorRegistry
-from pydantic import SecretStr
 
-from command_api.handling.deferred_store import DeferredEventStore, make_appender
 from command_api.handling.handle import WritePath
-from command_api.timer.expirer import Expirer, Outcome
-from command_api.timer.metrics import ExpiryMetrics
+from command_api.timer.expirer import Outcome
 from domain.codec import decode
 from infra import clock
 from infra.event_store.memory import MemoryEventStore
 from infra.event_store.protocol import LogCorruptError, StoredEvent
-from infra.postgres.deferred_pool import DeferredPool
-from infra.postgres.pool import open_pool
-from infra.postgres.timers import Timers
-from infra.settings import CommandApiSettings, ExpirySettings, PostgresSettings
+from tests.support.event_store.past_writer import expirer
 from tests.support.orders.builders import order_body
 from tests.support.services.command_service import ORDERS, Json, Service, memory_service, postgres_service
 from tests.support.services.servers import Database
@@ -45,24 +37,6 @@ class Clock:
 async def service(database: Database) -> AsyncIterator[Service]:
     async with postgres_service(database) as running:
         yield running
-
-
-@asynccontextmanager
-async def expirer(database: Database, now: Clock, **settings: int) -> AsyncIterator[Expirer]:
-    """Open what a timer process runs, without its loop."""
-    postgres = PostgresSettings(url=SecretStr(database.command_url))
-    async with (
-        DeferredPool(lambda: open_pool(postgres, application_name="expiry-test")) as pool,
-        make_appender(postgres, CommandApiSettings(), "expiry-test") as appender,
-    ):
-        store = DeferredEventStore(pool, appender)
-        yield Expirer(
-            lambda: Timers(pool.pool),
-            store,
-            WritePath(store, now=now),
-            ExpirySettings.model_validate(settings),
-            ExpiryMetrics(CollectorRegistry()),
-        )
 
 
 async def order(service: Service, *steps: tuple[str, Json]) -> str:
