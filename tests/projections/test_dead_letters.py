@@ -13,14 +13,7 @@ from projections.read_models.order_timeline import OrderTimelineProjection
 from projections.read_models.orders import OrdersProjection
 from projections.read_models.projection import LogRecord, Projection, ProjectionError
 from tests.support.event_store.log_filler import fill_log
-from tests.support.services.projecting import (
-    caught_up,
-    differences,
-    kafka_worker,
-    log_of,
-    store_worker,
-    writable_topic,
-)
+from tests.support.services.projecting import caught_up, differences, kafka_worker, log_of, store_worker, writable_topic
 from tests.support.services.servers import Database, KafkaServer
 from tests.support.waiting import eventually
 

@@ -31,7 +31,7 @@ async def test_every_event_of_a_whole_life_is_projected_and_shown_in_the_timelin
         await caught_up(database)
 
     timeline = await database.fetch(
-        "SELECT type, from_status, to_status, reason, changes FROM harbor_read.order_timeline_v1 ORDER BY sequence",
+        "SELECT type, from_status, to_status, reason, changes FROM harbor_read.order_timeline_v1 ORDER BY sequence"
     )
     [row] = await database.fetch("SELECT status, document FROM harbor_read.orders_v1 WHERE order_id = $1", order_id)
     assert [tuple(entry)[:4] for entry in timeline] == [

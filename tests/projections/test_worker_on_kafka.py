@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -21,37 +20,12 @@ from tests.support.services.projecting import (
     kafka_worker,
     log_of,
     predecessors,
-    start_worker_process,
     store_worker,
     writable_topic,
 )
 from tests.support.services.relaying import PARTITIONS, running_relay, topic_equals_store, topic_of
 from tests.support.services.servers import Database, KafkaServer
 from tests.support.waiting import eventually
-
-
-async def test_a_worker_killed_in_mid_stream_loses_and_doubles_nothing(
-    database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path
-) -> None:
-    await fill_log(database.command_url, 200, "authorize", "capture")
-    settings = {
-        "HARBOR_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap,
-        "HARBOR_KAFKA__TOPIC_PREFIX": topic_prefix,
-        "HARBOR_WORKER__BATCH": "5",
-        "HARBOR_WORKER__INSTANCE_ID": "one",  # its successor need not wait for its session to end
-    }
-    async with writable_topic(kafka, topic_prefix) as topic:
-        await topic.relay(await log_of(database))
-        worker = await start_worker_process(database, tmp_path / "worker.log", **settings)
-        await applied_at_least(database, 100)
-        worker.kill()
-        await worker.wait()
-        worker = await start_worker_process(database, tmp_path / "worker.log", **settings)
-        await caught_up(database)
-        worker.terminate()
-        assert await worker.wait() == 0
-
-    assert await differences(database) == []
 
 
 async def test_two_workers_share_the_partitions_and_count_each_event_once(
@@ -79,10 +53,7 @@ async def test_a_worker_whose_partitions_were_taken_writes_nothing_more(
     monkeypatch.setattr(kafka_source, "_LET_GO_S", 3600.0)  # it takes nothing back before we have looked
     await fill_log(database.command_url, 20)
     events = await log_of(database)
-    async with (
-        writable_topic(kafka, topic_prefix) as topic,
-        kafka_worker(database, kafka, topic_prefix) as zombie,
-    ):
+    async with writable_topic(kafka, topic_prefix) as topic, kafka_worker(database, kafka, topic_prefix) as zombie:
         await topic.relay(events[:10])
         await applied_at_least(database, 10)
         keys = [CheckpointKey("orders", 1, partition) for partition in range(PARTITIONS)]

@@ -95,7 +95,7 @@ async def test_lost_connections_lose_and_double_nothing(database: Database) -> N
             await fill_log(database.command_url, 10, "authorize")
             await database.fetch(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'harbor_worker_login' "
-                "AND datname = current_database()",
+                "AND datname = current_database()"
             )
         await caught_up(database)
 

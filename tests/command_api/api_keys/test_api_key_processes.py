@@ -27,10 +27,7 @@ async def statuses(services: CommandProcesses, client: aiohttp.ClientSession) ->
 async def test_a_key_revoked_through_one_process_is_refused_by_all_within_five_seconds(
     database: Database, redis_url: str, tmp_path: Path
 ) -> None:
-    async with (
-        command_processes(database, redis_url, tmp_path) as services,
-        aiohttp.ClientSession() as client,
-    ):
+    async with command_processes(database, redis_url, tmp_path) as services, aiohttp.ClientSession() as client:
         before = await statuses(services, client)
         key_id = id_of(services.api_key)
         address = f"http://127.0.0.1:{services.ports[0]}/api/v1/api-keys/{key_id}/revoke"

@@ -72,10 +72,7 @@ async def test_an_order_in_a_withdrawn_currency_lives_its_whole_life(code: str, 
 
     assert lives[1] == lives[0]
     assert {step["status_code"] for step in lives[1]} <= {200, 422}
-    assert [step["code"] for step in lives[1] if step["status_code"] == 422] in (
-        [],
-        ["amount_exceeds_capturable"],
-    )
+    assert [step["code"] for step in lives[1] if step["status_code"] == 422] in ([], ["amount_exceeds_capturable"])
 
 
 async def test_a_new_order_in_a_withdrawn_currency_is_refused_and_its_key_stays_free(service: Service) -> None:
@@ -84,10 +81,7 @@ async def test_a_new_order_in_a_withdrawn_currency_is_refused_and_its_key_stays_
         together = await service.post(BATCH, batch(item("create", currency="SEK"), item("other", currency="NOK")))
         free = await service.post(body=order_body(currency="NOK"), key="create")
 
-    for problem, pointer in (
-        (alone.json(), "/currency"),
-        (results(together)[0]["body"], "/orders/0/order/currency"),
-    ):
+    for problem, pointer in ((alone.json(), "/currency"), (results(together)[0]["body"], "/orders/0/order/currency")):
         assert (problem["status"], problem["code"]) == (422, "validation_failed")
         assert [(each["pointer"], each["code"]) for each in problem["errors"]] == [(pointer, "currency_unknown")]
     assert told(together)[1] == (201, None)

@@ -161,14 +161,7 @@ def test_voiding_a_partly_captured_order_releases_the_rest() -> None:
 def test_a_partial_refund_changes_no_status() -> None:
     spec = given("authorize", "capture").when(Refund(ORDER_ID, "5.00", "broken", LATER))
     spec.then(
-        event(
-            OrderRefunded,
-            CAPTURED,
-            CAPTURED,
-            totals(captured=6497, refunded=500),
-            amount_minor=500,
-            reason="broken",
-        )
+        event(OrderRefunded, CAPTURED, CAPTURED, totals(captured=6497, refunded=500), amount_minor=500, reason="broken")
     )
     assert spec.state_after().ledger.refund_status == Share.PARTIAL
 

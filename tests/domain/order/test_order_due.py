@@ -5,19 +5,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from domain.order.commands import (
-    AddNote,
-    OrderCommand,
-    SetStatus,
-    UpdateDetails,
-)
+from domain.order.commands import AddNote, OrderCommand, SetStatus, UpdateDetails
 from domain.order.decide import decide
 from domain.order.envelope import RecordedOrderEvent
-from domain.order.errors import (
-    AmountError,
-    FieldLockedError,
-    TransitionError,
-)
+from domain.order.errors import AmountError, FieldLockedError, TransitionError
 from domain.order.events import OrderEvent, OrderSettled
 from domain.order.state import OrderState, fold
 from domain.order.status import Status

@@ -70,7 +70,7 @@ class Partner:
     async def orders(self) -> int:
         """Return how many orders the partner has."""
         [row] = await self.database.fetch(
-            f"SELECT count(*) AS orders FROM harbor.streams WHERE tenant_id LIKE '{self.partner_id}.%'",
+            f"SELECT count(*) AS orders FROM harbor.streams WHERE tenant_id LIKE '{self.partner_id}.%'"
         )
         return int(row["orders"])
 

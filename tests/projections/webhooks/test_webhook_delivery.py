@@ -87,7 +87,7 @@ async def test_the_schedule_and_retry_after_decide_when_the_next_attempt_is_due(
             await wait_for_states(database, {"pending": 1})
     [row] = await database.fetch(
         "SELECT last_outcome, extract(epoch FROM next_attempt_at - last_attempt_at)::float8 AS wait_s "
-        "FROM harbor.webhook_deliveries",
+        "FROM harbor.webhook_deliveries"
     )
     assert row["last_outcome"] == "rate_limited"
     assert 99 <= row["wait_s"] <= 100 + WAITS_S, "so long after the attempt's end, which may have taken its time"

@@ -16,9 +16,7 @@ OTHER = Tenant("other", livemode=False)
 ACME_LIVE = Tenant("acme", livemode=True)
 
 
-async def test_an_event_becomes_one_delivery_per_endpoint_however_often_it_is_applied(
-    database: Database,
-) -> None:
+async def test_an_event_becomes_one_delivery_per_endpoint_however_often_it_is_applied(database: Database) -> None:
     await create_endpoint(database, URL)
     await create_endpoint(database, URL, payload="thin")
     filtered = await create_endpoint(database, URL, event_types=("order.captured", "invoice.*"))

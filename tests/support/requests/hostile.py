@@ -18,7 +18,7 @@ OF_COMMAND: Final = REFUSED | REFUSED_CHANGES | REFUSED_SETTINGS
 OF_QUERY: Final = REFUSED_READS
 
 OTHERWISE: Final[Mapping[str, tuple[int, str]]] = {
-    "address: a made-up method": (400, "malformed_request"),  # the parser knows the methods there are
+    "address: a made-up method": (400, "malformed_request")  # the parser knows the methods there are
 }
 """What the parser refuses before the service sees it, and how."""
 
