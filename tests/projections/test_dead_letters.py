@@ -37,10 +37,14 @@ class Allergic:
 TIMELINE = OrderTimelineProjection()
 
 
+async def parked(connection: Connection, status: str | None = "parked") -> list[DeadLetter]:
+    return await command_line.list_dead_letters(connection, status=status, projection=None, limit=100)
+
+
 async def letters_of(database: Database, *, status: str | None = "parked") -> list[DeadLetter]:
     connection = await asyncpg.connect(database.worker_url)
     try:
-        return await command_line.list_dead_letters(connection, status=status, projection=None, limit=100)
+        return await parked(connection, status)
     finally:
         await connection.close()
 
@@ -79,7 +83,7 @@ async def test_a_retry_heals_what_can_be_applied_now(database: Database) -> None
         await caught_up(database)
         allergic.cannot_bear = {}
         async with running.pool.acquire() as connection:
-            letter, _ = await command_line.list_dead_letters(connection, status="parked", projection=None, limit=10)
+            letter, _ = await parked(connection)
             assert await command_line.retry(connection, allergic, letter) == command_line.Retried(2, 0, None)
             assert await command_line.retry(connection, allergic, letter) == command_line.Retried(
                 0, 0, command_line.NOTHING_PARKED
@@ -100,7 +104,7 @@ async def test_a_retry_that_fails_again_keeps_the_letters_and_counts_the_attempt
         await caught_up(database)
         allergic.cannot_bear = {sick: 3}
         async with running.pool.acquire() as connection:
-            letter, *_ = await command_line.list_dead_letters(connection, status="parked", projection=None, limit=10)
+            letter, *_ = await parked(connection)
             assert await command_line.retry(connection, allergic, letter) == command_line.Retried(
                 2, 1, "ProjectionError: cannot bear it"
             )
@@ -140,9 +144,7 @@ async def test_a_discarded_event_is_never_applied_and_a_retry_brings_the_later_o
         await caught_up(database)
         allergic.cannot_bear = {}
         async with running.pool.acquire() as connection:
-            poison, behind = await command_line.list_dead_letters(
-                connection, status="parked", projection=None, limit=10
-            )
+            poison, behind = await parked(connection)
             assert await command_line.discard(connection, poison.letter_id) is not None
             assert await command_line.discard(connection, poison.letter_id) is None
             assert await command_line.retry(connection, allergic, behind) == command_line.Retried(1, 0, None)

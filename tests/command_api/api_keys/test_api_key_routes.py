@@ -13,10 +13,9 @@ from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES
 from infra.security.key_cache import TTL_S, KeyCache
 from tests.command_api.api_keys.key_desk import KEYS, KeyDesk, key_desk
 from tests.support.orders.builders import order_body
-from tests.support.services.command_service import id_of, memory_service
+from tests.support.services.command_service import id_of
 from tests.support.services.servers import Database
 
-UNKNOWN = "00000000"
 EXPIRY = clock.now().replace(microsecond=0) + timedelta(days=60)
 EXPIRY_IN_PARIS = EXPIRY.astimezone(timezone(timedelta(hours=1))).isoformat()
 EXPIRY_IN_AN_ANSWER = EXPIRY.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
@@ -290,13 +289,3 @@ async def test_another_key_is_rotated_at_once_if_so_asked(desk: KeyDesk) -> None
 
     assert (rotated.status_code, rotated.json()["predecessor"]["status"]) == (201, "expired")
     assert (old.status_code, old.json()["code"]) == (401, "api_key_invalid")
-
-
-async def test_without_postgresql_the_routes_answer_503() -> None:
-    async with memory_service() as service:
-        answers = [
-            await service.post(KEYS, {"scopes": ["orders:read"]}),
-            await service.http.get(KEYS),
-            await service.post(f"{KEYS}/{UNKNOWN}/revoke"),
-        ]
-    assert [(each.status_code, each.json()["code"]) for each in answers] == [(503, "store_unavailable")] * 3

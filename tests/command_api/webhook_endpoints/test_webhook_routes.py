@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.services.command_service import Service, memory_service, postgres_service
+from tests.support.services.command_service import Service, postgres_service
 from tests.support.services.servers import Database
 from tests.support.services.webhooks import create_endpoint, queue_orders, read_deliveries
 
@@ -61,12 +61,6 @@ async def test_a_delivery_that_does_not_exist_cannot_be_sent_again(service: Serv
     for delivery_id in (UNKNOWN, UNKNOWN.upper(), "1", "9223372036854775808", "%00", "a" * 500):
         answer = await service.http.post(f"/api/v1/webhook-deliveries/{delivery_id}/resend")
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), delivery_id
-
-
-async def test_without_postgresql_the_routes_answer_503() -> None:
-    async with memory_service() as service:
-        answers = [await service.http.post(ENDPOINTS, json=GOOD), await service.http.get(ENDPOINTS)]
-    assert [(each.status_code, each.json()["code"]) for each in answers] == [(503, "store_unavailable")] * 2
 
 
 async def test_nothing_is_sent_again_to_an_endpoint_that_is_not_enabled(service: Service, database: Database) -> None:
