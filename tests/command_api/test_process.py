@@ -1,8 +1,6 @@
 """The command service as its own process behind a real socket."""
 
 import asyncio
-import base64
-import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -15,9 +13,8 @@ import pytest_asyncio
 
 from tests.support.orders.builders import order_body
 from tests.support.services.command_service import ORDERS, PEPPER, partner_key
-from tests.support.services.ports import free_port
 from tests.support.services.servers import Database, PostgresCluster
-from tests.support.services.system import System
+from tests.support.services.system import System, one_process
 from tests.support.services.wire_client import make_request
 from tests.support.waiting import eventually
 
@@ -75,17 +72,11 @@ async def connection(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asy
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """Return a process that all tests but the last share; that one ends it."""
-    port, database = free_port(), await postgres_cluster.create_database()
+    database = await postgres_cluster.create_database()
     key = await partner_key(database)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")} | {
-        "HARBOR_POSTGRES__URL": database.command_url,
-        "HARBOR_SECURITY__API_KEY_PEPPER": PEPPER,
-        "HARBOR_SECURITY__CURSOR_SECRET": "c" * 32,
-        "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY": base64.b64encode(b"w" * 32).decode(),
-        "HARBOR_COMMAND_API__PORT": str(port),
-        "HARBOR_COMMAND_API__REQUEST_DEADLINE_S": "60",  # no request runs into it because the machine stalls
-    }
-    system = System({NAME: environment}, {NAME: port}, tmp_path_factory.mktemp("process"))
+    unhurried = {"HARBOR_COMMAND_API__REQUEST_DEADLINE_S": "60"}  # which no request meets because the machine stalls
+    logs = tmp_path_factory.mktemp("process")
+    system, port = one_process(NAME, database.command_url, PEPPER, logs, **unhurried)
     try:
         await system.start(NAME)
         await system.ready(NAME)

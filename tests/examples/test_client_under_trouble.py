@@ -25,7 +25,7 @@ from harbor_orders_client import (
     Unavailable,
 )
 from tests.demo.stack import Stack
-from tests.support.services.command_process import CommandProcess, command_process
+from tests.support.services.command_processes import CommandProcess, command_process
 from tests.support.services.command_service import partner_key
 from tests.support.services.harbor_clients import WANTED, Client, Pauses, all_of, client_of, did, new_orders
 from tests.support.services.ports import free_port

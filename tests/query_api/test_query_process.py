@@ -7,31 +7,18 @@ import httpx
 import orjson
 import pytest
 
-from tests.support.services.ports import free_port
 from tests.support.services.query_service import ORDERS, PEPPER, query_service
 from tests.support.services.servers import Database
-from tests.support.services.system import System, run_once
+from tests.support.services.system import one_process, run_once
 
 pytestmark = pytest.mark.server  # real sockets or processes, and deadlines that take their time
 NAME = "query_api"
 
 
-def environment(database: Database, port: int) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")}
-    return kept | {
-        "HARBOR_POSTGRES__URL": database.query_url,
-        "HARBOR_SECURITY__API_KEY_PEPPER": PEPPER,
-        "HARBOR_SECURITY__CURSOR_SECRET": "c" * 32,
-        "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY": "d2V" * 14 + "dw==",
-        "HARBOR_QUERY_API__PORT": str(port),
-    }
-
-
 async def test_the_process_serves_and_ends_with_0_on_sigterm_with_connections_open(
     database: Database, tmp_path: Path
 ) -> None:
-    port = free_port()
-    system = System({NAME: environment(database, port)}, {NAME: port}, tmp_path)
+    system, port = one_process(NAME, database.query_url, PEPPER, tmp_path)
     async with (
         query_service(database) as service,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http,

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from infra.security.api_keys import generate
 from tests.support.orders.builders import order_body
-from tests.support.services.command_process import CommandProcess, command_process
+from tests.support.services.command_processes import CommandProcess, command_process
 from tests.support.services.command_service import partner_key
 from tests.support.services.harbor_clients import CLIENT
 from tests.support.services.servers import Database, PostgresCluster

@@ -1,7 +1,6 @@
 """kill -9 of the dispatcher after the receiver's 2xx and before the record: the same id twice, nothing lost."""
 
 import base64
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,9 +8,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.support.services.ports import free_port
 from tests.support.services.servers import Database
-from tests.support.services.system import System
+from tests.support.services.system import System, one_process
 from tests.support.services.webhooks import (
     SECRETS_KEY,
     LoopbackReceiver,
@@ -28,13 +26,7 @@ DISPATCHER = "dispatcher"
 @pytest.fixture
 async def system(database: Database, tmp_path: Path) -> AsyncIterator[System]:
     """Return a system of one dispatcher, which has not started."""
-    port = free_port()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")}
     settings = {
-        "HARBOR_POSTGRES__URL": database.worker_url,
-        "HARBOR_OPS__PORT": str(port),
-        "HARBOR_SECURITY__API_KEY_PEPPER": "p" * 32,
-        "HARBOR_SECURITY__CURSOR_SECRET": "c" * 32,
         "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY": base64.b64encode(SECRETS_KEY).decode(),
         "HARBOR_WEBHOOKS__ALLOW_NETWORKS": "127.0.0.0/8",
         "HARBOR_WEBHOOKS__CONNECT_TIMEOUT_S": "40",  # nothing is sent again because the machine stalled
@@ -42,7 +34,7 @@ async def system(database: Database, tmp_path: Path) -> AsyncIterator[System]:
         "HARBOR_WEBHOOKS__LEASE_S": "60",
         "HARBOR_WEBHOOKS__SCHEDULE_SCALE": "0.001",
     }
-    system = System({DISPATCHER: kept | settings}, {DISPATCHER: port}, tmp_path)
+    system, _port = one_process(DISPATCHER, database.worker_url, "p" * 32, tmp_path, **settings)
     yield system
     await system.stop()
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import psutil
 
 from infra.local.home import CHECKOUT
+from tests.support.services.system import clean_environment
 
 RECEIVER: Final = CHECKOUT / "examples" / "webhook_receiver.py"
 
@@ -33,12 +34,11 @@ class LocalStack:
 
 def local(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m infra.local ARGUMENTS` for a home, with free ports."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")}
     own = {"HARBOR_HOME": str(home), "HARBOR_COMMAND_API__PORT": "0", "HARBOR_QUERY_API__PORT": "0"}
     return subprocess.run(  # noqa: S603  # fixed words
         [sys.executable, "-m", "infra.local", *arguments],
         cwd=CHECKOUT,
-        env=inherited | own,
+        env=clean_environment() | own,
         capture_output=True,
         text=True,
         check=False,

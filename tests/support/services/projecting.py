@@ -1,7 +1,6 @@
 """Projection workers on test servers: run them, feed their topic, and compare their read models with the log."""
 
 import asyncio
-import os
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from infra.event_store.protocol import StoredEvent
 from infra.kafka.clients import close, make_group_consumer, make_producer
 from infra.kafka.records import Header, Record, to_record
 from infra.kafka.topics import Topic, ensure_topics
+from infra.local.home import CHECKOUT
 from infra.partitioning import partition_of
 from infra.postgres.leases import Lease
 from infra.postgres.pool import Pool, connect, open_pool
@@ -33,9 +33,9 @@ from projections.sources.store import Source, StoreSource
 from projections.worker import Worker
 from tests.support.services.relaying import PARTITIONS, topic_of
 from tests.support.services.servers import Database, KafkaServer
+from tests.support.services.system import clean_environment
 from tests.support.waiting import eventually
 
-CHECKOUT = Path(__file__).resolve().parents[3]
 APPLICATION = "worker under test"
 _APPLIED = (
     "SELECT projection, sum(applied_count)::bigint AS applied FROM harbor.checkpoints GROUP BY projection, version"
@@ -116,8 +116,10 @@ async def _running(pool: Pool, source: Source, projections: Sequence[Projection]
 
 async def start_worker_process(database: Database, log: Path, **settings: str) -> Process:
     """Start `python -m projections worker`; the caller ends it."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")}
-    environment |= {"HARBOR_POSTGRES__URL": database.worker_url, "HARBOR_KAFKA__PARTITIONS": str(PARTITIONS)}
+    environment = clean_environment() | {
+        "HARBOR_POSTGRES__URL": database.worker_url,
+        "HARBOR_KAFKA__PARTITIONS": str(PARTITIONS),
+    }
     with log.open("ab") as output:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "projections", "worker"),
