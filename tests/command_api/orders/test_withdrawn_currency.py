@@ -5,7 +5,6 @@ from contextlib import nullcontext
 from datetime import timedelta
 
 import httpx
-import pytest
 
 from command_api.timer.expirer import Outcome
 from infra import clock
@@ -19,28 +18,23 @@ from tests.support.services.projecting import caught_up, differences, store_work
 from tests.support.services.servers import Database
 
 LINES = [{"sku": "LANTERN-1", "quantity": 3, "unit_price": "20"}, {"sku": "HANGER", "quantity": 1, "unit_price": "5"}]
-PAYOUT: Json = {"gross": "60", "fee": "1", "net": "59", "value_date": "2026-11-25"}
+PAYOUT: Json = {"gross": "40", "fee": "1", "net": "39", "value_date": "2026-11-25"}
 SET_PRICE: Json = {"changes": [{"op": "set_price", "line_id": 2, "unit_price": "7"}]}
 TAKE_LINE: Json = {"lines": [{"line_id": 1, "quantity": 1}], "final": False}
 Step = tuple[str, str, Json]
-LIVES: Sequence[Sequence[Step]] = (
-    (
-        ("POST", "amendments", SET_PRICE),
-        ("PATCH", "", {"metadata": {"changed": "yes"}}),
-        ("POST", "notes", {"note": "call first"}),
-        ("POST", "authorize", {}),
-        ("POST", "captures", {"amount": "100000"}),
-        ("POST", "captures", {"amount": "20", "final": False}),
-        ("POST", "captures", TAKE_LINE),
-        ("POST", "captures", {"amount": "20"}),
-        ("POST", "refunds", {"amount": "5"}),
-        ("POST", "settlements", PAYOUT),
-    ),
-    (("POST", "authorize", {}), ("POST", "captures", {"amount": "1", "final": False}), ("POST", "void", {})),
-    (("POST", "authorize", {}), ("POST", "void", {})),
-    (("PATCH", "status", {"status": "authorized"}), ("PATCH", "status", {"status": "captured"})),
-    (("POST", "cancel", {}),),
+LIFE: Sequence[Step] = (
+    ("POST", "amendments", SET_PRICE),
+    ("PATCH", "", {"metadata": {"changed": "yes"}}),
+    ("POST", "notes", {"note": "call first"}),
+    ("PATCH", "status", {"status": "authorized"}),
+    ("POST", "captures", {"amount": "100000"}),
+    ("POST", "captures", {"amount": "20", "final": False}),
+    ("POST", "captures", TAKE_LINE),
+    ("POST", "void", {}),
+    ("POST", "refunds", {"amount": "5"}),
+    ("POST", "settlements", PAYOUT),
 )
+"""Other lives, and any life, are lived by tests/domain/order/test_withdrawn_currency.py."""
 
 
 async def create(service: Service, code: str) -> httpx.Response:
@@ -58,21 +52,18 @@ async def go_on(service: Service, order_id: str, steps: Sequence[Step]) -> list[
     return told
 
 
-@pytest.mark.parametrize("steps", LIVES, ids=lambda steps: steps[-1][1])
-@pytest.mark.parametrize("code", ["JPY", "SEK", "KWD", "UYW"])
-async def test_an_order_in_a_withdrawn_currency_lives_its_whole_life(code: str, steps: Sequence[Step]) -> None:
+async def test_an_order_in_a_withdrawn_currency_lives_on_over_http() -> None:
     lives: list[list[Json]] = []
-    for later in (nullcontext(), withdrawn(code)):
+    for later in (nullcontext(), withdrawn("KWD")):
         store = MemoryEventStore()
         async with memory_service(store) as before:
-            created = await create(before, code)
+            created = await create(before, "KWD")
         with later:
             async with memory_service(store) as after:
-                lives.append(await go_on(after, created.json()["id"], steps))
+                lives.append(await go_on(after, created.json()["id"], LIFE))
 
     assert lives[1] == lives[0]
-    assert {step["status_code"] for step in lives[1]} <= {200, 422}
-    assert [step["code"] for step in lives[1] if step["status_code"] == 422] in ([], ["amount_exceeds_capturable"])
+    assert [step["code"] for step in lives[1] if step["status_code"] != 200] == ["amount_exceeds_capturable"]
 
 
 async def test_a_new_order_in_a_withdrawn_currency_is_refused_and_its_key_stays_free(service: Service) -> None:

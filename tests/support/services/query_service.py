@@ -3,7 +3,7 @@
 import base64
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -76,22 +76,9 @@ class ReadModels:
     async def add_orders(self, *rows: OrderRow) -> None:
         """Insert orders."""
         values = [
-            {
-                "order_id": row.order_id,
-                "partner_id": row.partner_id,
-                "livemode": row.livemode,
-                "version": row.version,
-                "position": row.position,
-                "partition": partition_of(row.order_id, PARTITIONS),
-                "status": row.status,
-                "currency": "EUR",
-                "total_minor": 100,
-                "external_reference": row.external_reference,
-                "created_at": row.created_at,
-                "updated_at": row.created_at,
-                "document": row.document,
-                "state": b"{}",
-            }
+            {name: value for name, value in asdict(row).items() if name != "note"}
+            | {"partition": partition_of(row.order_id, PARTITIONS), "currency": "EUR", "total_minor": 100}
+            | {"updated_at": row.created_at, "document": row.document, "state": b"{}"}
             for row in rows
         ]
         await self._insert(orders, values)
