@@ -23,7 +23,7 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 MANY = 800
-RATE = {"HARBOR_LIMITS__PARTNER_PER_S": "400", "HARBOR_LIMITS__PARTNER_BURST": "300"}
+RATE = {"HARBOR_LIMITS__PARTNER_PER_S": "200", "HARBOR_LIMITS__PARTNER_BURST": "300"}
 """Each partner's own: an import of `MANY` takes seconds, so it can be disturbed in the middle."""
 
 
