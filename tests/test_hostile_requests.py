@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-import asyncpg
 import orjson
 import pytest
 
@@ -17,14 +16,17 @@ from infra import clock
 from infra.http import problems
 from infra.http.app import ServiceApp
 from infra.http.problems import MAX_PROBLEM_BYTES
-from query_api.problems import CATALOGUE as OF_QUERY_API
+from query_api import problems as query_problems
 from tests.support.requests.hostile import HEADS, LAST, OF_COMMAND, OF_QUERY, Hostile, hostile_requests
 from tests.support.requests.route_matrix import ServiceName, app_of
 from tests.support.services.command_service import command_settings, partner_key
 from tests.support.services.servers import Database
 from tests.support.services.small_service import listening, talk
 
-STATUS_OF_CODE = {kind.code: kind.status for kind in (*problems.CATALOGUE, *catalogue.CATALOGUE, *OF_QUERY_API)}
+FIELD_CODES = {*catalogue.FIELD_CODES, *query_problems.FIELD_CODES}
+STATUS_OF_CODE = {
+    kind.code: kind.status for kind in (*problems.CATALOGUE, *catalogue.CATALOGUE, *query_problems.CATALOGUE)
+}
 AT_ONCE = 8
 ANSWERED_WITHIN_S = 20.0
 """More than any deadline of a service, and a while for a machine that stalls; whatever waits for one has its status."""
@@ -85,12 +87,8 @@ class Listening:
 
     async def written(self) -> tuple[int, ...]:
         """Count what a service can write."""
-        admin = await asyncpg.connect(self.database.admin_url)
-        try:
-            row = await admin.fetchrow(WRITTEN)
-            return () if row is None else tuple(row)
-        finally:
-            await admin.close()
+        [row] = await self.database.fetch(WRITTEN)
+        return tuple(row)
 
 
 @pytest.fixture
@@ -134,10 +132,17 @@ def judged(hostile: Hostile, received: bytes) -> list[str]:
         return ["no problem document with a request id"]
     problem = orjson.loads(answer.body)
     wrong = []
+    if problem["request_id"].lower().encode() not in answer.headers:
+        wrong.append("another request id than in the header")
     if STATUS_OF_CODE.get(problem["code"]) != answer.status or hostile.code not in {None, problem["code"]}:
         wrong.append(f"code {problem['code']}")
-    if hostile.field_code not in {None, *(each["code"] for each in problem.get("errors", []))}:
-        wrong.append(f"errors {problem.get('errors')}")
+    errors = problem.get("errors", [])
+    if hostile.field_code not in {None, *(each["code"] for each in errors)}:
+        wrong.append(f"errors {errors}")
+    if unknown := {each["code"] for each in errors} - FIELD_CODES:
+        wrong.append(f"codes that the catalogue lacks: {unknown}")
+    if hostile.pointer is not None and errors[0]["pointer"] != hostile.pointer:
+        wrong.append(f"pointer {errors[0]['pointer']}")
     if len(answer.body) > MAX_PROBLEM_BYTES:
         wrong.append(f"{len(answer.body)} bytes")
     return wrong

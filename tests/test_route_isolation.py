@@ -14,7 +14,7 @@ import pytest
 from infra.http.app import PUBLIC_PATHS
 from tests.support.orders.builders import order_body
 from tests.support.requests.route_matrix import Call, calls
-from tests.support.services.command_service import Service, partner_key, postgres_service
+from tests.support.services.command_service import Service, id_of, partner_key, postgres_service
 from tests.support.services.query_service import QueryService, order_row, query_service
 from tests.support.services.servers import Database
 
@@ -69,7 +69,7 @@ class Services:
         endpoint_id = endpoint.json()["id"]
         delivery_id = await self.query.rows.add_delivery(f"{partner_id}.test", endpoint_id=endpoint_id)
         ids = {"order_id": str(row.order_id), "endpoint_id": endpoint_id, "delivery_id": str(delivery_id)}
-        return Planted(partner_id, owner, ids | {"key_id": owner.split("_")[2]})
+        return Planted(partner_id, owner, ids | {"key_id": id_of(owner)})
 
 
 @pytest.fixture

@@ -85,8 +85,10 @@ def test_a_problem_that_asks_to_come_back_later_says_when(kind: ProblemType) -> 
 
 
 @pytest.mark.parametrize("service", ["command", "query"])
-async def test_a_service_that_is_not_ready_says_so_with_retry_after(service: ServiceName) -> None:
+async def test_without_a_database_a_service_lives_and_says_what_it_waits_for(service: ServiceName) -> None:
     async with without_database(service) as (http, _keys):
-        answer = await http.get("/readyz")
+        alive, ready = await http.get("/livez"), await http.get("/readyz")
 
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert alive.status_code == 200
+    assert (ready.status_code, ready.headers["retry-after"]) == (503, "1")
+    assert ready.json()["waiting_for"] == ["database_unreachable"]

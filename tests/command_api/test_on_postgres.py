@@ -1,20 +1,12 @@
 """The command service over PostgreSQL: the same rules, and what only a real server can do to it."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
-import asyncpg
-import httpx
 import pytest
 
-from infra import clock
-from infra.security.api_key_store import revoke_key
-from infra.security.api_keys import KeyActor
 from tests.support.orders.builders import order_body
-from tests.support.running_time import running_s_until
 from tests.support.services.command_service import ORDERS, Service, partner_key, postgres_service
-from tests.support.services.servers import Database
-from tests.support.services.webhooks import fetch
+from tests.support.services.servers import Database, PostgresCluster
 from tests.support.waiting import eventually
 
 
@@ -25,29 +17,6 @@ async def service(database: Database) -> AsyncIterator[Service]:
 
 
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'harbor-command%'"
-
-
-async def execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-async def test_an_order_lives_through_its_states_and_a_repetition_gets_its_first_bytes(service: Service) -> None:
-    created = await service.post(body=order_body(external_reference="PO-1"), key="create")
-    path = f"{ORDERS}/{created.json()['id']}"
-
-    answers = [await service.post(f"{path}/{verb}") for verb in ("authorize", "captures")]
-    replayed = await service.post(body=order_body(external_reference="PO-1"), key="create")
-    refused = await service.post(body=order_body(external_reference="PO-1"))
-
-    assert [answer.json()["status"] for answer in answers] == ["authorized", "captured"]
-    assert (replayed.status_code, replayed.content) == (201, created.content)
-    assert replayed.headers["consistency-token"] == created.headers["consistency-token"]
-    assert (refused.status_code, refused.json()["code"]) == (409, "duplicate_external_reference")
-    assert await service.store.head() == 3
 
 
 async def test_a_process_that_did_not_give_the_first_answer_gives_the_same_bytes(database: Database) -> None:
@@ -66,48 +35,13 @@ async def test_a_process_that_did_not_give_the_first_answer_gives_the_same_bytes
     assert [(answer.status_code, answer.content) for answer in captures] == [(409, refused.content)] * 2
 
 
-async def test_fifty_copies_at_once_over_two_processes_make_one_order(service: Service, database: Database) -> None:
-    async with postgres_service(database) as other:
-        answers = await asyncio.gather(
-            *(each.post(body=order_body(), key="k") for _ in range(25) for each in (service, other))
-        )
-
-    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
-    assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
-    assert await service.store.head() == 1
-
-
-async def test_connections_cut_during_appends_lose_and_double_nothing(service: Service, database: Database) -> None:
-    async def settle(number: int) -> httpx.Response:
-        async def answered() -> httpx.Response | None:
-            answer = await service.post(body=order_body(external_reference=f"PO-{number}"), key=f"k-{number}")
-            return answer if answer.status_code < 500 else None
-
-        answer = await eventually(answered, timeout_s=90.0)
-        assert answer is not None
-        return answer
-
-    pending = [asyncio.create_task(settle(number)) for number in range(200)]
-    pause_s = 0.05
-    while not all(task.done() for task in pending):
-        await execute(database.admin_url, CUT)
-        await asyncio.wait(pending, timeout=pause_s)
-        pause_s *= 1.1  # on a slow machine a moment comes that is long enough
-    answers = [task.result() for task in pending]
-
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.json()["id"] for answer in answers}) == 200
-    written = await fetch(database, "SELECT count(*) FROM harbor.events")  # the service's own connections were just cut
-    assert written[0]["count"] == 200
-
-
 @pytest.mark.parametrize("setting", ["synchronous_commit = off", "default_transaction_isolation = serializable"])
 async def test_settings_that_turn_dangerous_are_refused_with_503_and_heal(
     service: Service, database: Database, setting: str
 ) -> None:
     role = f"ALTER ROLE harbor_command_login IN DATABASE {database.name}"
-    await execute(database.admin_url, f"{role} SET {setting}")
-    await execute(database.admin_url, CUT)
+    await database.fetch(f"{role} SET {setting}")
+    await database.fetch(CUT)
 
     async def is_refused() -> bool:
         ready = await service.http.get("/readyz")
@@ -116,7 +50,7 @@ async def test_settings_that_turn_dangerous_are_refused_with_503_and_heal(
     await eventually(is_refused)
     refused = await service.post(body=order_body(), key="k")
     resent = await service.post("/api/v1/webhook-endpoints", {"url": "https://hooks.example.com/"})
-    await execute(database.admin_url, f"{role} RESET ALL")
+    await database.fetch(f"{role} RESET ALL")
 
     async def is_accepted() -> bool:
         return (await service.post(body=order_body(), key="k")).status_code == 201
@@ -131,11 +65,11 @@ async def test_settings_that_turn_dangerous_are_refused_with_503_and_heal(
 async def test_an_append_that_is_not_allowed_is_our_fault_and_not_the_callers(
     service: Service, database: Database
 ) -> None:
-    await execute(database.admin_url, "REVOKE EXECUTE ON FUNCTION harbor.append_batch FROM harbor_command")
+    await database.fetch("REVOKE EXECUTE ON FUNCTION harbor.append_batch FROM harbor_command")
 
     refused = await service.post(body=order_body(), key="k")
     ready = await service.http.get("/readyz")
-    await execute(database.admin_url, "GRANT EXECUTE ON FUNCTION harbor.append_batch TO harbor_command")
+    await database.fetch("GRANT EXECUTE ON FUNCTION harbor.append_batch TO harbor_command")
 
     async def is_ready() -> bool:
         return (await service.http.get("/readyz")).status_code == 200
@@ -151,9 +85,9 @@ async def test_an_append_that_is_not_allowed_is_our_fault_and_not_the_callers(
 async def test_a_service_that_cannot_make_the_next_partitions_says_so_before_they_are_needed(
     database: Database,
 ) -> None:
-    await execute(database.admin_url, "INSERT INTO harbor.batches VALUES (0, 9500000, 9500000, 1, now())")
-    await execute(database.admin_url, "DROP TABLE harbor.events_000001, harbor.events_000002")
-    await execute(database.admin_url, "REVOKE EXECUTE ON FUNCTION harbor.maintain_partitions FROM harbor_command")
+    await database.fetch("INSERT INTO harbor.batches VALUES (0, 9500000, 9500000, 1, now())")
+    await database.fetch("DROP TABLE harbor.events_000001, harbor.events_000002")
+    await database.fetch("REVOKE EXECUTE ON FUNCTION harbor.maintain_partitions FROM harbor_command")
 
     async with postgres_service(database) as service:
 
@@ -165,20 +99,6 @@ async def test_a_service_that_cannot_make_the_next_partitions_says_so_before_the
         accepted = await service.post(body=order_body(), key="k")
 
     assert accepted.status_code == 201
-
-
-async def test_a_revoked_key_is_refused_within_five_seconds(service: Service, database: Database) -> None:
-    key = await partner_key(database)
-    headers = {"authorization": f"Bearer {key}"}
-    assert (await service.post(body=order_body(), **headers)).status_code == 201
-    connection = await asyncpg.connect(database.admin_url)
-    await revoke_key(connection, key_id=key.split("_")[2], now=clock.now(), by=KeyActor("installation", "test", "test"))
-    await connection.close()
-
-    async def refused() -> bool:
-        return (await service.post(body=order_body(), **headers)).status_code == 401
-
-    await running_s_until(refused, 5.0)
 
 
 async def test_the_service_is_ready_and_its_metrics_show_commands_and_appends(service: Service) -> None:
@@ -196,15 +116,15 @@ async def test_the_service_is_ready_and_its_metrics_show_commands_and_appends(se
 
 
 async def test_while_postgresql_is_away_the_service_lives_and_answers_503_and_gets_ready_by_itself(
-    database: Database, pg_admin_url: str
+    database: Database, postgres_cluster: PostgresCluster
 ) -> None:
     key = await partner_key(database)
-    await execute(pg_admin_url, f"ALTER DATABASE {database.name} WITH ALLOW_CONNECTIONS false")
+    await postgres_cluster.execute(f"ALTER DATABASE {database.name} WITH ALLOW_CONNECTIONS false")
     async with postgres_service(database, key) as service:
         alive = await service.http.get("/livez")
         waiting = await service.http.get("/readyz")
         refused = await service.post(body=order_body())
-        await execute(pg_admin_url, f"ALTER DATABASE {database.name} WITH ALLOW_CONNECTIONS true")
+        await postgres_cluster.execute(f"ALTER DATABASE {database.name} WITH ALLOW_CONNECTIONS true")
 
         async def ready() -> bool:
             return (await service.http.get("/readyz")).status_code == 200

@@ -1,61 +1,45 @@
 """The command service as its own process behind a real socket."""
 
 import asyncio
-import base64
-import os
 import re
-import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-import asyncpg
 import httpx
 import orjson
 import pytest
+import pytest_asyncio
 
 from tests.support.orders.builders import order_body
 from tests.support.services.command_service import ORDERS, PEPPER, partner_key
 from tests.support.services.servers import Database, PostgresCluster
-from tests.support.services.system import free_ports
+from tests.support.services.system import System, one_process
+from tests.support.services.wire_client import make_request
 from tests.support.waiting import eventually
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+NAME = "command_api"
 GOOD = orjson.dumps(order_body())
-PATIENCE_S = 30.0
-UNHURRIED = {"HARBOR_COMMAND_API__REQUEST_DEADLINE_S": "60"}
-"""So that a machine that stalls does not answer in the place of what is asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
     """One process and how to reach it."""
 
-    process: subprocess.Popen[bytes]
+    system: System
     port: int
     key: str
-    log: Path
     database: Database
 
-    def head(self, key: bytes) -> bytes:
-        """Return the head of a request for the order `GOOD`."""
-        lines = [
-            b"POST " + ORDERS.encode() + b" HTTP/1.1",
-            b"Host: orders.test",
-            b"Authorization: Bearer " + self.key.encode(),
-            b"Content-Type: application/json",
-            b"Content-Length: %d" % len(GOOD),
-            b"Idempotency-Key: " + key,
-        ]
-        return b"\r\n".join([*lines, b"", b""])
+    def request(self, key: str) -> bytes:
+        """Return a request for the order `GOOD` as bytes."""
+        return make_request("POST", ORDERS, key=key, api_key=self.key, body=GOOD).raw
 
     def client(self) -> httpx.AsyncClient:
         """Return a client with the key of a partner."""
         headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
-        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=PATIENCE_S)
+        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30.0)
 
     async def in_flight(self) -> int:
         """Return how many requests are at work, beside the one that asks."""
@@ -66,17 +50,12 @@ class Running:
 
     def events(self) -> list[dict[str, object]]:
         """Return the log lines so far; what is being written at this moment is not a whole one yet."""
-        whole, _end, _begun = self.log.read_bytes().rpartition(b"\n")
+        whole, _end, _begun = self.system.log(NAME).rpartition("\n")
         return [orjson.loads(line) for line in whole.splitlines()]
 
     async def written(self) -> int:
         """Return how many events there are."""
-        connection = await asyncpg.connect(self.database.admin_url)
-        try:
-            count: int = await connection.fetchval("SELECT count(*) FROM harbor.events")
-            return count
-        finally:
-            await connection.close()
+        return len(await self.database.fetch("SELECT FROM harbor.events"))
 
 
 @asynccontextmanager
@@ -90,47 +69,21 @@ async def connection(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asy
             await writer.wait_closed()
 
 
-@contextmanager
-def running(cluster: PostgresCluster, log: Path) -> Iterator[Running]:
-    """Run `python -m command_api` on a database of its own until the context ends."""
-    [port] = free_ports(1)
-    database = asyncio.run(cluster.create_database())
-    key = asyncio.run(partner_key(database))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")} | {
-        "HARBOR_POSTGRES__URL": database.command_url,
-        "HARBOR_SECURITY__API_KEY_PEPPER": PEPPER,
-        "HARBOR_SECURITY__CURSOR_SECRET": "c" * 32,
-        "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY": base64.b64encode(b"w" * 32).decode(),
-        "HARBOR_COMMAND_API__PORT": str(port),
-        **UNHURRIED,
-    }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "command_api"], cwd=CHECKOUT, env=environment, stdout=output, stderr=output
-        )
-    served = Running(process, port, key, log, database)
-    try:
-        asyncio.run(eventually(lambda: is_ready(served), timeout_s=PATIENCE_S))
-        yield served
-    finally:
-        process.kill()
-        process.wait()
-        asyncio.run(cluster.drop_database(database.name))
-
-
-async def is_ready(served: Running) -> bool:
-    assert served.process.poll() is None, served.log.read_text()
-    with suppress(httpx.TransportError):
-        async with served.client() as client:
-            return (await client.get("/readyz")).status_code == 200
-    return False
-
-
-@pytest.fixture(scope="module")
-def served(postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """Return a process that all tests but the last share; that one ends it."""
-    with running(postgres_cluster, tmp_path_factory.mktemp("process") / "command_api.log") as process:
-        yield process
+    database = await postgres_cluster.create_database()
+    key = await partner_key(database)
+    unhurried = {"HARBOR_COMMAND_API__REQUEST_DEADLINE_S": "60"}  # which no request meets because the machine stalls
+    logs = tmp_path_factory.mktemp("process")
+    system, port = one_process(NAME, database.command_url, PEPPER, logs, **unhurried)
+    try:
+        await system.start(NAME)
+        await system.ready(NAME)
+        yield Running(system, port, key, database)
+    finally:
+        await system.stop()
+        await postgres_cluster.drop_database(database.name)
 
 
 async def test_a_client_that_goes_away_with_requests_under_way_is_no_error(served: Running) -> None:
@@ -138,7 +91,7 @@ async def test_a_client_that_goes_away_with_requests_under_way_is_no_error(serve
     for client in range(5):
         async with connection(served.port) as (reader, writer):
             for number in range(30):
-                writer.write(served.head(b"k-%d-%d" % (client, number)) + GOOD)
+                writer.write(served.request(f"k-{client}-{number}"))
             assert b" 201 " in await reader.readline()
             writer.transport.abort()
 
@@ -153,7 +106,7 @@ async def test_a_client_that_goes_away_with_requests_under_way_is_no_error(serve
     assert {line["status"] for line in handled} <= {201, 499}
 
 
-async def test_one_wide_line_tells_of_each_command_and_none_holds_personal_data(served: Running) -> None:
+async def test_each_command_is_logged_in_one_wide_line_without_personal_data(served: Running) -> None:
     async with served.client() as client:
         answer = await client.post(
             ORDERS, content=GOOD, headers={"idempotency-key": "wide-line", "x-request-id": "req-7"}
@@ -168,8 +121,8 @@ async def test_one_wide_line_tells_of_each_command_and_none_holds_personal_data(
     assert (line["status"], line["replayed"], line["command"]) == (201, False, "create")
     assert answer.headers["consistency-token"].endswith(f".{line['position']}")
     assert isinstance(line["duration_ms"], float)
-    assert b"buyer@example.com" not in served.log.read_bytes()
-    assert served.key.encode() not in served.log.read_bytes()
+    assert "buyer@example.com" not in served.system.log(NAME)
+    assert served.key not in served.system.log(NAME)
 
 
 async def test_sigterm_finishes_every_accepted_request_and_ends_with_0(served: Running) -> None:
@@ -177,17 +130,17 @@ async def test_sigterm_finishes_every_accepted_request_and_ends_with_0(served: R
     async with AsyncExitStack() as stack:
         connections = [await stack.enter_async_context(connection(served.port)) for _ in range(20)]
         for number, (_, writer) in enumerate(connections):
-            writer.write(served.head(b"last-%d" % number) + GOOD[:20])
+            writer.write(served.request(f"last-{number}")[:-20])
 
         async def all_are_accepted() -> bool:
             return await served.in_flight() == 20
 
         await eventually(all_are_accepted)
-        served.process.send_signal(signal.SIGTERM)
+        stopping = asyncio.create_task(served.system.stop())
         await eventually(lambda: any(line["event"] == "process.stopping" for line in served.events()))
         for _, writer in connections:
-            writer.write(GOOD[20:])
+            writer.write(GOOD[-20:])
         statuses = [int((await reader.readline()).split()[1]) for reader, _ in connections]
     assert statuses == [201] * 20
-    assert await asyncio.to_thread(served.process.wait) == 0
+    assert await stopping == {NAME: 0}
     assert await served.written() == before + 20

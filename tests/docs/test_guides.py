@@ -12,8 +12,7 @@ from typing import Final
 import pytest
 
 from infra.local.home import CHECKOUT
-from tests.support.services.example_receiver import receiver
-from tests.support.services.local_stack import LocalStack, local_stack
+from tests.support.services.local_stack import LocalStack, local_stack, receiver
 from tests.support.waiting import eventually
 
 # The stack brings its own servers, so no fixture says it.

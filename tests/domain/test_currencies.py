@@ -49,12 +49,7 @@ def test_the_table_is_a_recent_publication_of_the_maintenance_agency() -> None:
 
 @pytest.mark.parametrize(
     ("codes", "smallest"),
-    [
-        ("JPY ISK UYI UGX", "1"),
-        ("HUF MRU MGA CHE XCG ZWG", "0.01"),
-        ("KWD TND", "0.001"),
-        ("CLF UYW", "0.0001"),
-    ],
+    [("JPY ISK UYI UGX", "1"), ("HUF MRU MGA CHE XCG ZWG", "0.01"), ("KWD TND", "0.001"), ("CLF UYW", "0.0001")],
 )
 def test_a_currency_with_unusual_digits_has_those_of_iso_4217(codes: str, smallest: str) -> None:
     for money in map(currency, codes.split()):

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.demo.stack import Stack
 from tests.support.services.harbor_clients import CLIENT
 from tests.support.services.ports import free_port
+from tests.support.services.system import clean_environment
 
 
 def test_the_readme_shows_the_quickstart_as_it_is() -> None:
@@ -19,10 +20,9 @@ def test_the_readme_shows_the_quickstart_as_it_is() -> None:
 
 async def run(**variables: str) -> tuple[int | None, list[str], str]:
     """Return how the quickstart ends, the lines it prints, and its errors."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(CLIENT / "quickstart.py")),
-        env=inherited | {"PYTHONPATH": str(CLIENT)} | variables,
+        env=clean_environment() | {"PYTHONPATH": str(CLIENT)} | variables,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -25,14 +25,13 @@ from harbor_orders_client import (
     Unavailable,
 )
 from tests.demo.stack import Stack
-from tests.support.services.command_process import CommandProcess, command_process
+from tests.support.services.command_processes import CommandProcess, command_process
 from tests.support.services.command_service import partner_key
 from tests.support.services.harbor_clients import WANTED, Client, Pauses, all_of, client_of, did, new_orders
 from tests.support.services.ports import free_port
 from tests.support.services.servers import Database, PostgresCluster
 from tests.support.services.system import System
 from tests.support.services.tcp_proxy import CuttingProxy
-from tests.support.services.webhooks import fetch
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -73,7 +72,7 @@ class Service:
     async def orders_of(self, partner_id: str) -> int:
         """Return how many orders the partner has."""
         statement = f"SELECT count(*) AS orders FROM harbor.streams WHERE tenant_id LIKE '{partner_id}.%'"
-        [row] = await fetch(self.database, statement)
+        [row] = await self.database.fetch(statement)
         return int(row["orders"])
 
     @asynccontextmanager

@@ -17,7 +17,8 @@ import orjson
 from infra.event_store.protocol import StoredEvent
 from infra.local.processes.launch import free_port
 from tests.support.event_store.log_filler import fill_log
-from tests.support.services.projecting import PARTITIONS, Topics, log_of, predecessors, topic_of, writable_topic
+from tests.support.services.projecting import Topics, log_of, predecessors, writable_topic
+from tests.support.services.relaying import PARTITIONS, topic_of
 from tests.support.services.servers import Database, KafkaServer
 from tests.support.waiting import eventually
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.demo.stack import Stack
 from tests.support.orders.builders import order_body
-from tests.support.services.example_receiver import receiver
+from tests.support.services.local_stack import receiver
 from tests.support.waiting import eventually
 
 

@@ -126,42 +126,24 @@ def test_notifications_name_every_checkpoint_within_the_limit_of_postgresql() ->
     assert ";".join(payloads).split(";") == [f"nothing 1 {partition} {10**12} 0" for partition in range(1_000)]
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        ConnectionResetError(),
-        TimeoutError(),
-        asyncpg.ConnectionDoesNotExistError(),
-        asyncpg.SerializationError(),
-        asyncpg.DeadlockDetectedError(),
-        asyncpg.TooManyConnectionsError(),
-        asyncpg.DiskFullError(),
-        asyncpg.AdminShutdownError(),
-        asyncpg.UndefinedTableError(),
-        asyncpg.InsufficientPrivilegeError(),
-        asyncpg.InterfaceError("the connection is closed"),
-        MemoryError(),
-        TooMuchPoisonError("orders", 20, "NameError"),
-    ],
-    ids=lambda error: type(error).__name__,
-)
+SURROUNDINGS = (
+    ConnectionResetError(), TimeoutError(), asyncpg.ConnectionDoesNotExistError(), asyncpg.SerializationError(),
+    asyncpg.DeadlockDetectedError(), asyncpg.TooManyConnectionsError(), asyncpg.DiskFullError(),
+    asyncpg.AdminShutdownError(), asyncpg.UndefinedTableError(), asyncpg.InsufficientPrivilegeError(),
+    asyncpg.InterfaceError("the connection is closed"), MemoryError(), TooMuchPoisonError("orders", 20, "NameError"),
+)  # fmt: skip
+POISON = (
+    UnknownEventError("order.exploded", 7), ProjectionError("no"), KeyError("data"), asyncpg.DataError("invalid input"),
+    asyncpg.UntranslatableCharacterError(), asyncpg.NotNullViolationError(), asyncpg.ProgramLimitExceededError(),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("error", SURROUNDINGS, ids=lambda error: type(error).__name__)
 def test_a_failure_of_the_surroundings_is_tried_again(error: Exception) -> None:
     assert not is_poison(error)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        UnknownEventError("order.exploded", 7),
-        ProjectionError("no"),
-        KeyError("data"),
-        asyncpg.DataError("invalid input"),
-        asyncpg.UntranslatableCharacterError(),
-        asyncpg.NotNullViolationError(),
-        asyncpg.ProgramLimitExceededError(),
-    ],
-    ids=lambda error: type(error).__name__,
-)
+@pytest.mark.parametrize("error", POISON, ids=lambda error: type(error).__name__)
 def test_a_failure_that_a_record_causes_is_poison(error: Exception) -> None:
     assert is_poison(error)
 

@@ -13,15 +13,7 @@ from projections.read_models.order_timeline import OrderTimelineProjection
 from projections.read_models.orders import OrdersProjection
 from projections.read_models.projection import LogRecord, Projection, ProjectionError
 from tests.support.event_store.log_filler import fill_log
-from tests.support.services.projecting import (
-    caught_up,
-    differences,
-    kafka_worker,
-    log_of,
-    query,
-    store_worker,
-    writable_topic,
-)
+from tests.support.services.projecting import caught_up, differences, kafka_worker, log_of, store_worker, writable_topic
 from tests.support.services.servers import Database, KafkaServer
 from tests.support.waiting import eventually
 
@@ -45,10 +37,14 @@ class Allergic:
 TIMELINE = OrderTimelineProjection()
 
 
+async def parked(connection: Connection, status: str | None = "parked") -> list[DeadLetter]:
+    return await command_line.list_dead_letters(connection, status=status, projection=None, limit=100)
+
+
 async def letters_of(database: Database, *, status: str | None = "parked") -> list[DeadLetter]:
     connection = await asyncpg.connect(database.worker_url)
     try:
-        return await command_line.list_dead_letters(connection, status=status, projection=None, limit=100)
+        return await parked(connection, status)
     finally:
         await connection.close()
 
@@ -65,7 +61,7 @@ async def test_a_poison_event_parks_its_order_and_the_rest_flows(database: Datab
         ("orders", sick, 3, "behind"),
     ]
     assert found[0].error == "ProjectionError: cannot bear it"
-    rows = await query(database, "SELECT version, count(*) AS orders FROM harbor_read.orders_v1 GROUP BY version")
+    rows = await database.fetch("SELECT version, count(*) AS orders FROM harbor_read.orders_v1 GROUP BY version")
     assert {row["version"]: row["orders"] for row in rows} == {3: 29, 1: 1}
 
 
@@ -87,7 +83,7 @@ async def test_a_retry_heals_what_can_be_applied_now(database: Database) -> None
         await caught_up(database)
         allergic.cannot_bear = {}
         async with running.pool.acquire() as connection:
-            letter, _ = await command_line.list_dead_letters(connection, status="parked", projection=None, limit=10)
+            letter, _ = await parked(connection)
             assert await command_line.retry(connection, allergic, letter) == command_line.Retried(2, 0, None)
             assert await command_line.retry(connection, allergic, letter) == command_line.Retried(
                 0, 0, command_line.NOTHING_PARKED
@@ -108,7 +104,7 @@ async def test_a_retry_that_fails_again_keeps_the_letters_and_counts_the_attempt
         await caught_up(database)
         allergic.cannot_bear = {sick: 3}
         async with running.pool.acquire() as connection:
-            letter, *_ = await command_line.list_dead_letters(connection, status="parked", projection=None, limit=10)
+            letter, *_ = await parked(connection)
             assert await command_line.retry(connection, allergic, letter) == command_line.Retried(
                 2, 1, "ProjectionError: cannot bear it"
             )
@@ -148,14 +144,12 @@ async def test_a_discarded_event_is_never_applied_and_a_retry_brings_the_later_o
         await caught_up(database)
         allergic.cannot_bear = {}
         async with running.pool.acquire() as connection:
-            poison, behind = await command_line.list_dead_letters(
-                connection, status="parked", projection=None, limit=10
-            )
+            poison, behind = await parked(connection)
             assert await command_line.discard(connection, poison.letter_id) is not None
             assert await command_line.discard(connection, poison.letter_id) is None
             assert await command_line.retry(connection, allergic, behind) == command_line.Retried(1, 0, None)
 
-    rows = await query(database, "SELECT sequence FROM harbor_read.order_timeline_v1 WHERE order_id = $1", sick)
+    rows = await database.fetch("SELECT sequence FROM harbor_read.order_timeline_v1 WHERE order_id = $1", sick)
     assert sorted(row["sequence"] for row in rows) == [1, 3]
     assert await differences(database) == []
 
@@ -178,4 +172,4 @@ async def test_a_projection_that_fails_with_every_order_halts_the_worker_instead
 
 async def _applied(database: Database) -> list[asyncpg.Record]:
     sql = "SELECT sum(applied_count)::int AS applied FROM harbor.checkpoints GROUP BY projection"
-    return await query(database, sql)
+    return await database.fetch(sql)

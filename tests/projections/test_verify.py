@@ -8,7 +8,8 @@ from click.testing import CliRunner
 from projections.__main__ import main
 from projections.read_models.create_tables import create_tables
 from tests.support.event_store.log_filler import fill_log
-from tests.support.services.projecting import PARTITIONS, caught_up, differences, store_worker
+from tests.support.services.projecting import caught_up, differences, store_worker
+from tests.support.services.relaying import PARTITIONS
 from tests.support.services.servers import Database
 
 TAMPERINGS = (
@@ -30,12 +31,6 @@ TAMPERINGS = (
 )
 
 
-async def execute(database: Database, statement: str, *arguments: object) -> None:
-    connection = await asyncpg.connect(database.admin_url)
-    await connection.execute(statement, *arguments)
-    await connection.close()
-
-
 async def test_each_kind_of_difference_is_found_and_located(database: Database) -> None:
     order_ids = await fill_log(database.command_url, len(TAMPERINGS) + 1, "authorize")
     async with store_worker(database):
@@ -43,7 +38,7 @@ async def test_each_kind_of_difference_is_found_and_located(database: Database) 
 
     expected = []
     for order_id, (statement, found) in zip(order_ids, TAMPERINGS, strict=False):
-        await execute(database, statement, order_id)
+        await database.fetch(statement, order_id)
         expected += [each.format(order_id) for each in found]
 
     assert sorted(await differences(database)) == sorted(expected)
@@ -57,20 +52,20 @@ async def test_the_command_succeeds_on_an_exact_read_model_and_fails_on_a_wrong_
     status, output = await run_command(database, "verify", "orders")
     assert (status, "3 rows from 6 events" in output, "0 differences" in output) == (0, True, True)
 
-    await execute(database, "UPDATE harbor_read.orders_v1 SET total_minor = 0")
+    await database.fetch("UPDATE harbor_read.orders_v1 SET total_minor = 0")
     status, output = await run_command(database, "verify", "orders")
     assert (status, output.count("differs in total_minor"), "3 differences" in output) == (1, 3, True)
 
 
 async def test_missing_tables_are_created_and_tables_that_exist_are_left_alone(database: Database) -> None:
-    await execute(database, "DROP TABLE harbor_read.orders_v1")
+    await database.fetch("DROP TABLE harbor_read.orders_v1")
 
     assert await run_command(database, "create-tables") == (0, "created orders_v1\n")
     assert await run_command(database, "create-tables") == (0, "nothing was missing\n")
 
 
 async def test_of_several_workers_that_start_at_once_one_creates_the_tables(database: Database) -> None:
-    await execute(database, "DROP TABLE harbor_read.orders_v1")
+    await database.fetch("DROP TABLE harbor_read.orders_v1")
     async with asyncpg.create_pool(database.worker_url, min_size=3, max_size=3) as pool:
 
         async def create() -> list[str]:

@@ -2,14 +2,13 @@
 
 from typing import Final
 
-import asyncpg
 import httpx
 import orjson
 
 from domain.order.events import EVENT_TYPES
 from tests.support.orders.builders import order_body
 from tests.support.services.command_service import ORDERS, Json, Service, postgres_service
-from tests.support.services.projecting import caught_up, differences, query, store_worker
+from tests.support.services.projecting import caught_up, differences, store_worker
 from tests.support.services.servers import Database
 
 _PART: Final[Json] = {"amount": "10.00", "final": False}
@@ -31,11 +30,10 @@ async def test_every_event_of_a_whole_life_is_projected_and_shown_in_the_timelin
         order_id = await lived(service)
         await caught_up(database)
 
-    timeline = await query(
-        database,
-        "SELECT type, from_status, to_status, reason, changes FROM harbor_read.order_timeline_v1 ORDER BY sequence",
+    timeline = await database.fetch(
+        "SELECT type, from_status, to_status, reason, changes FROM harbor_read.order_timeline_v1 ORDER BY sequence"
     )
-    [row] = await query(database, "SELECT status, document FROM harbor_read.orders_v1 WHERE order_id = $1", order_id)
+    [row] = await database.fetch("SELECT status, document FROM harbor_read.orders_v1 WHERE order_id = $1", order_id)
     assert [tuple(entry)[:4] for entry in timeline] == [
         ("order.created", None, "pending", None),
         ("order.amended", "pending", "pending", "one less"),
@@ -49,17 +47,6 @@ async def test_every_event_of_a_whole_life_is_projected_and_shown_in_the_timelin
     ]
     assert not any("k4nary" in entry["changes"] for entry in timeline), "the text of a note is personal"
     assert (row["status"], orjson.loads(row["document"])["refunded"]["amount"]) == ("settled", "5.00")
-    assert await differences(database) == []
-
-
-async def test_a_row_whose_state_has_the_shape_of_older_code_is_folded_again(database: Database) -> None:
-    async with postgres_service(database) as service, store_worker(database):
-        order_id = await lived(service)
-        await caught_up(database)
-        await make_old(database, order_id)
-        await accepted(await service.post(f"{ORDERS}/{order_id}/notes", {"note": "later"}))
-        await caught_up(database)
-
     assert await differences(database) == []
 
 
@@ -82,17 +69,3 @@ async def lived(service: Service) -> str:
 
 async def accepted(answer: httpx.Response) -> None:
     assert answer.status_code == 200, answer.text
-
-
-async def make_old(database: Database, order_id: str) -> None:
-    """Put the state of a row back to the first shape, which knew no expiry, notes or captured lines."""
-    connection = await asyncpg.connect(database.admin_url)
-    state = orjson.loads(
-        await connection.fetchval("SELECT state FROM harbor_read.orders_v1 WHERE order_id = $1", order_id)
-    )
-    old = {name: value for name, value in state.items() if name not in {"expired_at", "last_line_id", "note_count"}}
-    old |= {"shape": 1, "lines": [line[:4] for line in state["lines"]]}
-    await connection.execute(
-        "UPDATE harbor_read.orders_v1 SET state = $2 WHERE order_id = $1", order_id, orjson.dumps(old)
-    )
-    await connection.close()

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,6 @@ from projections.sources import kafka as kafka_source
 from tests.support.event_store.log_filler import fill_log
 from tests.support.requests.unreadable import put_unreadable
 from tests.support.services.projecting import (
-    PARTITIONS,
     Topics,
     applied_at_least,
     caught_up,
@@ -22,39 +20,12 @@ from tests.support.services.projecting import (
     kafka_worker,
     log_of,
     predecessors,
-    query,
-    start_worker_process,
     store_worker,
-    topic_of,
     writable_topic,
 )
-from tests.support.services.relaying import running_relay, topic_equals_store
+from tests.support.services.relaying import PARTITIONS, running_relay, topic_equals_store, topic_of
 from tests.support.services.servers import Database, KafkaServer
 from tests.support.waiting import eventually
-
-
-async def test_a_worker_killed_in_mid_stream_loses_and_doubles_nothing(
-    database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path
-) -> None:
-    await fill_log(database.command_url, 200, "authorize", "capture")
-    settings = {
-        "HARBOR_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap,
-        "HARBOR_KAFKA__TOPIC_PREFIX": topic_prefix,
-        "HARBOR_WORKER__BATCH": "5",
-        "HARBOR_WORKER__INSTANCE_ID": "one",  # its successor need not wait for its session to end
-    }
-    async with writable_topic(kafka, topic_prefix) as topic:
-        await topic.relay(await log_of(database))
-        worker = await start_worker_process(database, tmp_path / "worker.log", **settings)
-        await applied_at_least(database, 100)
-        worker.kill()
-        await worker.wait()
-        worker = await start_worker_process(database, tmp_path / "worker.log", **settings)
-        await caught_up(database)
-        worker.terminate()
-        assert await worker.wait() == 0
-
-    assert await differences(database) == []
 
 
 async def test_two_workers_share_the_partitions_and_count_each_event_once(
@@ -82,10 +53,7 @@ async def test_a_worker_whose_partitions_were_taken_writes_nothing_more(
     monkeypatch.setattr(kafka_source, "_LET_GO_S", 3600.0)  # it takes nothing back before we have looked
     await fill_log(database.command_url, 20)
     events = await log_of(database)
-    async with (
-        writable_topic(kafka, topic_prefix) as topic,
-        kafka_worker(database, kafka, topic_prefix) as zombie,
-    ):
+    async with writable_topic(kafka, topic_prefix) as topic, kafka_worker(database, kafka, topic_prefix) as zombie:
         await topic.relay(events[:10])
         await applied_at_least(database, 10)
         keys = [CheckpointKey("orders", 1, partition) for partition in range(PARTITIONS)]
@@ -93,7 +61,7 @@ async def test_a_worker_whose_partitions_were_taken_writes_nothing_more(
             await take(connection, keys)  # as a worker does to which the group assigned them
         await topic.relay(events[10:])
         await eventually(lambda: not zombie.worker.owned, what="it lets go")
-        assert (await query(database, "SELECT count(*) AS rows FROM harbor_read.orders_v1"))[0]["rows"] == 10
+        assert (await database.fetch("SELECT count(*) AS rows FROM harbor_read.orders_v1"))[0]["rows"] == 10
 
         # Nobody else works after all, so it takes them back by itself when the time is over, with a new epoch.
         assert isinstance(zombie.source, kafka_source.KafkaSource)
@@ -153,7 +121,7 @@ async def test_a_topic_made_again_that_ends_where_the_worker_stands_is_read_from
 
         async def stands_there() -> bool:
             sql = "SELECT FROM harbor.checkpoints WHERE partition = $1 AND next_offset = $2"
-            return bool(await query(database, sql, partition, count + 1))
+            return bool(await database.fetch(sql, partition, count + 1))
 
         await eventually(stands_there, 30)
 
@@ -192,7 +160,7 @@ async def test_repeats_damage_and_records_that_are_no_events_of_ours_do_no_harm(
         assert not running.task.done()
 
     assert await differences(database) == []
-    assert await query(database, "SELECT FROM harbor.dead_letters") == []
+    assert await database.fetch("SELECT FROM harbor.dead_letters") == []
 
 
 def damaged(record: Record, position: int) -> Record:
@@ -278,4 +246,4 @@ async def test_what_the_topic_lacks_is_taken_from_the_event_store(
         await caught_up(database)
 
     assert await differences(database) == []
-    assert await query(database, "SELECT FROM harbor.dead_letters") == []
+    assert await database.fetch("SELECT FROM harbor.dead_letters") == []

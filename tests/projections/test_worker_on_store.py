@@ -14,7 +14,6 @@ from tests.support.services.projecting import (
     caught_up,
     differences,
     log_of,
-    query,
     start_worker_process,
     store_worker,
 )
@@ -32,14 +31,14 @@ async def test_read_models_equal_a_fold_of_the_log(database: Database) -> None:
         await caught_up(database)
 
     assert await differences(database) == []
-    rows = await query(database, "SELECT status, count(*) AS orders FROM harbor_read.orders_v1 GROUP BY status")
+    rows = await database.fetch("SELECT status, count(*) AS orders FROM harbor_read.orders_v1 GROUP BY status")
     assert {row["status"]: row["orders"] for row in rows} == {"captured": 40, "canceled": 20, "pending": 5}
 
 
 async def test_a_standby_takes_over_and_nothing_is_counted_twice(database: Database) -> None:
     await fill_log(database.command_url, 30, "authorize")
     async with store_worker(database, batch=7) as first, store_worker(database, batch=7):
-        await eventually(lambda: query(database, "SELECT FROM harbor_read.orders_v1 LIMIT 1"))
+        await eventually(lambda: database.fetch("SELECT FROM harbor_read.orders_v1 LIMIT 1"))
         await first.stopped()
         await fill_log(database.command_url, 30, "authorize")
         await caught_up(database)
@@ -73,8 +72,8 @@ async def test_a_worker_frozen_past_its_lease_writes_nothing_when_it_wakes(datab
     async def holds_nothing() -> bool:
         """End a transaction that was cut in half: it holds its checkpoints until the server ends it."""
         mine = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'harbor-projections'"
-        await query(database, f"SELECT pg_terminate_backend(pid) {mine} AND state LIKE 'idle in%'")
-        return not await query(database, f"SELECT {mine} AND state <> 'idle'")  # what runs yet is cut in half soon
+        await database.fetch(f"SELECT pg_terminate_backend(pid) {mine} AND state LIKE 'idle in%'")
+        return not await database.fetch(f"SELECT {mine} AND state <> 'idle'")  # what runs yet is cut in half soon
 
     try:
         await eventually(holds_nothing)
@@ -94,10 +93,9 @@ async def test_lost_connections_lose_and_double_nothing(database: Database) -> N
     async with store_worker(database, batch=5):
         for _ in range(10):
             await fill_log(database.command_url, 10, "authorize")
-            await query(
-                database,
+            await database.fetch(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'harbor_worker_login' "
-                "AND datname = current_database()",
+                "AND datname = current_database()"
             )
         await caught_up(database)
 

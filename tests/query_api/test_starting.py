@@ -4,31 +4,9 @@ import asyncio
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
-
-from infra.local.processes.launch import free_port
-from infra.settings import PostgresSettings
-from query_api.app import Settings, create_app
-from tests.support.services.query_service import DELIVERIES, ORDERS, order_row, query_service, query_settings
+from tests.support.services.query_service import DELIVERIES, ORDERS, order_row, query_service
 from tests.support.services.servers import Database
-from tests.support.services.small_service import client_of
 from tests.support.services.tcp_proxy import CuttingProxy
-
-KEY = {"authorization": "Bearer hbr_test_ABCDEFGH_" + "a" * 30}
-
-
-def nowhere() -> Settings:
-    settings = query_settings(Database("", "", "", "", "postgresql://x"))
-    url = SecretStr(f"postgresql://nobody:x@127.0.0.1:{free_port()}/none")
-    return replace(settings, postgres=PostgresSettings(url=url))
-
-
-async def test_without_a_database_it_lives_and_says_what_it_waits_for() -> None:
-    async with client_of(create_app(nowhere())) as client:
-        alive, ready = await client.get("/livez"), await client.get("/readyz")
-
-    assert alive.status_code == 200
-    assert [ready.status_code, ready.json()["waiting_for"]] == [503, ["database_unreachable"]]
 
 
 async def test_without_read_models_it_says_so_and_serves_when_they_are_made(database: Database) -> None:

@@ -1,18 +1,8 @@
 """Reading API keys over HTTP on PostgreSQL: lists in pages, cursors good for nothing else, the history of each key."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from infra.security.api_keys import INSTALLATION_SCOPES
-from tests.support.services.api_key_service import KEYS, KeyDesk, id_of, key_desk
-from tests.support.services.servers import Database
-
-
-@pytest.fixture
-async def desk(database: Database) -> AsyncIterator[KeyDesk]:
-    async with key_desk(database) as running:
-        yield running
+from tests.command_api.api_keys.key_desk import KEYS, KeyDesk
+from tests.support.services.command_service import id_of
 
 
 async def walk(desk: KeyDesk, key: str, path: str) -> tuple[list[str], list[str]]:
@@ -84,10 +74,10 @@ async def test_a_key_tells_its_history_and_a_partner_is_not_told_which_operator_
 
     to_partner, to_operator = [(await desk.get(key, f"{KEYS}/{made}/events")).json() for key in (acme, operator)]
 
-    by_acme = {"type": "api_key", "id": acme.split("_")[2]}
-    by_operator = {"type": "api_key", "id": operator.split("_")[2]}
+    by_acme = {"type": "api_key", "id": id_of(acme)}
+    by_operator = {"type": "api_key", "id": id_of(operator)}
     assert [event["type"] for event in to_partner["data"]] == ["api_key.created", "api_key.revoked"]
     assert [event["actor"] for event in to_partner["data"]] == [by_acme, {"type": "operator", "id": None}]
     assert [event["actor"] for event in to_operator["data"]] == [by_acme, by_operator]
-    assert operator.split("_")[2] not in str(to_partner)
+    assert id_of(operator) not in str(to_partner)
     assert (to_partner["has_more"], to_partner["next_cursor"]) == (False, None)

@@ -4,7 +4,6 @@ import asyncio
 import os
 import pwd
 
-import asyncpg
 from click.testing import CliRunner, Result
 
 from command_api.__main__ import main
@@ -128,9 +127,7 @@ async def test_what_an_operator_mistyped_is_said_in_one_line(database: Database)
 
 
 async def test_what_postgresql_refuses_is_told_without_the_row(database: Database) -> None:
-    admin = await asyncpg.connect(database.admin_url)
-    await admin.execute("ALTER TABLE harbor.api_keys ADD CONSTRAINT nothing CHECK (partner_id <> 'acme')")
-    await admin.close()
+    await database.fetch("ALTER TABLE harbor.api_keys ADD CONSTRAINT nothing CHECK (partner_id <> 'acme')")
 
     refused = await run(database, "keys", "create", "--partner", "acme", "--mode", "test", "--label", "CANARY")
 

@@ -71,22 +71,13 @@ async def test_without_room_for_all_of_them_the_batch_is_refused_as_a_whole(erro
 
 async def test_an_order_whose_outcome_is_unknown_is_a_503_in_its_place() -> None:
     store = FailingStore(
-        some={
-            "late": AppendTimeoutError(),
-            "away": StoreUnavailableError(),
-            "large": AppendRejectedError(),
-        }
+        some={"late": AppendTimeoutError(), "away": StoreUnavailableError(), "large": AppendRejectedError()}
     )
     async with memory_service(store) as service:
         answer = await service.post(BATCH, batch(*(item(key) for key in ("late", "good", "away", "large"))))
         metrics = (await service.http.get("/metrics")).text
 
-    assert told(answer) == [
-        (503, "outcome_unknown"),
-        (201, None),
-        (503, "store_unavailable"),
-        (422, "order_too_large"),
-    ]
+    assert told(answer) == [(503, "outcome_unknown"), (201, None), (503, "store_unavailable"), (422, "order_too_large")]
     assert [result["body"].get("retryable") for result in results(answer)] == [True, None, True, False]
     assert answer.json()["summary"] == {"orders": 4, "created": 1, "replayed": 0, "refused": 1, "unknown": 2}
     for outcome, count in (("done", 1), ("refused", 1), ("error", 2)):

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-import asyncpg
 import httpx
 import pytest
 
@@ -23,24 +22,17 @@ async def service(database: Database) -> AsyncIterator[Service]:
         yield running
 
 
-@pytest.fixture
-async def admin(database: Database) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    connection = await asyncpg.connect(database.admin_url)
-    yield connection
-    await connection.close()
-
-
 def items(count: int, prefix: str = "k") -> list[Json]:
     return [item(f"{prefix}-{number}", external_reference=f"{prefix}-{number}") for number in range(count)]
 
 
 async def test_five_hundred_orders_travel_in_one_call_and_are_one_row_of_the_ledger(
-    service: Service, admin: "asyncpg.Connection[asyncpg.Record]"
+    service: Service, database: Database
 ) -> None:
     answer = await service.post(BATCH, batch(*items(500)))
 
     assert told(answer) == [(201, None)] * 500
-    assert [tuple(row) for row in await admin.fetch(LEDGER)] == [(1, 500)]
+    assert [tuple(row) for row in await database.fetch(LEDGER)] == [(1, 500)]
     tokens = [int(result["consistency_token"].partition(".")[2]) for result in results(answer)]
     assert tokens == list(range(1, 501))
 
@@ -70,18 +62,7 @@ async def test_batches_and_single_creates_of_the_same_orders_at_once_make_each_o
     assert await service.store.head() == 50
 
 
-async def test_without_room_in_the_queue_for_all_of_them_nothing_is_written(database: Database) -> None:
-    async with postgres_service(database, append_queue=10) as service:
-        refused = await service.post(BATCH, batch(*items(11)))
-        accepted = await service.post(BATCH, batch(*items(10)))
-
-    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, "queue_full", "1")
-    assert accepted.json()["summary"]["created"] == 10
-
-
-async def test_connections_cut_during_batches_lose_and_double_nothing(
-    service: Service, admin: "asyncpg.Connection[asyncpg.Record]"
-) -> None:
+async def test_connections_cut_during_batches_lose_and_double_nothing(service: Service, database: Database) -> None:
     async def settle(prefix: str) -> httpx.Response:
         async def answered() -> httpx.Response | None:
             answer = await service.post(BATCH, batch(*items(100, prefix)))
@@ -93,7 +74,7 @@ async def test_connections_cut_during_batches_lose_and_double_nothing(
     pending = [asyncio.create_task(settle(f"p{number}")) for number in range(8)]
     pause_s = 0.05
     while not all(task.done() for task in pending):
-        await admin.execute(CUT)
+        await database.fetch(CUT)
         await asyncio.wait(pending, timeout=pause_s)
         pause_s *= 1.1  # on a slow machine a moment comes that is long enough
     answers = [task.result() for task in pending]

@@ -53,16 +53,6 @@ async def test_another_route_under_the_key_is_refused(service: Service) -> None:
     assert await service.store.head() == 2
 
 
-async def test_another_partner_or_mode_has_keys_of_its_own(service: Service) -> None:
-    others = [service.keys.issue("other"), service.keys.issue("acme", livemode=True)]
-    first = await service.post(body=order_body(), key="k")
-
-    answers = [await service.post(body=order_body(), key="k", Authorization=f"Bearer {key}") for key in others]
-
-    assert [answer.status_code for answer in answers] == [201, 201]
-    assert len({answer.json()["id"] for answer in (first, *answers)}) == 3
-
-
 async def test_an_empty_body_and_an_empty_object_are_the_same_request(service: Service) -> None:
     order_id = (await service.post(body=order_body())).json()["id"]
     first = await service.post(f"{ORDERS}/{order_id}/authorize", key="k")
@@ -93,15 +83,6 @@ async def test_a_final_refusal_is_recorded_and_stays_although_the_order_would_al
     assert (again.status_code, again.content) == (409, first.content)
     assert again.headers["content-type"] == "application/problem+json"
     assert again.headers["idempotency-replayed"] == "true"
-
-
-async def test_a_missing_order_is_not_recorded_under_the_key(service: Service) -> None:
-    missing = f"{ORDERS}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
-    await service.post(f"{missing}/authorize", key="k")
-
-    order = await service.post(body=order_body(), key="k")
-
-    assert order.status_code == 201
 
 
 async def test_what_was_not_recorded_is_not_remembered_either() -> None:

@@ -155,17 +155,13 @@ async def test_a_verb_that_the_order_does_not_allow_is_refused_by_its_code_and_t
     ("path", "body", "pointer", "code"),
     [
         ("captures", {"amount": "1.999"}, "/amount", "currency_precision"),
-        ("captures", {"amount": "1E+1000000"}, "/amount", "amount_malformed"),
         ("captures", {"lines": [{"line_id": 7, "quantity": 1}]}, "/lines/0/line_id", "line_unknown"),
-        ("captures", {"lines": [{"line_id": 1, "quantity": 0}]}, "/lines/0/quantity", "quantity_out_of_range"),
-        ("refunds", {"amount": "-1"}, "/amount", "amount_malformed"),
         ("refunds", {"amount": "1", "reason": ""}, "/reason", "text_empty"),
         ("settlements", PAYOUT | {"fee": "1.3000"}, "/fee", "currency_precision"),
-        ("settlements", PAYOUT | {"batch": " B"}, "/batch", "text_spaces"),
         ("void", {"reason": "\n"}, "/reason", "text_character"),
     ],
 )
-async def test_a_value_that_is_none_is_named_and_leaves_the_key_free(
+async def test_a_value_that_breaks_a_rule_is_named_and_leaves_the_key_free(
     service: Service, path: str, body: Json, pointer: str, code: str
 ) -> None:
     order = await authorized(service, PART)

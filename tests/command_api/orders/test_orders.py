@@ -1,6 +1,5 @@
 """The order routes, from request to answer: what a partner can rely on when everything is in order."""
 
-import orjson
 import pytest
 
 from domain.codec import decode
@@ -39,15 +38,6 @@ async def test_the_event_tells_who_did_it_in_which_request_and_trace(service: Se
     assert event.tenant_id == "acme.test"
 
 
-async def test_an_order_is_canceled_with_a_reason(service: Service) -> None:
-    order_id = (await service.post(body=order_body())).json()["id"]
-
-    answer = await service.post(f"{ORDERS}/{order_id}/cancel", {"reason": "ordered twice"})
-
-    assert (answer.status_code, answer.json()["status"]) == (200, "canceled")
-    assert answer.json()["cancel_reason"] == "ordered twice"
-
-
 async def test_the_status_an_order_has_already_changes_nothing_and_its_answer_is_recorded(service: Service) -> None:
     order_id = (await service.post(body=order_body())).json()["id"]
     path = f"{ORDERS}/{order_id}/status"
@@ -79,44 +69,3 @@ async def test_a_status_that_no_verb_leads_to_yet_is_refused_for_good_and_the_re
     assert (problem["allowed_transitions"], problem["current_version"]) == (["captured", "canceled"], 2)
     assert (again.content, again.headers["idempotency-replayed"]) == (refused.content, "true")
     assert await service.store.head() == 3
-
-
-async def test_an_external_reference_is_taken_for_ever_and_the_refusal_is_recorded(service: Service) -> None:
-    await service.post(body=order_body(external_reference="PO-1"))
-
-    refused = await service.post(body=order_body(external_reference="PO-1"), key="second")
-    again = await service.post(body=order_body(external_reference="PO-1"), key="second")
-
-    assert (refused.status_code, refused.json()["code"]) == (409, "duplicate_external_reference")
-    assert (again.content, again.headers["idempotency-replayed"]) == (refused.content, "true")
-    assert await service.store.head() == 1
-
-
-async def test_an_external_reference_of_another_partner_or_mode_is_free(service: Service) -> None:
-    keys = [service.keys.issue("other"), service.keys.issue("acme", livemode=True)]
-    await service.post(body=order_body(external_reference="PO-1"))
-
-    answers = [
-        await service.post(body=order_body(external_reference="PO-1"), Authorization=f"Bearer {key}") for key in keys
-    ]
-
-    assert [answer.status_code for answer in answers] == [201, 201]
-
-
-async def test_texts_come_back_normalised_and_formulas_stay_data(service: Service) -> None:
-    lines = [{"sku": "=cmd|'/c calc'!A1", "quantity": 1, "unit_price": "1.00"}]
-
-    answer = await service.post(body=order_body(lines=lines, metadata={"note": "Cafe\u0301"}))
-
-    order = answer.json()
-    assert order["lines"][0]["sku"] == "=cmd|'/c calc'!A1"
-    assert order["metadata"] == {"note": "Caf\u00e9"}
-
-
-async def test_an_order_of_a_thousand_lines_is_one_order(service: Service) -> None:
-    lines = [{"sku": f"SKU-{number}", "quantity": 1, "unit_price": "1.00"} for number in range(1000)]
-
-    answer = await service.post(body=order_body(lines=lines))
-
-    assert (answer.status_code, answer.json()["total"]["amount"]) == (201, "1000.00")
-    assert len(orjson.loads((await service.store.read_all(0, 1))[0].payload)["data"]["lines"]) == 1000

@@ -2,27 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import asyncpg
 import pytest
-from prometheus_client import CollectorRegistry
-from pydantic import SecretStr
 
-from command_api.handling.deferred_store import DeferredEventStore, make_appender
 from command_api.handling.handle import WritePath
-from command_api.timer.expirer import Expirer, Outcome
-from command_api.timer.metrics import ExpiryMetrics
+from command_api.timer.expirer import Outcome
 from domain.codec import decode
 from infra import clock
 from infra.event_store.memory import MemoryEventStore
 from infra.event_store.protocol import LogCorruptError, StoredEvent
-from infra.postgres.deferred_pool import DeferredPool
-from infra.postgres.pool import open_pool
-from infra.postgres.timers import Timers
-from infra.settings import CommandApiSettings, ExpirySettings, PostgresSettings
+from tests.support.event_store.past_writer import expirer
 from tests.support.orders.builders import order_body
 from tests.support.services.command_service import ORDERS, Json, Service, memory_service, postgres_service
 from tests.support.services.servers import Database
@@ -48,24 +39,6 @@ async def service(database: Database) -> AsyncIterator[Service]:
         yield running
 
 
-@asynccontextmanager
-async def expirer(database: Database, now: Clock, **settings: int) -> AsyncIterator[Expirer]:
-    """Open what a timer process runs, without its loop."""
-    postgres = PostgresSettings(url=SecretStr(database.command_url))
-    async with (
-        DeferredPool(lambda: open_pool(postgres, application_name="expiry-test")) as pool,
-        make_appender(postgres, CommandApiSettings(), "expiry-test") as appender,
-    ):
-        store = DeferredEventStore(pool, appender)
-        yield Expirer(
-            lambda: Timers(pool.pool),
-            store,
-            WritePath(store, now=now),
-            ExpirySettings.model_validate(settings),
-            ExpiryMetrics(CollectorRegistry()),
-        )
-
-
 async def order(service: Service, *steps: tuple[str, Json]) -> str:
     order_id: str = (await service.post(body=order_body())).json()["id"]
     for path, body in steps:
@@ -81,10 +54,7 @@ async def status_of(service: Service, order_id: str) -> str:
 
 
 async def timers_left(database: Database) -> int:
-    connection = await asyncpg.connect(database.admin_url)
-    count: int = await connection.fetchval("SELECT count(*) FROM harbor.timers")
-    await connection.close()
-    return count
+    return len(await database.fetch("SELECT FROM harbor.timers"))
 
 
 async def test_what_is_due_expires_and_nothing_else(service: Service, database: Database) -> None:
@@ -165,9 +135,7 @@ async def test_an_order_that_moved_on_a_moment_before_stays_as_it_is(service: Se
         await service.post(f"{ORDERS}/{captured}/captures")
         await service.post(f"{ORDERS}/{authorized}/authorize")
         # The log is not followed before the old timers are acted on.
-        connection = await asyncpg.connect(database.admin_url)
-        await connection.execute("UPDATE harbor.timers SET due_at = now(), attempt_at = now()")
-        await connection.close()
+        await database.fetch("UPDATE harbor.timers SET due_at = now(), attempt_at = now()")
         now.at = clock.now()
         await timer._expire(timer._timers(), await timer._timers().due(now.at, 10))  # the race itself
         assert await timers_left(database) == 0
@@ -199,9 +167,7 @@ async def test_a_timer_that_died_before_it_forgot_what_it_did_does_nothing_twice
 
     async with expirer(database, now) as timer:
         await timer.turn()
-    connection = await asyncpg.connect(database.admin_url)
-    await connection.execute("UPDATE harbor.timer_position SET position = 0")
-    await connection.close()
+    await database.fetch("UPDATE harbor.timer_position SET position = 0")
     async with expirer(database, now, log_batch=1) as again:
         turn = await again.turn()
 
@@ -227,9 +193,7 @@ async def test_an_order_that_fails_to_expire_is_tried_later_and_delays_no_other(
     service: Service, database: Database
 ) -> None:
     broken, good = await order(service), await order(service)
-    connection = await asyncpg.connect(database.admin_url)
-    await connection.execute("UPDATE harbor.events SET schema_version = 99 WHERE stream_id = $1", broken)
-    await connection.close()
+    await database.fetch("UPDATE harbor.events SET schema_version = 99 WHERE stream_id = $1", broken)
     now = Clock(clock.now() + WEEK)
 
     async with expirer(database, now) as timer:

@@ -4,11 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from command_api.catalogue import FIELD_CODES
-from tests.support.requests.refused_settings import BAD_ENDPOINTS
-from tests.support.services.command_service import Service, memory_service, postgres_service
+from tests.support.services.command_service import Service, postgres_service
 from tests.support.services.servers import Database
-from tests.support.services.webhooks import create_endpoint, fetch, queue_orders, read_deliveries
+from tests.support.services.webhooks import create_endpoint, queue_orders, read_deliveries
 
 ENDPOINTS = "/api/v1/webhook-endpoints"
 UNKNOWN = "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
@@ -65,33 +63,16 @@ async def test_a_delivery_that_does_not_exist_cannot_be_sent_again(service: Serv
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), delivery_id
 
 
-async def test_a_broken_endpoint_is_refused_with_its_code() -> None:
-    async with memory_service() as service:
-        for body, pointer, code in BAD_ENDPOINTS:
-            answer = await service.http.post(ENDPOINTS, json=body)
-
-            problem = answer.json()
-            assert (answer.status_code, problem["code"], len(answer.content) <= 4096) == (
-                422,
-                "validation_failed",
-                True,
-            )
-            assert (problem["errors"][0]["pointer"], problem["errors"][0]["code"]) == (pointer, code), body
-            assert code in FIELD_CODES
-
-
-async def test_without_postgresql_the_routes_answer_503() -> None:
-    async with memory_service() as service:
-        answers = [await service.http.post(ENDPOINTS, json=GOOD), await service.http.get(ENDPOINTS)]
-    assert [(each.status_code, each.json()["code"]) for each in answers] == [(503, "store_unavailable")] * 2
-
-
 async def test_nothing_is_sent_again_to_an_endpoint_that_is_not_enabled(service: Service, database: Database) -> None:
-    await create_endpoint(database, "https://example.com/")
+    created = await create_endpoint(database, "https://example.com/")
     await queue_orders(database, 1)
     [delivery] = await read_deliveries(database)
-    await fetch(database, "UPDATE harbor.webhook_endpoints SET status = 'disabled'")
+    resend = f"/api/v1/webhook-deliveries/{delivery['delivery_id']}/resend"
 
-    answer = await service.http.post(f"/api/v1/webhook-deliveries/{delivery['delivery_id']}/resend")
+    await database.fetch("UPDATE harbor.webhook_endpoints SET status = 'disabled'")
+    disabled = await service.http.post(resend)
+    await service.http.delete(f"{ENDPOINTS}/{created.endpoint.endpoint_id}")
+    deleted = await service.http.post(resend)
 
-    assert (answer.status_code, answer.json()["code"]) == (409, "webhook_endpoint_not_enabled")
+    assert (disabled.status_code, disabled.json()["code"]) == (409, "webhook_endpoint_not_enabled")
+    assert (deleted.status_code, deleted.json()["code"]) == (404, "not_found")

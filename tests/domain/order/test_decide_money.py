@@ -13,7 +13,7 @@ from domain.order.errors import (
     AmountZeroError,
     SettlementMismatchError,
 )
-from domain.order.event_parts import CapturedLine
+from domain.order.event_parts import CapturedLine, Totals
 from domain.order.events import (
     OrderAuthorizationReleased,
     OrderCanceled,
@@ -23,7 +23,7 @@ from domain.order.events import (
     OrderSettled,
     OrderSettlementRecorded,
 )
-from domain.order.status import Share
+from domain.order.status import Share, Status
 from tests.support.orders.builders import NOW
 from tests.support.orders.spec import (
     AUTHORIZED,
@@ -45,34 +45,39 @@ DAY = timedelta(days=1)
 MOMENT = timedelta(microseconds=1)
 
 
+def captured(
+    before: Status, after: Status, so_far: int, amount: int, *, final: bool, lines: tuple[CapturedLine, ...] = ()
+) -> OrderCaptured:
+    return event(OrderCaptured, before, after, totals(captured=so_far), amount_minor=amount, final=final, lines=lines)
+
+
+def released(amounts: Totals, cause: str, reason: str | None = None) -> OrderAuthorizationReleased:
+    kind, minor = OrderAuthorizationReleased, amounts.released_minor
+    return event(kind, PARTLY_CAPTURED, CAPTURED, amounts, released_minor=minor, cause=cause, reason=reason)
+
+
+def paid_out(after: Status, gross: int, fee: int, batch: str | None) -> OrderSettlementRecorded:
+    amounts = {"gross_minor": gross, "fee_minor": fee, "net_minor": gross - fee}
+    so_far = totals(captured=6497, settled=gross)
+    return event(OrderSettlementRecorded, CAPTURED, after, so_far, **amounts, value_date=PAID_ON, batch=batch)
+
+
 def test_a_partial_capture_leaves_the_rest_capturable() -> None:
     given("authorize").when(Capture(ORDER_ID, LATER, "19.99", final=False)).then(
-        event(
-            OrderCaptured, AUTHORIZED, PARTLY_CAPTURED, totals(captured=1999), amount_minor=1999, final=False, lines=()
-        )
+        captured(AUTHORIZED, PARTLY_CAPTURED, 1999, 1999, final=False)
     )
 
 
 def test_a_final_partial_capture_releases_the_rest() -> None:
     given("authorize").when(Capture(ORDER_ID, LATER, "19.99")).then(
-        event(
-            OrderCaptured, AUTHORIZED, PARTLY_CAPTURED, totals(captured=1999), amount_minor=1999, final=True, lines=()
-        ),
-        event(
-            OrderAuthorizationReleased,
-            PARTLY_CAPTURED,
-            CAPTURED,
-            totals(captured=1999, released=4498),
-            released_minor=4498,
-            cause="final_capture",
-            reason=None,
-        ),
+        captured(AUTHORIZED, PARTLY_CAPTURED, 1999, 1999, final=True),
+        released(totals(captured=1999, released=4498), "final_capture"),
     )
 
 
 def test_a_capture_of_the_whole_rest_is_always_final() -> None:
     given("authorize", "capture_some").when(Capture(ORDER_ID, LATER, "54.97", final=False)).then(
-        event(OrderCaptured, PARTLY_CAPTURED, CAPTURED, totals(captured=6497), amount_minor=5497, final=True, lines=())
+        captured(PARTLY_CAPTURED, CAPTURED, 6497, 5497, final=True)
     )
 
 
@@ -83,18 +88,9 @@ def test_a_capture_without_an_amount_takes_the_whole_rest() -> None:
 
 def test_a_capture_by_lines_takes_their_price_and_records_their_quantity() -> None:
     command = Capture(ORDER_ID, LATER, lines=(LineShare(1, 2), LineShare(2, 1)), final=False)
+    lines = (CapturedLine(line_id=1, quantity=2), CapturedLine(line_id=2, quantity=1))
     spec = given("authorize").when(command)
-    spec.then(
-        event(
-            OrderCaptured,
-            AUTHORIZED,
-            PARTLY_CAPTURED,
-            totals(captured=4498),
-            amount_minor=2 * 1999 + 500,
-            final=False,
-            lines=(CapturedLine(line_id=1, quantity=2), CapturedLine(line_id=2, quantity=1)),
-        )
-    )
+    spec.then(captured(AUTHORIZED, PARTLY_CAPTURED, 4498, 2 * 1999 + 500, final=False, lines=lines))
     assert [line.captured_quantity for line in spec.state_after().lines] == [2, 1]
 
 
@@ -146,29 +142,14 @@ def test_voiding_an_authorized_order_cancels_it() -> None:
 
 def test_voiding_a_partly_captured_order_releases_the_rest() -> None:
     given("authorize", "capture_some").when(Void(ORDER_ID, "sold out", LATER)).then(
-        event(
-            OrderAuthorizationReleased,
-            PARTLY_CAPTURED,
-            CAPTURED,
-            totals(captured=1000, released=5497),
-            released_minor=5497,
-            cause="voided",
-            reason="sold out",
-        )
+        released(totals(captured=1000, released=5497), "voided", "sold out")
     )
 
 
 def test_a_partial_refund_changes_no_status() -> None:
     spec = given("authorize", "capture").when(Refund(ORDER_ID, "5.00", "broken", LATER))
     spec.then(
-        event(
-            OrderRefunded,
-            CAPTURED,
-            CAPTURED,
-            totals(captured=6497, refunded=500),
-            amount_minor=500,
-            reason="broken",
-        )
+        event(OrderRefunded, CAPTURED, CAPTURED, totals(captured=6497, refunded=500), amount_minor=500, reason="broken")
     )
     assert spec.state_after().ledger.refund_status == Share.PARTIAL
 
@@ -190,35 +171,13 @@ def test_a_refund_is_positive_and_at_most_what_is_left_of_the_captures(
 
 def test_a_partial_settlement_changes_no_status() -> None:
     spec = given("authorize", "capture").when(Settle(ORDER_ID, "10.00", "0.20", "9.80", PAID_ON, "B-1", LATER))
-    spec.then(
-        event(
-            OrderSettlementRecorded,
-            CAPTURED,
-            CAPTURED,
-            totals(captured=6497, settled=1000),
-            gross_minor=1000,
-            fee_minor=20,
-            net_minor=980,
-            value_date=PAID_ON,
-            batch="B-1",
-        )
-    )
+    spec.then(paid_out(CAPTURED, 1000, 20, "B-1"))
     assert spec.state_after().ledger.settlement_status == Share.PARTIAL
 
 
 def test_the_settlement_that_completes_the_captured_amount_settles_the_order() -> None:
     given("authorize", "capture").when(Settle(ORDER_ID, "64.97", "0", "64.97", PAID_ON, None, LATER)).then(
-        event(
-            OrderSettlementRecorded,
-            CAPTURED,
-            SETTLED,
-            totals(captured=6497, settled=6497),
-            gross_minor=6497,
-            fee_minor=0,
-            net_minor=6497,
-            value_date=PAID_ON,
-            batch=None,
-        ),
+        paid_out(SETTLED, 6497, 0, None),
         event(OrderSettled, SETTLED, SETTLED, totals(captured=6497, settled=6497), amount_minor=6497),
     )
 
@@ -271,15 +230,7 @@ def test_an_authorized_order_expires_with_its_authorization_and_releases_it() ->
 
 def test_an_expired_authorization_releases_the_rest_of_a_partly_captured_order() -> None:
     given("authorize", "capture_some").when(Expire(ORDER_ID, NOW + 8 * DAY)).then(
-        event(
-            OrderAuthorizationReleased,
-            PARTLY_CAPTURED,
-            CAPTURED,
-            totals(captured=1000, released=5497),
-            released_minor=5497,
-            cause="expired",
-            reason=None,
-        )
+        released(totals(captured=1000, released=5497), "expired")
     )
 
 

@@ -8,6 +8,7 @@ from domain.order.document import render_order
 from tests.support.orders.builders import order_state
 from tests.support.orders.spec import ORDER_ID
 
+NOTHING = {"amount": "0.00", "amount_minor": 0, "currency": "EUR"}
 PENDING = {
     "id": str(ORDER_ID),
     "object": "order",
@@ -16,13 +17,7 @@ PENDING = {
     "version": 1,
     "currency": "EUR",
     "total": {"amount": "39.98", "amount_minor": 3998, "currency": "EUR"},
-    "authorized": {"amount": "0.00", "amount_minor": 0, "currency": "EUR"},
-    "captured": {"amount": "0.00", "amount_minor": 0, "currency": "EUR"},
-    "released": {"amount": "0.00", "amount_minor": 0, "currency": "EUR"},
-    "refunded": {"amount": "0.00", "amount_minor": 0, "currency": "EUR"},
-    "settled": {"amount": "0.00", "amount_minor": 0, "currency": "EUR"},
-    "capturable": {"amount": "0.00", "amount_minor": 0, "currency": "EUR"},
-    "refundable": {"amount": "0.00", "amount_minor": 0, "currency": "EUR"},
+    **dict.fromkeys(("authorized", "captured", "released", "refunded", "settled", "capturable", "refundable"), NOTHING),
     "refund_status": "none",
     "settlement_status": "none",
     "external_reference": "PO-1",
@@ -48,10 +43,7 @@ PENDING = {
 
 def test_a_pending_order_is_rendered_in_a_fixed_key_order() -> None:
     state = order_state(
-        order_id=ORDER_ID,
-        lines=(NewLine("A", 2, 1999),),
-        external_reference="PO-1",
-        metadata={"channel": "b2b"},
+        order_id=ORDER_ID, lines=(NewLine("A", 2, 1999),), external_reference="PO-1", metadata={"channel": "b2b"}
     )
     assert render_order(state) == orjson.dumps(PENDING)
 

@@ -1,32 +1,15 @@
 """An order expires at its due time, even if the timer records it later: refusals are the same before and after."""
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from domain.order.commands import (
-    AddNote,
-    Authorize,
-    Capture,
-    LineShare,
-    OrderCommand,
-    Refund,
-    SetStatus,
-    Settle,
-    UpdateDetails,
-)
+from domain.order.commands import AddNote, OrderCommand, SetStatus, UpdateDetails
 from domain.order.decide import decide
 from domain.order.envelope import RecordedOrderEvent
-from domain.order.errors import (
-    AlreadyCapturedError,
-    AmountError,
-    FieldLockedError,
-    InvalidTransitionError,
-    OrderTerminalError,
-    TransitionError,
-)
-from domain.order.events import OrderEvent, OrderExpired, OrderSettled
+from domain.order.errors import AmountError, FieldLockedError, TransitionError
+from domain.order.events import OrderEvent, OrderSettled
 from domain.order.state import OrderState, fold
 from domain.order.status import Status
 from tests.support.orders.builders import NOW, VERBS, order_state, record_decision, recorded_history, verb_command
@@ -96,84 +79,12 @@ def test_a_moment_before_the_due_time_nothing_has_changed(past: tuple[str, ...],
     assert outcome(at(state, verb, due - MOMENT), state) == outcome(at(state, verb, early), state)
 
 
-@pytest.mark.parametrize(
-    "capture",
-    [
-        Capture(ORDER_ID, AUTHORIZED_DUE),
-        Capture(ORDER_ID, AUTHORIZED_DUE, "0.01", final=False),
-        Capture(ORDER_ID, AUTHORIZED_DUE, "999999.99"),
-        Capture(ORDER_ID, AUTHORIZED_DUE, lines=(LineShare(1, 1),)),
-    ],
-)
-def test_an_expired_authorization_cannot_be_captured(capture: Capture) -> None:
-    authorized = given("authorize")
-    authorized.when(replace(capture, amount=None, lines=None, now=AUTHORIZED_DUE - MOMENT)).state_after()
-
-    late = authorized.when(capture).then_refused(OrderTerminalError)
-    part = given("authorize", "capture_some").when(capture).then_refused(AlreadyCapturedError)
-
-    assert (late.current_status, late.allowed_transitions) == (Status.EXPIRED, ())
-    assert (part.current_status, part.allowed_transitions) == (Status.CAPTURED, (Status.SETTLED,))
-
-
-def test_an_expired_order_cannot_be_authorized() -> None:
-    given().when(Authorize(ORDER_ID, PENDING_DUE - MOMENT)).state_after()
-    refused = given().when(Authorize(ORDER_ID, PENDING_DUE)).then_refused(OrderTerminalError)
-    assert (refused.current_status, refused.current_version) == (Status.EXPIRED, 1)
-
-
-@pytest.mark.parametrize(
-    ("past", "target"),
-    [
-        ((), Status.AUTHORIZED),
-        ((), Status.PENDING),
-        ((), Status.CAPTURED),
-        (("authorize",), Status.AUTHORIZED),
-        (("authorize",), Status.CAPTURED),
-        (("authorize",), Status.CANCELED),
-        (("authorize", "capture_some"), Status.PARTIALLY_CAPTURED),
-    ],
-)
-def test_an_expired_order_cannot_be_set_to_an_earlier_status(past: tuple[str, ...], target: Status) -> None:
-    given(*past).when(SetStatus(ORDER_ID, target, None, DUE[past])).then_refused(InvalidTransitionError)
-
-
-@pytest.mark.parametrize(
-    ("past", "target"),
-    [((), Status.EXPIRED), (("authorize",), Status.EXPIRED), (("authorize", "capture_some"), Status.CAPTURED)],
-)
-def test_setting_the_status_that_time_has_set_does_nothing(past: tuple[str, ...], target: Status) -> None:
-    assert decide(SetStatus(ORDER_ID, target, None, DUE[past]), order_state(*past, order_id=ORDER_ID)) == ()
-
-
-def test_an_expired_order_can_still_be_settled_by_its_status() -> None:
-    settled = given("authorize", "capture_some").when(SetStatus(ORDER_ID, Status.SETTLED, None, AUTHORIZED_DUE))
-    assert settled.state_after().ledger.unsettled_minor == 0
-
-
 def test_an_expired_order_keeps_its_address_and_takes_notes() -> None:
     other = "other@example.com"
     given().when(UpdateDetails(ORDER_ID, other, None, None, PENDING_DUE - MOMENT)).state_after()
     given().when(UpdateDetails(ORDER_ID, other, None, None, PENDING_DUE)).then_refused(FieldLockedError)
     noted = given().when(AddNote(ORDER_ID, "too late", "internal", PENDING_DUE)).state_after()
     assert (noted.note_count, noted.status) == (1, Status.PENDING)
-
-
-def test_a_capture_in_time_can_be_refunded_and_settled_later() -> None:
-    part = given("authorize", "capture_some")
-    later = AUTHORIZED_DUE + timedelta(days=30)
-    assert part.when(Refund(ORDER_ID, None, None, later)).state_after().ledger.refunded_minor == 1000
-    settle = Settle(ORDER_ID, "10", "0", "10", date(2026, 12, 31), None, later)
-    assert part.when(settle).state_after().ledger.settled_minor == 1000
-
-
-def test_the_timer_expires_an_order_after_late_requests_were_refused() -> None:
-    state = order_state("authorize", order_id=ORDER_ID)
-    with pytest.raises(OrderTerminalError):
-        decide(Capture(ORDER_ID, AUTHORIZED_DUE), state)
-    (expired,) = decide(at(state, "expire", AUTHORIZED_DUE + timedelta(hours=1)), state)
-    assert isinstance(expired, OrderExpired)
-    assert (expired.due_at, expired.released_minor) == (AUTHORIZED_DUE, 6497)
 
 
 def test_histories_in_which_a_late_capture_was_accepted_still_fold() -> None:

@@ -53,10 +53,7 @@ def test_lines_sum_to_at_most_the_largest_amount() -> None:
 
 def test_all_broken_rules_are_listed_at_once() -> None:
     command = create_order_command(
-        customer_email="nobody",
-        external_reference=" PO",
-        metadata={"a b": "c"},
-        lines=(NewLine("A", 0, 0),),
+        customer_email="nobody", external_reference=" PO", metadata={"a b": "c"}, lines=(NewLine("A", 0, 0),)
     )
     given_nothing().when(command).then_violates(
         ("/customer_email", "email_malformed"),

@@ -15,16 +15,15 @@ import pytest_asyncio
 
 from infra.security.api_keys import generate
 from tests.support.orders.builders import order_body
-from tests.support.services.command_process import CommandProcess, command_process
+from tests.support.services.command_processes import CommandProcess, command_process
 from tests.support.services.command_service import partner_key
 from tests.support.services.harbor_clients import CLIENT
 from tests.support.services.servers import Database, PostgresCluster
-from tests.support.services.webhooks import fetch
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 MANY = 800
-RATE = {"HARBOR_LIMITS__PARTNER_PER_S": "400", "HARBOR_LIMITS__PARTNER_BURST": "300"}
+RATE = {"HARBOR_LIMITS__PARTNER_PER_S": "200", "HARBOR_LIMITS__PARTNER_BURST": "300"}
 """Each partner's own: an import of `MANY` takes seconds, so it can be disturbed in the middle."""
 
 
@@ -70,9 +69,8 @@ class Partner:
 
     async def orders(self) -> int:
         """Return how many orders the partner has."""
-        [row] = await fetch(
-            self.database,
-            f"SELECT count(*) AS orders FROM harbor.streams WHERE tenant_id LIKE '{self.partner_id}.%'",
+        [row] = await self.database.fetch(
+            f"SELECT count(*) AS orders FROM harbor.streams WHERE tenant_id LIKE '{self.partner_id}.%'"
         )
         return int(row["orders"])
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from infra.http.server.coalescing_transport import CoalescingTransport
-from tests.support.services.recorded_transport import RecordedTransport
+from tests.support.services.small_service import RecordedTransport
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from infra.http.server.server import Listen, config_of
-from tests.support.services.recorded_transport import RecordedTransport
+from tests.support.services.small_service import RecordedTransport
 
 GET: Final = b"GET /livez HTTP/1.1\r\nhost: harbor.test\r\n"
 POST: Final = b"POST /livez HTTP/1.1\r\nhost: harbor.test\r\n"

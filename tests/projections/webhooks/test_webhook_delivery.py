@@ -15,7 +15,6 @@ from tests.support.services.webhooks import (
     LoopbackReceiver,
     create_endpoint,
     dispatching,
-    fetch,
     queue_orders,
     verify,
     wait_for_states,
@@ -72,7 +71,7 @@ async def test_a_500_is_tried_again_with_the_same_id_and_bytes_until_it_succeeds
     assert [each.headers["webhook-attempt"] for each in received] == ["1", "2", "3"]
     for each in received:
         verify(each, created.secret)
-    assert [tuple(row) for row in await fetch(database, ATTEMPTS)] == [
+    assert [tuple(row) for row in await database.fetch(ATTEMPTS)] == [
         (1, "server_error", 500, b"x" * 4096),
         (2, "server_error", 503, b"x" * 4096),
         (3, "delivered", 204, b""),
@@ -86,10 +85,9 @@ async def test_the_schedule_and_retry_after_decide_when_the_next_attempt_is_due(
         async with dispatching(database, unhurried(schedule_scale=1.0)):
             await receiver.wait_for(1)
             await wait_for_states(database, {"pending": 1})
-    [row] = await fetch(
-        database,
+    [row] = await database.fetch(
         "SELECT last_outcome, extract(epoch FROM next_attempt_at - last_attempt_at)::float8 AS wait_s "
-        "FROM harbor.webhook_deliveries",
+        "FROM harbor.webhook_deliveries"
     )
     assert row["last_outcome"] == "rate_limited"
     assert 99 <= row["wait_s"] <= 100 + WAITS_S, "so long after the attempt's end, which may have taken its time"
@@ -102,7 +100,7 @@ async def test_thirteen_failures_make_a_dead_letter_that_stays_visible(database:
         async with dispatching(database, unhurried(schedule_scale=0.000_001)):
             await wait_for_states(database, {"dead": 1}, timeout_s=20)
     assert len(receiver.received) == 13
-    rows = await fetch(database, "SELECT attempt_count, last_outcome, last_status FROM harbor.webhook_deliveries")
+    rows = await database.fetch("SELECT attempt_count, last_outcome, last_status FROM harbor.webhook_deliveries")
     assert [tuple(row) for row in rows] == [(13, "rejected", 404)]
 
 
@@ -113,7 +111,7 @@ async def test_410_disables_the_endpoint_at_once_and_the_rest_stays_queued(datab
         async with dispatching(database, unhurried(max_in_flight_per_endpoint=1)):
             await wait_for_states(database, {"dead": 1, "pending": 2})
     assert len(receiver.received) == 1
-    [row] = await fetch(database, "SELECT status, status_reason FROM harbor.webhook_endpoints")
+    [row] = await database.fetch("SELECT status, status_reason FROM harbor.webhook_endpoints")
     assert tuple(row) == ("disabled", "the endpoint answered 410 Gone")
 
 
@@ -122,9 +120,9 @@ async def test_a_blocked_address_is_not_tried_again_and_marks_the_endpoint(datab
     await queue_orders(database, 1)
     async with dispatching(database, unhurried(allow_networks=())):
         await wait_for_states(database, {"dead": 1})
-    [row] = await fetch(database, "SELECT status FROM harbor.webhook_endpoints")
+    [row] = await database.fetch("SELECT status FROM harbor.webhook_endpoints")
     assert row["status"] == "misconfigured"
-    assert [tuple(row) for row in await fetch(database, ATTEMPTS)] == [(1, "blocked", None, b"")]
+    assert [tuple(row) for row in await database.fetch(ATTEMPTS)] == [(1, "blocked", None, b"")]
 
 
 async def test_a_redirect_to_loopback_is_a_failure_and_not_followed(database: Database) -> None:
@@ -135,14 +133,14 @@ async def test_a_redirect_to_loopback_is_a_failure_and_not_followed(database: Da
             await receiver.wait_for(1)
             await wait_for_states(database, {"pending": 1})
     assert inside.received == []
-    assert [tuple(row) for row in await fetch(database, ATTEMPTS)] == [(1, "redirected", 307, b"")]
+    assert [tuple(row) for row in await database.fetch(ATTEMPTS)] == [(1, "redirected", 307, b"")]
 
 
 async def test_what_is_queued_for_a_deleted_endpoint_is_discarded(database: Database) -> None:
     async with LoopbackReceiver() as receiver:
         await create_endpoint(database, receiver.url)
         await queue_orders(database, 3)
-        await fetch(database, "UPDATE harbor.webhook_endpoints SET status = 'deleted', sealed_secret = NULL")
+        await database.fetch("UPDATE harbor.webhook_endpoints SET status = 'deleted', sealed_secret = NULL")
         async with dispatching(database, unhurried()):
             await wait_for_states(database, {"discarded": 3})
     assert receiver.received == []
@@ -185,5 +183,5 @@ async def test_an_open_breaker_burns_no_attempts(database: Database) -> None:
             await wait_for_states(database, {"pending": 20})
             await receiver.wait_for(5)
     assert len(receiver.received) == 5
-    rows = await fetch(database, "SELECT sum(attempt_count)::int AS made FROM harbor.webhook_deliveries")
+    rows = await database.fetch("SELECT sum(attempt_count)::int AS made FROM harbor.webhook_deliveries")
     assert rows[0]["made"] == 5

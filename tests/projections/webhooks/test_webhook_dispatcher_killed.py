@@ -1,47 +1,58 @@
 """kill -9 of the dispatcher after the receiver's 2xx and before the record: the same id twice, nothing lost."""
 
-import asyncio
 import base64
-import os
-import signal
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
+import pytest
 
 from tests.support.services.servers import Database
+from tests.support.services.system import System, one_process
 from tests.support.services.webhooks import (
     SECRETS_KEY,
     LoopbackReceiver,
     create_endpoint,
-    fetch,
     queue_orders,
     verify,
     wait_for_states,
 )
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-DISPATCHER = "from infra import runtime; from projections.webhooks.run import main; runtime.run(main)"
 START_S = 20
+DISPATCHER = "dispatcher"
+
+
+@pytest.fixture
+async def system(database: Database, tmp_path: Path) -> AsyncIterator[System]:
+    """Return a system of one dispatcher, which has not started."""
+    settings = {
+        "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY": base64.b64encode(SECRETS_KEY).decode(),
+        "HARBOR_WEBHOOKS__ALLOW_NETWORKS": "127.0.0.0/8",
+        "HARBOR_WEBHOOKS__CONNECT_TIMEOUT_S": "40",  # nothing is sent again because the machine stalled
+        "HARBOR_WEBHOOKS__TOTAL_TIMEOUT_S": "40",
+        "HARBOR_WEBHOOKS__LEASE_S": "60",
+        "HARBOR_WEBHOOKS__SCHEDULE_SCALE": "0.001",
+    }
+    system, _port = one_process(DISPATCHER, database.worker_url, "p" * 32, tmp_path, **settings)
+    yield system
+    await system.stop()
 
 
 async def test_kill_9_between_the_2xx_and_the_record_repeats_the_same_webhook_and_loses_none(
-    database: Database,
+    database: Database, system: System
 ) -> None:
     async with LoopbackReceiver() as receiver:
         created = await create_endpoint(database, receiver.url)
         await queue_orders(database, 5)
-        async with _records_held_back(database), _dispatcher(database) as first:
+        async with _records_held_back(database):
+            await system.start(DISPATCHER)
             await receiver.wait_for(5, timeout_s=START_S)
-            first.kill()
-            await first.wait()
+            await system.kill(DISPATCHER)
         await wait_for_states(database, {"leased": 5})
-        await fetch(database, "UPDATE harbor.webhook_deliveries SET next_attempt_at = now()")  # their leases have ended
-        async with _dispatcher(database):
-            await wait_for_states(database, {"delivered": 5}, timeout_s=START_S)
+        await database.fetch("UPDATE harbor.webhook_deliveries SET next_attempt_at = now()")  # their leases have ended
+        await system.start(DISPATCHER)
+        await wait_for_states(database, {"delivered": 5}, timeout_s=START_S)
     by_id: dict[str, list[bytes]] = {}
     for each in receiver.received:
         verify(each, created.secret)
@@ -50,45 +61,17 @@ async def test_kill_9_between_the_2xx_and_the_record_repeats_the_same_webhook_an
     assert all(len(bodies) == 2 and len(set(bodies)) == 1 for bodies in by_id.values())
 
 
-async def test_sigterm_lets_attempts_end_records_them_and_exits_with_0(database: Database) -> None:
+async def test_sigterm_lets_attempts_end_records_them_and_exits_with_0(database: Database, system: System) -> None:
     async with LoopbackReceiver() as receiver:
         await create_endpoint(database, receiver.url)
-        async with _dispatcher(database) as process:
-            await queue_orders(database, 50)
-            await receiver.wait_for(1, timeout_s=START_S)
-            process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(START_S):
-                assert await process.wait() == 0
-    states = await fetch(database, "SELECT state, count(*) AS n FROM harbor.webhook_deliveries GROUP BY state")
+        await system.start(DISPATCHER)
+        await queue_orders(database, 50)
+        await receiver.wait_for(1, timeout_s=START_S)
+        assert await system.stop() == {DISPATCHER: 0}
+    states = await database.fetch("SELECT state, count(*) AS n FROM harbor.webhook_deliveries GROUP BY state")
     found = {row["state"]: row["n"] for row in states}
     assert found["delivered"] == len(receiver.received)
     assert "leased" not in found
-
-
-@asynccontextmanager
-async def _dispatcher(database: Database) -> AsyncIterator[Process]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")}
-    settings = {
-        "HARBOR_POSTGRES__URL": database.worker_url,
-        "HARBOR_SECURITY__API_KEY_PEPPER": "p" * 32,
-        "HARBOR_SECURITY__CURSOR_SECRET": "c" * 32,
-        "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY": base64.b64encode(SECRETS_KEY).decode(),
-        "HARBOR_WEBHOOKS__ALLOW_NETWORKS": "127.0.0.0/8",
-        "HARBOR_WEBHOOKS__CONNECT_TIMEOUT_S": "40",  # nothing is sent again because the machine stalled
-        "HARBOR_WEBHOOKS__TOTAL_TIMEOUT_S": "40",
-        "HARBOR_WEBHOOKS__LEASE_S": "60",
-        "HARBOR_WEBHOOKS__SCHEDULE_SCALE": "0.001",
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", DISPATCHER, cwd=CHECKOUT, env=kept | settings, stdout=PIPE
-    )
-    reading = asyncio.create_task(process.communicate())
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-        await reading
 
 
 @asynccontextmanager

@@ -9,16 +9,14 @@ from infra.tenancy import Tenant
 from projections.webhooks.body import MAX_BODY_BYTES, EventHead, render_snapshot
 from tests.support.event_store.log_filler import fill_log
 from tests.support.services.servers import Database
-from tests.support.services.webhooks import ACME, create_endpoint, fan_out, fetch, queue_orders, read_deliveries
+from tests.support.services.webhooks import ACME, create_endpoint, fan_out, queue_orders, read_deliveries
 
 URL = "https://example.com/"
 OTHER = Tenant("other", livemode=False)
 ACME_LIVE = Tenant("acme", livemode=True)
 
 
-async def test_an_event_becomes_one_delivery_per_endpoint_however_often_it_is_applied(
-    database: Database,
-) -> None:
+async def test_an_event_becomes_one_delivery_per_endpoint_however_often_it_is_applied(database: Database) -> None:
     await create_endpoint(database, URL)
     await create_endpoint(database, URL, payload="thin")
     filtered = await create_endpoint(database, URL, event_types=("order.captured", "invoice.*"))
@@ -52,10 +50,10 @@ async def test_a_tenant_gets_its_own_events_only(database: Database) -> None:
 
 async def test_a_disabled_endpoint_keeps_queueing_and_a_deleted_one_does_not(database: Database) -> None:
     kept = await create_endpoint(database, URL)
-    await fetch(database, "UPDATE harbor.webhook_endpoints SET status = 'disabled'")
+    await database.fetch("UPDATE harbor.webhook_endpoints SET status = 'disabled'")
     gone = await create_endpoint(database, URL)
     deleted = "UPDATE harbor.webhook_endpoints SET status = 'deleted', sealed_secret = NULL WHERE endpoint_id = $1"
-    await fetch(database, deleted, gone.endpoint.endpoint_id)
+    await database.fetch(deleted, gone.endpoint.endpoint_id)
     await queue_orders(database, 1)
     assert [row["endpoint_id"] for row in await read_deliveries(database)] == [kept.endpoint.endpoint_id]
 

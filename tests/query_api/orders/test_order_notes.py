@@ -9,7 +9,7 @@ import pytest
 
 from query_api.orders import responses
 from tests.support.event_store.log_filler import fill_log
-from tests.support.services.projecting import caught_up, query, store_worker
+from tests.support.services.projecting import caught_up, store_worker
 from tests.support.services.query_service import ORDERS, QueryService, query_service
 from tests.support.services.servers import Database
 
@@ -47,8 +47,8 @@ async def test_the_notes_of_an_order_are_listed_with_their_texts_oldest_first(no
     answer = await noted.notes(noted.order_id)
 
     page = responses.NotePage.model_validate_json(answer.content)
-    events = await query(
-        noted.database, "SELECT event_id FROM harbor.events WHERE type = 'order.note_added' ORDER BY position"
+    events = await noted.database.fetch(
+        "SELECT event_id FROM harbor.events WHERE type = 'order.note_added' ORDER BY position"
     )
     assert [(note.event_id, note.sequence, note.note, note.visibility, note.actor.id) for note in page.data] == [
         (row["event_id"], sequence, TEXT, "partner", "acme") for row, sequence in zip(events, (2, 4, 6), strict=False)
@@ -86,12 +86,12 @@ async def test_a_sealed_or_erased_text_is_null_and_the_note_stays(noted: Noted) 
 
 
 async def test_no_read_model_holds_a_second_copy_of_a_text(noted: Noted) -> None:
-    tables = await query(
-        noted.database, "SELECT tablename FROM pg_tables WHERE schemaname = 'harbor_read' ORDER BY tablename"
+    tables = await noted.database.fetch(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'harbor_read' ORDER BY tablename"
     )
     assert tables
     for table in tables:
-        rows = await query(noted.database, f"SELECT t::text AS row FROM harbor_read.{table['tablename']} AS t")
+        rows = await noted.database.fetch(f"SELECT t::text AS row FROM harbor_read.{table['tablename']} AS t")
         assert rows
         assert not any(TEXT in row["row"] or TEXT.encode().hex() in row["row"] for row in rows), table["tablename"]
 

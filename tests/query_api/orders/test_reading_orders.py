@@ -1,7 +1,5 @@
 """Reading orders: documents as stored, versions as ETags, filters that narrow lists, timelines of what happened."""
 
-from datetime import timedelta
-
 import pytest
 
 from infra.partitioning import partition_of
@@ -109,15 +107,6 @@ async def test_a_page_of_large_orders_is_cut_by_bytes_and_nothing_is_lost(servic
     assert [len(page) for page in pages] == [1, 2, 2]
     ids = [item["id"] for page in pages for item in page]
     assert ids == [str(row.order_id) for row in [huge, *reversed(large)]]
-
-
-async def test_the_same_instant_never_hides_an_order(service: QueryService) -> None:
-    rows = [order_row(created_at=START + timedelta(microseconds=number // 3)) for number in range(9)]
-    await service.rows.add_orders(*rows)
-
-    pages = await service.pages(f"{ORDERS}?limit=2", await service.key())
-
-    assert sorted(item["id"] for page in pages for item in page) == sorted(str(row.order_id) for row in rows)
 
 
 async def test_a_timeline_says_who_when_why_and_from_which_status_to_which(service: QueryService) -> None:

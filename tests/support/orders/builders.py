@@ -4,7 +4,7 @@
 through commands and return its stream. Hypothesis strategies: `tests.support.orders.strategies`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, TypedDict, Unpack
@@ -37,11 +37,7 @@ from infra.clock import new_id
 
 NOW = datetime(2026, 11, 23, 1, 2, 3, 123456, tzinfo=UTC)
 EUR = currency("EUR")
-VERBS: Final = (
-    "amend", "details", "note", "authorize", "capture", "capture_some", "capture_last", "void", "cancel", "refund",
-    "refund_some", "settle", "settle_some", "expire",
-)  # fmt: skip
-"""What `verb_command` knows."""
+_PAID_ON: Final = date(2026, 11, 25)
 
 
 class EnvelopeFields(TypedDict, total=False):
@@ -202,41 +198,25 @@ def order_state(*verbs: str, **overrides: Unpack[CreateOrderFields]) -> OrderSta
     return state
 
 
-def verb_command(verb: str, order_id: OrderId, now: datetime) -> OrderCommand:  # noqa: C901, PLR0911, PLR0912  # one each
-    """Return the command of a verb. Amounts fit the order of `create_order_command`: 64.97 EUR.
+_COMMANDS: Final[Mapping[str, Callable[[OrderId, datetime], OrderCommand]]] = {
+    "amend": lambda order_id, now: AmendLines(order_id, (AddLine("EXTRA", 1, "3"),), None, now),
+    "details": lambda order_id, now: UpdateDetails(order_id, None, None, {"changed": "yes"}, now),
+    "note": lambda order_id, now: AddNote(order_id, "call before delivery", "partner", now),
+    "authorize": Authorize,
+    "capture": Capture,
+    "capture_some": lambda order_id, now: Capture(order_id, now, "10", final=False),
+    "capture_last": lambda order_id, now: Capture(order_id, now, "10"),  # the rest is released
+    "void": lambda order_id, now: Void(order_id, None, now),
+    "cancel": lambda order_id, now: Cancel(order_id, None, now),
+    "refund": lambda order_id, now: Refund(order_id, None, None, now),
+    "refund_some": lambda order_id, now: Refund(order_id, "5", None, now),
+    "settle": lambda order_id, now: Settle(order_id, "64.97", "1.30", "63.67", _PAID_ON, None, now),
+    "settle_some": lambda order_id, now: Settle(order_id, "10", "1", "9", _PAID_ON, "B-1", now),
+    "expire": lambda order_id, now: Expire(order_id, now + timedelta(days=30)),
+}
+VERBS: Final = tuple(_COMMANDS)
 
-    `amend`, `details`, `note`, `authorize`, `capture`, `capture_some` (10, more may follow), `capture_last` (10, the
-    rest is released), `void`, `cancel`, `refund` (all), `refund_some` (5), `settle` (64.97), `settle_some` (10),
-    `expire` (a month later).
-    """
-    match verb:
-        case "amend":
-            return AmendLines(order_id, (AddLine("EXTRA", 1, "3"),), None, now)
-        case "details":
-            return UpdateDetails(order_id, None, None, {"changed": "yes"}, now)
-        case "note":
-            return AddNote(order_id, "call before delivery", "partner", now)
-        case "authorize":
-            return Authorize(order_id, now)
-        case "capture":
-            return Capture(order_id, now)
-        case "capture_some":
-            return Capture(order_id, now, "10", final=False)
-        case "capture_last":
-            return Capture(order_id, now, "10")
-        case "void":
-            return Void(order_id, None, now)
-        case "cancel":
-            return Cancel(order_id, None, now)
-        case "refund":
-            return Refund(order_id, None, None, now)
-        case "refund_some":
-            return Refund(order_id, "5", None, now)
-        case "settle":
-            return Settle(order_id, "64.97", "1.30", "63.67", date(2026, 11, 25), None, now)
-        case "settle_some":
-            return Settle(order_id, "10", "1", "9", date(2026, 11, 25), "B-1", now)
-        case "expire":
-            return Expire(order_id, now + timedelta(days=30))
-        case _:
-            raise ValueError(f"no such verb: {verb}")
+
+def verb_command(verb: str, order_id: OrderId, now: datetime) -> OrderCommand:
+    """Return the command of one of `VERBS`; its amounts fit the order of `create_order_command`, 64.97 EUR."""
+    return _COMMANDS[verb](order_id, now)

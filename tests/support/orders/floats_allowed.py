@@ -8,17 +8,7 @@ it does. Nothing of `domain` is allowed more than to read JSON.
 from collections.abc import Mapping
 from typing import Final
 
-from tests.support.orders.floats import (
-    DIVISION,
-    EVALUATION,
-    FLOAT,
-    JSON,
-    LITERAL,
-    POWER,
-    ROUND,
-    SECONDS,
-    an_import,
-)
+from tests.support.orders.floats import DIVISION, EVALUATION, FLOAT, JSON, LITERAL, POWER, ROUND, SECONDS, an_import
 
 ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
     "seconds: deadlines, polls, back-off, leases, timers": {
@@ -130,7 +120,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "examples/harbor_client/harbor_orders_client/documents/reading.py": {an_import("decimal")},
     },
     "a body of a request: a fraction is read to be refused wherever an amount stands": {
-        "infra/http/json_body.py": {JSON, FLOAT, an_import("math")},
+        "infra/http/json_body.py": {JSON, FLOAT, an_import("math")}
     },
     "JSON of ours: events, states and documents, which `decide` made of whole numbers and strict types read again": {
         "command_api/timer/due.py": {JSON},
@@ -143,9 +133,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "query_api/documents.py": {JSON},
         "projections/webhooks/fanout.py": {JSON},
     },
-    "JSON of the history of API keys": {
-        "infra/security/api_key_events.py": {JSON},
-    },
+    "JSON of the history of API keys": {"infra/security/api_key_events.py": {JSON}},
     "processes and files on this machine: paths joined with `/`, facts in JSON, waiting, sizes": {
         "examples/webhook_receiver.py": {JSON},
         "infra/bootstrap.py": {an_import("time"), SECONDS, DIVISION},

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from domain import text
 from domain.currencies import EXPONENTS
 from domain.errors import ValueRefusedError
-from domain.money import MAX_AMOUNT_MINOR, amount_text, currency
+from domain.money import MAX_AMOUNT_MINOR, currency
 from domain.order.commands import CreateOrder, NewLine
 from domain.order.event_parts import MAX_QUANTITY
 from tests.support.orders.builders import NOW, new_order_id
@@ -67,29 +67,3 @@ def create_order_commands() -> st.SearchStrategy[CreateOrder]:
         metadata=metadata(),
         now=st.just(NOW),
     )
-
-
-def order_bodies() -> st.SearchStrategy[dict[str, object]]:
-    """Draw JSON bodies that POST /api/v1/orders accepts."""
-    return create_order_commands().map(body_of)
-
-
-def body_of(command: CreateOrder) -> dict[str, object]:
-    """Return the JSON body that asks for `command`."""
-    body: dict[str, object] = {
-        "customer_email": command.customer_email,
-        "currency": command.currency.code,
-        "lines": [
-            {
-                "sku": line.sku,
-                "quantity": line.quantity,
-                "unit_price": amount_text(line.unit_price_minor, command.currency),
-            }
-            for line in command.lines
-        ],
-    }
-    if command.external_reference is not None:
-        body["external_reference"] = command.external_reference
-    if command.metadata:
-        body["metadata"] = dict(command.metadata)
-    return body

@@ -15,12 +15,9 @@ import asyncpg
 import iso4217
 
 from domain.order.document import render_order
-from infra import clock
-from infra.security.api_key_store import create_key
-from infra.security.api_keys import PARTNER_SCOPES, KeyActor
 from projections.tables import orders
 from tests.support.orders.builders import order_body, order_state
-from tests.support.services.command_service import PEPPER, Service, postgres_service
+from tests.support.services.command_service import Service, id_of, insert_key, postgres_service
 from tests.support.services.query_service import PARTITIONS, ReadModels, order_row
 from tests.support.services.servers import Database
 
@@ -107,16 +104,8 @@ async def _endpoint(service: Service, number: int) -> str:
 
 
 async def _partner(admin: "asyncpg.Connection[asyncpg.Record]", partner_id: str) -> Json:
-    text, record = await create_key(
-        admin,
-        pepper=PEPPER.encode(),
-        partner_id=partner_id,
-        livemode=False,
-        scopes=PARTNER_SCOPES,
-        now=clock.now(),
-        by=KeyActor("installation", "test", "test"),
-    )
-    return {"path": {"key_id": record.key_id}, "headers": {"Authorization": f"Bearer {text}"}}
+    text = await insert_key(admin, partner_id)
+    return {"path": {"key_id": id_of(text)}, "headers": {"Authorization": f"Bearer {text}"}}
 
 
 @dataclass(frozen=True, slots=True)

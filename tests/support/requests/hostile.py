@@ -18,7 +18,7 @@ OF_COMMAND: Final = REFUSED | REFUSED_CHANGES | REFUSED_SETTINGS
 OF_QUERY: Final = REFUSED_READS
 
 OTHERWISE: Final[Mapping[str, tuple[int, str]]] = {
-    "address: a made-up method": (400, "malformed_request"),  # the parser knows the methods there are
+    "address: a made-up method": (400, "malformed_request")  # the parser knows the methods there are
 }
 """What the parser refuses before the service sees it, and how."""
 
@@ -95,6 +95,7 @@ class Hostile:
     statuses: frozenset[int]
     code: str | None = None
     field_code: str | None = None
+    pointer: str | None = None
 
 
 def hostile_requests(service: str, key: str) -> list[Hostile]:
@@ -129,4 +130,4 @@ def _own(name: str, refused: Refused, key: str) -> Hostile:
     otherwise = OTHERWISE.get(name)
     if otherwise is not None:
         return Hostile(name, raw, frozenset({refused.status, otherwise[0]}))
-    return Hostile(name, raw, frozenset({refused.status}), refused.code, refused.field_code)
+    return Hostile(name, raw, frozenset({refused.status}), refused.code, refused.field_code, refused.pointer)

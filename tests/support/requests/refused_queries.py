@@ -68,18 +68,22 @@ _BAD_ADDRESSES: Final = {
 }
 
 
-def _get(status: int, code: str, path: str, field_code: str | None = None, **headers: str) -> Refused:
+def _get(
+    status: int, code: str, path: str, field_code: str | None = None, pointer: str | None = None, **headers: str
+) -> Refused:
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Refused(status, code, method="GET", path=path, headers=sent, field_code=field_code)
+    return Refused(status, code, method="GET", path=path, headers=sent, field_code=field_code, pointer=pointer)
+
+
+def _bad_list(path: str, query: str, code: str) -> Refused:
+    name = "" if code == "parameter_unknown" else f"/{query.partition('=')[0]}"
+    return _get(422, "validation_failed", f"{path}?{query}", code, f"/query{name}")
 
 
 REFUSED_READS: Final[dict[str, Refused]] = (
-    {f"query: {q[:60]}": _get(422, "validation_failed", f"{ORDERS}?{q}", code) for q, code in BAD_LISTS.items()}
+    {f"query: {q[:60]}": _bad_list(ORDERS, q, code) for q, code in BAD_LISTS.items()}
     | {f"query: {q[:60]}": _get(422, code, f"{ORDERS}?{q}") for q, code in BAD_QUERIES.items()}
-    | {
-        f"query of deliveries: {q[:60]}": _get(422, "validation_failed", f"{DELIVERIES}?{q}", code)
-        for q, code in BAD_DELIVERY_LISTS.items()
-    }
+    | {f"query of deliveries: {q[:60]}": _bad_list(DELIVERIES, q, code) for q, code in BAD_DELIVERY_LISTS.items()}
     | {
         f"token: {token!r}": _get(422, "consistency_token_invalid", ORDERS, consistency_token=token)
         for token in BAD_TOKENS

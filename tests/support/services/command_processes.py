@@ -1,4 +1,4 @@
-"""Several command services as real processes over one database; each can be killed and started again."""
+"""The command service as one process, or several over one database; each can be killed and started again."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -6,8 +6,47 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.services.command_service import PEPPER
 from tests.support.services.servers import Database
-from tests.support.services.system import System, clean_environment, free_ports, partner_key, service_secrets
+from tests.support.services.system import (
+    System,
+    clean_environment,
+    free_ports,
+    one_process,
+    partner_key,
+    service_secrets,
+)
+
+NAME = "command_api"
+
+
+class CommandProcess:
+    """`python -m command_api` at one address, down until `start`; `settings` are variables of its environment."""
+
+    def __init__(self, database: Database, logs: Path, **settings: str) -> None:
+        self._system, port = one_process(NAME, database.command_url, PEPPER, logs, **settings)
+        self.log = logs / f"{NAME}.log"
+        self.url = f"http://127.0.0.1:{port}"
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready."""
+        await self._system.start(NAME)
+        await self._system.ready(NAME)
+
+    async def kill(self) -> None:
+        """End it at once, whatever it is doing."""
+        await self._system.kill(NAME)
+
+
+@asynccontextmanager
+async def command_process(database: Database, directory: Path, **settings: str) -> AsyncIterator[CommandProcess]:
+    """Run a service while the context is open."""
+    service = CommandProcess(database, directory, **settings)
+    try:
+        await service.start()
+        yield service
+    finally:
+        await service.kill()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,16 @@
 
 import base64
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 import httpx
 import orjson
 from pydantic import SecretStr
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from command_api.app import Settings, assemble, batch_slots, body_limits, create_app, key_turns
 from command_api.handling.handle import WritePath
@@ -24,13 +24,13 @@ from infra.http.app import ServiceApp
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.observability.health import NotReadyReason
+from infra.postgres.connection import DedicatedConnection
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import Pool
 from infra.redis.gcra import Rate
 from infra.redis.rate_limit import RateLimiter
-from infra.security import api_keys
 from infra.security.api_key_store import create_key
-from infra.security.api_keys import PARTNER_SCOPES, KeyActor, KeyRecord
+from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyActor
 from infra.security.secrets_at_rest import SecretBox
 from infra.settings import (
     CommandApiSettings,
@@ -42,40 +42,12 @@ from infra.settings import (
     WebhookSettings,
 )
 from tests.support.services.servers import Database
+from tests.support.services.small_service import KnownKeys, WithState
 
 PEPPER = "p" * 32
 ORDERS = "/api/v1/orders"
 BATCH = "/api/v1/orders/batch"
 Json = dict[str, Any]
-
-
-class KnownKeys:
-    """A store of keys in memory; `issue` makes one."""
-
-    def __init__(self) -> None:
-        self._records: dict[str, KeyRecord] = {}
-
-    def issue(
-        self,
-        partner_id: str | None = "acme",
-        *,
-        livemode: bool = False,
-        scopes: Iterable[str] = PARTNER_SCOPES,
-    ) -> str:
-        """Make a key and give its text."""
-        key = api_keys.generate(livemode)
-        hashed = api_keys.hash_key(PEPPER.encode(), key.text)
-        self._records[key.key_id] = KeyRecord(
-            key.key_id, partner_id, livemode, frozenset(scopes), hashed, "test", clock.now()
-        )
-        return key.text
-
-    async def get(self, key_id: str) -> KeyRecord | None:
-        """Return a record."""
-        return self._records.get(key_id)
-
-    def note_use(self, key_id: str) -> None:
-        """Take no note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +73,6 @@ class Service:
             sent["content-type"] = "application/json"
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.http.request(method, path, content=content, headers=sent)
-
-
-class _WithState:
-    """What uvicorn does with the state that a lifespan yields."""
-
-    def __init__(self, app: ASGIApp, state: Mapping[str, Any]) -> None:
-        self._app = app
-        self._state = state
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"] = dict(self._state)
-        await self._app(scope, receive, send)
 
 
 async def _never() -> Pool:
@@ -172,8 +132,7 @@ async def postgres_service(database: Database, key: str | None = None, **service
 @asynccontextmanager
 async def _running(app: ServiceApp, store: EventStore, keys: KnownKeys, key: str) -> AsyncIterator[Service]:
     async with app.router.lifespan_context(app) as state:
-        served = _WithState(app, state or {})
-        transport = httpx.ASGITransport(served, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(WithState(app, state or {}), raise_app_exceptions=False)
         headers = {"authorization": f"Bearer {key}"}
         async with httpx.AsyncClient(transport=transport, base_url="http://orders.test", headers=headers) as client:
             real: EventStore = state["writes"].store if state else store
@@ -197,19 +156,44 @@ def command_settings(database: Database, **service: Any) -> Settings:
     )
 
 
-async def partner_key(database: Database, partner_id: str = "acme", *, livemode: bool = False) -> str:
-    """Make a key with every partner scope in a database; give its text."""
+async def partner_key(
+    database: Database,
+    partner_id: str | None = "acme",
+    scopes: Iterable[str] | None = None,
+    *,
+    livemode: bool = False,
+    expires_at: datetime | None = None,
+) -> str:
+    """Make a key in a database, without `scopes` with all of its kind; return its text."""
     connection = await asyncpg.connect(database.admin_url)
     try:
-        text, _record = await create_key(
-            connection,
-            pepper=PEPPER.encode(),
-            partner_id=partner_id,
-            livemode=livemode,
-            scopes=PARTNER_SCOPES,
-            now=clock.now(),
-            by=KeyActor("installation", "test", "test"),
-        )
-        return text
+        return await insert_key(connection, partner_id, scopes, livemode=livemode, expires_at=expires_at)
     finally:
         await connection.close()
+
+
+async def insert_key(
+    connection: DedicatedConnection,
+    partner_id: str | None,
+    scopes: Iterable[str] | None = None,
+    *,
+    livemode: bool = False,
+    expires_at: datetime | None = None,
+) -> str:
+    """Make a key over a connection of an administrator; see `partner_key`."""
+    text, _record = await create_key(
+        connection,
+        pepper=PEPPER.encode(),
+        partner_id=partner_id,
+        livemode=livemode,
+        scopes=frozenset(scopes or (PARTNER_SCOPES if partner_id else INSTALLATION_SCOPES)),
+        now=clock.now(),
+        by=KeyActor("cli", "ada", "r-cli"),
+        expires_at=expires_at,
+    )
+    return text
+
+
+def id_of(key: str) -> str:
+    """Return the id in the text of a key."""
+    return key.split("_")[2]

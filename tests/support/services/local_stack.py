@@ -1,18 +1,22 @@
 """The local stack as a user starts it: `python -m infra.local up`, with servers, processes and ports of its own."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psutil
 
 from infra.local.home import CHECKOUT
+from tests.support.services.system import clean_environment
+
+RECEIVER: Final = CHECKOUT / "examples" / "webhook_receiver.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,11 @@ class LocalStack:
 
 def local(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m infra.local ARGUMENTS` for a home, with free ports."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")}
     own = {"HARBOR_HOME": str(home), "HARBOR_COMMAND_API__PORT": "0", "HARBOR_QUERY_API__PORT": "0"}
     return subprocess.run(  # noqa: S603  # fixed words
         [sys.executable, "-m", "infra.local", *arguments],
         cwd=CHECKOUT,
-        env=inherited | own,
+        env=clean_environment() | own,
         capture_output=True,
         text=True,
         check=False,
@@ -59,3 +62,20 @@ def local_stack(home: Path) -> Iterator[LocalStack]:
         assert [pid for pid in pids if psutil.pid_exists(pid)] == []
         local(home, "clean")
         assert not home.exists()
+
+
+@asynccontextmanager
+async def receiver(home: Path, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run examples/webhook_receiver.py for the stack of this home while the context is open."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(RECEIVER), *options),
+        env=os.environ | {"HARBOR_HOME": str(home)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

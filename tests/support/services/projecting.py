@@ -1,7 +1,6 @@
 """Projection workers on test servers: run them, feed their topic, and compare their read models with the log."""
 
 import asyncio
-import os
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -19,34 +18,33 @@ from infra.event_store.postgres import open_event_store
 from infra.event_store.protocol import StoredEvent
 from infra.kafka.clients import close, make_group_consumer, make_producer
 from infra.kafka.records import Header, Record, to_record
-from infra.kafka.topics import Topic, ensure_topics, events_topic
+from infra.kafka.topics import Topic, ensure_topics
+from infra.local.home import CHECKOUT
 from infra.partitioning import partition_of
 from infra.postgres.leases import Lease
 from infra.postgres.pool import Pool, connect, open_pool
 from infra.postgres.wakeup import Wakeup
-from infra.settings import KafkaSettings, PostgresSettings
+from infra.settings import PostgresSettings
 from projections.read_models import verify
 from projections.read_models.catalogue import PROJECTIONS
 from projections.read_models.projection import Projection
 from projections.sources.kafka import KafkaSource
 from projections.sources.store import Source, StoreSource
 from projections.worker import Worker
+from tests.support.services.relaying import PARTITIONS, topic_of
 from tests.support.services.servers import Database, KafkaServer
+from tests.support.services.system import clean_environment
 from tests.support.waiting import eventually
 
-PARTITIONS = 4
-CHECKOUT = Path(__file__).resolve().parents[3]
 APPLICATION = "worker under test"
+_APPLIED = (
+    "SELECT projection, sum(applied_count)::bigint AS applied FROM harbor.checkpoints GROUP BY projection, version"
+)
 
 
 def postgres_settings(database: Database) -> PostgresSettings:
     """Return the settings of a worker on this database."""
     return PostgresSettings(url=SecretStr(database.worker_url), pool_max=4)
-
-
-def topic_of(topic_prefix: str) -> Topic:
-    """Return the events topic of a test: few partitions, so that every one is used."""
-    return events_topic(KafkaSettings(topic_prefix=topic_prefix, partitions=PARTITIONS))
 
 
 @dataclass(slots=True)
@@ -118,8 +116,10 @@ async def _running(pool: Pool, source: Source, projections: Sequence[Projection]
 
 async def start_worker_process(database: Database, log: Path, **settings: str) -> Process:
     """Start `python -m projections worker`; the caller ends it."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")}
-    environment |= {"HARBOR_POSTGRES__URL": database.worker_url, "HARBOR_KAFKA__PARTITIONS": str(PARTITIONS)}
+    environment = clean_environment() | {
+        "HARBOR_POSTGRES__URL": database.worker_url,
+        "HARBOR_KAFKA__PARTITIONS": str(PARTITIONS),
+    }
     with log.open("ab") as output:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "projections", "worker"),
@@ -201,25 +201,12 @@ def predecessors(events: Iterable[StoredEvent]) -> dict[int, int]:
     return before
 
 
-async def query(database: Database, sql: str, *arguments: object) -> list[asyncpg.Record]:
-    """Read something as administrator."""
-    connection = await asyncpg.connect(database.admin_url)
-    try:
-        rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
-        return rows
-    finally:
-        await connection.close()
-
-
 async def caught_up(database: Database, timeout_s: float = 60.0) -> None:
     """Wait until every projection has counted every event of the log."""
 
     async def is_caught_up() -> bool:
-        rows = await query(
-            database,
-            "SELECT sum(applied_count)::bigint AS applied FROM harbor.checkpoints GROUP BY projection, version",
-        )
-        head = (await query(database, "SELECT coalesce(max(last_position), 0) AS head FROM harbor.batches"))[0]["head"]
+        rows = await database.fetch(_APPLIED)
+        head = (await database.fetch("SELECT coalesce(max(last_position), 0) AS head FROM harbor.batches"))[0]["head"]
         return bool(rows) and all(row["applied"] >= head for row in rows)
 
     await eventually(is_caught_up, timeout_s, "every projection has applied the whole log")
@@ -230,7 +217,7 @@ async def applied_at_least(database: Database, events: int, timeout_s: float = 6
 
     async def has_counted() -> bool:
         sql = "SELECT FROM harbor.checkpoints GROUP BY projection, version HAVING sum(applied_count) >= $1"
-        return bool(await query(database, sql, events))
+        return bool(await database.fetch(sql, events))
 
     await eventually(has_counted, timeout_s, f"{events} events are applied")
 
@@ -247,10 +234,7 @@ async def differences(database: Database) -> list[str]:
     finally:
         await connection.close()
     head = len(await log_of(database))
-    counts = await query(
-        database,
-        "SELECT projection, sum(applied_count)::bigint AS applied FROM harbor.checkpoints GROUP BY projection, version",
-    )
+    counts = await database.fetch(_APPLIED)
     return found + [
         f"{row['projection']} counted {row['applied']} of {head} events" for row in counts if row["applied"] != head
     ]

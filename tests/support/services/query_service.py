@@ -3,7 +3,7 @@
 import base64
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,8 +18,6 @@ from infra import clock
 from infra.http.app import ServiceApp
 from infra.partitioning import partition_of
 from infra.postgres.sql import compiled
-from infra.security.api_key_store import create_key
-from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyActor
 from infra.settings import (
     KafkaSettings,
     LimitSettings,
@@ -31,6 +29,7 @@ from infra.settings import (
 from projections.tables import order_timeline, orders
 from query_api.app import Settings, create_app
 from query_api.freshness import VERSIONS
+from tests.support.services.command_service import insert_key
 from tests.support.services.servers import Database
 from tests.support.services.small_service import client_of
 from tests.support.waiting import eventually
@@ -77,22 +76,9 @@ class ReadModels:
     async def add_orders(self, *rows: OrderRow) -> None:
         """Insert orders."""
         values = [
-            {
-                "order_id": row.order_id,
-                "partner_id": row.partner_id,
-                "livemode": row.livemode,
-                "version": row.version,
-                "position": row.position,
-                "partition": partition_of(row.order_id, PARTITIONS),
-                "status": row.status,
-                "currency": "EUR",
-                "total_minor": 100,
-                "external_reference": row.external_reference,
-                "created_at": row.created_at,
-                "updated_at": row.created_at,
-                "document": row.document,
-                "state": b"{}",
-            }
+            {name: value for name, value in asdict(row).items() if name != "note"}
+            | {"partition": partition_of(row.order_id, PARTITIONS), "currency": "EUR", "total_minor": 100}
+            | {"updated_at": row.created_at, "document": row.document, "state": b"{}"}
             for row in rows
         ]
         await self._insert(orders, values)
@@ -190,17 +176,8 @@ class QueryService:
     async def key(
         self, partner_id: str | None = "acme", *, livemode: bool = False, scopes: Iterable[str] | None = None
     ) -> dict[str, str]:
-        """Make a key and give the header that carries it."""
-        granted = scopes or (INSTALLATION_SCOPES if partner_id is None else PARTNER_SCOPES)
-        text, _record = await create_key(
-            self.admin,
-            pepper=PEPPER.encode(),
-            partner_id=partner_id,
-            livemode=livemode,
-            scopes=frozenset(granted),
-            now=clock.now(),
-            by=KeyActor("installation", "test", "test"),
-        )
+        """Make a key and return the header that carries it."""
+        text = await insert_key(self.admin, partner_id, scopes, livemode=livemode)
         return {"authorization": f"Bearer {text}"}
 
     async def get(self, path: str, key: dict[str, str], **headers: str) -> httpx.Response:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import asyncpg
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
@@ -136,20 +135,8 @@ def first_sightings(arrived: list[Arrived]) -> list[Arrived]:
     return kept
 
 
-async def stored(database: Database) -> list[tuple[int, str, int, bytes]]:
-    """Return (position, order id, version, payload) of every event in the store."""
-    connection = await asyncpg.connect(database.admin_url)
-    try:
-        rows = await connection.fetch(
-            "SELECT position, stream_id, version, payload FROM harbor.events ORDER BY position"
-        )
-        return [(row["position"], str(row["stream_id"]), row["version"], row["payload"]) for row in rows]
-    finally:
-        await connection.close()
-
-
 def as_stored(arrived: list[Arrived]) -> list[tuple[int, str, int, bytes]]:
-    """Return records in the form of `stored`, by position."""
+    """Return (position, order id, version, payload) of records, by position."""
     return sorted(
         (each.record.position, str(each.record.order_id), each.record.sequence, each.value) for each in arrived
     )
@@ -177,7 +164,10 @@ async def topic_equals_store(
     database: Database, kafka: KafkaServer, topic: str, *, timeout_s: float = 60.0
 ) -> list[Arrived]:
     """Wait until the topic holds every event of the store; check that it holds nothing else; return its records."""
-    expected = await stored(database)
+    rows = await database.fetch(
+        "SELECT position, stream_id::text, version, payload FROM harbor.events ORDER BY position"
+    )
+    expected = [tuple(row) for row in rows]
 
     async def everything() -> list[Arrived]:
         arrived = await topic_records(kafka, topic)

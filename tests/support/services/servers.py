@@ -124,6 +124,14 @@ class Database:
     worker_url: str
     query_url: str
 
+    async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """Run a statement as administrator and return its rows."""
+        connection = await asyncpg.connect(self.admin_url)
+        try:
+            return await connection.fetch(query, *arguments)
+        finally:
+            await connection.close()
+
 
 @dataclass(slots=True)
 class PostgresCluster:

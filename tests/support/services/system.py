@@ -54,6 +54,11 @@ def service_secrets(pepper: str) -> dict[str, str]:
     }
 
 
+def ports_of(port: int) -> dict[str, str]:
+    """Return the settings that make any of the processes listen on a port."""
+    return {f"HARBOR_{kind}__PORT": str(port) for kind in ("OPS", "COMMAND_API", "QUERY_API")}
+
+
 class System:
     """Processes over one database, by name; each can be killed and started again.
 
@@ -113,6 +118,13 @@ class System:
         return (self._logs / f"{name}.log").read_text(errors="replace")
 
 
+def one_process(name: str, url: str, pepper: str, logs: Path, **settings: str) -> tuple[System, int]:
+    """Return a system of one process, down until it is started, over the database at `url`; and its port."""
+    port = free_port()
+    own = {"HARBOR_POSTGRES__URL": url} | ports_of(port) | settings
+    return System({name: clean_environment() | service_secrets(pepper) | own}, {name: port}, logs), port
+
+
 @asynccontextmanager
 async def running_system(
     database: Database, kafka: KafkaServer | None, topic_prefix: str, logs: Path
@@ -127,12 +139,7 @@ async def running_system(
         shared["HARBOR_KAFKA__BOOTSTRAP_SERVERS"] = kafka.bootstrap
     urls = dict.fromkeys(COMMANDS, database.worker_url)
     urls |= {"command_api": database.command_url, "query_api": database.query_url}
-    environments = {
-        name: shared
-        | {f"HARBOR_{kind}__PORT": str(ports[name]) for kind in ("OPS", "COMMAND_API", "QUERY_API")}
-        | {"HARBOR_POSTGRES__URL": urls[name]}
-        for name in COMMANDS
-    }
+    environments = {name: shared | ports_of(ports[name]) | {"HARBOR_POSTGRES__URL": urls[name]} for name in COMMANDS}
     if kafka is not None:
         await run_once(("infra.kafka", "topics"), environments["relay"])
     await run_once(("projections", "create-tables"), environments["worker"])

@@ -29,6 +29,7 @@ from projections.webhooks.fanout import WebhookFanout
 from projections.webhooks.metrics import DispatcherMetrics
 from projections.webhooks.sender import Deadlines, Lookup, WebhookSender
 from tests.support.event_store.log_filler import fill_log
+from tests.support.services.projecting import log_of
 from tests.support.services.servers import Database
 from tests.support.waiting import PATIENCE_S, eventually
 
@@ -37,10 +38,6 @@ SECRETS_KEY = bytes(range(32))
 LOOPBACK: tuple[IPNetwork, ...] = (ip_network("127.0.0.0/8"),)
 QUICK = Deadlines(connect_s=0.5, total_s=1.0)
 
-_EVENTS = """
-SELECT position, tenant_id, stream_id, version, type, schema_version, event_id, recorded_at, payload
-FROM harbor.events WHERE position > $1 ORDER BY position
-"""
 _DELIVERIES = """
 SELECT d.*, b.body FROM harbor.webhook_deliveries d JOIN harbor.webhook_bodies b USING (event_id, payload)
 ORDER BY d.position, d.endpoint_id
@@ -123,11 +120,13 @@ async def create_endpoint(
 
 async def fan_out(database: Database, *, after_position: int = 0) -> None:
     """Apply the fan-out to the log as the projection worker does: in one transaction, as its role."""
+    log = [event for event in await log_of(database) if event.position > after_position]
     connection = await asyncpg.connect(database.worker_url)
     try:
-        rows = await connection.fetch(_EVENTS, after_position)
         async with connection.transaction():
-            await WebhookFanout().apply(connection, [_log_record(row) for row in rows])
+            await WebhookFanout().apply(
+                connection, [LogRecord.of(event, partition_of(event.stream_id, 12)) for event in log]
+            )
     finally:
         await connection.close()
 
@@ -141,23 +140,14 @@ async def queue_orders(database: Database, orders: int, *verbs: str, tenant: Ten
 
 async def read_deliveries(database: Database) -> list[asyncpg.Record]:
     """Return all deliveries with their bodies, in order of position."""
-    return await fetch(database, _DELIVERIES)
-
-
-async def fetch(database: Database, query: str, *arguments: object) -> list[asyncpg.Record]:
-    """Run a query as administrator."""
-    connection = await asyncpg.connect(database.admin_url)
-    try:
-        return await connection.fetch(query, *arguments)
-    finally:
-        await connection.close()
+    return await database.fetch(_DELIVERIES)
 
 
 async def wait_for_states(database: Database, expected: Mapping[str, int], timeout_s: float = PATIENCE_S) -> None:
     """Wait until the queue holds so many deliveries of each state."""
 
     async def reached() -> bool:
-        rows = await fetch(database, "SELECT state, count(*) AS n FROM harbor.webhook_deliveries GROUP BY state")
+        rows = await database.fetch("SELECT state, count(*) AS n FROM harbor.webhook_deliveries GROUP BY state")
         return {row["state"]: row["n"] for row in rows} == dict(expected)
 
     await eventually(reached, timeout_s, f"deliveries {dict(expected)}")
@@ -198,18 +188,3 @@ def webhook_settings(**overrides: object) -> WebhookSettings:
         "allow_networks": LOOPBACK,
     }
     return WebhookSettings.model_validate(values | overrides)
-
-
-def _log_record(row: asyncpg.Record) -> LogRecord:
-    return LogRecord(
-        position=row["position"],
-        partition=partition_of(row["stream_id"], 12),
-        tenant_id=row["tenant_id"],
-        order_id=row["stream_id"],
-        sequence=row["version"],
-        type=row["type"],
-        schema_version=row["schema_version"],
-        event_id=row["event_id"],
-        recorded_at=row["recorded_at"],
-        payload=row["payload"],
-    )

@@ -7,21 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import asyncpg
 import httpx
 
-from infra import clock
-from infra.security.api_key_store import create_key
-from infra.security.api_keys import PARTNER_SCOPES, KeyActor
-from tests.support.services.command_service import PEPPER, Service, postgres_service
+from infra.security.api_keys import PARTNER_SCOPES
+from tests.support.services.command_service import Service, id_of, partner_key, postgres_service
 from tests.support.services.servers import Database
 
 KEYS: Final = "/api/v1/api-keys"
-
-
-def id_of(key: str) -> str:
-    """Return the id in the text of a key."""
-    return key.split("_")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +31,14 @@ class KeyDesk:
         livemode: bool = False,
         expires_at: datetime | None = None,
     ) -> str:
-        """Make a key (without `scopes`: with all that manage keys of its kind) and give its text."""
+        """Make a key (without `scopes`: with all that manage keys of its kind) and return its text."""
         usual = PARTNER_SCOPES if partner_id else {"keys:manage", "events:read"}
-        connection = await asyncpg.connect(self.database.admin_url)
-        try:
-            text, _record = await create_key(
-                connection,
-                pepper=PEPPER.encode(),
-                partner_id=partner_id,
-                livemode=livemode,
-                scopes=frozenset(scopes or usual),
-                now=clock.now(),
-                by=KeyActor("cli", "ada", "r-cli"),
-                expires_at=expires_at,
-            )
-        finally:
-            await connection.close()
-        return text
+        return await partner_key(self.database, partner_id, scopes or usual, livemode=livemode, expires_at=expires_at)
 
     async def revoke_unheard(self, key: str) -> None:
-        """Revoke a key of which the service has just heard, in such a way that it does not hear of that."""
+        """Revoke a key that the service has just cached, without notifying it."""
         assert (await self.get(key, KEYS)).status_code == 200
-        connection = await asyncpg.connect(self.database.admin_url)
-        await connection.execute("UPDATE harbor.api_keys SET revoked_at = now() WHERE key_id = $1", id_of(key))
-        await connection.close()
+        await self.database.fetch("UPDATE harbor.api_keys SET revoked_at = now() WHERE key_id = $1", id_of(key))
 
     async def send(self, key: str, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
         """Send any request with a key."""
@@ -86,7 +62,5 @@ class KeyDesk:
 async def key_desk(database: Database) -> AsyncIterator[KeyDesk]:
     """Run the service."""
     async with postgres_service(database) as service:
-        admin = await asyncpg.connect(database.admin_url)
-        await admin.execute("TRUNCATE harbor.api_keys, harbor.api_key_events")  # the key of the usual client
-        await admin.close()
+        await database.fetch("TRUNCATE harbor.api_keys, harbor.api_key_events")  # the key of the usual client
         yield KeyDesk(service, database)
