@@ -3,35 +3,12 @@
 That each has its catalogued code, is small and writes nothing is proven by tests/test_hostile_requests.py.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
 
-from infra.settings import CommandApiSettings
-from tests.support.orders.builders import order_body
 from tests.support.requests.refused_changes import REFUSED_CHANGES
 from tests.support.requests.refused_requests import REFUSED, Refused
-from tests.support.services.command_service import BATCH, ORDERS, Service, memory_service
-
-DEADLINE_S = 4.0
-"""Bodies have 60 % of it: enough is left behind them that a machine that stalls a while does not skip their end."""
-
-
-async def test_a_body_that_stops_coming_is_a_408_of_its_own_before_the_request_is_out_of_time() -> None:
-    async def half() -> AsyncIterator[bytes]:
-        yield b'{"currency":'
-        await asyncio.Event().wait()
-
-    headers = {"idempotency-key": "k", "content-type": "application/json"}
-    async with memory_service(settings=CommandApiSettings(request_deadline_s=DEADLINE_S)) as service:
-        late = await service.http.post(ORDERS, content=half(), headers=headers)
-    async with memory_service(service.store) as patient:
-        whole = await patient.post(body=order_body(), key="k")
-
-    assert (late.status_code, late.json()["code"], late.json()["retryable"]) == (408, "body_timeout", True)
-    assert whole.status_code == 201
+from tests.support.services.command_service import BATCH, ORDERS, Service
 
 
 async def test_a_refusal_for_syntax_leaves_the_key_free_for_the_mended_request(service: Service) -> None:

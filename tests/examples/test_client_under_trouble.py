@@ -6,10 +6,8 @@ that is killed, and one that limits the rate, are part of importing/test_import_
 """
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,10 +24,9 @@ from harbor_orders_client import (
 )
 from tests.demo.stack import Stack
 from tests.support.services.command_processes import CommandProcess, command_process
-from tests.support.services.command_service import partner_key
 from tests.support.services.harbor_clients import WANTED, Client, Pauses, all_of, client_of, did, new_orders
 from tests.support.services.ports import free_port
-from tests.support.services.servers import Database, PostgresCluster
+from tests.support.services.servers import PostgresCluster
 from tests.support.services.system import System
 from tests.support.services.tcp_proxy import CuttingProxy
 from tests.support.waiting import eventually
@@ -57,53 +54,35 @@ class Ending:
         return self._left == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A command service of its own, with its database."""
-
-    process: CommandProcess
-    database: Database
-
-    async def partner(self, *, livemode: bool = False) -> tuple[str, str]:
-        """Return the id and the key of a partner that no other test knows."""
-        name = f"partner-{secrets.token_hex(4)}"
-        return name, await partner_key(self.database, name, livemode=livemode)
-
-    async def orders_of(self, partner_id: str) -> int:
-        """Return how many orders the partner has."""
-        statement = f"SELECT count(*) AS orders FROM harbor.streams WHERE tenant_id LIKE '{partner_id}.%'"
-        [row] = await self.database.fetch(statement)
-        return int(row["orders"])
-
-    @asynccontextmanager
-    async def through_proxy(
-        self, kind: type[Client], key: str, pauses: Pauses | None = None, **settings: Any
-    ) -> AsyncIterator[tuple[CuttingProxy, Any]]:
-        """Return a client, and the proxy between it and the service."""
-        address = urlsplit(self.process.url)
-        async with (
-            CuttingProxy(str(address.hostname), int(address.port or 0)) as proxy,
-            client_of(kind, key, pauses, command_url=f"http://127.0.0.1:{proxy.port}", **settings) as harbor,
-        ):
-            yield proxy, harbor
+@asynccontextmanager
+async def through_proxy(
+    process: CommandProcess, kind: type[Client], key: str, pauses: Pauses | None = None, **settings: Any
+) -> AsyncIterator[tuple[CuttingProxy, Any]]:
+    """Return a client, and the proxy between it and the service."""
+    address = urlsplit(process.url)
+    async with (
+        CuttingProxy(str(address.hostname), int(address.port or 0)) as proxy,
+        client_of(kind, key, pauses, command_url=f"http://127.0.0.1:{proxy.port}", **settings) as harbor,
+    ):
+        yield proxy, harbor
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def command(
     postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Service]:
+) -> AsyncIterator[CommandProcess]:
     database = await postgres_cluster.create_database()
     async with command_process(database, tmp_path_factory.mktemp("service")) as process:
-        yield Service(process, database)
+        yield process
     await postgres_cluster.drop_database(database.name)
 
 
 async def test_after_a_lost_response_the_order_is_sent_again_and_exists_once(
-    command: Service, kind: type[Client]
+    command: CommandProcess, kind: type[Client]
 ) -> None:
     partner_id, key = await command.partner()
     pauses = Pauses()
-    async with command.through_proxy(kind, key, pauses) as (proxy, harbor):
+    async with through_proxy(command, kind, key, pauses) as (proxy, harbor):
         proxy.cut_after_request(Ending(OF_BODY))
         order = await did(harbor.orders.create, *WANTED)
 
@@ -120,9 +99,9 @@ async def test_a_service_that_is_not_there_was_not_asked(kind: type[Client]) -> 
     assert len(pauses) == 1
 
 
-async def test_after_a_lost_response_a_batch_is_sent_again_and_nothing_exists_twice(command: Service) -> None:
+async def test_after_a_lost_response_a_batch_is_sent_again_and_nothing_exists_twice(command: CommandProcess) -> None:
     partner_id, key = await command.partner()
-    async with command.through_proxy(AsyncHarborOrders, key) as (proxy, harbor):
+    async with through_proxy(command, AsyncHarborOrders, key) as (proxy, harbor):
         proxy.cut_after_request(Ending(OF_BATCH))
         items = await did(harbor.orders.create_many, new_orders(20))
 
@@ -131,10 +110,10 @@ async def test_after_a_lost_response_a_batch_is_sent_again_and_nothing_exists_tw
     assert await command.orders_of(partner_id) == 20
 
 
-async def test_a_change_without_a_key_is_not_repeated_while_its_outcome_is_unknown(command: Service) -> None:
+async def test_a_change_without_a_key_is_not_repeated_while_its_outcome_is_unknown(command: CommandProcess) -> None:
     _, key = await command.partner(livemode=True)
     pauses = Pauses()
-    async with command.through_proxy(AsyncHarborOrders, key, pauses) as (proxy, harbor):
+    async with through_proxy(command, AsyncHarborOrders, key, pauses) as (proxy, harbor):
         proxy.cut_after_request(Ending(OF_BODY))
         with pytest.raises(OutcomeUnknown) as unknown:
             await did(harbor.webhook_endpoints.create, "https://example.com/webhooks")
@@ -146,10 +125,10 @@ async def test_a_change_without_a_key_is_not_repeated_while_its_outcome_is_unkno
     assert len(pauses) == 1  # the delete: found gone the second time, which is what was wanted
 
 
-async def test_an_interrupted_batch_goes_on_with_what_remains(command: Service) -> None:
+async def test_an_interrupted_batch_goes_on_with_what_remains(command: CommandProcess) -> None:
     partner_id, key = await command.partner()
     orders = new_orders(600)
-    async with command.through_proxy(HarborOrders, key, max_retries=0) as (proxy, harbor):
+    async with through_proxy(command, HarborOrders, key, max_retries=0) as (proxy, harbor):
         proxy.cut_after_request(Ending(OF_BATCH, count=2))
         with pytest.raises(BatchInterrupted) as interrupted:
             await did(harbor.orders.create_many, orders)

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -16,9 +15,8 @@ import pytest_asyncio
 from infra.security.api_keys import generate
 from tests.support.orders.builders import order_body
 from tests.support.services.command_processes import CommandProcess, command_process
-from tests.support.services.command_service import partner_key
 from tests.support.services.harbor_clients import CLIENT
-from tests.support.services.servers import Database, PostgresCluster
+from tests.support.services.servers import PostgresCluster
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -43,7 +41,6 @@ class Partner:
     partner_id: str
     key: str
     service: CommandProcess
-    database: Database
     directory: Path
 
     def write(self, *lines: object, name: str = "orders.ndjson") -> Path:
@@ -69,10 +66,7 @@ class Partner:
 
     async def orders(self) -> int:
         """Return how many orders the partner has."""
-        [row] = await self.database.fetch(
-            f"SELECT count(*) AS orders FROM harbor.streams WHERE tenant_id LIKE '{self.partner_id}.%'"
-        )
-        return int(row["orders"])
+        return await self.service.orders_of(self.partner_id)
 
     async def has_orders(self, count: int) -> None:
         """Return once the partner has so many orders."""
@@ -91,17 +85,16 @@ async def ended(process: asyncio.subprocess.Process) -> Ended:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(
     postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[tuple[CommandProcess, Database]]:
+) -> AsyncIterator[CommandProcess]:
     database = await postgres_cluster.create_database()
     async with command_process(database, tmp_path_factory.mktemp("service"), **RATE) as process:
-        yield process, database
+        yield process
     await postgres_cluster.drop_database(database.name)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def partner(service: tuple[CommandProcess, Database], tmp_path: Path) -> Partner:
-    name = f"partner-{secrets.token_hex(4)}"
-    return Partner(name, await partner_key(service[1], name), *service, tmp_path)
+async def partner(service: CommandProcess, tmp_path: Path) -> Partner:
+    return Partner(*await service.partner(), service, tmp_path)
 
 
 def many(count: int = MANY) -> list[dict[str, Any]]:

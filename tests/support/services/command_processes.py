@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.services.command_service import PEPPER
+from tests.support.services.command_service import partner_key as make_key
 from tests.support.services.servers import Database
 from tests.support.services.system import (
     System,
@@ -25,6 +26,7 @@ class CommandProcess:
 
     def __init__(self, database: Database, logs: Path, **settings: str) -> None:
         self._system, port = one_process(NAME, database.command_url, PEPPER, logs, **settings)
+        self.database = database
         self.log = logs / f"{NAME}.log"
         self.url = f"http://127.0.0.1:{port}"
 
@@ -36,6 +38,16 @@ class CommandProcess:
     async def kill(self) -> None:
         """End it at once, whatever it is doing."""
         await self._system.kill(NAME)
+
+    async def partner(self, *, livemode: bool = False) -> tuple[str, str]:
+        """Return the id and the key of a partner that no other test knows."""
+        name = f"partner-{secrets.token_hex(4)}"
+        return name, await make_key(self.database, name, livemode=livemode)
+
+    async def orders_of(self, partner_id: str) -> int:
+        """Return how many orders the partner has."""
+        statement = "SELECT FROM harbor.streams WHERE tenant_id IN ($1 || '.test', $1 || '.live')"
+        return len(await self.database.fetch(statement, partner_id))
 
 
 @asynccontextmanager
