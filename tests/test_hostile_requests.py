@@ -211,7 +211,7 @@ async def trickled(port: int, head: bytes, body: bytes, pace_s: float = 0.05) ->
     return received, clock.monotonic_s() - started_s
 
 
-async def test_a_body_that_trickles_or_stops_is_answered_before_the_deadline_of_the_request(lenient: Listening) -> None:
+async def test_a_body_that_trickles_or_stops_is_refused_before_the_deadline_of_the_request(lenient: Listening) -> None:
     head = (
         f"POST /api/v1/orders HTTP/1.1\r\nhost: orders.test\r\nauthorization: Bearer {lenient.key}\r\n"
         "idempotency-key: k\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 500\r\n\r\n"

@@ -183,7 +183,7 @@ def test_no_float_occurs_anywhere_on_the_way_of_an_amount(code: str) -> None:
     assert [way.state.status.value for way in ways if way.state] == ["settled", "canceled", "canceled", "expired"]
 
 
-def test_a_float_that_slips_into_a_document_is_met_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_float_in_a_document_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def slipped(minor: int, currency: Currency) -> dict[str, object]:
         return {"amount": amount_text(minor, currency), "amount_minor": minor * 1.0, "currency": currency.code}
 
@@ -235,7 +235,7 @@ def test_a_float_is_found_wherever_it_hides(thing: object, place: str) -> None:
     assert list(floats_within(thing)) == [place]
 
 
-def test_whole_numbers_texts_and_decimals_are_none() -> None:
+def test_whole_numbers_texts_and_decimals_are_not_floats() -> None:
     things = [1, True, "0.5", None, Decimal("0.5"), NOW, new_id(), b'{"a":"0.5"}', Model(value=1)]
 
     assert list(floats_within(things)) == []

@@ -114,7 +114,7 @@ async def generated_requests(port: int, directory: Path, supply: Supply) -> tupl
 
 @pytest.mark.timeout(2 * LIMIT_S)
 @pytest.mark.parametrize("service", ["command", "query"])
-async def test_every_answer_is_one_that_the_document_declares(
+async def test_every_response_is_one_that_the_document_declares(
     database: Database, tmp_path: Path, service: ServiceName
 ) -> None:
     key = await partner_key(database)
@@ -142,5 +142,5 @@ def test_a_well_formed_request_is_refused_only_for_what_a_schema_cannot_say() ->
     assert unexplained([refused("currency_unknown", "QQQ", "authorize_order")])
 
 
-def test_a_reason_that_is_not_true_is_none() -> None:
+def test_a_refusal_with_an_untrue_code_is_not_explained() -> None:
     assert unexplained([refused("currency_unknown", "EUR")])

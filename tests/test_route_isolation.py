@@ -89,7 +89,7 @@ def comparable(answer: httpx.Response, ids: Mapping[str, str]) -> tuple[Any, ...
     return answer.status_code, body, headers
 
 
-async def test_what_belongs_to_others_is_answered_as_if_it_were_not_there(services: Services) -> None:
+async def test_a_foreign_id_gets_the_response_of_a_missing_one(services: Services) -> None:
     for number, call in enumerate(WITH_ID):
         http, planted = services.client(call), await services.plant(f"acme{number}")
         strangers = {

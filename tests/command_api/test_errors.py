@@ -21,7 +21,7 @@ def test_every_refusal_of_the_domain_has_its_problem_and_no_problem_is_left_over
 
 
 @pytest.mark.parametrize("unexpected", [ValueError("?"), EventStoreError("?"), LogCorruptError("a hole")])
-def test_what_nobody_expected_is_not_translated(unexpected: Exception) -> None:
+def test_an_unexpected_error_is_not_translated(unexpected: Exception) -> None:
     assert translate(unexpected) is None
 
 

@@ -19,7 +19,7 @@ async def service(database: Database) -> AsyncIterator[Service]:
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'harbor-command%'"
 
 
-async def test_a_process_that_did_not_give_the_first_answer_gives_the_same_bytes(database: Database) -> None:
+async def test_another_process_repeats_the_first_response_byte_for_byte(database: Database) -> None:
     key = await partner_key(database)
     async with postgres_service(database, key) as first:
         created = await first.post(body=order_body(), key="create")
@@ -36,7 +36,7 @@ async def test_a_process_that_did_not_give_the_first_answer_gives_the_same_bytes
 
 
 @pytest.mark.parametrize("setting", ["synchronous_commit = off", "default_transaction_isolation = serializable"])
-async def test_settings_that_turn_dangerous_are_refused_with_503_and_heal(
+async def test_while_database_settings_are_dangerous_the_service_responds_503_and_recovers(
     service: Service, database: Database, setting: str
 ) -> None:
     role = f"ALTER ROLE harbor_command_login IN DATABASE {database.name}"
@@ -115,7 +115,7 @@ async def test_the_service_is_ready_and_its_metrics_show_commands_and_appends(se
     assert 'harbor_http_requests_total{method="POST",route="/api/v1/orders",status="201"} 2.0' in metrics
 
 
-async def test_while_postgresql_is_away_the_service_lives_and_answers_503_and_gets_ready_by_itself(
+async def test_while_postgresql_is_away_the_service_lives_responds_503_and_gets_ready_by_itself(
     database: Database, postgres_cluster: PostgresCluster
 ) -> None:
     key = await partner_key(database)

@@ -47,7 +47,7 @@ def test_the_page_says_which_changes_take_a_key_and_which_need_none() -> None:
 
 
 @EVERY_OPERATION
-def test_a_change_of_an_order_takes_a_key_and_if_match_and_tells_the_version_it_made(path: str, method: str) -> None:
+def test_a_change_of_an_order_takes_a_key_and_if_match_and_returns_the_new_version(path: str, method: str) -> None:
     operation = OPENAPI["paths"][path][method]
     required = {parameter["name"]: parameter["required"] for parameter in operation["parameters"]}
     [success] = [answer for status, answer in operation["responses"].items() if status < "300"]
@@ -82,7 +82,7 @@ async def test_the_examples_of_an_operation_are_accepted(service: Service, path:
         assert answer.status_code == 200, name
 
 
-def test_every_refusal_is_declared_where_it_is_answered() -> None:
+def test_every_refusal_is_declared_at_its_operation() -> None:
     for name, refused in (REFUSED | REFUSED_CHANGES).items():
         path = refused.path if refused.path in {ORDERS, BATCH} else re.sub(rf"{ORDERS}/[^/]+", ORDER, refused.path)
         operation = OPENAPI["paths"].get(path, {}).get(refused.method.lower())

@@ -11,7 +11,7 @@ from tests.support.requests.refused_requests import REFUSED, Refused
 from tests.support.services.command_service import BATCH, ORDERS, Service
 
 
-async def test_a_refusal_for_syntax_leaves_the_key_free_for_the_mended_request(service: Service) -> None:
+async def test_a_refusal_for_syntax_leaves_the_key_free_for_the_corrected_request(service: Service) -> None:
     for refused in [*list(REFUSED.values())[:40], *REFUSED_CHANGES.values()]:
         await send(service, refused)
 

@@ -91,7 +91,7 @@ def test_a_response_that_is_not_understood_stops_it(document: bytes) -> None:
     assert isinstance(sent([Reply(207, {}, document)])[0].end, UnexpectedAnswer)
 
 
-def test_without_progress_it_gives_up_after_as_many_attempts_or_as_much_time_as_there_is_patience() -> None:
+def test_without_progress_it_gives_up_after_the_configured_attempts_or_time() -> None:
     few, _ = sent([done(503, 503, 503)], max_retries=2)
     long, _ = sent([done(503, 503, 503)], max_retries=99, total_timeout_s=25)
     progress, run = sent([done(503, 503, 201), done(503, 201), done(503), done(201)], max_retries=1)

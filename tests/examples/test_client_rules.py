@@ -144,13 +144,13 @@ def test_a_final_refusal_decides_every_attempt_before_it() -> None:
     assert isinstance(play(CHANGE, [LOST, FINAL]).end, Conflict)
 
 
-def test_what_was_surely_not_done_is_no_unknown() -> None:
+def test_a_change_that_was_certainly_not_made_is_not_reported_as_unknown() -> None:
     assert isinstance(play(CHANGE, [UNREACHED], max_retries=0).end, ConnectionFailed)
     assert isinstance(play(CHANGE, [BUSY], max_retries=0).end, Unavailable)
     assert isinstance(play(READ, [LOST], max_retries=0).end, ConnectionFailed)
 
 
-def test_what_has_no_key_is_repeated_only_when_it_was_surely_not_done() -> None:
+def test_a_change_without_a_key_is_repeated_only_if_it_was_certainly_not_made() -> None:
     assert play(KEYLESS, [BUSY, UNREACHED, DONE]).end is DONE
     assert isinstance(play(KEYLESS, [LOST]).end, OutcomeUnknown)
 
@@ -190,7 +190,7 @@ def test_an_address_is_an_address(url: str) -> None:
 
 
 @pytest.mark.parametrize("order_id", ["", "..", "a/b", "a?b", "a b", "\u00e9"])
-def test_what_is_no_id_is_not_put_into_a_path(order_id: str) -> None:
+def test_a_malformed_id_is_not_put_into_a_path(order_id: str) -> None:
     with pytest.raises(ValueError, match="is not an id"):
         orders.get_order(order_id)
 
@@ -244,7 +244,7 @@ def test_a_read_of_an_order_shows_the_newest_token_of_that_order() -> None:
     assert written.of_order(f"{order[:-1]}1") is None
 
 
-def test_a_request_of_ones_own_has_the_same_rules() -> None:
+def test_a_custom_request_follows_the_same_rules() -> None:
     made = requests.request("PATCH", "/api/v1/orders/x", dict, body={"a": 1}, if_match=3)
     assert made.idempotency_key
     assert (made.headers, made.service, made.content) == ({"if-match": '"3"'}, Service.COMMAND, b'{"a":1}')

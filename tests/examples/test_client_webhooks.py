@@ -99,7 +99,7 @@ def test_a_fraction_that_is_added_one_day_arrives_with_every_digit_and_no_float(
     assert str(order["rate"]) == rate.decode()
 
 
-def test_a_number_that_nothing_can_hold_is_no_event() -> None:
+def test_a_number_out_of_range_does_not_verify() -> None:
     body = BODY.replace(b'"version":1', b'"version":1e99999999999999999999')
 
     with pytest.raises(WebhookNotVerified):

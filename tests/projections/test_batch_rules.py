@@ -139,7 +139,7 @@ POISON = (
 
 
 @pytest.mark.parametrize("error", SURROUNDINGS, ids=lambda error: type(error).__name__)
-def test_a_failure_of_the_surroundings_is_tried_again(error: Exception) -> None:
+def test_a_failure_of_the_environment_is_retried(error: Exception) -> None:
     assert not is_poison(error)
 
 

@@ -134,7 +134,7 @@ async def test_a_topic_made_again_that_ends_where_the_worker_stands_is_read_from
     assert await differences(database) == []
 
 
-async def test_repeats_damage_and_records_that_are_no_events_of_ours_do_no_harm(
+async def test_repeated_damaged_and_foreign_records_change_nothing(
     database: Database, kafka: KafkaServer, topic_prefix: str
 ) -> None:
     await fill_log(database.command_url, 20, "authorize")

@@ -56,7 +56,7 @@ def moved(partition: int, last_position: int, applied: int) -> list[tuple[str, i
     return [(name, partition, Shard(last_position, applied)) for name in VERSIONS]
 
 
-def test_nobody_claims_to_be_fresh_before_having_looked(freshness: Freshness) -> None:
+def test_freshness_is_unknown_before_the_first_reading(freshness: Freshness) -> None:
     assert freshness.lag_ms(ORDERS) is None
     assert freshness.is_behind
 
@@ -205,7 +205,7 @@ async def test_one_partner_holds_a_quarter_of_the_places_at_most(freshness: Fres
     assert not await is_turned_away(freshness, "acme.test"), "places are given back"
 
 
-async def test_nobody_waits_for_what_the_log_cannot_reach_in_time(freshness: Freshness) -> None:
+async def test_a_token_far_beyond_the_log_is_refused_without_waiting(freshness: Freshness) -> None:
     far = Token(1, 1_000_000 + 8)
     unknown = await is_turned_away(freshness, "acme.test", far)
     freshness.learn_all(ProgressSnapshot(7, all_of(), []))
@@ -216,7 +216,7 @@ async def test_nobody_waits_for_what_the_log_cannot_reach_in_time(freshness: Fre
     assert [unknown, beyond, near] == [False, True, False]
 
 
-async def test_a_read_that_waits_too_long_is_told_to_come_back(freshness: Freshness) -> None:
+async def test_a_read_that_waits_too_long_is_refused_with_retry_after(freshness: Freshness) -> None:
     with pytest.raises(Problem, match="projection_lagging") as raised:
         await freshness.wait_for("acme.test", Token(1, 7), ORDERS, 0.01)
 

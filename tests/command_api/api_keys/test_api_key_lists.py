@@ -67,7 +67,7 @@ async def test_a_cursor_is_signed_and_good_only_for_the_list_asker_and_filter_th
     assert [(each.status_code, each.json()["code"]) for each in refused] == [(422, "cursor_invalid")] * len(refused)
 
 
-async def test_a_key_tells_its_history_and_a_partner_is_not_told_which_operator_acted(desk: KeyDesk) -> None:
+async def test_the_history_of_a_key_hides_from_a_partner_which_operator_acted(desk: KeyDesk) -> None:
     acme, operator = await desk.key("acme"), await desk.key(None)
     made = (await desk.create(acme, scopes=["orders:read"])).json()["id"]
     await desk.post(operator, f"{KEYS}/{made}/revoke")

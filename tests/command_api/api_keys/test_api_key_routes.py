@@ -132,7 +132,7 @@ async def test_a_successor_expires_when_the_old_key_would_have(desk: KeyDesk) ->
     ("scopes", "wanted"),
     [({"keys:manage"}, ["orders:read"]), ({"keys:manage", "orders:read"}, ["orders:read", "orders:write"])],
 )
-async def test_a_key_gives_no_scope_that_it_lacks(desk: KeyDesk, scopes: set[str], wanted: list[str]) -> None:
+async def test_a_key_grants_no_scope_that_it_lacks(desk: KeyDesk, scopes: set[str], wanted: list[str]) -> None:
     key = await desk.key("acme", scopes)
 
     refused = await desk.create(key, scopes=wanted)
@@ -152,7 +152,7 @@ async def test_a_key_rotates_no_key_that_can_do_more_but_may_revoke_it(desk: Key
     assert revoked.status_code == 200
 
 
-async def test_a_key_of_the_installation_gives_partners_only_what_it_has_itself(desk: KeyDesk) -> None:
+async def test_a_key_of_the_installation_grants_partners_only_scopes_of_its_own(desk: KeyDesk) -> None:
     operator = await desk.key(None, INSTALLATION_SCOPES)
 
     writing = await desk.create(operator, partner_id="acme", scopes=["orders:write"])
@@ -217,7 +217,7 @@ async def test_a_revoked_key_changes_no_other_key_while_it_is_still_remembered(
     assert [event["type"] for event in history.json()["data"]] == ["api_key.created"]
 
 
-async def test_revoking_itself_again_is_answered_as_the_first_time_while_the_key_is_remembered(
+async def test_a_key_that_revokes_itself_twice_gets_the_same_response_while_it_is_cached(
     remembering: KeyDesk,
 ) -> None:
     key = await remembering.key("acme")

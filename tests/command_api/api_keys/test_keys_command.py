@@ -91,7 +91,7 @@ async def test_a_revoked_key_opens_nothing_and_is_listed_as_revoked(database: Da
     assert key not in listed.output
 
 
-async def test_the_history_tells_who_did_what_and_never_shows_a_key(database: Database) -> None:
+async def test_the_history_shows_who_did_what_and_never_a_key(database: Database) -> None:
     key = await create(database, "--label", "till 7", "--scope", "orders:write")
     key_id = parse(key).key_id
     rotated = await run(database, "keys", "rotate", key_id)
@@ -126,7 +126,7 @@ async def test_what_an_operator_mistyped_is_said_in_one_line(database: Database)
         assert said in refused.output
 
 
-async def test_what_postgresql_refuses_is_told_without_the_row(database: Database) -> None:
+async def test_an_error_of_postgresql_is_shown_without_the_row(database: Database) -> None:
     await database.fetch("ALTER TABLE harbor.api_keys ADD CONSTRAINT nothing CHECK (partner_id <> 'acme')")
 
     refused = await run(database, "keys", "create", "--partner", "acme", "--mode", "test", "--label", "CANARY")

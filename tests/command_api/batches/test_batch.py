@@ -15,7 +15,7 @@ def lines(count: int) -> list[Json]:
     return [{"sku": f"SKU-{number}", "quantity": 1, "unit_price": "1.00"} for number in range(count)]
 
 
-async def test_every_order_is_answered_in_its_place_with_what_a_single_create_would_say(service: Service) -> None:
+async def test_each_result_of_a_batch_is_the_response_of_a_single_create(service: Service) -> None:
     answer = await service.post(BATCH, batch(item("a"), item("b", currency="USD")))
 
     alone = await service.post(body=order_body(currency="USD"), key="b")
@@ -80,7 +80,7 @@ BAD_ITEMS: list[tuple[object, int, str, str | None, str | None]] = [
 
 
 @pytest.mark.parametrize(("bad", "status", "code", "pointer", "field_code"), BAD_ITEMS)
-async def test_a_bad_order_is_refused_in_its_place_and_harms_no_neighbour(
+async def test_a_bad_order_is_refused_in_its_place_and_the_others_are_created(
     service: Service, bad: object, status: int, code: str, pointer: str | None, field_code: str | None
 ) -> None:
     answer = await service.post(BATCH, batch(item("before"), bad, item("after")))
@@ -95,7 +95,7 @@ async def test_a_bad_order_is_refused_in_its_place_and_harms_no_neighbour(
     assert await service.store.head() == 2
 
 
-async def test_a_refusal_for_values_leaves_the_key_free_for_the_mended_order(service: Service) -> None:
+async def test_a_refusal_for_values_leaves_the_key_free_for_the_corrected_order(service: Service) -> None:
     await service.post(BATCH, batch(item("k", currency="eur")))
 
     mended = await service.post(BATCH, batch(item("k")))
@@ -186,7 +186,7 @@ BAD_ENVELOPES: list[tuple[object, str, str]] = [
 
 
 @pytest.mark.parametrize(("body", "pointer", "field_code"), BAD_ENVELOPES)
-async def test_a_body_that_is_no_batch_is_refused_as_a_whole(
+async def test_a_malformed_batch_is_refused_as_a_whole(
     service: Service, body: object, pointer: str, field_code: str
 ) -> None:
     answer = await service.post(BATCH, body)

@@ -126,7 +126,7 @@ async def test_a_batch_counts_as_its_orders_against_the_rate_and_is_refused_whol
     assert head == 3
 
 
-async def test_a_batch_beyond_those_that_wait_is_turned_away_and_not_counted_as_its_orders() -> None:
+async def test_a_batch_beyond_the_longest_queue_is_refused_and_not_charged_for_its_orders() -> None:
     may_go = asyncio.Event()
     bodies = [batch(*(item(f"{number}-{order}") for order in range(10))) for number in range(6)]
     settings = CommandApiSettings(batches_at_once=1, request_deadline_s=A_DAY)
@@ -142,7 +142,7 @@ async def test_a_batch_beyond_those_that_wait_is_turned_away_and_not_counted_as_
     assert again.status_code == 207  # 5 x 10 + 1 + 10 of 66
 
 
-async def test_a_batch_that_the_rate_never_allows_is_told_how_many_it_may_hold() -> None:
+async def test_the_refusal_of_a_batch_above_the_burst_names_the_most_orders_it_may_hold() -> None:
     async with memory_service(rate=Rate(per_s=1, burst=5)) as service:
         refused = await service.post(BATCH, batch(*(item(f"a-{number}") for number in range(6))))
 

@@ -77,7 +77,7 @@ class InterruptedStore:
         return await self.kept.head()
 
 
-async def test_an_answer_that_cannot_be_rendered_leaves_no_event_and_no_record() -> None:
+async def test_a_response_that_cannot_be_rendered_leaves_no_event_and_no_record() -> None:
     def broken(_state: OrderState) -> bytes:
         raise RuntimeError("rendering is broken")
 
@@ -115,7 +115,7 @@ async def test_a_stale_order_costs_one_conflict_and_is_decided_again() -> None:
     assert (captured.status_code, captured.json()["status"], captured.headers["etag"]) == (200, "captured", '"3"')
 
 
-async def test_an_order_that_was_set_back_and_went_on_otherwise_is_read_anew() -> None:
+async def test_an_order_that_was_restored_and_changed_otherwise_is_read_again() -> None:
     store = InterruptedStore()
     async with memory_service(store) as one, memory_service(store) as other:
         order_id = (await one.post(body=order_body())).json()["id"]
@@ -144,7 +144,7 @@ class Pauses:
         return WritePath(store, back_off=self)
 
 
-async def test_who_loses_every_race_is_told_to_repeat_and_nothing_is_recorded() -> None:
+async def test_a_command_that_loses_every_race_is_refused_as_retryable_and_not_recorded() -> None:
     store, pauses = InterruptedStore(), Pauses()
     async with memory_service(store, writes=pauses.writes) as service:
         order_id = (await service.post(body=order_body())).json()["id"]
@@ -186,7 +186,7 @@ async def test_what_is_decided_again_after_a_lost_race_is_decided_at_a_later_tim
     assert [event.occurred_at for event in await store.read_all(0, 10)] == [NOW, NOW + timedelta(minutes=2)]
 
 
-async def test_what_waited_for_its_turn_is_decided_when_that_comes() -> None:
+async def test_a_command_that_waited_for_its_order_is_decided_at_the_time_it_gets_it() -> None:
     store, now = InterruptedStore(), [NOW]
     made: list[WritePath] = []
 

@@ -33,7 +33,7 @@ async def test_spacing_key_order_and_quotes_around_the_key_do_not_matter(service
     assert again.content == first.content
 
 
-async def test_another_body_under_the_key_is_refused_and_the_first_answer_stays(service: Service) -> None:
+async def test_another_body_under_the_key_is_refused_and_the_first_response_stays(service: Service) -> None:
     first = await service.post(body=order_body(), key="k")
 
     other = await service.post(body=order_body(currency="USD"), key="k")
@@ -62,7 +62,7 @@ async def test_an_empty_body_and_an_empty_object_are_the_same_request(service: S
     assert again.content == first.content
 
 
-async def test_a_verb_replayed_after_the_order_moved_on_gets_the_old_answer(service: Service) -> None:
+async def test_a_verb_repeated_after_the_order_moved_on_gets_its_first_response(service: Service) -> None:
     order_id = (await service.post(body=order_body())).json()["id"]
     first = await service.post(f"{ORDERS}/{order_id}/authorize", key="k")
     await service.post(f"{ORDERS}/{order_id}/captures")
@@ -113,7 +113,7 @@ def test_anything_else_is_not_a_key(header: str) -> None:
     assert refused.value.kind.code == "idempotency_key_invalid"
 
 
-def test_a_fingerprint_tells_method_path_and_body_apart() -> None:
+def test_fingerprints_differ_by_method_path_and_body() -> None:
     requests = [
         ("POST", "/a", b"{}"),
         ("PATCH", "/a", b"{}"),

@@ -61,7 +61,9 @@ async def test_an_edit_says_which_version_was_seen(service: Service, verb: Verb)
 
 
 @each_change
-async def test_at_another_version_nothing_is_done_and_the_version_is_told(service: Service, verb: Verb) -> None:
+async def test_at_another_version_nothing_is_done_and_the_refusal_names_the_current_one(
+    service: Service, verb: Verb
+) -> None:
     order, head = await an_order(service, verb), await service.store.head()
 
     refused = await service.send(verb.method, address(order, verb), verb.body, key="k", If_Match='"77"')
@@ -75,7 +77,9 @@ async def test_at_another_version_nothing_is_done_and_the_version_is_told(servic
 
 
 @each_change
-async def test_a_repetition_at_the_version_that_it_made_old_gets_its_first_answer(service: Service, verb: Verb) -> None:
+async def test_a_repetition_gets_its_first_response_although_the_version_has_moved_on(
+    service: Service, verb: Verb
+) -> None:
     order = await an_order(service, verb)
     seen = {"If_Match": f'"{1 + len(verb.before)}"'}
 
@@ -86,7 +90,7 @@ async def test_a_repetition_at_the_version_that_it_made_old_gets_its_first_answe
 
 
 @each_verb
-async def test_any_version_is_as_none_and_what_is_no_etag_is_refused(service: Service, verb: Verb) -> None:
+async def test_a_star_matches_any_version_and_malformed_etags_are_refused(service: Service, verb: Verb) -> None:
     order = await an_order(service, verb)
 
     malformed = await service.send(verb.method, address(order, verb), verb.body, If_Match="abc")

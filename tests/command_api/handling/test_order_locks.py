@@ -20,7 +20,7 @@ async def worker(
         log.append(f"{name} ends")
 
 
-async def test_those_who_meet_on_one_order_follow_each_other_in_their_order() -> None:
+async def test_commands_on_one_order_run_one_after_the_other_in_the_order_of_arrival() -> None:
     order_locks, log = OrderLocks(), list[str]()
 
     await asyncio.gather(*(worker(order_locks, name, log) for name in "abc"))
@@ -40,7 +40,7 @@ async def test_other_orders_and_other_tenants_do_not_wait() -> None:
     assert log[:3] == ["a begins", "b begins", "c begins"]
 
 
-async def test_who_is_cancelled_while_waiting_harms_nobody_at_work_and_lets_nobody_pass() -> None:
+async def test_cancelling_a_waiting_command_neither_ends_the_running_one_nor_starts_another() -> None:
     order_locks, log, may_end = OrderLocks(), list[str](), asyncio.Event()
 
     async def hold() -> None:
@@ -66,7 +66,7 @@ async def test_who_is_cancelled_while_waiting_harms_nobody_at_work_and_lets_nobo
     assert log == ["a begins", "a ends", "d begins", "d ends"]
 
 
-async def test_who_fails_or_is_cancelled_in_its_turn_hands_it_on() -> None:
+async def test_a_command_that_fails_or_is_cancelled_releases_the_order() -> None:
     order_locks, log = OrderLocks(), list[str]()
 
     async def fail() -> None:
@@ -89,7 +89,7 @@ async def test_who_fails_or_is_cancelled_in_its_turn_hands_it_on() -> None:
     assert isinstance(failing.exception(), KeyError)
 
 
-async def test_nothing_is_kept_of_orders_that_nobody_works_on() -> None:
+async def test_no_lock_is_kept_for_an_idle_order() -> None:
     order_locks = OrderLocks()
 
     await asyncio.gather(*(worker(order_locks, "a", [], UUID(int=number // 3)) for number in range(30)))
@@ -97,7 +97,7 @@ async def test_nothing_is_kept_of_orders_that_nobody_works_on() -> None:
     assert len(order_locks) == 0
 
 
-async def test_a_line_has_an_end_and_others_are_told_at_once() -> None:
+async def test_beyond_the_longest_queue_a_command_is_refused_at_once() -> None:
     order_locks, log = OrderLocks(max_waiting=2), list[str]()
     inside = [asyncio.create_task(worker(order_locks, name, log)) for name in "abc"]
     await asyncio.sleep(0)

@@ -136,7 +136,7 @@ REFUSED_VERBS: list[tuple[list[tuple[str, Json]], str, Json, str, str]] = [
 
 
 @pytest.mark.parametrize(("past", "path", "body", "code", "why"), REFUSED_VERBS)
-async def test_a_verb_that_the_order_does_not_allow_is_refused_by_its_code_and_told_why(
+async def test_a_verb_that_the_order_does_not_allow_is_refused_with_its_code_and_the_reason(
     service: Service, past: list[tuple[str, Json]], path: str, body: Json, code: str, why: str
 ) -> None:
     order = await authorized(service, *past)
@@ -174,7 +174,7 @@ async def test_a_value_that_breaks_a_rule_is_named_and_leaves_the_key_free(
     assert other.status_code == 200
 
 
-async def test_a_repeated_capture_of_lines_gets_its_answer_also_when_less_than_that_is_left(service: Service) -> None:
+async def test_a_repeated_capture_of_lines_gets_its_first_response_even_when_less_is_left(service: Service) -> None:
     order = await authorized(service)
     body = {"lines": [{"line_id": 1, "quantity": 3}], "final": False}
 

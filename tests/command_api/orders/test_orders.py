@@ -24,7 +24,7 @@ async def test_an_order_is_created_with_its_location_version_and_token(service: 
     assert "idempotency-replayed" not in answer.headers
 
 
-async def test_the_event_tells_who_did_it_in_which_request_and_trace(service: Service) -> None:
+async def test_the_event_records_who_did_it_in_which_request_and_trace(service: Service) -> None:
     traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
     answer = await service.post(body=order_body(), X_Request_ID="req-42", traceparent=traceparent)
@@ -38,7 +38,7 @@ async def test_the_event_tells_who_did_it_in_which_request_and_trace(service: Se
     assert event.tenant_id == "acme.test"
 
 
-async def test_the_status_an_order_has_already_changes_nothing_and_its_answer_is_recorded(service: Service) -> None:
+async def test_setting_the_status_an_order_has_changes_nothing_and_the_response_is_recorded(service: Service) -> None:
     order_id = (await service.post(body=order_body())).json()["id"]
     path = f"{ORDERS}/{order_id}/status"
 

@@ -36,7 +36,7 @@ def refused(kind: type[RequestBody], body: dict[str, Any]) -> Problem:
 
 
 @pytest.mark.parametrize(("kind", "body", "pointer", "takes"), UNKNOWN)
-def test_an_unknown_field_is_told_with_those_that_the_object_takes(
+def test_the_refusal_of_an_unknown_field_lists_the_known_ones(
     kind: type[RequestBody], body: dict[str, Any], pointer: str, takes: str
 ) -> None:
     [error] = refused(kind, body).errors
@@ -46,7 +46,7 @@ def test_an_unknown_field_is_told_with_those_that_the_object_takes(
     assert "colour" not in error.detail
 
 
-def test_many_of_them_are_told_once_and_in_a_bounded_answer() -> None:
+def test_many_unknown_fields_are_one_error_and_the_response_is_bounded() -> None:
     once = refused(CreateOrderBody, order_body(**{f"f{number}": 1 for number in range(200)}))
     many = refused(NewApiKeyBody, {"scopes": []} | {f"f{number}": 1 for number in range(200)})
     lines = refused(CreateOrderBody, order_body(lines=[LINE | {"x": 1}] * 999))
@@ -55,7 +55,7 @@ def test_many_of_them_are_told_once_and_in_a_bounded_answer() -> None:
     assert len(render(lines, ORDERS, "request")) <= MAX_PROBLEM_BYTES
 
 
-async def test_a_batch_tells_what_it_and_its_items_take() -> None:
+async def test_a_batch_lists_the_fields_that_it_and_its_items_take() -> None:
     async with memory_service() as service:
         envelope = await service.post(BATCH, body={"orders": [item("k")], "mode": "fast"})
         answer = await service.post(BATCH, body=batch(item("k") | {"colour": "red"}))
@@ -73,7 +73,7 @@ async def test_a_batch_tells_what_it_and_its_items_take() -> None:
         ("EUR", {"/lines/2/unit_price": "amount_zero"}),
     ],
 )
-async def test_what_is_wrong_with_the_money_and_with_the_rest_is_told_at_once(
+async def test_errors_of_amounts_and_of_other_fields_come_in_one_response(
     currency: str, of_money: dict[str, str]
 ) -> None:
     lines = [
@@ -96,7 +96,7 @@ async def test_what_is_wrong_with_the_money_and_with_the_rest_is_told_at_once(
     assert {error["pointer"].removeprefix("/orders/0/order") for error in in_batch["body"]["errors"]} == set(expected)
 
 
-async def test_many_broken_prices_and_rules_are_told_up_to_twenty() -> None:
+async def test_a_response_lists_twenty_errors_at_most() -> None:
     lines = [LINE | {"unit_price": "1.001", "quantity": 0}] * 999
     async with memory_service() as service:
         answer = await service.post(body=order_body(customer_email="nobody", lines=lines))
@@ -106,7 +106,7 @@ async def test_many_broken_prices_and_rules_are_told_up_to_twenty() -> None:
 
 
 @pytest.mark.parametrize("is_declared", [True, False])
-async def test_a_body_that_is_too_large_is_told_what_would_fit(*, is_declared: bool) -> None:
+async def test_the_refusal_of_a_large_body_names_the_limit(*, is_declared: bool) -> None:
     async def parts() -> AsyncIterator[bytes]:
         yield b" " * 1_048_577
 
@@ -121,7 +121,7 @@ async def test_a_body_that_is_too_large_is_told_what_would_fit(*, is_declared: b
     assert "1,048,576 bytes" in answer.json()["detail"]
 
 
-async def test_a_missing_idempotency_key_is_told_with_what_a_repetition_sends() -> None:
+async def test_the_refusal_of_a_missing_idempotency_key_says_how_to_repeat_a_request() -> None:
     async with memory_service() as service:
         answer = await service.http.post(ORDERS, json=order_body())
 
@@ -129,7 +129,7 @@ async def test_a_missing_idempotency_key_is_told_with_what_a_repetition_sends() 
     assert "the same one when that command is sent again" in answer.json()["detail"]
 
 
-async def test_a_status_that_is_none_is_told_with_those_that_are() -> None:
+async def test_the_refusal_of_an_unknown_status_lists_the_known_ones() -> None:
     async with memory_service() as service:
         order_id = (await service.post(body=order_body())).json()["id"]
         answer = await service.send("PATCH", f"{ORDERS}/{order_id}/status", {"status": "shipped"})
@@ -139,7 +139,7 @@ async def test_a_status_that_is_none_is_told_with_those_that_are() -> None:
 
 
 @pytest.mark.parametrize(("partner_id", "scopes"), [("acme", PARTNER_SCOPES), (None, INSTALLATION_SCOPES)])
-def test_a_scope_that_is_none_is_told_with_those_that_such_a_key_may_have(
+def test_the_refusal_of_an_unknown_scope_lists_those_that_the_key_may_grant(
     partner_id: str | None, scopes: frozenset[str]
 ) -> None:
     acting = KeyRecord("id", partner_id, False, scopes, b"", "", clock.now())

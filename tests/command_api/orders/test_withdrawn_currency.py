@@ -79,7 +79,7 @@ async def test_a_new_order_in_a_withdrawn_currency_is_refused_and_its_key_stays_
     assert free.status_code == 201
 
 
-async def test_a_create_whose_answer_was_lost_before_gets_it_although_the_currency_is_withdrawn(
+async def test_a_repeated_create_gets_its_first_response_although_the_currency_is_withdrawn(
     service: Service,
 ) -> None:
     created = await create(service, "SEK")

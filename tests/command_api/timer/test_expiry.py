@@ -217,7 +217,7 @@ async def test_no_key_of_a_partner_can_stand_in_the_way(service: Service, databa
     assert (refused.json()["code"], turn.outcomes) == ("idempotency_key_invalid", {Outcome.DONE: 1})
 
 
-async def test_the_loop_ends_after_the_turn_under_way_and_says_when_it_is_ready(database: Database) -> None:
+async def test_the_loop_reports_when_it_is_ready_and_ends_after_the_current_turn(database: Database) -> None:
     stop = asyncio.Event()
     async with expirer(database, Clock()) as timer:
         assert timer.waiting_for() == ("starting",)

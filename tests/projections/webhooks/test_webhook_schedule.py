@@ -19,7 +19,7 @@ def test_thirteen_attempts_spread_over_about_72_hours() -> None:
 
 
 @given(st.integers(min_value=MAX_ATTEMPTS), st.floats(-1, 1), st.none() | st.floats(0, 1e9))
-def test_after_thirteen_attempts_there_is_no_other(made: int, jitter: float, retry_after_s: float | None) -> None:
+def test_the_thirteenth_attempt_is_the_last(made: int, jitter: float, retry_after_s: float | None) -> None:
     assert retry_delay_s(made, jitter=jitter, retry_after_s=retry_after_s) is None
 
 

@@ -57,7 +57,7 @@ async def test_the_notes_of_an_order_are_listed_with_their_texts_oldest_first(no
     assert {"x-read-position", "x-request-id"} <= set(answer.headers)
 
 
-async def test_many_notes_come_in_pages_and_a_cursor_of_another_order_or_list_starts_none(noted: Noted) -> None:
+async def test_notes_come_in_pages_and_a_cursor_of_another_order_or_list_is_refused(noted: Noted) -> None:
     pages = await noted.service.pages(f"{ORDERS}/{noted.order_id}/notes?limit=2", noted.key)
     cursor = (await noted.notes(noted.order_id, "?limit=1")).json()["next_cursor"]
 
