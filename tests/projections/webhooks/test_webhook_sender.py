@@ -70,9 +70,8 @@ async def test_a_dripping_body_ends_at_the_deadline_and_the_status_counts() -> N
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
         await _drip(b"x", 0.02, reader, writer)
 
-    in_time = Deadlines(connect_s=ENDLESS_S, total_s=3.0)
     async with _listening(serve) as url, asyncio.timeout(ENDLESS_S):  # what it would read takes five minutes to drip
-        reply = await _send(url, deadlines=in_time)
+        reply = await _send(url, deadlines=Deadlines(connect_s=ENDLESS_S, total_s=3.0))
     assert reply.outcome is AttemptOutcome.DELIVERED
 
 
@@ -241,10 +240,8 @@ async def _drip(drop: bytes, every_s: float, reader: asyncio.StreamReader, write
 
 
 def _queues(port: int, peer_port: int) -> tuple[int, int]:
-    """Return the bytes to send and to read of one end of a connection on 127.0.0.1 (proc(5), tcp: tx_queue, rx_queue).
-
-    Both ends name the connection: a port alone may be bound to several of them at once.
-    """
+    """Return the bytes one end of a connection on 127.0.0.1 has to send and to read: proc(5), tcp."""
+    # Both ends name the connection: a port alone may be bound to several of them at once.
     ends = f"0100007F:{port:04X}", f"0100007F:{peer_port:04X}"
     rows = [row.split() for row in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
     [queues] = [row[4].split(":") for row in rows if (row[1], row[2]) == ends]
