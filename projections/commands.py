@@ -28,6 +28,7 @@ T = TypeVar("T")
 _COMMAND_S = 3600.0
 _PROGRESS_EVERY_S = 1.0
 _SHOWN_DIFFERENCES = 20
+_SEE_LIST = "see `python -m projections dlq list --all`"
 
 
 @click.group()
@@ -85,59 +86,62 @@ def list_command(projection: str | None, limit: int, *, everything: bool) -> Non
     )
     for letter in found:
         click.echo(
-            f"{letter.letter_id:>8}  {letter.status:<9} {letter.projection:<15} {letter.reason:<7} "
+            f"{letter.dead_letter_id:>8}  {letter.status:<9} {letter.projection:<15} {letter.reason:<7} "
             f"{letter.order_id} #{letter.sequence:<4} {letter.type:<17} {letter.error}"
         )
     click.echo(f"{len(found)} dead letters" + ("" if found else ": nothing is parked"))
 
 
 @dlq.command("show", epilog="Example: python -m projections dlq show 17")
-@click.argument("letter_id", type=int)
-def show_command(letter_id: int) -> None:
+@click.argument("dead_letter_id", type=int)
+def show_command(dead_letter_id: int) -> None:
     """Show one dead letter in full; the event's payload is in the event store, at its position."""
-    letter = _letter(_run(lambda connection: letters.find_dead_letter(connection, letter_id)), letter_id)
+    letter = _letter(_run(lambda connection: letters.find_dead_letter(connection, dead_letter_id)), dead_letter_id)
     for name in letter.__slots__:
         click.echo(f"{name:<15} {getattr(letter, name)}")
 
 
 @dlq.command("retry", epilog="Examples: python -m projections dlq retry 17; python -m projections dlq retry --all")
-@click.argument("letter_id", type=int, required=False)
+@click.argument("dead_letter_id", type=int, required=False)
 @click.option("--all", "everything", is_flag=True, help="retry every parked order")
-def retry_command(letter_id: int | None, *, everything: bool) -> None:
+def retry_command(dead_letter_id: int | None, *, everything: bool) -> None:
     """Apply what is parked of an order in its projection, from the event store; exit 1 if some stays parked."""
-    if (letter_id is None) != everything:
+    if (dead_letter_id is None) != everything:
         raise click.UsageError("name one dead letter by its id, or --all")
 
     async def work(connection: DedicatedConnection) -> int:
-        if letter_id is None:
+        if dead_letter_id is None:
             chosen = await letters.parked(connection)
         else:
-            chosen = [_letter(await letters.find_dead_letter(connection, letter_id), letter_id)]
+            chosen = [_letter(await letters.find_dead_letter(connection, dead_letter_id), dead_letter_id)]
         return sum([await _retry(connection, letter) for letter in chosen])
 
     sys.exit(1 if _run(work) else 0)
 
 
 @dlq.command("discard", epilog="Example: python -m projections dlq discard 17 --yes")
-@click.argument("letter_id", type=int)
+@click.argument("dead_letter_id", type=int)
 @click.confirmation_option(prompt="Discard this event in this projection for good?")
-def discard_command(letter_id: int) -> None:
+def discard_command(dead_letter_id: int) -> None:
     """Discard one event; later events of its order stay parked until they are retried.
 
     The event stays in the event store and in the other projections. The timeline and the webhooks go on without it; an
     order's document cannot be folded past it and stays as it was.
     """
-    letter = _run(lambda connection: letters.discard(connection, letter_id))
+    letter = _run(lambda connection: letters.discard(connection, dead_letter_id))
     if letter is None:
-        raise click.ClickException(f"dead letter {letter_id} is not parked: see `python -m projections dlq list --all`")
-    click.echo(f"discarded {letter_id}. Next, for later events of the order: python -m projections dlq retry --all")
+        raise click.ClickException(f"dead letter {dead_letter_id} is not parked: {_SEE_LIST}")
+    click.echo(
+        f"discarded {dead_letter_id}. Next, for later events of the order: python -m projections dlq retry --all"
+    )
 
 
 async def _retry(connection: DedicatedConnection, letter: DeadLetter) -> int:
     """Retry one order in one projection, print the outcome, and return how many events are still parked."""
     projection = _projection(letter)
     if projection is None:
-        click.echo(f"{letter.letter_id}: {letter.projection} v{letter.version} is unknown to this version; skipped")
+        name = f"{letter.projection} v{letter.version}"
+        click.echo(f"{letter.dead_letter_id}: {name} is unknown to this version; skipped")
         return 0
     outcome = await letters.retry(connection, projection, letter)
     because = f": {outcome.error}" if outcome.error else ""
@@ -154,9 +158,9 @@ def _projection(letter: DeadLetter) -> Projection | None:
     )
 
 
-def _letter(letter: DeadLetter | None, letter_id: int) -> DeadLetter:
+def _letter(letter: DeadLetter | None, dead_letter_id: int) -> DeadLetter:
     if letter is None:
-        raise click.ClickException(f"there is no dead letter {letter_id}: see `python -m projections dlq list --all`")
+        raise click.ClickException(f"there is no dead letter {dead_letter_id}: {_SEE_LIST}")
     return letter
 
 

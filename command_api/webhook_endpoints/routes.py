@@ -23,7 +23,7 @@ from infra.http.strict_route import StrictRoute
 from infra.ids import canonical_uuid
 from infra.postgres.failures import AWAY
 from infra.postgres.webhook_endpoints import (
-    ResendAnswer,
+    ResendOutcome,
     TooManyEndpointsError,
     WebhookEndpoint,
     WebhookEndpoints,
@@ -162,11 +162,11 @@ async def resend(request: Request, delivery_id: DeliveryId, principal: ManagesWe
     async with _store(request) as store:
         outcome = await store.resend(tenant, delivery_id)
     match outcome:
-        case ResendAnswer.NOT_FOUND:
+        case ResendOutcome.NOT_FOUND:
             raise Problem(problems.NOT_FOUND)
-        case ResendAnswer.ENDPOINT_NOT_ENABLED:
+        case ResendOutcome.ENDPOINT_NOT_ENABLED:
             raise Problem(errors.WEBHOOK_ENDPOINT_NOT_ENABLED)
-        case ResendAnswer.QUEUED:
+        case ResendOutcome.QUEUED:
             return ResendDocument(id=delivery_id, object="webhook_delivery", status="queued")
 
 

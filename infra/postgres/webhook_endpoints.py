@@ -60,7 +60,7 @@ class TooManyEndpointsError(Exception):
     """The tenant has as many endpoints as it may have; nothing was written."""
 
 
-class ResendAnswer(StrEnum):
+class ResendOutcome(StrEnum):
     """What became of a request to send a delivery again."""
 
     QUEUED = "queued"
@@ -137,9 +137,9 @@ class WebhookEndpoints:
         """Delete an endpoint and erase its secret; return False when the tenant has none with this id."""
         return await self._pool.execute(_DELETE, tenant.id, endpoint_id) == "UPDATE 1"
 
-    async def resend(self, tenant: Tenant, delivery_id: UUID) -> ResendAnswer:
+    async def resend(self, tenant: Tenant, delivery_id: UUID) -> ResendOutcome:
         """Queue one delivery again, in whatever state it is; asking twice queues it once."""
-        return ResendAnswer(await self._pool.fetchval("SELECT harbor.webhook_resend($1, $2)", tenant.id, delivery_id))
+        return ResendOutcome(await self._pool.fetchval("SELECT harbor.webhook_resend($1, $2)", tenant.id, delivery_id))
 
 
 def _endpoint(row: asyncpg.Record) -> WebhookEndpoint:

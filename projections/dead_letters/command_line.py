@@ -20,9 +20,9 @@ from projections.transaction import CHANNEL, notifications
 _LIST = """
 SELECT * FROM harbor.dead_letters
 WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR projection = $2)
-ORDER BY letter_id LIMIT $3
+ORDER BY dead_letter_id LIMIT $3
 """
-_SHOW = "SELECT * FROM harbor.dead_letters WHERE letter_id = $1"
+_SHOW = "SELECT * FROM harbor.dead_letters WHERE dead_letter_id = $1"
 _OF_ORDER = """
 SELECT * FROM harbor.dead_letters WHERE projection = $1 AND version = $2 AND order_id = $3 ORDER BY sequence
 """
@@ -30,12 +30,14 @@ _PARKED_ORDERS = """
 SELECT DISTINCT ON (projection, version, order_id) * FROM harbor.dead_letters WHERE status = 'parked'
 ORDER BY projection, version, order_id, sequence
 """
-_DISCARD = "UPDATE harbor.dead_letters SET status = 'discarded' WHERE letter_id = $1 AND status = 'parked' RETURNING *"
-_DELETE = "DELETE FROM harbor.dead_letters WHERE letter_id = ANY($1::bigint[])"
+_DISCARD = """
+UPDATE harbor.dead_letters SET status = 'discarded' WHERE dead_letter_id = $1 AND status = 'parked' RETURNING *
+"""
+_DELETE = "DELETE FROM harbor.dead_letters WHERE dead_letter_id = ANY($1::bigint[])"
 _FAILED_AGAIN = """
 UPDATE harbor.dead_letters
 SET attempts = attempts + 1, reason = $2, retry_from = $3, error = $4
-WHERE letter_id = $1
+WHERE dead_letter_id = $1
 """
 _NOTIFY = "SELECT pg_notify($1, $2)"
 
@@ -58,9 +60,9 @@ async def list_dead_letters(
     return [dead_letter(row) for row in await connection.fetch(_LIST, status, projection, limit)]
 
 
-async def find_dead_letter(connection: Connection, letter_id: int) -> DeadLetter | None:
+async def find_dead_letter(connection: Connection, dead_letter_id: int) -> DeadLetter | None:
     """Return one dead letter."""
-    row = await connection.fetchrow(_SHOW, letter_id)
+    row = await connection.fetchrow(_SHOW, dead_letter_id)
     return None if row is None else dead_letter(row)
 
 
@@ -69,9 +71,9 @@ async def parked(connection: Connection) -> list[DeadLetter]:
     return [dead_letter(row) for row in await connection.fetch(_PARKED_ORDERS)]
 
 
-async def discard(connection: Connection, letter_id: int) -> DeadLetter | None:
+async def discard(connection: Connection, dead_letter_id: int) -> DeadLetter | None:
     """Discard one parked event, so that no retry ever applies it. Return None if it is not parked."""
-    row = await connection.fetchrow(_DISCARD, letter_id)
+    row = await connection.fetchrow(_DISCARD, dead_letter_id)
     return None if row is None else dead_letter(row)
 
 
@@ -89,14 +91,14 @@ async def retry(connection: Connection, projection: Projection, letter: DeadLett
         checkpoint = await lock(connection, key)
         rows = await connection.fetch(_OF_ORDER, projection.name, projection.version, letter.order_id)
         letters = [dead_letter(row) for row in rows]
-        waiting = {each.sequence: each for each in letters if each.status == "parked"}
-        if checkpoint is None or not waiting:
+        parked_before = {each.sequence: each for each in letters if each.status == "parked"}
+        if checkpoint is None or not parked_before:
             return Retried(0, 0, NOTHING_PARKED)
         discarded = {each.sequence for each in letters if each.status == "discarded"}
-        records = await _records(connection, letter, waiting, discarded)
+        records = await _records(connection, letter, parked_before, discarded)
         failed = await apply_or_park(connection, projection, records)
-        await _update(connection, projection, waiting, failed)
-        missing = sum(record.sequence not in waiting for record in records)
+        await _update(connection, projection, parked_before, failed)
+        missing = sum(record.sequence not in parked_before for record in records)
         if missing:
             await add_applied(connection, key, missing)
         for payload in notifications([checkpoint]):
@@ -105,10 +107,10 @@ async def retry(connection: Connection, projection: Projection, letter: DeadLett
 
 
 async def _records(
-    connection: Connection, letter: DeadLetter, waiting: dict[int, DeadLetter], discarded: set[int]
+    connection: Connection, letter: DeadLetter, before: dict[int, DeadLetter], discarded: set[int]
 ) -> list[LogRecord]:
     """Return the events to apply: the parked ones and those missing before them."""
-    first, last = min(each.retry_from for each in waiting.values()), max(waiting)
+    first, last = min(each.retry_from for each in before.values()), max(before)
     streams = await read_streams(connection, [letter.order_id])
     return [
         LogRecord.of(event, letter.partition)
@@ -118,15 +120,16 @@ async def _records(
 
 
 async def _update(
-    connection: Connection, projection: Projection, waiting: dict[int, DeadLetter], failed: Sequence[ParkedEvent]
+    connection: Connection, projection: Projection, before: dict[int, DeadLetter], failed: Sequence[ParkedEvent]
 ) -> None:
     """Delete the dead letters of what was applied, update those that failed again, park missing events that failed."""
     again = {event.record.sequence: event for event in failed}
-    await connection.execute(_DELETE, [each.letter_id for sequence, each in waiting.items() if sequence not in again])
+    applied = [each.dead_letter_id for sequence, each in before.items() if sequence not in again]
+    await connection.execute(_DELETE, applied)
     for sequence, event in again.items():
-        if sequence in waiting:
-            letter_id = waiting[sequence].letter_id
-            await connection.execute(_FAILED_AGAIN, letter_id, event.reason, event.retry_from, event.error)
-    new = [event for sequence, event in again.items() if sequence not in waiting]
+        if sequence in before:
+            dead_letter_id = before[sequence].dead_letter_id
+            await connection.execute(_FAILED_AGAIN, dead_letter_id, event.reason, event.retry_from, event.error)
+    new = [event for sequence, event in again.items() if sequence not in before]
     if new:
         await park(connection, projection, new)

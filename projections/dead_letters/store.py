@@ -54,7 +54,7 @@ class ParkedEvent:
 class DeadLetter:
     """A parked or discarded event, as an operator sees it."""
 
-    letter_id: int
+    dead_letter_id: int
     projection: str
     version: int
     partition: int

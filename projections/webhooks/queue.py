@@ -58,11 +58,12 @@ _RECORD = """
 WITH result AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::integer[], $5::timestamptz[], $6::integer[],
         $7::text[], $8::smallint[], $9::bytea[], $10::text[], $11::float8[])
-    AS r(attempt_id, delivery_id, lease_id, attempt, started_at, latency_ms, outcome, status, answer, state, delay_s)
+    AS r(attempt_id, delivery_id, lease_id, attempt, started_at, latency_ms, outcome, status, response_body, state,
+        delay_s)
 ), attempts AS (
     INSERT INTO harbor.webhook_attempts
-        (attempt_id, delivery_id, attempt, started_at, latency_ms, outcome, status, answer)
-    SELECT attempt_id, delivery_id, attempt, started_at, latency_ms, outcome, status, answer FROM result
+        (attempt_id, delivery_id, attempt, started_at, latency_ms, outcome, status, response_body)
+    SELECT attempt_id, delivery_id, attempt, started_at, latency_ms, outcome, status, response_body FROM result
     ON CONFLICT (attempt_id) DO NOTHING
 )
 UPDATE harbor.webhook_deliveries d

@@ -56,7 +56,7 @@ attempts = table(
     column("latency_ms", Integer),
     column("outcome", Text),
     column("status", SmallInteger),
-    column("answer", LargeBinary),
+    column("response_body", LargeBinary),
     schema="harbor",
 )
 
@@ -103,7 +103,7 @@ def attempts_of_delivery() -> Query:
     """Return the last attempts of one delivery of a partner, latest first."""
     own = deliveries.join(attempts, attempts.c.delivery_id == deliveries.c.delivery_id)
     return compiled(
-        select(attempts)
+        select(attempts, attempts.c.response_body.label("answer"))
         .select_from(own)
         .where(attempts.c.delivery_id == bindparam("delivery_id"), *visible(deliveries, is_partner=True))
         .order_by(attempts.c.attempt_id.desc())

@@ -145,8 +145,8 @@ async def test_a_discarded_event_is_never_applied_and_a_retry_brings_the_later_o
         allergic.cannot_bear = {}
         async with running.pool.acquire() as connection:
             poison, behind = await parked(connection)
-            assert await command_line.discard(connection, poison.letter_id) is not None
-            assert await command_line.discard(connection, poison.letter_id) is None
+            assert await command_line.discard(connection, poison.dead_letter_id) is not None
+            assert await command_line.discard(connection, poison.dead_letter_id) is None
             assert await command_line.retry(connection, allergic, behind) == command_line.Retried(1, 0, None)
 
     rows = await database.fetch("SELECT sequence FROM harbor_read.order_timeline_v1 WHERE order_id = $1", sick)

@@ -23,7 +23,7 @@ CREATE TABLE harbor.checkpoints (
 -- Events a projection could not apply, and the later events of the same order. The event itself stays in the log;
 -- this row holds no payload.
 CREATE TABLE harbor.dead_letters (
-    letter_id      bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    dead_letter_id bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     projection     text        NOT NULL,
     version        integer     NOT NULL,
     partition      smallint    NOT NULL,

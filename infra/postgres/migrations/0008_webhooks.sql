@@ -70,16 +70,16 @@ CREATE INDEX webhook_deliveries_due ON harbor.webhook_deliveries (endpoint_id, n
 CREATE INDEX webhook_deliveries_dead ON harbor.webhook_deliveries (tenant_id, delivery_id) WHERE state = 'dead';
 CREATE INDEX webhook_deliveries_by_tenant ON harbor.webhook_deliveries (tenant_id, delivery_id);
 
--- Every POST. `answer` holds at most the first 4 KiB of the response.
+-- Every POST. `response_body` holds at most the first 4 KiB of the response.
 CREATE TABLE harbor.webhook_attempts (
-    attempt_id  uuid        PRIMARY KEY,
-    delivery_id uuid        NOT NULL,
-    attempt     integer     NOT NULL,
-    started_at  timestamptz NOT NULL,
-    latency_ms  integer     NOT NULL,
-    outcome     text        NOT NULL,
-    status      smallint,
-    answer      bytea       NOT NULL DEFAULT '' CHECK (octet_length(answer) <= 4096)
+    attempt_id    uuid        PRIMARY KEY,
+    delivery_id   uuid        NOT NULL,
+    attempt       integer     NOT NULL,
+    started_at    timestamptz NOT NULL,
+    latency_ms    integer     NOT NULL,
+    outcome       text        NOT NULL,
+    status        smallint,
+    response_body bytea       NOT NULL DEFAULT '' CHECK (octet_length(response_body) <= 4096)
 );
 CREATE INDEX webhook_attempts_by_delivery ON harbor.webhook_attempts (delivery_id, attempt_id);
 

@@ -22,7 +22,7 @@ from tests.support.services.webhooks import (
 )
 
 WAITS_S = 40.0
-ATTEMPTS = "SELECT attempt, outcome, status, answer FROM harbor.webhook_attempts ORDER BY attempt_id"
+ATTEMPTS = "SELECT attempt, outcome, status, response_body FROM harbor.webhook_attempts ORDER BY attempt_id"
 
 
 def unhurried(**overrides: object) -> WebhookSettings:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from infra.postgres.webhook_endpoints import NewEndpoint, ResendAnswer, TooManyEndpointsError, WebhookEndpoints
+from infra.postgres.webhook_endpoints import NewEndpoint, ResendOutcome, TooManyEndpointsError, WebhookEndpoints
 from infra.security.secrets_at_rest import SecretBox
 from infra.tenancy import Tenant
 from tests.support.services.servers import Database
@@ -63,7 +63,7 @@ async def test_a_dead_or_delivered_webhook_can_be_sent_again_with_the_same_id_an
             await wait_for_states(database, {"delivered": 1})
             [delivery] = await read_deliveries(database)
             for attempt in (2, 3):
-                assert await endpoints.resend(ACME, delivery["delivery_id"]) is ResendAnswer.QUEUED
+                assert await endpoints.resend(ACME, delivery["delivery_id"]) is ResendOutcome.QUEUED
                 await receiver.wait_for(attempt)
                 await wait_for_states(database, {"delivered": 1})
     assert len({(each.webhook_id, each.body) for each in receiver.received}) == 1
