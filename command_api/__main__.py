@@ -3,34 +3,16 @@
 from starlette.types import ASGIApp
 
 from command_api.api_keys.command_line import keys
-from command_api.app import Settings, create_app
+from command_api.app import create_app, load_settings
 from command_api.openapi import document
 from command_api.timer.command import expire
 from infra.http.command_line import service_commands
 from infra.http.server.server import Listen
-from infra.settings import (
-    CommandApiSettings,
-    KafkaSettings,
-    LimitSettings,
-    PostgresSettings,
-    RedisSettings,
-    SecuritySettings,
-    WebhookSettings,
-    load,
-)
 
 
 def compose() -> tuple[ASGIApp, Listen]:
     """Return the application by the settings of the environment, and where it listens; raises `SettingsError`."""
-    settings = Settings(
-        service=load(CommandApiSettings),
-        postgres=load(PostgresSettings),
-        security=load(SecuritySettings),
-        kafka=load(KafkaSettings),
-        webhooks=load(WebhookSettings),
-        redis=load(RedisSettings),
-        limits=load(LimitSettings),
-    )
+    settings = load_settings()
     return create_app(settings), Listen(settings.service.host, settings.service.port)
 
 

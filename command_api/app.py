@@ -48,6 +48,7 @@ from infra.settings import (
     RedisSettings,
     SecuritySettings,
     WebhookSettings,
+    load,
 )
 
 StateContext: TypeAlias = AbstractAsyncContextManager[CommandState]
@@ -112,6 +113,23 @@ class Readiness:
     def note(self, report: PartitionsReport) -> None:
         """Remember the last report."""
         self.partitions = report
+
+
+def load_settings() -> Settings:
+    """Return the settings of the environment.
+
+    Raises:
+        SettingsError: a setting is missing or wrong.
+    """
+    return Settings(
+        service=load(CommandApiSettings),
+        postgres=load(PostgresSettings),
+        security=load(SecuritySettings),
+        kafka=load(KafkaSettings),
+        webhooks=load(WebhookSettings),
+        redis=load(RedisSettings),
+        limits=load(LimitSettings),
+    )
 
 
 def create_app(settings: Settings) -> ServiceApp:

@@ -4,29 +4,13 @@ from starlette.types import ASGIApp
 
 from infra.http.command_line import service_commands
 from infra.http.server.server import Listen
-from infra.settings import (
-    KafkaSettings,
-    LimitSettings,
-    PostgresSettings,
-    QueryApiSettings,
-    RedisSettings,
-    SecuritySettings,
-    load,
-)
-from query_api.app import Settings, create_app
+from query_api.app import create_app, load_settings
 from query_api.openapi import document
 
 
 def compose() -> tuple[ASGIApp, Listen]:
     """Return the application by the settings of the environment, and where it listens; raises `SettingsError`."""
-    settings = Settings(
-        service=load(QueryApiSettings),
-        postgres=load(PostgresSettings),
-        security=load(SecuritySettings),
-        kafka=load(KafkaSettings),
-        redis=load(RedisSettings),
-        limits=load(LimitSettings),
-    )
+    settings = load_settings()
     return create_app(settings), Listen(settings.service.host, settings.service.port)
 
 

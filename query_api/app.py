@@ -33,6 +33,7 @@ from infra.settings import (
     QueryApiSettings,
     RedisSettings,
     SecuritySettings,
+    load,
 )
 from projections.tables import order_timeline, orders
 from query_api.freshness import CHANNELS, Freshness, FreshnessWatch, ProgressSnapshot
@@ -74,6 +75,22 @@ class Settings:
     kafka: KafkaSettings
     redis: RedisSettings
     limits: LimitSettings
+
+
+def load_settings() -> Settings:
+    """Return the settings of the environment.
+
+    Raises:
+        SettingsError: a setting is missing or wrong.
+    """
+    return Settings(
+        service=load(QueryApiSettings),
+        postgres=load(PostgresSettings),
+        security=load(SecuritySettings),
+        kafka=load(KafkaSettings),
+        redis=load(RedisSettings),
+        limits=load(LimitSettings),
+    )
 
 
 def create_app(settings: Settings) -> ServiceApp:

@@ -50,8 +50,8 @@ class ReadContext:
         return await self.state["reads"].rows(query, values | visibility_of(self.principal, query.names))
 
     async def row(self, query: Query, **values: Any) -> asyncpg.Record | None:
-        """Return the first row, or None."""
-        return await self.state["reads"].row(query, values | visibility_of(self.principal, query.names))
+        """Return the row of a statement that has one at most, or None."""
+        return next(iter(await self.rows(query, **values)), None)
 
     def note_order(self, order_id: UUID, partner_id: str) -> None:
         """Put on the log line what was looked at; for keys of the installation that line is the audit of the read."""

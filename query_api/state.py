@@ -33,15 +33,6 @@ class ReadDatabase:
                 connection.terminate()
                 raise
 
-    async def row(self, query: Query, values: Mapping[str, Any]) -> asyncpg.Record | None:
-        """Return the first row, or None."""
-        async with self.database.pool.acquire() as connection:
-            try:
-                return await connection.fetchrow(query.sql, *query.arguments(**values))
-            except asyncio.CancelledError:
-                connection.terminate()
-                raise
-
 
 class QueryState(ServiceState):
     """The service's state. `partitions` is the number of shards, `consistency_wait_s` how long a token may wait."""

@@ -19,9 +19,9 @@ from command_api.errors import (
     invalid_values,
     translate,
 )
-from command_api.handling.appends import Caller, CommandResponse, ask_for_repetition
+from command_api.handling.appends import Caller, CommandResponse, appended, ask_for_repetition, replayed
 from command_api.handling.bodies import field_error, parse_body
-from command_api.handling.handle import WritePath, decide_create, refuse_reference, replayed
+from command_api.handling.handle import WritePath, decide_create, refuse_reference
 from command_api.handling.idempotency import fingerprint, parse_key
 from command_api.orders import bodies
 from domain.order.errors import InvalidCommandError, WithdrawnCurrencyError
@@ -40,7 +40,6 @@ from infra.http.json_body import Json, canonical
 from infra.http.problems import INTERNAL_ERROR, FieldError, Problem
 from infra.http.validation import unknown_field
 from infra.observability.logs import get_logger
-from infra.tenancy import Tenant
 
 SLICE: Final = 64
 """Orders and lines handled before the event loop serves others: one to two milliseconds."""
@@ -54,17 +53,6 @@ _STACK_FRAMES: Final = 8
 _UNKNOWN: Final = Problem(OUTCOME_UNKNOWN)
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class BatchSender:
-    """Who sends a batch, and what is recorded of the request; `path` is that of a single create."""
-
-    tenant: Tenant
-    key_id: str
-    path: str
-    request_id: str
-    traceparent: str | None
 
 
 @dataclass(slots=True)
@@ -107,8 +95,10 @@ async def slices(things: Sequence[T], weigh: Callable[[T], int] = lambda _: USUA
             start, weight = end, 0
 
 
-async def handle_batch(path: WritePath, sender: BatchSender, orders: Sequence[Json]) -> list[Item]:
+async def handle_batch(path: WritePath, sender: Caller, orders: Sequence[Json]) -> list[Item]:
     """Return the response to every order of a batch, in their order. No order ever harms another.
+
+    `sender` is as for a single create, but for key and fingerprint: each order has its own.
 
     Raises:
         EventStoreError: the store took none of them; nothing was written.
@@ -152,20 +142,14 @@ def _weight(value: Json) -> int:
     return 1 + len(lines) if isinstance(lines, list) else 1
 
 
-def _decide(path: WritePath, sender: BatchSender, place: int, value: Json, item: Item) -> _Decided | None:
+def _decide(path: WritePath, sender: Caller, place: int, value: Json, item: Item) -> _Decided | None:
     """Decide one order; None when it has its response already."""
     pointer = f"/orders/{place}"
     try:
         order = _order_of(value, item)
         pointer += "/order"
-        caller = Caller(
-            tenant=sender.tenant,
-            key_id=sender.key_id,
-            idempotency_key=item.key or "",
-            fingerprint=fingerprint("POST", sender.path, canonical(order)),
-            path=sender.path,
-            request_id=sender.request_id,
-            traceparent=sender.traceparent,
+        caller = sender._replace(
+            idempotency_key=item.key or "", fingerprint=fingerprint("POST", sender.path, canonical(order))
         )
         body = parse_body(bodies.CreateOrderBody, order)
         command = bodies.create_order(body, OrderId(path.new_id()), sender.tenant, path.now())
@@ -233,8 +217,8 @@ async def _try_append(path: WritePath, more: Sequence[_Decided]) -> Sequence[App
 def _response(append: AppendCommand, outcome: AppendOutcome | EventStoreError) -> CommandResponse | Problem:
     """Return the response that was recorded, now or by an earlier request, or why there is none."""
     match outcome:
-        case Appended(version, position):
-            return CommandResponse(append.status, append.response, append.stream_id, version, position, replayed=False)
+        case Appended():
+            return appended(append, outcome)
         case Duplicate():
             return replayed(outcome)
         case KeyMismatch():

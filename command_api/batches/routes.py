@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from command_api.batches.bodies import BatchBody
-from command_api.batches.handle import BatchSender, Item, handle_batch, slices
+from command_api.batches.handle import Item, handle_batch, slices
 from command_api.batches.responses import ANSWERED
+from command_api.handling.appends import Caller
 from command_api.handling.requests import PREFIX, PartnerTenant, RequestId, Traceparent
 from command_api.metrics import CommandMetrics
 from command_api.state import state_of
@@ -36,9 +37,9 @@ async def require_room(request: RawRequest) -> None:
 
 async def _sender(
     request: RawRequest, tenant: PartnerTenant, request_id: RequestId = None, traceparent: Traceparent = None
-) -> BatchSender:
-    key_id = principal_of(request).key_id
-    return BatchSender(tenant, key_id, PREFIX, request_id or request.context.request_id, traceparent)
+) -> Caller:
+    key_id, request_id = principal_of(request).key_id, request_id or request.context.request_id
+    return Caller(tenant, key_id, "", b"", PREFIX, request_id, traceparent)
 
 
 @router.post(
@@ -49,9 +50,7 @@ async def _sender(
     dependencies=[requires("orders:write"), Depends(require_room)],
     responses=ANSWERED,
 )
-async def create_orders(
-    request: RawRequest, sender: Annotated[BatchSender, Depends(_sender)], body: BatchBody
-) -> Response:
+async def create_orders(request: RawRequest, sender: Annotated[Caller, Depends(_sender)], body: BatchBody) -> Response:
     """Create up to 500 orders, each under its own key, answered one by one in the order of the request.
 
     An item is the same request as `POST /api/v1/orders` under that key: either may repeat the other and gets the first

@@ -9,7 +9,7 @@ from domain.order.commands import OrderCommand
 from domain.order.envelope import Actor, Envelope, RecordedOrderEvent
 from domain.order.events import OrderEvent
 from domain.order.ids import OrderId
-from infra.event_store.protocol import AppendCommand, NewEvent
+from infra.event_store.protocol import AppendCommand, Appended, Duplicate, NewEvent
 from infra.http import problems
 from infra.http.problems import Problem
 from infra.tenancy import Tenant
@@ -62,7 +62,7 @@ def record(
             occurred_at=command.now,
             partner_id=caller.tenant.partner_id,
             livemode=caller.tenant.livemode,
-            actor=_actor(caller.tenant.partner_id, caller.key_id) if caller.system is None else _system(caller.system),
+            actor=_actor(caller.tenant.partner_id, caller.key_id, caller.system),
             request_id=caller.request_id,
             traceparent=caller.traceparent,
             correlation_id=caller.request_id,
@@ -72,12 +72,10 @@ def record(
 
 
 @lru_cache(maxsize=1024)
-def _actor(partner_id: str, key_id: str) -> Actor:
+def _actor(partner_id: str, key_id: str, system: str | None) -> Actor:
+    if system is not None:
+        return Actor(type="system", id=system, key_id=None)
     return Actor(type="api_key", id=partner_id, key_id=key_id)
-
-
-def _system(name: str) -> Actor:
-    return Actor(type="system", id=name, key_id=None)
 
 
 def new_event(recorded: RecordedOrderEvent) -> NewEvent:
@@ -97,8 +95,16 @@ def new_event(recorded: RecordedOrderEvent) -> NewEvent:
     )
 
 
-def refused(caller: Caller, refusal: Problem, order_id: OrderId, version: int) -> AppendCommand:
-    """Return an append without events: only the refusal is recorded, if the order is still at `version`."""
+def append_of(
+    caller: Caller,
+    order_id: OrderId,
+    version: int,
+    status: int,
+    response: bytes,
+    events: tuple[NewEvent, ...] = (),
+    claim: str | None = None,
+) -> AppendCommand:
+    """Return what a command appends under the caller's key, if the order is still at `version`."""
     return AppendCommand(
         tenant_id=caller.tenant.id,
         key=caller.idempotency_key,
@@ -106,12 +112,33 @@ def refused(caller: Caller, refusal: Problem, order_id: OrderId, version: int) -
         stream_id=order_id,
         stream_type=STREAM_TYPE,
         expected_version=version,
-        events=(),
-        status=refusal.kind.status,
-        response=problems.render(refusal, caller.path, caller.request_id),
+        events=events,
+        status=status,
+        response=response,
+        claim=claim,
     )
+
+
+def refused(caller: Caller, refusal: Problem, order_id: OrderId, version: int) -> AppendCommand:
+    """Return an append without events: only the refusal is recorded, if the order is still at `version`."""
+    response = problems.render(refusal, caller.path, caller.request_id)
+    return append_of(caller, order_id, version, refusal.kind.status, response)
 
 
 def ask_for_repetition(caller: Caller, refusal: Problem, order_id: OrderId) -> AppendCommand:
     """Return an append that only finds out whether the key was used: it expects a version that no stream has."""
     return refused(caller, refusal, order_id, _NO_VERSION)
+
+
+def appended(append: AppendCommand, outcome: Appended, code: str | None = None) -> CommandResponse:
+    """Return the response that this append recorded; `code` is that of a refusal."""
+    return CommandResponse(
+        append.status, append.response, append.stream_id, outcome.version, outcome.position, False, code
+    )
+
+
+def replayed(outcome: Duplicate) -> CommandResponse:
+    """Return the response that an earlier request recorded."""
+    return CommandResponse(
+        outcome.status, outcome.response, outcome.stream_id, outcome.version, outcome.position, replayed=True
+    )

@@ -3,8 +3,8 @@
 The response is rendered before the append and recorded in the same commit, so nothing can fail after the commit and a
 repeated key gets the same bytes for ever (decision 0041). The append alone decides every race: with another command
 under the same key (return its response), with another writer on the stream (load and decide again), with another order
-for an external reference (refuse, and record the refusal). Commands of this process on one order take turns first, so
-that they do not race each other.
+for an external reference (refuse, and record the refusal). Commands of this process on one order wait for each other
+first, so that they do not race.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,13 +20,15 @@ from command_api.errors import (
     PRECONDITION_FAILED,
 )
 from command_api.handling.appends import (
-    STREAM_TYPE,
     Caller,
     CommandResponse,
+    append_of,
+    appended,
     ask_for_repetition,
     new_event,
     record,
     refused,
+    replayed,
 )
 from command_api.handling.backoff import MAX_DECISIONS, back_off
 from command_api.handling.order_locks import OrderLocks, TooManyWaitingError
@@ -151,7 +153,9 @@ async def _append(path: WritePath, caller: Caller, order_id: OrderId, decision: 
     outcome = await path.store.append(decision.append)
     match outcome:
         case Appended():
-            return _appended(path, decision, outcome)
+            if decision.state is not None:
+                path.order_states.put(caller.tenant.id, decision.state)
+            return appended(decision.append, outcome, decision.code)
         case Duplicate():
             return replayed(outcome)
         case KeyMismatch():
@@ -199,19 +203,8 @@ def _decide(path: WritePath, caller: Caller, command: OrderCommand, state: Order
         new_events.append(new_event(recorded))
     if state is None:
         raise AssertionError("decide returns the first event of an order or refuses")
-    append = AppendCommand(
-        tenant_id=caller.tenant.id,
-        key=caller.idempotency_key,
-        fingerprint=caller.fingerprint,
-        stream_id=command.order_id,
-        stream_type=STREAM_TYPE,
-        expected_version=version,
-        events=tuple(new_events),
-        status=status,
-        response=path.render(state),
-        claim=_claim(command, state),
-    )
-    return _Decision(append, state)
+    response, claim = path.render(state), _claim(command, state)
+    return _Decision(append_of(caller, command.order_id, version, status, response, tuple(new_events), claim), state)
 
 
 def _claim(command: OrderCommand, state: OrderState) -> str | None:
@@ -254,22 +247,6 @@ async def _find_response(path: WritePath, caller: Caller, order_id: OrderId) -> 
             raise AssertionError("no stream has such a version, and a refusal claims nothing")
         case _:
             assert_never(outcome)
-
-
-def _appended(path: WritePath, decision: _Decision, outcome: Appended) -> CommandResponse:
-    append = decision.append
-    if decision.state is not None:
-        path.order_states.put(append.tenant_id, decision.state)
-    return CommandResponse(
-        append.status, append.response, append.stream_id, outcome.version, outcome.position, False, decision.code
-    )
-
-
-def replayed(outcome: Duplicate) -> CommandResponse:
-    """Return the recorded response of an earlier request."""
-    return CommandResponse(
-        outcome.status, outcome.response, outcome.stream_id, outcome.version, outcome.position, replayed=True
-    )
 
 
 def decide_create(path: WritePath, caller: Caller, command: CreateOrder) -> AppendCommand:

@@ -26,6 +26,8 @@ PREFIX: Final = "/api/v1/orders"
 _JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", problems.PROBLEM_JSON)
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
+_CREATED: Final = 201
+_REFUSED_FROM: Final = 400
 
 
 def _order_id(text: str) -> OrderId:
@@ -132,8 +134,7 @@ async def respond(command: CommandRequest, kind: str, make: MakeCommand, *, stat
     Raises:
         Problem, EventStoreError: as `handle`.
     """
-    request = command.request
-    state, context = state_of(request), request.context
+    state, context = state_of(command.request), command.request.context
     context.log_event = "command.handled"
     context.log_fields["command"] = kind
     outcome = "error"
@@ -141,36 +142,25 @@ async def respond(command: CommandRequest, kind: str, make: MakeCommand, *, stat
         response = await handle(
             state["writes"], command.caller, make, status=status, expected_version=command.expected_version
         )
-        outcome = _outcome(response)
+        outcome = "replayed" if response.replayed else "done" if response.status < _REFUSED_FROM else "refused"
     except Problem:
         outcome = "refused"
         raise
     finally:
         state["metrics"].count(kind, outcome)
     order_id = str(response.order_id)
-    fields = context.log_fields
-    fields["order_id"] = order_id
-    fields["position"] = response.position
-    fields["replayed"] = response.replayed
-    fields["code"] = response.code
+    context.log_fields.update(
+        order_id=order_id, position=response.position, replayed=response.replayed, code=response.code
+    )
     return _http_response(response, order_id, state["partitions"])
-
-
-def _outcome(response: CommandResponse) -> str:
-    if response.replayed:
-        return "replayed"
-    return "done" if response.status < 400 else "refused"  # noqa: PLR2004  # where HTTP's errors begin
 
 
 def _http_response(response: CommandResponse, order_id: str, partitions: int) -> Response:
     headers = [_REPLAYED] if response.replayed else []
-    if response.status >= 400:  # noqa: PLR2004  # where HTTP's errors begin
-        headers.append(_PROBLEM)
-        return ReadyResponse(response.body, response.status, headers)
-    headers.append(_JSON)
-    headers.append((b"etag", b'"%d"' % response.version))
-    partition = partition_of(order_id, partitions)
-    headers.append((b"consistency-token", b"%d.%d" % (partition, response.position)))
-    if response.status == 201:  # noqa: PLR2004  # Created
+    if response.status >= _REFUSED_FROM:
+        return ReadyResponse(response.body, response.status, [*headers, _PROBLEM])
+    token = b"%d.%d" % (partition_of(order_id, partitions), response.position)
+    headers += [_JSON, (b"etag", b'"%d"' % response.version), (b"consistency-token", token)]
+    if response.status == _CREATED:
         headers.append((b"location", f"{PREFIX}/{order_id}".encode("ascii")))
     return ReadyResponse(response.body, response.status, headers)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 from command_api.handling.appends import Caller
 from command_api.handling.handle import WritePath, handle
@@ -45,18 +45,6 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-class OpenTimers(Protocol):
-    """Returns the timers, or raises while PostgreSQL is not there yet."""
-
-    def __call__(self) -> Timers:
-        """Return them.
-
-        Raises:
-            StoreUnavailableError: not yet.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What one turn did; `is_behind`: there is more to do now."""
@@ -67,11 +55,11 @@ class Turn:
 
 
 class Expirer:
-    """One timer process. `now` decides what is due; `writes` handles the commands."""
+    """One timer process. `timers` returns them or raises `StoreUnavailableError`; `writes` handles the commands."""
 
     def __init__(
         self,
-        timers: OpenTimers,
+        timers: Callable[[], Timers],
         store: EventStore,
         writes: WritePath,
         settings: ExpirySettings,
@@ -87,10 +75,6 @@ class Expirer:
             _log,
             (settings.poll_s,),
         )
-
-    @property
-    def _now(self) -> Callable[[], datetime]:
-        return self._writes.now
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
         """Return why the last turn failed; nothing when it did not."""
@@ -112,7 +96,7 @@ class Expirer:
         started_s = monotonic_s()
         timers = self._timers()
         events, is_behind = await self._follow(timers)
-        due = await timers.due(self._now(), self._settings.batch)
+        due = await timers.due(self._writes.now(), self._settings.batch)
         outcomes = await self._expire(timers, due)
         if due:
             get_logger().info(
@@ -140,20 +124,18 @@ class Expirer:
         return read, True
 
     async def _expire(self, timers: Timers, due: list[Timer]) -> Counter[Outcome]:
-        now = self._now()
+        now = self._writes.now()
         if due:
             self._metrics.late_s.set(max((now - min(timer.due_at for timer in due)).total_seconds(), 0))
         results = await asyncio.gather(*(self._expire_one(timer, now) for timer in due), return_exceptions=True)
-        finished = [
-            timer for timer, result in zip(due, results, strict=True) if result in {Outcome.DONE, Outcome.REPLAYED}
-        ]
-        failed = [timer for timer, result in zip(due, results, strict=True) if result is Outcome.FAILED]
-        await timers.done(finished)
+        ended = [(timer, each) for timer, each in zip(due, results, strict=True) if isinstance(each, Outcome)]
+        await timers.done([timer for timer, outcome in ended if outcome is not Outcome.FAILED])
+        failed = [timer for timer, outcome in ended if outcome is Outcome.FAILED]
         await timers.postpone(failed, now + timedelta(seconds=self._settings.retry_s))
         for result in results:
             if isinstance(result, BaseException):
                 raise result
-        outcomes = Counter(result for result in results if isinstance(result, Outcome))
+        outcomes = Counter(outcome for _, outcome in ended)
         for outcome, count in outcomes.items():
             self._metrics.commands.labels(outcome.value).inc(count)
         return outcomes
