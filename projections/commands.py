@@ -2,8 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import asyncpg
@@ -16,18 +15,18 @@ from infra.postgres.pool import connect
 from infra.runtime import run_process
 from infra.settings import KafkaSettings, PostgresSettings, SettingsError, load
 from projections import run
-from projections.dead_letters import command_line as letters
+from projections.dead_letters import command_line as dead_letters
 from projections.dead_letters.store import DeadLetter
 from projections.read_models import verify
 from projections.read_models.catalogue import PROJECTIONS
 from projections.read_models.create_tables import create_tables
-from projections.read_models.projection import Projection
 
 T = TypeVar("T")
 
 _COMMAND_S = 3600.0
 _PROGRESS_EVERY_S = 1.0
 _SHOWN_DIFFERENCES = 20
+_BY_NAME = {(each.name, each.version): each for each in PROJECTIONS}
 _SEE_LIST = "see `python -m projections dlq list --all`"
 
 
@@ -82,12 +81,12 @@ def list_command(projection: str | None, limit: int, *, everything: bool) -> Non
     """List parked events, oldest first."""
     status = None if everything else "parked"
     found = _run(
-        lambda connection: letters.list_dead_letters(connection, status=status, projection=projection, limit=limit)
+        lambda connection: dead_letters.list_dead_letters(connection, status=status, projection=projection, limit=limit)
     )
-    for letter in found:
+    for each in found:
         click.echo(
-            f"{letter.dead_letter_id:>8}  {letter.status:<9} {letter.projection:<15} {letter.reason:<7} "
-            f"{letter.order_id} #{letter.sequence:<4} {letter.type:<17} {letter.error}"
+            f"{each.dead_letter_id:>8}  {each.status:<9} {each.projection:<15} {each.reason:<7} "
+            f"{each.order_id} #{each.sequence:<4} {each.type:<17} {each.error}"
         )
     click.echo(f"{len(found)} dead letters" + ("" if found else ": nothing is parked"))
 
@@ -96,9 +95,9 @@ def list_command(projection: str | None, limit: int, *, everything: bool) -> Non
 @click.argument("dead_letter_id", type=int)
 def show_command(dead_letter_id: int) -> None:
     """Show one dead letter in full; the event's payload is in the event store, at its position."""
-    letter = _letter(_run(lambda connection: letters.find_dead_letter(connection, dead_letter_id)), dead_letter_id)
-    for name in letter.__slots__:
-        click.echo(f"{name:<15} {getattr(letter, name)}")
+    found = _run(lambda connection: _find(connection, dead_letter_id))
+    for name in found.__slots__:
+        click.echo(f"{name:<15} {getattr(found, name)}")
 
 
 @dlq.command("retry", epilog="Examples: python -m projections dlq retry 17; python -m projections dlq retry --all")
@@ -111,10 +110,10 @@ def retry_command(dead_letter_id: int | None, *, everything: bool) -> None:
 
     async def work(connection: DedicatedConnection) -> int:
         if dead_letter_id is None:
-            chosen = await letters.parked(connection)
+            chosen = await dead_letters.parked(connection)
         else:
-            chosen = [_letter(await letters.find_dead_letter(connection, dead_letter_id), dead_letter_id)]
-        return sum([await _retry(connection, letter) for letter in chosen])
+            chosen = [await _find(connection, dead_letter_id)]
+        return sum([await _retry(connection, each) for each in chosen])
 
     sys.exit(1 if _run(work) else 0)
 
@@ -125,43 +124,37 @@ def retry_command(dead_letter_id: int | None, *, everything: bool) -> None:
 def discard_command(dead_letter_id: int) -> None:
     """Discard one event; later events of its order stay parked until they are retried.
 
-    The event stays in the event store and in the other projections. The timeline and the webhooks go on without it; an
-    order's document cannot be folded past it and stays as it was.
+    The event stays in the event store and in the other projections. The timeline and the webhooks continue without it;
+    an order's document cannot be folded past it and stays as it was.
     """
-    letter = _run(lambda connection: letters.discard(connection, dead_letter_id))
-    if letter is None:
+    if _run(lambda connection: dead_letters.discard(connection, dead_letter_id)) is None:
         raise click.ClickException(f"dead letter {dead_letter_id} is not parked: {_SEE_LIST}")
     click.echo(
         f"discarded {dead_letter_id}. Next, for later events of the order: python -m projections dlq retry --all"
     )
 
 
-async def _retry(connection: DedicatedConnection, letter: DeadLetter) -> int:
+async def _retry(connection: DedicatedConnection, parked: DeadLetter) -> int:
     """Retry one order in one projection, print the outcome, and return how many events are still parked."""
-    projection = _projection(letter)
+    projection = _BY_NAME.get((parked.projection, parked.version))
     if projection is None:
-        name = f"{letter.projection} v{letter.version}"
-        click.echo(f"{letter.dead_letter_id}: {name} is unknown to this version; skipped")
+        name = f"{parked.projection} v{parked.version}"
+        click.echo(f"{parked.dead_letter_id}: {name} is unknown to this version; skipped")
         return 0
-    outcome = await letters.retry(connection, projection, letter)
+    outcome = await dead_letters.retry(connection, projection, parked)
     because = f": {outcome.error}" if outcome.error else ""
     click.echo(
-        f"{letter.projection} {letter.order_id}: {outcome.applied} applied, "
+        f"{parked.projection} {parked.order_id}: {outcome.applied} applied, "
         f"{outcome.still_parked} still parked{because}"
     )
     return outcome.still_parked
 
 
-def _projection(letter: DeadLetter) -> Projection | None:
-    return next(
-        (each for each in PROJECTIONS if (each.name, each.version) == (letter.projection, letter.version)), None
-    )
-
-
-def _letter(letter: DeadLetter | None, dead_letter_id: int) -> DeadLetter:
-    if letter is None:
+async def _find(connection: DedicatedConnection, dead_letter_id: int) -> DeadLetter:
+    found = await dead_letters.find_dead_letter(connection, dead_letter_id)
+    if found is None:
         raise click.ClickException(f"there is no dead letter {dead_letter_id}: {_SEE_LIST}")
-    return letter
+    return found
 
 
 async def _verify(
@@ -197,8 +190,12 @@ def _run(work: Callable[[DedicatedConnection], Awaitable[T]]) -> T:
     """Run an operator's command on one connection; a failure is one line that says what to do."""
 
     async def connected() -> T:
-        async with _connection() as connection:
+        settings = load(PostgresSettings).model_copy(update={"command_timeout_s": _COMMAND_S})
+        connection = await connect(settings, application_name="harbor-projections-operator")
+        try:
             return await work(connection)
+        finally:
+            await connection.close()
 
     try:
         return asyncio.run(connected())
@@ -210,13 +207,3 @@ def _run(work: Callable[[DedicatedConnection], Awaitable[T]]) -> T:
         ) from None
     except UNREACHABLE as error:
         raise click.ClickException(f"PostgreSQL at HARBOR_POSTGRES__URL: {error}") from None
-
-
-@asynccontextmanager
-async def _connection() -> AsyncIterator[DedicatedConnection]:
-    settings = load(PostgresSettings).model_copy(update={"command_timeout_s": _COMMAND_S})
-    connection = await connect(settings, application_name="harbor-projections-operator")
-    try:
-        yield connection
-    finally:
-        await connection.close()

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 
 import asyncpg
@@ -32,7 +31,7 @@ class Commands(click.Group):
 
 
 def say(line: str) -> None:
-    """Print a line at once, also into a pipe; a terminal that is gone must not stop the drain."""
+    """Print a line at once, also into a pipe; a terminal that was closed must not stop the drain."""
     with suppress(OSError):
         print(line, flush=True)
 
@@ -51,8 +50,7 @@ def main() -> None:
 @click.option("--broker", type=click.Choice(["auto", "kafka", "none"]), default="auto", show_default=True)
 @click.option("--detach", is_flag=True, help="Return when everything is ready.")
 @click.option("--brief", is_flag=True, help="Say what starts, not what runs where and what to try.")
-@click.option("--ready-fd", type=int, hidden=True, help="Written to when everything is ready.")
-def up(broker: str, detach: bool, brief: bool, ready_fd: int | None) -> None:
+def up(broker: str, detach: bool, brief: bool) -> None:
     """Start everything; Ctrl-C drains and stops it."""
     home = locate()
     try:
@@ -66,7 +64,7 @@ def up(broker: str, detach: bool, brief: bool, ready_fd: int | None) -> None:
             home.load()
             _end_orphans(home)
             home.stack_file.unlink(missing_ok=True)
-            asyncio.run(_run(home, broker, brief, lambda: _report_ready(ready_fd)))
+            asyncio.run(_run(home, broker, brief))
     except AlreadyRunsError as error:
         say(f"{error}: {_what_next()}")
 
@@ -188,7 +186,7 @@ def _warn_of_end(home: Home, name: str, fact: object) -> None:
         click.echo(f"{name} ({parse(fact).key_id}): {warning}", err=True)
 
 
-async def _run(home: Home, broker: str, brief: bool, ready: Callable[[], None]) -> None:
+async def _run(home: Home, broker: str, brief: bool) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     stack = Stack(home, broker, say, brief=brief)
@@ -200,15 +198,7 @@ async def _run(home: Home, broker: str, brief: bool, ready: Callable[[], None]) 
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, on_signal)
-    await stack.run(stop, ready)
-
-
-def _report_ready(descriptor: int | None) -> None:
-    if descriptor is None:
-        say("Ctrl-C stops everything")
-        return
-    with suppress(OSError), os.fdopen(descriptor, "w") as pipe:
-        pipe.write("ready")
+    await stack.run(stop)
 
 
 if __name__ == "__main__":

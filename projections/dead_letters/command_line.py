@@ -77,25 +77,25 @@ async def discard(connection: Connection, dead_letter_id: int) -> DeadLetter | N
     return None if row is None else dead_letter(row)
 
 
-async def retry(connection: Connection, projection: Projection, letter: DeadLetter) -> Retried:
-    """Apply what is parked of the letter's order; the worker may run meanwhile.
+async def retry(connection: Connection, projection: Projection, dead: DeadLetter) -> Retried:
+    """Apply what is parked of a dead letter's order; the worker may be running.
 
     The checkpoint's row is locked first, as the worker does, so that no event of the order is parked or applied at the
     same time.
 
     Raises:
-        Exception: a failure that is no event's fault, as an unreachable database; nothing changed.
+        Exception: a failure that is no event's fault, such as an unreachable database; nothing changed.
     """
-    key = CheckpointKey(projection.name, projection.version, letter.partition)
+    key = CheckpointKey(projection.name, projection.version, dead.partition)
     async with connection.transaction():
         checkpoint = await lock(connection, key)
-        rows = await connection.fetch(_OF_ORDER, projection.name, projection.version, letter.order_id)
-        letters = [dead_letter(row) for row in rows]
-        parked_before = {each.sequence: each for each in letters if each.status == "parked"}
+        rows = await connection.fetch(_OF_ORDER, projection.name, projection.version, dead.order_id)
+        of_order = [dead_letter(row) for row in rows]
+        parked_before = {each.sequence: each for each in of_order if each.status == "parked"}
         if checkpoint is None or not parked_before:
             return Retried(0, 0, NOTHING_PARKED)
-        discarded = {each.sequence for each in letters if each.status == "discarded"}
-        records = await _records(connection, letter, parked_before, discarded)
+        discarded = {each.sequence for each in of_order if each.status == "discarded"}
+        records = await _records(connection, dead, parked_before, discarded)
         failed = await apply_or_park(connection, projection, records)
         await _update(connection, projection, parked_before, failed)
         missing = sum(record.sequence not in parked_before for record in records)
@@ -107,15 +107,15 @@ async def retry(connection: Connection, projection: Projection, letter: DeadLett
 
 
 async def _records(
-    connection: Connection, letter: DeadLetter, before: dict[int, DeadLetter], discarded: set[int]
+    connection: Connection, dead: DeadLetter, before: dict[int, DeadLetter], discarded: set[int]
 ) -> list[LogRecord]:
     """Return the events to apply: the parked ones and those missing before them."""
     first, last = min(each.retry_from for each in before.values()), max(before)
-    streams = await read_streams(connection, [letter.order_id])
+    streams = await read_streams(connection, [dead.order_id])
     return [
-        LogRecord.of(event, letter.partition)
-        for event in streams.get(letter.order_id, [])
-        if event.tenant_id == letter.tenant_id and first <= event.version <= last and event.version not in discarded
+        LogRecord.of(event, dead.partition)
+        for event in streams.get(dead.order_id, [])
+        if event.tenant_id == dead.tenant_id and first <= event.version <= last and event.version not in discarded
     ]
 
 

@@ -4,13 +4,12 @@ Both sides are read in the order of order ids from one REPEATABLE READ transacti
 only events before a partition's checkpoint, and none that is parked. So workers may run at the same time.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Final
+from typing import Final, cast
 from uuid import UUID
 
-import asyncpg
 import orjson
 from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import JSONB
@@ -25,18 +24,21 @@ from projections.read_models.columns import Row
 from projections.read_models.projection import LogRecord, ProjectionError
 from projections.sources.store import shard
 
-_UNKNOWN: Final = "is not in the log"
 _PREFETCH: Final = 2_000
 _EVENTS: Final = f"SELECT {COLUMNS} FROM harbor.events ORDER BY stream_id, version"
 _CHECKPOINTS: Final = "SELECT partition, last_position FROM harbor.checkpoints WHERE projection = $1 AND version = $2"
-_PARKED: Final = """
-SELECT order_id, sequence, retry_from FROM harbor.dead_letters WHERE projection = $1 AND version = $2
+# Parked or discarded events, and those missing before a gap.
+_LEFT_OUT: Final = """
+SELECT order_id, generate_series(retry_from, sequence) FROM harbor.dead_letters WHERE projection = $1 AND version = $2
 """
 # Here the whole log is sorted, so scans beat indexes.
 _PLANS: Final = "SET LOCAL enable_seqscan = on; SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '64MB'"
 
 Key = tuple[UUID, int]
 """Order and sequence; 0 where a row is a whole order."""
+
+_END: Final[Key] = (UUID(int=2**128 - 1), 0)
+"""Behind every key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,10 @@ class Verifiable:
     table: Table
     has_sequence: bool
     expected: Callable[[Sequence[LogRecord]], list[Row]]
+
+    def key(self, row: Row) -> Key:
+        """Return the key of a row."""
+        return cast(Key, row[:2] if self.has_sequence else (row[0], 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,99 +99,79 @@ async def differences(
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.execute(_PLANS)
-        passed = await connection.fetch(_CHECKPOINTS, model.name, model.version)
-        reached: dict[int, int] = {row["partition"]: row["last_position"] for row in passed}
-        left_out = _left_out(await connection.fetch(_PARKED, model.name, model.version))
-        actual = _Rows(model, aiter(connection.cursor(_select(model), prefetch=_PREFETCH)))
-        await actual.step()
-        async for order in _orders(aiter(connection.cursor(_EVENTS, prefetch=_PREFETCH)), partitions, tally):
-            records = [
-                each
-                for each in order
-                if each.position <= reached.get(each.partition, 0) and (each.order_id, each.sequence) not in left_out
-            ]
-            try:
-                rows = model.expected(records)
-            except (ProjectionError, DomainError) as error:
-                yield Difference((order[0].order_id, 0), f"the log cannot be folded: {describe(error)}")
-                rows = []
-            for row in rows:
-                async for difference in _compare(model, row, actual, tally):
-                    yield difference
-        while actual.row is not None:
-            yield Difference(actual.key, _UNKNOWN)
-            await actual.step()
+        expected, actual = _expected(connection, model, partitions, tally), _actual(connection, model)
+        wanted: Row | str | None
+        row: Row | None
+        expected_key, wanted = await anext(expected, None) or (_END, None)
+        actual_key, row = await anext(actual, None) or (_END, None)
+        while (key := min(expected_key, actual_key)) != _END:
+            here, found = wanted if expected_key == key else None, row if actual_key == key else None
+            for what in _compared(model, here, found):
+                yield Difference(key, what)
+            if expected_key == key:
+                expected_key, wanted = await anext(expected, None) or (_END, None)
+            if actual_key == key:
+                actual_key, row = await anext(actual, None) or (_END, None)
 
 
-async def _compare(model: Verifiable, row: Row, actual: "_Rows", tally: Tally) -> AsyncIterator[Difference]:
-    """Compare one expected row with the next actual one; skip rows that are not in the log."""
-    key = _key(model, row)
-    tally.rows += 1
-    while actual.row is not None and actual.key < key:
-        yield Difference(actual.key, _UNKNOWN)
-        await actual.step()
-    if actual.row is None or actual.key != key:
-        yield Difference(key, "is missing")
-        return
+def _compared(model: Verifiable, expected: Row | str | None, actual: Row | None) -> list[str]:
+    """Return how a row differs from the expected one, which is a text where the log cannot be folded."""
+    if isinstance(expected, str):
+        return [expected, *_compared(model, None, actual)] if actual else [expected]
+    if expected is None:
+        return ["is not in the log"]
+    if actual is None:
+        return ["is missing"]
+    columns = zip(model.table.columns, expected, actual, strict=True)
     wrong = [
-        column.name
-        for column, expected, value in zip(model.table.columns, row, actual.row, strict=True)
-        if not _equal(expected, value, is_json=isinstance(column.type, JSONB))
+        column.name for column, value, found in columns if not _equal(value, found, isinstance(column.type, JSONB))
     ]
-    await actual.step()
-    if wrong:
-        yield Difference(key, f"differs in {', '.join(wrong)}")
+    return [f"differs in {', '.join(wrong)}"] if wrong else []
 
 
-class _Rows:
-    """The rows of the read model, one at a time; `key` is only meaningful while `row` is not None."""
-
-    def __init__(self, model: Verifiable, rows: AsyncIterator[asyncpg.Record]) -> None:
-        self._model = model
-        self._rows = rows
-        self.row: Row | None = None
-        self.key: Key = (UUID(int=0), 0)
-
-    async def step(self) -> None:
-        """Go to the next row."""
-        found = await anext(self._rows, None)
-        self.row = None if found is None else tuple(found.values())
-        if self.row is not None:
-            self.key = _key(self._model, self.row)
-
-
-def _equal(expected: object, value: object, *, is_json: bool) -> bool:
+def _equal(expected: object, value: object, is_json: bool) -> bool:
     if is_json and isinstance(expected, str) and isinstance(value, str):
         return bool(orjson.loads(expected) == orjson.loads(value))
     return expected == value
 
 
-def _key(model: Verifiable, row: Row) -> Key:
-    order_id, second = row[:2]
-    if not isinstance(order_id, UUID):
-        raise TypeError("the first column of a verifiable table is the order's id")
-    return order_id, second if model.has_sequence and isinstance(second, int) else 0
-
-
-def _select(model: Verifiable) -> str:
+async def _actual(connection: DedicatedConnection, model: Verifiable) -> AsyncIterator[tuple[Key, Row]]:
+    """Yield the rows of the read model by key."""
     names = ", ".join(column.name for column in model.table.columns)
     order = "order_id, sequence" if model.has_sequence else "order_id"
-    return f"SELECT {names} FROM {model.table.fullname} ORDER BY {order}"
+    select = f"SELECT {names} FROM {model.table.fullname} ORDER BY {order}"
+    async for found in connection.cursor(select, prefetch=_PREFETCH):
+        row = tuple(found.values())
+        yield model.key(row), row
 
 
-def _left_out(dead_letters: Iterable[asyncpg.Record]) -> set[tuple[UUID, int]]:
-    """Return the events that are parked, discarded, or missing before a gap."""
-    return {
-        (letter["order_id"], sequence)
-        for letter in dead_letters
-        for sequence in range(letter["retry_from"], letter["sequence"] + 1)
-    }
+async def _expected(
+    connection: DedicatedConnection, model: Verifiable, partitions: int, tally: Tally
+) -> AsyncIterator[tuple[Key, Row | str]]:
+    """Yield by key the rows that the log makes, or why an order has none."""
+    passed = await connection.fetch(_CHECKPOINTS, model.name, model.version)
+    reached: dict[int, int] = {row["partition"]: row["last_position"] for row in passed}
+    left_out = {tuple(row) for row in await connection.fetch(_LEFT_OUT, model.name, model.version)}
+    async for order in _orders(connection, partitions, tally):
+        records = [
+            each
+            for each in order
+            if each.position <= reached.get(each.partition, 0) and (each.order_id, each.sequence) not in left_out
+        ]
+        try:
+            rows = model.expected(records)
+        except (ProjectionError, DomainError) as error:
+            yield (order[0].order_id, 0), f"the log cannot be folded: {describe(error)}"
+            continue
+        for row in rows:
+            tally.rows += 1
+            yield model.key(row), row
 
 
-async def _orders(rows: AsyncIterator[asyncpg.Record], partitions: int, tally: Tally) -> AsyncIterator[list[LogRecord]]:
-    """Group the log, which is sorted by order, into the events of each order."""
+async def _orders(connection: DedicatedConnection, partitions: int, tally: Tally) -> AsyncIterator[list[LogRecord]]:
+    """Yield the events of each order."""
     order: list[LogRecord] = []
-    async for row in rows:
+    async for row in connection.cursor(_EVENTS, prefetch=_PREFETCH):
         event = stored_event(row)
         tally.events += 1
         if order and order[0].order_id != event.stream_id:

@@ -5,6 +5,7 @@ again after its lease, with the same id and the same bytes.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -58,12 +59,12 @@ class Ports:
 
 
 class Dispatcher:
-    """One dispatcher; `run` it once."""
+    """One dispatcher; call `run` once."""
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._recorder = Recorder(ports.database, self._free)
-        self._held: dict[UUID, int] = {}
+        self._held: Counter[UUID] = Counter()
         self._breakers: dict[UUID, Breaker] = {}
         self._attempts: set[asyncio.Task[None]] = set()
         self._waits_for_slots = False
@@ -135,17 +136,15 @@ class Dispatcher:
         breaker = self._breakers.get(endpoint.endpoint_id)
         if breaker is None or endpoint.due_in_s > 0:
             return endpoint.due_in_s, self._ports.settings.max_in_flight_per_endpoint
-        room = breaker.permits(
-            now_s, self._held.get(endpoint.endpoint_id, 0), self._ports.settings.max_in_flight_per_endpoint
-        )
-        if room:
+        in_flight, most = self._held[endpoint.endpoint_id], self._ports.settings.max_in_flight_per_endpoint
+        if room := breaker.permits(now_s, in_flight, most):
             return endpoint.due_in_s, room
         open_s = (breaker.opens_again_at() or now_s) - now_s
-        # While a probe is under way its end wakes us; the poll is only the truth behind it.
+        # The end of a probe wakes us; the poll is for when that is missed.
         return open_s if open_s > 0 else self._ports.settings.poll_s, 0
 
     def _start(self, group: asyncio.TaskGroup, lease: LeasedDelivery, endpoint: QueuedEndpoint, secret: bytes) -> None:
-        self._held[lease.endpoint_id] = self._held.get(lease.endpoint_id, 0) + 1
+        self._held[lease.endpoint_id] += 1
         self._ports.metrics.in_flight.inc()
         task = group.create_task(self._attempt(lease, endpoint, secret))
         self._attempts.add(task)
@@ -199,12 +198,7 @@ class Dispatcher:
 
     def _free(self, recorded: Sequence[Ended]) -> None:
         """Free the slots of recorded attempts, and lease more if something waits for them."""
-        for ended in recorded:
-            left = self._held[ended.endpoint_id] - 1
-            if left:
-                self._held[ended.endpoint_id] = left
-            else:
-                del self._held[ended.endpoint_id]
+        self._held -= Counter(ended.endpoint_id for ended in recorded)  # drops endpoints that hold none
         self._ports.metrics.in_flight.dec(len(recorded))
         if self._waits_for_slots and not self._wake_planned:
             self._wake_planned = True

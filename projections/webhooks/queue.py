@@ -5,6 +5,7 @@ FOR UPDATE SKIP LOCKED keeps dispatchers from waiting for each other.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -76,18 +77,19 @@ WHERE d.delivery_id = result.delivery_id
     AND (d.lease_id = result.lease_id OR (result.state = 'delivered' AND d.state IN ('pending', 'leased')))
 """
 
-# $1 endpoints, $2 new status, $3 reason
+# $1 endpoint, $2 new status, $3 reason
 _SUSPEND = """
 UPDATE harbor.webhook_endpoints SET status = $2, status_reason = $3, status_changed_at = now()
-WHERE endpoint_id = ANY($1::uuid[]) AND status = 'enabled'
+WHERE endpoint_id = $1 AND status = 'enabled'
 """
 
-# $1 endpoint, $2 at most this many
+# $1 endpoint
 _DISCARD = """
 UPDATE harbor.webhook_deliveries SET state = 'discarded', lease_id = NULL
 WHERE delivery_id IN (
     SELECT delivery_id FROM harbor.webhook_deliveries
-    WHERE endpoint_id = $1 AND state IN ('pending', 'leased') ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+    WHERE endpoint_id = $1 AND state IN ('pending', 'leased')
+    ORDER BY next_attempt_at LIMIT 1000 FOR UPDATE SKIP LOCKED)
 """
 
 # The count is bounded: a metric must not cost more than the work it measures.
@@ -162,21 +164,19 @@ async def record(connection: Connection, results: Sequence[Result], suspend: Map
     It is safe to repeat when the commit is unknown.
     """
     arrays = [list(column) for column in zip(*results, strict=True)]
-    if not suspend:
-        await connection.execute(_RECORD, *arrays)  # one statement is a transaction
-        return
-    async with connection.transaction():
+    # One statement is a transaction by itself.
+    async with connection.transaction() if suspend else nullcontext():
         await connection.execute(_RECORD, *arrays)
         for endpoint_id, (status, reason) in suspend.items():
-            await connection.execute(_SUSPEND, [endpoint_id], status, reason)
+            await connection.execute(_SUSPEND, endpoint_id, status, reason)
 
 
-async def discard(connection: Connection, endpoint_id: UUID, limit: int = 1000) -> None:
-    """Discard what is queued for a deleted endpoint, at most `limit` rows at once."""
-    await connection.execute(_DISCARD, endpoint_id, limit)
+async def discard(connection: Connection, endpoint_id: UUID) -> None:
+    """Discard what is queued for a deleted endpoint, some rows at once."""
+    await connection.execute(_DISCARD, endpoint_id)
 
 
 async def depth(connection: Connection) -> tuple[int, int]:
     """Return how many deliveries are queued and how many are dead letters; both stop counting at 100,000."""
-    row = await connection.fetchrow(_DEPTH)
-    return (0, 0) if row is None else (row["queued"], row["dead"])
+    [row] = await connection.fetch(_DEPTH)
+    return row["queued"], row["dead"]

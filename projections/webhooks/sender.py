@@ -3,18 +3,19 @@
 The guard is where connections are made (docs/decisions/0082): the resolver returns only vetted addresses and refuses
 the host if *any* of its addresses is denied; the socket factory checks the address of every socket again. SNI and Host
 stay the original name. Redirects are not followed, proxies of the environment are ignored, cookies are not kept, and of
-a response at most 16 KiB are read and never decompressed.
+a response at most 16 KiB are read, and never decompressed.
 """
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -53,16 +54,12 @@ class Deadlines:
     total_s: float
 
 
-class Lookup(Protocol):
-    """Looks up every address of a name; raises OSError when there is none."""
-
-    async def __call__(self, host: str, port: int, /) -> Sequence[str]:
-        """Return the addresses of a host as texts."""
-        ...
+Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Returns every address of a host, for a port; raises OSError when there is none."""
 
 
 class SystemLookup:
-    """Looks names up with the system's resolver, in threads of its own, so that a name that hangs delays no other.
+    """Looks names up with the system's resolver, in threads of its own, so that one that hangs delays no other.
 
     Overlapping look-ups of one name share one thread and one result.
     """
@@ -146,8 +143,8 @@ class WebhookSender:
             livemode: AddressRules.for_mode(livemode=livemode, allow_networks=allow_networks)
             for livemode in (True, False)
         }
-        self._system = SystemLookup() if lookup is None else None
-        self._lookup: Lookup = lookup or self._system or SystemLookup()
+        self._system = SystemLookup()  # starts a thread with the first look-up
+        self._lookup = lookup or self._system
         self._sessions: dict[tuple[bool, str], aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
@@ -156,8 +153,7 @@ class WebhookSender:
     async def __aexit__(self, *_exception: object) -> None:
         for session in self._sessions.values():
             await session.close()
-        if self._system is not None:
-            self._system.close()
+        self._system.close()
 
     async def send(self, url: str, *, livemode: bool, headers: Mapping[str, str], body: bytes, now: datetime) -> Reply:
         """Make one attempt; nothing that the URL, the network or the receiver does raises an exception.
@@ -253,16 +249,11 @@ def _read_url(text: str, rules: AddressRules) -> tuple[str, URL]:
 async def _read_body(response: aiohttp.ClientResponse, ends_at: float) -> bytes:
     """Read at most 16 KiB as it arrives and keep 4; a broken body changes nothing, only the status counts."""
     kept, read = b"", 0
-    try:
+    with suppress(aiohttp.ClientError, OSError, ValueError):
         async with asyncio.timeout_at(ends_at):
-            while read < READ_BYTES:
-                chunk = await response.content.readany()
-                if not chunk:
-                    break
+            while read < READ_BYTES and (chunk := await response.content.readany()):
                 read += len(chunk)
                 kept += chunk[: KEPT_BYTES - len(kept)]
-    except (aiohttp.ClientError, OSError, ValueError):
-        return kept
     return kept
 
 

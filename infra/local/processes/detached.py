@@ -1,6 +1,5 @@
 """Control a stack from outside: start it in the background, stop it."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -26,38 +25,32 @@ def start(home: Home, arguments: Sequence[str], say: Say) -> int:
     Raises:
         AlreadyRunsError: a stack runs in this home.
     """
-    with home.held():
-        pass  # only to fail early: the new process takes the lock for itself
+    with home.held():  # only to fail early: the new process takes the lock for itself
+        home.stack_file.unlink(missing_ok=True)
     log = home.log_file("up")
     log.unlink(missing_ok=True)
-    reading, writing = os.pipe()
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "infra.local", *arguments, "--ready-fd", str(writing)],
+            [sys.executable, "-m", "infra.local", *arguments],
             cwd=CHECKOUT,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            pass_fds=[writing],
         )
-    os.close(writing)
-    os.set_blocking(reading, False)
     try:
-        return _follow(process, reading, log, say)
+        return _follow(process, home, log, say)
     except KeyboardInterrupt:
         process.terminate()
         process.wait(_STOP_S)
         return 130
-    finally:
-        os.close(reading)
 
 
-def _follow(process: subprocess.Popen[bytes], reading: int, log: Path, say: Say) -> int:
+def _follow(process: subprocess.Popen[bytes], home: Home, log: Path, say: Say) -> int:
     with log.open() as lines:
         while True:
             is_over = process.poll() is not None
-            is_ready = _read(reading) == b"ready"
+            is_ready = home.stack_file.exists()  # written last
             for line in lines.read().splitlines():
                 say(line)
             if is_ready:
@@ -65,13 +58,6 @@ def _follow(process: subprocess.Popen[bytes], reading: int, log: Path, say: Say)
             if is_over:
                 return process.returncode or 1
             time.sleep(_POLL_S)
-
-
-def _read(descriptor: int) -> bytes:
-    try:
-        return os.read(descriptor, 16)
-    except BlockingIOError:
-        return b""
 
 
 def stop(home: Home) -> None:

@@ -4,10 +4,10 @@ import asyncio
 import base64
 import os
 import re
+import secrets
 import shutil
 import struct
 import subprocess
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,9 +128,8 @@ async def _count_brokers(host: str, port: int) -> int:
 
 
 def new_cluster_id() -> str:
-    """Return a new cluster id as Kafka makes them: 16 random bytes in base64url, 22 characters, no leading hyphen."""
-    ids = (base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=") for _ in iter(int, 1))
-    return next(each for each in ids if not each.startswith("-"))
+    """Return a new cluster id of Kafka's form: 16 bytes in base64url, 22 characters; the zero keeps out a hyphen."""
+    return base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
 
 
 def find_java() -> str:

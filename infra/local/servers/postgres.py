@@ -86,7 +86,7 @@ class PostgresServer:
         if not (self.data_dir / "PG_VERSION").exists():
             _initialise(binaries, self.data_dir, self.password, account)
         text = _CONFIGURATION.format(port=self.port, max_connections=self.max_connections)
-        _write_owned(self.data_dir / "harbor.conf", text + self.settings, account)
+        directories.write_owned(self.data_dir / "harbor.conf", text + self.settings, account)
         return Launch(
             argv=(str(binaries / "postgres"), "-D", str(self.data_dir)),
             env={"LC_ALL": "C", "TZ": "UTC"},
@@ -142,7 +142,7 @@ def _initialise(binaries: Path, data_dir: Path, password: str, account: Account 
     unfinished.mkdir(parents=True, mode=0o700)
     password_file = data_dir.with_name(f"{data_dir.name}.password")
     try:
-        _write_owned(password_file, password + "\n", account)
+        directories.write_owned(password_file, password + "\n", account)
         if account:
             os.chown(unfinished, account.uid, account.gid)
         made = subprocess.run(
@@ -174,12 +174,3 @@ def _initialise(binaries: Path, data_dir: Path, password: str, account: Account 
     with (unfinished / "postgresql.conf").open("a") as configuration:
         configuration.write("include 'harbor.conf'\n")
     unfinished.rename(data_dir)
-
-
-def _write_owned(path: Path, text: str, account: Account | None) -> None:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        if account:
-            os.fchown(descriptor, account.uid, account.gid)

