@@ -1,7 +1,7 @@
 """The composition root of the command service: settings -> pool -> store -> application.
 
 Nothing is opened before the lifespan starts, and nothing waits for PostgreSQL: until it answers, /readyz says what is
-missing and every command is answered 503.
+missing and every command gets 503.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -176,7 +176,7 @@ def batch_slots(service: CommandApiSettings) -> BatchSlots:
     return BatchSlots(service.batches_at_once, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
 
 
-def key_turns(service: CommandApiSettings) -> BatchSlots:
+def key_slots(service: CommandApiSettings) -> BatchSlots:
     """Return the bound on concurrent changes of API keys: each holds a connection while it waits for the others."""
     return BatchSlots(_KEY_CHANGES_AT_ONCE, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
 
@@ -209,7 +209,7 @@ async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitSta
         "metrics": metrics,
         "database": database,
         "webhooks": _webhook_config(settings),
-        "key_changes": KeyChanges(pepper, key_turns(settings.service)),
+        "key_changes": KeyChanges(pepper, key_slots(settings.service)),
         "cursors": Cursors(settings.security.cursor_secret.get_secret_value().encode()),
     }
 

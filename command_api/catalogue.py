@@ -17,7 +17,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
     *AMOUNT_PROBLEMS,
     *api_key_problems.CATALOGUE,
 )
-"""Codes of the command side beside the shared ones."""
+"""Codes of the command side besides the shared ones."""
 FIELD_CODES: Final = field_codes.FIELD_CODES | api_key_problems.FIELD_CODES
 """Codes inside the `errors` of a `validation_failed`."""
 
@@ -39,10 +39,10 @@ _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def catalogue_markdown(others: Iterable[ProblemType] = (), other_fields: Mapping[str, str] = _NOTHING) -> str:
-    """Return docs/errors.md: every code that either service answers, by status, then the codes inside `errors`.
+    """Return docs/errors.md: every code that either service returns, by status, then the codes inside `errors`.
 
-    `others` are problem types that live beside their routes, `other_fields` codes inside `errors` with what they
-    mean. A code in two tables must mean the same in both.
+    `others` are further problem types, `other_fields` further codes inside `errors` with what they mean. A code in two
+    tables must mean the same in both.
 
     Raises:
         ValueError: one code with two meanings.

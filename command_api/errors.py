@@ -56,7 +56,7 @@ IF_MATCH_MALFORMED: Final = ProblemType(
     "if_match_malformed",
     400,
     "If-Match malformed",
-    'Send the ETag of the version that you have seen as it was given, with its quotes: "1".',
+    'Send the ETag of the version that you have seen, unchanged and with its quotes: "1".',
 )
 PRECONDITION_FAILED: Final = ProblemType(
     "precondition_failed",

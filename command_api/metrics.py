@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 
 class CommandMetrics(Collector):
-    """Commands by type and by what became of them: `done`, `refused`, `replayed` or `error`."""
+    """Commands by type and outcome: `done`, `refused`, `replayed` or `error`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._commands: dict[tuple[str, str], int] = {}

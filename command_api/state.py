@@ -25,10 +25,10 @@ class WebhookConfig:
 
 @dataclass(frozen=True, slots=True)
 class KeyChanges:
-    """What changing API keys needs: the HMAC key of their hashes, and turns, so that a few hold connections at once."""
+    """What changing API keys needs: the HMAC key of their hashes, and slots, so that few changes hold connections."""
 
     pepper: bytes
-    turns: BatchSlots
+    slots: BatchSlots
 
 
 class CommandState(ServiceState):

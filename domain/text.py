@@ -169,7 +169,7 @@ def _is_label(label: str) -> bool:
         return False
     if label.isascii():
         return _ASCII_LABEL.fullmatch(label) is not None
-    # An internationalised label: letters, digits and their marks; IDNA proper is the mail system's business.
+    # An internationalised label: letters, digits and their marks; the mail system applies IDNA.
     return (
         label[0] != "-"
         and label[-1] != "-"

@@ -16,7 +16,7 @@ def webhooks() -> None:
 
 
 class Commands(click.Group):
-    """Loads the other commands when one of them is asked for: a dispatcher needs 20 MB less without the worker."""
+    """Loads the other commands only when one of them is run: a dispatcher needs 20 MB less without the worker."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return every name."""

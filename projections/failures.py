@@ -13,7 +13,7 @@ TRANSIENT = UNREACHABLE
 
 _OF_THE_RECORD = (
     asyncpg.DataError,  # 22: a value the column cannot hold
-    asyncpg.IntegrityConstraintViolationError,  # 23: a constraint says no
+    asyncpg.IntegrityConstraintViolationError,  # 23: a constraint refuses it
     asyncpg.ProgramLimitExceededError,  # 54: too large for an index
 )
 

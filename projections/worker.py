@@ -1,7 +1,7 @@
 """The projection worker: take the assigned partitions, apply batch after batch, start over when anything is in doubt.
 
 Every failure (a lost connection, a fenced checkpoint, a rebalance, an unknown commit) is handled in one way: forget the
-partitions, take them again and read on from the checkpoints. Positions drop whatever comes twice.
+partitions, take them again and continue from the checkpoints. Repeats are dropped by their positions.
 """
 
 import asyncio
@@ -83,7 +83,7 @@ class Worker:
         self._summary = _Summary(monotonic_s())
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
-        """Return why turns fail; nothing while they succeed (a standby without partitions is ready too)."""
+        """Return why steps fail; nothing while they succeed (a standby without partitions is ready too)."""
         return self._loop.waiting_for()
 
     @property
@@ -92,7 +92,7 @@ class Worker:
         return frozenset() if self._ownership is None else self._ownership.assignment.partitions
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set; a turn under way is finished first.
+        """Work until `stop` is set; the step under way is finished first.
 
         Raises:
             Exception: only what no retry could repair (a programming error outside any projection).
@@ -136,7 +136,7 @@ class Worker:
             await self._apply(self._ownership, batch)
 
     async def _take(self, assignment: Assignment) -> None:
-        """Become the owner of what is assigned, and read on from the slowest projection of each partition."""
+        """Become the owner of what is assigned, and continue from the slowest projection of each partition."""
         keys = [
             CheckpointKey(projection.name, projection.version, partition)
             for projection in self._projections
@@ -172,7 +172,7 @@ class Worker:
         self._account(batch, outcome, monotonic_s() - started)
 
     async def _fill(self, ownership: _Ownership, gaps: Mapping[int, Gap]) -> None:
-        """Apply events that the topic lacks; a step at a time, so that a long gap delays no stop and no heartbeat."""
+        """Apply events that the topic lacks, some at a time, so that a long gap delays neither stop nor heartbeat."""
         metrics.MISSED.inc()
         get_logger().warning(
             "projection.missed", partitions=sorted(gaps), after_position=min(gap.after for gap in gaps.values())
@@ -196,7 +196,7 @@ class Worker:
             return await apply_batch(*arguments, isolate=self._max_poison_orders)
 
     async def _start_over(self, error: Exception) -> None:
-        """Forget the partitions; the next turn takes them again."""
+        """Forget the partitions; the next step takes them again."""
         self._ownership = None
         metrics.FAILURES.labels(type(error).__name__).inc()
         metrics.HALTED.set(isinstance(error, TooMuchPoisonError))

@@ -49,7 +49,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (order_routes.raw_router, order_routes.r
 
 READ_MODELS: Final = tuple(table.fullname for table in (orders, order_timeline))
 TABLES_EXIST: Final = "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest($1::text[]) AS name"
-"""Whether all tables ($1) have been made."""
+"""Whether all tables ($1) exist."""
 
 _NAME: Final = "harbor-query"
 _MAX_BODY_BYTES: Final = 1024
@@ -59,8 +59,8 @@ DESCRIPTION: Final = """
 Read orders, what happened to them, and the deliveries of webhooks. Changing orders is the command API's.
 
 * Every request carries an API key: `Authorization: Bearer hbr_...`.
-* To read what you just wrote, send the `Consistency-Token` of the command's answer.
-* Every answer says how fresh it is: `X-Read-Position`, `X-Read-Lag-Ms`.
+* To read what you just wrote, send the `Consistency-Token` of the command's response.
+* Every response says how fresh it is: `X-Read-Position`, `X-Read-Lag-Ms`.
 * Errors are `application/problem+json` (RFC 9457) with a stable `code`.
 """
 

@@ -1,4 +1,4 @@
-"""How rows become documents: a column is called as the member it fills."""
+"""How rows become documents: a column has the name of the member it fills."""
 
 from typing import Annotated, Any, Self, TypeVar
 
@@ -24,6 +24,6 @@ class RowDocument(Document):
 
     @classmethod
     def of(cls, row: asyncpg.Record, **others: Any) -> Self:
-        """Return the document of a row, which may hold more columns; `others` are members that are no columns."""
+        """Return the document of a row, which may hold more columns; `others` are members without a column."""
         names = (field.alias or name for name, field in cls.model_fields.items())
         return cls.model_validate({name: row[name] for name in names if name not in others} | others)

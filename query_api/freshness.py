@@ -1,8 +1,8 @@
-"""How fresh the read models are: which position each shard has reached, what a read may claim, who waits for more.
+"""How fresh the read models are: which position each shard has reached, what a read may promise, who waits for more.
 
 Positions have no gap, so events can be counted: when the events applied over all shards are as many as the log has,
 everything is applied, exactly. `Freshness` is that arithmetic and the waiting; it does no I/O. `FreshnessWatch` feeds
-it: notifications wake it, a look at harbor.checkpoints and the head of the log is the truth. Decision 0052.
+it: notifications wake it; what counts is what harbor.checkpoints and the head of the log say. Decision 0052.
 """
 
 import asyncio
@@ -31,11 +31,11 @@ TRUTH_EVERY_S: Final = 5.0
 TRUTH_WHEN_BEHIND_S: Final = 1.0
 TRUTH_WHEN_DEAF_S: Final = 0.1
 MAX_WAITERS: Final = 256
-"""Reads that may wait at once; tokens of a far future must not hold every place of the service."""
+"""Reads that may wait at once; tokens far in the future must not take every place of the service."""
 MAX_WAITERS_OF_ONE: Final = MAX_WAITERS // 4
 """Reads of one partner that may wait at once; the other places are for the others."""
 MAX_UNHEARD: Final = 1_000_000
-"""Far more events than the log takes in between two looks at its head: nobody was given a token beyond that."""
+"""Far more events than the log takes in between two looks at its head: no token can be beyond that."""
 _BATCHES: Final = 4096
 
 
@@ -83,34 +83,34 @@ class Freshness:
         self._is_known = False
 
     def learn_head(self, position: int) -> None:
-        """Take in that the log has reached `position`, now."""
+        """Note that the log has reached `position` now."""
         if position > self._head:
             self._head = position
             if len(self._batches) < _BATCHES:  # the oldest count: they show how long something has waited
                 self._batches.append((position, self._now()))
-            self._settle()
+            self._update()
 
     def learn_shards(self, moved: Iterable[tuple[str, int, Shard]]) -> None:
-        """Take in that shards `(projection, partition, shard)` came further; going back is never believed here."""
+        """Note how far shards `(projection, partition, shard)` have come; one that went back is ignored here."""
         for projection, partition, shard in moved:
             known = self._shards.get((projection, partition), Shard())
             if shard.last_position > known.last_position:
                 self._shards[(projection, partition)] = shard
                 self._wake(projection, partition, shard.last_position)
-        self._settle()
+        self._update()
 
-    def learn_all(self, reading: ProgressSnapshot) -> None:
-        """Take in a whole reading, as the truth: also that something went back (a restored database)."""
+    def learn_all(self, snapshot: ProgressSnapshot) -> None:
+        """Take over a whole snapshot, even where something went back (a restored database)."""
         self._is_known = True
-        self._head = reading.head
-        self._shards = dict(reading.shards)
-        known = dict(self._batches) | dict(reading.batches)
-        self._batches = sorted((last, at) for last, at in known.items() if last <= reading.head)
+        self._head = snapshot.head
+        self._shards = dict(snapshot.shards)
+        known = dict(self._batches) | dict(snapshot.batches)
+        self._batches = sorted((last, at) for last, at in known.items() if last <= snapshot.head)
         for projection in VERSIONS:
-            self._complete_to[projection] = min(self._complete_to[projection], reading.head)
-        for (projection, partition), shard in reading.shards.items():
+            self._complete_to[projection] = min(self._complete_to[projection], snapshot.head)
+        for (projection, partition), shard in snapshot.shards.items():
             self._wake(projection, partition, shard.last_position)
-        self._settle()
+        self._update()
 
     @property
     def is_behind(self) -> bool:
@@ -125,7 +125,7 @@ class Freshness:
         return max(complete, self._shards.get((projection, partition), Shard()).last_position)
 
     def forget(self) -> None:
-        """Take in that nobody can say how far the log is now. Positions stay true: what is applied stays applied."""
+        """Note that the head of the log is unknown now. Positions stay true: what is applied stays applied."""
         self._is_known = False
 
     def lag_ms(self, projection: str) -> int | None:
@@ -140,11 +140,11 @@ class Freshness:
         return max(0, round((now - passed_at).total_seconds() * 1000))
 
     async def wait_for(self, asker: str, token: Token, projection: str, timeout_s: float) -> None:
-        """Return as soon as the token's shard has reached its position. `asker` is who may hold a share of the places.
+        """Return as soon as the token's shard has reached its position. `asker` may take a share of the places.
 
         Raises:
-            Problem: 503 `projection_lagging`; it has not within `timeout_s`, or too many wait already, of all or of
-                this asker, or the log is too far from there for any wait.
+            Problem: 503 `projection_lagging`; it has not within `timeout_s`, too many reads wait already (in all or of
+                this asker), or the token is too far ahead of the log.
         """
         if self.position(projection, token.partition) >= token.position:
             return
@@ -172,7 +172,7 @@ class Freshness:
             if waiter.position <= position and not waiter.reached.done():
                 waiter.reached.set_result(None)
 
-    def _settle(self) -> None:
+    def _update(self) -> None:
         """Work out what each projection is complete to.
 
         As many events applied as the log has, and none beyond its head, means all of them. Otherwise everything up to
@@ -214,7 +214,7 @@ class FreshnessWatch:
         self._next_truth_s = 0.0
 
     async def run(self) -> None:
-        """Follow the notifications, and look for the truth often enough that losing some does no harm."""
+        """Follow the notifications, and read the tables often enough that losing some does no harm."""
         is_reachable = True
         while True:
             try:
@@ -231,7 +231,7 @@ class FreshnessWatch:
             if notifications:
                 follow(self._freshness, notifications)
                 self._next_truth_s = min(self._next_truth_s, self._monotonic_s() + self._interval_s())
-            else:  # the wait ended by itself, or the connection is new and some were lost: the truth is due
+            else:  # the wait ended by itself, or the connection is new and some were lost: a look is due
                 self._next_truth_s = 0.0
 
     async def _look_if_due(self) -> None:
@@ -247,7 +247,7 @@ class FreshnessWatch:
 
 
 def follow(freshness: Freshness, notifications: list[tuple[str, str]]) -> None:
-    """Take in notifications; one that is not of our form says only that something happened."""
+    """Apply notifications; a malformed one says only that something happened."""
     moved: list[tuple[str, int, Shard]] = []
     for channel, payload in notifications:
         with suppress(ValueError):

@@ -41,7 +41,7 @@ DeliveryId = Annotated[
 ConsistencyToken = Annotated[
     str | None,
     Header(
-        description="From the answer of a command: the read waits until it is seen, up to 1 s, else 503.",
+        description="From the response to a command: the read waits for that change, up to 1 s, else 503.",
         examples=["7.1234"],
     ),
 ]

@@ -17,7 +17,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
         "consistency_token_invalid",
         422,
         "Consistency token not valid",
-        "Send the Consistency-Token of a command's answer unchanged.",
+        "Send the Consistency-Token of a command's response unchanged.",
     ),
     PROJECTION_LAGGING := ProblemType(
         "projection_lagging",
@@ -27,7 +27,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
         retryable=True,
     ),
     READ_MODELS_MISSING := ProblemType(
-        "read_models_missing", 503, "Read models missing", "The read models have not been made yet.", retryable=True
+        "read_models_missing", 503, "Read models missing", "The read models have not been created yet.", retryable=True
     ),
 )
 """Codes of this service beside those of `infra.http.problems`. Append only."""
@@ -56,7 +56,7 @@ def refused_as(code: str) -> WrapValidator:
 
 
 def translate(error: Exception) -> Problem | None:
-    """Return the problem for an error of PostgreSQL or of the way to it; None: a mistake of ours."""
+    """Return the problem for an error of PostgreSQL or of the way to it; None: a bug."""
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InsufficientPrivilegeError):
         return Problem(READ_MODELS_MISSING)
     return Problem(STORE_UNAVAILABLE) if isinstance(error, (*AWAY, StoreUnavailableError)) else None

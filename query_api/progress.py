@@ -1,4 +1,4 @@
-"""How far the log and the read models have come, as the tables say it; `query_api.freshness` makes sense of it."""
+"""How far the log and the read models have come, according to the tables; `query_api.freshness` interprets it."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What every read does: waits for the caller's own writes, says how fresh its response is, and logs who looked.
+"""What every read does: waits for the caller's own writes, says how fresh its response is, and logs who read.
 
 The freshness is taken before the query runs, so the response holds at least what its headers say.
 """
@@ -29,7 +29,7 @@ JSON: Final = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class ReadContext:
-    """One read that may go on: who reads, and the headers that say how fresh the response is."""
+    """One read that may proceed: who reads, and the headers that say how fresh the response is."""
 
     request: Request
     principal: Principal
@@ -54,7 +54,7 @@ class ReadContext:
         return next(iter(await self.rows(query, **values)), None)
 
     def note_order(self, order_id: UUID, partner_id: str) -> None:
-        """Put on the log line what was looked at; for keys of the installation that line is the audit of the read."""
+        """Put what was read on the log line; for keys of the installation that line is the audit of the read."""
         context_of(self.request).log_fields |= {"order_id": str(order_id), "order_partner": partner_id}
 
 
@@ -108,7 +108,7 @@ async def open_read(request: Request, projection: str, order_id: UUID | None, to
     shard = None if order_id is None else partition_of(order_id, state["partitions"])
     headers = {"x-read-position": str(freshness.position(projection, shard))}
     lag_ms = freshness.lag_ms(projection)
-    if lag_ms is not None:  # better none than a wrong one
+    if lag_ms is not None:  # none is better than a wrong one
         headers["x-read-lag-ms"] = str(lag_ms)
     return ReadContext(request, principal, state, headers)
 

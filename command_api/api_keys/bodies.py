@@ -1,4 +1,4 @@
-"""What requests about API keys look like, and what is judged about each value. Pure."""
+"""What requests about API keys look like, and how each value is checked. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ MAX_LIFE: Final = timedelta(days=3650)
 DEFAULT_OVERLAP_S: Final = 3600
 MAX_OVERLAP_S: Final = 30 * 24 * 3600
 MIN_OWN_OVERLAP_S: Final = 60
-"""For a key that rotates itself: who lost the response has only the old key to ask again with (decision 0055)."""
+"""For a key that rotates itself: a client that lost the response can repeat only with the old key (decision 0055)."""
 
 
 class NewApiKeyBody(RequestBody):
@@ -61,7 +61,7 @@ class NewApiKeyBody(RequestBody):
 
 
 class RotationBody(RequestBody):
-    """How a rotation goes."""
+    """How a key is rotated."""
 
     overlap_s: int = Field(
         default=DEFAULT_OVERLAP_S,
@@ -73,7 +73,7 @@ class RotationBody(RequestBody):
 
 @dataclass(frozen=True, slots=True)
 class WantedKey:
-    """A key that was asked for, every value of it sound."""
+    """A key that was asked for, every value of it valid."""
 
     partner_id: str | None
     scopes: frozenset[str]

@@ -1,4 +1,4 @@
-"""What requests about API keys are refused with, beside the codes that every route has."""
+"""What requests about API keys are refused with, besides the codes that every route has."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ GRANT_EXCEEDS_KEY: Final = ProblemType(
     "grant_exceeds_key",
     403,
     "Grant exceeds the key",
-    "A key gives no more than it has: no scope it lacks, no life longer than its own.",
+    "A key grants no more than it has: no scope it lacks, no life longer than its own.",
 )
 TOO_MANY_LIVE_KEYS: Final = ProblemType(
     "too_many_live_keys",

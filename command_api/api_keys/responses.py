@@ -32,7 +32,7 @@ class ApiKeyDocument(Document):
 
     @classmethod
     def of(cls, record: KeyRecord, now: datetime, **more: Any) -> Self:
-        """Return a key as of `now`, without anything that opens it but what `more` adds."""
+        """Return a key as of `now`, without its secret, except for what `more` adds."""
         return cls(
             id=record.key_id,
             object="api_key",
@@ -96,7 +96,7 @@ class KeyEventDocument(Document):
 
     @classmethod
     def of(cls, event: KeyEvent, principal: Principal) -> Self:
-        """Return an event. A partner sees what its own keys did; what others did, it was the operator."""
+        """Return an event. A partner sees which of its own keys did it; anybody else is shown as the operator."""
         is_shown = principal.partner_id is None or event.is_by_owner
         return cls.model_validate(
             {

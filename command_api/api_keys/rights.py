@@ -1,7 +1,7 @@
 """What a key may do to other keys. Pure; decision 0055.
 
-A key sees the keys of its own partner and mode, one of the installation all keys of its mode. It may end any key it
-sees. It may only create keys that can do no more than itself, whoever owns them.
+A key sees the keys of its own partner and mode, one of the installation all keys of its mode. It may revoke any key
+it sees. It may create only keys that can do no more than itself, whatever their owner.
 """
 
 from datetime import datetime
@@ -29,7 +29,7 @@ def require_live(acting: KeyRecord | None, now: datetime) -> KeyRecord:
 
 
 def require_seen(found: KeyRecord | None, visibility: KeyVisibility) -> KeyRecord:
-    """Return a key within reach. Somebody else's is the same as none.
+    """Return a key that the caller sees. Somebody else's is treated as missing.
 
     Raises:
         Problem: 404.

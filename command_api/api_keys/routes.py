@@ -48,7 +48,7 @@ _NO_ID: Final = UUID(int=0)
 router = APIRouter(route_class=StrictRoute, tags=["API keys"])
 
 
-def _form_of_an_id(text: str) -> str:
+def _key_id_text(text: str) -> str:
     if not _KEY_ID.fullmatch(text):
         raise ValueError
     return text
@@ -58,28 +58,28 @@ ManagesKeys = Annotated[Principal, requires("keys:manage")]
 KeyId = Annotated[
     str,
     Path(description="the key's id: the third part of its text", examples=[EXAMPLE_ID]),
-    AfterValidator(_form_of_an_id),
+    AfterValidator(_key_id_text),
 ]
 Pages = Annotated[Paging, Depends(paging)]
 
 
-async def _claim(
+async def _identified(
     request: StrictRequest,
     principal: ManagesKeys,
     idempotency_key: Annotated[IdempotencyKey, MissingAs(errors.IDEMPOTENCY_KEY_REQUIRED)],
 ) -> KeyRequest:
-    """Return what makes a request for a key known again: unique for the partner and mode."""
+    """Return what identifies a repeated request for a key; unique for the partner and mode."""
     owner = f"{principal.partner_id or '*'}.{'live' if principal.livemode else 'test'}"
     body = await request.strict_json()
-    asked = fingerprint(request.method, request.scope["path"], body.canonical)
-    return KeyRequest(f"{owner}/{idempotency_key}", asked)
+    path: str = request.scope["path"]
+    return KeyRequest(f"{owner}/{idempotency_key}", fingerprint(request.method, path, body.canonical))
 
 
 async def _actor(request: Request, principal: ManagesKeys, request_id: RequestId = None) -> KeyActor:
     return KeyActor("api_key", principal.key_id, request_id or context_of(request).request_id)
 
 
-Claim = Annotated[KeyRequest, Depends(_claim)]
+IdentifiedRequest = Annotated[KeyRequest, Depends(_identified)]
 Actor = Annotated[KeyActor, Depends(_actor)]
 
 
@@ -109,12 +109,17 @@ _CREATING: Final = (
     responses={201: _LOCATION, **_responses(*_CREATING)},
 )
 async def create(
-    request: Request, response: Response, body: NewApiKeyBody, principal: ManagesKeys, claim: Claim, actor: Actor
+    request: Request,
+    response: Response,
+    body: NewApiKeyBody,
+    principal: ManagesKeys,
+    identified: IdentifiedRequest,
+    actor: Actor,
 ) -> CreatedApiKeyDocument:
     """Create a key in the mode of the key that asks, able to do no more than that one. Its text is shown only here.
 
-    A repeated request makes no second key: it is answered 409 with the `key_id` of the first, since a secret is not
-    kept and cannot be shown again. So a lost answer leaves no key behind that nobody knows.
+    A repeated request makes no second key: it gets 409 with the `key_id` of the first, since a secret is not kept
+    and cannot be shown again. So a lost response leaves no unknown key behind.
     """
     async with _changing(request) as connection:
         now = clock.now()
@@ -131,7 +136,7 @@ async def create(
             by=actor,
             label=wanted.label,
             expires_at=wanted.expires_at,
-            request=claim,
+            request=identified,
         )
     _note(request, record.key_id)
     response.headers["location"] = f"{PREFIX}/{record.key_id}"
@@ -191,14 +196,14 @@ async def rotate(
     response: Response,
     key_id: KeyId,
     principal: ManagesKeys,
-    claim: Claim,
+    identified: IdentifiedRequest,
     actor: Actor,
     body: Annotated[RotationBody, Body()] = RotationBody(),  # noqa: B008  # frozen
 ) -> RotatedApiKeyDocument:
     """Create a successor with the same owner, mode, scopes and expiry; the old key works until the overlap ends.
 
-    The key that asks must have every scope of the successor. A partner must have one live key at most: the successor is
-    the second. A repeated request is answered as by `create_api_key`; a key that rotates itself works for at least 60
+    The key that asks must have every scope of the successor. A partner may have one live key at most: the successor is
+    the second. A repeated request gets 409, as with `create_api_key`; a key that rotates itself works for at least 60
     seconds more, so that it can repeat.
     """
     overlap_ = overlap(body, is_own=key_id == principal.key_id)
@@ -214,7 +219,7 @@ async def rotate(
             overlap=overlap_,
             now=now,
             by=actor,
-            request=claim,
+            request=identified,
         )
     _note(request, successor.key_id)
     response.headers["location"] = f"{PREFIX}/{successor.key_id}"
@@ -273,8 +278,8 @@ def _event_key(event: KeyEvent) -> RowKey:
 
 @asynccontextmanager
 async def _changing(request: Request) -> AsyncIterator[Connection]:
-    """Hold the one transaction that may change keys; what stands in its way becomes a problem."""
-    async with state_of(request)["key_changes"].turns.entered(), _connection(request) as connection:
+    """Hold the one transaction that may change keys; what prevents the change becomes a problem."""
+    async with state_of(request)["key_changes"].slots.entered(), _connection(request) as connection:
         try:
             async with api_key_store.changing_keys(connection):
                 yield connection
@@ -290,7 +295,7 @@ async def _changing(request: Request) -> AsyncIterator[Connection]:
 
 @asynccontextmanager
 async def _connection(request: Request) -> AsyncIterator[Connection]:
-    """Return a connection; what PostgreSQL raises when it is away becomes a 503."""
+    """Return a connection; an unreachable PostgreSQL becomes a 503."""
     try:
         async with state_of(request)["database"].pool.acquire() as connection:
             yield connection
@@ -303,7 +308,7 @@ async def _seen(connection: Connection, key_id: str, principal: Principal) -> Ke
 
 
 def _listed(principal: Principal, partner_id: str | None) -> KeyVisibility:
-    """Return which keys a list shows: within reach, and of one partner if that is asked for."""
+    """Return which keys a list shows: those the caller sees, of one partner if that is asked for."""
     visibility = visibility_of(principal)
     if partner_id is None:
         return visibility

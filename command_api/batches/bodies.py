@@ -1,4 +1,4 @@
-"""The body of POST /orders/batch. Only the list is validated with it: each order is judged by itself, in its place."""
+"""The body of POST /orders/batch. Only the list is validated with it; each order is validated by itself."""
 
 from typing import Annotated, Any, Final
 
@@ -27,11 +27,11 @@ def _unchanged(value: Json) -> Json:
     return value
 
 
-UnjudgedOrder = Annotated[Any, PlainValidator(_unchanged, json_schema_input_type=BatchOrderBody)]
-"""A `BatchOrderBody`, if it is one: that is found out for each order alone."""
+UncheckedOrder = Annotated[Any, PlainValidator(_unchanged, json_schema_input_type=BatchOrderBody)]
+"""A `BatchOrderBody`, if it is valid: each order is validated by itself."""
 
 
 class BatchBody(RequestBody):
-    """Orders to be created; what is wrong with one of them is answered in its place and harms no other."""
+    """Orders to create; an invalid one is refused in its place and does not affect the others."""
 
-    orders: list[UnjudgedOrder] = Field(min_length=1, max_length=MAX_ORDERS)
+    orders: list[UncheckedOrder] = Field(min_length=1, max_length=MAX_ORDERS)

@@ -75,7 +75,7 @@ class Item:
 
 @dataclass(slots=True)
 class _Decided:
-    """An item with something to append; `refusal`: refused, unless it repeats what was accepted before."""
+    """An item with something to append; `refusal`: refused, unless it repeats a request that was accepted."""
 
     item: Item
     caller: Caller
@@ -96,7 +96,7 @@ async def slices(things: Sequence[T], weigh: Callable[[T], int] = lambda _: USUA
 
 
 async def handle_batch(path: WritePath, sender: Caller, orders: Sequence[Json]) -> list[Item]:
-    """Return the response to every order of a batch, in their order. No order ever harms another.
+    """Return the response to every order of a batch, in their order. No order ever affects another.
 
     `sender` is as for a single create, but for key and fingerprint: each order has its own.
 

@@ -1,4 +1,4 @@
-"""What POST /orders/batch may answer, for OpenAPI."""
+"""The responses of POST /orders/batch, for OpenAPI."""
 
 from typing import Final
 
@@ -30,42 +30,42 @@ class ProblemDocument(Document):
 
 
 class BatchSummary(Document):
-    """How many orders there were, and what became of them; the last four add up to the first."""
+    """How many orders there were, and how each ended; the last four add up to the first."""
 
     orders: int = Field(examples=[1])
     created: int = Field(description="now", examples=[1])
     replayed: int = Field(description="by an earlier request under the same key", examples=[0])
-    refused: int = Field(description="now or before: mend them and send them again", examples=[0])
+    refused: int = Field(description="now or before: correct them and send them again", examples=[0])
     unknown: int = Field(description="status 500 or above: send them again with the same keys", examples=[0])
 
 
 class BatchResult(Document):
-    """One answer: what status, headers and body of a single create would be."""
+    """One result: what status, headers and body of a single create would be."""
 
     idempotency_key: str | None = Field(description="null when the item has none that can be used", examples=[_KEY])
     status: int = Field(examples=[201])
-    replayed: bool = Field(description="the recorded answer of an earlier request")
+    replayed: bool = Field(description="the recorded response of an earlier request")
     location: str | None = Field(description="the order", examples=[f"/api/v1/orders/{_ORDER}"])
     etag: str | None = Field(description="the order's version", examples=['"1"'])
     consistency_token: str | None = Field(
-        description="give it to the query API to read at or after this change", examples=["7.1234"]
+        description="send it to the query API to read at or after this change", examples=["7.1234"]
     )
     body: Order | ProblemDocument
 
 
 class BatchDocument(Document):
-    """The answers, in the order of the request."""
+    """The results, in the order of the request."""
 
     summary: BatchSummary
     results: list[BatchResult]
 
 
 _HEADERS: Final = {name: ORDER_HEADERS[name] for name in ("X-Request-ID", "RateLimit", "RateLimit-Policy")}
-ANSWERED: Final[Responses] = {
+RESPONSES: Final[Responses] = {
     207: {
         "model": BatchDocument,
         "description": (
-            "One answer for each order. Beside the 201 an item is answered: "
+            "One result for each order. Besides 201, an item may get: "
             + "; ".join(
                 f"{kind.status} `{kind.code}`"
                 for kind in (

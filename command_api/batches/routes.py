@@ -1,4 +1,4 @@
-"""POST /orders/batch: many creates in one request, each under its own key, answered item by item."""
+"""POST /orders/batch: many creates in one request, each under its own key, with a result for each."""
 
 from collections import Counter
 from collections.abc import Awaitable, Sequence
@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from command_api.batches.bodies import BatchBody
 from command_api.batches.handle import Item, handle_batch, slices
-from command_api.batches.responses import ANSWERED
+from command_api.batches.responses import RESPONSES
 from command_api.handling.appends import Caller
 from command_api.handling.requests import PREFIX, PartnerTenant, RequestId, Traceparent
 from command_api.metrics import CommandMetrics
@@ -48,13 +48,13 @@ async def _sender(
     operation_id="create_orders",
     summary="Create many orders",
     dependencies=[requires("orders:write"), Depends(require_room)],
-    responses=ANSWERED,
+    responses=RESPONSES,
 )
 async def create_orders(request: RawRequest, sender: Annotated[Caller, Depends(_sender)], body: BatchBody) -> Response:
-    """Create up to 500 orders, each under its own key, answered one by one in the order of the request.
+    """Create up to 500 orders, each under its own key; the results are in the order of the request.
 
     An item is the same request as `POST /api/v1/orders` under that key: either may repeat the other and gets the first
-    answer. One order that is refused never harms the others. Items with a `status` of 500 or above may have been
+    response. One order that is refused never affects the others. Items with a `status` of 500 or above may have been
     written or not: send them again with the same keys. The body is at most 1 MiB; a batch counts as its orders against
     the rate. An `Idempotency-Key` header is not read.
     """
@@ -69,7 +69,7 @@ async def create_orders(request: RawRequest, sender: Annotated[Caller, Depends(_
 
 
 async def _handled(metrics: CommandMetrics, orders: Sequence[Json], handling: Awaitable[list[Item]]) -> list[Item]:
-    """Count every order by what became of it, also when the whole batch fails."""
+    """Count every order by its outcome, also when the whole batch fails."""
     try:
         items = await handling
     except BaseException:
@@ -89,7 +89,7 @@ def _outcome(item: Item) -> str:
 
 
 def _summary(items: Sequence[Item]) -> dict[str, int]:
-    """Count what there is now: an order that was there before is not one that was refused before."""
+    """Count the results: an order that exists already is `replayed`, a repeated refusal is `refused`."""
     counts = Counter(
         "unknown"
         if item.status >= _UNKNOWN_FROM

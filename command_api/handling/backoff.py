@@ -2,7 +2,7 @@
 
 The first time it does not wait: the other append is usually done. Then it waits longer and longer, at random, so that
 processes which work on one order get out of step, and the one that keeps winning (it knows the newest version, the
-others have to read it) finishes its queue meanwhile.
+others have to read it) finishes its queue in the meantime.
 """
 
 import asyncio

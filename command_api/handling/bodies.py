@@ -1,6 +1,6 @@
 """What every body has in common: strict and closed, with a JSON pointer to each broken value.
 
-Shapes are judged here; what a value means is the domain's rule. Server-set fields (id, status, totals) are not in the
+Shapes are checked here; what a value may be is the domain's rule. Server-set fields (id, status, totals) are not in the
 models and so are refused.
 """
 
@@ -59,7 +59,7 @@ def invalid_body(model: type[BaseModel], error: ValidationError) -> Problem:
 
 
 def described(least: int, most: int) -> JsonDict:
-    """Describe the length of a text; the domain judges it."""
+    """Describe the length of a text; the domain checks it."""
     return {"minLength": least, "maxLength": most}
 
 

@@ -86,7 +86,7 @@ class _Decision(NamedTuple):
 
 
 MakeCommand = Callable[[datetime], OrderCommand]
-"""Returns the command as of an instant: a decision that is made again is made at a later time."""
+"""Returns the command as of an instant: a repeated decision is made at a later time."""
 
 
 async def handle(
@@ -96,7 +96,7 @@ async def handle(
 
     Args:
         path: the store and what else is needed.
-        caller: whose command it is; `idempotency_key` and `fingerprint` make a repetition known.
+        caller: whose command it is; `idempotency_key` and `fingerprint` identify a repetition.
         make: the command as of now. For a create its `order_id` must be new.
         status: of the response when the command is done.
         expected_version: the version of the order that the caller has seen; None when that does not matter.
@@ -173,9 +173,9 @@ async def _append(path: WritePath, caller: Caller, order_id: OrderId, decision: 
 
 
 async def _load(path: WritePath, tenant: Tenant, command: OrderCommand, seen_version: int) -> OrderState | None:
-    """Return the order as it was seen here last; read it when that is older than what the caller has seen.
+    """Return the order as it was last seen here; read it if that is older than what the caller has seen.
 
-    Read it whole: after a restore of the database, what is cached may never have been.
+    Read it whole: after a restore of the database, the cached state may have no place in its history.
     """
     if isinstance(command, CreateOrder):
         return None
@@ -230,7 +230,7 @@ async def _find_response(path: WritePath, caller: Caller, order_id: OrderId) -> 
     """Return what is recorded under the caller's key; if nothing is, the version of the order.
 
     What is refused without being recorded is refused only after this: the first request under the key may have been
-    accepted and have changed the very thing that now stands in the way.
+    accepted and may have caused the very change that now stands in the way.
 
     Raises:
         Problem: 422 another request under this key.

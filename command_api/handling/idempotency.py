@@ -35,7 +35,7 @@ IdempotencyKey = Annotated[
         alias="Idempotency-Key",
         description=(
             "New for each command, 1-255 visible ASCII characters, bare or in double quotes. A repetition gets the "
-            "first answer again, kept for 7 days; another request under the same key is refused (422)."
+            "first response again, kept for 7 days; another request under the same key is refused (422)."
         ),
         examples=["0192f0c1-8a3b-7c55-9a53-0f6f3b1f2f10"],
     ),

@@ -21,8 +21,8 @@ def required_version(header: str | None) -> int:
     A list, a weak ETag or `*` names no single version that the client has seen, so it never matches.
 
     Raises:
-        Problem: 428, there is none; 400, it is not of the form of the header, as a version without quotes; 412, it is
-            not the ETag of a version.
+        Problem: 428, there is none; 400, it is no ETag, such as a version without quotes; 412, it is not the ETag of a
+            version.
     """
     if header is None:
         raise Problem(PRECONDITION_REQUIRED)
@@ -33,7 +33,7 @@ def required_version(header: str | None) -> int:
 
 
 def version_if_any(header: str) -> int | None:
-    """Return the version at which alone something may be done; None for `*`.
+    """Return the only version at which something may be done; None for `*`.
 
     Raises:
         Problem: 400 and 412, as `required_version`.
@@ -56,8 +56,8 @@ OptionalIfMatch = Annotated[
     PlainValidator(version_if_any, json_schema_input_type=_ETagText),
     Header(
         alias="If-Match",
-        description="the ETag of the version at which alone this is to be done; without it any version will do",
+        description="the ETag of the only version at which this may be done; without it any version will do",
         examples=['"1"'],
     ),
 ]
-"""The version at which alone a verb is done; None: at any version."""
+"""The only version at which a verb may be done; None: any."""

@@ -66,7 +66,7 @@ Traceparent = Annotated[
 class CommandRequest(NamedTuple):
     """A well-formed request: who sends it, under which key. Whether its body fits its model is not known yet.
 
-    `expected_version` is the one at which alone the client wants it done, if it names one.
+    `expected_version` is the only version at which the client wants it done, if it names one.
     """
 
     request: RawRequest
@@ -89,7 +89,7 @@ async def _accept(
     request_id: RequestId = None,
     traceparent: Traceparent = None,
 ) -> CommandRequest:
-    """Read all of a request but what its body means.
+    """Read a request, except for what its body means.
 
     Raises:
         Problem: 403, 400, and as `RawRequest.strict_json`.

@@ -1,7 +1,7 @@
 """Bodies of the requests that create an order, authorize, cancel it or set its status, and the commands they become.
 
-Shapes and money are judged here; everything else about a value is the domain's rule (`domain.order.decisions`), so the
-bounds below only describe.
+Shapes and money are checked here; everything else about a value is the domain's rule (`domain.order.decisions`), so the
+bounds below are documentation.
 """
 
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ Reason = Annotated[str, Field(json_schema_extra=described(1, text.MAX_REASON_CHA
 
 
 class LineBody(RequestBody):
-    """One line asked for."""
+    """One line of a new order."""
 
     sku: str = Field(json_schema_extra=described(1, text.MAX_SKU_CHARS), examples=["85123A"])
     quantity: int = Field(json_schema_extra={"minimum": 1, "maximum": MAX_QUANTITY}, examples=[2])
@@ -50,7 +50,7 @@ class CreateOrderBody(RequestBody):
     currency: str = Field(
         description="active ISO 4217 code", json_schema_extra={"pattern": "^[A-Z]{3}$"}, examples=["EUR"]
     )
-    # The bound on the list is a real one: it stops 200,000 empty lines before the first of them is looked at.
+    # The bound on the list is a real one: it stops 200,000 empty lines before the first of them is checked.
     lines: list[LineBody] = Field(min_length=1, max_length=MAX_LINES)
     external_reference: str | None = Field(
         default=None,
@@ -71,7 +71,7 @@ class NothingBody(RequestBody):
 
 
 class CancelBody(RequestBody):
-    """Why an order is given up, if anybody should know."""
+    """Why the order is canceled, if a reason is to be kept."""
 
     reason: Reason | None = None
 

@@ -1,4 +1,4 @@
-"""Bodies of requests that edit an order: its lines, its details, notes on it. They become commands as in `models`."""
+"""Bodies of requests that edit an order: its lines, its details, notes on it. They become commands as in `bodies`."""
 
 from datetime import datetime
 from typing import Annotated, Final, Literal
@@ -53,7 +53,7 @@ class AddLineBody(RequestBody):
 
 
 class RemoveLineBody(RequestBody):
-    """Take a line away; at least one stays."""
+    """Remove a line; at least one stays."""
 
     op: Literal["remove"]
     line_id: LineId
@@ -144,7 +144,7 @@ AMENDMENTS: Final = {
             "reason": "two more lanterns",
         },
     ),
-    "fewer": Example(summary="a line less", value={"changes": [{"op": "remove", "line_id": 2}]}),
+    "fewer": Example(summary="one line less", value={"changes": [{"op": "remove", "line_id": 2}]}),
     "cheaper": Example(
         summary="another price", value={"changes": [{"op": "set_price", "line_id": 1, "unit_price": "17.50"}]}
     ),

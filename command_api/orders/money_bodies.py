@@ -47,13 +47,13 @@ class CaptureBody(RequestBody):
 
 
 class VoidBody(RequestBody):
-    """Why the rest is released, if anybody should know."""
+    """Why the rest is released, if a reason is to be kept."""
 
     reason: Reason | None = None
 
 
 class RefundBody(RequestBody):
-    """An amount to give back; all that is left of the captures when none is given."""
+    """An amount to refund; without one, all that is left of the captures."""
 
     amount: Amount | None = None
     reason: Reason | None = None

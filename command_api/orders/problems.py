@@ -6,10 +6,10 @@ from domain.money import amount_text
 from domain.order.errors import AmountError, TransitionError
 from infra.http.problems import Problem, ProblemType
 
-_ELSEWHERE: Final = "The order does not allow this now; see allowed_transitions."
+_NOT_NOW: Final = "The order does not allow this now; see allowed_transitions."
 
 
-def _transition(code: str, title: str, detail: str = _ELSEWHERE) -> ProblemType:
+def _transition(code: str, title: str, detail: str = _NOT_NOW) -> ProblemType:
     return ProblemType(code, 409, title, detail)
 
 

@@ -1,4 +1,4 @@
-"""What the order routes may answer, for OpenAPI: documents, headers and problems."""
+"""The responses of the order routes, for OpenAPI: documents, headers and problems."""
 
 from typing import Any, Final
 
@@ -18,8 +18,8 @@ def _header(description: str, example: str) -> dict[str, Any]:
 
 ORDER_HEADERS: Final = {
     "ETag": _header("the order's version", '"1"'),
-    "Consistency-Token": _header("give it to the query API to read at or after this change", "7.1234"),
-    "Idempotency-Replayed": _header("`true` when this is the recorded answer of an earlier request", "true"),
+    "Consistency-Token": _header("send it to the query API to read at or after this change", "7.1234"),
+    "Idempotency-Replayed": _header("`true` when this is the recorded response of an earlier request", "true"),
     "X-Request-ID": _header("the id of this request", "req-7f3a"),
     "RateLimit": _header("requests left, and seconds until there are more", '"partner";r=99;t=0'),
     "RateLimit-Policy": _header("requests allowed, and per how many seconds", '"partner";q=100;w=1'),
@@ -38,7 +38,7 @@ _ANY: Final = (
 
 
 def _changed(*kinds: ProblemType) -> Responses:
-    """Return what a route that changes an order may answer; `kinds` are the problems that only some of them have."""
+    """Return the responses of a route that changes an order; `kinds` are the problems that only some of them have."""
     return {
         200: {"model": Order, "description": "The order afterwards.", "headers": ORDER_HEADERS},
         **problem_responses(

@@ -27,7 +27,7 @@ _SCOPE_OF_STATUS: Final = {
     Status.CANCELED: "orders:cancel",
     Status.SETTLED: "settlements:write",
 }
-# What a verb without a body asks for.
+# What a verb asks for without a body.
 _NOTHING: Final = bodies.NothingBody()
 _NO_CANCEL_REASON: Final = bodies.CancelBody()
 _CAPTURE_ALL: Final = money_bodies.CaptureBody()
@@ -76,7 +76,7 @@ async def authorize(
 async def cancel(
     order_id: OrderIdPath, command: VerbRequest, body: Annotated[bodies.CancelBody, Body()] = _NO_CANCEL_REASON
 ) -> Response:
-    """Give an order up before anything of it is captured, and release what is authorized."""
+    """Cancel an order before anything of it is captured, and release what is authorized."""
     return await respond(command, "cancel", lambda now: Cancel(order_id, body.reason, now))
 
 
@@ -92,7 +92,7 @@ async def set_status(
     command: VerbRequest,
     body: bodies.SetStatusBody,
 ) -> Response:
-    """Do what leads to the status: authorize, capture all that is left, cancel, or settle all that is left.
+    """Run the verb that leads to the status: authorize, capture all that is left, cancel, or settle all that is left.
 
     The status it has already changes nothing.
 
@@ -141,7 +141,7 @@ async def update(order_id: OrderIdPath, command: EditRequest, body: change_bodie
     responses=CHANGED,
 )
 async def add_note(order_id: OrderIdPath, command: VerbRequest, body: change_bodies.NoteBody) -> Response:
-    """Keep a note with the order, whatever its status; it changes nothing else and goes out with the order's events."""
+    """Add a note, whatever the order's status; it changes nothing else and is published with the order's events."""
     return await respond(command, "add_note", partial(change_bodies.add_note, body, order_id))
 
 
@@ -178,14 +178,14 @@ async def void(
 @router.post(
     "/{order_id}/refunds",
     operation_id="refund_order",
-    summary="Give captured money back",
+    summary="Refund captured money",
     dependencies=[requires("orders:refund")],
     responses=PAID,
 )
 async def refund(
     order_id: OrderIdPath, command: VerbRequest, body: Annotated[money_bodies.RefundBody, Body()] = _REFUND_ALL
 ) -> Response:
-    """Give back an amount, or all that is left of the captures; `refund_status` tells how much it is by now."""
+    """Refund an amount, or all that is left of the captures; `refund_status` says how much was refunded so far."""
     return await respond(command, "refund", lambda now: Refund(order_id, body.amount, body.reason, now))
 
 

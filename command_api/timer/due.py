@@ -20,8 +20,8 @@ _TIMELESS: Final = frozenset({Status.CAPTURED, Status.SETTLED, Status.CANCELED, 
 def timer_changes(events: Iterable[StoredEvent]) -> dict[StreamKey, datetime | None]:
     """Return what the timers of these orders are after `events`, in log order; None: nothing is due any more.
 
-    An event that cannot be read changes no timer: it is the projections' business to complain about it, and an order
-    without a right timer is only looked at in vain.
+    An event that cannot be read changes no timer: the projections report it, and a wrong timer costs one
+    look at an order that is not due.
     """
     changes: dict[StreamKey, datetime | None] = {}
     for event in events:

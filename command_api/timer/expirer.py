@@ -2,7 +2,7 @@
 
 The idempotency key of each command is made of the order and its due time, so that two instances and any restart expire
 an order once (decision 0046). Whether an order really expires is decided against its state when the command is handled:
-one that was captured a moment before stays as it is.
+one that was captured a moment before stays captured.
 """
 
 import asyncio
@@ -34,11 +34,11 @@ from infra.tenancy import Tenant
 _ACTOR: Final = "expiry"
 _METHOD: Final = "EXPIRE"
 _MOST_READS: Final = 20
-"""Reads of the log in one turn, at most: due orders must not wait for the end of a long log."""
+"""Reads of the log in one turn, at most: due orders must not wait until a long log is read."""
 
 
 class Outcome(StrEnum):
-    """What became of one due order."""
+    """How the expiry of one due order ended."""
 
     DONE = "done"
     REPLAYED = "replayed"
@@ -81,7 +81,7 @@ class Expirer:
         return self._loop.waiting_for()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Take turns until `stop` is set; a turn under way is finished."""
+        """Run turns until `stop` is set; the one under way is finished."""
         await self._loop.run(self._step, stop)
 
     async def _step(self) -> float:
@@ -141,7 +141,7 @@ class Expirer:
         return outcomes
 
     async def _expire_one(self, timer: Timer, now: datetime) -> Outcome:
-        """Expire one order as of the time that found it due: a clock that was set back must not keep it for ever."""
+        """Expire one order as of the time that found it due: a clock that was set back must not keep it open."""
         order_id, due = OrderId(timer.stream_id), instant_text(timer.due_at)
         path = f"/orders/{order_id}"
         caller = Caller(

@@ -1,4 +1,4 @@
-"""The timer's process: settings to connections to `Expirer`, health port beside it."""
+"""The timer's process: settings to connections to `Expirer`, with a health port."""
 
 import asyncio
 from typing import Final

@@ -1,4 +1,4 @@
-"""What requests about webhook endpoints look like, and what is judged about each value."""
+"""What requests about webhook endpoints look like, and how each value is checked."""
 
 from typing import Final
 
@@ -71,7 +71,7 @@ def new_endpoint(body: WebhookEndpointBody, rules: AddressRules) -> NewEndpoint:
 
 
 def _is_known(pattern: str) -> bool:
-    """Return whether a filter matches any event there is: a typing error would be silence for ever."""
+    """Return whether a filter matches any type of event: with a typo in it nothing would ever be sent."""
     return is_pattern(pattern) and any(matches([pattern], kind.type) for kind in EVENT_TYPES)
 
 

@@ -74,7 +74,7 @@ WebhookSequence = Annotated[
 ]
 
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    "2XX": {"description": "Delivered; the answer's body is not read beyond its beginning."},
+    "2XX": {"description": "Delivered; only the beginning of the response is read."},
     410: {"description": "The endpoint is disabled and gets nothing more."},
     "4XX": {"description": "Sent again later, up to 13 attempts over three days; 429 may say when by Retry-After."},
     "5XX": {"description": "Sent again later, as above."},
@@ -89,7 +89,7 @@ def received(
     webhook_attempt: WebhookAttempt,
     webhook_sequence: WebhookSequence,
 ) -> None:
-    """Receive an event. Verify the signature, answer 2xx within seconds, and do the work afterwards."""
+    """Receive an event. Verify the signature, respond with 2xx within seconds, and do the work afterwards."""
 
 
 router = APIRouter()

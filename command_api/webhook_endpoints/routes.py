@@ -57,7 +57,7 @@ class WebhookEndpointDocument(Document):
 
     @classmethod
     def of(cls, endpoint: WebhookEndpoint, **more: Any) -> Self:
-        """Return an endpoint without its secret but for what `more` adds."""
+        """Return an endpoint without its secret, except for what `more` adds."""
         values = asdict(endpoint) | {"id": endpoint.endpoint_id, "object": "webhook_endpoint"}
         return cls.model_validate({name: values[name] for name in WebhookEndpointDocument.model_fields} | more)
 
@@ -99,7 +99,7 @@ def _responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
 async def create_endpoint(
     request: Request, response: Response, body: WebhookEndpointBody, principal: ManagesWebhooks
 ) -> CreatedWebhookEndpointDocument:
-    """Register where webhooks go. It gets the events after this; its signing secret is shown in this answer only."""
+    """Register where webhooks go. It gets all later events; its signing secret is shown in this response only."""
     tenant, config = principal.tenant, state_of(request)["webhooks"]
     rules = AddressRules.for_mode(livemode=tenant.livemode, allow_networks=config.allow_networks)
     wanted = new_endpoint(body, rules)
@@ -157,7 +157,7 @@ async def delete_endpoint(request: Request, endpoint_id: EndpointId, principal: 
     responses=_responses(problems.NOT_FOUND, errors.WEBHOOK_ENDPOINT_NOT_ENABLED),
 )
 async def resend(request: Request, delivery_id: DeliveryId, principal: ManagesWebhooks) -> ResendDocument:
-    """Send one delivery again, whatever became of it before: the same id and the same bytes, with a new signature."""
+    """Send one delivery again, whatever its status: the same id and the same bytes, with a new signature."""
     tenant = principal.tenant
     async with _store(request) as store:
         outcome = await store.resend(tenant, delivery_id)
@@ -172,7 +172,7 @@ async def resend(request: Request, delivery_id: DeliveryId, principal: ManagesWe
 
 @asynccontextmanager
 async def _store(request: Request) -> AsyncIterator[WebhookEndpoints]:
-    """Return the endpoints' store; what PostgreSQL raises when it is away becomes a 503."""
+    """Return the endpoints' store; an unreachable PostgreSQL becomes a 503."""
     state = state_of(request)
     config = state["webhooks"]
     try:

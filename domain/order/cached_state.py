@@ -1,4 +1,4 @@
-"""The state of an order as JSON, kept beside a read model so that its events need not be folded again.
+"""The state of an order as JSON, kept with a read model so that its events need not be folded again.
 
 It is a cache and not an event (decision 0032): a state of another shape is stale, and the events are folded again.
 """

@@ -142,8 +142,8 @@ class Home:
     def bound_logs(self, limit_bytes: int = LOG_LIMIT_BYTES) -> list[str]:
         """Move every log over the limit to `<name>.1`; return the names of these logs.
 
-        Processes keep their logs open, so the content is copied and the file cut; they append, so they go on at its new
-        end. Lines written between the two are lost, which a local stack can bear.
+        Processes keep their logs open, so the content is copied and the file cut; they append, so they continue at its
+        new end. Lines written in between are lost, which is acceptable here.
         """
         cut = []
         for path in sorted((self.path / "logs").glob("*.log")):
@@ -188,7 +188,7 @@ def make_command(target: str) -> str:
 
 
 def nothing_runs() -> str:
-    """Return the line that says so, and what would start a stack."""
+    """Return the message that says so and what starts a stack."""
     return f"nothing runs in {locate().path}: {make_command('up')}"
 
 

@@ -1,4 +1,4 @@
-"""The whole system on this machine: start the servers, make the database ready, start the services; supervise all."""
+"""The whole system on this machine: start the servers, prepare the database, start the services, supervise all."""
 
 import asyncio
 import os
@@ -97,7 +97,7 @@ class Stack:
         if not self._is_brief:
             self._report(self._addresses)
         self._is_up = True
-        self._write_down()  # last: who starts a stack in the background waits for stack.json
+        self._write_down()  # last: `up --detach` waits for stack.json
 
     async def _serve(self, addresses: Addresses) -> None:
         """Make the database ready and start what needs no topic, while the broker is still coming up."""

@@ -1,7 +1,7 @@
 """Dead letters: events that a projection could not apply, and every later event of the same order.
 
-An order stays parked in a projection, event by event, until an operator retries or discards; all other orders go on. A
-row names the event without its payload: a retry reads the event store.
+An order stays parked in a projection, event by event, until an operator retries or discards; all other orders continue.
+A row names the event without its payload: a retry reads the event store.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -1,8 +1,9 @@
 """Events that the topic lacks: noticed by each record's `previous`, then read from the event store.
 
-A topic that was made again, or lost its beginning, holds other records at a reader's offset than before, and Kafka says
-nothing. Without this a worker would skip events that it never saw: positions of one partition have gaps by nature, so a
-jump alone means nothing. A record names the event before it; a worker that stands before *that* one has missed some.
+A topic that was created again, or lost its beginning, holds other records at a reader's offset than before, and Kafka
+does not say so. Without this check a worker would skip events that it never saw: positions of one partition have gaps
+by nature, so a jump alone means nothing. A record names the event before it; a worker that has not reached *that* one
+has missed some.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,7 @@ from projections.read_models.projection import LogRecord
 from projections.sources.store import Batch, shard
 
 FILL_EVENTS: Final = 5_000
-"""Events of the log looked at for one step of filling; the next turn takes the next step."""
+"""Events of the log looked at for one step of filling; the next step of the worker fills on."""
 
 
 @dataclass(frozen=True, slots=True)

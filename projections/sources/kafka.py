@@ -1,7 +1,7 @@
 """The source that reads `orders.events.v1` as a member of a consumer group.
 
 The group only spreads partitions over workers. Where to read is decided by the checkpoints; the group's own offsets are
-a hint for lag tools. Nothing that lies on the topic makes this fail: a record that is not one of the relay's is
+a hint for lag tools. Nothing on the topic makes this fail: a record that is not one of the relay's is
 counted, logged and skipped.
 """
 
@@ -88,10 +88,10 @@ class KafkaSource:
         return Assignment(self._generation, NOBODY if self._let_go_until is not None else self._assigned)
 
     def start_at(self, starts: Mapping[int, Start]) -> None:
-        """Read each partition on from the record *before* its next offset, to see whether the topic is still the same.
+        """Continue each partition at the record *before* its next offset, to see whether the topic is still the same.
 
-        A topic that lost its end, or was made again, holds other records at our offsets. The last record applied must
-        be where it was; if it is not, the partition is read from its beginning and positions drop the repeats.
+        A topic that lost its end, or was created again, holds other records at our offsets. The last record applied
+        must be where it was; if it is not, the partition is read from its beginning and positions drop the repeats.
         """
         self._unconfirmed.clear()
         for partition, start in starts.items():
@@ -126,7 +126,7 @@ class KafkaSource:
         return Batch(tuple(records), next_offsets)
 
     async def applied(self, next_offsets: Mapping[int, int]) -> None:
-        """Commit offsets to the group now and then; failing is fine."""
+        """Commit offsets to the group every few seconds; a failure does no harm."""
         if not next_offsets or monotonic_s() < self._next_hint:
             return
         self._next_hint = monotonic_s() + _HINT_EVERY_S
@@ -175,9 +175,9 @@ class KafkaSource:
         return False
 
     def _rewind_what_was_cut(self, consumer: AIOKafkaConsumer) -> None:
-        """Go to the beginning of partitions that end before the last record applied: it cannot come any more.
+        """Go to the beginning of partitions that end before the last record applied: it will never arrive.
 
-        Kafka resets an offset behind the end by itself, but one *at* the end looks like a partition that is read up.
+        Kafka resets an offset behind the end by itself, but one *at* the end looks like a partition that is fully read.
         """
         for place in consumer.assignment():
             start = self._unconfirmed.get(place.partition)

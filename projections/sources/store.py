@@ -1,7 +1,7 @@
 """Where a worker's events come from: the contract of a source, and the source that tails the event store.
 
 A source assigns partitions, each time under a new generation, and returns batches. It never decides what was applied:
-checkpoints do, so any source may repeat events, and one may be exchanged for another at any time.
+checkpoints do, so any source may repeat events, and one may replace another at any time.
 """
 
 import asyncio
@@ -92,7 +92,7 @@ class Source(Protocol):
         ...
 
     def start_at(self, starts: Mapping[int, Start]) -> None:
-        """Read on from here: called after ownership of the assigned partitions was taken."""
+        """Continue from here: called after ownership of the assigned partitions was taken."""
         ...
 
     async def poll(self) -> Batch:
@@ -162,7 +162,7 @@ class StoreSource:
         return Assignment(self._generation, frozenset(range(self.partitions)))
 
     def start_at(self, starts: Mapping[int, Start]) -> None:
-        """Read on after the slowest partition; checkpoints drop what the others have already."""
+        """Continue after the slowest partition; checkpoints drop what the others have already."""
         self._after = min((start.last_position for start in starts.values()), default=0)
 
     async def poll(self) -> Batch:

@@ -1,7 +1,7 @@
 """The breaker of one endpoint: while it is open nothing is leased for the endpoint, so no attempt is wasted.
 
 It opens after 5 failures in a row, or when half of at least 20 attempts of the last 60 s failed; for 30 s, doubling to
-15 min. Then one probe decides. It is kept in memory: another dispatcher, or a restarted one, learns the same from at
+15 min. Then one probe decides. It is kept in memory: another dispatcher, or a restarted one, opens its own after at
 most five attempts.
 """
 

@@ -1,7 +1,7 @@
 """The webhook dispatcher: leases due deliveries, fairly, and makes their attempts.
 
-Any number may run. Nothing is kept in memory that a kill could lose: an attempt whose end was not recorded is made
-again after its lease, with the same id and the same bytes.
+Any number may run. Nothing is kept in memory that a kill could lose: an attempt whose end was not recorded is repeated
+after its lease, with the same id and the same bytes.
 """
 
 import asyncio
@@ -242,7 +242,7 @@ class Dispatcher:
         metrics.unreadable.set(len(self._unreadable))
 
     async def _drain(self) -> None:
-        """Let attempts end; cut off what outlasts the deadline (its lease ends, it is made again)."""
+        """Let attempts end; cancel what outlasts the deadline (its lease ends and it is repeated)."""
         if self._attempts:
             _, late = await asyncio.wait(self._attempts, timeout=DRAIN_S)
             for task in late:

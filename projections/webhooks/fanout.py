@@ -2,7 +2,8 @@
 
 For every event there is one delivery per endpoint of its tenant that was registered before it and wants its type. The
 body is rendered here, once (docs/decisions/0081). Repeating a batch changes nothing: deliveries are unique per
-(endpoint, event), bodies per (event, kind). Disabled endpoints keep queueing; deleted ones do not.
+(endpoint, event), bodies per (event, kind). Deliveries to disabled endpoints are still queued, those to deleted ones
+are not.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The dispatcher's process: settings to connections to `Dispatcher`, health port beside it."""
+"""The dispatcher's process: settings to connections to `Dispatcher`, with a health port."""
 
 import asyncio
 from random import SystemRandom
@@ -19,7 +19,7 @@ from projections.webhooks.sender import Deadlines, WebhookSender
 
 CHANNELS: Final = ("harbor_deliveries",)
 _LEASE_SHARE: Final = 0.8
-"""An attempt must end well before its lease does, or another dispatcher repeats it meanwhile."""
+"""An attempt must end well before its lease does, or another dispatcher repeats it in the meantime."""
 
 
 async def main(stop: asyncio.Event) -> None:

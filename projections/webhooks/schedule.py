@@ -1,4 +1,4 @@
-"""When the next attempt is due: a pure function of how many were made and how the last one ended.
+"""When the next attempt is due: a pure function of the number of attempts and how the last one ended.
 
 13 attempts over about 72 h. The randomness is an argument, so equal arguments return equal delays. Delays are seconds
 and not instants, because only the database's clock decides what is due.

@@ -32,7 +32,7 @@ from query_api.tokens import Token
 PREFIX: Final = "/api/v1/orders"
 READS_ORDERS: Final = requires("orders:read", "dashboard:read", "audit:read")
 READS_NOTES: Final = requires("orders:read", "audit:read")
-"""What a partner's people write to each other is no dashboard's business."""
+"""Notes are internal to a partner: dashboards do not read them."""
 IfNoneMatch = Annotated[
     str | None, Header(description="ETags; 304 when the order still has one of them.", examples=['"1"'])
 ]
@@ -113,7 +113,7 @@ async def get_order(
     consistency_token: ConsistencyToken = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Return the order as its last command answered it; `ETag` is its version."""
+    """Return the order exactly as the response to its last command showed it; `ETag` is its version."""
     read_values(request.scope["query_string"], frozenset())
     read = await open_read(request, ORDERS, order_id, consistency_token)
     row = await read.row(queries.order_by_id(is_partner=read.is_partner), order_id=order_id)

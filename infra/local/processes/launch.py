@@ -24,7 +24,7 @@ class Launch:
         env: the whole environment; nothing is inherited.
         cwd: working directory.
         account: who it runs as; None: as this process.
-        stop_signal: asks it to end in good order; the kernel sends it too if the starter dies first.
+        stop_signal: asks it to end cleanly; the kernel sends it too if the starter dies first.
     """
 
     argv: tuple[str, ...]

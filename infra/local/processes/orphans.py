@@ -32,7 +32,7 @@ def supervisor_of(path: Path) -> psutil.Process | None:
 
 
 def end_orphans(path: Path) -> list[str]:
-    """End the processes of a run file whose supervisor is gone; return the names of those that still lived."""
+    """End the processes of a run file whose supervisor is dead; return the names of those that still lived."""
     children = _read(path).get("children")
     found: dict[str, psutil.Process] = {}
     for name, entry in children.items() if isinstance(children, dict) else ():

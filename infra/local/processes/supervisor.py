@@ -1,4 +1,4 @@
-"""Keep processes alive: start them, restart one that ends after a backoff, stop all in good order.
+"""Keep processes alive: start them, restart one that ended after a backoff, stop all in order.
 
 There is one event loop and one thread: the kernel ends a child when the *thread* that started it ends (`launch.spawn`).
 """
@@ -31,7 +31,7 @@ class Program:
     Attributes:
         name: as in `stack.json`.
         prepare: makes what it needs and returns the process; called before every start, and may block.
-        is_ready: whether it does its work now; called only while `until_ready` waits.
+        is_ready: whether it serves now; called only while `until_ready` waits.
         log: file that its output is appended to.
         drain_s: seconds between the request to end and SIGKILL.
     """
@@ -88,7 +88,7 @@ class Supervisor:
         each.task = asyncio.create_task(self._keep(each), name=f"keep {program.name}")
 
     async def until_ready(self, name: str, timeout_s: float) -> None:
-        """Wait until the program does its work.
+        """Wait until the program is ready.
 
         Raises:
             LocalError: it did not in `timeout_s` seconds, or ended three times; the message shows the end of its log.

@@ -13,7 +13,7 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
-from command_api.app import Settings, assemble, batch_slots, body_limits, create_app, key_turns
+from command_api.app import Settings, assemble, batch_slots, body_limits, create_app, key_slots
 from command_api.handling.handle import WritePath
 from command_api.metrics import CommandMetrics
 from command_api.state import CommandState, KeyChanges, WebhookConfig
@@ -111,7 +111,7 @@ async def memory_service(
             "metrics": metrics,
             "database": DeferredPool(_never),
             "webhooks": WebhookConfig(SecretBox(b"w" * 32), (), 20),
-            "key_changes": KeyChanges(PEPPER.encode(), key_turns(service)),
+            "key_changes": KeyChanges(PEPPER.encode(), key_slots(service)),
             "cursors": Cursors(b"c" * 32),
         }
 
