@@ -4,12 +4,12 @@ Nothing is opened before the lifespan starts, and nothing waits for PostgreSQL o
 there, /readyz says what is missing and reads get 503.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from infra import clock
@@ -44,6 +44,7 @@ from query_api.progress import read_progress
 from query_api.state import QueryState, ReadDatabase
 from query_api.webhooks import routes as webhook_routes
 
+StateContext: TypeAlias = AbstractAsyncContextManager[QueryState]
 ROUTERS: Final[tuple[APIRouter, ...]] = (order_routes.raw_router, order_routes.router, webhook_routes.router)
 """Every route of the service; each declares its scope with `requires`."""
 
@@ -54,8 +55,7 @@ TABLES_EXIST: Final = "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnes
 _NAME: Final = "harbor-query"
 _MAX_BODY_BYTES: Final = 1024
 _BODY_SHARE_OF_DEADLINE: Final = 0.6
-TITLE: Final = "Harbor Orders: query API"
-DESCRIPTION: Final = """
+_DESCRIPTION: Final = """
 Read orders, what happened to them, and the deliveries of webhooks. Changing orders is the command API's.
 
 * Every request carries an API key: `Authorization: Bearer hbr_...`.
@@ -95,29 +95,34 @@ def load_settings() -> Settings:
 
 def create_app(settings: Settings) -> ServiceApp:
     """Return the application; it opens what it needs when it starts and closes it when it stops."""
+    return assemble(settings.service, lambda metrics: _opened(settings, metrics))
+
+
+def assemble(service: QueryApiSettings, opened: Callable[[FreshnessMetrics], StateContext]) -> ServiceApp:
+    """Return the application over whatever state `opened` opens."""
     registry = CollectorRegistry()
     registry.register(REGISTRY)  # the process
     metrics = FreshnessMetrics(registry)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[QueryState]:
-        async with AsyncExitStack() as stack:
-            yield await _open(settings, metrics, stack)
-
     return build_app(
-        title=TITLE,
-        description=DESCRIPTION,
+        title="Harbor Orders: query API",
+        description=_DESCRIPTION,
         routers=ROUTERS,
-        lifespan=lifespan,
+        lifespan=lambda _app: opened(metrics),
         limits=Limits(
-            max_in_flight=settings.service.max_in_flight,
-            deadline_s=settings.service.request_deadline_s,
+            max_in_flight=service.max_in_flight,
+            deadline_s=service.request_deadline_s,
             max_body_bytes=_MAX_BODY_BYTES,
         ),
         translate=translate,
         registry=registry,
         elsewhere=dict.fromkeys(("POST", "PATCH", "DELETE"), "The command service takes changes."),
     )
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, metrics: FreshnessMetrics) -> AsyncIterator[QueryState]:
+    async with AsyncExitStack() as stack:
+        yield await _open(settings, metrics, stack)
 
 
 async def _open(settings: Settings, metrics: FreshnessMetrics, stack: AsyncExitStack) -> QueryState:

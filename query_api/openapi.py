@@ -1,29 +1,16 @@
-"""The OpenAPI document of the query API, without a database or settings: `docs/openapi/query_api.json` is this."""
+"""The OpenAPI document of the query service, made without a server: for docs/openapi and its drift check."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
-
-from infra.http.app import build_app
-from infra.http.guards import Limits
-from query_api.app import DESCRIPTION, ROUTERS, TITLE
-from query_api.problems import translate
+from infra.settings import QueryApiSettings
+from query_api.app import StateContext, assemble
+from query_api.metrics import FreshnessMetrics
 
 
 def document() -> dict[str, Any]:
-    """Return the document; the same for every installation."""
-    return build_app(
-        title=TITLE,
-        description=DESCRIPTION,
-        routers=ROUTERS,
-        lifespan=_nothing,
-        limits=Limits(max_in_flight=1, deadline_s=1.0, max_body_bytes=0),
-        translate=translate,
-    ).openapi()
+    """Return the OpenAPI 3.1 document; nothing is opened and no secret is read."""
+    return assemble(QueryApiSettings(), _never_opened).openapi()
 
 
-@asynccontextmanager
-async def _nothing(_app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-    yield {}
+def _never_opened(_metrics: FreshnessMetrics) -> StateContext:
+    raise AssertionError("a document needs no lifespan")

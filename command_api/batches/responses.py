@@ -5,7 +5,7 @@ from typing import Final
 from pydantic import ConfigDict, Field
 
 from command_api import errors
-from command_api.orders.responses import ORDER_HEADERS, Responses
+from command_api.orders.responses import BATCH_HEADERS, Responses
 from domain.order.document import Document, Order
 from infra.http import json_body, problems
 from infra.http.openapi.document import problem_responses
@@ -60,7 +60,6 @@ class BatchDocument(Document):
     results: list[BatchResult]
 
 
-_HEADERS: Final = {name: ORDER_HEADERS[name] for name in ("X-Request-ID", "RateLimit", "RateLimit-Policy")}
 RESPONSES: Final[Responses] = {
     207: {
         "model": BatchDocument,
@@ -83,7 +82,7 @@ RESPONSES: Final[Responses] = {
             )
             + "."
         ),
-        "headers": _HEADERS,
+        "headers": BATCH_HEADERS,
     },
     **problem_responses(
         *problems.EVERY_ROUTE,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Header
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from domain.order.document import Document, Order
 from domain.order.events import EVENT_TYPES
@@ -54,24 +54,18 @@ class WebhookEvent(Document):
     )
 
 
-WebhookId = Annotated[
-    str, Header(alias="webhook-id", description="the event's id", examples=["019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"])
-]
-WebhookTimestamp = Annotated[
-    str, Header(alias="webhook-timestamp", description="seconds since 1970, of this attempt", examples=["1795395723"])
-]
-WebhookSignature = Annotated[
-    str,
-    Header(
-        alias="webhook-signature",
+class WebhookHeaders(BaseModel):
+    """The headers of an attempt."""
+
+    webhook_id: str = Field(description="the event's id", examples=["019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"])
+    webhook_timestamp: str = Field(description="seconds since 1970, of this attempt", examples=["1795395723"])
+    webhook_signature: str = Field(
         description="Standard Webhooks: v1 HMAC-SHA-256 over `id.timestamp.body`; several during a rotation, by space",
         examples=["v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4="],
-    ),
-]
-WebhookAttempt = Annotated[str, Header(alias="webhook-attempt", description="1, 2, 3, ...", examples=["1"])]
-WebhookSequence = Annotated[
-    str, Header(alias="webhook-sequence", description="the same as `sequence` in the body", examples=["1"])
-]
+    )
+    webhook_attempt: str = Field(description="1, 2, 3, ...", examples=["1"])
+    webhook_sequence: str = Field(description="the same as `sequence` in the body", examples=["1"])
+
 
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     "2XX": {"description": "Delivered; only the beginning of the response is read."},
@@ -81,14 +75,7 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def received(
-    body: WebhookEvent,
-    webhook_id: WebhookId,
-    webhook_timestamp: WebhookTimestamp,
-    webhook_signature: WebhookSignature,
-    webhook_attempt: WebhookAttempt,
-    webhook_sequence: WebhookSequence,
-) -> None:
+def received(body: WebhookEvent, headers: Annotated[WebhookHeaders, Header()]) -> None:
     """Receive an event. Verify the signature, respond with 2xx within seconds, and do the work afterwards."""
 
 

@@ -18,7 +18,6 @@ from projections.read_models.projection import LogRecord, ProjectionError
 from projections.tables import ORDER_TIMELINE_VERSION, order_timeline
 
 NAME = "order_timeline"
-COLUMNS = tuple(column.name for column in order_timeline.columns)
 
 # A repeated event (a retry of parked ones) finds its row and leaves it.
 _INSERT = f"""

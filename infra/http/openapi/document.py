@@ -13,11 +13,11 @@ Json = dict[str, Any]
 
 HEADERS: Final = {
     "Allow": ("the methods of this address", "GET, POST"),
-    "Consistency-Token": ("give it to the query API to read at or after this", "7.1234"),
-    "ETag": ("the version of the representation", '"1"'),
+    "Consistency-Token": ("send it to the query API to read at or after this change", "7.1234"),
+    "ETag": ("the order's version", '"1"'),
     "Idempotency-Replayed": ("`true` when this is the recorded response of an earlier request", "true"),
     "Link": ("related addresses (RFC 8288)", '</api/v1/orders?cursor=AQ>; rel="next"'),
-    "Location": ("the address of what was made", "/api/v1/orders/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"),
+    "Location": ("the address of what was created", "/api/v1/orders/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"),
     "RateLimit": ("requests left, and seconds until there are more", '"partner";r=99;t=0'),
     "RateLimit-Policy": ("requests allowed, and per how many seconds", '"partner";q=100;w=1'),
     "Retry-After": ("seconds to wait before the request is sent again", "1"),
