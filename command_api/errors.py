@@ -17,102 +17,87 @@ from infra.event_store.protocol import (
 from infra.http import json_body, problems
 from infra.http.problems import FieldError, Problem, ProblemType
 
-# --- idempotency -----------------------------------------------------------------------------------------------------
-IDEMPOTENCY_KEY_REQUIRED: Final = ProblemType(
-    "idempotency_key_required",
-    400,
-    "Idempotency-Key required",
-    "Send an Idempotency-Key header: a new one for each command, the same one when that command is sent again.",
-)
-IDEMPOTENCY_KEY_INVALID: Final = ProblemType(
-    "idempotency_key_invalid",
-    400,
-    "Invalid Idempotency-Key",
-    "An Idempotency-Key is 1 to 255 visible ASCII characters, bare or in double quotes.",
-)
-IDEMPOTENCY_KEY_MISMATCH: Final = ProblemType(
-    "idempotency_key_mismatch",
-    422,
-    "Idempotency-Key used before",
-    "This Idempotency-Key belongs to a different request; use a new key for a new command.",
-)
-
-# --- what the rules of an order refuse: final, recorded under the key ------------------------------------------------
-DUPLICATE_EXTERNAL_REFERENCE: Final = ProblemType(
-    "duplicate_external_reference",
-    409,
-    "External reference taken",
-    "Another of your orders has this external_reference; a reference stays taken for ever.",
-)
-
-# --- which version a client edits: not recorded, so that the same key may follow the order ---------------------------
-PRECONDITION_REQUIRED: Final = ProblemType(
-    "precondition_required",
-    428,
-    "If-Match required",
-    "This request edits an order: send If-Match with the ETag of the version that you have seen.",
-)
-IF_MATCH_MALFORMED: Final = ProblemType(
-    "if_match_malformed",
-    400,
-    "If-Match malformed",
-    'Send the ETag of the version that you have seen, unchanged and with its quotes: "1".',
-)
-PRECONDITION_FAILED: Final = ProblemType(
-    "precondition_failed",
-    412,
-    "Order has changed",
-    "The order is not at the version that If-Match names; read it again and decide again.",
-)
-
-# --- webhooks --------------------------------------------------------------------------------------------------------
-TOO_MANY_WEBHOOK_ENDPOINTS: Final = ProblemType(
-    "too_many_webhook_endpoints", 409, "Too many webhook endpoints", "Delete an endpoint before you add another one."
-)
-WEBHOOK_ENDPOINT_NOT_ENABLED: Final = ProblemType(
-    "webhook_endpoint_not_enabled",
-    409,
-    "Webhook endpoint not enabled",
-    "The endpoint of this delivery is disabled or misconfigured; nothing is sent to it.",
-)
-
-# --- ours, not the caller's: safe to repeat with the same key --------------------------------------------------------
-ORDER_TOO_LARGE: Final = ProblemType(
-    "order_too_large", 422, "Order too large", "The order is too large to be kept; nothing was written."
-)
-CONCURRENT_MODIFICATION: Final = ProblemType(
-    "concurrent_modification",
-    409,
-    "Order is being changed by others",
-    "Others changed this order at the same time, several times over; nothing was written. Send the request again.",
-    retryable=True,
-)
-OUTCOME_UNKNOWN: Final = ProblemType(
-    "outcome_unknown",
-    503,
-    "Outcome unknown",
-    "The write was not confirmed in time. Retry with the same Idempotency-Key to find out whether it was written.",
-    retryable=True,
-)
-QUEUE_FULL: Final = ProblemType(
-    "queue_full", 503, "At capacity", "Too many commands wait; nothing was written. Retry later.", retryable=True
-)
-
 CATALOGUE: Final[tuple[ProblemType, ...]] = (
     *json_body.PROBLEMS,
-    IDEMPOTENCY_KEY_REQUIRED,
-    IDEMPOTENCY_KEY_INVALID,
-    IDEMPOTENCY_KEY_MISMATCH,
-    DUPLICATE_EXTERNAL_REFERENCE,
-    PRECONDITION_REQUIRED,
-    IF_MATCH_MALFORMED,
-    PRECONDITION_FAILED,
-    TOO_MANY_WEBHOOK_ENDPOINTS,
-    WEBHOOK_ENDPOINT_NOT_ENABLED,
-    ORDER_TOO_LARGE,
-    CONCURRENT_MODIFICATION,
-    OUTCOME_UNKNOWN,
-    QUEUE_FULL,
+    # idempotency keys
+    IDEMPOTENCY_KEY_REQUIRED := ProblemType(
+        "idempotency_key_required",
+        400,
+        "Idempotency-Key required",
+        "Send an Idempotency-Key header: a new one for each command, the same one when that command is sent again.",
+    ),
+    IDEMPOTENCY_KEY_INVALID := ProblemType(
+        "idempotency_key_invalid",
+        400,
+        "Invalid Idempotency-Key",
+        "An Idempotency-Key is 1 to 255 visible ASCII characters, bare or in double quotes.",
+    ),
+    IDEMPOTENCY_KEY_MISMATCH := ProblemType(
+        "idempotency_key_mismatch",
+        422,
+        "Idempotency-Key used before",
+        "This Idempotency-Key belongs to a different request; use a new key for a new command.",
+    ),
+    # what the rules of an order refuse: final, recorded under the key
+    DUPLICATE_EXTERNAL_REFERENCE := ProblemType(
+        "duplicate_external_reference",
+        409,
+        "External reference taken",
+        "Another of your orders has this external_reference; a reference stays taken for ever.",
+    ),
+    # which version a client edits: not recorded, so that the same key may follow the order
+    PRECONDITION_REQUIRED := ProblemType(
+        "precondition_required",
+        428,
+        "If-Match required",
+        "This request edits an order: send If-Match with the ETag of the version that you have seen.",
+    ),
+    IF_MATCH_MALFORMED := ProblemType(
+        "if_match_malformed",
+        400,
+        "If-Match malformed",
+        'Send the ETag of the version that you have seen, unchanged and with its quotes: "1".',
+    ),
+    PRECONDITION_FAILED := ProblemType(
+        "precondition_failed",
+        412,
+        "Order has changed",
+        "The order is not at the version that If-Match names; read it again and decide again.",
+    ),
+    # webhooks
+    TOO_MANY_WEBHOOK_ENDPOINTS := ProblemType(
+        "too_many_webhook_endpoints",
+        409,
+        "Too many webhook endpoints",
+        "Delete an endpoint before you add another one.",
+    ),
+    WEBHOOK_ENDPOINT_NOT_ENABLED := ProblemType(
+        "webhook_endpoint_not_enabled",
+        409,
+        "Webhook endpoint not enabled",
+        "The endpoint of this delivery is disabled or misconfigured; nothing is sent to it.",
+    ),
+    # ours, not the caller's: safe to repeat with the same key
+    ORDER_TOO_LARGE := ProblemType(
+        "order_too_large", 422, "Order too large", "The order is too large to be kept; nothing was written."
+    ),
+    CONCURRENT_MODIFICATION := ProblemType(
+        "concurrent_modification",
+        409,
+        "Order is being changed by others",
+        "Others changed this order at the same time, several times over; nothing was written. Send the request again.",
+        retryable=True,
+    ),
+    OUTCOME_UNKNOWN := ProblemType(
+        "outcome_unknown",
+        503,
+        "Outcome unknown",
+        "The write was not confirmed in time. Retry with the same Idempotency-Key to find out whether it was written.",
+        retryable=True,
+    ),
+    QUEUE_FULL := ProblemType(
+        "queue_full", 503, "At capacity", "Too many commands wait; nothing was written. Retry later.", retryable=True
+    ),
 )
 """The problems that are defined here. Append only."""
 

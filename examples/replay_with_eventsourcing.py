@@ -3,7 +3,7 @@
 Usage: .venv/bin/python examples/replay_with_eventsourcing.py [--tenant acme.test]
 
 It reads the address of the event store from the running stack (`$HARBOR_HOME/stack.json`) and logs in with a role that
-can only read. Nothing below is Harbor's code: `PERSISTENCE_MODULE` is all that tells the library where the events are.
+can only read. Nothing below is Harbor's code: `PERSISTENCE_MODULE` alone points the library to the events.
 """
 
 import argparse
@@ -57,7 +57,7 @@ class Orders(Application[UUID]):
 
 
 class RevenueView(POPOTrackingRecorder):
-    """Captured minor units per currency, in memory; a view that shall stay would be a table (docs/decisions/0029)."""
+    """Captured minor units per currency, in memory; a lasting view would be a table (docs/decisions/0029)."""
 
     def __init__(self) -> None:
         super().__init__()

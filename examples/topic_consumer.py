@@ -3,11 +3,11 @@
 Usage: python examples/topic_consumer.py [--database revenue.sqlite3] [--bootstrap HOST:PORT]
 
 It keeps what was earned by currency, and the status of each order, in a SQLite file. Start it as often as you like,
-kill it, delete the file: it goes on, or begins again. The parts that matter to your own consumer:
+kill it, delete the file: it continues, or starts over. The parts that matter to your own consumer:
 
 * Kafka delivers every record at least once. `Ledger.take` makes that once: work and checkpoint are one transaction of
   *your* database, and a record whose `position` is not above the checkpoint of its partition was seen before.
-* Reading goes on where your own checkpoint says, not where the group's offsets do (`FromCheckpoints`).
+* Reading continues where your own checkpoint says, not where the group's offsets do (`FromCheckpoints`).
 * Records of one order come in order, because they share a partition: take the records of a partition one by one.
 * `previous` names the record before: when you have not seen that one, the topic has lost something. Stop and look.
 """
@@ -131,7 +131,7 @@ class FromCheckpoints(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Go to the checkpoint of the ledger."""
         for place in assigned:
-            with suppress(IllegalStateError):  # taken away again meanwhile
+            with suppress(IllegalStateError):  # taken away again in the meantime
                 self._consumer.seek(place, self._ledger.next_offset(place.partition))
 
 
@@ -156,7 +156,7 @@ async def main(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    # A rebalance needs nobody; a broker that is gone is logged elsewhere in the library.
+    # A rebalance needs no action; the library itself logs a lost broker.
     logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.CRITICAL)
     with closing(Ledger(arguments.database)) as ledger:
         bootstrap = arguments.bootstrap or _of_the_stack()

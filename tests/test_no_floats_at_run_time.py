@@ -32,7 +32,7 @@ from domain.order.errors import AmountError
 from domain.order.events import OrderEvent
 from domain.order.ids import OrderId
 from domain.order.state import OrderState, evolve
-from harbor_orders_client import UnexpectedAnswer
+from harbor_orders_client import UnexpectedResponse
 from harbor_orders_client.documents import exact
 from harbor_orders_client.documents import responses as client
 from harbor_orders_client.documents.reading import read
@@ -190,7 +190,7 @@ def test_a_float_in_a_document_is_found(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(order_document, "amount_document", slipped)
     way = Way(Currency("EUR", 2))
 
-    with pytest.raises(UnexpectedAnswer):  # the client refuses it as well
+    with pytest.raises(UnexpectedResponse):  # the client refuses it as well
         opened(way)
 
     assert "bytes/json/total/amount_minor" in way.floats

@@ -5,34 +5,29 @@ from typing import Final
 from infra.http.problems import ProblemType
 from infra.security.api_keys import too_many_live_keys
 
-GRANT_EXCEEDS_KEY: Final = ProblemType(
-    "grant_exceeds_key",
-    403,
-    "Grant exceeds the key",
-    "A key grants no more than it has: no scope it lacks, no life longer than its own.",
-)
-TOO_MANY_LIVE_KEYS: Final = ProblemType(
-    "too_many_live_keys",
-    409,
-    "Too many live keys",
-    too_many_live_keys(lists="GET /api/v1/api-keys", revokes="POST /api/v1/api-keys/{id}/revoke"),
-)
-API_KEY_NOT_LIVE: Final = ProblemType(
-    "api_key_not_live", 409, "API key not live", "The key is revoked or expired; create a new one instead."
-)
-API_KEY_ALREADY_CREATED: Final = ProblemType(
-    "api_key_already_created",
-    409,
-    "API key created before",
-    "This request made a key before, and its secret is shown only once. If you do not have it: revoke the key that "
-    "key_id names, and create another one under a new Idempotency-Key.",
-)
-
 CATALOGUE: Final[tuple[ProblemType, ...]] = (
-    GRANT_EXCEEDS_KEY,
-    TOO_MANY_LIVE_KEYS,
-    API_KEY_NOT_LIVE,
-    API_KEY_ALREADY_CREATED,
+    GRANT_EXCEEDS_KEY := ProblemType(
+        "grant_exceeds_key",
+        403,
+        "Grant exceeds the key",
+        "A key grants no more than it has: no scope it lacks, no life longer than its own.",
+    ),
+    TOO_MANY_LIVE_KEYS := ProblemType(
+        "too_many_live_keys",
+        409,
+        "Too many live keys",
+        too_many_live_keys(lists="GET /api/v1/api-keys", revokes="POST /api/v1/api-keys/{id}/revoke"),
+    ),
+    API_KEY_NOT_LIVE := ProblemType(
+        "api_key_not_live", 409, "API key not live", "The key is revoked or expired; create a new one instead."
+    ),
+    API_KEY_ALREADY_CREATED := ProblemType(
+        "api_key_already_created",
+        409,
+        "API key created before",
+        "This request made a key before, and its secret is shown only once. If you do not have it: revoke the key that "
+        "key_id names, and create another one under a new Idempotency-Key.",
+    ),
 )
 """Append only."""
 

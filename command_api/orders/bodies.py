@@ -28,6 +28,18 @@ from infra.tenancy import Tenant
 _STAND_IN: Final = money.currency("EUR")
 """Stands in for a currency that is not one, while the other values are checked."""
 
+LineId = Annotated[
+    int, Field(description="the line's `line_id`", json_schema_extra={"minimum": 1, "maximum": 2**31 - 1}, examples=[1])
+]
+Quantity = Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": MAX_QUANTITY}, examples=[2])]
+Amount = Annotated[
+    str,
+    Field(
+        description="a decimal string with at most the digits of the order's currency",
+        json_schema_extra={"pattern": AMOUNT_PATTERN},
+        examples=["19.99"],
+    ),
+]
 Reason = Annotated[str, Field(json_schema_extra=described(1, text.MAX_REASON_CHARS), examples=["ordered twice"])]
 
 
@@ -35,7 +47,7 @@ class LineBody(RequestBody):
     """One line of a new order."""
 
     sku: str = Field(json_schema_extra=described(1, text.MAX_SKU_CHARS), examples=["85123A"])
-    quantity: int = Field(json_schema_extra={"minimum": 1, "maximum": MAX_QUANTITY}, examples=[2])
+    quantity: Quantity
     unit_price: str = Field(
         description="a decimal string with at most the digits of the currency",
         json_schema_extra={"pattern": AMOUNT_PATTERN},

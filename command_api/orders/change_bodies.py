@@ -7,8 +7,8 @@ from fastapi.openapi.models import Example
 from pydantic import Field
 
 from command_api.errors import invalid_values
-from command_api.handling.bodies import AMOUNT_PATTERN, RequestBody, described, field_error
-from command_api.orders.bodies import Reason
+from command_api.handling.bodies import RequestBody, described, field_error
+from command_api.orders.bodies import Amount, LineId, Quantity, Reason
 from domain import text
 from domain.order.commands import (
     AddLine,
@@ -20,23 +20,10 @@ from domain.order.commands import (
     SetQuantity,
     UpdateDetails,
 )
-from domain.order.event_parts import MAX_CHANGES, MAX_QUANTITY
+from domain.order.event_parts import MAX_CHANGES
 from domain.order.ids import OrderId
 
 _VISIBILITIES: dict[str, Literal["internal", "partner"]] = {"internal": "internal", "partner": "partner"}
-
-LineId = Annotated[
-    int, Field(description="the line's `line_id`", json_schema_extra={"minimum": 1, "maximum": 2**31 - 1}, examples=[1])
-]
-Quantity = Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": MAX_QUANTITY}, examples=[2])]
-UnitPrice = Annotated[
-    str,
-    Field(
-        description="a decimal string with at most the digits of the order's currency",
-        json_schema_extra={"pattern": AMOUNT_PATTERN},
-        examples=["19.99"],
-    ),
-]
 
 
 class AddLineBody(RequestBody):
@@ -45,7 +32,7 @@ class AddLineBody(RequestBody):
     op: Literal["add"]
     sku: str = Field(json_schema_extra=described(1, text.MAX_SKU_CHARS), examples=["85123A"])
     quantity: Quantity
-    unit_price: UnitPrice
+    unit_price: Amount
 
     def command(self) -> AddLine:
         """Return the change."""
@@ -80,7 +67,7 @@ class SetPriceBody(RequestBody):
 
     op: Literal["set_price"]
     line_id: LineId
-    unit_price: UnitPrice
+    unit_price: Amount
 
     def command(self) -> SetPrice:
         """Return the change."""

@@ -2,38 +2,27 @@
 
 import re
 from datetime import date, datetime
-from typing import Annotated, Final
+from typing import Final
 
 from fastapi.openapi.models import Example
 from pydantic import Field
 
 from command_api.errors import invalid_values
-from command_api.handling.bodies import AMOUNT_PATTERN, RequestBody, described, field_error
-from command_api.orders.bodies import Reason
+from command_api.handling.bodies import RequestBody, described, field_error
+from command_api.orders.bodies import Amount, LineId, Quantity, Reason
 from domain import text
 from domain.order.commands import Capture, LineShare, Settle
-from domain.order.event_parts import MAX_LINES, MAX_QUANTITY
+from domain.order.event_parts import MAX_LINES
 from domain.order.ids import OrderId
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-
-Amount = Annotated[
-    str,
-    Field(
-        description="a decimal string with at most the digits of the order's currency",
-        json_schema_extra={"pattern": AMOUNT_PATTERN},
-        examples=["19.99"],
-    ),
-]
 
 
 class LineShareBody(RequestBody):
     """How much of one line."""
 
-    line_id: int = Field(
-        description="the line's `line_id`", json_schema_extra={"minimum": 1, "maximum": 2**31 - 1}, examples=[1]
-    )
-    quantity: int = Field(json_schema_extra={"minimum": 1, "maximum": MAX_QUANTITY}, examples=[2])
+    line_id: LineId
+    quantity: Quantity
 
 
 class CaptureBody(RequestBody):

@@ -8,7 +8,7 @@ from harbor_orders_client import Conflict, ConnectionFailed, HarborOrders, NewLi
 
 names = ("HARBOR_API_KEY", "HARBOR_COMMAND_URL", "HARBOR_QUERY_URL")
 if missing := [name for name in names if not os.environ.get(name)]:
-    sys.exit(f"set {', '.join(missing)}: README.md beside this file says how")
+    sys.exit(f"set {', '.join(missing)}: README.md next to this file says how")
 try:
     with HarborOrders(
         os.environ["HARBOR_API_KEY"],

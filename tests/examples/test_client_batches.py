@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harbor_orders_client import HarborError, OutcomeUnknown, UnexpectedAnswer
+from harbor_orders_client import HarborError, OutcomeUnknown, UnexpectedResponse
 from harbor_orders_client.operations.batches import BatchRun, SliceSize
 from harbor_orders_client.transport.retries import Patience, Rules
 from harbor_orders_client.transport.session import Session
@@ -88,7 +88,7 @@ def test_what_will_never_succeed_stops_it_with_the_reason(status: int) -> None:
 
 @pytest.mark.parametrize("document", [b"", b"{}", b'{"results": []}', b'{"results": [1, 2, 3]}'])
 def test_a_response_that_is_not_understood_stops_it(document: bytes) -> None:
-    assert isinstance(sent([Reply(207, {}, document)])[0].end, UnexpectedAnswer)
+    assert isinstance(sent([Reply(207, {}, document)])[0].end, UnexpectedResponse)
 
 
 def test_without_progress_it_gives_up_after_the_configured_attempts_or_time() -> None:

@@ -34,7 +34,7 @@ async def test_missing_variables_are_named_in_one_line() -> None:
     assert await run(HARBOR_API_KEY="k") == (
         1,
         [],
-        "set HARBOR_COMMAND_URL, HARBOR_QUERY_URL: README.md beside this file says how\n",
+        "set HARBOR_COMMAND_URL, HARBOR_QUERY_URL: README.md next to this file says how\n",
     )
 
 

@@ -18,7 +18,7 @@ from harbor_orders_client import (
     OutcomeUnknown,
     Service,
     Unavailable,
-    UnexpectedAnswer,
+    UnexpectedResponse,
 )
 from harbor_orders_client.documents.new_orders import amount_text
 from harbor_orders_client.documents.reading import read
@@ -161,7 +161,7 @@ def test_a_delete_whose_response_was_lost_is_done_when_the_thing_is_gone() -> No
     assert isinstance(play(DELETE, [gone]).end, Exception)
 
 
-@pytest.mark.parametrize("error", [play(CHANGE, [FINAL]).end, play(KEYLESS, [LOST]).end, UnexpectedAnswer("why")])
+@pytest.mark.parametrize("error", [play(CHANGE, [FINAL]).end, play(KEYLESS, [LOST]).end, UnexpectedResponse("why")])
 def test_errors_can_be_pickled(error: Exception) -> None:
     copied = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
     assert (type(copied), str(copied)) == (type(error), str(error))
@@ -215,10 +215,10 @@ def test_unknown_members_are_ignored_and_missing_or_wrong_ones_are_named_without
     document = {"amount": "1.50", "amount_minor": 150, "currency": "EUR", "added_later": [1]}
     assert read(Amount, document) == Amount(Decimal("1.50"), 150, "EUR")
     for wrong in ({"amount": "secret"}, {"amount_minor": "150"}, {"amount_minor": True}, {"currency": None}):
-        with pytest.raises(UnexpectedAnswer, match=f"/{next(iter(wrong))}") as unread:
+        with pytest.raises(UnexpectedResponse, match=f"/{next(iter(wrong))}") as unread:
             read(Amount, document | wrong)
         assert "secret" not in str(unread.value)
-    with pytest.raises(UnexpectedAnswer, match="lacks /currency"):
+    with pytest.raises(UnexpectedResponse, match="lacks /currency"):
         read(Amount, {"amount": "1.50", "amount_minor": 150})
 
 

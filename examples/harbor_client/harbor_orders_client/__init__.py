@@ -41,7 +41,7 @@ from harbor_orders_client.errors import (
     RateLimited,
     Unauthorized,
     Unavailable,
-    UnexpectedAnswer,
+    UnexpectedResponse,
     ValidationFailed,
     WebhookNotVerified,
 )
@@ -90,7 +90,7 @@ __all__ = [
     "TimelineEntry",
     "Unauthorized",
     "Unavailable",
-    "UnexpectedAnswer",
+    "UnexpectedResponse",
     "ValidationFailed",
     "WebhookDelivery",
     "WebhookDeliveryWithAttempts",

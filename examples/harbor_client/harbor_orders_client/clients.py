@@ -64,7 +64,7 @@ class Orders(_OrderVerbs, Group):
     """Create, change and read orders."""
 
     def create_many(self, new_orders: Iterable[NewOrder]) -> Sequence[BatchItem]:
-        """Create any number of orders. Return what became of each. Raises `BatchInterrupted`."""
+        """Create any number of orders. Return the outcome of each. Raises `BatchInterrupted`."""
         return self.client.run(batches.create_many(self.client.session, new_orders))
 
 
@@ -72,7 +72,7 @@ class AsyncOrders(_OrderVerbs, AsyncGroup):
     """Create, change and read orders."""
 
     async def create_many(self, new_orders: Iterable[NewOrder]) -> Sequence[BatchItem]:
-        """Create any number of orders. Return what became of each. Raises `BatchInterrupted`."""
+        """Create any number of orders. Return the outcome of each. Raises `BatchInterrupted`."""
         return await self.client.run(batches.create_many(self.client.session, new_orders))
 
 

@@ -12,7 +12,7 @@
     |  `- Unavailable            5xx  and it stayed so
     |- ConnectionFailed          the request never reached the service
     |- OutcomeUnknown            it may have been acted on: send it again with idempotency_key
-    |- UnexpectedAnswer          a success that is not what the API promises
+    |- UnexpectedResponse          a success that is not what the API promises
     |- BatchInterrupted          create_many could not go on: results so far, remaining orders
     `- WebhookNotVerified        a webhook that is not signed with your secret, or too old
 
@@ -175,7 +175,7 @@ class OutcomeUnknown(HarborError):
         return f"{self.reason}; repeat it with idempotency_key={self.idempotency_key!r}"
 
 
-class UnexpectedAnswer(HarborError):
+class UnexpectedResponse(HarborError):
     """A success without the document that the API promises: is this the address of the service?"""
 
 

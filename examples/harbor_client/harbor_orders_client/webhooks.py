@@ -19,7 +19,7 @@ from typing import Any, Final
 from harbor_orders_client.documents import exact
 from harbor_orders_client.documents.reading import read
 from harbor_orders_client.documents.responses import Order
-from harbor_orders_client.errors import UnexpectedAnswer, WebhookNotVerified
+from harbor_orders_client.errors import UnexpectedResponse, WebhookNotVerified
 
 TOLERANCE_S: Final = 300
 _PREFIX: Final = "whsec_"
@@ -92,7 +92,7 @@ def verify(
         raise WebhookNotVerified("signed too long ago, or in the future")
     try:
         return read(WebhookEvent, exact.parse(body))
-    except (ValueError, UnexpectedAnswer):
+    except (ValueError, UnexpectedResponse):
         raise WebhookNotVerified("signed, but not an event") from None
 
 

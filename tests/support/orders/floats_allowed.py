@@ -59,7 +59,6 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "projections/worker.py": {FLOAT, LITERAL, ROUND, SECONDS},
         "query_api/app.py": {LITERAL, SECONDS},
         "query_api/freshness.py": {FLOAT, LITERAL, ROUND, SECONDS},
-        "query_api/openapi.py": {LITERAL},
         "query_api/state.py": {FLOAT},
     },
     "retries with jitter, in seconds: the client and the sender of webhooks": {

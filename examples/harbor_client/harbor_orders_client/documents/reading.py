@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from harbor_orders_client.errors import UnexpectedAnswer
+from harbor_orders_client.errors import UnexpectedResponse
 
 T = TypeVar("T")
 MEMBER: Final = "member"
@@ -49,7 +49,7 @@ def read(kind: type[T], value: object, place: str = "") -> T:
     """Make a `kind` of a parsed JSON value. `place` is its JSON pointer, for the error.
 
     Raises:
-        UnexpectedAnswer: the value is not what `kind` declares; names the place and never the value.
+        UnexpectedResponse: the value is not what `kind` declares; names the place and never the value.
     """
     return cast("T", _read(kind, value, place))
 
@@ -68,7 +68,7 @@ def _read(kind: Any, value: object, place: str) -> object:
         return value
     if kind in {datetime, Decimal} and isinstance(value, str):
         return _read_text(kind, value, place)
-    raise UnexpectedAnswer(f"the response is not what was expected at {place or '/'}")
+    raise UnexpectedResponse(f"the response is not what was expected at {place or '/'}")
 
 
 def _read_members(kind: type, value: dict[str, object], place: str) -> object:
@@ -77,7 +77,7 @@ def _read_members(kind: type, value: dict[str, object], place: str) -> object:
         if each.name in value:
             found[each.field] = _read(each.kind, value[each.name], f"{place}/{each.name}")
         elif not each.is_optional:
-            raise UnexpectedAnswer(f"the response lacks {place}/{each.name}")
+            raise UnexpectedResponse(f"the response lacks {place}/{each.name}")
     return kind(**found)
 
 
@@ -85,4 +85,4 @@ def _read_text(kind: type, value: str, place: str) -> object:
     try:
         return datetime.fromisoformat(value) if kind is datetime else Decimal(value)
     except (ValueError, InvalidOperation):
-        raise UnexpectedAnswer(f"the response has no {kind.__name__} at {place}") from None
+        raise UnexpectedResponse(f"the response has no {kind.__name__} at {place}") from None

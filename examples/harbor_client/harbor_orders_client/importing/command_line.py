@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from harbor_orders_client.errors import ApiError, HarborError, OutcomeUnknown, Unauthorized, UnexpectedAnswer
+from harbor_orders_client.errors import ApiError, HarborError, OutcomeUnknown, Unauthorized, UnexpectedResponse
 from harbor_orders_client.importing.progress import Progress, Tally, clock_text
 from harbor_orders_client.importing.refusals import RefusedFile, RefusedFileError
 from harbor_orders_client.importing.run import Import
@@ -46,7 +46,7 @@ lines may also be added, removed or moved. The service remembers keys for 7 days
 external_reference keeps an order from being made again. To make the same orders a second time on purpose, choose
 another --run.
 
-Refused lines go to FILE.refused.ndjson with code and pointer, and the import goes on. Correct the orders there (of a
+Refused lines go to FILE.refused.ndjson with code and pointer, and the import continues. Correct the orders there (of a
 line that was not an order, its text) and import that file; correct them in one file only, not in both. An older file
 of that name is kept as .1, .2, ...
 
@@ -204,7 +204,7 @@ def _address(url: str) -> str:
 
 def _why(error: Exception) -> str:
     """Return why the import stopped and what to do next."""
-    if isinstance(error, UnexpectedAnswer) or (isinstance(error, ApiError) and error.status in _NO_SUCH_PLACE):
+    if isinstance(error, UnexpectedResponse) or (isinstance(error, ApiError) and error.status in _NO_SUCH_PLACE):
         return f"{error}. Is --url the address of the command service?"
     if isinstance(error, Unauthorized):
         return f"the service refused the key: {error}. Check {API_KEY}. {_AGAIN}"

@@ -1,7 +1,7 @@
 """The lines of an import file. Each becomes an order under a key, or a refused line. The file is never read whole.
 
 A line is an order, or `{"idempotency_key": ..., "order": ...}`. A line of the file of refused lines is read too:
-`refused`, which stands beside the order there, is ignored, and of `{"refused": ..., "text": ...}` the text is the line.
+`refused`, next to the order there, is ignored, and of `{"refused": ..., "text": ...}` the text is the line.
 
 A line without a key gets one that follows from the name of the run, the order's content and, where the file has the
 same content more than once, its number among those. Another run over the same file sends the same keys, also when

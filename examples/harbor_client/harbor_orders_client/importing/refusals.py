@@ -1,4 +1,4 @@
-"""The file of refused lines: correct the orders in it and import it. What stands beside an order is ignored then."""
+"""The file of refused lines: correct the orders in it and import it. Whatever else is on the line is ignored then."""
 
 import json
 import re

@@ -16,7 +16,7 @@ from harbor_orders_client.errors import (
     BatchInterrupted,
     HarborError,
     OutcomeUnknown,
-    UnexpectedAnswer,
+    UnexpectedResponse,
     error_of,
     problem_from,
 )
@@ -37,7 +37,7 @@ _BECAUSE_OF_ONE: Final = frozenset({400, 413, 422})
 
 @dataclass(frozen=True, slots=True)
 class BatchItem:
-    """What became of one order: there now (`order`), or refused (`error`). `replayed`: by an earlier request."""
+    """The outcome of one order: it exists (`order`) or was refused (`error`). `replayed`: by an earlier request."""
 
     new: NewOrder
     order: Order | None
@@ -60,7 +60,7 @@ class BatchResult:
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[T_co]):
-    """What became of one order: there now (`order`), or refused (`error`)."""
+    """The outcome of one order: it exists (`order`) or was refused (`error`)."""
 
     order: T_co | None
     error: ApiError | None
@@ -91,23 +91,23 @@ class BatchRun(Generic[T_co]):
     read_order: Callable[[Mapping[str, Any]], T_co]
     size: SliceSize = field(default_factory=SliceSize)
     outcomes: dict[int, Outcome[T_co]] = field(default_factory=dict)
-    _waiting: list[int] = field(init=False)
+    _open: list[int] = field(init=False)
     _halved: int = MAX_ORDERS
     _idle_rounds: int = 0
     _progress_s: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self._waiting = list(range(len(self.items)))
+        self._open = list(range(len(self.items)))
 
     def send(self) -> Program[None]:
         """Send until all outcomes are known.
 
         Raises:
-            HarborError: the service cannot be reached, refuses the key, or is busy to the end of the patience. Those
-                orders that are not in `outcomes` have been created or not.
+            HarborError: the service cannot be reached, refuses the key, or stays busy for too long. Orders that
+                are not in `outcomes` may have been created or not.
         """
         self._progress_s = self.session.rules.monotonic_s()
-        while self._waiting:
+        while self._open:
             part = self._cut()
             try:
                 results = yield from self.session.perform(_request([self.items[place] for place in part]))
@@ -115,9 +115,9 @@ class BatchRun(Generic[T_co]):
                 self._refused(part, error)
                 continue
             if len(results) != len(part):
-                raise UnexpectedAnswer("a batch with more or fewer results than orders")
+                raise UnexpectedResponse("a batch with more or fewer results than orders")
             still_open = [place for place, result in zip(part, results, strict=True) if not self._take(place, result)]
-            self._waiting[: len(part)] = still_open
+            self._open[: len(part)] = still_open
             if len(still_open) < len(part):
                 self._idle_rounds, self._progress_s = 0, self.session.rules.monotonic_s()
             else:
@@ -129,7 +129,7 @@ class BatchRun(Generic[T_co]):
         """Return the places of the first orders that fit into one request, at least one."""
         part: list[int] = []
         size_bytes = ENVELOPE_BYTES
-        for place in self._waiting[: min(self.size.most, self._halved)]:
+        for place in self._open[: min(self.size.most, self._halved)]:
             size_bytes += len(self.items[place]) + 1
             if part and size_bytes > MAX_BYTES:
                 break
@@ -145,7 +145,7 @@ class BatchRun(Generic[T_co]):
             self.size.most = most
         elif len(part) == 1:
             self.outcomes[part[0]] = Outcome(None, error, replayed=False)
-            del self._waiting[0]
+            del self._open[0]
             self._halved = MAX_ORDERS
         else:
             self._halved = len(part) // 2
@@ -167,12 +167,12 @@ class BatchRun(Generic[T_co]):
         rules, patience = self.session.rules, self.session.rules.patience
         idle_s = rules.monotonic_s() - self._progress_s
         if self._idle_rounds > patience.max_retries or idle_s > patience.total_timeout_s:
-            raise OutcomeUnknown("the service does not say what became of these orders", None)
+            raise OutcomeUnknown("the outcome of these orders stays unknown", None)
         return Pause(rules.backoff_s(self._idle_rounds))
 
 
 def create_many(session: Session, orders: Iterable[NewOrder]) -> Program[list[BatchItem]]:
-    """Create orders. Return what became of each, in their order.
+    """Create orders. Return the outcome of each, in their order.
 
     Raises:
         TypeError, ValueError: an amount is not one; nothing was sent.

@@ -59,7 +59,7 @@ class Patience:
 class Contact:
     """Whether the service was ever reached, shared by all requests of a client.
 
-    `report` gets a sentence when a response fails to come, once until there is a response again.
+    `report` gets a sentence when a request gets no response; the next one only after a response arrived.
     """
 
     report: Callable[[str], None] = lambda _line: None
@@ -73,7 +73,7 @@ class Contact:
         return min(patience.unreached_timeout_s, patience.total_timeout_s)
 
     def note(self, outcome: Outcome, patience: Patience) -> None:
-        """Take note of an attempt."""
+        """Note the outcome of an attempt."""
         is_lost = isinstance(outcome, NoReply)
         self.is_reached = self.is_reached or not isinstance(outcome, NoReply) or outcome.was_sent
         if isinstance(outcome, NoReply) and not self._is_reported:

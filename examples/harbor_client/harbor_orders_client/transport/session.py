@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from harbor_orders_client.documents import exact
 from harbor_orders_client.documents.reading import read
-from harbor_orders_client.errors import UnexpectedAnswer
+from harbor_orders_client.errors import UnexpectedResponse
 from harbor_orders_client.transport.consistency import TOKEN, Consistency, is_about_order
 from harbor_orders_client.transport.retries import Rules, send_until_known
 from harbor_orders_client.transport.wire import Program, Reply, Request, Service
@@ -97,13 +97,15 @@ def document_of(reply: Reply) -> object:
     """Return the JSON of a successful reply.
 
     Raises:
-        UnexpectedAnswer: it is not JSON.
+        UnexpectedResponse: it is not JSON.
     """
     try:
         return exact.parse(reply.content)
     except ValueError:
         kind = reply.headers.get("content-type", "nothing")
-        raise UnexpectedAnswer(f"a {reply.status} without JSON ({kind}): is this the address of the service?") from None
+        raise UnexpectedResponse(
+            f"a {reply.status} without JSON ({kind}): is this the address of the service?"
+        ) from None
 
 
 def reads(kind: type[T]) -> Callable[[Reply], T]:
@@ -117,7 +119,7 @@ def reads_page(kind: type[T]) -> Callable[[Reply], Page[T]]:
     def page(reply: Reply) -> Page[T]:
         document = document_of(reply)
         if not isinstance(document, dict) or not isinstance(document.get("data"), list):
-            raise UnexpectedAnswer("the response is not a page")
+            raise UnexpectedResponse("the response is not a page")
         data = tuple(read(kind, each, f"/data/{index}") for index, each in enumerate(document["data"]))
         return Page(data, read(_Cursor, document).next_cursor)
 

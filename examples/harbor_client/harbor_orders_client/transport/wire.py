@@ -57,7 +57,7 @@ class Request(Generic[T_co]):
         service: which service responds to it.
         content: the JSON body; empty: none.
         query: parameters of the address.
-        headers: beside those that every request has; never a secret.
+        headers: besides those that every request has; never a secret.
         idempotency_key: the same for every attempt.
         repeat: whether it may be sent again when its outcome is unknown.
         is_read: whether it changes nothing.
