@@ -95,34 +95,15 @@ def new_event(recorded: RecordedOrderEvent) -> NewEvent:
     )
 
 
-def append_of(
-    caller: Caller,
-    order_id: OrderId,
-    version: int,
-    status: int,
-    response: bytes,
-    events: tuple[NewEvent, ...] = (),
-    claim: str | None = None,
-) -> AppendCommand:
-    """Return what a command appends under the caller's key, if the order is still at `version`."""
-    return AppendCommand(
-        tenant_id=caller.tenant.id,
-        key=caller.idempotency_key,
-        fingerprint=caller.fingerprint,
-        stream_id=order_id,
-        stream_type=STREAM_TYPE,
-        expected_version=version,
-        events=events,
-        status=status,
-        response=response,
-        claim=claim,
-    )
+def key_and_stream(caller: Caller, order_id: OrderId) -> tuple[str, str, bytes, UUID, str]:
+    """Return the first fields of an append: under which key of which tenant it is recorded, and on which stream."""
+    return caller.tenant.id, caller.idempotency_key, caller.fingerprint, order_id, STREAM_TYPE
 
 
 def refused(caller: Caller, refusal: Problem, order_id: OrderId, version: int) -> AppendCommand:
     """Return an append without events: only the refusal is recorded, if the order is still at `version`."""
     response = problems.render(refusal, caller.path, caller.request_id)
-    return append_of(caller, order_id, version, refusal.kind.status, response)
+    return AppendCommand(*key_and_stream(caller, order_id), version, (), refusal.kind.status, response)
 
 
 def ask_for_repetition(caller: Caller, refusal: Problem, order_id: OrderId) -> AppendCommand:

@@ -22,9 +22,9 @@ from command_api.errors import (
 from command_api.handling.appends import (
     Caller,
     CommandResponse,
-    append_of,
     appended,
     ask_for_repetition,
+    key_and_stream,
     new_event,
     record,
     refused,
@@ -109,7 +109,7 @@ async def handle(
     """
     command = make(path.now())
     if isinstance(command, CreateOrder):
-        return await _decide_and_append(path, caller, command, make, status)  # nobody else knows this new order
+        return await _decide_and_append(path, caller, command, make, status, None)  # nobody else knows this order
     try:
         async with path.order_locks.take(caller.tenant.id, command.order_id):
             return await _decide_and_append(path, caller, make(path.now()), make, status, expected_version)
@@ -118,12 +118,7 @@ async def handle(
 
 
 async def _decide_and_append(
-    path: WritePath,
-    caller: Caller,
-    command: OrderCommand,
-    make: MakeCommand,
-    status: int,
-    expected_version: int | None = None,
+    path: WritePath, caller: Caller, command: OrderCommand, make: MakeCommand, status: int, expected_version: int | None
 ) -> CommandResponse:
     for lost in range(MAX_DECISIONS):
         if lost:
@@ -162,10 +157,8 @@ async def _append(path: WritePath, caller: Caller, order_id: OrderId, decision: 
             raise Problem(IDEMPOTENCY_KEY_MISMATCH)
         case ClaimTaken():
             # A refusal claims nothing, so this happens once.
-            refusal = _refused(
-                caller, Problem(DUPLICATE_EXTERNAL_REFERENCE), order_id, decision.append.expected_version
-            )
-            return await _append(path, caller, order_id, refusal)
+            refusal, version = Problem(DUPLICATE_EXTERNAL_REFERENCE), decision.append.expected_version
+            return await _append(path, caller, order_id, _refused(caller, refusal, order_id, version))
         case WrongExpectedVersion():
             return None
         case _:
@@ -203,8 +196,8 @@ def _decide(path: WritePath, caller: Caller, command: OrderCommand, state: Order
         new_events.append(new_event(recorded))
     if state is None:
         raise AssertionError("decide returns the first event of an order or refuses")
-    response, claim = path.render(state), _claim(command, state)
-    return _Decision(append_of(caller, command.order_id, version, status, response, tuple(new_events), claim), state)
+    response, claim, key = path.render(state), _claim(command, state), key_and_stream(caller, command.order_id)
+    return _Decision(AppendCommand(*key, version, tuple(new_events), status, response, claim), state)
 
 
 def _claim(command: OrderCommand, state: OrderState) -> str | None:
