@@ -70,9 +70,11 @@ async def test_a_worker_frozen_past_its_lease_writes_nothing_when_it_wakes(datab
     zombie.send_signal(signal.SIGSTOP)
 
     async def holds_nothing() -> bool:
-        """End a transaction that was cut in half: it holds its checkpoints until the server ends it."""
+        """End what waits for the frozen client, as the server would in time: it holds its checkpoints until then."""
         mine = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'harbor-projections'"
-        await database.fetch(f"SELECT pg_terminate_backend(pid) {mine} AND state LIKE 'idle in%'")
+        await database.fetch(
+            f"SELECT pg_terminate_backend(pid) {mine} AND state <> 'idle' AND wait_event_type = 'Client'"
+        )
         return not await database.fetch(f"SELECT {mine} AND state <> 'idle'")  # what runs yet is cut in half soon
 
     try:
