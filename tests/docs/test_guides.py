@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 # The stack brings its own servers, so no fixture says it.
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 PYTHON: Final = ".venv/bin/python"
-WAIT_S: Final = 60
+WAIT_S: Final = 240
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,12 @@ async def run(home: Path, script: str) -> asyncio.subprocess.Process:
 async def output(stack: LocalStack, script: str) -> tuple[str, str]:
     """Return what a script prints and what it says of trouble, once it has succeeded."""
     process = await run(stack.home, script)
-    said, errors = await asyncio.wait_for(process.communicate(), WAIT_S)
+    try:
+        said, errors = await asyncio.wait_for(process.communicate(), WAIT_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise
     assert process.returncode == 0, said + errors
     return said.decode(), errors.decode()
 

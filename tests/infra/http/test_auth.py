@@ -41,6 +41,17 @@ def outcome(response: httpx.Response) -> tuple[int, str | None]:
     return response.status_code, response.json().get("code")
 
 
+async def test_a_key_is_taken_from_either_header_but_not_from_both_or_from_the_address(
+    service: SmallService, client: httpx.AsyncClient, post: Post
+) -> None:
+    key = service.keys.issue()
+
+    assert (await post(authorization=f"Bearer {key}")).status_code == 201
+    assert (await post(x_api_key=key)).status_code == 201
+    assert outcome(await post(authorization=f"Bearer {key}", x_api_key=key)) == (400, "credentials_ambiguous")
+    assert outcome(await client.post("/api/v1/things", params={"api_key": key})) == (401, "api_key_missing")
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "x", "hbr_test_short", "Bearer", "hbr_test_ABCDEFGH_" + "a" * 36, "hbr_test_" + "\u0661" * 8 + "_" + "a" * 36],
