@@ -37,7 +37,7 @@ def measure_all(bench: Bench, suites: Sequence[Suite], *, has_layers: bool) -> R
         for suite in suites:
             suite.measure(bench, number)
     layers, waits = profiling.profile(bench) if has_layers else ((), ())
-    found = {"cases": bench.cases.all, "layers": layers, "waits": waits, "inside": bench.inside}
+    found = {"cases": bench.cases.all, "layers": layers, "waits": waits}
     return report.model_copy(update=found | {"left_out": bench.left_out})
 
 

@@ -9,19 +9,16 @@ from urllib.request import urlopen
 
 import uvloop
 
-from tests.bench.append.call import BATCHES, Sizes, append_round
-from tests.bench.append.profile import SIZES, profile
+from tests.bench.append_call import BATCHES, Sizes, append_round
 from tests.bench.load.generator import LoadResult, run_generator
 from tests.bench.load.loops import LoadError, LoadPlan
 from tests.bench.load.requests import RequestPlan
 from tests.bench.pace import Pace
 from tests.bench.progress import Steps
-from tests.bench.report.model import Case, Part, Run
+from tests.bench.report.model import Case, Run
 from tests.bench.stack import BenchStack, Target, TargetError, title
 from tests.support.services.servers import run
 
-INSIDE_S: Final = 15.0
-"""About how long `Bench.inside_append` takes."""
 _NO_END_S: Final = 60.0
 """The window of a plan that ends when its listed requests are used up."""
 _IN_FLIGHT: Final = re.compile(r"^harbor_http_requests_in_flight (\S+)$", re.MULTILINE)
@@ -59,7 +56,6 @@ class Bench:
         self.pace = pace
         self.cases = Cases()
         self.left_out: dict[str, str] = {}
-        self.inside: tuple[Part, ...] = ()
         self._steps = steps
         self._append_url: str | None = None
 
@@ -150,14 +146,6 @@ class Bench:
             self.cases.add("append", f"append{suffix}", size, ours)
             self.cases.add("append", f"insert{suffix}", size, raw)
             self._report(f"append call{suffix}, {size} commands each", ours, seconds * 1.5)
-
-    def inside_append(self) -> None:
-        """Measure the statements of the append function."""
-        database = run(self.stack.cluster.create_database())
-        self.stack.execute("CHECKPOINT")  # or what was measured before would still be written, and slow the commits
-        self.inside = uvloop.run(profile(database.admin_url))
-        (whole,) = (part.us for part in self.inside if (part.name, part.size) == ("the whole call", SIZES[0]))
-        self._steps.done(f"inside the append function: [bold]{whole:,.0f} µs[/] a call of one", INSIDE_S)
 
     def _note(self, suite: str, target: Target, plan: LoadPlan, in_round: int, planned_s: float | None = None) -> None:
         try:

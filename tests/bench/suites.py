@@ -10,8 +10,8 @@ from typing import Final
 import uvloop
 
 from command_api.handling.order_state_cache import MAX_ORDERS
-from tests.bench.append.call import BATCHES, SMALL, Sizes
-from tests.bench.bench import INSIDE_S, Bench
+from tests.bench.append_call import BATCHES, SMALL, Sizes
+from tests.bench.bench import Bench
 from tests.bench.load.requests import AUTHORIZED, BATCH_PATH, RequestPlan, new_keys
 from tests.bench.pace import Pace
 from tests.bench.report.model import (
@@ -148,12 +148,6 @@ def append(bench: Bench, in_round: int) -> None:
     bench.append(Sizes(*uvloop.run(stored_sizes())), ", sizes as stored", in_round)
 
 
-def inside(bench: Bench, in_round: int) -> None:
-    """Look into the append function, once."""
-    if in_round == 0:
-        bench.inside_append()
-
-
 def make_orders(bench: Bench, target: Target, count: int) -> tuple[str, ...]:
     """Make so many orders, unmeasured, and return their paths."""
     plan = RequestPlan(kind="keys", listed=new_keys(count), api_key=target.api_key)
@@ -204,6 +198,5 @@ SUITES: Final = (
     Suite("sustained", sustained, lambda pace: pace.long_s * min(LONG_ROUNDS, pace.rounds) / pace.rounds),
     Suite("batch", batch, lambda pace: len(BATCH_CONNECTIONS) * _window_s(pace)),
     Suite("append", append, lambda pace: 3 * len(BATCHES) * pace.appends_s),
-    Suite("inside", inside, lambda pace: INSIDE_S / pace.rounds),
 )
 QUICK_SUITES: Final = ("create", "replay", "state", "open", "sustained", "batch", "append")

@@ -4,15 +4,11 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 from rich.console import Console
 
 from infra.local.servers.valkey import ValkeyServer
 from tests.bench import suites
-from tests.bench.append import decay
-from tests.bench.append.marks import CLOCK, UnknownShapeError, marked
-from tests.bench.append.profile import profile as profile_append
 from tests.bench.bench import Bench
 from tests.bench.layers.profiling import profile
 from tests.bench.load.requests import RequestPlan
@@ -20,7 +16,7 @@ from tests.bench.pace import Pace
 from tests.bench.progress import Steps
 from tests.bench.report.model import HOT, HOT_ALONE, HOT_CONTROL, HOT_LOAD, HOT_ORDER, OURS
 from tests.bench.stack import BenchStack
-from tests.support.services.servers import Database, PostgresCluster
+from tests.support.services.servers import PostgresCluster
 
 SUITES = {"create", "authorize", "capture", "batch", "append", HOT_ALONE, HOT, HOT_ORDER, HOT_CONTROL, HOT_LOAD}
 TINY = Pace(
@@ -61,32 +57,3 @@ def test_nothing_that_the_suites_send_fails(bench: Bench) -> None:
     [beside] = [case for case in bench.cases.all if case.suite == HOT]
     assert (beside.target, beside.runs[0].done > 0) == (OURS, True)
     assert 0 < waits.append_call_ms <= waits.in_service_ms
-
-
-async def test_the_profile_names_every_statement_of_a_usual_batch(database: Database) -> None:
-    parts = await profile_append(database.admin_url, sizes=(100,))
-
-    named = {part.name for part in parts if part.where == "function"}
-    assert {"take the lock", "look up recorded_responses", "insert events, streams, responses", "notify"} <= named
-    whole, function = (next(part for part in parts if part.name == name) for name in ("the whole call", "the function"))
-    assert whole.us > function.us > 0
-    assert function.buffers
-
-
-def test_a_function_of_another_shape_is_not_measured_in_silence() -> None:
-    with pytest.raises(UnknownShapeError):
-        marked("CREATE FUNCTION f() AS $function$\nBEGIN\n    NULL;\nEND\n$function$", CLOCK)
-
-
-async def test_a_filled_log_is_one_the_append_goes_on_with(database: Database) -> None:
-    for upto in (3000, 4000):
-        await decay.fill(database.admin_url, upto, Console(file=io.StringIO()), chunk=1000)
-    (_name, _size, run), *_ = await decay.round_of({"4,000": database.admin_url}, 0, 0.01)
-
-    admin = await asyncpg.connect(database.admin_url)
-    row = await admin.fetchrow(
-        "SELECT count(*), max(position), count(DISTINCT stream_id) FROM harbor.events WHERE position <= 4000"
-    )
-    await admin.close()
-    assert run.done > 0
-    assert tuple(row or ()) == (4000, 4000, 4000)

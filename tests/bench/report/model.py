@@ -122,23 +122,6 @@ class Wait(Frozen):
     batch_commands: float
 
 
-class Part(Frozen):
-    """What a part of one append call takes: a statement of the function, or what lies around it.
-
-    Attributes:
-        where: `function` or `call`.
-        size: commands per call.
-        us: microseconds per call.
-        buffers: pages looked at per call, where it was counted.
-    """
-
-    where: str
-    name: str
-    size: int
-    us: float
-    buffers: float | None = None
-
-
 class Report(Frozen):
     """Everything one invocation measured; `left_out` is what did not run, and why."""
 
@@ -148,7 +131,6 @@ class Report(Frozen):
     cases: tuple[Case, ...] = ()
     layers: tuple[Layer, ...] = ()
     waits: tuple[Wait, ...] = ()
-    inside: tuple[Part, ...] = ()
     left_out: dict[str, str] = {}
 
     def case(self, suite: str, target: str, size: int) -> Case | None:

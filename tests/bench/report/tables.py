@@ -17,7 +17,6 @@ from tests.bench.report.model import (
     OURS,
     TITLES,
     Case,
-    Part,
     Report,
     Run,
 )
@@ -55,7 +54,6 @@ def tables(report: Report) -> list[Table]:
         _batches(report),
         _open(report),
         _append(report),
-        inside(report.inside),
         _layers(report),
         _waits(report),
         _ceiling(report),
@@ -165,24 +163,6 @@ def _append(report: Report) -> Table:
     cases = [case for case in report.of("append") if case.target.startswith("append")]
     columns = ("event + response", "commands per call", "commands/s", "p50 ms", "p99 ms", "bare INSERT rows/s", "of it")
     return Table("append", "The append call alone, one connection", columns, tuple(map(row, cases)))
-
-
-def inside(parts: Sequence[Part]) -> Table:
-    """Return what each part of an append call takes per command, a column for each batch size."""
-    sizes = sorted({part.size for part in parts})
-    found = {(part.where, part.name, part.size): part for part in parts}
-    rows = tuple(
-        (where, name, *(_per_command(found.get((where, name, size))) for size in sizes))
-        for where, name in dict.fromkeys((part.where, part.name) for part in parts)
-    )
-    title = "Inside the append function: microseconds (buffers) per command, by commands per call"
-    return Table("inside", title, ("in", "what", *(f"{size} per call" for size in sizes)), rows, texts=2)
-
-
-def _per_command(part: Part | None) -> str:
-    if part is None:
-        return ""
-    return f"{part.us / part.size:.2f}" + (f" ({part.buffers / part.size:.1f})" if part.buffers else "")
 
 
 def _layers(report: Report) -> Table:

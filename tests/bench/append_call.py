@@ -49,16 +49,16 @@ async def append_round(
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(_RAW_TABLE)
-        ours, raw = sending(connection, sizes), _inserting(connection, sizes)
+        ours, raw = _appending(connection, sizes), _inserting(connection, sizes)
         return [
-            (size, await run(ours, size, seconds, in_round), await run(raw, size, seconds / 2, in_round))
+            (size, await _run(ours, size, seconds, in_round), await _run(raw, size, seconds / 2, in_round))
             for size in batches
         ]
     finally:
         await connection.close()
 
 
-def a_create(sizes: Sizes = SMALL) -> AppendCommand:
+def _a_create(sizes: Sizes) -> AppendCommand:
     """Return a command like the creation of an order, with a random key as clients send them."""
     event = NewEvent(new_id(), "order.created", 1, now(), b"p" * sizes.event, "api_key:abcd1234", secrets.token_hex(8))
     return AppendCommand(
@@ -74,11 +74,11 @@ def a_create(sizes: Sizes = SMALL) -> AppendCommand:
     )
 
 
-def sending(connection: Connection, sizes: Sizes = SMALL) -> Send:
+def _appending(connection: Connection, sizes: Sizes) -> Send:
     """Return what appends creates of these sizes; the time is of the call alone, without the making of the commands."""
 
     async def send(size: int) -> float:
-        commands = [a_create(sizes) for _ in range(size)]
+        commands = [_a_create(sizes) for _ in range(size)]
         started_s = time.perf_counter()
         await append_batch(connection, commands)
         return time.perf_counter() - started_s
@@ -98,7 +98,7 @@ def _inserting(connection: Connection, sizes: Sizes) -> Send:
     return send
 
 
-async def run(send: Send, size: int, seconds: float, in_round: int) -> Run:
+async def _run(send: Send, size: int, seconds: float, in_round: int) -> Run:
     """Send batches for a while, one at least; the rate is of the calls alone."""
     await send(size)
     took_s: list[float] = []
