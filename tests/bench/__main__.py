@@ -10,7 +10,6 @@ from rich.console import Console
 
 from tests.bench import baseline, machine
 from tests.bench.bench import Bench
-from tests.bench.layers import profiling
 from tests.bench.pace import FULL, QUICK, Pace
 from tests.bench.progress import Steps
 from tests.bench.report.model import Report
@@ -18,17 +17,15 @@ from tests.bench.report.tables import WIDTH_OF_FILES, show, tables
 from tests.bench.stack import TargetError, bench_stack, recycle_wal
 from tests.bench.suites import QUICK_SUITES, SUITES, Suite
 
-LAYERS = "layers"
-NAMES = (*(suite.name for suite in SUITES), LAYERS)
+NAMES = tuple(suite.name for suite in SUITES)
 
 
-def planned_s(pace: Pace, suites: Sequence[Suite], *, has_layers: bool) -> float:
+def planned_s(pace: Pace, suites: Sequence[Suite]) -> float:
     """Return about how many seconds the measurements will take."""
-    layers_s = (6 + len(pace.connections)) * pace.seconds if has_layers else 0.0
-    return pace.rounds * sum(suite.seconds(pace) for suite in suites) + layers_s
+    return pace.rounds * sum(suite.seconds(pace) for suite in suites)
 
 
-def measure_all(bench: Bench, suites: Sequence[Suite], *, has_layers: bool) -> Report:
+def measure_all(bench: Bench, suites: Sequence[Suite]) -> Report:
     """Run the suites, round by round, and return everything they measured."""
     report = _begin(bench)
     for number in range(bench.pace.rounds):
@@ -36,9 +33,7 @@ def measure_all(bench: Bench, suites: Sequence[Suite], *, has_layers: bool) -> R
         bench.stack.execute("CHECKPOINT")
         for suite in suites:
             suite.measure(bench, number)
-    layers, waits = profiling.profile(bench) if has_layers else ((), ())
-    found = {"cases": bench.cases.all, "layers": layers, "waits": waits}
-    return report.model_copy(update=found | {"left_out": bench.left_out})
+    return report.model_copy(update={"cases": bench.cases.all, "left_out": bench.left_out})
 
 
 def compare(bench: Bench, path: Path) -> Report:
@@ -108,8 +103,7 @@ def main(
         if older:
             report = compare(Bench(stack, pace, Steps(console, baseline.planned_s(pace))), older)
         else:
-            expected_s = planned_s(pace, suites, has_layers=LAYERS in names)
-            report = measure_all(Bench(stack, pace, Steps(console, expected_s)), suites, has_layers=LAYERS in names)
+            report = measure_all(Bench(stack, pace, Steps(console, planned_s(pace, suites))), suites)
     if json_path:
         json_path.parent.mkdir(parents=True, exist_ok=True)
         json_path.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -22,7 +22,7 @@ import psutil
 
 from infra.local.probe import is_ready
 from infra.local.processes.launch import Launch, spawn
-from tests.bench.report.model import OURS, SAMPLED, TITLES, WITH_FUNCTIONS
+from tests.bench.report.model import OURS, TITLES, WITH_FUNCTIONS
 from tests.bench.sample import stored_sizes
 from tests.support.services import servers
 from tests.support.services.ports import free_port
@@ -73,7 +73,6 @@ class BenchStack:
     def __init__(self, cluster: PostgresCluster, redis_url: str, directory: Path) -> None:
         self.cluster = cluster
         self.pepper = secrets.token_hex(32)
-        self.samples_file = directory / "samples.json"
         self._redis_url = redis_url
         self._directory = directory
         self._targets: dict[str, Target] = {}
@@ -112,7 +111,6 @@ class BenchStack:
             # The limiter works as always; only its number is out of the way, because one partner sends everything.
             "HARBOR_LIMITS__PARTNER_PER_S": "1000000",
             "HARBOR_LIMITS__PARTNER_BURST": "1000000",
-            "BENCH_SAMPLES": str(self.samples_file),
         }
 
     def start(
@@ -134,18 +132,17 @@ class BenchStack:
             time.sleep(0.05)
         return process
 
-    def stop(self, *names: str) -> None:
-        """End these targets; without names every one."""
-        for name in names or tuple(self._targets):
-            end(*self._targets.pop(name).processes)
+    def stop(self) -> None:
+        """End every target."""
+        end(*(process for target in self._targets.values() for process in target.processes))
+        self._targets.clear()
 
     def _start_service(self, name: str) -> Target:
-        module = "tests.bench.layers.sampled_service" if name == SAMPLED else "command_api"
         database = run(self.cluster.create_database())
         shared = self.environment(database.command_url)
         ports = tuple(free_port() for _ in range(int(name.partition(" x")[2] or 1)))
         processes = tuple(
-            self.start(f"{name}-{port}", ("-m", module), shared | {"HARBOR_COMMAND_API__PORT": str(port)}, port)
+            self.start(f"{name}-{port}", ("-m", "command_api"), shared | {"HARBOR_COMMAND_API__PORT": str(port)}, port)
             for port in ports
         )
         return Target(name, ports, run(partner_key(database.admin_url, self.pepper)), processes)

@@ -1,4 +1,4 @@
-"""Statistics, verdicts, the page and the layers."""
+"""Statistics, verdicts and the page."""
 
 from pathlib import Path
 
@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bench import baseline
-from tests.bench.layers.layers import EVENT_LOOP, RULES, layers_of
 from tests.bench.report.model import HOT, HOT_ALONE, OURS, Case, Report, Run
 from tests.bench.report.plot import ticks
 from tests.bench.report.render import PageError, filled, parts, plots
@@ -92,18 +91,3 @@ def test_the_baseline_table_says_what_became_slower() -> None:
 )
 def test_ticks_are_round_and_enclose_the_values(low: float, high: float, expected: list[float]) -> None:
     assert ticks(low, high) == expected
-
-
-def test_a_stack_belongs_to_its_innermost_known_frame() -> None:
-    handle = "command_api/handling/handle.py:handle"
-    samples = {f"uvicorn/server.py:serve;{handle};domain/money.py:amount_text": 30, "uvloop/__init__.py:run": 10}
-    layers = layers_of(samples, cpu_us=200.0)
-    assert [(layer.name, layer.share, layer.us) for layer in layers] == [
-        (RULES["command_api/handling/"], 0.75, 150.0),
-        (EVENT_LOOP, 0.25, 50.0),
-    ]
-
-
-def test_every_rule_of_the_layers_is_about_code_that_exists() -> None:
-    ours = [prefix for prefix in RULES if prefix.partition("/")[0] in {"infra", "command_api", "domain"}]
-    assert [prefix for prefix in ours if not (CHECKOUT / prefix).exists()] == []

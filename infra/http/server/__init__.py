@@ -8,5 +8,5 @@ them, each for a measured reason (decisions 0050 and 0054; us of CPU per create)
 - `route_table` finds a raw route by one dictionary look-up instead of the framework's chain of patterns (2, not 18).
 - `raw_route` serves a declared route without FastAPI's dependency solver (65 to 72 a request, not 144 to 200).
 
-`python -m tests.bench --only layers` shows the share of each layer today.
+docs/benchmarks.md holds the share of each layer.
 """

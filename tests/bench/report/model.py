@@ -8,13 +8,11 @@ from pydantic import BaseModel, ConfigDict
 OURS: Final = "harbor"
 """The target that peers are compared with."""
 PROCESSES: Final = f"{OURS} x4"
-SAMPLED: Final = f"{OURS} sampled"
 WITH_FUNCTIONS: Final = "eventsourcing_functions"
 """The `eventsourcing` peer with the library's own functions in the database switched on."""
 TITLES: Final = {
     OURS: "Harbor Orders",
     PROCESSES: "Harbor Orders, 4 processes",
-    SAMPLED: "Harbor Orders with a sampler",
     "group_commit": "raw ASGI + group commit",
     "empty": "empty ASGI app",
     "eventsourcing": "eventsourcing + FastAPI",
@@ -104,24 +102,6 @@ class Case(Frozen):
     offered_per_s: float | None = None
 
 
-class Layer(Frozen):
-    """What one layer of the command service costs: its share of the CPU time, and microseconds of CPU per request."""
-
-    name: str
-    share: float
-    us: float
-
-
-class Wait(Frozen):
-    """Where the time of a request goes in the running service, in milliseconds, at some number of connections."""
-
-    connections: int
-    seen_by_client_ms: float
-    in_service_ms: float
-    append_call_ms: float
-    batch_commands: float
-
-
 class Report(Frozen):
     """Everything one invocation measured; `left_out` is what did not run, and why."""
 
@@ -129,8 +109,6 @@ class Report(Frozen):
     machine: dict[str, str]
     is_quick: bool
     cases: tuple[Case, ...] = ()
-    layers: tuple[Layer, ...] = ()
-    waits: tuple[Wait, ...] = ()
     left_out: dict[str, str] = {}
 
     def case(self, suite: str, target: str, size: int) -> Case | None:

@@ -18,7 +18,7 @@ from tests.bench.report.tables import markdown, tables
 
 _DOCS: Final = Path(__file__).resolve().parents[3] / "docs"
 _PLOTTED: Final = (OURS, "group_commit", "eventsourcing", "crud")
-_PARTS: Final = ("targets", "create", "commands", "batch", "open", "append", "layers", "waits", "ceiling")
+_PARTS: Final = ("targets", "create", "commands", "batch", "open", "append", "ceiling")
 
 
 class PageError(Exception):

@@ -54,8 +54,6 @@ def tables(report: Report) -> list[Table]:
         _batches(report),
         _open(report),
         _append(report),
-        _layers(report),
-        _waits(report),
         _ceiling(report),
     ]
     return [table for table in made if table.rows]
@@ -163,29 +161,6 @@ def _append(report: Report) -> Table:
     cases = [case for case in report.of("append") if case.target.startswith("append")]
     columns = ("event + response", "commands per call", "commands/s", "p50 ms", "p99 ms", "bare INSERT rows/s", "of it")
     return Table("append", "The append call alone, one connection", columns, tuple(map(row, cases)))
-
-
-def _layers(report: Report) -> Table:
-    rows = [(layer.name, f"{layer.us:.1f}", f"{layer.share:.1%}") for layer in report.layers]
-    if rows:
-        rows.append(("all", f"{sum(layer.us for layer in report.layers):.1f}", ""))
-    columns = ("layer", "CPU µs per create", "share")
-    return Table("layers", "CPU of the service by layer, sampled at 64 connections", columns, tuple(rows))
-
-
-def _waits(report: Report) -> Table:
-    rows = tuple(
-        (
-            str(wait.connections),
-            f"{wait.seen_by_client_ms:.2f}",
-            f"{wait.in_service_ms:.2f}",
-            f"{wait.append_call_ms:.2f}",
-            f"{wait.batch_commands:.1f}",
-        )
-        for wait in report.waits
-    )
-    columns = ("connections", "client sees, ms", "in the service, ms", "one append call, ms", "commands per call")
-    return Table("waits", "Where a create waits (means)", columns, rows, texts=0)
 
 
 def _ceiling(report: Report) -> Table:
