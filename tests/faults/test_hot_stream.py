@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from uuid import UUID
 
-import asyncpg
 import pytest
 from pydantic import SecretStr
 
@@ -16,10 +15,10 @@ from infra.event_store.appender import Appender, AppenderLimits
 from infra.event_store.protocol import Appended, WrongExpectedVersion
 from infra.postgres.pool import connect
 from infra.settings import PostgresSettings
-from tests.faults.log_checks import Seen, check_reading
+from tests.faults.log_checks import check_reading
 from tests.support.event_store.append_channels import NotingChannel
 from tests.support.event_store.append_commands import a_command
-from tests.support.event_store.log_reader import LogReader
+from tests.support.event_store.log_reader import whole_log
 from tests.support.services.servers import Database
 
 HOT = UUID(int=1)
@@ -67,7 +66,7 @@ async def test_optimistic_writers_on_one_stream_all_succeed_and_hold_up_no_other
     others = sum(task.result() for task in elsewhere)
     batches = [batch for each in both for batch in each.channel.batches]
 
-    seen = await whole_log(database)
+    seen = await whole_log(database.command_url)
     assert list(check_reading(seen)) == []
     assert [event.version for event in seen if event.stream_id == HOT] == list(range(1, writers + 1))
     assert len(seen) == writers + others
@@ -83,14 +82,3 @@ async def appenders(database: Database, count: int) -> AsyncIterator[list[NotedA
         for each in made:
             await stack.enter_async_context(each.appender)
         yield made
-
-
-async def whole_log(database: Database) -> list[Seen]:
-    """Return the log as a reader sees it that starts at the beginning."""
-    connection = await asyncpg.connect(database.command_url)
-    try:
-        reader = LogReader(connection)
-        await reader.catch_up()
-    finally:
-        await connection.close()
-    return reader.seen

@@ -13,7 +13,7 @@ import pytest
 from tests.faults.log_checks import Ack, check_log
 from tests.support.event_store.append_writer import APPLICATION, events_of, payload_of
 from tests.support.event_store.disturbed_channel import Disturbance
-from tests.support.event_store.log_reader import LogReader
+from tests.support.event_store.log_reader import LogReader, whole_log
 from tests.support.services.servers import Database
 
 WRITERS = 4
@@ -86,7 +86,7 @@ async def test_four_disturbed_writers_lose_double_reorder_and_skip_nothing(
     assert [writer.returncode for writer in writers] == [0] * WRITERS
     assert check_log(reader.seen, output.acks) == []
     assert (len(reader.seen), len(output.acks)) == (size.events, WRITERS * size.commands)
-    assert reader.seen == await at_rest(database)
+    assert reader.seen == await whole_log(database.admin_url)
     assert tuple(await admin.fetchrow(KEYS) or ()) == (WRITERS * size.commands,) * 2
     assert tuple(await admin.fetchrow(LEDGER) or ()) == (size.events, size.events)
     assert terminated >= size.terminated
@@ -111,17 +111,6 @@ async def read_and_terminate(
             due = len(reader.seen) + every
         await asyncio.wait([ended], timeout=0.002)
     return terminated
-
-
-async def at_rest(database: Database) -> list[object]:
-    """Return the log as a reader sees it that comes when everything is over."""
-    connection = await asyncpg.connect(database.admin_url)
-    try:
-        reader = LogReader(connection)
-        await reader.catch_up()
-        return list(reader.seen)
-    finally:
-        await connection.close()
 
 
 async def start_writer(url: str, name: str, size: Size) -> asyncio.subprocess.Process:

@@ -1,6 +1,8 @@
-"""A reader as every consumer of the log is one: polls `position > last ORDER BY position` and keeps what it saw."""
+"""A reader of the log like every consumer: polls `position > last ORDER BY position` and keeps what it saw."""
 
 from typing import Final
+
+import asyncpg
 
 from infra.postgres.connection import DedicatedConnection
 from tests.faults.log_checks import Seen
@@ -18,20 +20,17 @@ class LogReader:
 
     Attributes:
         seen: every event, in the order in which it came.
-        polls: how often it looked.
     """
 
     def __init__(self, connection: DedicatedConnection, query: str = LOG) -> None:
         self.seen: list[Seen] = []
-        self.polls = 0
         self._connection = connection
         self._query = query
 
     async def poll(self) -> int:
-        """Read what is there behind the last position; give how many events that were."""
+        """Read what follows the last position; return the number of events."""
         last = self.seen[-1].position if self.seen else 0
         rows = await self._connection.fetch(self._query, last, _AT_ONCE)
-        self.polls += 1
         self.seen.extend(Seen(*row) for row in rows)
         return len(rows)
 
@@ -39,3 +38,14 @@ class LogReader:
         """Poll until nothing more comes."""
         while await self.poll():
             pass
+
+
+async def whole_log(url: str) -> list[Seen]:
+    """Return the log as a reader sees it that starts at the beginning."""
+    connection = await asyncpg.connect(url)
+    try:
+        reader = LogReader(connection)
+        await reader.catch_up()
+    finally:
+        await connection.close()
+    return reader.seen
