@@ -200,7 +200,9 @@ def _of_the_stack() -> str:
         kafka = json.loads((home / "stack.json").read_text(), parse_float=_no_fraction)["kafka"]
     except OSError:
         sys.exit(f"nothing runs in {home}; start it with: {start}")
-    return str(kafka or sys.exit(f"the stack in {home} runs without Kafka; start it with: {start} BROKER=kafka"))
+    if not kafka:
+        sys.exit(f"the stack in {home} runs without Kafka; stop it with make down, then: {start} BROKER=kafka")
+    return str(kafka)
 
 
 if __name__ == "__main__":

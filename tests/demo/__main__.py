@@ -25,7 +25,8 @@ def main() -> int:
         prog="make demo", description=__doc__, epilog='Example: make demo ARGS="--file invoices.csv"'
     )
     parser.add_argument("--orders", type=int, default=500, help="how many generated orders (default 500)")
-    parser.add_argument("--file", type=Path, help="send the invoices of this CSV instead (columns: see README)")
+    columns = "invoice, stock_code, quantity, unit_price, customer_id"
+    parser.add_argument("--file", type=Path, help=f"send the invoices of this CSV instead (columns: {columns})")
     parser.add_argument(
         "--concurrency", type=int, default=1, help="orders under way at once (default 1: latency without a queue)"
     )

@@ -23,7 +23,7 @@ WAIT_S: Final = 240
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    with local_stack(tmp_path_factory.mktemp("guides") / "home") as running:
+    with local_stack(tmp_path_factory.mktemp("guides") / "a home") as running:
         yield running
 
 

@@ -13,7 +13,7 @@ _CONFIGURATION = """\
 bind 127.0.0.1
 port {port}
 requirepass {password}
-dir {directory}
+dir "{directory}"
 save ""
 appendonly no
 maxmemory 64mb

@@ -25,7 +25,7 @@ PROCESSES = {"postgres", "valkey", "kafka", "command_api", "query_api", "relay",
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """Start a stack in a home that only its owner can enter."""
-    with local_stack(tmp_path_factory.mktemp("stack") / "home") as stack:
+    with local_stack(tmp_path_factory.mktemp("stack") / "a home") as stack:
         yield stack
 
 
