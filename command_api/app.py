@@ -1,6 +1,6 @@
 """The composition root of the command service: settings -> pool -> store -> application.
 
-Nothing is opened before the lifespan starts, and nothing waits for PostgreSQL: until it answers, /readyz says what is
+Nothing is opened before the lifespan starts, and nothing waits for PostgreSQL: until it responds, /readyz says what is
 missing and every command gets 503.
 """
 
@@ -14,13 +14,13 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from command_api.api_keys import routes as api_key_routes
 from command_api.batches import routes as batch_routes
-from command_api.batches.slots import BatchSlots
 from command_api.errors import translate
 from command_api.handling.bodies import invalid_body
 from command_api.handling.deferred_store import DeferredEventStore, make_appender
 from command_api.handling.handle import WritePath
 from command_api.metrics import CommandMetrics
 from command_api.orders import routes as order_routes
+from command_api.slots import Slots
 from command_api.state import CommandState, KeyChanges, WebhookConfig
 from command_api.webhook_endpoints import events as webhook_events
 from command_api.webhook_endpoints import routes as webhook_routes
@@ -68,8 +68,8 @@ _DESCRIPTION: Final = """
 Create and change orders. Reading is the query API's.
 
 * Every request carries an API key: `Authorization: Bearer hbr_...`.
-* Every change of an order, and making or rotating an API key, takes an `Idempotency-Key`: sending it again is always
-  safe and makes nothing twice.
+* Every change of an order, and making or rotating an API key, takes an `Idempotency-Key`, kept for 7 days: until then
+  sending it again is safe and makes nothing twice.
 * `POST /api/v1/orders/batch` takes up to 500 orders, each under its own key, in a body of at most 1 MiB.
 * Other changes take none. Deleting a webhook endpoint, resending a delivery and revoking an API key may be repeated;
   a repeated `POST /api/v1/webhook-endpoints` makes a second one.
@@ -93,7 +93,7 @@ class Settings:
 
 @dataclass(slots=True)
 class Readiness:
-    """What /readyz checks: PostgreSQL answers, appends reach it, and enough partitions exist ahead."""
+    """What /readyz checks: PostgreSQL responds, appends reach it, and enough partitions exist ahead."""
 
     database: DeferredPool
     appender: Appender
@@ -155,7 +155,7 @@ def assemble(service: CommandApiSettings, opened: Callable[[CommandMetrics], Sta
         translate=_problem,
         registry=registry,
         webhooks=webhook_events.router,
-        elsewhere={"GET": "The query service answers reads."},
+        elsewhere={"GET": "The query service takes reads."},
     )
 
 
@@ -171,14 +171,14 @@ def body_limits(service: CommandApiSettings) -> BodyLimits:
     return BodyLimits(service.max_body_bytes, service.request_deadline_s * _BODY_SHARE_OF_DEADLINE)
 
 
-def batch_slots(service: CommandApiSettings) -> BatchSlots:
+def batch_slots(service: CommandApiSettings) -> Slots:
     """Return the bound on concurrent batches; one that waits longer could not be handled before its deadline."""
-    return BatchSlots(service.batches_at_once, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
+    return Slots(service.batches_at_once, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
 
 
-def key_slots(service: CommandApiSettings) -> BatchSlots:
+def key_slots(service: CommandApiSettings) -> Slots:
     """Return the bound on concurrent changes of API keys: each holds a connection while it waits for the others."""
-    return BatchSlots(_KEY_CHANGES_AT_ONCE, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
+    return Slots(_KEY_CHANGES_AT_ONCE, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
 
 
 @asynccontextmanager

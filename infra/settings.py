@@ -83,7 +83,9 @@ class QueryApiSettings(Settings, env_prefix="HARBOR_QUERY_API__"):
     port: Port = Field(default=8001, description="port to listen on")
     max_in_flight: Count = Field(default=512, description="requests handled at once; more get 503")
     request_deadline_s: Seconds = Field(default=5.0, description="seconds until a request gets 503")
-    consistency_wait_s: Seconds = Field(default=1.0, description="seconds a Consistency-Token may wait for its shard")
+    consistency_wait_s: Seconds = Field(
+        default=1.0, description="seconds a Consistency-Token may wait for its partition"
+    )
 
 
 class OpsSettings(Settings, env_prefix="HARBOR_OPS__"):

@@ -19,7 +19,7 @@ class ReadDatabase:
     """Runs queries. `database` may still be opening; then a query raises `StoreUnavailableError`.
 
     All waiting is bounded by the request's own deadline; a timeout here would cost a task per query. A query that the
-    deadline cuts off closes its connection: to return it, the pool would wait until a frozen server answers.
+    deadline cuts off closes its connection: to return it, the pool would wait until a frozen server responds.
     """
 
     database: DeferredPool
@@ -35,7 +35,7 @@ class ReadDatabase:
 
 
 class QueryState(ServiceState):
-    """The service's state. `partitions` is the number of shards, `consistency_wait_s` how long a token may wait."""
+    """The service's state. `partitions` is the number of partitions, `consistency_wait_s` how long a token may wait."""
 
     reads: ReadDatabase
     freshness: Freshness

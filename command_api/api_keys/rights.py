@@ -1,4 +1,4 @@
-"""What a key may do to other keys. Pure; decision 0055.
+"""What a key may do to other keys. Pure; see decision 0055.
 
 A key sees the keys of its own partner and mode, one of the installation all keys of its mode. It may revoke any key
 it sees. It may create only keys that can do no more than itself, whatever their owner.

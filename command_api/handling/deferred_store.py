@@ -1,4 +1,4 @@
-"""The event store before PostgreSQL answers: until the pool is open, every call raises `StoreUnavailableError`."""
+"""The event store before PostgreSQL responds: until the pool is open, every call raises `StoreUnavailableError`."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -21,7 +21,7 @@ from infra.http.openapi.document import problem_responses
 from infra.http.problems import Problem, ProblemType
 from infra.http.strict_route import StrictRoute
 from infra.ids import canonical_uuid
-from infra.postgres.failures import AWAY
+from infra.postgres.failures import UNAVAILABLE
 from infra.postgres.webhook_endpoints import (
     ResendOutcome,
     TooManyEndpointsError,
@@ -177,5 +177,5 @@ async def _store(request: Request) -> AsyncIterator[WebhookEndpoints]:
     config = state["webhooks"]
     try:
         yield WebhookEndpoints(state["database"].pool, config.box, max_per_tenant=config.max_endpoints)
-    except AWAY:
+    except UNAVAILABLE:
         raise Problem(problems.STORE_UNAVAILABLE) from None

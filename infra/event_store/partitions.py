@@ -13,7 +13,7 @@ from datetime import timedelta
 import structlog
 
 from infra.event_store.metrics import EVENTS_LEFT, MAINTENANCE_FAILED, RESPONSES_LEFT_S
-from infra.postgres.failures import UNREACHABLE
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.pool import Pool
 
 EVENTS_ALARM = 1_000_000
@@ -63,10 +63,10 @@ async def keep_partitions(
         report: PartitionsReport | None = None
         try:
             report = await maintain(pool)
-        except UNREACHABLE as error:
+        except ANY_DATABASE_ERROR as error:
             MAINTENANCE_FAILED.inc()
             log.warning("partitions.failed", reason=str(error))
-            with contextlib.suppress(*UNREACHABLE):
+            with contextlib.suppress(*ANY_DATABASE_ERROR):
                 report = await look(pool)
         if report is not None:
             if reported is not None:

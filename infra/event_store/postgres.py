@@ -19,7 +19,7 @@ from infra.event_store.protocol import (
     StoredEvent,
     StoreUnavailableError,
 )
-from infra.postgres.failures import AWAY
+from infra.postgres.failures import UNAVAILABLE
 from infra.postgres.pool import Pool, connect
 from infra.settings import PostgresSettings
 
@@ -80,5 +80,5 @@ async def open_event_store(
 def _unavailable_when_away() -> Iterator[None]:
     try:
         yield
-    except AWAY as error:
+    except UNAVAILABLE as error:
         raise StoreUnavailableError(str(error)) from error

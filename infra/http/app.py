@@ -3,7 +3,7 @@
     app = build_app(title=..., routers=[orders.router], lifespan=lifespan, limits=..., translate=...)
 
 The lifespan yields a `ServiceState` (a service adds its own keys); handlers find it on `request.state`. It must not
-wait for a database that is down: the service starts, answers /livez, and says on /readyz what it waits for.
+wait for a database that is down: the service starts, responds on /livez, and says on /readyz what it waits for.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -115,7 +115,7 @@ def shard(order_id: UUID, partitions: int) -> int:
 
 
 class StoreSource:
-    """Tails the event store: the same shards and checkpoints as with a broker, one active worker by a lease."""
+    """Tails the event store: the same partitions and checkpoints as with a broker, one active worker by a lease."""
 
     is_truth = True
 
