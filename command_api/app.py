@@ -5,8 +5,8 @@ missing and every command gets 503.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from fastapi import APIRouter
@@ -15,8 +15,8 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from command_api.api_keys import routes as api_key_routes
 from command_api.batches import routes as batch_routes
 from command_api.errors import translate
+from command_api.handling.appender import make_appender
 from command_api.handling.bodies import invalid_body
-from command_api.handling.deferred_store import DeferredEventStore, make_appender
 from command_api.handling.handle import WritePath
 from command_api.metrics import CommandMetrics
 from command_api.orders import routes as order_routes
@@ -27,6 +27,7 @@ from command_api.webhook_endpoints import routes as webhook_routes
 from infra.background import run_in_background
 from infra.event_store.appender import Appender
 from infra.event_store.partitions import PartitionsReport, keep_partitions
+from infra.event_store.postgres import PostgresEventStore
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
@@ -48,7 +49,6 @@ from infra.settings import (
     RedisSettings,
     SecuritySettings,
     WebhookSettings,
-    load,
 )
 
 StateContext: TypeAlias = AbstractAsyncContextManager[CommandState]
@@ -97,7 +97,7 @@ class Readiness:
 
     database: DeferredPool
     appender: Appender
-    partitions: PartitionsReport | None = field(default=None)
+    partitions: PartitionsReport | None = None
 
     async def __call__(self) -> Sequence[NotReadyReason]:
         """Return what the service waits for; nothing when it can take commands."""
@@ -113,23 +113,6 @@ class Readiness:
     def note(self, report: PartitionsReport) -> None:
         """Remember the last report."""
         self.partitions = report
-
-
-def load_settings() -> Settings:
-    """Return the settings of the environment.
-
-    Raises:
-        SettingsError: a setting is missing or wrong.
-    """
-    return Settings(
-        service=load(CommandApiSettings),
-        postgres=load(PostgresSettings),
-        security=load(SecuritySettings),
-        kafka=load(KafkaSettings),
-        webhooks=load(WebhookSettings),
-        redis=load(RedisSettings),
-        limits=load(LimitSettings),
-    )
 
 
 def create_app(settings: Settings) -> ServiceApp:
@@ -183,41 +166,34 @@ def key_slots(service: CommandApiSettings) -> Slots:
 
 @asynccontextmanager
 async def _opened(settings: Settings, metrics: CommandMetrics) -> AsyncIterator[CommandState]:
-    async with AsyncExitStack() as stack:
-        yield await _open(settings, metrics, stack)
-
-
-async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitStack) -> CommandState:
-    database = await stack.enter_async_context(
-        DeferredPool(lambda: open_pool(settings.postgres, application_name=_NAME))
-    )
-    appender = await stack.enter_async_context(make_appender(settings.postgres, settings.service, _NAME))
-    limiter = await stack.enter_async_context(open_rate_limiter(settings.redis, settings.limits, "command"))
-    keys = KeyCache(finder(database))
-    key_watch = watch_keys(lambda: connect(settings.postgres, application_name=f"{_NAME}-keys"), database, keys)
-    readiness = Readiness(database, appender)
-    pepper = settings.security.api_key_pepper.get_secret_value().encode()
-    await stack.enter_async_context(run_in_background(key_watch, "api-keys"))
-    await stack.enter_async_context(run_in_background(_watch_partitions(database, readiness), "partitions"))
-    return {
-        "authenticator": Authenticator(pepper, keys, limiter=limiter),
-        "ready": readiness,
-        "writes": WritePath(DeferredEventStore(database, appender)),
-        "bodies": body_limits(settings.service),
-        "batches": batch_slots(settings.service),
-        "partitions": settings.kafka.partitions,
-        "metrics": metrics,
-        "database": database,
-        "webhooks": _webhook_config(settings),
-        "key_changes": KeyChanges(pepper, key_slots(settings.service)),
-        "cursors": Cursors(settings.security.cursor_secret.get_secret_value().encode()),
-    }
-
-
-def _webhook_config(settings: Settings) -> WebhookConfig:
-    box = SecretBox.from_setting(settings.security.webhook_secrets_key)
-    return WebhookConfig(box, settings.webhooks.allow_networks, settings.webhooks.max_endpoints)
+    postgres, security = settings.postgres, settings.security
+    pepper = security.api_key_pepper.get_secret_value().encode()
+    box = SecretBox.from_setting(security.webhook_secrets_key)
+    async with (
+        DeferredPool(lambda: open_pool(postgres, application_name=_NAME)) as database,
+        make_appender(postgres, settings.service, _NAME) as appender,
+        open_rate_limiter(settings.redis, settings.limits, "command") as limiter,
+    ):
+        keys, readiness = KeyCache(finder(database)), Readiness(database, appender)
+        key_watch = watch_keys(lambda: connect(postgres, application_name=f"{_NAME}-keys"), database, keys)
+        async with (
+            run_in_background(key_watch, "api-keys"),
+            run_in_background(_watch_partitions(database, readiness), "partitions"),
+        ):
+            yield {
+                "authenticator": Authenticator(pepper, keys, limiter=limiter),
+                "ready": readiness,
+                "writes": WritePath(PostgresEventStore(lambda: database.pool, appender)),
+                "bodies": body_limits(settings.service),
+                "batches": batch_slots(settings.service),
+                "partitions": settings.kafka.partitions,
+                "metrics": metrics,
+                "database": database,
+                "webhooks": WebhookConfig(box, settings.webhooks.allow_networks, settings.webhooks.max_endpoints),
+                "key_changes": KeyChanges(pepper, key_slots(settings.service)),
+                "cursors": Cursors(security.cursor_secret.get_secret_value().encode()),
+            }
 
 
 async def _watch_partitions(database: DeferredPool, readiness: Readiness) -> None:
-    await keep_partitions(await database.opened(), reported=readiness.note)
+    await keep_partitions(await database.opened(), readiness.note)

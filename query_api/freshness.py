@@ -40,7 +40,7 @@ _BATCHES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class PartitionProgress:
+class Progress:
     """How far one partition of one projection came: last position, and how many events in all."""
 
     last_position: int = 0
@@ -64,7 +64,7 @@ class ProgressSnapshot:
     """
 
     head: int
-    partitions: dict[tuple[str, int], PartitionProgress]
+    partitions: dict[tuple[str, int], Progress]
     batches: list[tuple[int, datetime]]
 
 
@@ -76,7 +76,7 @@ class Freshness:
         self._now = now
         self._head = 0
         self._batches: list[tuple[int, datetime]] = []
-        self._progress: dict[tuple[str, int], PartitionProgress] = {}
+        self._progress: dict[tuple[str, int], Progress] = {}
         self._applied: dict[str, int] = dict.fromkeys(VERSIONS, 0)
         self._complete_to: dict[str, int] = dict.fromkeys(VERSIONS, 0)
         self._waiters: defaultdict[tuple[str, int], set[Waiter]] = defaultdict(set)
@@ -90,10 +90,10 @@ class Freshness:
                 self._batches.append((position, self._now()))
             self._update()
 
-    def learn_partitions(self, moved: Iterable[tuple[str, int, PartitionProgress]]) -> None:
+    def learn_partitions(self, moved: Iterable[tuple[str, int, Progress]]) -> None:
         """Note how far partitions `(projection, partition, progress)` have come; one that went back is ignored here."""
         for projection, partition, progress in moved:
-            known = self._progress.get((projection, partition), PartitionProgress())
+            known = self._progress.get((projection, partition), Progress())
             if progress.last_position > known.last_position:
                 self._progress[(projection, partition)] = progress
                 self._wake(projection, partition, progress.last_position)
@@ -122,7 +122,7 @@ class Freshness:
         complete = self._complete_to[projection]
         if partition is None:
             return complete
-        return max(complete, self._progress.get((projection, partition), PartitionProgress()).last_position)
+        return max(complete, self._progress.get((projection, partition), Progress()).last_position)
 
     def forget(self) -> None:
         """Note that the head of the log is unknown now. Positions stay true: what is applied stays applied."""
@@ -181,8 +181,7 @@ class Freshness:
         self._head = max([self._head, *(each.last_position for each in self._progress.values())])
         for projection in VERSIONS:
             partitions = [
-                self._progress.get((projection, partition), PartitionProgress())
-                for partition in range(self._partitions)
+                self._progress.get((projection, partition), Progress()) for partition in range(self._partitions)
             ]
             self._applied[projection] = sum(each.applied for each in partitions)
             if self._applied[projection] >= self._head:
@@ -251,7 +250,7 @@ class FreshnessWatch:
 
 def follow(freshness: Freshness, notifications: list[tuple[str, str]]) -> None:
     """Apply notifications; a malformed one says only that something happened."""
-    moved: list[tuple[str, int, PartitionProgress]] = []
+    moved: list[tuple[str, int, Progress]] = []
     for channel, payload in notifications:
         with suppress(ValueError):
             if channel == "harbor_events":
@@ -263,12 +262,12 @@ def follow(freshness: Freshness, notifications: list[tuple[str, str]]) -> None:
         freshness.learn_partitions(moved)
 
 
-def _moves(payload: str) -> list[tuple[str, int, PartitionProgress]]:
+def _moves(payload: str) -> list[tuple[str, int, Progress]]:
     """Read `<projection> <version> <partition> <last_position> <applied_count>;...`."""
-    moves: list[tuple[str, int, PartitionProgress]] = []
+    moves: list[tuple[str, int, Progress]] = []
     for part in payload.split(";"):
         if part.strip():
             projection, version, partition, last_position, applied = part.split()
             if VERSIONS.get(projection) == int(version):
-                moves.append((projection, int(partition), PartitionProgress(int(last_position), int(applied))))
+                moves.append((projection, int(partition), Progress(int(last_position), int(applied))))
     return moves

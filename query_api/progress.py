@@ -3,7 +3,7 @@
 from typing import Final
 
 from infra.postgres.deferred_pool import DeferredPool
-from query_api.freshness import VERSIONS, PartitionProgress, ProgressSnapshot
+from query_api.freshness import VERSIONS, Progress, ProgressSnapshot
 
 PARTITIONS: Final = """
 SELECT c.projection, c.partition, c.last_position, c.applied_count
@@ -37,7 +37,6 @@ async def read_progress(database: DeferredPool) -> ProgressSnapshot:
         behind = sorted({count for count in applied.values() if count < head})
         batches = await connection.fetch(NEXT_BATCHES, behind) if behind else []
     partitions = {
-        (row["projection"], row["partition"]): PartitionProgress(row["last_position"], row["applied_count"])
-        for row in rows
+        (row["projection"], row["partition"]): Progress(row["last_position"], row["applied_count"]) for row in rows
     }
     return ProgressSnapshot(head, partitions, [(row["last_position"], row["committed_at"]) for row in batches])

@@ -3,6 +3,7 @@
 The freshness is taken before the query runs, so the response holds at least what its headers say.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -46,8 +47,18 @@ class ReadContext:
         return Problem(NOT_FOUND, headers=self.headers)
 
     async def rows(self, query: Query, **values: Any) -> list[asyncpg.Record]:
-        """Return the rows of a statement that is bound to what the caller may see."""
-        return await self.state["reads"].rows(query, values | visibility_of(self.principal, query.names))
+        """Return the rows of a statement that is bound to what the caller may see.
+
+        All waiting is bounded by the request's own deadline; a timeout here would cost a task per query. A query that
+        the deadline cuts off closes its connection: to return it, the pool would wait until a frozen server responds.
+        """
+        arguments = query.arguments(**values | visibility_of(self.principal, query.names))
+        async with self.state["database"].pool.acquire() as connection:
+            try:
+                return await connection.fetch(query.sql, *arguments)
+            except asyncio.CancelledError:
+                connection.terminate()
+                raise
 
     async def row(self, query: Query, **values: Any) -> asyncpg.Record | None:
         """Return the row of a statement that has one at most, or None."""

@@ -21,7 +21,7 @@ from command_api.api_keys.responses import (
     KeyEventList,
     RotatedApiKeyDocument,
 )
-from command_api.api_keys.rights import require_grantable, require_live, require_seen, visibility_of
+from command_api.api_keys.rights import require_grantable, require_live, visibility_of
 from command_api.errors import invalid_values
 from command_api.handling.idempotency import IdempotencyKey, fingerprint
 from command_api.handling.requests import RequestId
@@ -304,7 +304,11 @@ async def _connection(request: Request) -> AsyncIterator[Connection]:
 
 
 async def _seen(connection: Connection, key_id: str, principal: Principal) -> KeyRecord:
-    return require_seen(await api_key_store.find_key(connection, key_id), visibility_of(principal))
+    """Return a key that the caller sees. Somebody else's is treated as missing."""
+    found = await api_key_store.find_key(connection, key_id)
+    if found is None or not visibility_of(principal).includes(found):
+        raise Problem(problems.NOT_FOUND)
+    return found
 
 
 def _listed(principal: Principal, partner_id: str | None) -> KeyVisibility:

@@ -17,7 +17,7 @@ from query_api.freshness import (
     VERSIONS,
     Freshness,
     FreshnessWatch,
-    PartitionProgress,
+    Progress,
     ProgressSnapshot,
     follow,
 )
@@ -48,12 +48,12 @@ def freshness(now: Now) -> Freshness:
     return Freshness(3, now)
 
 
-def all_of(*partitions: PartitionProgress) -> dict[tuple[str, int], PartitionProgress]:
+def all_of(*partitions: Progress) -> dict[tuple[str, int], Progress]:
     return {(name, partition): each for name in VERSIONS for partition, each in enumerate(partitions)}
 
 
-def moved(partition: int, last_position: int, applied: int) -> list[tuple[str, int, PartitionProgress]]:
-    return [(name, partition, PartitionProgress(last_position, applied)) for name in VERSIONS]
+def moved(partition: int, last_position: int, applied: int) -> list[tuple[str, int, Progress]]:
+    return [(name, partition, Progress(last_position, applied)) for name in VERSIONS]
 
 
 def test_freshness_is_unknown_before_the_first_reading(freshness: Freshness) -> None:
@@ -67,14 +67,14 @@ def test_freshness_is_unknown_before_the_first_reading(freshness: Freshness) -> 
         pytest.param(0, [], 0, False, id="an empty log"),
         pytest.param(
             10,
-            [PartitionProgress(10, 6), PartitionProgress(3, 3), PartitionProgress(1, 1)],
+            [Progress(10, 6), Progress(3, 3), Progress(1, 1)],
             10,
             False,
             id="everything counted is all applied",
         ),
         pytest.param(
             10,
-            [PartitionProgress(10, 5), PartitionProgress(3, 3), PartitionProgress(1, 1)],
+            [Progress(10, 5), Progress(3, 3), Progress(1, 1)],
             1,
             True,
             id="one less: only the slowest is certain",
@@ -82,7 +82,7 @@ def test_freshness_is_unknown_before_the_first_reading(freshness: Freshness) -> 
     ],
 )
 def test_what_is_applied_is_counted(
-    freshness: Freshness, head: int, partitions: list[PartitionProgress], position: int, is_behind: bool
+    freshness: Freshness, head: int, partitions: list[Progress], position: int, is_behind: bool
 ) -> None:
     freshness.learn_all(ProgressSnapshot(head, all_of(*partitions), []))
 
@@ -101,7 +101,7 @@ def test_a_partition_ahead_of_the_head_that_was_heard_does_not_count_for_the_oth
 
 
 def test_what_was_complete_once_stays_complete(freshness: Freshness) -> None:
-    freshness.learn_all(ProgressSnapshot(4, all_of(PartitionProgress(4, 4)), []))
+    freshness.learn_all(ProgressSnapshot(4, all_of(Progress(4, 4)), []))
 
     freshness.learn_head(9)
 
@@ -124,15 +124,15 @@ def test_the_lag_is_the_age_of_the_log_at_what_is_applied(freshness: Freshness, 
 
 
 def test_the_lag_after_a_start_comes_from_the_ledger(freshness: Freshness) -> None:
-    freshness.learn_all(ProgressSnapshot(9, all_of(PartitionProgress(4, 4)), [(6, START - timedelta(seconds=7))]))
+    freshness.learn_all(ProgressSnapshot(9, all_of(Progress(4, 4)), [(6, START - timedelta(seconds=7))]))
 
     assert freshness.lag_ms(ORDERS) == 7000
 
 
 def test_a_restored_database_takes_positions_back(freshness: Freshness) -> None:
-    freshness.learn_all(ProgressSnapshot(10, all_of(PartitionProgress(10, 10)), []))
+    freshness.learn_all(ProgressSnapshot(10, all_of(Progress(10, 10)), []))
 
-    freshness.learn_all(ProgressSnapshot(4, all_of(PartitionProgress(4, 4)), []))
+    freshness.learn_all(ProgressSnapshot(4, all_of(Progress(4, 4)), []))
 
     assert freshness.position(ORDERS) == freshness.position(ORDERS, 0) == 4
 
