@@ -1,12 +1,12 @@
 """The composition root of the command service: settings -> pool -> store -> application.
 
-Nothing is opened before the lifespan starts, and nothing waits for PostgreSQL: until it answers, /readyz says what is
+Nothing is opened before the lifespan starts, and nothing waits for PostgreSQL: until it responds, /readyz says what is
 missing and every command gets 503.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from fastapi import APIRouter
@@ -14,19 +14,20 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from command_api.api_keys import routes as api_key_routes
 from command_api.batches import routes as batch_routes
-from command_api.batches.slots import BatchSlots
 from command_api.errors import translate
+from command_api.handling.appender import make_appender
 from command_api.handling.bodies import invalid_body
-from command_api.handling.deferred_store import DeferredEventStore, make_appender
 from command_api.handling.handle import WritePath
 from command_api.metrics import CommandMetrics
 from command_api.orders import routes as order_routes
+from command_api.slots import Slots
 from command_api.state import CommandState, KeyChanges, WebhookConfig
 from command_api.webhook_endpoints import events as webhook_events
 from command_api.webhook_endpoints import routes as webhook_routes
 from infra.background import run_in_background
 from infra.event_store.appender import Appender
 from infra.event_store.partitions import PartitionsReport, keep_partitions
+from infra.event_store.postgres import PostgresEventStore
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
@@ -48,7 +49,6 @@ from infra.settings import (
     RedisSettings,
     SecuritySettings,
     WebhookSettings,
-    load,
 )
 
 StateContext: TypeAlias = AbstractAsyncContextManager[CommandState]
@@ -68,8 +68,8 @@ _DESCRIPTION: Final = """
 Create and change orders. Reading is the query API's.
 
 * Every request carries an API key: `Authorization: Bearer hbr_...`.
-* Every change of an order, and making or rotating an API key, takes an `Idempotency-Key`: sending it again is always
-  safe and makes nothing twice.
+* Every change of an order, and making or rotating an API key, takes an `Idempotency-Key`, kept for 7 days: until then
+  sending it again is safe and makes nothing twice.
 * `POST /api/v1/orders/batch` takes up to 500 orders, each under its own key, in a body of at most 1 MiB.
 * Other changes take none. Deleting a webhook endpoint, resending a delivery and revoking an API key may be repeated;
   a repeated `POST /api/v1/webhook-endpoints` makes a second one.
@@ -93,11 +93,11 @@ class Settings:
 
 @dataclass(slots=True)
 class Readiness:
-    """What /readyz checks: PostgreSQL answers, appends reach it, and enough partitions exist ahead."""
+    """What /readyz checks: PostgreSQL responds, appends reach it, and enough partitions exist ahead."""
 
     database: DeferredPool
     appender: Appender
-    partitions: PartitionsReport | None = field(default=None)
+    partitions: PartitionsReport | None = None
 
     async def __call__(self) -> Sequence[NotReadyReason]:
         """Return what the service waits for; nothing when it can take commands."""
@@ -113,23 +113,6 @@ class Readiness:
     def note(self, report: PartitionsReport) -> None:
         """Remember the last report."""
         self.partitions = report
-
-
-def load_settings() -> Settings:
-    """Return the settings of the environment.
-
-    Raises:
-        SettingsError: a setting is missing or wrong.
-    """
-    return Settings(
-        service=load(CommandApiSettings),
-        postgres=load(PostgresSettings),
-        security=load(SecuritySettings),
-        kafka=load(KafkaSettings),
-        webhooks=load(WebhookSettings),
-        redis=load(RedisSettings),
-        limits=load(LimitSettings),
-    )
 
 
 def create_app(settings: Settings) -> ServiceApp:
@@ -155,7 +138,7 @@ def assemble(service: CommandApiSettings, opened: Callable[[CommandMetrics], Sta
         translate=_problem,
         registry=registry,
         webhooks=webhook_events.router,
-        elsewhere={"GET": "The query service answers reads."},
+        elsewhere={"GET": "The query service takes reads."},
     )
 
 
@@ -171,53 +154,46 @@ def body_limits(service: CommandApiSettings) -> BodyLimits:
     return BodyLimits(service.max_body_bytes, service.request_deadline_s * _BODY_SHARE_OF_DEADLINE)
 
 
-def batch_slots(service: CommandApiSettings) -> BatchSlots:
+def batch_slots(service: CommandApiSettings) -> Slots:
     """Return the bound on concurrent batches; one that waits longer could not be handled before its deadline."""
-    return BatchSlots(service.batches_at_once, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
+    return Slots(service.batches_at_once, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
 
 
-def key_slots(service: CommandApiSettings) -> BatchSlots:
+def key_slots(service: CommandApiSettings) -> Slots:
     """Return the bound on concurrent changes of API keys: each holds a connection while it waits for the others."""
-    return BatchSlots(_KEY_CHANGES_AT_ONCE, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
+    return Slots(_KEY_CHANGES_AT_ONCE, service.request_deadline_s * _BATCH_WAIT_SHARE_OF_DEADLINE)
 
 
 @asynccontextmanager
 async def _opened(settings: Settings, metrics: CommandMetrics) -> AsyncIterator[CommandState]:
-    async with AsyncExitStack() as stack:
-        yield await _open(settings, metrics, stack)
-
-
-async def _open(settings: Settings, metrics: CommandMetrics, stack: AsyncExitStack) -> CommandState:
-    database = await stack.enter_async_context(
-        DeferredPool(lambda: open_pool(settings.postgres, application_name=_NAME))
-    )
-    appender = await stack.enter_async_context(make_appender(settings.postgres, settings.service, _NAME))
-    limiter = await stack.enter_async_context(open_rate_limiter(settings.redis, settings.limits, "command"))
-    keys = KeyCache(finder(database))
-    key_watch = watch_keys(lambda: connect(settings.postgres, application_name=f"{_NAME}-keys"), database, keys)
-    readiness = Readiness(database, appender)
-    pepper = settings.security.api_key_pepper.get_secret_value().encode()
-    await stack.enter_async_context(run_in_background(key_watch, "api-keys"))
-    await stack.enter_async_context(run_in_background(_watch_partitions(database, readiness), "partitions"))
-    return {
-        "authenticator": Authenticator(pepper, keys, limiter=limiter),
-        "ready": readiness,
-        "writes": WritePath(DeferredEventStore(database, appender)),
-        "bodies": body_limits(settings.service),
-        "batches": batch_slots(settings.service),
-        "partitions": settings.kafka.partitions,
-        "metrics": metrics,
-        "database": database,
-        "webhooks": _webhook_config(settings),
-        "key_changes": KeyChanges(pepper, key_slots(settings.service)),
-        "cursors": Cursors(settings.security.cursor_secret.get_secret_value().encode()),
-    }
-
-
-def _webhook_config(settings: Settings) -> WebhookConfig:
-    box = SecretBox.from_setting(settings.security.webhook_secrets_key)
-    return WebhookConfig(box, settings.webhooks.allow_networks, settings.webhooks.max_endpoints)
+    postgres, security = settings.postgres, settings.security
+    pepper = security.api_key_pepper.get_secret_value().encode()
+    box = SecretBox.from_setting(security.webhook_secrets_key)
+    async with (
+        DeferredPool(lambda: open_pool(postgres, application_name=_NAME)) as database,
+        make_appender(postgres, settings.service, _NAME) as appender,
+        open_rate_limiter(settings.redis, settings.limits, "command") as limiter,
+    ):
+        keys, readiness = KeyCache(finder(database)), Readiness(database, appender)
+        key_watch = watch_keys(lambda: connect(postgres, application_name=f"{_NAME}-keys"), database, keys)
+        async with (
+            run_in_background(key_watch, "api-keys"),
+            run_in_background(_watch_partitions(database, readiness), "partitions"),
+        ):
+            yield {
+                "authenticator": Authenticator(pepper, keys, limiter=limiter),
+                "ready": readiness,
+                "writes": WritePath(PostgresEventStore(lambda: database.pool, appender)),
+                "bodies": body_limits(settings.service),
+                "batches": batch_slots(settings.service),
+                "partitions": settings.kafka.partitions,
+                "metrics": metrics,
+                "database": database,
+                "webhooks": WebhookConfig(box, settings.webhooks.allow_networks, settings.webhooks.max_endpoints),
+                "key_changes": KeyChanges(pepper, key_slots(settings.service)),
+                "cursors": Cursors(security.cursor_secret.get_secret_value().encode()),
+            }
 
 
 async def _watch_partitions(database: DeferredPool, readiness: Readiness) -> None:
-    await keep_partitions(await database.opened(), reported=readiness.note)
+    await keep_partitions(await database.opened(), readiness.note)

@@ -43,7 +43,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
         "duplicate_external_reference",
         409,
         "External reference taken",
-        "Another of your orders has this external_reference; a reference stays taken for ever.",
+        "Another of your orders has this external_reference; a reference stays taken forever.",
     ),
     # which version a client edits: not recorded, so that the same key may follow the order
     PRECONDITION_REQUIRED := ProblemType(
@@ -102,7 +102,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
 """The problems that are defined here. Append only."""
 
 _STORE_DOWN = (
-    "The event store does not answer. Retry with the same Idempotency-Key to find out whether this was written."
+    "The event store does not respond. Retry with the same Idempotency-Key to find out whether this was written."
 )
 
 

@@ -5,9 +5,9 @@ from typing import cast
 
 from starlette.requests import Request
 
-from command_api.batches.slots import BatchSlots
 from command_api.handling.handle import WritePath
 from command_api.metrics import CommandMetrics
+from command_api.slots import Slots
 from infra.http.app import ServiceState
 from infra.postgres.deferred_pool import DeferredPool
 from infra.security.net_guard.addresses import IPNetwork
@@ -28,14 +28,14 @@ class KeyChanges:
     """What changing API keys needs: the HMAC key of their hashes, and slots, so that few changes hold connections."""
 
     pepper: bytes
-    slots: BatchSlots
+    slots: Slots
 
 
 class CommandState(ServiceState):
     """The service's state. `database.pool` is for routes that keep configuration rather than events."""
 
     writes: WritePath
-    batches: BatchSlots
+    batches: Slots
     partitions: int
     metrics: CommandMetrics
     database: DeferredPool

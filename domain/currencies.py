@@ -1,8 +1,8 @@
 """The active currencies of ISO 4217 and how many digits each has after the point: 0, 2, 3 or 4.
 
 The list is that of the `iso4217` package, which holds the table of the ISO maintenance agency; the package's version is
-the day of publication. Codes without a minor unit (metals, XDR, XTS, XXX) are left out: no order can be priced in them.
-Decision 0035.
+the day of publication. Codes without a minor unit (metals, XDR, XTS, XXX) are left out: no order can be priced in them
+(decision 0035).
 """
 
 from types import MappingProxyType

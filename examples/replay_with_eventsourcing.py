@@ -57,7 +57,7 @@ class Orders(Application[UUID]):
 
 
 class RevenueView(POPOTrackingRecorder):
-    """Captured minor units per currency, in memory; a lasting view would be a table (docs/decisions/0029)."""
+    """Captured minor units per currency, in memory; a lasting view would be a table (decision 0029)."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """One step of a process, again and again until it is stopped; failures are explained, logged once and backed off from.
 
 ```python
-loop = RetryLoop((Cause(UNREACHABLE, "database_unreachable"),), log)
+loop = RetryLoop((Cause(ANY_DATABASE_ERROR, "database_unreachable"),), log)
 await loop.run(step, stop)  # `loop.waiting_for()` is what /readyz shows meanwhile
 ```
 """

@@ -6,7 +6,7 @@ variable (`load`) and never shows the value.
 """
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, get_type_hints
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -83,7 +83,7 @@ class QueryApiSettings(Settings, env_prefix="HARBOR_QUERY_API__"):
     port: Port = Field(default=8001, description="port to listen on")
     max_in_flight: Count = Field(default=512, description="requests handled at once; more get 503")
     request_deadline_s: Seconds = Field(default=5.0, description="seconds until a request gets 503")
-    consistency_wait_s: Seconds = Field(default=1.0, description="seconds a Consistency-Token may wait for its shard")
+    consistency_wait_s: Seconds = Field(default=1.0, description="seconds a read waits for its Consistency-Token")
 
 
 class OpsSettings(Settings, env_prefix="HARBOR_OPS__"):
@@ -201,6 +201,7 @@ ALL_SETTINGS: tuple[type[BaseSettings], ...] = (
 )
 
 S = TypeVar("S", bound=BaseSettings)
+G = TypeVar("G")
 
 
 def load(kind: type[S]) -> S:
@@ -213,6 +214,15 @@ def load(kind: type[S]) -> S:
         return kind()
     except ValidationError as error:
         raise SettingsError(f"{what_is_wrong(kind, error)} (all settings: docs/settings.md)") from None
+
+
+def load_all(group: type[G]) -> G:
+    """Return a dataclass whose fields are settings classes, each read by `load`.
+
+    Raises:
+        SettingsError: as `load`.
+    """
+    return group(**{name: load(kind) for name, kind in get_type_hints(group).items()})
 
 
 def what_is_wrong(kind: type[BaseSettings], error: ValidationError) -> str:

@@ -10,7 +10,7 @@ import click
 
 from infra.clock import monotonic_s
 from infra.postgres.connection import DedicatedConnection
-from infra.postgres.failures import UNREACHABLE
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.pool import connect
 from infra.runtime import run_process
 from infra.settings import KafkaSettings, PostgresSettings, SettingsError, load
@@ -205,5 +205,5 @@ def _run(work: Callable[[DedicatedConnection], Awaitable[T]]) -> T:
         raise click.ClickException(
             f"{error}: run python -m infra.postgres.migrate, then python -m projections create-tables"
         ) from None
-    except UNREACHABLE as error:
+    except ANY_DATABASE_ERROR as error:
         raise click.ClickException(f"PostgreSQL at HARBOR_POSTGRES__URL: {error}") from None

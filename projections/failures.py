@@ -3,12 +3,12 @@
 import asyncpg
 
 from domain.errors import DomainError
-from infra.postgres.failures import UNREACHABLE
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from projections.read_models.projection import ProjectionError
 
 MAX_ERROR_CHARS = 500
 
-TRANSIENT = UNREACHABLE
+TRANSIENT = ANY_DATABASE_ERROR
 """What reaching PostgreSQL may raise. Ask `is_poison`: some of it is a record's fault."""
 
 _OF_THE_RECORD = (

@@ -43,10 +43,10 @@ orders = Table(
     Column("document", LargeBinary, nullable=False, comment="the order as JSON, byte for byte what is served"),
     Column("state", LargeBinary, nullable=False, comment="folded OrderState as JSON, where the next fold starts"),
     # Lists: one partner (or, for installation keys, all), newest first; order_id breaks ties of created_at.
-    Index("orders_v1_by_partner", "partner_id", "livemode", "created_at", "order_id"),
-    Index("orders_v1_by_partner_status", "partner_id", "livemode", "status", "created_at", "order_id"),
-    Index("orders_v1_by_created", "livemode", "created_at", "order_id"),
-    Index("orders_v1_by_reference", "partner_id", "livemode", "external_reference"),
+    Index(f"orders_v{ORDERS_VERSION}_by_partner", "partner_id", "livemode", "created_at", "order_id"),
+    Index(f"orders_v{ORDERS_VERSION}_by_partner_status", "partner_id", "livemode", "status", "created_at", "order_id"),
+    Index(f"orders_v{ORDERS_VERSION}_by_created", "livemode", "created_at", "order_id"),
+    Index(f"orders_v{ORDERS_VERSION}_by_reference", "partner_id", "livemode", "external_reference"),
 )
 
 order_timeline = Table(

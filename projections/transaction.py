@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from infra.event_store.log_reads import Identity, events_at, identities
+from infra.event_store.log_reads import events_at, identities
 from infra.postgres.checkpoints import Advance, Checkpoint, CheckpointKey, advance
 from infra.postgres.connection import Connection
 from projections.dead_letters.store import ParkedEvent, park, parked_behind, parked_orders
@@ -149,16 +149,13 @@ async def _genuine(
     if not records:
         return records
     known = await identities(connection, {record.position for record in records})
-    genuine = [record for record in records if known.get(record.position) == _identity(record)]
-    if len(genuine) < len(records):
-        for record in records:
-            if known.get(record.position) != _identity(record):
-                foreign.report(record.partition, record.position, "the event store has no such event")
+    genuine: list[LogRecord] = []
+    for record in records:
+        if known.get(record.position) == (record.event_id, record.order_id, record.sequence, record.tenant_id):
+            genuine.append(record)
+        else:
+            foreign.report(record.partition, record.position, "the event store has no such event")
     return genuine
-
-
-def _identity(record: LogRecord) -> Identity:
-    return record.event_id, record.order_id, record.sequence, record.tenant_id
 
 
 async def _originals(connection: Connection, records: Sequence[LogRecord]) -> Sequence[LogRecord]:

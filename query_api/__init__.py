@@ -1,1 +1,1 @@
-"""Answers questions: the FastAPI read service."""
+"""The FastAPI read service."""

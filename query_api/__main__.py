@@ -4,13 +4,14 @@ from starlette.types import ASGIApp
 
 from infra.http.command_line import service_commands
 from infra.http.server.server import Listen
-from query_api.app import create_app, load_settings
+from infra.settings import load_all
+from query_api.app import Settings, create_app
 from query_api.openapi import document
 
 
 def compose() -> tuple[ASGIApp, Listen]:
     """Return the application by the settings of the environment, and where it listens; raises `SettingsError`."""
-    settings = load_settings()
+    settings = load_all(Settings)
     return create_app(settings), Listen(settings.service.host, settings.service.port)
 
 

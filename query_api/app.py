@@ -5,8 +5,9 @@ there, /readyz says what is missing and reads get 503.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
 from fastapi import APIRouter
@@ -33,15 +34,14 @@ from infra.settings import (
     QueryApiSettings,
     RedisSettings,
     SecuritySettings,
-    load,
 )
 from projections.tables import order_timeline, orders
-from query_api.freshness import CHANNELS, Freshness, FreshnessWatch, ProgressSnapshot
+from query_api.freshness import CHANNELS, Freshness, FreshnessWatch
 from query_api.metrics import FreshnessMetrics
 from query_api.orders import routes as order_routes
 from query_api.problems import translate
 from query_api.progress import read_progress
-from query_api.state import QueryState, ReadDatabase
+from query_api.state import QueryState
 from query_api.webhooks import routes as webhook_routes
 
 StateContext: TypeAlias = AbstractAsyncContextManager[QueryState]
@@ -77,22 +77,6 @@ class Settings:
     limits: LimitSettings
 
 
-def load_settings() -> Settings:
-    """Return the settings of the environment.
-
-    Raises:
-        SettingsError: a setting is missing or wrong.
-    """
-    return Settings(
-        service=load(QueryApiSettings),
-        postgres=load(PostgresSettings),
-        security=load(SecuritySettings),
-        kafka=load(KafkaSettings),
-        redis=load(RedisSettings),
-        limits=load(LimitSettings),
-    )
-
-
 def create_app(settings: Settings) -> ServiceApp:
     """Return the application; it opens what it needs when it starts and closes it when it stops."""
     return assemble(settings.service, lambda metrics: _opened(settings, metrics))
@@ -121,31 +105,28 @@ def assemble(service: QueryApiSettings, opened: Callable[[FreshnessMetrics], Sta
 
 @asynccontextmanager
 async def _opened(settings: Settings, metrics: FreshnessMetrics) -> AsyncIterator[QueryState]:
-    async with AsyncExitStack() as stack:
-        yield await _open(settings, metrics, stack)
-
-
-async def _open(settings: Settings, metrics: FreshnessMetrics, stack: AsyncExitStack) -> QueryState:
     postgres, partitions = settings.postgres, settings.kafka.partitions
-    database = await stack.enter_async_context(DeferredPool(lambda: open_pool(postgres, application_name=_NAME)))
+    pepper = settings.security.api_key_pepper.get_secret_value().encode()
     freshness = Freshness(partitions, clock.now)
     metrics.watch(freshness)
-    await stack.enter_async_context(run_in_background(_watch_freshness(postgres, database, freshness), "freshness"))
-    limiter = await stack.enter_async_context(open_rate_limiter(settings.redis, settings.limits, "query"))
-    keys = KeyCache(finder(database))
-    key_watch = watch_keys(lambda: connect(postgres, application_name=f"{_NAME}-keys"), database, keys)
-    await stack.enter_async_context(run_in_background(key_watch, "api-keys"))
-    pepper = settings.security.api_key_pepper.get_secret_value().encode()
-    return QueryState(
-        authenticator=Authenticator(pepper, keys, limiter=limiter),
-        ready=_ready(database),
-        reads=ReadDatabase(database),
-        freshness=freshness,
-        bodies=BodyLimits(_MAX_BODY_BYTES, settings.service.request_deadline_s * _BODY_SHARE_OF_DEADLINE),
-        cursors=Cursors(settings.security.cursor_secret.get_secret_value().encode()),
-        partitions=partitions,
-        consistency_wait_s=settings.service.consistency_wait_s,
-    )
+    async with (
+        DeferredPool(lambda: open_pool(postgres, application_name=_NAME)) as database,
+        run_in_background(_watch_freshness(postgres, database, freshness), "freshness"),
+        open_rate_limiter(settings.redis, settings.limits, "query") as limiter,
+    ):
+        keys = KeyCache(finder(database))
+        key_watch = watch_keys(lambda: connect(postgres, application_name=f"{_NAME}-keys"), database, keys)
+        async with run_in_background(key_watch, "api-keys"):
+            yield QueryState(
+                authenticator=Authenticator(pepper, keys, limiter=limiter),
+                ready=_ready(database),
+                database=database,
+                freshness=freshness,
+                bodies=BodyLimits(_MAX_BODY_BYTES, settings.service.request_deadline_s * _BODY_SHARE_OF_DEADLINE),
+                cursors=Cursors(settings.security.cursor_secret.get_secret_value().encode()),
+                partitions=partitions,
+                consistency_wait_s=settings.service.consistency_wait_s,
+            )
 
 
 def _ready(database: DeferredPool) -> ReadyCheck:
@@ -160,9 +141,8 @@ def _ready(database: DeferredPool) -> ReadyCheck:
 
 
 async def _watch_freshness(settings: PostgresSettings, database: DeferredPool, freshness: Freshness) -> None:
-    async def read() -> ProgressSnapshot:
-        return await read_progress(database)
-
     await database.opened()
     async with Wakeup(lambda: connect(settings, application_name=f"{_NAME}-freshness"), CHANNELS) as wakeup:
-        await FreshnessWatch(freshness, read, wakeup.wait, lambda: wakeup.healthy, clock.monotonic_s).run()
+        await FreshnessWatch(
+            freshness, partial(read_progress, database), wakeup.wait, lambda: wakeup.healthy, clock.monotonic_s
+        ).run()

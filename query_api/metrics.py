@@ -1,6 +1,6 @@
 """Prometheus metrics of the query service: how far each read model is behind, asked when somebody scrapes."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -24,17 +24,10 @@ class FreshnessMetrics:
     def watch(self, freshness: Freshness) -> None:
         """Show this freshness from now on."""
         for projection in VERSIONS:
-            self._lag_s.labels(projection).set_function(_lag(freshness, projection))
-            self._position.labels(projection).set_function(_position(freshness, projection))
+            self._lag_s.labels(projection).set_function(partial(_lag_s, freshness, projection))
+            self._position.labels(projection).set_function(partial(freshness.position, projection))
 
 
-def _lag(freshness: Freshness, projection: str) -> Callable[[], float]:
-    def lag_s() -> float:
-        lag_ms = freshness.lag_ms(projection)
-        return float("nan") if lag_ms is None else lag_ms / _MS_PER_S
-
-    return lag_s
-
-
-def _position(freshness: Freshness, projection: str) -> Callable[[], float]:
-    return lambda: float(freshness.position(projection))
+def _lag_s(freshness: Freshness, projection: str) -> float:
+    lag_ms = freshness.lag_ms(projection)
+    return float("nan") if lag_ms is None else lag_ms / _MS_PER_S

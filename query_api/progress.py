@@ -3,9 +3,9 @@
 from typing import Final
 
 from infra.postgres.deferred_pool import DeferredPool
-from query_api.freshness import VERSIONS, ProgressSnapshot, Shard
+from query_api.freshness import VERSIONS, Progress, ProgressSnapshot
 
-SHARDS: Final = """
+PARTITIONS: Final = """
 SELECT c.projection, c.partition, c.last_position, c.applied_count
 FROM harbor.checkpoints AS c JOIN unnest($1::text[], $2::integer[]) AS served (projection, version)
   ON c.projection = served.projection AND c.version = served.version
@@ -13,7 +13,7 @@ FROM harbor.checkpoints AS c JOIN unnest($1::text[], $2::integer[]) AS served (p
 """How far the projections this service reads have come. $1 names, $2 versions."""
 
 HEAD: Final = "SELECT last_position FROM harbor.batches WHERE log_id = 0 ORDER BY last_position DESC LIMIT 1"
-"""The last position of the log. Read after `SHARDS`: the comparison then errs to the safe side."""
+"""The last position of the log. Read after `PARTITIONS`: the comparison then errs to the safe side."""
 
 NEXT_BATCHES: Final = """
 SELECT b.last_position, b.committed_at
@@ -29,12 +29,14 @@ CROSS JOIN LATERAL (
 async def read_progress(database: DeferredPool) -> ProgressSnapshot:
     """Look at how far the log and the read models have come."""
     async with database.pool.acquire() as connection:
-        rows = await connection.fetch(SHARDS, list(VERSIONS), list(VERSIONS.values()))
+        rows = await connection.fetch(PARTITIONS, list(VERSIONS), list(VERSIONS.values()))
         head = await connection.fetchval(HEAD) or 0
         applied = dict.fromkeys(VERSIONS, 0)
         for row in rows:
             applied[row["projection"]] += row["applied_count"]
         behind = sorted({count for count in applied.values() if count < head})
         batches = await connection.fetch(NEXT_BATCHES, behind) if behind else []
-    shards = {(row["projection"], row["partition"]): Shard(row["last_position"], row["applied_count"]) for row in rows}
-    return ProgressSnapshot(head, shards, [(row["last_position"], row["committed_at"]) for row in batches])
+    partitions = {
+        (row["projection"], row["partition"]): Progress(row["last_position"], row["applied_count"]) for row in rows
+    }
+    return ProgressSnapshot(head, partitions, [(row["last_position"], row["committed_at"]) for row in batches])

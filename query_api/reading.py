@@ -3,6 +3,7 @@
 The freshness is taken before the query runs, so the response holds at least what its headers say.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -38,7 +39,7 @@ class ReadContext:
 
     @property
     def is_partner(self) -> bool:
-        """Whether a partner reads its own data; otherwise it is a key of the installation."""
+        """Whether a partner reads its own data; otherwise it is an installation key."""
         return self.principal.partner_id is not None
 
     def not_found(self) -> Problem:
@@ -46,15 +47,25 @@ class ReadContext:
         return Problem(NOT_FOUND, headers=self.headers)
 
     async def rows(self, query: Query, **values: Any) -> list[asyncpg.Record]:
-        """Return the rows of a statement that is bound to what the asker may see."""
-        return await self.state["reads"].rows(query, values | visibility_of(self.principal, query.names))
+        """Return the rows of a statement that is bound to what the caller may see.
+
+        All waiting is bounded by the request's own deadline; a timeout here would cost a task per query. A query that
+        the deadline cuts off closes its connection: to return it, the pool would wait until a frozen server responds.
+        """
+        arguments = query.arguments(**values | visibility_of(self.principal, query.names))
+        async with self.state["database"].pool.acquire() as connection:
+            try:
+                return await connection.fetch(query.sql, *arguments)
+            except asyncio.CancelledError:
+                connection.terminate()
+                raise
 
     async def row(self, query: Query, **values: Any) -> asyncpg.Record | None:
         """Return the row of a statement that has one at most, or None."""
         return next(iter(await self.rows(query, **values)), None)
 
     def note_order(self, order_id: UUID, partner_id: str) -> None:
-        """Put what was read on the log line; for keys of the installation that line is the audit of the read."""
+        """Put what was read on the log line; for installation keys that line is the audit of the read."""
         context_of(self.request).log_fields |= {"order_id": str(order_id), "order_partner": partner_id}
 
 
@@ -90,10 +101,10 @@ async def open_read(request: Request, projection: str, order_id: UUID | None, to
     """Wait until the read model has what the `Consistency-Token` stands for, and take its freshness.
 
     Args:
-        request: who asks; a read with a key of the installation is logged as `audit.read`.
+        request: who asks; a read with an installation key is logged as `audit.read`.
         projection: which read model will be read.
-        order_id: when the response is about one order, its shard's freshness counts and not the slowest one's.
-        token_text: the header `Consistency-Token`, which names a shard and a position.
+        order_id: when the response is about one order, its partition's freshness counts and not the slowest one's.
+        token_text: the header `Consistency-Token`, which names a partition and a position.
 
     Raises:
         Problem: 422 the token is malformed, 503 the read model has not come that far in time.
@@ -105,8 +116,8 @@ async def open_read(request: Request, projection: str, order_id: UUID | None, to
     freshness = state["freshness"]
     if token is not None:
         await freshness.wait_for(principal.account, token, projection, state["consistency_wait_s"])
-    shard = None if order_id is None else partition_of(order_id, state["partitions"])
-    headers = {"x-read-position": str(freshness.position(projection, shard))}
+    partition = None if order_id is None else partition_of(order_id, state["partitions"])
+    headers = {"x-read-position": str(freshness.position(projection, partition))}
     lag_ms = freshness.lag_ms(projection)
     if lag_ms is not None:  # none is better than a wrong one
         headers["x-read-lag-ms"] = str(lag_ms)

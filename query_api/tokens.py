@@ -12,7 +12,7 @@ _FORM: Final = re.compile(r"(0|[1-9][0-9]{0,4})\.(0|[1-9][0-9]{0,17})", re.ASCII
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A point in one shard. A reader that sends it wants to see everything up to there."""
+    """A point in one partition. A reader that sends it wants to see everything up to there."""
 
     partition: int
     position: int
@@ -25,7 +25,7 @@ def parse_token(text: str | None, partitions: int) -> Token | None:
     """Read the header; None when it was not sent.
 
     Raises:
-        Problem: 422; not a token, or of a shard that does not exist.
+        Problem: 422; not a token, or of a partition that does not exist.
     """
     if text is None:
         return None

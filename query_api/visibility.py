@@ -9,7 +9,7 @@ from infra.http.auth import Principal
 
 
 def visible(source: FromClause, *, is_partner: bool) -> tuple[ColumnElement[bool], ...]:
-    """Return the condition that hides what is not the asker's. It is decided nowhere else."""
+    """Return the condition that hides what is not the caller's. It is decided nowhere else."""
     if "tenant_id" in source.c:
         if not is_partner:
             raise ValueError("webhook deliveries are read with the key of their partner only")

@@ -17,7 +17,7 @@ async def test_a_read_at_the_command_service(path: str) -> None:
         read = await service.send("GET", path)
         put = await service.send("PUT", path)
 
-    assert detail_of(read) == f"{ALLOWED} The query service answers reads."
+    assert detail_of(read) == f"{ALLOWED} The query service takes reads."
     assert detail_of(put) == ALLOWED
 
 

@@ -54,7 +54,7 @@ class NewApiKeyBody(RequestBody):
     )
     partner_id: str | None = Field(
         default=None,
-        description="for keys of the installation only: whose key it will be; without, one of the installation",
+        description="for installation keys only: whose key it will be; without, one of the installation",
         json_schema_extra={"pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"},
         examples=["acme"],
     )

@@ -12,7 +12,7 @@ import click
 
 from infra import clock
 from infra.postgres.connection import DedicatedConnection
-from infra.postgres.failures import UNREACHABLE
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.pool import DangerousSettingsError, connect
 from infra.security.api_key_events import newest_events
 from infra.security.api_key_store import KeyStoreError, create_key, list_keys, revoke_key, rotate_key
@@ -30,7 +30,7 @@ def keys() -> None:
 
 
 @keys.command(epilog="Example: python -m command_api keys create --partner acme --mode test --scope orders:write")
-@click.option("--partner", help="Partner the key belongs to; leave out for a key of the installation.")
+@click.option("--partner", help="Partner the key belongs to; leave out for an installation key.")
 @click.option("--mode", type=click.Choice(_MODES), required=True, help="Live and test share nothing but code.")
 @click.option("--scope", "scopes", multiple=True, help="May be repeated; without any: all scopes of such a key.")
 @click.option("--label", default="", help="What the key is for; shown in lists.")
@@ -148,7 +148,7 @@ def _run(work: Callable[[DedicatedConnection], Awaitable[T]]) -> T:
         raise click.ClickException(str(error)) from None
     except asyncpg.UndefinedTableError:
         raise click.ClickException("the database has no key table: run python -m infra.postgres.migrate") from None
-    except UNREACHABLE as error:
+    except ANY_DATABASE_ERROR as error:
         # The first line: what may follow is the DETAIL, which quotes the row.
         first, *_ = str(error).splitlines() or [type(error).__name__]
         raise click.ClickException(f"PostgreSQL: {first}; is HARBOR_POSTGRES__URL right and the server up?") from None

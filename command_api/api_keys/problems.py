@@ -36,7 +36,7 @@ FIELD_CODES: Final = {
     "scope_unknown": "Not a scope that a key of this kind may have.",
     "label_malformed": "A label has at most 100 printable characters.",
     "partner_malformed": "A partner is 1 to 63 of a-z 0-9 _ - and starts with a letter or digit.",
-    "partner_from_key": "The partner comes from the key; only a key of the installation names one.",
+    "partner_from_key": "The partner comes from the key; only an installation key names one.",
     "expiry_malformed": "An expiry is an RFC 3339 instant with an offset, such as 2027-01-31T00:00:00Z.",
     "expiry_out_of_range": "An expiry lies in the future, at most 3,650 days ahead.",
     "overlap_out_of_range": "An overlap is a whole number of seconds from 0 to 2,592,000 (30 days).",

@@ -66,7 +66,7 @@ class ApiKeyList(Page[ApiKeyDocument]):
 
 
 class KeyActorDocument(Document):
-    """Who did it: a key with its `id`, or the `operator` of the installation; a key of the installation sees which."""
+    """Who did it: a key with its `id`, or the `operator` of the installation; an installation key sees which."""
 
     type: Literal["api_key", "operator", "cli", "installation"]
     id: str | None = Field(examples=["8Zk2Qp1x"])

@@ -1,4 +1,4 @@
-"""What a key may do to other keys. Pure; decision 0055.
+"""What a key may do to other keys. Pure; see decision 0055.
 
 A key sees the keys of its own partner and mode, one of the installation all keys of its mode. It may revoke any key
 it sees. It may create only keys that can do no more than itself, whatever their owner.
@@ -8,7 +8,7 @@ from datetime import datetime
 
 from command_api.api_keys.problems import GRANT_EXCEEDS_KEY
 from infra.http.auth import CHALLENGE, Principal
-from infra.http.problems import API_KEY_INVALID, NOT_FOUND, Problem
+from infra.http.problems import API_KEY_INVALID, Problem
 from infra.security.api_keys import KeyRecord, KeyVisibility
 
 
@@ -26,17 +26,6 @@ def require_live(acting: KeyRecord | None, now: datetime) -> KeyRecord:
     if acting is None or not acting.is_live(now):
         raise Problem(API_KEY_INVALID, headers=CHALLENGE)
     return acting
-
-
-def require_seen(found: KeyRecord | None, visibility: KeyVisibility) -> KeyRecord:
-    """Return a key that the caller sees. Somebody else's is treated as missing.
-
-    Raises:
-        Problem: 404.
-    """
-    if found is None or not visibility.includes(found):
-        raise Problem(NOT_FOUND)
-    return found
 
 
 def require_grantable(acting: KeyRecord, scopes: frozenset[str], expires_at: datetime | None) -> None:

@@ -1,4 +1,4 @@
-"""The API key routes: create, read, rotate and revoke keys, with a key that may (`keys:manage`). Decision 0055."""
+"""The API key routes: create, read, rotate and revoke keys, with a key that may (`keys:manage`); see decision 0055."""
 
 import re
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ from command_api.api_keys.responses import (
     KeyEventList,
     RotatedApiKeyDocument,
 )
-from command_api.api_keys.rights import require_grantable, require_live, require_seen, visibility_of
+from command_api.api_keys.rights import require_grantable, require_live, visibility_of
 from command_api.errors import invalid_values
 from command_api.handling.idempotency import IdempotencyKey, fingerprint
 from command_api.handling.requests import RequestId
@@ -36,7 +36,7 @@ from infra.http.problems import FieldError, Problem, ProblemType
 from infra.http.strict_route import StrictRequest, StrictRoute
 from infra.http.validation import MissingAs
 from infra.postgres.connection import Connection
-from infra.postgres.failures import AWAY
+from infra.postgres.failures import UNAVAILABLE
 from infra.security import api_key_store
 from infra.security.api_key_events import KeyEvent, events_of_key
 from infra.security.api_keys import KeyActor, KeyRecord, KeyRequest, KeyVisibility, is_partner_id
@@ -156,10 +156,10 @@ async def list_keys(
     page: Pages,
     partner_id: Annotated[
         str | None,
-        Query(description="only keys of this partner; for keys of the installation only", examples=["acme"]),
+        Query(description="only keys of this partner; for installation keys only", examples=["acme"]),
     ] = None,
 ) -> ApiKeyList:
-    """List the keys of this partner and mode, or, with a key of the installation, all of the mode; newest first."""
+    """List the keys of this partner and mode, or, with an installation key, all of the mode; newest first."""
     visibility = _listed(principal, partner_id)
     after = None if page.after is None else (page.after.instant, _key_id(page.after))
     async with _connection(request) as connection:
@@ -299,12 +299,16 @@ async def _connection(request: Request) -> AsyncIterator[Connection]:
     try:
         async with state_of(request)["database"].pool.acquire() as connection:
             yield connection
-    except AWAY:
+    except UNAVAILABLE:
         raise Problem(problems.STORE_UNAVAILABLE) from None
 
 
 async def _seen(connection: Connection, key_id: str, principal: Principal) -> KeyRecord:
-    return require_seen(await api_key_store.find_key(connection, key_id), visibility_of(principal))
+    """Return a key that the caller sees. Somebody else's is treated as missing."""
+    found = await api_key_store.find_key(connection, key_id)
+    if found is None or not visibility_of(principal).includes(found):
+        raise Problem(problems.NOT_FOUND)
+    return found
 
 
 def _listed(principal: Principal, partner_id: str | None) -> KeyVisibility:

@@ -19,7 +19,7 @@ from command_api.errors import (
     invalid_values,
     translate,
 )
-from command_api.handling.appends import Caller, CommandResponse, appended, ask_for_repetition, replayed
+from command_api.handling.appends import Caller, CommandResponse, appended, probe_for_recorded_response, replayed
 from command_api.handling.bodies import field_error, parse_body
 from command_api.handling.handle import WritePath, decide_create, refuse_reference
 from command_api.handling.idempotency import fingerprint, parse_key
@@ -157,7 +157,7 @@ def _decide(path: WritePath, sender: Caller, place: int, value: Json, item: Item
             return _Decided(item, caller, decide_create(path, caller, command))
         except WithdrawnCurrencyError as error:
             refusal = _in_batch(invalid_command(error), pointer)
-            return _Decided(item, caller, ask_for_repetition(caller, refusal, command.order_id), refusal)
+            return _Decided(item, caller, probe_for_recorded_response(caller, refusal, command.order_id), refusal)
     except Problem as problem:
         item.response = _in_batch(problem, pointer)
     except InvalidCommandError as error:

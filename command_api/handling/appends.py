@@ -100,15 +100,15 @@ def key_and_stream(caller: Caller, order_id: OrderId) -> tuple[str, str, bytes, 
     return caller.tenant.id, caller.idempotency_key, caller.fingerprint, order_id, STREAM_TYPE
 
 
-def refused(caller: Caller, refusal: Problem, order_id: OrderId, version: int) -> AppendCommand:
+def refusal_append(caller: Caller, refusal: Problem, order_id: OrderId, version: int) -> AppendCommand:
     """Return an append without events: only the refusal is recorded, if the order is still at `version`."""
     response = problems.render(refusal, caller.path, caller.request_id)
     return AppendCommand(*key_and_stream(caller, order_id), version, (), refusal.kind.status, response)
 
 
-def ask_for_repetition(caller: Caller, refusal: Problem, order_id: OrderId) -> AppendCommand:
+def probe_for_recorded_response(caller: Caller, refusal: Problem, order_id: OrderId) -> AppendCommand:
     """Return an append that only finds out whether the key was used: it expects a version that no stream has."""
-    return refused(caller, refusal, order_id, _NO_VERSION)
+    return refusal_append(caller, refusal, order_id, _NO_VERSION)
 
 
 def appended(append: AppendCommand, outcome: Appended, code: str | None = None) -> CommandResponse:

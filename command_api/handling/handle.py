@@ -1,10 +1,10 @@
 """Handle a command: load, fold, decide, render the response, append it with the events.
 
 The response is rendered before the append and recorded in the same commit, so nothing can fail after the commit and a
-repeated key gets the same bytes for ever (decision 0041). The append alone decides every race: with another command
-under the same key (return its response), with another writer on the stream (load and decide again), with another order
-for an external reference (refuse, and record the refusal). Commands of this process on one order wait for each other
-first, so that they do not race.
+repeated key gets the same bytes for at least 7 days (decision 0041). The append alone decides every race: with another
+command under the same key (return its response), with another writer on the stream (load and decide again), with
+another order for an external reference (refuse, and record the refusal). Commands of this process on one order wait for
+each other first, so that they do not race.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,11 +23,11 @@ from command_api.handling.appends import (
     Caller,
     CommandResponse,
     appended,
-    ask_for_repetition,
     key_and_stream,
     new_event,
+    probe_for_recorded_response,
     record,
-    refused,
+    refusal_append,
     replayed,
 )
 from command_api.handling.backoff import MAX_DECISIONS, back_off
@@ -96,16 +96,17 @@ async def handle(
 
     Args:
         path: the store and what else is needed.
-        caller: whose command it is; `idempotency_key` and `fingerprint` identify a repetition.
+        caller: whose command it is; `idempotency_key` and `fingerprint` identify a retry.
         make: the command as of now. For a create its `order_id` must be new.
         status: of the response when the command is done.
         expected_version: the version of the order that the caller has seen; None when that does not matter.
 
     Raises:
         Problem: 404 no such order of this partner; 422 values or another request under this key; 412 the order is at
-            another version than expected; 409 `concurrent_modification`. Nothing was written, and none is recorded
-            under the key.
-        EventStoreError: as `EventStore.append`; after all but a full queue the outcome is unknown.
+            another version than expected; 409 `concurrent_modification`. Nothing was written, and no response is
+            recorded under the key.
+        EventStoreError: as `EventStore.append`; after `AppendTimeoutError` and `StoreUnavailableError` the outcome is
+            unknown.
     """
     command = make(path.now())
     if isinstance(command, CreateOrder):
@@ -158,7 +159,7 @@ async def _append(path: WritePath, caller: Caller, order_id: OrderId, decision: 
         case ClaimTaken():
             # A refusal claims nothing, so this happens once.
             refusal, version = Problem(DUPLICATE_EXTERNAL_REFERENCE), decision.append.expected_version
-            return await _append(path, caller, order_id, _refused(caller, refusal, order_id, version))
+            return await _append(path, caller, order_id, _refusal_decision(caller, refusal, order_id, version))
         case WrongExpectedVersion():
             return None
         case _:
@@ -188,7 +189,7 @@ def _decide(path: WritePath, caller: Caller, command: OrderCommand, state: Order
     try:
         events = decide(command, state)
     except (TransitionError, AmountError) as error:
-        return _refused(caller, order_problem(error), command.order_id, version)
+        return _refusal_decision(caller, order_problem(error), command.order_id, version)
     new_events: list[NewEvent] = []
     for event in events:
         recorded = record(event, command, caller, version + len(new_events) + 1, path.new_id())
@@ -207,12 +208,12 @@ def _claim(command: OrderCommand, state: OrderState) -> str | None:
     return f"external_reference:{state.external_reference}"
 
 
-def _refused(caller: Caller, refusal: Problem, order_id: OrderId, version: int) -> _Decision:
-    return _Decision(refused(caller, refusal, order_id, version), None, refusal.kind.code)
+def _refusal_decision(caller: Caller, refusal: Problem, order_id: OrderId, version: int) -> _Decision:
+    return _Decision(refusal_append(caller, refusal, order_id, version), None, refusal.kind.code)
 
 
 async def _refuse_version(path: WritePath, caller: Caller, order_id: OrderId) -> CommandResponse:
-    """Refuse an edit of another version, unless it is a repetition: the edit itself may have moved the order on."""
+    """Refuse an edit of another version, unless it is a retry: the edit itself may have moved the order on."""
     found = await _find_response(path, caller, order_id)
     if isinstance(found, CommandResponse):
         return found
@@ -228,7 +229,7 @@ async def _find_response(path: WritePath, caller: Caller, order_id: OrderId) -> 
     Raises:
         Problem: 422 another request under this key.
     """
-    outcome = await path.store.append(ask_for_repetition(caller, Problem(PRECONDITION_FAILED), order_id))
+    outcome = await path.store.append(probe_for_recorded_response(caller, Problem(PRECONDITION_FAILED), order_id))
     match outcome:
         case Duplicate():
             return replayed(outcome)
@@ -253,4 +254,4 @@ def decide_create(path: WritePath, caller: Caller, command: CreateOrder) -> Appe
 
 def refuse_reference(caller: Caller, order_id: OrderId) -> AppendCommand:
     """Return what is appended under the caller's key when the external reference of a new order is taken."""
-    return refused(caller, Problem(DUPLICATE_EXTERNAL_REFERENCE), order_id, NO_STREAM)
+    return refusal_append(caller, Problem(DUPLICATE_EXTERNAL_REFERENCE), order_id, NO_STREAM)

@@ -33,7 +33,7 @@ def required_version(header: str | None) -> int:
 
 
 def version_if_any(header: str) -> int | None:
-    """Return the only version at which something may be done; None for `*`.
+    """Return the version that the order must have; None for `*`.
 
     Raises:
         Problem: 400 and 412, as `required_version`.
@@ -56,8 +56,8 @@ OptionalIfMatch = Annotated[
     PlainValidator(version_if_any, json_schema_input_type=_ETagText),
     Header(
         alias="If-Match",
-        description="the ETag of the only version at which this may be done; without it any version will do",
+        description="do this only at the version with this ETag; omit it to accept any",
         examples=['"1"'],
     ),
 ]
-"""The only version at which a verb may be done; None: any."""
+"""The version that an order must have for a verb; None: any."""

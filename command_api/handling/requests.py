@@ -79,7 +79,7 @@ async def _tenant(request: RawRequest) -> Tenant:
 
 
 PartnerTenant = Annotated[Tenant, Depends(_tenant)]
-"""The partner and mode of the key; 403 for a key of the installation."""
+"""The partner and mode of the key; 403 for an installation key."""
 
 
 async def _accept(

@@ -66,7 +66,7 @@ class CreateOrderBody(RequestBody):
     lines: list[LineBody] = Field(min_length=1, max_length=MAX_LINES)
     external_reference: str | None = Field(
         default=None,
-        description="your own number of the order; unique among your orders for ever",
+        description="your own number of the order; unique among your orders forever",
         json_schema_extra=described(1, text.MAX_EXTERNAL_REFERENCE_CHARS),
         examples=["PO-2026-0042"],
     )

@@ -96,7 +96,7 @@ class DetailsBody(RequestBody):
     )
     external_reference: str = Field(
         default_factory=str,
-        description="your own number of the order, if it has none yet; unique among your orders for ever",
+        description="your own number of the order, if it has none yet; unique among your orders forever",
         json_schema_extra=described(1, text.MAX_EXTERNAL_REFERENCE_CHARS),
         examples=["PO-2026-0042"],
     )

@@ -25,7 +25,7 @@ from infra.clock import monotonic_s
 from infra.event_store.protocol import EventStore, EventStoreError, LogCorruptError
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
-from infra.postgres.failures import UNREACHABLE
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.timers import Timer, Timers
 from infra.retry_loop import Cause, RetryLoop
 from infra.settings import ExpirySettings
@@ -71,7 +71,10 @@ class Expirer:
         self._settings = settings
         self._metrics = metrics
         self._loop = RetryLoop(
-            (Cause(LogCorruptError, "log_corrupt"), Cause((EventStoreError, *UNREACHABLE), "database_unreachable")),
+            (
+                Cause(LogCorruptError, "log_corrupt"),
+                Cause((EventStoreError, *ANY_DATABASE_ERROR), "database_unreachable"),
+            ),
             _log,
             (settings.poll_s,),
         )
@@ -91,7 +94,7 @@ class Expirer:
         """Follow the log for a while, then expire one batch of due orders.
 
         Raises:
-            EventStoreError or one of `UNREACHABLE`: what was not done is done in the next turn.
+            EventStoreError or one of `ANY_DATABASE_ERROR`: what was not done is done in the next turn.
         """
         started_s = monotonic_s()
         timers = self._timers()
@@ -157,7 +160,7 @@ class Expirer:
         )
         try:
             response = await handle(self._writes, caller, lambda _now: Expire(order_id, now), status=200)
-        except (EventStoreError, *UNREACHABLE):
+        except (EventStoreError, *ANY_DATABASE_ERROR):
             raise
         except Exception as error:  # noqa: BLE001  # whatever is wrong with one order must not stop the others
             get_logger().warning("expiry.order_failed", order_id=str(order_id), error=type(error).__name__)

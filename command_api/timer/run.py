@@ -5,10 +5,11 @@ from typing import Final
 
 from prometheus_client import REGISTRY
 
-from command_api.handling.deferred_store import DeferredEventStore, make_appender
+from command_api.handling.appender import make_appender
 from command_api.handling.handle import WritePath
 from command_api.timer.expirer import Expirer
 from command_api.timer.metrics import ExpiryMetrics
+from infra.event_store.postgres import PostgresEventStore
 from infra.observability.ops_server import OpsServer
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
@@ -29,7 +30,7 @@ async def main(stop: asyncio.Event) -> None:
         DeferredPool(lambda: open_pool(postgres, application_name=_NAME)) as database,
         make_appender(postgres, service, _NAME) as appender,
     ):
-        store = DeferredEventStore(database, appender)
+        store = PostgresEventStore(lambda: database.pool, appender)
         expirer = Expirer(lambda: Timers(database.pool), store, WritePath(store), settings, ExpiryMetrics(REGISTRY))
         async with OpsServer(load(OpsSettings), lambda: database.waiting_for() or expirer.waiting_for()):
             await expirer.run(stop)

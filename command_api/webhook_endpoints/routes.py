@@ -21,7 +21,7 @@ from infra.http.openapi.document import problem_responses
 from infra.http.problems import Problem, ProblemType
 from infra.http.strict_route import StrictRoute
 from infra.ids import canonical_uuid
-from infra.postgres.failures import AWAY
+from infra.postgres.failures import UNAVAILABLE
 from infra.postgres.webhook_endpoints import (
     ResendOutcome,
     TooManyEndpointsError,
@@ -123,9 +123,8 @@ async def create_endpoint(
 )
 async def list_endpoints(request: Request, principal: ReadsWebhooks) -> WebhookEndpointList:
     """List the endpoints of this partner and mode, without their secrets."""
-    tenant = principal.tenant
     async with _store(request) as store:
-        found = await store.list_all(tenant)
+        found = await store.list_all(principal.tenant)
     data = [WebhookEndpointDocument.of(each) for each in found]
     return WebhookEndpointList(data=data, has_more=False, next_cursor=None)
 
@@ -140,11 +139,9 @@ async def list_endpoints(request: Request, principal: ReadsWebhooks) -> WebhookE
 )
 async def delete_endpoint(request: Request, endpoint_id: EndpointId, principal: ManagesWebhooks) -> None:
     """Delete an endpoint: nothing more is sent to it, and its secret is forgotten."""
-    tenant = principal.tenant
     async with _store(request) as store:
-        deleted = await store.delete(tenant, endpoint_id)
-    if not deleted:
-        raise Problem(problems.NOT_FOUND)
+        if not await store.delete(principal.tenant, endpoint_id):
+            raise Problem(problems.NOT_FOUND)
     context_of(request).log_fields["endpoint_id"] = str(endpoint_id)
 
 
@@ -158,9 +155,8 @@ async def delete_endpoint(request: Request, endpoint_id: EndpointId, principal: 
 )
 async def resend(request: Request, delivery_id: DeliveryId, principal: ManagesWebhooks) -> ResendDocument:
     """Send one delivery again, whatever its status: the same id and the same bytes, with a new signature."""
-    tenant = principal.tenant
     async with _store(request) as store:
-        outcome = await store.resend(tenant, delivery_id)
+        outcome = await store.resend(principal.tenant, delivery_id)
     match outcome:
         case ResendOutcome.NOT_FOUND:
             raise Problem(problems.NOT_FOUND)
@@ -177,5 +173,5 @@ async def _store(request: Request) -> AsyncIterator[WebhookEndpoints]:
     config = state["webhooks"]
     try:
         yield WebhookEndpoints(state["database"].pool, config.box, max_per_tenant=config.max_endpoints)
-    except AWAY:
+    except UNAVAILABLE:
         raise Problem(problems.STORE_UNAVAILABLE) from None

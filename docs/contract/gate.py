@@ -2,7 +2,7 @@
 
 `docs/openapi/published/<service>.json` is the contract that clients hold; only `make publish-contract` moves it. A
 breaking change passes when the document's major version rose, or when `docs/openapi/accepted.toml` names it with a
-reason. Decision 0056.
+reason (decision 0056).
 """
 
 import json

@@ -29,7 +29,7 @@ MEANINGS: Mapping[str, str] = {
     "quantity": "pieces",
     "unit_price_minor": "price of one piece, minor units",
     "total_minor": "minor units: of a line, quantity x unit price; of an order, the sum of its lines",
-    "external_reference": "the partner's own order number, unique per partner and mode for ever",
+    "external_reference": "the partner's own order number, unique per partner and mode forever",
     "metadata": "the partner's own keys and values",
     "expires_at": "when a pending order expires unless it is authorized",
     "personal": "personal data, clear or sealed; null to a reader that cannot open it",

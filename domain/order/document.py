@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from domain.instants import instant_text
 from domain.money import AmountDocument, amount_document
 from domain.order.state import OrderState
-from domain.order.status import Share, Status
+from domain.order.status import Completion, Status
 from domain.order.transitions import allowed_transitions
 
 _TOTAL = {"amount": "39.98", "amount_minor": 3998, "currency": "EUR"}
@@ -61,8 +61,8 @@ class Order(Document):
     settled: Money = Field(examples=[_ZERO])
     capturable: Money = Field(examples=[_ZERO])
     refundable: Money = Field(examples=[_ZERO])
-    refund_status: Share
-    settlement_status: Share
+    refund_status: Completion
+    settlement_status: Completion
     external_reference: str | None = Field(examples=["PO-2026-0042"])
     customer_email: str | None = Field(examples=["buyer@example.com"])
     metadata: dict[str, str]

@@ -41,7 +41,7 @@ Metadata = Annotated[
 ]
 
 
-class Document:
+class EventPart:
     """Base of every part of a stored event: closed, and strictly typed when it is read from outside.
 
     Parts are plain frozen dataclasses. `decide` makes them from values it has checked, so making one checks nothing;
@@ -51,7 +51,7 @@ class Document:
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
 
 
-class EventData(Document):
+class EventData(EventPart):
     """Base of the `data` of every event."""
 
     type: ClassVar[str]
@@ -59,7 +59,7 @@ class EventData(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderLine(Document):
+class EventLine(EventPart):
     """One line as ordered; `total_minor` = quantity x unit_price_minor."""
 
     line_id: Annotated[int, Field(ge=1, le=MAX_LINES)]
@@ -70,7 +70,7 @@ class OrderLine(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AmendedLine(Document):
+class AmendedLine(EventPart):
     """One line after an amendment; it keeps its id, and a removed line's id is not reused."""
 
     line_id: LineId
@@ -81,7 +81,7 @@ class AmendedLine(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LineChange(Document):
+class LineChange(EventPart):
     """One change of an amendment; members that it does not touch are null."""
 
     op: Literal["add", "remove", "set_quantity", "set_price"]
@@ -91,7 +91,7 @@ class LineChange(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CapturedLine(Document):
+class CapturedLine(EventPart):
     """How much of one line was captured."""
 
     line_id: LineId
@@ -99,7 +99,7 @@ class CapturedLine(Document):
 
 
 @dataclass(frozen=True)
-class Totals(Document):
+class Totals(EventPart):
     """The ledger after the event, minor units."""
 
     total_minor: Minor
@@ -111,7 +111,7 @@ class Totals(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClearPersonal(Document):
+class ClearPersonal(EventPart):
     """Personal data in clear text."""
 
     scheme: Literal["clear"]
@@ -119,7 +119,7 @@ class ClearPersonal(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SealedPersonal(Document):
+class SealedPersonal(EventPart):
     """Personal data encrypted with the data key `key_id`; without that key it cannot be read again."""
 
     scheme: Literal["sealed"]
@@ -128,7 +128,7 @@ class SealedPersonal(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClearNote(Document):
+class ClearNote(EventPart):
     """A note in clear text."""
 
     scheme: Literal["clear"]

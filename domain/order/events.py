@@ -19,11 +19,11 @@ from domain.order.event_parts import (
     CapturedLine,
     CurrencyCode,
     EventData,
+    EventLine,
     ExternalReference,
     LineChange,
     Metadata,
     Minor,
-    OrderLine,
     Personal,
     PersonalNote,
     PositiveMinor,
@@ -42,7 +42,7 @@ class OrderCreated(EventData):
     schema_version: ClassVar = 1
 
     currency: CurrencyCode
-    lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=MAX_LINES)]
+    lines: Annotated[tuple[EventLine, ...], Field(min_length=1, max_length=MAX_LINES)]
     external_reference: ExternalReference | None
     metadata: Metadata
     expires_at: Instant

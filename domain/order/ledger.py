@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from domain.money import MAX_AMOUNT_MINOR
 from domain.order.event_parts import Totals
-from domain.order.status import Share
+from domain.order.status import Completion
 
 
 class Ledger(NamedTuple):
@@ -33,12 +33,12 @@ class Ledger(NamedTuple):
         return self.captured_minor - self.settled_minor
 
     @property
-    def refund_status(self) -> Share:
+    def refund_status(self) -> Completion:
         """Return how much of the captured amount was refunded."""
         return _share(self.refunded_minor, self.captured_minor)
 
     @property
-    def settlement_status(self) -> Share:
+    def settlement_status(self) -> Completion:
         """Return how much of the captured amount was settled."""
         return _share(self.settled_minor, self.captured_minor)
 
@@ -79,10 +79,10 @@ class Ledger(NamedTuple):
         return None
 
 
-_NONE = Share.NONE
+_NONE = Completion.NONE
 
 
-def _share(part_minor: int, whole_minor: int) -> Share:
+def _share(part_minor: int, whole_minor: int) -> Completion:
     if part_minor == 0:
         return _NONE
-    return Share.FULL if part_minor == whole_minor else Share.PARTIAL
+    return Completion.FULL if part_minor == whole_minor else Completion.PARTIAL

@@ -12,7 +12,7 @@ from domain.errors import MoneyError
 from domain.money import Currency, recorded_currency
 from domain.order.envelope import Envelope, RecordedOrderEvent
 from domain.order.errors import UnexpectedEventError
-from domain.order.event_parts import AmendedLine, CapturedLine, ClearPersonal, OrderLine, SealedPersonal
+from domain.order.event_parts import AmendedLine, CapturedLine, ClearPersonal, EventLine, SealedPersonal
 from domain.order.events import (
     OrderAmended,
     OrderAuthorizationReleased,
@@ -191,7 +191,7 @@ def _changed(state: OrderState, event: OrderEvent) -> OrderState:  # noqa: C901,
             assert_never(event)
 
 
-def _lines(lines: Iterable[OrderLine | AmendedLine]) -> tuple[Line, ...]:
+def _lines(lines: Iterable[EventLine | AmendedLine]) -> tuple[Line, ...]:
     return tuple([Line(line.line_id, line.sku, line.quantity, line.unit_price_minor) for line in lines])
 
 

@@ -18,7 +18,7 @@ class Status(StrEnum):
     EXPIRED = "expired"
 
 
-class Share(StrEnum):
+class Completion(StrEnum):
     """How much of the captured amount was refunded or settled: a facet of an order, never a status."""
 
     NONE = "none"

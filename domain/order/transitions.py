@@ -142,7 +142,7 @@ def allowed_transitions(status: Status) -> tuple[Status, ...]:
 
 
 def require(verb: Verb, state: OrderState, now: datetime) -> None:
-    """Go on when the table allows the verb at `now`.
+    """Raise unless the table allows the verb at `now`.
 
     Raises:
         TransitionError: the leaf that the table holds.

@@ -10,7 +10,7 @@ from infra import clock
 from infra.event_store.append_batch import append_batch
 from infra.event_store.protocol import FINGERPRINT_BYTES, NO_STREAM, AppendCommand, AppendOutcome, NewEvent
 from infra.postgres.connection import DedicatedConnection
-from infra.postgres.failures import CONNECTION_GONE, UNREACHABLE
+from infra.postgres.failures import ANY_DATABASE_ERROR, CONNECTION_LOST
 
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ class PostgresAppendChannel:
             return await work(connection)
         except asyncpg.PostgresError as error:
             raise await self._meaning(connection, error) from error
-        except CONNECTION_GONE as error:
+        except CONNECTION_LOST as error:
             # asyncpg also raises InterfaceError for arguments it does not accept: then nothing was sent.
             if isinstance(error, asyncpg.InterfaceError) and not connection.is_closed():
                 raise BatchRefusedError(str(error)) from error
@@ -126,7 +126,7 @@ class PostgresAppendChannel:
     async def close(self) -> None:
         """Close the connection, by force when the server does not react."""
         if self._connection is not None:
-            with contextlib.suppress(*UNREACHABLE):
+            with contextlib.suppress(*ANY_DATABASE_ERROR):
                 await self._connection.close(timeout=1.0)
             self._connection = None
 
@@ -134,7 +134,7 @@ class PostgresAppendChannel:
         if self._connection is None or self._connection.is_closed():
             try:
                 self._connection = await self._connect()
-            except UNREACHABLE as error:
+            except ANY_DATABASE_ERROR as error:
                 raise NotNowError(f"cannot connect: {error}") from error
         return self._connection
 
@@ -149,7 +149,7 @@ class PostgresAppendChannel:
             return NotNowError(str(error))
         if state == _NO_PARTITION and "no partition" in str(error):
             # The maintenance task has not run for weeks: make the partition, so that the next try succeeds.
-            with contextlib.suppress(*UNREACHABLE):
+            with contextlib.suppress(*ANY_DATABASE_ERROR):
                 await connection.execute("SELECT harbor.maintain_partitions()")
             return NotNowError(str(error))
         return BatchRefusedError(str(error)) if state.startswith(_CAUSED_BY_A_COMMAND) else BatchFailedError(str(error))

@@ -164,13 +164,13 @@ class Appender:
 
     async def _run(self) -> None:
         while True:
-            if not self._unfinished.has_ready:
+            batch = self._unfinished.take(self._limits.batch_commands, self._limits.batch_bytes)
+            if not batch:
                 if self._closing:
                     return
                 self._wake.clear()
                 await self._wait_for_commands()
                 continue
-            batch = self._unfinished.take(self._limits.batch_commands, self._limits.batch_bytes)
             try:
                 await self._finish_batch(batch)
             except asyncio.CancelledError:
@@ -270,7 +270,7 @@ class Appender:
     def _deadline_error(self) -> EventStoreError:
         if self._unreachable is not None:
             return StoreUnavailableError(self._unreachable)
-        return AppendTimeoutError(f"no answer within {self._limits.deadline_s:g} s")
+        return AppendTimeoutError(f"no response within {self._limits.deadline_s:g} s")
 
     def _note_reachable(self, problem: str | None) -> None:
         """Log each change of state once."""

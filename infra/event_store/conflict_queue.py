@@ -37,11 +37,6 @@ class ConflictQueue(Generic[T]):
         self.count = 0
         self.size_bytes = 0
 
-    @property
-    def has_ready(self) -> bool:
-        """Return whether `take` would return anything."""
-        return bool(self._ready)
-
     def add(self, command: AppendCommand, item: T) -> None:
         """Add a command behind every unfinished one that it shares a stream, key or claim with."""
         queued = QueuedCommand(command, item, size_bytes(command), _names(command))

@@ -33,9 +33,8 @@ _LONGEST_PAYLOAD_BYTES = 1_000_000
 class MemoryEventStore:
     """`EventStore` in one process. Each append is a plain function call, so appends never interleave."""
 
-    def __init__(self, *, now: Callable[[], datetime] = clock.now, log_id: int = 0) -> None:
+    def __init__(self, *, now: Callable[[], datetime] = clock.now) -> None:
         self._now = now
-        self._log_id = log_id
         self._log: list[StoredEvent] = []
         self._streams: dict[tuple[str, UUID], list[StoredEvent]] = {}
         self._responses: dict[tuple[str, str], tuple[bytes, Duplicate]] = {}
@@ -105,7 +104,7 @@ class MemoryEventStore:
     def _stored(self, command: AppendCommand, version: int, event: NewEvent, recorded_at: datetime) -> StoredEvent:
         return StoredEvent(
             position=len(self._log) + 1,
-            log_id=self._log_id,
+            log_id=0,
             tenant_id=command.tenant_id,
             stream_id=command.stream_id,
             version=version,

@@ -13,7 +13,7 @@ from datetime import timedelta
 import structlog
 
 from infra.event_store.metrics import EVENTS_LEFT, MAINTENANCE_FAILED, RESPONSES_LEFT_S
-from infra.postgres.failures import UNREACHABLE
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.pool import Pool
 
 EVENTS_ALARM = 1_000_000
@@ -50,9 +50,7 @@ async def look(pool: Pool) -> PartitionsReport:
     return await _reported(pool, _LOOK)
 
 
-async def keep_partitions(
-    pool: Pool, *, every_s: float = 600.0, reported: Callable[[PartitionsReport], None] | None = None
-) -> None:
+async def keep_partitions(pool: Pool, reported: Callable[[PartitionsReport], None], *, every_s: float = 600.0) -> None:
     """Run `maintain` now and every `every_s` seconds until cancelled; a failure is counted, logged and tried again.
 
     `reported` is called with each report, for readiness. When partitions cannot be made, the report still says how far
@@ -63,14 +61,13 @@ async def keep_partitions(
         report: PartitionsReport | None = None
         try:
             report = await maintain(pool)
-        except UNREACHABLE as error:
+        except ANY_DATABASE_ERROR as error:
             MAINTENANCE_FAILED.inc()
             log.warning("partitions.failed", reason=str(error))
-            with contextlib.suppress(*UNREACHABLE):
+            with contextlib.suppress(*ANY_DATABASE_ERROR):
                 report = await look(pool)
         if report is not None:
-            if reported is not None:
-                reported(report)
+            reported(report)
             if report.is_alarming:
                 log.error("partitions.short", events_left=report.events_left, responses_left=str(report.responses_left))
             if report.dropped:

@@ -4,7 +4,7 @@
 never one that could still vanish; positions are contiguous, so a gap is corruption and stops the reader.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from infra.event_store.protocol import (
     StoredEvent,
     StoreUnavailableError,
 )
-from infra.postgres.failures import AWAY
+from infra.postgres.failures import UNAVAILABLE
 from infra.postgres.pool import Pool, connect
 from infra.settings import PostgresSettings
 
@@ -29,31 +29,36 @@ HEAD = "SELECT last_position FROM harbor.batches WHERE log_id = $1 ORDER BY last
 
 
 class PostgresEventStore:
-    """`infra.event_store.protocol.EventStore` on PostgreSQL."""
+    """`infra.event_store.protocol.EventStore` on PostgreSQL.
 
-    def __init__(self, pool: Pool, appender: Appender, *, log_id: int = 0) -> None:
+    `pool` returns the pool, or raises `StoreUnavailableError` while it is not open; then every call raises that.
+    """
+
+    def __init__(self, pool: Callable[[], Pool], appender: Appender, *, log_id: int = 0) -> None:
         self._pool = pool
         self._appender = appender
         self._log_id = log_id
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
         """Append one command in the next batch; see `EventStore.append`."""
+        self._pool()  # until it is open, nothing is known of the schema
         return await self._appender.append(command)
 
     async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
         """Append commands in the next batches, in one when they fit; see `EventStore.append_all`."""
+        self._pool()
         return await self._appender.append_all(commands)
 
     async def read_stream(self, tenant_id: str, stream_id: UUID) -> Sequence[StoredEvent]:
         """Return the events of one stream, versions ascending; see `EventStore.read_stream`."""
         with _unavailable_when_away():
-            rows = await self._pool.fetch(READ_STREAM, stream_id, tenant_id)
+            rows = await self._pool().fetch(READ_STREAM, stream_id, tenant_id)
         return [stored_event(row) for row in rows]
 
     async def read_all(self, after_position: int, limit: int) -> Sequence[StoredEvent]:
         """Return the events behind a position; see `EventStore.read_all`."""
         with _unavailable_when_away():
-            rows = await self._pool.fetch(READ_ALL, after_position, self._log_id, limit)
+            rows = await self._pool().fetch(READ_ALL, after_position, self._log_id, limit)
         for expected, row in enumerate(rows, after_position + 1):
             if row["position"] != expected:
                 raise LogCorruptError(f"position {expected} is missing: {row['position']} follows {expected - 1}")
@@ -62,7 +67,7 @@ class PostgresEventStore:
     async def head(self) -> int:
         """Return the last position of the log; 0 when it is empty."""
         with _unavailable_when_away():
-            last: int | None = await self._pool.fetchval(HEAD, self._log_id)
+            last: int | None = await self._pool().fetchval(HEAD, self._log_id)
         return last or 0
 
 
@@ -73,12 +78,12 @@ async def open_event_store(
     """Open a store whose appender has a connection of its own; leaving drains what is queued."""
     channel = PostgresAppendChannel(lambda: connect(settings, application_name="harbor-append"), log_id=log_id)
     async with Appender(channel, limits) as appender:
-        yield PostgresEventStore(pool, appender, log_id=log_id)
+        yield PostgresEventStore(lambda: pool, appender, log_id=log_id)
 
 
 @contextmanager
 def _unavailable_when_away() -> Iterator[None]:
     try:
         yield
-    except AWAY as error:
+    except UNAVAILABLE as error:
         raise StoreUnavailableError(str(error)) from error

@@ -60,7 +60,7 @@ class AppendCommand(NamedTuple):
     """Everything one command writes in one commit: its events and its response.
 
     `key` is unique per tenant: a second command with the same key gets the response recorded for the first. `claim`,
-    when given, is unique per tenant for ever (the external reference of an order). `events` may be empty: then only the
+    when given, is unique per tenant forever (the external reference of an order). `events` may be empty: then only the
     response is recorded (a final refusal, a no-op), and `expected_version` is still checked.
     """
 
@@ -107,7 +107,7 @@ class WrongExpectedVersion(NamedTuple):
 
 
 class ClaimTaken(NamedTuple):
-    """The claim belongs to another stream for ever; nothing was written."""
+    """The claim belongs to another stream forever; nothing was written."""
 
     stream_id: UUID
 

@@ -1,7 +1,7 @@
 """How many requests a service admits: those at work, those whose body is still arriving, and the bytes they hold.
 
 A request that waits for its client does not count as one at work: otherwise a few hundred bodies sent byte by byte
-would keep everybody else out. Decision 0050.
+would keep everybody else out (decision 0050).
 """
 
 from starlette.types import Message, Receive

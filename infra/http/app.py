@@ -3,7 +3,7 @@
     app = build_app(title=..., routers=[orders.router], lifespan=lifespan, limits=..., translate=...)
 
 The lifespan yields a `ServiceState` (a service adds its own keys); handlers find it on `request.state`. It must not
-wait for a database that is down: the service starts, answers /livez, and says on /readyz what it waits for.
+wait for a database that is down: the service starts, responds on /livez, and says on /readyz what it waits for.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -85,7 +85,6 @@ def build_app(
     limits: Limits,
     translate: Translate,
     registry: CollectorRegistry | None = None,
-    version: str = "1",
     webhooks: APIRouter | None = None,
     elsewhere: Mapping[str, str] | None = None,
 ) -> ServiceApp:
@@ -99,7 +98,6 @@ def build_app(
         limits: requests at once, seconds and bytes per request.
         translate: the service's own exceptions as problems.
         registry: where the service counts; a new one when None.
-        version: of the API.
         webhooks: what is sent to clients, for the document only.
         elsewhere: by method, a hint about the service that takes what no route here does.
     """
@@ -114,7 +112,7 @@ def build_app(
         ),
         title=title,
         description=description,
-        version=version,
+        version="1",
         lifespan=lifespan,
         webhooks=webhooks,
         docs_url=None,

@@ -43,7 +43,7 @@ MAX_PROVEN: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whose key it is. `partner_id` is None for a key of the installation, which sees all partners of its mode."""
+    """Whose key it is. `partner_id` is None for an installation key, which sees all partners of its mode."""
 
     key_id: str
     partner_id: str | None
@@ -69,7 +69,7 @@ class Principal:
 
     @property
     def account(self) -> str:
-        """Return the name under which requests are counted: the tenant, or a key of the installation itself."""
+        """Return the name under which requests are counted: the tenant, or an installation key itself."""
         return self.key_id if self._tenant is None else self._tenant.id
 
 
@@ -119,7 +119,7 @@ class Authenticator:
 
         Raises:
             Problem: 400 two credentials, 401 none or not a valid one, 429 the partner's rate is used up, 503 the store
-                of keys does not answer.
+                of keys does not respond.
         """
         bearer, plain = context.headers.get(b"authorization"), context.headers.get(b"x-api-key")
         if bearer is not None and plain is not None:

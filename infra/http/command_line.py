@@ -1,6 +1,5 @@
 """The command line both HTTP services have: serve (the default) and print the OpenAPI document."""
 
-import asyncio
 import gc
 from collections.abc import Callable
 from typing import Any, Final
@@ -63,7 +62,4 @@ def _run(name: str, compose: Compose) -> None:
     gc.freeze()
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
 
-    async def until_stopped(stop: asyncio.Event) -> None:
-        await serve(app, stop, listen)
-
-    runtime.run(until_stopped)
+    runtime.run(lambda stop: serve(app, stop, listen))

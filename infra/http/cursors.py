@@ -7,7 +7,7 @@
 
 A cursor is the key of the last row and 16 bytes of MAC over it and what it was issued for (route, partner, mode,
 filters). It cannot be forged, cannot be used with another filter or another partner's key, and needs no state. It never
-expires: rows keep their keys for ever. Decision 0051.
+expires: rows keep their keys forever (decision 0051).
 """
 
 import base64
@@ -106,7 +106,7 @@ class Cursors:
 def purpose(route: str, partner_id: str | None, livemode: bool, values: Mapping[str, str]) -> str:
     """Return the text a cursor of this list is bound to: another route, caller or filter has another text.
 
-    `partner_id` is None for a key of the installation; `values` are all parameters of the request.
+    `partner_id` is None for an installation key; `values` are all parameters of the request.
     """
     mode = "live" if livemode else "test"
     caller = f"installation/{mode}" if partner_id is None else f"partner/{partner_id}/{mode}"

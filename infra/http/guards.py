@@ -2,7 +2,7 @@
 
 The parser lets things pass that must not reach an application behind a proxy (no Host, two Hosts, headers without
 bound), so the checks read what the parser hands over and not what a framework made of it. Ambiguous framing, which the
-parser refuses already, is refused here again: request smuggling must not depend on one library. Decision 0050.
+parser refuses already, is refused here again: request smuggling must not depend on one library (decision 0050).
 """
 
 from dataclasses import dataclass

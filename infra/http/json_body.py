@@ -99,7 +99,7 @@ class BodyLimits:
 
 
 async def read_json(request: Request, limits: BodyLimits, *, is_optional: bool = False) -> JsonBody:
-    """Read and parse the body of a request that came through the gate, which looked at its declared length.
+    """Read and parse the body of a request that passed the request middleware, which checked its declared length.
 
     Args:
         request: its `Content-Type` must be `application/json`, with no charset but UTF-8.

@@ -45,15 +45,13 @@ class HttpMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Return the counts so far."""
-        requests = CounterMetricFamily(
-            "harbor_http_requests", "Requests answered", labels=["route", "method", "status"]
-        )
+        requests = CounterMetricFamily("harbor_http_requests", "Requests handled", labels=["route", "method", "status"])
         for (route, method, status), count in self._requests.items():
             requests.add_metric([route, method, str(status)], count)
         yield requests
         durations = HistogramMetricFamily(
             "harbor_http_request_duration_seconds",
-            "Time from the headers to the end of the answer",
+            "Time from the headers to the end of the response",
             labels=["route", "method"],
         )
         for labels, seen in self._durations.items():

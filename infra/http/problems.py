@@ -144,7 +144,7 @@ EVERY_ROUTE: Final[tuple[ProblemType, ...]] = (
         "scope_missing", 403, "Scope missing", "The API key does not have the scope this request needs."
     ),
     NOT_ACCEPTABLE := ProblemType(
-        "not_acceptable", 406, "Not acceptable", "Answers are application/json; the Accept header excludes that."
+        "not_acceptable", 406, "Not acceptable", "Responses are application/json; the Accept header excludes that."
     ),
     BODY_TOO_LARGE := ProblemType(
         "body_too_large", 413, "Body too large", "The request body is larger than this service takes."
@@ -175,14 +175,14 @@ EVERY_ROUTE: Final[tuple[ProblemType, ...]] = (
         "deadline_exceeded",
         503,
         "Deadline exceeded",
-        "No answer in time. A change may have been made: repeat it with the same Idempotency-Key.",
+        "No response in time. A change may have been made: repeat it with the same Idempotency-Key.",
         retryable=True,
     ),
     AUTH_UNAVAILABLE := ProblemType(
-        "auth_unavailable", 503, "API keys cannot be checked", "The store of API keys does not answer.", retryable=True
+        "auth_unavailable", 503, "API keys cannot be checked", "The store of API keys does not respond.", retryable=True
     ),
     STORE_UNAVAILABLE := ProblemType(
-        "store_unavailable", 503, "Store unavailable", "The database does not answer; try again.", retryable=True
+        "store_unavailable", 503, "Store unavailable", "The database does not respond; try again.", retryable=True
     ),
 )
 """The problems of every route with an API key."""
@@ -211,4 +211,4 @@ SOME_ROUTES: Final[tuple[ProblemType, ...]] = (
 """Those that depend on the route, or come before there is one."""
 
 CATALOGUE: Final = (*EVERY_ROUTE, *SOME_ROUTES)
-"""The problems of any service. Append only: a published code keeps its meaning for ever."""
+"""The problems of any service. Append only: a published code keeps its meaning forever."""

@@ -8,7 +8,7 @@
 Before FastAPI reads the body or solves a dependency, the route authenticates, counts the request and checks the scope:
 a wrong key is refused without `100 Continue`. Then it refuses query parameters that the signature does not have or that
 are sent twice, and parses the body by `infra.http.json_body`. What does not fit the signature becomes one problem, in
-`infra.http.validation`. Decision 0059.
+`infra.http.validation` (decision 0059).
 """
 
 from collections.abc import Callable, Coroutine, Iterator

@@ -11,7 +11,7 @@ _COUNT = r"^[1-9][0-9]*$"
 _INSTANT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"
 
 _DESCRIPTION = """\
-Every event of every order, for ever. The key is the order id, so the events of one order lie in one partition, in the
+Every event of every order, forever. The key is the order id, so the events of one order lie in one partition, in the
 order of their `sequence`. The value is the event byte for byte as the event store keeps it.
 
 Delivery is at least once: after a fault records may be repeated, byte for byte except for the header `epoch`. Within a

@@ -1,7 +1,7 @@
 """Step over batches that aiokafka cannot read: otherwise any writer to the topic could stop every reader.
 
 Kafka takes header names of any bytes, aiokafka decodes them as UTF-8 while it iterates over a fetched batch. One such
-record makes every read of its partition fail, for ever. A batch comes from one producer, and the relay writes no such
+record makes every read of its partition fail, forever. A batch comes from one producer, and the relay writes no such
 names: so the whole rest of the batch is foreign, and is counted as one foreign record.
 """
 

@@ -2,7 +2,7 @@
 
 A worker takes its partitions by raising `owner_epoch`. Every later move names the epoch and the position it believes
 in; a row that does not match is not updated, and the worker rolls back and gives the partition up. That fences off a
-worker that was frozen or cut off, without comparing clocks (ADR 0070).
+worker that was frozen or cut off, without comparing clocks (decision 0070).
 """
 
 from collections.abc import Collection, Sequence

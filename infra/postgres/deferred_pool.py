@@ -13,7 +13,7 @@ from typing import Final, Self
 from infra.event_store.protocol import StoreUnavailableError
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
-from infra.postgres.failures import UNREACHABLE
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.migrate import MigrationError
 from infra.postgres.pool import DangerousSettingsError, Pool, SchemaBehindError
 from infra.retry_loop import Cause, RetryLoop
@@ -21,7 +21,7 @@ from infra.retry_loop import Cause, RetryLoop
 _CAUSES: Final = (
     Cause(DangerousSettingsError, "database_settings_dangerous"),
     Cause((SchemaBehindError, MigrationError), "migrations_missing"),
-    Cause(UNREACHABLE, "database_unreachable"),
+    Cause(ANY_DATABASE_ERROR, "database_unreachable"),
 )
 
 
@@ -79,7 +79,7 @@ class DeferredPool:
                 await self._pool.fetchval("SELECT 1")
         except DangerousSettingsError:
             return "database_settings_dangerous"
-        except UNREACHABLE:
+        except ANY_DATABASE_ERROR:
             return "database_unreachable"
         return None
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import asyncpg
 
-CONNECTION_GONE: Final = (
+CONNECTION_LOST: Final = (
     OSError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # the backend was terminated just as the next statement began
@@ -15,8 +15,8 @@ CONNECTION_GONE: Final = (
 )
 """The connection is lost; what was under way on it may have been done."""
 
-AWAY: Final = (
-    *CONNECTION_GONE,
+UNAVAILABLE: Final = (
+    *CONNECTION_LOST,
     asyncpg.OperatorInterventionError,  # shutting down, starting up, statement canceled
     asyncpg.InsufficientResourcesError,  # out of connections, memory or disk
     asyncpg.InvalidAuthorizationSpecificationError,  # the login was locked or its password changed
@@ -25,5 +25,5 @@ AWAY: Final = (
 )
 """PostgreSQL does not serve now: the response is 503, and the same request may succeed later."""
 
-UNREACHABLE: Final = (*CONNECTION_GONE, asyncpg.PostgresError)
+ANY_DATABASE_ERROR: Final = (*CONNECTION_LOST, asyncpg.PostgresError)
 """Everything a statement may raise: for work that tries again until it succeeds."""

@@ -1,7 +1,7 @@
 """Leases: at most one process acts, standbys take over within the time to live, and each holder has a new epoch.
 
-A lease is a courtesy and an epoch a fence. Nobody's correctness may rest on two holders never overlapping (a process
-can be frozen between its check and its act), so a process that acts under a lease passes the epoch along, or does only
+Only the epoch protects; the lease merely avoids duplicate work. Two holders may overlap, since a process can be frozen
+between its check and its act. So a process that acts under a lease passes the epoch along, or does only
 what may be repeated.
 
 No two machines' clocks are compared. The holder believes in its lease for half of the time to live, on its own
@@ -18,7 +18,7 @@ from typing import Final
 
 from infra.clock import monotonic_s
 from infra.observability.logs import get_logger
-from infra.postgres.failures import UNREACHABLE
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.pool import Pool
 
 _RENEW: Final = 1 / 6
@@ -94,7 +94,7 @@ class Lease:
         """Take the lease if it is free or its holder is silent; a look that finds it held writes nothing.
 
         Raises:
-            one of `UNREACHABLE`: the database cannot be asked.
+            one of `ANY_DATABASE_ERROR`: the database cannot be asked.
         """
         asked_at = self._clock()
         row = await self._pool.fetchrow(_LOOK_AT, self._name, timeout=self._ttl_s)
@@ -114,7 +114,7 @@ class Lease:
         """Renew; `False` means that somebody else holds it now.
 
         Raises:
-            one of `UNREACHABLE`: the database cannot be asked; the lease stays believed until its time is over.
+            one of `ANY_DATABASE_ERROR`: the database cannot be asked; the lease stays believed until its time is over.
         """
         asked_at = self._clock()
         epoch = await self._pool.fetchval(_RENEWAL, self._name, self._epoch, timeout=self._ttl_s * _BELIEVE)
@@ -127,7 +127,7 @@ class Lease:
     async def release(self) -> None:
         """Give the lease up, so that a standby need not wait; does nothing when it is no longer ours."""
         self._believed_until = float("-inf")
-        with suppress(*UNREACHABLE):
+        with suppress(*ANY_DATABASE_ERROR):
             await self._pool.execute(_RELEASE, self._name, self._epoch, timeout=self._ttl_s)
 
     @asynccontextmanager
@@ -149,7 +149,7 @@ class Lease:
                 if not await self.renew():
                     get_logger().warning("lease.lost", lease=self._name, epoch=self._epoch)
                     return
-            except UNREACHABLE:
+            except ANY_DATABASE_ERROR:
                 if not self.is_held():
                     get_logger().warning("lease.unrenewed", lease=self._name, epoch=self._epoch)
                     return

@@ -94,7 +94,7 @@ def session_settings(application_name: str) -> dict[str, str]:
     """Return the settings that every session of ours starts with.
 
     Services look up by index: a plan cached while a table was empty would stay sequential as the table grows, at a
-    tenth of the rate (ADR 0023). `jit` costs more than it saves for statements of a millisecond.
+    tenth of the rate (decision 0023). `jit` costs more than it saves for statements of a millisecond.
     """
     return {
         "application_name": application_name,

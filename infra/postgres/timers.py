@@ -57,7 +57,7 @@ class Timer(NamedTuple):
 
 
 class Timers:
-    """The timers in PostgreSQL. Every method may raise one of `infra.postgres.failures.UNREACHABLE`."""
+    """The timers in PostgreSQL. Every method may raise one of `infra.postgres.failures.ANY_DATABASE_ERROR`."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

@@ -15,7 +15,7 @@ from typing import Final, Self, TypeAlias
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.connection import DedicatedConnection
-from infra.postgres.failures import UNREACHABLE
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.retry_loop import Cause, RetryLoop, pause
 
 Connect: TypeAlias = Callable[[], Awaitable[DedicatedConnection]]
@@ -130,6 +130,6 @@ async def _is_alive(connection: DedicatedConnection) -> bool:
     """Return whether a silent connection still lives: a frozen server or a cut cable closes nothing."""
     try:
         await connection.execute("SELECT 1", timeout=_CONNECT_TIMEOUT_S)
-    except UNREACHABLE:
+    except ANY_DATABASE_ERROR:
         return False
     return True

@@ -15,7 +15,7 @@ from infra.event_store.protocol import EventStoreError, LogCorruptError, StoreUn
 from infra.kafka.topics import TopicsError
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
-from infra.postgres.failures import UNREACHABLE
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.leases import Lease
 from infra.relay.publisher import TopicRewoundError
 from infra.relay.resume import Marks, Plan
@@ -83,7 +83,7 @@ class Relay:
     async def _acquire(self) -> bool:
         try:
             return await self._lease.try_acquire()
-        except UNREACHABLE as error:
+        except ANY_DATABASE_ERROR as error:
             raise StoreUnavailableError(f"database: {error!r}") from error
 
     async def _start_leading(self) -> None:

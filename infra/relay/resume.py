@@ -43,9 +43,10 @@ def plan_run(ends: Mapping[int, PartitionEnds], marks: Marks | None, rewound: Ab
     again for an idle partition. A truncated or recreated partition is behind its mark and is filled from its own tail,
     or from the beginning.
 
-    A tail lies in one case: the topic was deleted and made again *while* a run was sending, and a batch under way
-    landed in the new one, behind nothing. Then the partition is shorter than it was and yet ends past what was
-    acknowledged (or the run itself saw offsets go back, `rewound`). Its few records are purged and it is filled again.
+    The tail is misleading in one case: the topic was deleted and made again *while* a run was sending, and a batch
+    under way landed in the new one as its first record. Then the partition is shorter than it was and yet ends past
+    what was acknowledged (or the run itself saw offsets go back, `rewound`). Its few records are purged and it is
+    filled again.
     """
     usable = marks if marks is not None and len(marks.acked) == len(marks.ends) == len(ends) else None
     held: list[int] = []

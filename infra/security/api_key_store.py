@@ -221,7 +221,7 @@ async def write_use(connection: Connection, key_ids: Sequence[str], now: datetim
 
 
 async def _require_first(connection: Connection, request: KeyRequest | None) -> None:
-    """Go on when no request of the same name made a key."""
+    """Raise if a request of the same name made a key."""
     row = None if request is None else await connection.fetchrow(_MADE_BY_REQUEST, request.name)
     if request is None or row is None:
         return

@@ -31,7 +31,7 @@ PARTNER_SCOPES: Final = frozenset(
 """Scopes of a partner's key, which reaches only that partner's data in the key's mode."""
 
 INSTALLATION_SCOPES: Final = frozenset({"audit:read", "dashboard:read", "events:read", "keys:manage"})
-"""Scopes of a key of the installation (dashboard, auditor, operator): all partners of its mode, read-only."""
+"""Scopes of an installation key (dashboard, auditor, operator): all partners of its mode. None writes orders."""
 
 SCOPES: Final = PARTNER_SCOPES | INSTALLATION_SCOPES
 MAX_LIVE_KEYS: Final = 2
@@ -69,7 +69,7 @@ class ParsedKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A stored key. `partner_id` is None for a key of the installation. `hashed` is `hash_key` of the key."""
+    """A stored key. `partner_id` is None for an installation key. `hashed` is `hash_key` of the key."""
 
     key_id: str
     partner_id: str | None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from infra import clock
-from infra.postgres.failures import UNREACHABLE
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.security.api_keys import KeyRecord
 
 TTL_S: Final = 4.0
@@ -90,7 +90,7 @@ class KeyCache:
         try:
             async with asyncio.timeout(LOOKUP_TIMEOUT_S):
                 record = await self._find(key_id)
-        except UNREACHABLE as error:
+        except ANY_DATABASE_ERROR as error:
             raise KeyStoreUnavailableError("the store of API keys cannot be reached") from error
         self._entries.pop(key_id, None)
         if len(self._entries) >= self._capacity:

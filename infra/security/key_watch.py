@@ -8,7 +8,7 @@ from infra import clock
 from infra.event_store.protocol import StoreUnavailableError
 from infra.observability.logs import get_logger
 from infra.postgres.deferred_pool import DeferredPool
-from infra.postgres.failures import UNREACHABLE
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.wakeup import Connect, Wakeup
 from infra.security.api_key_store import CHANNEL, find_key, write_use
 from infra.security.api_keys import KeyRecord
@@ -47,7 +47,7 @@ async def watch_keys(connect: Connect, database: DeferredPool, keys: KeyCache) -
             written_at_s = clock.monotonic_s()
             used = keys.take_uses()
             if used:
-                with suppress(*UNREACHABLE):
+                with suppress(*ANY_DATABASE_ERROR):
                     async with pool.acquire() as connection:
                         await write_use(connection, used, clock.now())
                     get_logger().debug("api_keys.use_written", keys=len(used))

@@ -1,7 +1,7 @@
 """Read model `orders`: each order as it is now, with columns to filter by and the document that is served.
 
 The row keeps the folded state beside the document, so that a batch costs one SELECT, a fold in memory and one upsert,
-however many events it has (ADR 0071). The domain's `evolve` folds, so command side and read model cannot disagree.
+however many events it has (decision 0071). The domain's `evolve` folds, so command side and read model cannot disagree.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,7 @@
 """The contract of a projection: events of the log in, one set-based write out.
 
 A projection never commits, keeps a position or retries: the worker does, in the transaction it passes to `apply`. So
-what `apply` writes becomes visible together with the checkpoint, or not at all (ADR 0070).
+what `apply` writes becomes visible together with the checkpoint, or not at all (decision 0070).
 """
 
 from collections.abc import Sequence
@@ -69,7 +69,7 @@ class Projection(Protocol):
 
     @property
     def name(self) -> str:
-        """Stable name, also the argument of `verify` and `rebuild`."""
+        """Stable name, also the argument of `verify`."""
         ...
 
     @property

@@ -22,7 +22,7 @@ from projections.failures import describe
 from projections.read_models import order_timeline, orders
 from projections.read_models.columns import Row
 from projections.read_models.projection import LogRecord, ProjectionError
-from projections.sources.store import shard
+from projections.sources.store import cached_partition_of
 
 _PREFETCH: Final = 2_000
 _EVENTS: Final = f"SELECT {COLUMNS} FROM harbor.events ORDER BY stream_id, version"
@@ -177,6 +177,6 @@ async def _orders(connection: DedicatedConnection, partitions: int, tally: Tally
         if order and order[0].order_id != event.stream_id:
             yield order
             order = []
-        order.append(LogRecord.of(event, shard(event.stream_id, partitions)))
+        order.append(LogRecord.of(event, cached_partition_of(event.stream_id, partitions)))
     if order:
         yield order

@@ -14,7 +14,7 @@ from infra.event_store.log_reads import events_between
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey
 from infra.postgres.connection import Connection
 from projections.read_models.projection import LogRecord
-from projections.sources.store import Batch, shard
+from projections.sources.store import Batch, cached_partition_of
 
 FILL_EVENTS: Final = 5_000
 """Events of the log looked at for one step of filling; the next step of the worker fills on."""
@@ -69,6 +69,6 @@ async def read_missed(connection: Connection, gaps: Mapping[int, Gap], partition
     missed: list[LogRecord] = []
     while not missed and (events := await events_between(connection, after, upto, FILL_EVENTS)):
         after = events[-1].position
-        placed = [LogRecord.of(event, shard(event.stream_id, partitions)) for event in events]
+        placed = [LogRecord.of(event, cached_partition_of(event.stream_id, partitions)) for event in events]
         missed = [each for each in placed if each.partition in gaps and each.position <= gaps[each.partition].upto]
     return Batch(tuple(missed))

@@ -21,7 +21,7 @@ from infra.observability.logs import get_logger
 from projections import metrics
 from projections.read_models.projection import LogRecord
 from projections.sources.foreign import ForeignRecords
-from projections.sources.store import MAX_WAIT_S, NOBODY, Assignment, Batch, Start, shard
+from projections.sources.store import MAX_WAIT_S, NOBODY, Assignment, Batch, Start, cached_partition_of
 
 _CONNECT_DEADLINE_S: Final = 10.0
 _HINT_EVERY_S: Final = 5.0
@@ -196,7 +196,7 @@ class KafkaSource:
                 continue
             if record.position > _MAX_BIGINT or max(record.sequence, record.schema_version) > _MAX_INT:
                 self._foreign.report(message.partition, message.offset, "a number is too large")
-            elif shard(record.order_id, self._topic.partitions) != record.partition:
+            elif cached_partition_of(record.order_id, self._topic.partitions) != record.partition:
                 self._foreign.report(message.partition, message.offset, "the order lives in another partition")
             else:
                 yield LogRecord(

@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Protocol
-from uuid import UUID
 
 from infra.event_store.protocol import StoredEvent
 from infra.partitioning import partition_of
@@ -108,14 +107,12 @@ class Source(Protocol):
         ...
 
 
-@lru_cache(maxsize=65_536)
-def shard(order_id: UUID, partitions: int) -> int:
-    """Return the partition of an order; cached, because events of an order come close together."""
-    return partition_of(order_id, partitions)
+cached_partition_of: Final = lru_cache(maxsize=65_536)(partition_of)
+"""Returns the partition of an order; cached, because events of an order come close together."""
 
 
 class StoreSource:
-    """Tails the event store: the same shards and checkpoints as with a broker, one active worker by a lease."""
+    """Tails the event store: the same partitions and checkpoints as with a broker, one active worker by a lease."""
 
     is_truth = True
 
@@ -176,7 +173,7 @@ class StoreSource:
         if not events:
             return Batch()
         self._after = events[-1].position
-        records = tuple(LogRecord.of(event, shard(event.stream_id, self.partitions)) for event in events)
+        records = tuple(LogRecord.of(event, cached_partition_of(event.stream_id, self.partitions)) for event in events)
         return Batch(records, scanned_to=self._after)
 
     async def applied(self, next_offsets: Mapping[int, int]) -> None:

@@ -41,7 +41,7 @@ class Breaker:
             return 0
         return min(1, room)
 
-    def opens_again_at(self) -> float | None:
+    def probe_due_at(self) -> float | None:
         """Return when the probe is due; None while closed."""
         return self._open_until
 

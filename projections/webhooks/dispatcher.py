@@ -40,7 +40,7 @@ _BACKOFF_S: Final = 0.5
 _BREAKERS_KEPT: Final = 10_000
 
 _SUSPENSIONS: Final[Mapping[Verdict, tuple[str, str]]] = {
-    Verdict.DISABLE: ("disabled", "the endpoint answered 410 Gone"),
+    Verdict.DISABLE: ("disabled", "the endpoint responded with 410 Gone"),
     Verdict.MISCONFIGURED: ("misconfigured", "the endpoint's address may not be called"),
 }
 
@@ -139,8 +139,8 @@ class Dispatcher:
         in_flight, most = self._held[endpoint.endpoint_id], self._ports.settings.max_in_flight_per_endpoint
         if room := breaker.permits(now_s, in_flight, most):
             return endpoint.due_in_s, room
-        open_s = (breaker.opens_again_at() or now_s) - now_s
-        # The end of a probe wakes us; the poll is for when that is missed.
+        open_s = (breaker.probe_due_at() or now_s) - now_s
+        # The end of the probe wakes us; the poll is the fallback.
         return open_s if open_s > 0 else self._ports.settings.poll_s, 0
 
     def _start(self, group: asyncio.TaskGroup, lease: LeasedDelivery, endpoint: QueuedEndpoint, secret: bytes) -> None:

@@ -1,7 +1,7 @@
 """Webhook fan-out: the projection whose read model is the delivery queue.
 
 For every event there is one delivery per endpoint of its tenant that was registered before it and wants its type. The
-body is rendered here, once (docs/decisions/0081). Repeating a batch changes nothing: deliveries are unique per
+body is rendered here, once (decision 0081). Repeating a batch changes nothing: deliveries are unique per
 (endpoint, event), bodies per (event, kind). Deliveries to disabled endpoints are still queued, those to deleted ones
 are not.
 """

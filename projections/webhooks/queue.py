@@ -126,6 +126,7 @@ class LeasedDelivery(NamedTuple):
     recorded_at: datetime
     attempt_count: int
     round_attempts: int
+    """Attempts since the first send or the last resend."""
     body: bytes
 
 

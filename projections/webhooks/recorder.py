@@ -11,13 +11,13 @@ from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.connection import Connection
 from infra.postgres.deferred_pool import DeferredPool
-from infra.postgres.failures import UNREACHABLE
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.retry_loop import Cause, RetryLoop
 from projections.webhooks import queue
 
 BATCH: Final = 500
 RETRY_S: Final = 0.2
-DATABASE_ERRORS: Final = (*UNREACHABLE, StoreUnavailableError)
+DATABASE_ERRORS: Final = (*ANY_DATABASE_ERROR, StoreUnavailableError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """One attempt: one POST to one endpoint, with a bound on everything a hostile receiver could try.
 
-The guard is where connections are made (docs/decisions/0082): the resolver returns only vetted addresses and refuses
+The guard is where connections are made (decision 0082): the resolver returns only vetted addresses and refuses
 the host if *any* of its addresses is denied; the socket factory checks the address of every socket again. SNI and Host
 stay the original name. Redirects are not followed, proxies of the environment are ignored, cookies are not kept, and of
 a response at most 16 KiB are read, and never decompressed.

@@ -41,7 +41,7 @@ OF_ONE: Final = read_responses(CURSOR_INVALID, NOT_FOUND, headers=("Link",))
 
 router = APIRouter(route_class=StrictRoute, tags=["orders"])
 raw_router = APIRouter(route_class=RawRoute, tags=["orders"])
-"""Routes whose speed is promised. Decision 0040."""
+"""Routes whose speed is promised (decision 0040)."""
 
 
 def _printable(text: str) -> str:

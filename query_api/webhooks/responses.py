@@ -36,7 +36,7 @@ class Delivery(RowDocument):
 
 
 class Attempt(RowDocument):
-    """One POST. `answer` is the beginning of what the receiver said."""
+    """One POST. `answer` is the beginning of the response body."""
 
     attempt: int
     started_at: Instant

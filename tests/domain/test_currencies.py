@@ -1,4 +1,4 @@
-"""The currencies: those of ISO 4217 that people pay in. What was accepted once stays readable for ever."""
+"""The currencies: those of ISO 4217 that people pay in. What was accepted once stays readable forever."""
 
 import subprocess
 import sys

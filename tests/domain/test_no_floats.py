@@ -2,7 +2,7 @@
 
 `tests.support.orders.floats` says what is looked for in every module that ships and what the check cannot see;
 `tests.support.orders.floats_allowed` lists where floats may be. The rule runs in `make check`. What happens to amounts
-on their way through the whole system is in `tests/test_no_floats_at_run_time.py`. Decision 0057.
+on their way through the whole system is in `tests/test_no_floats_at_run_time.py` (decision 0057).
 """
 
 import json

@@ -34,7 +34,7 @@ class Ack:
     events: tuple[tuple[UUID, bytes], ...]
 
     def promised(self) -> Iterator[Seen]:
-        """Return what the log must hold for ever."""
+        """Return what the log must hold forever."""
         before = len(self.events) - 1
         for index, (event_id, payload) in enumerate(self.events):
             back = before - index

@@ -11,14 +11,14 @@ import pytest
 from infra.http.problems import Problem
 from query_api.freshness import (
     ORDERS,
-    TRUTH_EVERY_S,
-    TRUTH_WHEN_BEHIND_S,
-    TRUTH_WHEN_DEAF_S,
+    POLL_NOT_LISTENING_S,
+    POLL_S,
+    POLL_WHEN_BEHIND_S,
     VERSIONS,
     Freshness,
     FreshnessWatch,
+    Progress,
     ProgressSnapshot,
-    Shard,
     follow,
 )
 from query_api.tokens import Token
@@ -48,12 +48,12 @@ def freshness(now: Now) -> Freshness:
     return Freshness(3, now)
 
 
-def all_of(*shards: Shard) -> dict[tuple[str, int], Shard]:
-    return {(name, partition): shard for name in VERSIONS for partition, shard in enumerate(shards)}
+def all_of(*partitions: Progress) -> dict[tuple[str, int], Progress]:
+    return {(name, partition): each for name in VERSIONS for partition, each in enumerate(partitions)}
 
 
-def moved(partition: int, last_position: int, applied: int) -> list[tuple[str, int, Shard]]:
-    return [(name, partition, Shard(last_position, applied)) for name in VERSIONS]
+def moved(partition: int, last_position: int, applied: int) -> list[tuple[str, int, Progress]]:
+    return [(name, partition, Progress(last_position, applied)) for name in VERSIONS]
 
 
 def test_freshness_is_unknown_before_the_first_reading(freshness: Freshness) -> None:
@@ -62,34 +62,46 @@ def test_freshness_is_unknown_before_the_first_reading(freshness: Freshness) -> 
 
 
 @pytest.mark.parametrize(
-    ("head", "shards", "position", "is_behind"),
+    ("head", "partitions", "position", "is_behind"),
     [
         pytest.param(0, [], 0, False, id="an empty log"),
-        pytest.param(10, [Shard(10, 6), Shard(3, 3), Shard(1, 1)], 10, False, id="everything counted is all applied"),
-        pytest.param(10, [Shard(10, 5), Shard(3, 3), Shard(1, 1)], 1, True, id="one less: only the slowest is certain"),
+        pytest.param(
+            10,
+            [Progress(10, 6), Progress(3, 3), Progress(1, 1)],
+            10,
+            False,
+            id="everything counted is all applied",
+        ),
+        pytest.param(
+            10,
+            [Progress(10, 5), Progress(3, 3), Progress(1, 1)],
+            1,
+            True,
+            id="one less: only the slowest is certain",
+        ),
     ],
 )
 def test_what_is_applied_is_counted(
-    freshness: Freshness, head: int, shards: list[Shard], position: int, is_behind: bool
+    freshness: Freshness, head: int, partitions: list[Progress], position: int, is_behind: bool
 ) -> None:
-    freshness.learn_all(ProgressSnapshot(head, all_of(*shards), []))
+    freshness.learn_all(ProgressSnapshot(head, all_of(*partitions), []))
 
     assert (freshness.position(ORDERS), freshness.is_behind) == (position, is_behind)
     assert freshness.position(ORDERS, 0) == head
 
 
-def test_a_shard_ahead_of_the_head_that_was_heard_does_not_count_for_the_others(freshness: Freshness) -> None:
-    """The head moved to 2 unheard: shard 0 has applied event 2, shard 1 lacks event 1; one of one was counted."""
+def test_a_partition_ahead_of_the_head_that_was_heard_does_not_count_for_the_others(freshness: Freshness) -> None:
+    """The head moved to 2 unheard: partition 0 has applied event 2, 1 lacks event 1; one of one was counted."""
     freshness.learn_all(ProgressSnapshot(1, all_of(), []))
 
-    freshness.learn_shards(moved(0, 2, 1))
+    freshness.learn_partitions(moved(0, 2, 1))
 
     assert freshness.position(ORDERS) == 0
     assert freshness.is_behind
 
 
 def test_what_was_complete_once_stays_complete(freshness: Freshness) -> None:
-    freshness.learn_all(ProgressSnapshot(4, all_of(Shard(4, 4)), []))
+    freshness.learn_all(ProgressSnapshot(4, all_of(Progress(4, 4)), []))
 
     freshness.learn_head(9)
 
@@ -104,23 +116,23 @@ def test_the_lag_is_the_age_of_the_log_at_what_is_applied(freshness: Freshness, 
     now.passes(30)
 
     waited_for_all = freshness.lag_ms(ORDERS)
-    freshness.learn_shards(moved(0, 5, 5))
+    freshness.learn_partitions(moved(0, 5, 5))
     waited_for_the_second_batch = freshness.lag_ms(ORDERS)
-    freshness.learn_shards(moved(1, 8, 3))
+    freshness.learn_partitions(moved(1, 8, 3))
 
     assert [waited_for_all, waited_for_the_second_batch, freshness.lag_ms(ORDERS)] == [130, 30, 0]
 
 
 def test_the_lag_after_a_start_comes_from_the_ledger(freshness: Freshness) -> None:
-    freshness.learn_all(ProgressSnapshot(9, all_of(Shard(4, 4)), [(6, START - timedelta(seconds=7))]))
+    freshness.learn_all(ProgressSnapshot(9, all_of(Progress(4, 4)), [(6, START - timedelta(seconds=7))]))
 
     assert freshness.lag_ms(ORDERS) == 7000
 
 
 def test_a_restored_database_takes_positions_back(freshness: Freshness) -> None:
-    freshness.learn_all(ProgressSnapshot(10, all_of(Shard(10, 10)), []))
+    freshness.learn_all(ProgressSnapshot(10, all_of(Progress(10, 10)), []))
 
-    freshness.learn_all(ProgressSnapshot(4, all_of(Shard(4, 4)), []))
+    freshness.learn_all(ProgressSnapshot(4, all_of(Progress(4, 4)), []))
 
     assert freshness.position(ORDERS) == freshness.position(ORDERS, 0) == 4
 
@@ -148,24 +160,24 @@ def test_notifications_move_head_and_shards_and_those_of_another_version_or_form
     assert [freshness.position(ORDERS), freshness.lag_ms(ORDERS)] == [3, 0]
 
 
-async def test_a_waiting_read_is_woken_by_its_own_shard(freshness: Freshness) -> None:
+async def test_a_waiting_read_is_woken_by_its_own_partition(freshness: Freshness) -> None:
     waiting = asyncio.create_task(freshness.wait_for("acme.test", Token(1, 7), ORDERS, 60.0))
     await asyncio.sleep(0)
 
-    freshness.learn_shards([*moved(0, 9, 5), *moved(1, 6, 1)])
+    freshness.learn_partitions([*moved(0, 9, 5), *moved(1, 6, 1)])
     await asyncio.sleep(0)
     too_early = waiting.done()
-    freshness.learn_shards(moved(1, 7, 2))
+    freshness.learn_partitions(moved(1, 7, 2))
     await waiting
 
     assert not too_early
 
 
 @asynccontextmanager
-async def waiters(freshness: Freshness, *askers: str) -> AsyncIterator[None]:
+async def waiters(freshness: Freshness, *callers: str) -> AsyncIterator[None]:
     """Let a read of each of them wait for what does not come."""
     far = Token(0, 10**5)
-    waiting = [asyncio.create_task(freshness.wait_for(asker, far, ORDERS, 60)) for asker in askers]
+    waiting = [asyncio.create_task(freshness.wait_for(caller, far, ORDERS, 60)) for caller in callers]
     await asyncio.sleep(0)  # let each of them begin
     yield
     for task in waiting:
@@ -173,9 +185,9 @@ async def waiters(freshness: Freshness, *askers: str) -> AsyncIterator[None]:
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def is_turned_away(freshness: Freshness, asker: str, token: Token = NEAR) -> bool:
+async def is_turned_away(freshness: Freshness, caller: str, token: Token = NEAR) -> bool:
     """Return whether a read of somebody is refused before it has waited at all."""
-    waiting = asyncio.create_task(freshness.wait_for(asker, token, ORDERS, 60))
+    waiting = asyncio.create_task(freshness.wait_for(caller, token, ORDERS, 60))
     await asyncio.wait([waiting], timeout=0.05)
     if waiting.done():
         with pytest.raises(Problem, match="projection_lagging"):
@@ -191,7 +203,7 @@ async def test_reads_that_wait_are_bounded(freshness: Freshness) -> None:
     async with waiters(freshness, *(f"partner-{number % 5}.test" for number in range(256))):
         assert await is_turned_away(freshness, "acme.test")
 
-    freshness.learn_shards(moved(1, 7, 7))
+    freshness.learn_partitions(moved(1, 7, 7))
     await freshness.wait_for("acme.test", Token(1, 7), ORDERS, 60)
 
 
@@ -269,9 +281,9 @@ UP_TO_DATE = ProgressSnapshot(0, {}, [])
 @pytest.mark.parametrize(
     ("is_listening", "incoming", "waits"),
     [
-        pytest.param(True, [[], []], [TRUTH_EVERY_S] * 3, id="idle: rarely"),
-        pytest.param(True, [[("harbor_events", "1 5")]], [TRUTH_EVERY_S, TRUTH_WHEN_BEHIND_S], id="behind: sooner"),
-        pytest.param(False, [[]], [TRUTH_WHEN_DEAF_S] * 2, id="hears nothing: polls"),
+        pytest.param(True, [[], []], [POLL_S] * 3, id="idle: rarely"),
+        pytest.param(True, [[("harbor_events", "1 5")]], [POLL_S, POLL_WHEN_BEHIND_S], id="behind: sooner"),
+        pytest.param(False, [[]], [POLL_NOT_LISTENING_S] * 2, id="hears nothing: polls"),
     ],
 )
 async def test_how_often_a_service_looks_at_the_truth(

@@ -67,7 +67,7 @@ async def test_no_response_or_log_line_to_a_partner_holds_a_byte_of_another(
     capsys.readouterr()
     for path in paths:
         answer = await planted.service.get(path, key)
-        # The address is the asker's own words; what it asked for is cut out of the answer before the search.
+        # The address is the caller's own words; what it asked for is cut out of the answer before the search.
         answered = answer.content.replace(path.encode(), b"").decode() + str(answer.headers)
         assert CANARY not in answered, path
         assert "globex" not in answered, path

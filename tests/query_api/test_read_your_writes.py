@@ -23,13 +23,13 @@ async def service(database: Database) -> AsyncIterator[QueryService]:
 async def test_a_read_waits_until_its_shard_is_there_and_sees_the_order(database: Database) -> None:
     async with query_service(database, **PATIENT) as service:
         row, key = order_row(), await service.key()
-        shard = partition_of(row.order_id, PARTITIONS)
-        waiting = asyncio.create_task(service.get(f"{ORDERS}/{row.order_id}", key, consistency_token=f"{shard}.1"))
+        partition = partition_of(row.order_id, PARTITIONS)
+        waiting = asyncio.create_task(service.get(f"{ORDERS}/{row.order_id}", key, consistency_token=f"{partition}.1"))
         await asyncio.sleep(0)
 
         await service.rows.log_reaches(1)
         await service.rows.add_orders(row)
-        await service.rows.apply(shard, 1, 1)
+        await service.rows.apply(partition, 1, 1)
         answer = await waiting
 
     assert [answer.status_code, answer.content] == [200, row.document]

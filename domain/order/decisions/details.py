@@ -5,8 +5,8 @@ from typing import Literal
 
 from domain import text
 from domain.order.commands import AddNote, UpdateDetails
-from domain.order.decisions.change import change
 from domain.order.decisions.rules import CheckedDetails, checked_details, checked_text
+from domain.order.decisions.shared_members import shared_members
 from domain.order.due import status_at
 from domain.order.errors import FieldLockedError
 from domain.order.event_parts import ClearNote, ClearPersonal
@@ -31,7 +31,7 @@ def update_details(command: UpdateDetails, state: OrderState) -> tuple[OrderDeta
             external_reference=asked.external_reference or state.external_reference,
             metadata=dict(state.metadata if asked.metadata is None else asked.metadata),
             personal=None if email is None else ClearPersonal(scheme="clear", customer_email=email),
-            **change(state),
+            **shared_members(state),
         ),
     )
 
@@ -40,7 +40,7 @@ def add_note(command: AddNote, state: OrderState) -> tuple[OrderNoteAdded]:
     """Keep a note; nothing else changes."""
     note = checked_text(text.note, command.note, "note")
     personal = ClearNote(scheme="clear", note=note)
-    return (OrderNoteAdded(visibility=command.visibility, personal=personal, **change(state)),)
+    return (OrderNoteAdded(visibility=command.visibility, personal=personal, **shared_members(state)),)
 
 
 def _changed(asked: CheckedDetails, state: OrderState, now: datetime) -> _Changed:

@@ -6,8 +6,8 @@ from typing import Literal, assert_never
 from domain import text
 from domain.money import MAX_AMOUNT_MINOR
 from domain.order.commands import AddLine, AmendLines, LineAmendment, RemoveLine, SetPrice, SetQuantity
-from domain.order.decisions.change import change
 from domain.order.decisions.rules import Violations, checked_reason
+from domain.order.decisions.shared_members import shared_members
 from domain.order.errors import MAX_VIOLATIONS
 from domain.order.event_parts import MAX_CHANGES, MAX_LINES, AmendedLine, LineChange
 from domain.order.events import OrderAmended
@@ -40,7 +40,7 @@ def amend(command: AmendLines, state: OrderState) -> tuple[OrderAmended, ...]:
             ),
             changes=tuple(amendment.done),
             reason=reason,
-            **change(state, after),
+            **shared_members(state, after),
         ),
     )
 

@@ -4,9 +4,9 @@ from datetime import timedelta
 from typing import Literal
 
 from domain.order.commands import Authorize, Cancel, Capture, Expire, LineShare, Void
-from domain.order.decisions.change import change
 from domain.order.decisions.payouts import settled
 from domain.order.decisions.rules import Violations, checked_optional_amount, checked_reason, require_available
+from domain.order.decisions.shared_members import shared_members
 from domain.order.due import due_at
 from domain.order.errors import AmountExceedsCapturableError
 from domain.order.event_parts import CapturedLine
@@ -34,7 +34,7 @@ def authorize(command: Authorize, state: OrderState) -> tuple[OrderAuthorized]:
         OrderAuthorized(
             amount_minor=amount_minor,
             auth_expires_at=command.now + AUTHORIZATION_LIFETIME,
-            **change(state, state.ledger.plus(authorized=amount_minor)),
+            **shared_members(state, state.ledger.plus(authorized=amount_minor)),
         ),
     )
 
@@ -53,7 +53,7 @@ def capture(command: Capture, state: OrderState) -> tuple[OrderEvent, ...]:
     after = state.ledger.plus(captured=amount_minor)
     is_all = amount_minor == left_minor
     captured = OrderCaptured(
-        amount_minor=amount_minor, final=command.final or is_all, lines=lines, **change(state, after)
+        amount_minor=amount_minor, final=command.final or is_all, lines=lines, **shared_members(state, after)
     )
     if is_all or not command.final:
         return (captured,)
@@ -86,13 +86,13 @@ def expire(command: Expire, state: OrderState) -> tuple[OrderEvent, ...]:
         return _released(state, "expired", None)
     rest_minor = state.ledger.capturable_minor
     after = state.ledger.plus(released=rest_minor)
-    return (OrderExpired(due_at=due, released_minor=rest_minor, **change(state, after, Status.EXPIRED)),)
+    return (OrderExpired(due_at=due, released_minor=rest_minor, **shared_members(state, after, Status.EXPIRED)),)
 
 
 def _canceled(reason: str | None, state: OrderState) -> OrderCanceled:
     rest_minor = state.ledger.capturable_minor
     after = state.ledger.plus(released=rest_minor)
-    return OrderCanceled(reason=reason, released_minor=rest_minor, **change(state, after, Status.CANCELED))
+    return OrderCanceled(reason=reason, released_minor=rest_minor, **shared_members(state, after, Status.CANCELED))
 
 
 def _released(
@@ -101,7 +101,9 @@ def _released(
     """Release what is left of a partly captured order."""
     rest_minor = state.ledger.capturable_minor
     after = state.ledger.plus(released=rest_minor)
-    released = OrderAuthorizationReleased(released_minor=rest_minor, cause=cause, reason=reason, **change(state, after))
+    released = OrderAuthorizationReleased(
+        released_minor=rest_minor, cause=cause, reason=reason, **shared_members(state, after)
+    )
     return (released, *settled(state, after))
 
 

@@ -2,7 +2,6 @@
 
 from domain import text
 from domain.order.commands import Refund, Settle
-from domain.order.decisions.change import change
 from domain.order.decisions.rules import (
     checked_amount,
     checked_optional_amount,
@@ -10,6 +9,7 @@ from domain.order.decisions.rules import (
     checked_text,
     require_available,
 )
+from domain.order.decisions.shared_members import shared_members
 from domain.order.errors import (
     AmountExceedsCapturedError,
     AmountExceedsRefundableError,
@@ -36,7 +36,7 @@ def refund(command: Refund, state: OrderState) -> tuple[OrderRefunded]:
         amount_minor = left_minor
     require_available(amount_minor, left_minor, AmountExceedsRefundableError, state)
     after = state.ledger.plus(refunded=amount_minor)
-    return (OrderRefunded(amount_minor=amount_minor, reason=reason, **change(state, after)),)
+    return (OrderRefunded(amount_minor=amount_minor, reason=reason, **shared_members(state, after)),)
 
 
 def settle(command: Settle, state: OrderState) -> tuple[OrderSettlementRecorded | OrderSettled, ...]:
@@ -60,7 +60,7 @@ def settle(command: Settle, state: OrderState) -> tuple[OrderSettlementRecorded 
             net_minor=net_minor,
             value_date=command.value_date,
             batch=batch,
-            **change(state, after),
+            **shared_members(state, after),
         ),
         *settled(state, after),
     )
@@ -70,4 +70,4 @@ def settled(state: OrderState, after: Ledger) -> tuple[OrderSettled, ...]:
     """Return the event that marks an order as settled if `after` is the ledger of a settled order."""
     if open_status(after) is not Status.SETTLED:
         return ()
-    return (OrderSettled(amount_minor=after.settled_minor, **change(state._replace(ledger=after))),)
+    return (OrderSettled(amount_minor=after.settled_minor, **shared_members(state._replace(ledger=after))),)

@@ -15,7 +15,7 @@ from domain.order.errors import (
     Violation,
     WithdrawnCurrencyError,
 )
-from domain.order.event_parts import MAX_LINES, MAX_QUANTITY, OrderLine
+from domain.order.event_parts import MAX_LINES, MAX_QUANTITY, EventLine
 from domain.order.state import OrderState
 
 V = TypeVar("V")
@@ -60,7 +60,7 @@ class Violations(list[Violation]):
         return is_kept
 
     def require_none(self) -> None:
-        """Go on when no rule is broken.
+        """Raise if a rule is broken.
 
         Raises:
             InvalidCommandError: with at most 20 violations.
@@ -72,7 +72,7 @@ class Violations(list[Violation]):
 class CheckedOrder(NamedTuple):
     """The values of a new order, normalised; every rule holds."""
 
-    lines: tuple[OrderLine, ...]
+    lines: tuple[EventLine, ...]
     total_minor: int
     customer_email: str
     external_reference: str | None
@@ -163,7 +163,7 @@ def checked_optional_amount(value: str | None, currency: Currency, field: str) -
 
 
 def require_available(amount_minor: int, available_minor: int, error: type[AmountError], state: OrderState) -> None:
-    """Go on when an amount is more than zero and no more than what is available.
+    """Raise unless an amount is more than zero and no more than what is available.
 
     Raises:
         AmountZeroError: it is zero.
@@ -182,7 +182,7 @@ def _require_active(priced_in: Currency) -> None:
         raise WithdrawnCurrencyError((Violation(("currency",), error.code, error.detail),)) from None
 
 
-def _lines(new_lines: tuple[NewLine, ...], found: Violations) -> tuple[OrderLine, ...]:
+def _lines(new_lines: tuple[NewLine, ...], found: Violations) -> tuple[EventLine, ...]:
     """Return the lines, numbered from 1. How many there are is checked before any of them is read."""
     if not new_lines:
         found.add("lines_required", "an order has at least one line", "lines")
@@ -190,7 +190,7 @@ def _lines(new_lines: tuple[NewLine, ...], found: Violations) -> tuple[OrderLine
     if len(new_lines) > MAX_LINES:
         found.add("too_many_lines", f"an order has at most {MAX_LINES} lines", "lines")
         return ()
-    lines: list[OrderLine] = []
+    lines: list[EventLine] = []
     for index, line in enumerate(new_lines):
         checked = _line(index, line, found)
         if checked is not None:
@@ -200,7 +200,7 @@ def _lines(new_lines: tuple[NewLine, ...], found: Violations) -> tuple[OrderLine
     return tuple(lines)
 
 
-def _line(index: int, line: NewLine, found: Violations) -> OrderLine | None:
+def _line(index: int, line: NewLine, found: Violations) -> EventLine | None:
     broken_before = len(found)
     path = ("lines", index)
     sku = found.checked(text.sku, line.sku, *path, "sku")
@@ -213,7 +213,7 @@ def _line(index: int, line: NewLine, found: Violations) -> OrderLine | None:
         found.add("amount_too_large", detail, *path, "unit_price")
     if len(found) > broken_before:
         return None
-    return OrderLine(
+    return EventLine(
         line_id=index + 1,
         sku=sku,
         quantity=line.quantity,

@@ -23,7 +23,7 @@ HEADERS: Final = {
     "Retry-After": ("seconds to wait before the request is sent again", "1"),
     "WWW-Authenticate": ("how to authenticate", 'Bearer realm="harbor-orders"'),
     "X-Read-Lag-Ms": ("how far the read model is behind the log, in milliseconds", "12"),
-    "X-Read-Position": ("position in the log up to which the answer includes every event", "1234"),
+    "X-Read-Position": ("position in the log up to which the response includes every event", "1234"),
     "X-Request-ID": ("the id of this request", "req-7f3a"),
 }
 """Every header an response may have: what it says, and an example."""

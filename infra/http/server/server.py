@@ -3,7 +3,8 @@
     await serve(app, stop, Listen(host, port))
 
 An application is called when the head of a request is complete; until then only the server can watch. `BoundedProtocol`
-gives a head `HEAD_DEADLINE_S` and `MAX_HEAD_BYTES`, and cuts off a peer that does not read its response. Decision 0050.
+gives a head `HEAD_DEADLINE_S` and `MAX_HEAD_BYTES`, and cuts off a peer that does not read its response. See
+decision 0050.
 """
 
 import asyncio

@@ -23,9 +23,9 @@ from infra.local.processes.launch import Launch
 
 ADMIN = "harbor_admin"
 # min_wal_size: a new WAL segment costs tens of milliseconds, a recycled one nothing. shared_buffers, wal_compression:
-# they keep a log of millions as fast as an empty one (ADR 0026). io_method: saves three idle processes. jit: compiling
-# never pays off at this size, and LLVM would stay in memory. fsync and the two below it are explicit because the
-# services refuse to run with less.
+# they keep a log of millions as fast as an empty one (decision 0026). io_method: saves three idle processes. jit:
+# compiling never pays off at this size, and LLVM would stay in memory. fsync and the two below it are explicit because
+# the services refuse to run with less.
 _CONFIGURATION = """\
 listen_addresses = '127.0.0.1'
 port = {port}

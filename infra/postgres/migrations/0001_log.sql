@@ -44,7 +44,7 @@ CREATE TABLE harbor.batches (
     PRIMARY KEY (log_id, last_position)
 );
 
--- Names that belong to one stream of a tenant for ever, such as an order's external reference (ADR 0021).
+-- Names that belong to one stream of a tenant forever, such as an order's external reference (decision 0021).
 CREATE TABLE harbor.claims (
     tenant_id text COLLATE "C" NOT NULL,
     claim     text COLLATE "C" NOT NULL CHECK (octet_length(claim) BETWEEN 1 AND 1024),

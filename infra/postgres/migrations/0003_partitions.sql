@@ -1,5 +1,5 @@
 -- Partitions of the log and of the recorded responses: made ahead, dropped when they expire, and known by their bounds,
--- not by their names, because an operator may rename them and attach others (ADR 0025).
+-- not by their names, because an operator may rename them and attach others (decision 0025).
 
 -- Return the partitions of a table with their bounds in the catalogue: from `first` up to `beyond`, NULL where there is no
 -- limit. A default partition has no bounds and is left out. Instants are written in the time zone of the session.
@@ -107,7 +107,7 @@ BEGIN
             EXECUTE format('CREATE UNIQUE INDEX ON harbor.%I (stream_id, tenant_id, version)', p_name);
         ELSE
             -- Responses live for a week, so compressing them is not worth the time: those above 2 kB stay as they are, up
-            -- to a page. Payloads live for ever and are compressed.
+            -- to a page. Payloads live forever and are compressed.
             EXECUTE format('ALTER TABLE harbor.%I SET (toast_tuple_target = 8160)', p_name);
         END IF;
     END IF;

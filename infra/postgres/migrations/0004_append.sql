@@ -1,4 +1,4 @@
--- The one way into the log: many commands in one call, one round trip, one commit (ADR 0020, ADR 0024).
+-- The one way into the log: many commands in one call, one round trip, one commit (decision 0020, decision 0024).
 --
 -- Parameters. Commands and their events travel as parallel arrays: element i of each p_ array belongs to command i,
 -- element j of each e_ array to event j. Events stand in the order of their commands.

@@ -1,6 +1,6 @@
 -- API keys and their history.
 
--- The key itself is never stored: `hashed` is HMAC-SHA-256(pepper, key). partner_id NULL is a key of the installation
+-- The key itself is never stored: `hashed` is HMAC-SHA-256(pepper, key). partner_id NULL is an installation key
 -- (dashboard, auditor, operator): it reads across the partners of its mode and can change no order.
 CREATE TABLE harbor.api_keys (
     key_id       text        PRIMARY KEY CHECK (key_id ~ '^[0-9A-Za-z]{8}$'),
@@ -13,7 +13,7 @@ CREATE TABLE harbor.api_keys (
     expires_at   timestamptz CHECK (expires_at > created_at),
     revoked_at   timestamptz,
     last_used_at timestamptz,
-    -- Even a mistake in the services cannot let a key of the installation write, or one of a partner see all partners.
+    -- Even a mistake in the services cannot let an installation key write, or one of a partner see all partners.
     CHECK (CASE WHEN partner_id IS NULL
                 THEN scopes <@ ARRAY['audit:read', 'dashboard:read', 'events:read', 'keys:manage']
                 ELSE NOT scopes && ARRAY['audit:read', 'dashboard:read'] END)
@@ -25,7 +25,7 @@ CREATE INDEX api_keys_of_mode_newest ON harbor.api_keys (livemode, created_at DE
 -- What happened to each key: one row for each creation, rotation and revocation, written in the same transaction. Rows are
 -- never changed or removed. PostgreSQL chooses the number and the time; no service can.
 --
--- claim is '<partner>.<mode>/<Idempotency-Key>' ('*' for a key of the installation) of the request that made a key: a
+-- claim is '<partner>.<mode>/<Idempotency-Key>' ('*' for an installation key) of the request that made a key: a
 -- second request under it makes no second key. fingerprint tells a repetition from another request under that claim.
 CREATE TABLE harbor.api_key_events (
     event_number bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,7 +1,7 @@
 -- Leases, and what the relay remembers.
 
 -- Leases: who may act alone. `renewals` moves with every renewal, so that a standby can detect a silent holder by its own
--- monotonic clock. `epoch` moves with every new holder and fences off the acts of an old one (ADR 0062).
+-- monotonic clock. `epoch` moves with every new holder and fences off the acts of an old one (decision 0062).
 CREATE TABLE harbor.leases (
     name       text        PRIMARY KEY,
     holder     text,                  -- NULL: released, free at once
@@ -10,7 +10,7 @@ CREATE TABLE harbor.leases (
     renewed_at timestamptz NOT NULL
 ) WITH (fillfactor = 25);             -- renewed about twice a second: stay on one page
 
--- What the relay knew when it last wrote it down. Advice only: the topic's own tail is the checkpoint (ADR 0060). This row
+-- What the relay knew when it last wrote it down. Advice only: the topic's own tail is the checkpoint (decision 0060). This row
 -- saves idle partitions a walk through history.
 CREATE TABLE harbor.relay_marks (
     topic      text        PRIMARY KEY,

@@ -1,5 +1,5 @@
 -- Webhooks: endpoints (configured by partners), the delivery queue, and every attempt. The queue is durable state: it is
--- migrated like the log and never rebuilt (ADR 0080).
+-- migrated like the log and never rebuilt (decision 0080).
 
 CREATE TABLE harbor.webhook_endpoints (
     endpoint_id         uuid        PRIMARY KEY,
@@ -22,7 +22,7 @@ CREATE TABLE harbor.webhook_endpoints (
 );
 CREATE INDEX webhook_endpoints_by_tenant ON harbor.webhook_endpoints (tenant_id, endpoint_id) WHERE status <> 'deleted';
 
--- The exact bytes that are signed and sent, rendered once per event and kind of payload (ADR 0081). Every attempt and resend
+-- The exact bytes that are signed and sent, rendered once per event and kind of payload (decision 0081). Every attempt and resend
 -- reads them.
 CREATE TABLE harbor.webhook_bodies (
     event_id   uuid        NOT NULL,
@@ -84,7 +84,7 @@ CREATE TABLE harbor.webhook_attempts (
 CREATE INDEX webhook_attempts_by_delivery ON harbor.webhook_attempts (delivery_id, attempt_id);
 
 -- Return the events of some orders, each up to a version, for rendering bodies. Indexes only, whatever the statistics say:
--- a plan cached while the log was empty would scan it for ever.
+-- a plan cached while the log was empty would scan it forever.
 CREATE FUNCTION harbor.webhook_order_events(p_tenants text[], p_streams uuid[], p_upto integer[])
 RETURNS TABLE (stream_id uuid, version integer, type text, schema_version integer, payload bytea)
 LANGUAGE sql STABLE

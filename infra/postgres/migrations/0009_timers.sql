@@ -1,6 +1,6 @@
 -- Timers: when time alone will change a stream. One follower of the log keeps them, with a position of its own, so that an
 -- index finds what is due and nothing is scanned. They are derived from the log: starting again from position 0 restores
--- lost rows (ADR 0046).
+-- lost rows (decision 0046).
 CREATE TABLE harbor.timers (
     tenant_id  text        COLLATE "C" NOT NULL,
     stream_id  uuid        NOT NULL,

@@ -1,4 +1,4 @@
--- What applications of the `eventsourcing` library keep beside the log when they use infra/eventsourcing_module (ADR 0029).
+-- What applications of the `eventsourcing` library keep beside the log when they use infra/eventsourcing_module (decision 0029).
 -- Their events live in harbor.events like all others and go through harbor.append_batch.
 
 -- How far a consumer of the library has come. It moves in the transaction that writes what the consumer derived.

@@ -32,7 +32,7 @@ async def test_a_list_is_walked_newest_first(desk: KeyDesk) -> None:
     assert of_acme == own == [id_of(made[3]), id_of(made[0])]
 
 
-async def test_a_cursor_is_signed_and_good_only_for_the_list_asker_and_filter_that_it_was_given_for(
+async def test_a_cursor_is_signed_and_good_only_for_the_list_caller_and_filter_that_it_was_given_for(
     desk: KeyDesk,
 ) -> None:
     operator, live = await desk.key(None), await desk.key(None, livemode=True)

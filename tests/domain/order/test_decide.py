@@ -5,7 +5,7 @@ from datetime import timedelta
 from domain.order.commands import Authorize, Cancel, Capture, NewLine, SetStatus
 from domain.order.decide import decide
 from domain.order.errors import OrderExistsError, OrderNotFoundError
-from domain.order.event_parts import ClearPersonal, OrderLine
+from domain.order.event_parts import ClearPersonal, EventLine
 from domain.order.events import OrderAuthorized, OrderCanceled, OrderCaptured, OrderCreated
 from tests.support.orders.builders import NOW, create_order_command
 from tests.support.orders.spec import (
@@ -36,8 +36,8 @@ def test_a_new_order_is_pending_for_seven_days() -> None:
             PENDING,
             totals(authorized=0),
             lines=(
-                OrderLine(line_id=1, sku="A", quantity=3, unit_price_minor=1999, total_minor=5997),
-                OrderLine(line_id=2, sku="B", quantity=1, unit_price_minor=500, total_minor=500),
+                EventLine(line_id=1, sku="A", quantity=3, unit_price_minor=1999, total_minor=5997),
+                EventLine(line_id=2, sku="B", quantity=1, unit_price_minor=500, total_minor=500),
             ),
             external_reference="PO-1",
             metadata={"channel": "b2b"},

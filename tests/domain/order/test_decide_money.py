@@ -23,7 +23,7 @@ from domain.order.events import (
     OrderSettled,
     OrderSettlementRecorded,
 )
-from domain.order.status import Share, Status
+from domain.order.status import Completion, Status
 from tests.support.orders.builders import NOW
 from tests.support.orders.spec import (
     AUTHORIZED,
@@ -151,12 +151,12 @@ def test_a_partial_refund_changes_no_status() -> None:
     spec.then(
         event(OrderRefunded, CAPTURED, CAPTURED, totals(captured=6497, refunded=500), amount_minor=500, reason="broken")
     )
-    assert spec.state_after().ledger.refund_status == Share.PARTIAL
+    assert spec.state_after().ledger.refund_status == Completion.PARTIAL
 
 
 def test_a_refund_without_an_amount_refunds_the_whole_rest() -> None:
     state = given("authorize", "capture", "refund_some").when(Refund(ORDER_ID, None, None, LATER)).state_after()
-    assert (state.ledger.refunded_minor, state.ledger.refund_status) == (6497, Share.FULL)
+    assert (state.ledger.refunded_minor, state.ledger.refund_status) == (6497, Completion.FULL)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_refund_is_positive_and_at_most_what_is_left_of_the_captures(
 def test_a_partial_settlement_changes_no_status() -> None:
     spec = given("authorize", "capture").when(Settle(ORDER_ID, "10.00", "0.20", "9.80", PAID_ON, "B-1", LATER))
     spec.then(paid_out(CAPTURED, 1000, 20, "B-1"))
-    assert spec.state_after().ledger.settlement_status == Share.PARTIAL
+    assert spec.state_after().ledger.settlement_status == Completion.PARTIAL
 
 
 def test_the_settlement_that_completes_the_captured_amount_settles_the_order() -> None:
@@ -207,8 +207,8 @@ def test_a_refund_does_not_reduce_what_can_be_settled() -> None:
     assert state is not None
     assert (state.status, state.ledger.refund_status, state.ledger.settlement_status) == (
         SETTLED,
-        Share.FULL,
-        Share.FULL,
+        Completion.FULL,
+        Completion.FULL,
     )
 
 

@@ -21,7 +21,7 @@ from domain.order.events import (
     OrderEvent,
 )
 from domain.order.state import OrderState, evolve, fold
-from domain.order.status import Share, Status
+from domain.order.status import Completion, Status
 from tests.support.orders.builders import NOW, new_order_id, order_state, recorded_history
 from tests.support.orders.spec import totals
 
@@ -43,9 +43,9 @@ def test_each_event_moves_version_time_and_ledger() -> None:
 
 def test_refund_and_settlement_status_follow_the_ledger() -> None:
     ledger = order_state("authorize", "capture").ledger
-    assert (ledger.refund_status, ledger.settlement_status) == (Share.NONE, Share.NONE)
-    assert ledger._replace(refunded_minor=1).refund_status == Share.PARTIAL
-    assert ledger._replace(refunded_minor=ledger.captured_minor).refund_status == Share.FULL
+    assert (ledger.refund_status, ledger.settlement_status) == (Completion.NONE, Completion.NONE)
+    assert ledger._replace(refunded_minor=1).refund_status == Completion.PARTIAL
+    assert ledger._replace(refunded_minor=ledger.captured_minor).refund_status == Completion.FULL
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_batches_share_nothing_keep_the_order_and_leave_nothing_out(
                 queue.make_ready(freed)
 
     assert sorted(order) == list(range(len(commands)))
-    assert (queue.count, queue.size_bytes, queue.has_ready) == (0, 0, False)
+    assert (queue.count, queue.size_bytes, queue.take(1, 1)) == (0, 0, [])
     for name in {name for command in commands for name in names(command)}:
         sharing = [number for number in order if name in names(commands[number])]
         assert sharing == sorted(sharing), "commands that share something keep their order"

@@ -151,7 +151,7 @@ async def test_the_task_reports_the_alarm_where_partitions_cannot_be_made_and_ma
     await admin.execute("INSERT INTO harbor.batches VALUES (0, 9500000, 9500000, 1, now())")
     reports: list[PartitionsReport] = []
 
-    task = asyncio.create_task(keep_partitions(command_pool, every_s=0.01, reported=reports.append))
+    task = asyncio.create_task(keep_partitions(command_pool, reports.append, every_s=0.01))
     await eventually(lambda: reports)
     assert (reports[0].events_left, reports[0].is_alarming) == (499_999, True)
     await admin.execute("GRANT EXECUTE ON FUNCTION harbor.maintain_partitions TO harbor_command")

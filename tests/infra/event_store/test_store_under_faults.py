@@ -22,7 +22,7 @@ async def test_after_a_connection_cut_at_the_commit_the_outcome_is_found_by_send
         credentials = address.netloc.rpartition("@")[0]
         url = urlunsplit(address._replace(netloc=f"{credentials}@127.0.0.1:{proxy.port}"))
         settings = PostgresSettings(url=SecretStr(url))
-        async with open_event_store(settings, postgres_store._pool) as store:
+        async with open_event_store(settings, postgres_store._pool()) as store:
             await store.append(a_command())
             proxy.cut_after_request(lambda chunk: b"cut-me" in chunk)
             outcome = await store.append(a_command(key="cut-me", events=2))

@@ -1,6 +1,6 @@
 """Whatever is inserted, our recorder behaves as the library's in-memory recorder does.
 
-Gaps in an aggregate's versions are left out: the library's recorders accept them, ours refuses them (ADR 0029).
+Gaps in an aggregate's versions are left out: the library's recorders accept them, ours refuses them (decision 0029).
 """
 
 from collections import Counter

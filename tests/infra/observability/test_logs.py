@@ -35,7 +35,7 @@ logs.get_logger().error("stays")
 
 def run(stdout: int, program: str) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-c", program]
-    # A pipe that takes all the lines: at its end a process waits for a slow reader, but not for ever.
+    # A pipe that takes all the lines: at its end a process waits for a slow reader, but not forever.
     return subprocess.run(command, stdout=stdout, timeout=60, check=False, pipesize=1024 * 1024)  # noqa: S603  # our own code
 
 

@@ -12,7 +12,7 @@ def test_five_failures_in_a_row_open_it_for_thirty_seconds_then_one_probe_goes_o
     assert breaker.permits(0.0, 0, 10) == 10
     breaker.record(0.0, succeeded=False)
     breaker.record(10.0, succeeded=False)  # of an attempt that began before it opened: changes nothing
-    assert breaker.opens_again_at() == 30.0
+    assert breaker.probe_due_at() == 30.0
     assert [breaker.permits(29.9, 0, 10), breaker.permits(30.0, 0, 10), breaker.permits(30.0, 1, 9)] == [0, 1, 0]
 
 
@@ -20,7 +20,7 @@ def test_a_failed_probe_doubles_the_open_time_up_to_fifteen_minutes() -> None:
     breaker, now_s = _opened(), 0.0
     waits = []
     for _ in range(7):
-        opens_at = breaker.opens_again_at()
+        opens_at = breaker.probe_due_at()
         assert opens_at is not None
         waits.append(opens_at - now_s)
         now_s = opens_at
@@ -35,7 +35,7 @@ def test_a_good_probe_closes_it_and_forgets_the_past() -> None:
     assert breaker.permits(30.0, 0, 10) == 10
     for _ in range(5):
         breaker.record(31.0, succeeded=False)
-    assert breaker.opens_again_at() == 61.0
+    assert breaker.probe_due_at() == 61.0
 
 
 @pytest.mark.parametrize(("last_at_s", "is_closed"), [(19.0, False), (100.0, True)])

@@ -112,7 +112,7 @@ async def test_410_disables_the_endpoint_at_once_and_the_rest_stays_queued(datab
             await wait_for_states(database, {"dead": 1, "pending": 2})
     assert len(receiver.received) == 1
     [row] = await database.fetch("SELECT status, status_reason FROM harbor.webhook_endpoints")
-    assert tuple(row) == ("disabled", "the endpoint answered 410 Gone")
+    assert tuple(row) == ("disabled", "the endpoint responded with 410 Gone")
 
 
 async def test_a_blocked_address_is_not_tried_again_and_marks_the_endpoint(database: Database) -> None:

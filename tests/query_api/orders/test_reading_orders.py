@@ -23,7 +23,7 @@ async def test_an_order_is_served_as_the_stored_bytes(service: QueryService) -> 
     )
 
 
-async def test_an_order_is_sent_only_when_the_asker_has_another_version(service: QueryService) -> None:
+async def test_an_order_is_sent_only_when_the_caller_has_another_version(service: QueryService) -> None:
     row, key = order_row(version=7), await service.key()
     await service.rows.add_orders(row)
 

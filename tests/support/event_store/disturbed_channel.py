@@ -10,7 +10,7 @@ from infra.event_store.append_batch import append_batch
 from infra.event_store.append_channel import NotNowError, OutcomeUnknownError, PostgresAppendChannel
 from infra.event_store.protocol import AppendCommand, AppendOutcome
 from infra.postgres.connection import DedicatedConnection
-from infra.postgres.failures import UNREACHABLE
+from infra.postgres.failures import ANY_DATABASE_ERROR
 
 LONGEST_HOLD_S = 0.01
 HOLD = "SELECT pg_sleep($1)"
@@ -48,7 +48,7 @@ class DisturbedChannel:
             return await self._calm.send(commands)
         try:
             return await self._disturb(self._chance.choice(list(Disturbance)), commands)
-        except UNREACHABLE as error:
+        except ANY_DATABASE_ERROR as error:
             self._cut()
             raise OutcomeUnknownError(str(error)) from error
 

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from command_api.handling.deferred_store import DeferredEventStore, make_appender
+from command_api.handling.appender import make_appender
 from command_api.handling.handle import WritePath
 from command_api.timer.expirer import Expirer
 from command_api.timer.metrics import ExpiryMetrics
 from domain.order.decide import ORDER_LIFETIME
 from infra import clock
+from infra.event_store.postgres import PostgresEventStore
 from infra.event_store.protocol import EventStore
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
@@ -51,10 +52,10 @@ async def expirer(database: Database, now: Callable[[], datetime], **settings: i
 
 
 @asynccontextmanager
-async def _store(database: Database) -> AsyncIterator[tuple[DeferredPool, DeferredEventStore]]:
+async def _store(database: Database) -> AsyncIterator[tuple[DeferredPool, PostgresEventStore]]:
     postgres = PostgresSettings(url=SecretStr(database.command_url))
     async with (
         DeferredPool(lambda: open_pool(postgres, application_name=NAME)) as pool,
         make_appender(postgres, CommandApiSettings(), NAME) as appender,
     ):
-        yield pool, DeferredEventStore(pool, appender)
+        yield pool, PostgresEventStore(lambda: pool.pool, appender)

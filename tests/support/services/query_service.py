@@ -138,7 +138,7 @@ class ReadModels:
         await self._connection.execute("SELECT pg_notify('harbor_events', $1)", f"1 {head}")
 
     async def apply(self, partition: int, last_position: int, applied: int, *, is_told: bool = True) -> None:
-        """Move the checkpoints of one shard as the worker does; `is_told` whether it notifies."""
+        """Move the checkpoints of one partition as the worker does; `is_told` whether it notifies."""
         for projection, version in VERSIONS.items():
             await self._connection.execute(
                 """

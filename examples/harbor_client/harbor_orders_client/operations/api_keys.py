@@ -23,7 +23,7 @@ def create_api_key(
 
     When a response was lost and the request is sent again, it makes no second key and raises `Conflict`
     (`api_key_already_created`): revoke the key that `error.problem.members["key_id"]` names, and create another.
-    `partner_id` is for keys of the installation only.
+    `partner_id` is for installation keys only.
     """
     body = given(scopes=[*scopes], label=label, expires_at=instant(expires_at), partner_id=partner_id)
     return request("POST", KEYS, NewApiKey, body=body, idempotency_key=idempotency_key)

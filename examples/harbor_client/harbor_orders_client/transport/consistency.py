@@ -1,9 +1,9 @@
 """Read your own writes: which Consistency-Token each read has to show.
 
-The query service is milliseconds behind. The response to a command carries a token `<shard>.<position>`; a read that
-shows it waits until that shard has come so far. One read shows one token. A read of one order shows the token of that
-order. A list spans all shards, so it is repeated with the token of each shard that it may still miss, newest first;
-its `X-Read-Position` says what it holds anyway, which nearly always leaves nothing to repeat.
+The query service is milliseconds behind. The response to a command carries a token `<partition>.<position>`; a read
+that shows it waits until that partition has come so far. One read shows one token. A read of one order shows the token
+of that order. A list spans all partitions, so it is repeated with the token of each partition that it may still miss,
+newest first; its `X-Read-Position` says what it holds anyway, which nearly always leaves nothing to repeat.
 """
 
 import re
@@ -29,10 +29,10 @@ class Consistency:
 
     def wrote(self, path: str, token: str) -> None:
         """Remember the token of a response about the order in `path`; an older one changes nothing."""
-        shard, position = _parts(token)
+        partition, position = _parts(token)
         found = _ORDER.search(path)
         with self._lock:
-            self._written[shard] = max(self._written.get(shard, 0), position)
+            self._written[partition] = max(self._written.get(partition, 0), position)
             if found and position >= _parts(self._orders.get(found[1], token))[1]:
                 self._orders[found[1]] = token
                 self._orders.move_to_end(found[1])
@@ -49,23 +49,30 @@ class Consistency:
         """Return the tokens that the list at `path` may not have seen, newest first."""
         with self._lock:
             seen = self._seen.get(path, {})
-            missing = [(position, shard) for shard, position in self._written.items() if position > seen.get(shard, -1)]
-        return [f"{shard}.{position}" if position else shard for position, shard in sorted(missing, reverse=True)]
+            missing = [
+                (position, partition)
+                for partition, position in self._written.items()
+                if position > seen.get(partition, -1)
+            ]
+        return [
+            f"{partition}.{position}" if position else partition
+            for position, partition in sorted(missing, reverse=True)
+        ]
 
     def is_seen(self, path: str, token: str) -> bool:
         """Return whether the list at `path` has seen what a token stands for."""
-        shard, position = _parts(token)
+        partition, position = _parts(token)
         with self._lock:
-            return self._seen.get(path, {}).get(shard, -1) >= position
+            return self._seen.get(path, {}).get(partition, -1) >= position
 
     def listed(self, path: str, token: str, headers: Mapping[str, str]) -> None:
         """Note that the list at `path` was returned for a `token`, with these headers."""
-        shard, position = _parts(token)
+        partition, position = _parts(token)
         complete = headers.get(POSITION, "")
         upto = int(complete) if complete.isascii() and complete.isdecimal() else -1
         with self._lock:
             seen = self._seen.setdefault(path, {})
-            seen[shard] = max(seen.get(shard, -1), position)
+            seen[partition] = max(seen.get(partition, -1), position)
             for each, written in self._written.items():
                 if written <= upto:
                     seen[each] = max(seen.get(each, -1), written)
@@ -77,5 +84,5 @@ def is_about_order(path: str) -> bool:
 
 
 def _parts(token: str) -> tuple[str, int]:
-    shard, _, position = token.partition(".")
-    return (shard, int(position)) if position.isascii() and position.isdecimal() else (token, 0)
+    partition, _, position = token.partition(".")
+    return (partition, int(position)) if position.isascii() and position.isdecimal() else (token, 0)

@@ -67,7 +67,7 @@ class Session:
         return request.read(reply)
 
     def first_page(self, request: Request[T]) -> Program[T]:
-        """Return the first page of a list. Ask again for each shard of which it may miss a write of this client."""
+        """Return the first page of a list. Ask again for each partition of which it may miss a write of this client."""
         if is_about_order(request.path):
             return (yield from self.perform(request))
         tokens = self.consistency.of_list(request.path) if self._shows_tokens(request) else []

@@ -1,17 +1,17 @@
-"""How many batches work and wait at once."""
+"""How many requests of one kind work and wait at once."""
 
 import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
 
-from command_api.batches.slots import WAITING_PER_SLOT, BatchSlots
+from command_api.slots import WAITING_PER_SLOT, Slots
 from infra.http.problems import Problem
 from tests.support.waiting import eventually
 
 
 async def test_so_many_work_at_once_some_wait_and_the_next_is_refused() -> None:
-    slots, working, let_go = BatchSlots(at_once=2, wait_s=10.0), [0], asyncio.Event()
+    slots, working, let_go = Slots(at_once=2, wait_s=10.0), [0], asyncio.Event()
 
     async def batch() -> None:
         async with slots.entered():
@@ -34,7 +34,7 @@ async def test_so_many_work_at_once_some_wait_and_the_next_is_refused() -> None:
 
 
 async def test_one_that_waited_too_long_is_refused_and_takes_no_slot() -> None:
-    slots = BatchSlots(at_once=1, wait_s=0.02)
+    slots = Slots(at_once=1, wait_s=0.02)
     async with slots.entered():
         with pytest.raises(Problem):
             async with slots.entered():
@@ -45,7 +45,7 @@ async def test_one_that_waited_too_long_is_refused_and_takes_no_slot() -> None:
 
 
 async def test_one_that_fails_or_is_cancelled_gives_its_slot_back() -> None:
-    slots = BatchSlots(at_once=1, wait_s=10.0)
+    slots = Slots(at_once=1, wait_s=10.0)
     with pytest.raises(RuntimeError):
         async with slots.entered():
             raise RuntimeError

@@ -8,7 +8,7 @@ from domain.order.state import OrderState, open_status
 from domain.order.status import Status
 
 
-class Change(TypedDict):
+class SharedMembers(TypedDict):
     """The members that all events after `order.created` share."""
 
     currency: str
@@ -17,7 +17,7 @@ class Change(TypedDict):
     totals: Totals
 
 
-def change(state: OrderState, after: Ledger | None = None, to_status: Status | None = None) -> Change:
+def shared_members(state: OrderState, after: Ledger | None = None, to_status: Status | None = None) -> SharedMembers:
     """Return the shared members of an event.
 
     Args:
@@ -28,7 +28,7 @@ def change(state: OrderState, after: Ledger | None = None, to_status: Status | N
     status = state.status
     if after is None:
         after, to_status = state.ledger, status
-    return Change(
+    return SharedMembers(
         currency=state.currency.code,
         from_status=status,
         to_status=to_status or open_status(after),

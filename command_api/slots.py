@@ -1,4 +1,4 @@
-"""How many batches this process works on at once: each takes the CPU and memory of hundreds of orders."""
+"""Bound how much costly work of one kind this process does at once: batches, and changes of API keys."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,8 +10,8 @@ from infra.http.problems import OVERLOADED, Problem
 WAITING_PER_SLOT: Final = 4
 
 
-class BatchSlots:
-    """Admit `at_once` batches; four times as many wait for at most `wait_s` seconds, first come, first served."""
+class Slots:
+    """Admit `at_once` requests; four times as many wait for at most `wait_s` seconds, first come, first served."""
 
     def __init__(self, at_once: int, wait_s: float) -> None:
         self._free = asyncio.Semaphore(at_once)
@@ -23,7 +23,7 @@ class BatchSlots:
         """Refuse while too many wait; cheap enough to ask before a body is read.
 
         Raises:
-            Problem: 503, too many batches wait.
+            Problem: 503, too many requests wait.
         """
         if self._waiting >= self._max_waiting:
             raise Problem(OVERLOADED)
@@ -33,7 +33,7 @@ class BatchSlots:
         """Hold a slot during the `async with`.
 
         Raises:
-            Problem: 503, too many batches wait, or no slot became free in time.
+            Problem: 503, too many requests wait, or no slot became free in time.
         """
         self.require_room()
         self._waiting += 1
