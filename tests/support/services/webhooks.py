@@ -23,7 +23,7 @@ from infra.security.net_guard.addresses import IPNetwork
 from infra.security.secrets_at_rest import SecretBox
 from infra.settings import PostgresSettings, WebhookSettings
 from infra.tenancy import Tenant
-from projections.read_models.projection import LogRecord
+from projections.projection import LogRecord
 from projections.webhooks.dispatcher import Dispatcher, Ports
 from projections.webhooks.fanout import WebhookFanout
 from projections.webhooks.metrics import DispatcherMetrics
