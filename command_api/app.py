@@ -14,13 +14,13 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from command_api.api_keys import routes as api_key_routes
 from command_api.batches import routes as batch_routes
-from command_api.batches.slots import BatchSlots
 from command_api.errors import translate
 from command_api.handling.bodies import invalid_body
 from command_api.handling.deferred_store import DeferredEventStore, make_appender
 from command_api.handling.handle import WritePath
 from command_api.metrics import CommandMetrics
 from command_api.orders import routes as order_routes
+from command_api.slots import BatchSlots
 from command_api.state import CommandState, KeyChanges, WebhookConfig
 from command_api.webhook_endpoints import events as webhook_events
 from command_api.webhook_endpoints import routes as webhook_routes

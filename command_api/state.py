@@ -5,9 +5,9 @@ from typing import cast
 
 from starlette.requests import Request
 
-from command_api.batches.slots import BatchSlots
 from command_api.handling.handle import WritePath
 from command_api.metrics import CommandMetrics
+from command_api.slots import BatchSlots
 from infra.http.app import ServiceState
 from infra.postgres.deferred_pool import DeferredPool
 from infra.security.net_guard.addresses import IPNetwork

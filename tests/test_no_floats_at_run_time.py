@@ -18,8 +18,8 @@ from pydantic import BaseModel
 
 from command_api.handling.appends import Caller, new_event, record
 from command_api.handling.bodies import B, parse_body
+from command_api.order_problems import order_problem
 from command_api.orders import bodies, change_bodies, money_bodies
-from command_api.orders.problems import order_problem
 from domain.codec import decode
 from domain.currencies import EXPONENTS
 from domain.money import Currency, amount_text

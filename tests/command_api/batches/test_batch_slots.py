@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from command_api.batches.slots import WAITING_PER_SLOT, BatchSlots
+from command_api.slots import WAITING_PER_SLOT, BatchSlots
 from infra.http.problems import Problem
 from tests.support.waiting import eventually
 

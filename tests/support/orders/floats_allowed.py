@@ -14,7 +14,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
     "seconds: deadlines, polls, back-off, leases, timers": {
         "infra/retry_loop.py": {FLOAT, LITERAL, SECONDS},
         "command_api/app.py": {LITERAL},
-        "command_api/batches/slots.py": {FLOAT},
+        "command_api/slots.py": {FLOAT},
         "command_api/timer/expirer.py": {FLOAT, ROUND, SECONDS},
         "command_api/handling/deferred_store.py": {LITERAL},
         "command_api/handling/backoff.py": {DIVISION, SECONDS, an_import("random")},
