@@ -16,7 +16,7 @@ from query_api.freshness import Freshness
 
 @dataclass(frozen=True, slots=True)
 class ReadDatabase:
-    """Runs queries. `database` may still be opening; then a query raises `StoreUnavailableError`.
+    """Runs queries. `database` may still be opening; then a query raises `PoolNotOpenError`.
 
     All waiting is bounded by the request's own deadline; a timeout here would cost a task per query. A query that the
     deadline cuts off closes its connection: to return it, the pool would wait until a frozen server answers.

@@ -7,8 +7,8 @@ from uuid import UUID
 from infra.event_store.append_channel import PostgresAppendChannel
 from infra.event_store.appender import Appender, AppenderLimits
 from infra.event_store.postgres import PostgresEventStore
-from infra.event_store.protocol import AppendCommand, AppendOutcome, EventStoreError, StoredEvent
-from infra.postgres.deferred_pool import DeferredPool
+from infra.event_store.protocol import AppendCommand, AppendOutcome, EventStoreError, StoredEvent, StoreUnavailableError
+from infra.postgres.deferred_pool import DeferredPool, PoolNotOpenError
 from infra.postgres.pool import connect
 from infra.settings import CommandApiSettings, PostgresSettings
 
@@ -36,7 +36,10 @@ class DeferredEventStore:
 
     @property
     def _store(self) -> PostgresEventStore:
-        return PostgresEventStore(self._pool.pool, self._appender)
+        try:
+            return PostgresEventStore(self._pool.pool, self._appender)
+        except PoolNotOpenError as error:
+            raise StoreUnavailableError(str(error)) from error
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
         """Append one command; see `EventStore.append`. Until the pool was open nothing is known of the schema."""

@@ -14,11 +14,11 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from standardwebhooks import Webhook
 
+from command_api.webhook_endpoints.store import CreatedEndpoint, NewEndpoint, WebhookEndpoints
 from infra.partitioning import partition_of
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import connect, open_pool
 from infra.postgres.wakeup import Wakeup
-from infra.postgres.webhook_endpoints import CreatedEndpoint, NewEndpoint, WebhookEndpoints
 from infra.security.net_guard.addresses import IPNetwork
 from infra.security.secrets_at_rest import SecretBox
 from infra.settings import PostgresSettings, WebhookSettings
