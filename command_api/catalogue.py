@@ -7,7 +7,7 @@ from typing import Final
 from command_api import errors
 from command_api.api_keys import problems as api_key_problems
 from command_api.handling import field_codes
-from command_api.orders.problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS
+from command_api.order_problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS
 from infra.http import problems
 from infra.http.problems import ProblemType
 

@@ -14,11 +14,10 @@ from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.pool import connect
 from infra.runtime import run_process
 from infra.settings import KafkaSettings, PostgresSettings, SettingsError, load
-from projections import run
+from projections import run, verify
+from projections.catalogue import PROJECTIONS
 from projections.dead_letters import command_line as dead_letters
 from projections.dead_letters.store import DeadLetter
-from projections.read_models import verify
-from projections.read_models.catalogue import PROJECTIONS
 from projections.read_models.create_tables import create_tables
 
 T = TypeVar("T")

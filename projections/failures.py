@@ -4,7 +4,7 @@ import asyncpg
 
 from domain.errors import DomainError
 from infra.postgres.failures import ANY_DATABASE_ERROR
-from projections.read_models.projection import ProjectionError
+from projections.projection import ProjectionError
 
 MAX_ERROR_CHARS = 500
 

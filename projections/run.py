@@ -17,7 +17,7 @@ from infra.postgres.leases import Lease
 from infra.postgres.pool import Pool, connect, open_pool
 from infra.postgres.wakeup import Wakeup
 from infra.settings import KafkaSettings, OpsSettings, PostgresSettings, SettingsError, WorkerSettings, load
-from projections.read_models.catalogue import PROJECTIONS
+from projections.catalogue import PROJECTIONS
 from projections.sources.kafka import KafkaSource
 from projections.sources.store import Source, StoreSource
 from projections.worker import Worker

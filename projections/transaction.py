@@ -12,17 +12,14 @@ from uuid import UUID
 from infra.event_store.log_reads import events_at, identities
 from infra.postgres.checkpoints import Advance, Checkpoint, CheckpointKey, advance
 from infra.postgres.connection import Connection
+from projections.dead_letters.isolation import apply_or_park
 from projections.dead_letters.store import ParkedEvent, park, parked_behind, parked_orders
-from projections.isolation import apply_or_park
-from projections.read_models.projection import LogRecord, Projection
+from projections.notifications import notify
+from projections.projection import LogRecord, Projection
 from projections.sources.foreign import ForeignRecords
 from projections.sources.gaps import MissedEventsError, find_gaps
 from projections.sources.store import Batch
 
-CHANNEL: Final = "harbor_projected"
-
-_NOTIFY: Final = "SELECT pg_notify($1, $2)"
-_MAX_PAYLOAD_CHARS: Final = 7_900
 _IDLE_STEP: Final = 10_000
 """How many positions an idle partition's checkpoint may fall behind before it is moved without events."""
 
@@ -84,8 +81,7 @@ async def apply_batch(
         parked: list[tuple[Projection, ParkedEvent]] = []
         if any(fresh.values()):
             parked = await _apply(connection, projections, fresh, isolate=isolate)
-            for payload in notifications(moved.values()):
-                await connection.execute(_NOTIFY, CHANNEL, payload)
+            await notify(connection, moved.values())
     most = max(fresh.values(), key=len, default=())
     return AppliedBatch(moved, tuple(most), tuple(parked))
 
@@ -214,16 +210,3 @@ def moves_of(
                     )
                 )
     return moves
-
-
-def notifications(moved: Iterable[Checkpoint]) -> list[str]:
-    """Return the payloads that say how far each partition is now: as few as fit PostgreSQL's limit; pure."""
-    payloads: list[str] = []
-    for checkpoint in moved:
-        key = checkpoint.key
-        entry = f"{key.projection} {key.version} {key.partition} {checkpoint.last_position} {checkpoint.applied_count}"
-        if payloads and len(payloads[-1]) + 1 + len(entry) <= _MAX_PAYLOAD_CHARS:
-            payloads[-1] += f";{entry}"
-        else:
-            payloads.append(entry)
-    return payloads

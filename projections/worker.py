@@ -22,8 +22,8 @@ from infra.postgres.checkpoints import Checkpoint, CheckpointKey, take
 from infra.retry_loop import BACKOFF_S, Cause, RetryLoop
 from projections import metrics
 from projections.failures import TRANSIENT, TooMuchPoisonError, describe, is_poison
+from projections.projection import Projection
 from projections.read_models.create_tables import create_tables
-from projections.read_models.projection import Projection
 from projections.sources.foreign import ForeignRecords
 from projections.sources.gaps import Gap, MissedEventsError, read_missed
 from projections.sources.store import Assignment, Batch, Source, Start

@@ -14,8 +14,10 @@ from datetime import datetime
 from typing import Final
 
 from infra.http.problems import Problem
+from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.failures import ANY_DATABASE_ERROR
+from infra.retry_loop import Cause, RetryLoop
 from projections.tables import ORDER_TIMELINE_VERSION, ORDERS_VERSION
 from query_api.problems import PROJECTION_LAGGING
 from query_api.tokens import Token
@@ -214,21 +216,15 @@ class FreshnessWatch:
         self._is_listening = is_listening
         self._monotonic_s = monotonic_s
         self._next_poll_s = 0.0
+        causes = (Cause(ANY_DATABASE_ERROR, "database_unreachable", POLL_WHEN_BEHIND_S),)
+        self._loop = RetryLoop(causes, self._reachable_or_not, clock=monotonic_s)
 
     async def run(self) -> None:
         """Follow the notifications, and read the tables often enough that losing some does no harm."""
-        is_reachable = True
         while True:
-            try:
-                await self._look_if_due()
-            except ANY_DATABASE_ERROR as error:
-                if is_reachable:
-                    get_logger().warning("freshness.unknown", error=type(error).__name__)
-                is_reachable = False
-                self._freshness.forget()
-                self._next_poll_s = self._monotonic_s() + POLL_WHEN_BEHIND_S
-            else:
-                is_reachable = True
+            if self._monotonic_s() >= self._next_poll_s:
+                due_s = await self._loop.attempt(self._look)
+                self._next_poll_s = self._monotonic_s() + due_s
             notifications = await self._wait(max(0.01, self._next_poll_s - self._monotonic_s()))
             if notifications:
                 follow(self._freshness, notifications)
@@ -236,11 +232,14 @@ class FreshnessWatch:
             else:  # the wait ended by itself, or the connection is new and some were lost: a look is due
                 self._next_poll_s = 0.0
 
-    async def _look_if_due(self) -> None:
-        if self._monotonic_s() < self._next_poll_s:
-            return
+    async def _look(self) -> float:
         self._freshness.learn_all(await self._read())
-        self._next_poll_s = self._monotonic_s() + self._interval_s()
+        return self._interval_s()
+
+    def _reachable_or_not(self, _reason: NotReadyReason | None, error: Exception | None) -> None:
+        if error is not None:
+            get_logger().warning("freshness.unknown", error=type(error).__name__)
+            self._freshness.forget()
 
     def _interval_s(self) -> float:
         if not self._is_listening():

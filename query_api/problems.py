@@ -6,7 +6,6 @@ from typing import Final
 import asyncpg
 from pydantic import WrapValidator
 
-from infra.event_store.protocol import StoreUnavailableError
 from infra.http import validation
 from infra.http.problems import EVERY_ROUTE, STORE_UNAVAILABLE, Problem, ProblemType
 from infra.http.query_string import PARAMETER_CODES
@@ -59,4 +58,4 @@ def translate(error: Exception) -> Problem | None:
     """Return the problem for an error of PostgreSQL or of the way to it; None: a bug."""
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InsufficientPrivilegeError):
         return Problem(READ_MODELS_MISSING)
-    return Problem(STORE_UNAVAILABLE) if isinstance(error, (*UNAVAILABLE, StoreUnavailableError)) else None
+    return Problem(STORE_UNAVAILABLE) if isinstance(error, UNAVAILABLE) else None

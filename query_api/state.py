@@ -12,7 +12,7 @@ from query_api.freshness import Freshness
 class QueryState(ServiceState):
     """The service's state. `partitions` is the number of partitions, `consistency_wait_s` how long a token may wait.
 
-    While `database` is still opening, a read raises `StoreUnavailableError`.
+    While `database` is still opening, a read raises `PoolNotOpenError`.
     """
 
     database: DeferredPool

@@ -18,8 +18,8 @@ from pydantic import BaseModel
 
 from command_api.handling.appends import Caller, new_event, record
 from command_api.handling.bodies import B, parse_body
+from command_api.order_problems import order_problem
 from command_api.orders import bodies, change_bodies, money_bodies
-from command_api.orders.problems import order_problem
 from domain.codec import decode
 from domain.currencies import EXPONENTS
 from domain.money import Currency, amount_text
@@ -40,8 +40,8 @@ from infra.clock import new_id
 from infra.http import problems
 from infra.http.json_body import parse_json
 from infra.tenancy import Tenant
+from projections.projection import LogRecord
 from projections.read_models import order_timeline, orders
-from projections.read_models.projection import LogRecord
 from projections.webhooks.body import EventHead, render_snapshot, render_thin
 from tests.support.orders.currencies import ONE_OF_EACH
 from tests.support.orders.float_walk import floats_within

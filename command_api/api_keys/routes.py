@@ -24,7 +24,7 @@ from command_api.api_keys.responses import (
 from command_api.api_keys.rights import require_grantable, require_live, visibility_of
 from command_api.errors import invalid_values
 from command_api.handling.idempotency import IdempotencyKey, fingerprint
-from command_api.handling.requests import RequestId
+from command_api.requests import RequestId
 from command_api.state import state_of
 from infra import clock
 from infra.http import json_body, problems

@@ -12,8 +12,8 @@ from command_api.batches.bodies import BatchBody
 from command_api.batches.handle import Item, handle_batch, slices
 from command_api.batches.responses import RESPONSES
 from command_api.handling.appends import Caller
-from command_api.handling.requests import PREFIX, PartnerTenant, RequestId, Traceparent
 from command_api.metrics import CommandMetrics
+from command_api.requests import PREFIX, PartnerTenant, RequestId, Traceparent
 from command_api.state import state_of
 from infra.http import problems
 from infra.http.auth import principal_of, requires

@@ -33,7 +33,7 @@ from command_api.handling.appends import (
 from command_api.handling.backoff import MAX_DECISIONS, back_off
 from command_api.handling.order_locks import OrderLocks, TooManyWaitingError
 from command_api.handling.order_state_cache import OrderStateCache
-from command_api.orders.problems import order_problem
+from command_api.order_problems import order_problem
 from domain.codec import decode
 from domain.order.commands import CreateOrder, OrderCommand, UpdateDetails
 from domain.order.decide import decide

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from command_api import errors
-from command_api.orders.problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS
+from command_api.order_problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS
 from domain.order.document import Order
 from infra.http import json_body, problems
 from infra.http.openapi.document import header, problem_responses

@@ -9,9 +9,9 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Body
 from starlette.responses import Response
 
-from command_api.handling.requests import PREFIX, EditRequest, NewOrderRequest, OrderIdPath, VerbRequest, respond
 from command_api.orders import bodies, change_bodies, money_bodies
 from command_api.orders.responses import CHANGED, CREATED, EDITED, PAID
+from command_api.requests import PREFIX, EditRequest, NewOrderRequest, OrderIdPath, VerbRequest, respond
 from domain.order.commands import Authorize, Cancel, Refund, SetStatus, Void
 from domain.order.ids import OrderId
 from domain.order.status import Status

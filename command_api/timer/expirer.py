@@ -55,7 +55,7 @@ class Turn:
 
 
 class Expirer:
-    """One timer process. `timers` returns them or raises `StoreUnavailableError`; `writes` handles the commands."""
+    """One timer process. `timers` returns them or raises `PoolNotOpenError`; `writes` handles the commands."""
 
     def __init__(
         self,

@@ -7,11 +7,11 @@ from pydantic import Field
 from command_api.errors import invalid_values
 from command_api.handling.bodies import RequestBody
 from command_api.handling.field_codes import FIELD_CODES
+from command_api.webhook_endpoints.store import NewEndpoint
 from domain import text
 from domain.errors import TextError
 from domain.order.events import EVENT_TYPES
 from infra.http.problems import FieldError
-from infra.postgres.webhook_endpoints import NewEndpoint
 from infra.security.net_guard.target import MAX_URL_CHARS, AddressRules, TargetRefusedError, parse_target
 from infra.webhook_filters import is_pattern, matches
 

@@ -12,6 +12,12 @@ from pydantic import BeforeValidator, Field
 from command_api import errors
 from command_api.state import state_of
 from command_api.webhook_endpoints.bodies import WebhookEndpointBody, new_endpoint
+from command_api.webhook_endpoints.store import (
+    ResendOutcome,
+    TooManyEndpointsError,
+    WebhookEndpoint,
+    WebhookEndpoints,
+)
 from domain.instants import Instant
 from domain.order.document import Document
 from infra.http import json_body, problems
@@ -22,12 +28,6 @@ from infra.http.problems import Problem, ProblemType
 from infra.http.strict_route import StrictRoute
 from infra.ids import canonical_uuid
 from infra.postgres.failures import UNAVAILABLE
-from infra.postgres.webhook_endpoints import (
-    ResendOutcome,
-    TooManyEndpointsError,
-    WebhookEndpoint,
-    WebhookEndpoints,
-)
 from infra.security.net_guard.target import AddressRules
 
 ENDPOINTS: Final = "/api/v1/webhook-endpoints"

@@ -31,7 +31,7 @@ HEAD = "SELECT last_position FROM harbor.batches WHERE log_id = $1 ORDER BY last
 class PostgresEventStore:
     """`infra.event_store.protocol.EventStore` on PostgreSQL.
 
-    `pool` returns the pool, or raises `StoreUnavailableError` while it is not open; then every call raises that.
+    `pool` returns the pool, or raises while it is not open; then every call raises `StoreUnavailableError`.
     """
 
     def __init__(self, pool: Callable[[], Pool], appender: Appender, *, log_id: int = 0) -> None:
@@ -41,12 +41,14 @@ class PostgresEventStore:
 
     async def append(self, command: AppendCommand) -> AppendOutcome:
         """Append one command in the next batch; see `EventStore.append`."""
-        self._pool()  # until it is open, nothing is known of the schema
+        with _unavailable_when_away():
+            self._pool()  # until it is open, nothing is known of the schema
         return await self._appender.append(command)
 
     async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
         """Append commands in the next batches, in one when they fit; see `EventStore.append_all`."""
-        self._pool()
+        with _unavailable_when_away():
+            self._pool()
         return await self._appender.append_all(commands)
 
     async def read_stream(self, tenant_id: str, stream_id: UUID) -> Sequence[StoredEvent]:

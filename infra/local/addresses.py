@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from infra.local.errors import LocalError
 from infra.local.home import Home, Json, make_command
-from infra.local.processes.launch import is_port_free
+from infra.local.ports import is_port_free
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 DATABASE = "harbor"

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from infra.local import directories
 from infra.local.errors import AlreadyRunsError, LocalError
-from infra.local.processes.launch import free_port, is_port_free
+from infra.local.ports import free_port, is_port_free
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 Json = dict[str, object]

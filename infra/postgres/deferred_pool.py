@@ -10,7 +10,6 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-from infra.event_store.protocol import StoreUnavailableError
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.failures import ANY_DATABASE_ERROR
@@ -23,6 +22,10 @@ _CAUSES: Final = (
     Cause((SchemaBehindError, MigrationError), "migrations_missing"),
     Cause(ANY_DATABASE_ERROR, "database_unreachable"),
 )
+
+
+class PoolNotOpenError(ConnectionError):
+    """PostgreSQL was not reached yet; callers treat it like a lost connection (`failures.CONNECTION_LOST`)."""
 
 
 class DeferredPool:
@@ -64,10 +67,10 @@ class DeferredPool:
         """Return the pool.
 
         Raises:
-            StoreUnavailableError: it is not open yet.
+            PoolNotOpenError: it is not open yet.
         """
         if self._pool is None:
-            raise StoreUnavailableError(self.reason)
+            raise PoolNotOpenError(self.reason)
         return self._pool
 
     async def check(self, timeout_s: float = 1.0) -> NotReadyReason | None:

@@ -5,7 +5,6 @@ from contextlib import suppress
 from typing import Final
 
 from infra import clock
-from infra.event_store.protocol import StoreUnavailableError
 from infra.observability.logs import get_logger
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.failures import ANY_DATABASE_ERROR
@@ -21,11 +20,8 @@ def finder(database: DeferredPool) -> Callable[[str], Awaitable[KeyRecord | None
     """Return the function by which a `KeyCache` looks up one key."""
 
     async def find(key_id: str) -> KeyRecord | None:
-        try:
-            pool = database.pool
-        except StoreUnavailableError as error:
-            raise ConnectionError("PostgreSQL was never reached") from error  # on this the cache fails closed
-        async with pool.acquire() as connection:
+        # While the pool is not open this raises a `ConnectionError`, on which the cache fails closed.
+        async with database.pool.acquire() as connection:
             return await find_key(connection, key_id)
 
     return find

@@ -11,10 +11,10 @@ from typing import Final
 from infra.event_store.log_reads import read_streams
 from infra.postgres.checkpoints import CheckpointKey, add_applied, lock
 from infra.postgres.connection import Connection
+from projections.dead_letters.isolation import apply_or_park
 from projections.dead_letters.store import DeadLetter, ParkedEvent, dead_letter, park
-from projections.isolation import apply_or_park
-from projections.read_models.projection import LogRecord, Projection
-from projections.transaction import CHANNEL, notifications
+from projections.notifications import notify
+from projections.projection import LogRecord, Projection
 
 # $1 status or NULL, $2 projection or NULL, $3 limit
 _LIST = """
@@ -39,7 +39,6 @@ UPDATE harbor.dead_letters
 SET attempts = attempts + 1, reason = $2, retry_from = $3, error = $4
 WHERE dead_letter_id = $1
 """
-_NOTIFY = "SELECT pg_notify($1, $2)"
 
 NOTHING_PARKED: Final = "nothing of this order is parked in this projection"
 
@@ -101,8 +100,7 @@ async def retry(connection: Connection, projection: Projection, dead: DeadLetter
         missing = sum(record.sequence not in parked_before for record in records)
         if missing:
             await add_applied(connection, key, missing)
-        for payload in notifications([checkpoint]):
-            await connection.execute(_NOTIFY, CHANNEL, payload)
+        await notify(connection, [checkpoint])
     return Retried(len(records) - len(failed), len(failed), failed[0].error if failed else None)
 
 

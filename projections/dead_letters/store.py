@@ -14,7 +14,7 @@ import asyncpg
 
 from infra.postgres.connection import Connection
 from projections.failures import describe
-from projections.read_models.projection import LogRecord, Projection, SequenceGapError
+from projections.projection import LogRecord, Projection, SequenceGapError
 
 Reason = Literal["poison", "gap", "behind"]
 Status = Literal["parked", "discarded"]

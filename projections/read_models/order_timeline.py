@@ -13,8 +13,8 @@ import orjson
 
 from infra.postgres.connection import Connection
 from infra.tenancy import Tenant
+from projections.projection import LogRecord, ProjectionError
 from projections.read_models.columns import insert_rows
-from projections.read_models.projection import LogRecord, ProjectionError
 from projections.tables import ORDER_TIMELINE_VERSION, order_timeline
 
 NAME = "order_timeline"

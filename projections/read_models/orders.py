@@ -18,8 +18,8 @@ from domain.order.state import OrderState, evolve
 from infra.event_store.log_reads import read_streams
 from infra.postgres.connection import Connection
 from infra.tenancy import Tenant
+from projections.projection import LogRecord, ProjectionError, SequenceGapError
 from projections.read_models.columns import insert_rows
-from projections.read_models.projection import LogRecord, ProjectionError, SequenceGapError
 from projections.tables import ORDERS_VERSION, orders
 
 NAME = "orders"

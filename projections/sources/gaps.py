@@ -13,7 +13,7 @@ from typing import Final
 from infra.event_store.log_reads import events_between
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey
 from infra.postgres.connection import Connection
-from projections.read_models.projection import LogRecord
+from projections.projection import LogRecord
 from projections.sources.store import Batch, cached_partition_of
 
 FILL_EVENTS: Final = 5_000

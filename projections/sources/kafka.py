@@ -19,7 +19,7 @@ from infra.kafka.records import ForeignRecordError, from_record
 from infra.kafka.topics import Topic, check_topics
 from infra.observability.logs import get_logger
 from projections import metrics
-from projections.read_models.projection import LogRecord
+from projections.projection import LogRecord
 from projections.sources.foreign import ForeignRecords
 from projections.sources.store import MAX_WAIT_S, NOBODY, Assignment, Batch, Start, cached_partition_of
 

@@ -16,7 +16,7 @@ from infra.partitioning import partition_of
 from infra.postgres.leases import Lease
 from infra.postgres.wakeup import Wakeup
 from projections import metrics
-from projections.read_models.projection import LogRecord
+from projections.projection import LogRecord
 
 MAX_WAIT_S: Final = 0.5
 """How long a source waits for events; then the worker can stop, or notice a new assignment."""

@@ -17,6 +17,7 @@ from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.connection import Connection
 from infra.postgres.deferred_pool import DeferredPool
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.wakeup import Wakeup
 from infra.retry_loop import Cause, RetryLoop
 from infra.security.secrets_at_rest import SealedSecretError, SecretBox
@@ -28,7 +29,7 @@ from projections.webhooks.fairness import share_slots
 from projections.webhooks.metrics import DispatcherMetrics
 from projections.webhooks.outcomes import VERDICTS, AttemptOutcome, Verdict
 from projections.webhooks.queue import LeasedDelivery, QueuedEndpoint
-from projections.webhooks.recorder import DATABASE_ERRORS, Ended, Recorder
+from projections.webhooks.recorder import Ended, Recorder
 from projections.webhooks.sender import Reply, WebhookSender
 
 GATHER_S: Final = 0.002
@@ -71,7 +72,7 @@ class Dispatcher:
         self._wake_planned = False
         self._unreadable: set[UUID] = set()
         self._next_depth_s = 0.0
-        self._loop = RetryLoop((Cause(DATABASE_ERRORS, "database_unreachable"),), _log, (_BACKOFF_S,))
+        self._loop = RetryLoop((Cause(ANY_DATABASE_ERROR, "database_unreachable"),), _log, (_BACKOFF_S,))
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
         """Return why the queue cannot be read; nothing when it can."""
@@ -95,7 +96,7 @@ class Dispatcher:
                     wait_s = await self._turn(connection, group)
                     self._loop.ready()
                     await self._ports.wakeup.wait(wait_s)
-        except DATABASE_ERRORS:
+        except ANY_DATABASE_ERROR:
             self._ports.metrics.errors.inc()
             raise
         return 0

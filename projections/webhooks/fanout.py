@@ -18,7 +18,7 @@ from domain.order.state import OrderState, evolve
 from infra import clock
 from infra.postgres.connection import Connection
 from infra.webhook_filters import matches
-from projections.read_models.projection import LogRecord
+from projections.projection import LogRecord
 from projections.webhooks.body import EventHead, PayloadKind, render_snapshot, render_thin
 
 # $1 tenants
@@ -70,7 +70,7 @@ class Subscription:
 
 
 class WebhookFanout:
-    """Writes delivery rows; satisfies `projections.read_models.projection.Projection`."""
+    """Writes delivery rows; satisfies `projections.projection.Projection`."""
 
     name = "webhook_fanout"
     version = 1

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from infra.event_store.protocol import StoreUnavailableError
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.connection import Connection
@@ -17,7 +16,6 @@ from projections.webhooks import queue
 
 BATCH: Final = 500
 RETRY_S: Final = 0.2
-DATABASE_ERRORS: Final = (*ANY_DATABASE_ERROR, StoreUnavailableError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class Recorder:
         self._changed = asyncio.Event()
         self._is_closing = False
         self._is_done = asyncio.Event()
-        self._loop = RetryLoop((Cause(DATABASE_ERRORS, "database_unreachable"),), _log, (RETRY_S,))
+        self._loop = RetryLoop((Cause(ANY_DATABASE_ERROR, "database_unreachable"),), _log, (RETRY_S,))
 
     def add(self, ended: Ended) -> None:
         """Take the end of one attempt; it is written soon, and tried again until it is written."""

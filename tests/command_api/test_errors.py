@@ -4,7 +4,7 @@ import pytest
 
 from command_api.catalogue import CATALOGUE, catalogue_markdown
 from command_api.errors import translate
-from command_api.orders.problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS
+from command_api.order_problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS
 from domain.order.errors import AmountError, OrderError, TransitionError
 from infra.event_store.protocol import EventStoreError, LogCorruptError
 from infra.http.problems import ProblemType

@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 
 from infra.event_store.protocol import StoredEvent
-from infra.local.processes.launch import free_port
+from infra.local.ports import free_port
 from tests.support.event_store.log_filler import fill_log
 from tests.support.services.projecting import Topics, log_of, predecessors, writable_topic
 from tests.support.services.relaying import PARTITIONS, topic_of

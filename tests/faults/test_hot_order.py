@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from command_api.errors import CONCURRENT_MODIFICATION
-from command_api.orders.problems import ORDER_PROBLEMS
+from command_api.order_problems import ORDER_PROBLEMS
 from infra.local.servers.valkey import ValkeyServer
 from tests.support.orders.builders import order_body
 from tests.support.services.command_processes import CommandProcesses, command_processes

@@ -15,11 +15,12 @@ from infra.postgres.checkpoints import Checkpoint, CheckpointKey
 from infra.postgres.connection import Connection
 from infra.settings import KafkaSettings, SettingsError, WorkerSettings
 from projections.failures import TooMuchPoisonError, describe, is_poison
-from projections.read_models.projection import LogRecord, ProjectionError
+from projections.notifications import notifications
+from projections.projection import LogRecord, ProjectionError
 from projections.run import brokers_of
 from projections.sources.gaps import Gap, find_gaps
 from projections.sources.store import Batch, Start
-from projections.transaction import moves_of, notifications, unapplied
+from projections.transaction import moves_of, unapplied
 from projections.worker import starts_of
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)

@@ -9,9 +9,9 @@ import asyncpg
 from infra.postgres.connection import Connection
 from projections.dead_letters import command_line
 from projections.dead_letters.store import DeadLetter
+from projections.projection import LogRecord, Projection, ProjectionError
 from projections.read_models.order_timeline import OrderTimelineProjection
 from projections.read_models.orders import OrdersProjection
-from projections.read_models.projection import LogRecord, Projection, ProjectionError
 from tests.support.event_store.log_filler import fill_log
 from tests.support.services.projecting import caught_up, differences, kafka_worker, log_of, store_worker, writable_topic
 from tests.support.services.servers import Database, KafkaServer

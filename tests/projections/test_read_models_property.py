@@ -14,10 +14,10 @@ from domain.order.commands import CreateOrder, OrderCommand
 from domain.order.envelope import RecordedOrderEvent
 from domain.order.state import OrderState, fold
 from infra.tenancy import Tenant
+from projections.projection import LogRecord
 from projections.read_models import order_timeline, orders
 from projections.read_models.order_timeline import OrderTimelineProjection
 from projections.read_models.orders import OrdersProjection
-from projections.read_models.projection import LogRecord
 from tests.support.orders.builders import NOW, record_decision, stored, verb_command
 from tests.support.orders.strategies import create_order_commands
 from tests.support.services.servers import Database

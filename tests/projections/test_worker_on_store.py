@@ -5,9 +5,9 @@ from pathlib import Path
 
 import asyncpg
 
+from projections.projection import LogRecord
 from projections.read_models import orders
 from projections.read_models.orders import OrdersProjection
-from projections.read_models.projection import LogRecord
 from tests.support.event_store.log_filler import fill_log
 from tests.support.services.projecting import (
     applied_at_least,

@@ -4,8 +4,7 @@ from typing import Never
 
 import pytest
 
-from infra.event_store.protocol import StoreUnavailableError
-from infra.postgres.deferred_pool import DeferredPool
+from infra.postgres.deferred_pool import DeferredPool, PoolNotOpenError
 from infra.postgres.pool import DangerousSettingsError, Pool, open_pool
 from infra.settings import PostgresSettings
 from tests.support.services.servers import Database
@@ -31,5 +30,5 @@ async def test_until_it_is_open_it_says_what_it_waits_for() -> None:
 
     async with DeferredPool(attempt) as late:
         assert await late.check() == "database_settings_dangerous"
-        with pytest.raises(StoreUnavailableError):
+        with pytest.raises(PoolNotOpenError):
             _ = late.pool

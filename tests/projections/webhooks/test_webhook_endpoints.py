@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from infra.postgres.webhook_endpoints import NewEndpoint, ResendOutcome, TooManyEndpointsError, WebhookEndpoints
+from command_api.webhook_endpoints.store import NewEndpoint, ResendOutcome, TooManyEndpointsError, WebhookEndpoints
 from infra.security.secrets_at_rest import SecretBox
 from infra.tenancy import Tenant
 from tests.support.services.servers import Database

@@ -127,7 +127,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "domain/codec.py": {JSON},
         "domain/order/cached_state.py": {JSON},
         "projections/read_models/order_timeline.py": {JSON},
-        "projections/read_models/verify.py": {JSON},
+        "projections/verify.py": {JSON},
         "projections/webhooks/body.py": {JSON},
         "query_api/documents.py": {JSON},
         "projections/webhooks/fanout.py": {JSON},

@@ -10,7 +10,7 @@ import socket
 import sys
 from typing import Final
 
-from infra.local.processes.launch import is_port_free
+from infra.local.ports import is_port_free
 
 _FIRST: Final = 10_000
 _END: Final = 32_000

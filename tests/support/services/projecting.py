@@ -25,9 +25,9 @@ from infra.postgres.leases import Lease
 from infra.postgres.pool import Pool, connect, open_pool
 from infra.postgres.wakeup import Wakeup
 from infra.settings import PostgresSettings
-from projections.read_models import verify
-from projections.read_models.catalogue import PROJECTIONS
-from projections.read_models.projection import Projection
+from projections import verify
+from projections.catalogue import PROJECTIONS
+from projections.projection import Projection
 from projections.sources.kafka import KafkaSource
 from projections.sources.store import Source, StoreSource
 from projections.worker import Worker

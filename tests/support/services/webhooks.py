@@ -14,16 +14,16 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from standardwebhooks import Webhook
 
+from command_api.webhook_endpoints.store import CreatedEndpoint, NewEndpoint, WebhookEndpoints
 from infra.partitioning import partition_of
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import connect, open_pool
 from infra.postgres.wakeup import Wakeup
-from infra.postgres.webhook_endpoints import CreatedEndpoint, NewEndpoint, WebhookEndpoints
 from infra.security.net_guard.addresses import IPNetwork
 from infra.security.secrets_at_rest import SecretBox
 from infra.settings import PostgresSettings, WebhookSettings
 from infra.tenancy import Tenant
-from projections.read_models.projection import LogRecord
+from projections.projection import LogRecord
 from projections.webhooks.dispatcher import Dispatcher, Ports
 from projections.webhooks.fanout import WebhookFanout
 from projections.webhooks.metrics import DispatcherMetrics

@@ -19,9 +19,9 @@ from infra.event_store.log_reads import COLUMNS, stored_event
 from infra.postgres.connection import DedicatedConnection
 from projections import tables
 from projections.failures import describe
+from projections.projection import LogRecord, ProjectionError
 from projections.read_models import order_timeline, orders
 from projections.read_models.columns import Row
-from projections.read_models.projection import LogRecord, ProjectionError
 from projections.sources.store import cached_partition_of
 
 _PREFETCH: Final = 2_000

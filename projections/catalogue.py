@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from projections.projection import Projection
 from projections.read_models.order_timeline import OrderTimelineProjection
 from projections.read_models.orders import OrdersProjection
-from projections.read_models.projection import Projection
 from projections.webhooks.fanout import WebhookFanout
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (OrdersProjection(), OrderTimelineProjection(), WebhookFanout())

@@ -6,7 +6,7 @@ from uuid import UUID
 from infra.postgres.connection import Connection
 from projections.dead_letters.store import ParkedEvent, parked_behind, parked_event, poison_orders
 from projections.failures import TooMuchPoisonError, describe, is_poison
-from projections.read_models.projection import LogRecord, Projection
+from projections.projection import LogRecord, Projection
 
 
 async def apply_or_park(
