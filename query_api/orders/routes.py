@@ -18,7 +18,6 @@ from infra.http.auth import requires
 from infra.http.context import context_of
 from infra.http.cursors import RowKey
 from infra.http.problems import CURSOR_INVALID, NOT_FOUND
-from infra.http.query_string import read_values
 from infra.http.server.raw_route import RawRequest, RawRoute
 from infra.http.strict_route import StrictRoute
 from query_api.freshness import ORDER_TIMELINE, ORDERS
@@ -114,7 +113,6 @@ async def get_order(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return the order exactly as the response to its last command showed it; `ETag` is its version."""
-    read_values(request.scope["query_string"], frozenset())
     read = await open_read(request, ORDERS, order_id, consistency_token)
     row = await read.row(queries.order_by_id(is_partner=read.is_partner), order_id=order_id)
     if row is None:

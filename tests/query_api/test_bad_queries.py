@@ -6,7 +6,7 @@ from domain.text import MAX_EXTERNAL_REFERENCE_CHARS
 from infra.http.cursors import MAX_LIMIT
 from query_api.problems import FIELD_CODES, refused_as
 from tests.support.requests.refused_queries import BAD_DELIVERY_LISTS, BAD_LISTS
-from tests.support.services.query_service import ORDERS, QueryService, order_row
+from tests.support.services.query_service import ORDERS, QueryService
 
 
 def test_every_code_of_a_refused_parameter_is_in_the_catalogue_and_sent_by_some_query() -> None:
@@ -21,15 +21,6 @@ def test_the_catalogue_states_the_limits_that_are_enforced() -> None:
 def test_a_code_that_is_not_in_the_catalogue_cannot_be_sent() -> None:
     with pytest.raises(KeyError):
         refused_as("limit_strange")
-
-
-async def test_a_single_order_takes_no_parameters(service: QueryService) -> None:
-    row, key = order_row(), await service.key()
-    await service.rows.add_orders(row)
-
-    answer = await service.get(f"{ORDERS}/{row.order_id}?expand=lines", key)
-
-    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "parameter_unknown")
 
 
 async def test_nothing_of_a_bad_query_comes_back(service: QueryService) -> None:
