@@ -74,6 +74,7 @@ def test_an_operation_says_what_it_does_and_how_it_may_fail(service: str, operat
     if "x-required-scopes" not in operation:
         assert operation["security"] == [], "sent to clients"
         return
+    assert "X-Request-ID" in {each["name"] for each in operation["parameters"]}
     statuses = set(operation["responses"])
     assert {"401", "403", "429", "500", "503"} <= statuses, service
     for status in statuses - {"401"}:

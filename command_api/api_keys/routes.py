@@ -24,7 +24,6 @@ from command_api.api_keys.responses import (
 from command_api.api_keys.rights import require_grantable, require_live, visibility_of
 from command_api.errors import invalid_values
 from command_api.handling.idempotency import IdempotencyKey, fingerprint
-from command_api.handling.requests import RequestId
 from command_api.state import state_of
 from infra import clock
 from infra.http import json_body, problems
@@ -75,8 +74,8 @@ async def _identified(
     return KeyRequest(f"{owner}/{idempotency_key}", fingerprint(request.method, path, body.canonical))
 
 
-async def _actor(request: Request, principal: ManagesKeys, request_id: RequestId = None) -> KeyActor:
-    return KeyActor("api_key", principal.key_id, request_id or context_of(request).request_id)
+async def _actor(request: Request, principal: ManagesKeys) -> KeyActor:
+    return KeyActor("api_key", principal.key_id, context_of(request).request_id)
 
 
 IdentifiedRequest = Annotated[KeyRequest, Depends(_identified)]

@@ -12,7 +12,7 @@ from command_api.batches.bodies import BatchBody
 from command_api.batches.handle import Item, handle_batch, slices
 from command_api.batches.responses import RESPONSES
 from command_api.handling.appends import Caller
-from command_api.handling.requests import PREFIX, PartnerTenant, RequestId, Traceparent
+from command_api.handling.requests import PREFIX, PartnerTenant, Traceparent
 from command_api.metrics import CommandMetrics
 from command_api.state import state_of
 from infra.http import problems
@@ -35,11 +35,8 @@ async def require_room(request: RawRequest) -> None:
     state_of(request)["batches"].require_room()
 
 
-async def _sender(
-    request: RawRequest, tenant: PartnerTenant, request_id: RequestId = None, traceparent: Traceparent = None
-) -> Caller:
-    key_id, request_id = principal_of(request).key_id, request_id or request.context.request_id
-    return Caller(tenant, key_id, "", b"", PREFIX, request_id, traceparent)
+async def _sender(request: RawRequest, tenant: PartnerTenant, traceparent: Traceparent = None) -> Caller:
+    return Caller(tenant, principal_of(request).key_id, "", b"", PREFIX, request.context.request_id, traceparent)
 
 
 @router.post(

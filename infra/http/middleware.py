@@ -22,7 +22,7 @@ from infra import clock
 from infra.deadlines import Deadlines
 from infra.http import guards
 from infra.http.admission import Admission, Admitted
-from infra.http.context import RequestContext, accepted_request_id, accepted_traceparent
+from infra.http.context import RequestContext, accepted_request_id
 from infra.http.guards import Limits
 from infra.http.metrics import UNMATCHED, HttpMetrics
 from infra.http.problems import (
@@ -202,7 +202,6 @@ class _Response:
 def _open(scope: Scope, headers: dict[bytes, bytes]) -> RequestContext:
     context = RequestContext(
         request_id=accepted_request_id(headers.get(b"x-request-id")) or clock.new_id_text(),
-        traceparent=accepted_traceparent(headers.get(b"traceparent")),
         started_s=clock.monotonic_s(),
         headers=headers,
     )

@@ -26,7 +26,17 @@ HEADERS: Final = {
     "X-Read-Position": ("position in the log up to which the response includes every event", "1234"),
     "X-Request-ID": ("the id of this request", "req-7f3a"),
 }
-"""Every header an response may have: what it says, and an example."""
+"""Every header a response may have: what it says, and an example."""
+
+_REQUEST_ID: Final = {
+    "name": "X-Request-ID",
+    "in": "header",
+    "required": False,
+    "description": "1-128 of A-Za-z0-9._- to be used as the id of this request; anything else is replaced.",
+    "schema": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+    "example": "req-7f3a",
+}
+"""The parameter that every route takes: the middleware reads it."""
 
 _RATE: Final = ("RateLimit", "RateLimit-Policy")
 _BEFORE_THE_KEY: Final = "401"
@@ -68,7 +78,7 @@ PROBLEM_SCHEMA: Final = {
 
 
 def header(name: str) -> Json:
-    """Return the description of a header of an response."""
+    """Return the description of a header of a response."""
     description, example = HEADERS[name]
     return {"description": description, "schema": {"type": "string"}, "example": example}
 
@@ -130,7 +140,9 @@ def _example(kind: ProblemType) -> Json:
 
 def _complete(document: Json, operation: Json) -> None:
     name = operation["operationId"]
-    for parameter in operation.get("parameters", ()):
+    parameters = operation.setdefault("parameters", [])
+    parameters.append(_REQUEST_ID)
+    for parameter in parameters:
         if "example" not in parameter and "examples" not in parameter:
             _add_example(document, parameter, f"{name}/{parameter['name']}", is_sent=True)
     for media in operation.get("requestBody", {}).get("content", {}).values():
