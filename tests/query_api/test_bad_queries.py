@@ -2,11 +2,12 @@
 
 import pytest
 
+from domain.order.status import Status
 from domain.text import MAX_EXTERNAL_REFERENCE_CHARS
 from infra.http.cursors import MAX_LIMIT
 from query_api.problems import FIELD_CODES, refused_as
 from tests.support.requests.refused_queries import BAD_DELIVERY_LISTS, BAD_LISTS
-from tests.support.services.query_service import ORDERS, QueryService
+from tests.support.services.query_service import DELIVERIES, ORDERS, QueryService
 
 
 def test_every_code_of_a_refused_parameter_is_in_the_catalogue_and_sent_by_some_query() -> None:
@@ -21,6 +22,12 @@ def test_the_catalogue_states_the_limits_that_are_enforced() -> None:
 def test_a_code_that_is_not_in_the_catalogue_cannot_be_sent() -> None:
     with pytest.raises(KeyError):
         refused_as("limit_strange")
+
+
+async def test_an_unknown_status_is_refused_with_a_plain_list_of_those_there_are(service: QueryService) -> None:
+    for path, known in ((ORDERS, Status), (DELIVERIES, ("pending", "delivered", "dead", "discarded"))):
+        answer = await service.get(f"{path}?status=lost", await service.key())
+        assert answer.json()["errors"][0]["detail"] == f"One of: {', '.join(known)}."
 
 
 async def test_nothing_of_a_bad_query_comes_back(service: QueryService) -> None:
