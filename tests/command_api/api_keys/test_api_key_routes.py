@@ -60,16 +60,6 @@ async def test_a_key_is_made_with_what_was_asked_for_and_its_text_shown_once(des
         assert "hash" not in shown.text
 
 
-async def test_the_idempotency_key_is_checked_before_the_body(desk: KeyDesk) -> None:
-    headers = {"authorization": f"Bearer {await desk.key('acme')}", "content-type": "application/json"}
-
-    missing = await desk.service.http.post(KEYS, content=b"{", headers=headers)
-    invalid = await desk.service.http.post(KEYS, content=b"{", headers=headers | {"idempotency-key": "a b"})
-
-    codes = [(answer.status_code, answer.json()["code"]) for answer in (missing, invalid)]
-    assert codes == [(400, "idempotency_key_required"), (400, "idempotency_key_invalid")]
-
-
 async def test_a_repeated_request_makes_no_second_key_and_names_the_first(desk: KeyDesk) -> None:
     key = await desk.key("acme")
     first = await desk.create(key, idempotency_key="k-1", scopes=["orders:read"])
