@@ -15,6 +15,7 @@ from command_api.handling.if_match import IfMatch, OptionalIfMatch
 from command_api.state import state_of
 from domain.order.ids import OrderId
 from infra.http import problems
+from infra.http.addresses import ORDERS
 from infra.http.auth import principal_of
 from infra.http.problems import Problem
 from infra.http.server.raw_route import RawRequest, ReadyResponse
@@ -22,7 +23,6 @@ from infra.ids import parse_uuid
 from infra.partitioning import partition_of
 from infra.tenancy import Tenant
 
-PREFIX: Final = "/api/v1/orders"
 _JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", problems.PROBLEM_JSON)
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
@@ -153,5 +153,5 @@ def _http_response(response: CommandResponse, order_id: str, partitions: int) ->
     token = b"%d.%d" % (partition_of(order_id, partitions), response.position)
     headers += [_JSON, (b"etag", b'"%d"' % response.version), (b"consistency-token", token)]
     if response.status == _CREATED:
-        headers.append((b"location", f"{PREFIX}/{order_id}".encode("ascii")))
+        headers.append((b"location", f"{ORDERS}/{order_id}".encode("ascii")))
     return ReadyResponse(response.body, response.status, headers)

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from domain.order.document import Order
 from domain.order.status import Status
 from domain.text import MAX_EXTERNAL_REFERENCE_CHARS
+from infra.http import addresses
 from infra.http.auth import requires
 from infra.http.context import context_of
 from infra.http.cursors import RowKey
@@ -28,7 +29,6 @@ from query_api.problems import refused_as
 from query_api.reading import JSON, Pages, Reads, open_read, read_responses
 from query_api.tokens import Token
 
-PREFIX: Final = "/api/v1/orders"
 READS_ORDERS: Final = requires("orders:read", "dashboard:read", "audit:read")
 READS_NOTES: Final = requires("orders:read", "audit:read")
 """Notes are internal to a partner: dashboards do not read them."""
@@ -66,7 +66,7 @@ class OrderFilters(BaseModel):
 
 
 @router.get(
-    PREFIX,
+    addresses.ORDERS,
     operation_id="list_orders",
     summary="List orders",
     dependencies=[READS_ORDERS],
@@ -99,7 +99,7 @@ def _key(row: asyncpg.Record) -> RowKey:
 
 
 @raw_router.get(
-    PREFIX + "/{order_id}",
+    addresses.ORDERS + "/{order_id}",
     operation_id="get_order",
     summary="Get one order",
     dependencies=[READS_ORDERS],
@@ -134,7 +134,7 @@ def _matches(if_none_match: str | None, etag: str) -> bool:
 
 
 @router.get(
-    PREFIX + "/{order_id}/timeline",
+    addresses.ORDERS + "/{order_id}/timeline",
     operation_id="get_order_timeline",
     summary="What happened to one order",
     dependencies=[READS_ORDERS],
@@ -154,7 +154,7 @@ async def get_timeline(order_id: OrderId, reads: Reads, page: Pages) -> Timeline
 
 
 @router.get(
-    PREFIX + "/{order_id}/notes",
+    addresses.ORDERS + "/{order_id}/notes",
     operation_id="list_order_notes",
     summary="Notes on one order",
     dependencies=[READS_NOTES],

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from fastapi.routing import APIRoute
 
+from infra.http.addresses import ORDERS
 from infra.http.auth import required_scope
 from infra.http.openapi.examples import NoExampleError, example_of
 from infra.http.problems import FieldError, Problem, ProblemType, document_of
@@ -16,15 +17,15 @@ HEADERS: Final = {
     "Consistency-Token": ("send it to the query API to read at or after this change", "7.1234"),
     "ETag": ("the order's version", '"1"'),
     "Idempotency-Replayed": ("`true` when this is the recorded response of an earlier request", "true"),
-    "Link": ("related addresses (RFC 8288)", '</api/v1/orders?cursor=AQ>; rel="next"'),
-    "Location": ("the address of what was created", "/api/v1/orders/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"),
+    "Link": ("the next page when there is one (RFC 8288)", '</api/v1/...?cursor=AQ>; rel="next"'),
+    "Location": ("the address of what was created", f"{ORDERS}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"),
     "RateLimit": ("requests left, and seconds until there are more", '"partner";r=99;t=0'),
     "RateLimit-Policy": ("requests allowed, and per how many seconds", '"partner";q=100;w=1'),
     "Retry-After": ("seconds to wait before the request is sent again", "1"),
     "WWW-Authenticate": ("how to authenticate", 'Bearer realm="harbor-orders"'),
     "X-Read-Lag-Ms": ("how far the read model is behind the log, in milliseconds", "12"),
     "X-Read-Position": ("position in the log up to which the response includes every event", "1234"),
-    "X-Request-ID": ("the id of this request", "req-7f3a"),
+    "X-Request-ID": ("the id of this request, the caller's own if it sent a good one", "req-7f3a"),
 }
 """Every header a response may have: what it says, and an example."""
 
@@ -135,7 +136,7 @@ def operations(document: Json) -> Iterator[Json]:
 
 def _example(kind: ProblemType) -> Json:
     errors = _FIELD_ERRORS if kind.code == "validation_failed" else ()
-    return document_of(Problem(kind), errors, "/api/v1/orders", "req-7f3a")
+    return document_of(Problem(kind), errors, ORDERS, "req-7f3a")
 
 
 def _complete(document: Json, operation: Json) -> None:
