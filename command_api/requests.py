@@ -1,5 +1,6 @@
 """What every route does around its command: accept a well-formed request, handle it, respond with the bytes."""
 
+import re
 from typing import Annotated, Final, NamedTuple
 from uuid import UUID
 
@@ -14,20 +15,20 @@ from command_api.handling.if_match import IfMatch, OptionalIfMatch
 from command_api.state import state_of
 from domain.order.ids import OrderId
 from infra.http import problems
+from infra.http.addresses import ORDERS
 from infra.http.auth import principal_of
-from infra.http.context import accepted_request_id, accepted_traceparent
 from infra.http.problems import Problem
 from infra.http.server.raw_route import RawRequest, ReadyResponse
 from infra.ids import parse_uuid
 from infra.partitioning import partition_of
 from infra.tenancy import Tenant
 
-PREFIX: Final = "/api/v1/orders"
 _JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", problems.PROBLEM_JSON)
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
 _CREATED: Final = 201
 _REFUSED_FROM: Final = 400
+_TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def _order_id(text: str) -> OrderId:
@@ -43,24 +44,15 @@ OrderIdPath = Annotated[
     PlainValidator(_order_id, json_schema_input_type=UUID),
     Path(description="the order's id, in lower case"),
 ]
-RequestId = Annotated[
-    str | None,
-    PlainValidator(lambda text: accepted_request_id(text.encode("latin-1")), json_schema_input_type=str | None),
-    Header(
-        alias="X-Request-ID",
-        description="1-128 of A-Za-z0-9._- to be used as the id of this request; anything else is replaced.",
-        examples=["req-7f3a"],
-    ),
-]
-"""The caller's id of the request; None: the middleware gave it one."""
 Traceparent = Annotated[
     str | None,
-    PlainValidator(lambda text: accepted_traceparent(text.encode("latin-1")), json_schema_input_type=str | None),
+    PlainValidator(lambda text: text if _TRACEPARENT.fullmatch(text) else None, json_schema_input_type=str | None),
     Header(
         description="W3C Trace Context; kept on the events when valid.",
         examples=["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
     ),
 ]
+"""The caller's trace by W3C Trace Context version 00; None when it is not valid."""
 
 
 class CommandRequest(NamedTuple):
@@ -86,7 +78,6 @@ async def _accept(
     request: RawRequest,
     tenant: PartnerTenant,
     idempotency_key: IdempotencyKey,
-    request_id: RequestId = None,
     traceparent: Traceparent = None,
 ) -> CommandRequest:
     """Read a request, except for what its body means.
@@ -102,7 +93,7 @@ async def _accept(
         idempotency_key=idempotency_key,
         fingerprint=fingerprint(request.method, path, body.canonical),
         path=path,
-        request_id=request_id or request.context.request_id,
+        request_id=request.context.request_id,
         traceparent=traceparent,
     )
     return CommandRequest(request, caller)
@@ -162,5 +153,5 @@ def _http_response(response: CommandResponse, order_id: str, partitions: int) ->
     token = b"%d.%d" % (partition_of(order_id, partitions), response.position)
     headers += [_JSON, (b"etag", b'"%d"' % response.version), (b"consistency-token", token)]
     if response.status == _CREATED:
-        headers.append((b"location", f"{PREFIX}/{order_id}".encode("ascii")))
+        headers.append((b"location", f"{ORDERS}/{order_id}".encode("ascii")))
     return ReadyResponse(response.body, response.status, headers)

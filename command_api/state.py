@@ -1,6 +1,6 @@
 """What the lifespan of the command service opens, as handlers find it on a request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from starlette.requests import Request
@@ -27,7 +27,7 @@ class WebhookConfig:
 class KeyChanges:
     """What changing API keys needs: the HMAC key of their hashes, and slots, so that few changes hold connections."""
 
-    pepper: bytes
+    pepper: bytes = field(repr=False)
     slots: Slots
 
 

@@ -21,7 +21,9 @@ ROUTES = [
 EACH = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{min(route.methods)} {route.path}")
 BY_HAND = {"header", "headers", "query_params", "path_params", "cookies", "json", "form"}
 """Attributes of a request that a parameter of the signature stands for."""
-OF_REQUESTS = {"request", "context"}
+OF_REQUESTS = {"request", "context", "request.context", "context_of(request)"}
+UNDECLARED = {"state", "path"}
+"""Keys of an ASGI scope that no parameter stands for."""
 
 
 def called(dependant: Dependant) -> Iterator[ast.AsyncFunctionDef | ast.FunctionDef]:
@@ -32,6 +34,16 @@ def called(dependant: Dependant) -> Iterator[ast.AsyncFunctionDef | ast.Function
     yield definition
     for each in dependant.dependencies:
         yield from called(each)
+
+
+def is_by_hand(node: ast.AST) -> bool:
+    """Return whether this reads a part of a request that a parameter can declare."""
+    match node:
+        case ast.Attribute(value=owner, attr=name):
+            return name in BY_HAND and ast.unparse(owner) in OF_REQUESTS
+        case ast.Subscript(value=ast.Attribute(attr="scope"), slice=ast.Constant(value=key)):
+            return key not in UNDECLARED
+    return False
 
 
 @EACH
@@ -53,9 +65,4 @@ def test_no_function_declares_parameters_without_using_them(route: APIRoute) -> 
 @EACH
 def test_no_function_reads_by_hand_what_a_parameter_can_declare(route: APIRoute) -> None:
     for definition in called(route.dependant):
-        read = {
-            node.attr
-            for node in ast.walk(definition)
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in OF_REQUESTS
-        }
-        assert not read & BY_HAND, definition.name
+        assert [ast.unparse(node) for node in ast.walk(definition) if is_by_hand(node)] == [], definition.name

@@ -1,5 +1,6 @@
 """Our OpenAPI documents show an example of everything a reader meets, and every example fits its schema."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -67,6 +68,15 @@ def test_every_parameter_and_every_response_header_has_an_example(service: str, 
             assert name in HEADERS, name
 
 
+@pytest.mark.parametrize("service", DOCUMENTS)
+def test_the_example_of_an_address_in_a_header_is_one_of_its_own_resource(service: str) -> None:
+    for path, methods in DOCUMENTS[service]["paths"].items():
+        for answer in (answer for operation in methods.values() for answer in operation["responses"].values()):
+            for name in {"Link", "Location"} & set(answer["headers"]):
+                resource = re.search(r"/api/v1/([a-z-]+)", answer["headers"][name]["example"])
+                assert resource is None or path.startswith(resource[0]), (path, name)
+
+
 @EVERY_OPERATION
 def test_an_operation_says_what_it_does_and_how_it_may_fail(service: str, operation: Json) -> None:
     assert operation["summary"]
@@ -74,6 +84,7 @@ def test_an_operation_says_what_it_does_and_how_it_may_fail(service: str, operat
     if "x-required-scopes" not in operation:
         assert operation["security"] == [], "sent to clients"
         return
+    assert "X-Request-ID" in {each["name"] for each in operation["parameters"]}
     statuses = set(operation["responses"])
     assert {"401", "403", "429", "500", "503"} <= statuses, service
     for status in statuses - {"401"}:

@@ -62,6 +62,19 @@ async def test_a_route_needs_a_good_key(call: Call, service: tuple[httpx.AsyncCl
 
 
 @EVERY_CALL
+async def test_a_query_parameter_that_a_route_does_not_take_is_refused_once_the_key_is_known(
+    call: Call, service: tuple[httpx.AsyncClient, KnownKeys]
+) -> None:
+    http, keys = service
+
+    refused = await call.send(http, keys.issue(scopes=call.scopes), query="?dry_run=true")
+    stranger = await call.send(http, None, query="?dry_run=true")
+
+    assert (refused.status_code, [each["code"] for each in refused.json()["errors"]]) == (422, ["parameter_unknown"])
+    assert stranger.status_code == 401
+
+
+@EVERY_CALL
 async def test_each_scope_opens_the_routes_that_name_it_and_no_other(
     call: Call, service: tuple[httpx.AsyncClient, KnownKeys]
 ) -> None:

@@ -24,7 +24,6 @@ from command_api.api_keys.responses import (
 from command_api.api_keys.rights import require_grantable, require_live, visibility_of
 from command_api.errors import invalid_values
 from command_api.handling.idempotency import IdempotencyKey, fingerprint
-from command_api.requests import RequestId
 from command_api.state import state_of
 from infra import clock
 from infra.http import json_body, problems
@@ -39,10 +38,10 @@ from infra.postgres.connection import Connection
 from infra.postgres.failures import UNAVAILABLE
 from infra.security import api_key_store
 from infra.security.api_key_events import KeyEvent, events_of_key
-from infra.security.api_keys import KeyActor, KeyRecord, KeyRequest, KeyVisibility, is_partner_id
+from infra.security.api_keys import KEY_ID, KeyActor, KeyRecord, KeyRequest, KeyVisibility, is_partner_id
 
 PREFIX: Final = "/api/v1/api-keys"
-_KEY_ID: Final = re.compile(r"[0-9A-Za-z]{8}", re.ASCII)
+_KEY_ID: Final = re.compile(KEY_ID, re.ASCII)
 _NO_ID: Final = UUID(int=0)
 
 router = APIRouter(route_class=StrictRoute, tags=["API keys"])
@@ -75,8 +74,8 @@ async def _identified(
     return KeyRequest(f"{owner}/{idempotency_key}", fingerprint(request.method, path, body.canonical))
 
 
-async def _actor(request: Request, principal: ManagesKeys, request_id: RequestId = None) -> KeyActor:
-    return KeyActor("api_key", principal.key_id, request_id or context_of(request).request_id)
+async def _actor(request: Request, principal: ManagesKeys) -> KeyActor:
+    return KeyActor("api_key", principal.key_id, context_of(request).request_id)
 
 
 IdentifiedRequest = Annotated[KeyRequest, Depends(_identified)]
@@ -87,7 +86,8 @@ def _responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
     return problem_responses(*problems.EVERY_ROUTE, *kinds)
 
 
-_LOCATION: Final = {"headers": {"Location": header("Location") | {"example": f"{PREFIX}/{EXAMPLE_ID}"}}}
+_KEY_ADDRESS: Final = {"description": "the address of the new key", "example": f"{PREFIX}/{EXAMPLE_ID}"}
+_LOCATION: Final = {"headers": {"Location": header("Location") | _KEY_ADDRESS}}
 _LINK: Final = {"headers": {"Link": header("Link")}}
 _CREATING: Final = (
     *json_body.PROBLEMS,

@@ -8,6 +8,7 @@ from command_api import errors
 from command_api.orders.responses import BATCH_HEADERS, Responses
 from domain.order.document import Document, Order
 from infra.http import json_body, problems
+from infra.http.addresses import ORDERS
 from infra.http.openapi.document import problem_responses
 
 _KEY: Final = "0192f0c1-8a3b-7c55-9a53-0f6f3b1f2f10"
@@ -45,7 +46,7 @@ class BatchResult(Document):
     idempotency_key: str | None = Field(description="null when the item has none that can be used", examples=[_KEY])
     status: int = Field(examples=[201])
     replayed: bool = Field(description="the recorded response of an earlier request")
-    location: str | None = Field(description="the order", examples=[f"/api/v1/orders/{_ORDER}"])
+    location: str | None = Field(description="the order", examples=[f"{ORDERS}/{_ORDER}"])
     etag: str | None = Field(description="the order's version", examples=['"1"'])
     consistency_token: str | None = Field(
         description="send it to the query API to read at or after this change", examples=["7.1234"]

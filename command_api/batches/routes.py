@@ -13,9 +13,10 @@ from command_api.batches.handle import Item, handle_batch, slices
 from command_api.batches.responses import RESPONSES
 from command_api.handling.appends import Caller
 from command_api.metrics import CommandMetrics
-from command_api.requests import PREFIX, PartnerTenant, RequestId, Traceparent
+from command_api.requests import PartnerTenant, Traceparent
 from command_api.state import state_of
 from infra.http import problems
+from infra.http.addresses import ORDERS
 from infra.http.auth import principal_of, requires
 from infra.http.context import RequestContext
 from infra.http.json_body import Json
@@ -23,7 +24,7 @@ from infra.http.problems import Problem
 from infra.http.server.raw_route import RawRequest, RawRoute
 from infra.partitioning import partition_of
 
-BATCH: Final = PREFIX + "/batch"
+BATCH: Final = ORDERS + "/batch"
 _REFUSED_FROM: Final = 400
 _UNKNOWN_FROM: Final = 500
 
@@ -35,11 +36,8 @@ async def require_room(request: RawRequest) -> None:
     state_of(request)["batches"].require_room()
 
 
-async def _sender(
-    request: RawRequest, tenant: PartnerTenant, request_id: RequestId = None, traceparent: Traceparent = None
-) -> Caller:
-    key_id, request_id = principal_of(request).key_id, request_id or request.context.request_id
-    return Caller(tenant, key_id, "", b"", PREFIX, request_id, traceparent)
+async def _sender(request: RawRequest, tenant: PartnerTenant, traceparent: Traceparent = None) -> Caller:
+    return Caller(tenant, principal_of(request).key_id, "", b"", ORDERS, request.context.request_id, traceparent)
 
 
 @router.post(
@@ -129,7 +127,7 @@ def _result(item: Item, partitions: int, request_id: str) -> bytes:
     else:
         body = response.body
         if response.status < _REFUSED_FROM:
-            document["location"] = f"{PREFIX}/{response.order_id}"
+            document["location"] = f"{ORDERS}/{response.order_id}"
             document["etag"] = f'"{response.version}"'
             document["consistency_token"] = f"{partition_of(response.order_id, partitions)}.{response.position}"
     document["body"] = orjson.Fragment(body)

@@ -11,12 +11,13 @@ from starlette.responses import Response
 
 from command_api.orders import bodies, change_bodies, money_bodies
 from command_api.orders.responses import CHANGED, CREATED, EDITED, PAID
-from command_api.requests import PREFIX, EditRequest, NewOrderRequest, OrderIdPath, VerbRequest, respond
+from command_api.requests import EditRequest, NewOrderRequest, OrderIdPath, VerbRequest, respond
 from domain.order.commands import Authorize, Cancel, Refund, SetStatus, Void
 from domain.order.ids import OrderId
 from domain.order.status import Status
 from infra import clock
 from infra.http import problems
+from infra.http.addresses import ORDERS
 from infra.http.auth import Principal, requires
 from infra.http.problems import Problem
 from infra.http.server.raw_route import RawRoute
@@ -34,7 +35,7 @@ _CAPTURE_ALL: Final = money_bodies.CaptureBody()
 _NO_VOID_REASON: Final = money_bodies.VoidBody()
 _REFUND_ALL: Final = money_bodies.RefundBody()
 
-router = APIRouter(prefix=PREFIX, tags=["orders"], route_class=RawRoute)
+router = APIRouter(prefix=ORDERS, tags=["orders"], route_class=RawRoute)
 
 
 @router.post(

@@ -21,6 +21,7 @@ from command_api.webhook_endpoints.store import (
 from domain.instants import Instant
 from domain.order.document import Document
 from infra.http import json_body, problems
+from infra.http.addresses import WEBHOOK_DELIVERIES
 from infra.http.auth import Principal, requires
 from infra.http.context import context_of
 from infra.http.openapi.document import problem_responses
@@ -31,7 +32,6 @@ from infra.postgres.failures import UNAVAILABLE
 from infra.security.net_guard.target import AddressRules
 
 ENDPOINTS: Final = "/api/v1/webhook-endpoints"
-DELIVERIES: Final = "/api/v1/webhook-deliveries"
 
 router = APIRouter(route_class=StrictRoute, tags=["webhooks"])
 
@@ -146,7 +146,7 @@ async def delete_endpoint(request: Request, endpoint_id: EndpointId, principal: 
 
 
 @router.post(
-    DELIVERIES + "/{delivery_id}/resend",
+    WEBHOOK_DELIVERIES + "/{delivery_id}/resend",
     status_code=202,
     operation_id="resend_webhook_delivery",
     summary="Send a webhook again",

@@ -7,7 +7,6 @@ from typing import Final
 from starlette.requests import HTTPConnection
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-_TRACEPARENT: Final = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 LogValue = str | int | float | bool | None | list[str]
 
@@ -22,7 +21,6 @@ class RequestContext:
     """
 
     request_id: str
-    traceparent: str | None
     started_s: float
     headers: dict[bytes, bytes] = field(default_factory=dict)
     log_event: str = "request.handled"
@@ -46,8 +44,3 @@ def context_of(connection: HTTPConnection) -> RequestContext:
 def accepted_request_id(value: bytes | None) -> str | None:
     """Return the caller's X-Request-ID when it is 1 to 128 of `A-Za-z0-9._-` (safe in logs and headers), else None."""
     return value.decode("ascii") if value is not None and _REQUEST_ID.fullmatch(value) else None
-
-
-def accepted_traceparent(value: bytes | None) -> str | None:
-    """Return the caller's traceparent when it is valid by W3C Trace Context version 00, else None."""
-    return value.decode("ascii") if value is not None and _TRACEPARENT.fullmatch(value) else None

@@ -22,7 +22,7 @@ from infra import clock
 from infra.deadlines import Deadlines
 from infra.http import guards
 from infra.http.admission import Admission, Admitted
-from infra.http.context import RequestContext, accepted_request_id, accepted_traceparent
+from infra.http.context import RequestContext, accepted_request_id
 from infra.http.guards import Limits
 from infra.http.metrics import UNMATCHED, HttpMetrics
 from infra.http.problems import (
@@ -41,6 +41,7 @@ from infra.http.problems import (
 from infra.http.validation import validation_problem
 from infra.ids import CANONICAL_UUID
 from infra.observability.logs import get_logger, wide_line
+from infra.security.api_keys import KEY_ID
 
 Translate = Callable[[Exception], Problem | None]
 """A service's own errors as problems; None: not one of its own."""
@@ -53,7 +54,7 @@ _NO_STORE: Final = (b"cache-control", b"no-store")
 _NO_SNIFF: Final = (b"x-content-type-options", b"nosniff")
 _CLIENT_GONE: Final = 499
 _STACK_FRAMES: Final = 8
-_ID: Final = re.compile(rf"{CANONICAL_UUID}|[0-9A-Za-z]{{8}}", re.ASCII)
+_ID: Final = re.compile(f"{CANONICAL_UUID}|{KEY_ID}", re.ASCII)
 """Of an order, an endpoint, a delivery; of an API key."""
 
 
@@ -202,7 +203,6 @@ class _Response:
 def _open(scope: Scope, headers: dict[bytes, bytes]) -> RequestContext:
     context = RequestContext(
         request_id=accepted_request_id(headers.get(b"x-request-id")) or clock.new_id_text(),
-        traceparent=accepted_traceparent(headers.get(b"traceparent")),
         started_s=clock.monotonic_s(),
         headers=headers,
     )

@@ -7,8 +7,8 @@
 
 Before FastAPI reads the body or solves a dependency, the route authenticates, counts the request and checks the scope:
 a wrong key is refused without `100 Continue`. Then it refuses query parameters that the signature does not have or that
-are sent twice, and parses the body by `infra.http.json_body`. What does not fit the signature becomes one problem, in
-`infra.http.validation` (decision 0059).
+are sent twice, checks the headers, and parses the body by `infra.http.json_body`. What does not fit the signature
+becomes one problem, in `infra.http.validation` (decision 0059).
 """
 
 from collections.abc import Callable, Coroutine, Iterator
@@ -16,6 +16,8 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import request_params_to_args
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from infra.http.auth import required_scope
@@ -45,6 +47,7 @@ class StrictRoute(APIRoute):
         """Return what serves a request."""
         serve = super().get_route_handler()
         required, known = required_scope(self), frozenset(_query_parameters(self.dependant))
+        headers = [field for each in with_dependencies(self.dependant) for field in each.header_params]
         body = None if self.body_field is None else self.body_field.field_info
         is_body_optional = body is not None and not body.is_required()
 
@@ -53,6 +56,9 @@ class StrictRoute(APIRoute):
             read_values(request.scope["query_string"], known)
             strict = StrictRequest(request.scope, request.receive, is_body_optional=is_body_optional)
             if body is not None:
+                _, wrong = request_params_to_args(headers, request.headers)
+                if wrong:
+                    raise RequestValidationError(wrong)
                 await strict.strict_json()  # here, since FastAPI makes a 400 of its own of what it meets while reading
             return await serve(strict)
 

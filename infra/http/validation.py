@@ -4,6 +4,7 @@ A type may bring a code of its own: `refused_as("status_invalid", "...")` in its
 `coded(...)`. Everything else about a value of a body is `required`, `unknown_field` or `wrong_type`.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard, get_args
@@ -26,6 +27,7 @@ BODY_CODES: Final[Mapping[str, str]] = {
 Kind = type[BaseModel]
 _PYDANTICS_OWN: Final = frozenset(get_args(core_schema.ErrorType))
 _CHOICES: Final = frozenset({"literal_error", "enum"})
+_QUOTED: Final = re.compile("'([^']*)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ def refused_as(code: str, detail: str) -> WrapValidator:
             return validate(value)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            expected = first["ctx"]["expected"] if first["type"] in _CHOICES else None
-            raise coded(code, f"One of: {expected}." if expected else detail) from None
+            fitting = _QUOTED.findall(first["ctx"]["expected"]) if first["type"] in _CHOICES else ()
+            raise coded(code, f"One of: {', '.join(fitting)}." if fitting else detail) from None
 
     return WrapValidator(check)
 

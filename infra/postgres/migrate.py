@@ -6,13 +6,14 @@ every `migrations/NNNN_name.sql` that `harbor.migrations` does not list, in orde
 advisory lock.
 
 Until the first release the files are one baseline, a file per subject, and may be rewritten. From the first tag on,
-migrations only move forward: a change is a new file, and an applied file never changes. `migrate` refuses to go on when
-one did.
+migrations only move forward: a change is a new file, and an applied file never changes. `migrate` refuses a database
+that was made by other files than these.
 """
 
 import asyncio
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,10 @@ from infra.settings import PostgresSettings, SettingsError, load
 FOLDER = Path(__file__).with_name("migrations")
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _LOCK = 0x686172626F72  # "harbor": any number works as long as every migrator takes the same
+_START_AGAIN = (
+    "this database was made by other migration files: "
+    "before the first release, delete it (`make clean`) and start again"
+)
 
 
 class MigrationError(Exception):
@@ -60,13 +65,13 @@ def migrations(folder: Path = FOLDER) -> list[Migration]:
     return [found[number] for number in sorted(found)]
 
 
-async def migrate(admin_url: str) -> list[str]:
-    """Apply what is missing and return the names of what was applied.
+async def migrate(admin_url: str, report: Callable[[str], object] = lambda _name: None) -> list[str]:
+    """Apply what is missing and return the names of what was applied; `report` gets each at once.
 
     `admin_url` is a superuser or a role with CREATEROLE that may create schemas in the database.
 
     Raises:
-        MigrationError: an applied file was changed afterwards.
+        MigrationError: an applied file was changed afterwards, or is not on disk.
     """
     connection = await asyncpg.connect(admin_url, server_settings={"application_name": "harbor-migrate"})
     try:
@@ -77,7 +82,16 @@ async def migrate(admin_url: str) -> list[str]:
             row["number"]: row["sha256"]
             for row in await connection.fetch("SELECT number, sha256 FROM harbor.migrations")
         }
-        return [await _apply(connection, each) for each in _missing(migrations(), applied)]
+        wanted = migrations()
+        unknown = applied.keys() - {each.number for each in wanted}
+        if unknown:
+            numbers = ", ".join(f"{number:04}" for number in sorted(unknown))
+            raise MigrationError(f"there is no file for the applied migration {numbers}; {_START_AGAIN}")
+        names = []
+        for each in _missing(wanted, applied):
+            names.append(await _apply(connection, each))
+            report(names[-1])
+        return names
     finally:
         await connection.close()
 
@@ -100,7 +114,7 @@ def _missing(wanted: list[Migration], applied: dict[int, bytes]) -> list[Migrati
     for migration in wanted:
         if applied.get(migration.number, migration.sha256) != migration.sha256:
             raise MigrationError(
-                f"{migration.number:04}_{migration.name}.sql was changed after it was applied; add a new file instead"
+                f"{migration.number:04}_{migration.name}.sql was changed after it was applied; {_START_AGAIN}"
             )
     return [migration for migration in wanted if migration.number not in applied]
 
@@ -124,13 +138,10 @@ async def _apply(connection: Connection, migration: Migration) -> str:
 def main() -> None:
     """Bring the database at HARBOR_POSTGRES__URL (an admin's address) to the current schema; safe to repeat."""
     try:
-        applied = asyncio.run(migrate(load(PostgresSettings).url.get_secret_value()))
-    except SettingsError as error:
+        url = load(PostgresSettings).url.get_secret_value()
+        asyncio.run(migrate(url, lambda name: click.echo(f"applied {name}")))
+    except (SettingsError, MigrationError, OSError, asyncpg.PostgresError) as error:
         raise click.ClickException(str(error)) from error
-    except (MigrationError, OSError, asyncpg.PostgresError) as error:
-        raise click.ClickException(f"{error}; nothing after the last line below was applied") from error
-    for name in applied:
-        click.echo(f"applied {name}")
     click.echo("the schema is current")
 
 

@@ -40,10 +40,12 @@ MAX_LIVE_KEYS: Final = 2
 MAX_LABEL: Final = 100
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH: Final = 8
+KEY_ID: Final = "[0-9A-Za-z]{8}"
+"""The id of a key as a regular expression, without anchors."""
 _SECRET_LENGTH: Final = 30
 _CHECKSUM_LENGTH: Final = 6
 _PARTNER: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
-_FORM: Final = re.compile(r"hbr_(live|test)_([0-9A-Za-z]{8})_([0-9A-Za-z]{30})([0-9A-Za-z]{6})", re.ASCII)
+_FORM: Final = re.compile(rf"hbr_(live|test)_({KEY_ID})_([0-9A-Za-z]{{30}})([0-9A-Za-z]{{6}})", re.ASCII)
 
 
 def too_many_live_keys(*, lists: str, revokes: str) -> str:

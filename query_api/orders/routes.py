@@ -14,11 +14,11 @@ from pydantic import AfterValidator, BaseModel, Field
 from domain.order.document import Order
 from domain.order.status import Status
 from domain.text import MAX_EXTERNAL_REFERENCE_CHARS
+from infra.http import addresses
 from infra.http.auth import requires
 from infra.http.context import context_of
 from infra.http.cursors import RowKey
 from infra.http.problems import CURSOR_INVALID, NOT_FOUND
-from infra.http.query_string import read_values
 from infra.http.server.raw_route import RawRequest, RawRoute
 from infra.http.strict_route import StrictRoute
 from query_api.freshness import ORDER_TIMELINE, ORDERS
@@ -29,7 +29,6 @@ from query_api.problems import refused_as
 from query_api.reading import JSON, Pages, Reads, open_read, read_responses
 from query_api.tokens import Token
 
-PREFIX: Final = "/api/v1/orders"
 READS_ORDERS: Final = requires("orders:read", "dashboard:read", "audit:read")
 READS_NOTES: Final = requires("orders:read", "audit:read")
 """Notes are internal to a partner: dashboards do not read them."""
@@ -67,7 +66,7 @@ class OrderFilters(BaseModel):
 
 
 @router.get(
-    PREFIX,
+    addresses.ORDERS,
     operation_id="list_orders",
     summary="List orders",
     dependencies=[READS_ORDERS],
@@ -100,7 +99,7 @@ def _key(row: asyncpg.Record) -> RowKey:
 
 
 @raw_router.get(
-    PREFIX + "/{order_id}",
+    addresses.ORDERS + "/{order_id}",
     operation_id="get_order",
     summary="Get one order",
     dependencies=[READS_ORDERS],
@@ -114,7 +113,6 @@ async def get_order(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return the order exactly as the response to its last command showed it; `ETag` is its version."""
-    read_values(request.scope["query_string"], frozenset())
     read = await open_read(request, ORDERS, order_id, consistency_token)
     row = await read.row(queries.order_by_id(is_partner=read.is_partner), order_id=order_id)
     if row is None:
@@ -136,7 +134,7 @@ def _matches(if_none_match: str | None, etag: str) -> bool:
 
 
 @router.get(
-    PREFIX + "/{order_id}/timeline",
+    addresses.ORDERS + "/{order_id}/timeline",
     operation_id="get_order_timeline",
     summary="What happened to one order",
     dependencies=[READS_ORDERS],
@@ -156,7 +154,7 @@ async def get_timeline(order_id: OrderId, reads: Reads, page: Pages) -> Timeline
 
 
 @router.get(
-    PREFIX + "/{order_id}/notes",
+    addresses.ORDERS + "/{order_id}/notes",
     operation_id="list_order_notes",
     summary="Notes on one order",
     dependencies=[READS_NOTES],

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from infra.http.addresses import WEBHOOK_DELIVERIES
 from infra.http.auth import requires
 from infra.http.cursors import RowKey
 from infra.http.problems import CURSOR_INVALID, NOT_FOUND
@@ -19,7 +20,6 @@ from query_api.reading import Pages, Reads, read_responses
 from query_api.webhooks import queries
 from query_api.webhooks.responses import Attempt, Delivery, DeliveryPage, DeliveryWithAttempts
 
-PREFIX: Final = "/api/v1/webhook-deliveries"
 READS_WEBHOOKS: Final = requires("webhooks:read")
 DOCUMENT: Final = "webhook_delivery"
 
@@ -42,7 +42,7 @@ class DeliveryFilters(BaseModel):
 
 
 @router.get(
-    PREFIX,
+    WEBHOOK_DELIVERIES,
     operation_id="list_webhook_deliveries",
     summary="List webhook deliveries",
     dependencies=[READS_WEBHOOKS],
@@ -62,7 +62,7 @@ async def list_deliveries(reads: Reads, page: Pages, filters: Annotated[Delivery
 
 
 @router.get(
-    PREFIX + "/{delivery_id}",
+    WEBHOOK_DELIVERIES + "/{delivery_id}",
     operation_id="get_webhook_delivery",
     summary="Get one webhook delivery with its attempts",
     dependencies=[READS_WEBHOOKS],

@@ -2,11 +2,12 @@
 
 import pytest
 
+from domain.order.status import Status
 from domain.text import MAX_EXTERNAL_REFERENCE_CHARS
 from infra.http.cursors import MAX_LIMIT
 from query_api.problems import FIELD_CODES, refused_as
 from tests.support.requests.refused_queries import BAD_DELIVERY_LISTS, BAD_LISTS
-from tests.support.services.query_service import ORDERS, QueryService, order_row
+from tests.support.services.query_service import DELIVERIES, ORDERS, QueryService
 
 
 def test_every_code_of_a_refused_parameter_is_in_the_catalogue_and_sent_by_some_query() -> None:
@@ -23,13 +24,10 @@ def test_a_code_that_is_not_in_the_catalogue_cannot_be_sent() -> None:
         refused_as("limit_strange")
 
 
-async def test_a_single_order_takes_no_parameters(service: QueryService) -> None:
-    row, key = order_row(), await service.key()
-    await service.rows.add_orders(row)
-
-    answer = await service.get(f"{ORDERS}/{row.order_id}?expand=lines", key)
-
-    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "parameter_unknown")
+async def test_an_unknown_status_is_refused_with_a_plain_list_of_those_there_are(service: QueryService) -> None:
+    for path, known in ((ORDERS, Status), (DELIVERIES, ("pending", "delivered", "dead", "discarded"))):
+        answer = await service.get(f"{path}?status=lost", await service.key())
+        assert answer.json()["errors"][0]["detail"] == f"One of: {', '.join(known)}."
 
 
 async def test_nothing_of_a_bad_query_comes_back(service: QueryService) -> None:

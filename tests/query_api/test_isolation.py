@@ -9,7 +9,10 @@ from uuid import UUID
 import pytest
 
 from infra import clock
-from query_api.visibility import visible
+from infra.http.auth import Principal
+from infra.http.problems import Problem
+from infra.security.api_keys import INSTALLATION_SCOPES
+from query_api.visibility import visibility_of, visible
 from query_api.webhooks.queries import deliveries
 from tests.support.services.query_service import DELIVERIES, ORDERS, QueryService, order_row
 
@@ -91,6 +94,14 @@ async def test_a_key_of_the_installation_sees_all_partners_of_its_mode_and_its_r
         assert all(each in line for each in ("audit.read", str(planted.orders[0]), "globex"))
 
 
+async def test_a_key_of_the_installation_reads_no_webhooks(service: QueryService) -> None:
+    for path in (DELIVERIES, f"{DELIVERIES}/{clock.new_id()}"):
+        answer = await service.get(path, await service.key(None, scopes=INSTALLATION_SCOPES))
+        assert [answer.status_code, answer.json()["code"]] == [403, "scope_missing"]
+
+
 def test_webhook_deliveries_cannot_be_read_without_a_partner() -> None:
     with pytest.raises(ValueError, match="partner"):
         visible(deliveries, is_partner=False)
+    with pytest.raises(Problem, match="partner_key_required"):
+        visibility_of(Principal("8Zk2Qp1x", None, livemode=False, scopes=frozenset({"webhooks:read"})), ["tenant_id"])

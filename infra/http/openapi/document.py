@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from fastapi.routing import APIRoute
 
+from infra.http.addresses import ORDERS
 from infra.http.auth import required_scope
 from infra.http.openapi.examples import NoExampleError, example_of
 from infra.http.problems import FieldError, Problem, ProblemType, document_of
@@ -16,17 +17,27 @@ HEADERS: Final = {
     "Consistency-Token": ("send it to the query API to read at or after this change", "7.1234"),
     "ETag": ("the order's version", '"1"'),
     "Idempotency-Replayed": ("`true` when this is the recorded response of an earlier request", "true"),
-    "Link": ("related addresses (RFC 8288)", '</api/v1/orders?cursor=AQ>; rel="next"'),
-    "Location": ("the address of what was created", "/api/v1/orders/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"),
+    "Link": ("the next page when there is one (RFC 8288)", '</api/v1/...?cursor=AQ>; rel="next"'),
+    "Location": ("the address of what was created", f"{ORDERS}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"),
     "RateLimit": ("requests left, and seconds until there are more", '"partner";r=99;t=0'),
     "RateLimit-Policy": ("requests allowed, and per how many seconds", '"partner";q=100;w=1'),
     "Retry-After": ("seconds to wait before the request is sent again", "1"),
     "WWW-Authenticate": ("how to authenticate", 'Bearer realm="harbor-orders"'),
     "X-Read-Lag-Ms": ("how far the read model is behind the log, in milliseconds", "12"),
     "X-Read-Position": ("position in the log up to which the response includes every event", "1234"),
-    "X-Request-ID": ("the id of this request", "req-7f3a"),
+    "X-Request-ID": ("the id of this request, the caller's own if it sent a good one", "req-7f3a"),
 }
-"""Every header an response may have: what it says, and an example."""
+"""Every header a response may have: what it says, and an example."""
+
+_REQUEST_ID: Final = {
+    "name": "X-Request-ID",
+    "in": "header",
+    "required": False,
+    "description": "1-128 of A-Za-z0-9._- to be used as the id of this request; anything else is replaced.",
+    "schema": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+    "example": "req-7f3a",
+}
+"""The parameter that every route takes: the middleware reads it."""
 
 _RATE: Final = ("RateLimit", "RateLimit-Policy")
 _BEFORE_THE_KEY: Final = "401"
@@ -68,7 +79,7 @@ PROBLEM_SCHEMA: Final = {
 
 
 def header(name: str) -> Json:
-    """Return the description of a header of an response."""
+    """Return the description of a header of a response."""
     description, example = HEADERS[name]
     return {"description": description, "schema": {"type": "string"}, "example": example}
 
@@ -125,12 +136,14 @@ def operations(document: Json) -> Iterator[Json]:
 
 def _example(kind: ProblemType) -> Json:
     errors = _FIELD_ERRORS if kind.code == "validation_failed" else ()
-    return document_of(Problem(kind), errors, "/api/v1/orders", "req-7f3a")
+    return document_of(Problem(kind), errors, ORDERS, "req-7f3a")
 
 
 def _complete(document: Json, operation: Json) -> None:
     name = operation["operationId"]
-    for parameter in operation.get("parameters", ()):
+    parameters = operation.setdefault("parameters", [])
+    parameters.append(_REQUEST_ID)
+    for parameter in parameters:
         if "example" not in parameter and "examples" not in parameter:
             _add_example(document, parameter, f"{name}/{parameter['name']}", is_sent=True)
     for media in operation.get("requestBody", {}).get("content", {}).values():

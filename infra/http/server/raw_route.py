@@ -4,6 +4,8 @@ The signature of the endpoint says everything: FastAPI makes the OpenAPI documen
 into readers of the arguments. The solver and its exit stacks would cost more than everything else in front of an
 endpoint together (decision 0040).
 
+A route takes no query parameters: one that is sent is refused as soon as the caller is authenticated.
+
 Arguments are read from left to right: first the dependencies of the decorator, which authenticate, then those of the
 signature. A parameter is one of
 
@@ -34,6 +36,7 @@ from infra.http.auth import required_scope
 from infra.http.context import context_of
 from infra.http.guards import SENT_ONCE
 from infra.http.json_body import InvalidBodyError, JsonBody, read_json
+from infra.http.query_string import read_values
 
 
 class ReadyResponse(Response):
@@ -72,7 +75,7 @@ class RawRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        required_scope(self)
+        self._required = required_scope(self)
         self._before = [_reader_of_call(each) for each in self.dependant.dependencies if each.name is None]
         self._respond = _reader_of_call(self.dependant)
         self._is_body_optional = self.body_field is not None and not self.body_field.field_info.is_required()
@@ -80,6 +83,9 @@ class RawRoute(APIRoute):
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = RawRequest(scope, receive, is_body_optional=self._is_body_optional)
+        if scope["query_string"]:
+            await self._required(request)
+            read_values(scope["query_string"], frozenset())
         for dependency in self._before:
             await dependency(request)
         response: Response = await self._respond(request)

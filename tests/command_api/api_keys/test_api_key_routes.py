@@ -201,20 +201,24 @@ async def test_a_revoked_key_is_refused_once_its_cached_record_is_too_old_althou
     assert (refused.status_code, refused.json()["code"]) == (401, "api_key_invalid")
 
 
-@pytest.mark.parametrize(("path", "body"), [("rotate", {}), ("revoke", None)])
-async def test_a_revoked_key_changes_no_other_key_while_it_is_still_remembered(
+@pytest.mark.parametrize(
+    ("path", "body"), [("/{other}/rotate", {}), ("/{other}/revoke", None), ("", {"scopes": ["orders:read"]})]
+)
+async def test_a_revoked_key_makes_and_changes_no_key_while_it_is_still_remembered(
     remembering: KeyDesk, path: str, body: object
 ) -> None:
     acting, other = await remembering.key("acme"), await remembering.key("acme")
     await remembering.revoke_unheard(acting)
 
-    refused = await remembering.post(acting, f"{KEYS}/{id_of(other)}/{path}", body)
+    refused = await remembering.post(acting, KEYS + path.format(other=id_of(other)), body)
     kept = await remembering.get(other, f"{KEYS}/{id_of(other)}")
     history = await remembering.get(other, f"{KEYS}/{id_of(other)}/events")
+    keys = await remembering.get(other, KEYS)
 
     assert (refused.status_code, refused.json()["code"]) == (401, "api_key_invalid")
     assert (kept.json()["status"], kept.json()["expires_at"]) == ("live", None)
     assert [event["type"] for event in history.json()["data"]] == ["api_key.created"]
+    assert len(keys.json()["data"]) == 2
 
 
 async def test_a_key_that_revokes_itself_twice_gets_the_same_response_while_it_is_cached(

@@ -5,6 +5,7 @@ import pytest
 from command_api.handling.idempotency import fingerprint, parse_key
 from infra.http.problems import Problem
 from tests.support.orders.builders import order_body
+from tests.support.requests.route_matrix import UNKNOWN_UUID
 from tests.support.services.command_service import ORDERS, Service, memory_service
 
 VOLATILE = {"x-request-id", "idempotency-replayed"}
@@ -22,6 +23,13 @@ async def test_a_repetition_gets_the_same_bytes_and_headers_and_makes_nothing(se
         item for item in first.headers.items() if item[0] not in VOLATILE
     ]
     assert await service.store.head() == 1
+
+
+@pytest.mark.parametrize("path", [ORDERS, f"{ORDERS}/{UNKNOWN_UUID}/authorize", "/api/v1/api-keys"])
+async def test_the_key_is_checked_before_the_body(service: Service, path: str) -> None:
+    for headers, code in (({}, "idempotency_key_required"), ({"idempotency-key": "a b"}, "idempotency_key_invalid")):
+        answer = await service.http.post(path, content=b"{", headers={"content-type": "application/json", **headers})
+        assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 
 async def test_spacing_key_order_and_quotes_around_the_key_do_not_matter(service: Service) -> None:

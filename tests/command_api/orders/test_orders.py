@@ -1,5 +1,6 @@
 """The order routes, from request to answer: what a partner can rely on when everything is in order."""
 
+import orjson
 import pytest
 
 from domain.codec import decode
@@ -7,6 +8,8 @@ from domain.order.document import Order
 from infra.partitioning import partition_of
 from tests.support.orders.builders import order_body
 from tests.support.services.command_service import ORDERS, Service
+
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 async def test_an_order_is_created_with_its_location_version_and_token(service: Service) -> None:
@@ -25,17 +28,35 @@ async def test_an_order_is_created_with_its_location_version_and_token(service: 
 
 
 async def test_the_event_records_who_did_it_in_which_request_and_trace(service: Service) -> None:
-    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-
-    answer = await service.post(body=order_body(), X_Request_ID="req-42", traceparent=traceparent)
+    answer = await service.post(body=order_body(), X_Request_ID="req-42", traceparent=TRACEPARENT)
 
     [event] = await service.store.read_all(0, 10)
     envelope = decode(event.type, event.schema_version, event.payload).envelope
     assert answer.headers["x-request-id"] == "req-42"
-    assert (envelope.request_id, envelope.traceparent, event.traceparent) == ("req-42", traceparent, traceparent)
+    assert (envelope.request_id, envelope.traceparent, event.traceparent) == ("req-42", TRACEPARENT, TRACEPARENT)
     assert (envelope.actor.type, envelope.actor.id, envelope.partner_id) == ("api_key", "acme", "acme")
     assert event.actor == f"api_key:{envelope.actor.key_id}"
     assert event.tenant_id == "acme.test"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["00-00000000000000000000000000000000-00f067aa0ba902b7-01"],
+        ["00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"],
+        [f"{TRACEPARENT}\u00e9"],
+        ["nonsense"],
+        [TRACEPARENT, TRACEPARENT],
+    ],
+)
+async def test_a_traceparent_that_is_not_valid_is_not_recorded(service: Service, given: list[str]) -> None:
+    headers = [(b"idempotency-key", b"k-1"), (b"content-type", b"application/json")]
+    headers += [(b"traceparent", each.encode("latin-1")) for each in given]
+
+    answer = await service.http.post(ORDERS, content=orjson.dumps(order_body()), headers=headers)
+
+    [event] = await service.store.read_all(0, 10)
+    assert (answer.status_code, event.traceparent) == (201, None)
 
 
 async def test_setting_the_status_an_order_has_changes_nothing_and_the_response_is_recorded(service: Service) -> None:

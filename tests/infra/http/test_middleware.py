@@ -12,8 +12,6 @@ from infra.http.guards import Limits
 from tests.support.services.small_service import IMPATIENT, SmallService, client_of, listening, small_service, talk
 from tests.support.waiting import eventually
 
-TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-
 
 @pytest.fixture
 def service() -> SmallService:
@@ -40,24 +38,6 @@ async def test_a_request_id_is_kept_unless_it_could_harm_a_log(client: httpx.Asy
 
         is_good = re.fullmatch(r"[A-Za-z0-9._-]{1,128}", given) is not None
         assert (response.headers["x-request-id"] == given) is is_good, given
-
-
-@pytest.mark.parametrize(
-    ("given", "kept"),
-    [
-        ([TRACEPARENT], TRACEPARENT),
-        (["00-00000000000000000000000000000000-00f067aa0ba902b7-01"], None),
-        (["00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"], None),
-        (["nonsense"], None),
-        ([TRACEPARENT, TRACEPARENT], None),
-    ],
-)
-async def test_only_a_valid_traceparent_is_kept(
-    service: SmallService, client: httpx.AsyncClient, given: list[str], kept: str | None
-) -> None:
-    await client.post("/api/v1/things", headers=[("traceparent", each) for each in given])
-
-    assert service.seen == [kept]
 
 
 async def test_an_unexpected_error_shows_the_client_its_request_id_and_nothing_else(

@@ -24,7 +24,7 @@ def keys_and_authenticator(limiter: RateLimiter) -> tuple[KnownKeys, Authenticat
 
 
 def request_with(key: str) -> RequestContext:
-    return RequestContext("r-1", None, 0.0, headers={b"authorization": b"Bearer " + key.encode()})
+    return RequestContext("r-1", 0.0, headers={b"authorization": b"Bearer " + key.encode()})
 
 
 async def test_every_response_says_how_much_is_left_and_two_keys_of_a_partner_share_its_rate() -> None:

@@ -1,15 +1,17 @@
 """Migrations: every file once, in order, by one migrator at a time, and never silently changed."""
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from click.testing import CliRunner
 
+import infra.postgres.migrate as migrate_module
 from infra.postgres.connection import DedicatedConnection
 from infra.postgres.migrate import MigrationError, migrate, migrations, unapplied
 from tests.support.services.servers import Database
@@ -37,13 +39,39 @@ async def test_migrators_that_start_together_apply_each_file_once(empty_url: str
     assert sorted(map(len, applied)) == [0, 0, 0, len(migrations())]
 
 
-async def test_a_file_changed_after_it_was_applied_stops_everything(
-    database: Database, admin: DedicatedConnection
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("UPDATE harbor.migrations SET sha256 = sha256('x') WHERE number = 1", r"0001_log\.sql was changed"),
+        ("INSERT INTO harbor.migrations VALUES (9000, 'later', '')", "no file for the applied migration 9000"),
+    ],
+    ids=["a changed file", "a file that is not here"],
+)
+async def test_a_database_that_was_made_by_other_files_is_refused_with_advice(
+    database: Database, admin: DedicatedConnection, change: str, found: str
 ) -> None:
-    await admin.execute("UPDATE harbor.migrations SET sha256 = $1 WHERE number = 1", hashlib.sha256(b"x").digest())
+    await admin.execute(change)
 
-    with pytest.raises(MigrationError, match=r"0001_log\.sql was changed"):
+    with pytest.raises(MigrationError, match=rf"{found}.* made by other migration files: .*`make clean`"):
         await migrate(database.admin_url)
+
+
+async def test_the_command_names_each_file_when_it_is_applied_also_before_one_that_fails(
+    empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = tmp_path / "0001_good.sql", tmp_path / "0002_bad.sql"
+    good.write_text("SELECT 1")
+    bad.write_text("SELECT nothing")
+    monkeypatch.setattr(migrate_module, "migrations", partial(migrations, tmp_path))
+    monkeypatch.setenv("HARBOR_POSTGRES__URL", empty_url)
+
+    failed = await asyncio.to_thread(CliRunner().invoke, migrate_module.main)
+    bad.write_text("SELECT 2")
+    done = await asyncio.to_thread(CliRunner().invoke, migrate_module.main)
+
+    assert (failed.exit_code, failed.output.splitlines()[0]) == (1, "applied 0001_good")
+    assert "nothing" in failed.output.splitlines()[1]
+    assert (done.exit_code, done.output.splitlines()) == (0, ["applied 0002_bad", "the schema is current"])
 
 
 async def test_a_service_learns_what_its_database_lacks(admin: DedicatedConnection, empty_url: str) -> None:

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from command_api.slots import Slots
+from command_api.state import KeyChanges
 from infra.security import api_keys
 from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, MalformedKeyError
 
@@ -41,6 +43,10 @@ def test_what_is_stored_depends_on_the_pepper_and_hides_the_key() -> None:
     assert api_keys.hash_key(PEPPER, text) != api_keys.hash_key(b"q" * 32, text)
     assert len(api_keys.hash_key(PEPPER, text)) == 32
     assert text not in repr(api_keys.parse(text))
+
+
+def test_what_changes_keys_hides_the_pepper() -> None:
+    assert repr(PEPPER) not in repr(KeyChanges(PEPPER, Slots(at_once=1, wait_s=1.0)))
 
 
 def test_no_key_of_the_installation_may_change_an_order() -> None:

@@ -63,7 +63,7 @@ class Call:
         return self.path.format(**(self.unknown_ids() | dict(ids or {})))
 
     async def send(
-        self, http: httpx.AsyncClient, key: str | None, ids: Mapping[str, str] | None = None
+        self, http: httpx.AsyncClient, key: str | None, ids: Mapping[str, str] | None = None, query: str = ""
     ) -> httpx.Response:
         """Send it, under a new idempotency key and always the same request id."""
         headers = dict(self.headers) | {"x-request-id": "r", "idempotency-key": secrets.token_hex(8)}
@@ -72,7 +72,7 @@ class Call:
         content = b""
         if self.body is not None:
             headers["content-type"], content = "application/json", orjson.dumps(self.body)
-        return await http.request(self.method, self.address(ids), content=content, headers=headers)
+        return await http.request(self.method, self.address(ids) + query, content=content, headers=headers)
 
 
 def calls() -> list[Call]:

@@ -74,7 +74,6 @@ class SmallService:
     keys: KnownKeys
     release: asyncio.Event
     waiting: list[NotReadyReason] = field(default_factory=list)
-    seen: list[str | None] = field(default_factory=list)
 
 
 def small_service(limits: Limits = LIMITS, routers: Sequence[APIRouter] = ()) -> SmallService:
@@ -82,12 +81,10 @@ def small_service(limits: Limits = LIMITS, routers: Sequence[APIRouter] = ()) ->
     keys, release = KnownKeys(), asyncio.Event()
     router = APIRouter(route_class=RawRoute)
     waiting: list[NotReadyReason] = []
-    seen: list[str | None] = []
 
     @router.post("/api/v1/things", status_code=201)
     async def create(request: Request, principal: Writer) -> Response:
         body = await request.body()
-        seen.append(context_of(request).traceparent)
         context_of(request).log_event = "thing.created"
         return Response(b'{"bytes":%d,"partner":"%b"}' % (len(body), (principal.partner_id or "").encode()), 201)
 
@@ -129,7 +126,7 @@ def small_service(limits: Limits = LIMITS, routers: Sequence[APIRouter] = ()) ->
         limits=limits,
         translate=lambda _error: None,
     )
-    return SmallService(app, keys, release, waiting, seen)
+    return SmallService(app, keys, release, waiting)
 
 
 class WithState:
