@@ -166,6 +166,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     # whether there is such a thing
     "not_found": _WITH_ID,
     # what the order has been through, and which version of it was seen
+    "already_captured": "capture_order",
     "already_authorized": "authorize_order",
     "invalid_transition": "set_order_status",
     "not_authorized": "capture_order",
@@ -194,9 +195,10 @@ REFUSALS: Final[Mapping[str, str]] = {
     "event_type_unknown": "create_webhook_endpoint",
     "scope_unknown": "create_api_key",
     "expiry_out_of_range": "create_api_key",
-    # more than zero, and as many digits as the currency of the order has
+    # more than zero, and as many digits and as much as the currency of the order has
     "amount_zero": "create_order|amend_order|capture_order|refund_order|settle_order",
     "currency_precision": "create_order|amend_order|capture_order|refund_order|settle_order",
+    "amount_too_large": "create_order|amend_order|capture_order|refund_order|settle_order",
     # classes of Unicode, and forms that have grammars of their own
     "text_character": "create_webhook_endpoint|create_api_key|add_order_note|set_order_status|.*_order",
     "metadata_key": "create_order|update_order",
@@ -217,6 +219,7 @@ _IS_TRUE: Final[Mapping[str, Callable[[Any], bool]]] = {
     "wrong_type": lambda value: isinstance(value, float) and value.is_integer(),
     "currency_unknown": lambda value: value not in {each.code for each in iso4217.Currency},
     "amount_zero": lambda value: Decimal(value) == 0,
+    "amount_too_large": lambda value: Decimal(value) > 10**11,  # 10^15 minor units of the finest currency
 }
 
 
