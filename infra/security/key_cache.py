@@ -76,6 +76,10 @@ class KeyCache:
         """Drop a key that changed; the next request asks the store."""
         self._entries.pop(key_id, None)
 
+    def forget_all(self) -> None:
+        """Drop every key: which of them changed is not known."""
+        self._entries.clear()
+
     async def _look_up(self, key_id: str) -> KeyRecord | None:
         """Ask once for all requests that wait; one that is cancelled does not cancel the others."""
         lookup = self._lookups.get(key_id)

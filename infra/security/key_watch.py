@@ -36,8 +36,11 @@ async def watch_keys(connect: Connect, database: DeferredPool, keys: KeyCache) -
     written_at_s = clock.monotonic_s()
     async with Wakeup(connect, [CHANNEL]) as wakeup:
         while True:
-            for _channel, key_id in await wakeup.wait(_USE_WRITTEN_EVERY_S):
+            notifications = await wakeup.wait(_USE_WRITTEN_EVERY_S)
+            for _channel, key_id in notifications:
                 keys.forget(key_id)
+            if not notifications:  # the connection may be new: those in between were lost
+                keys.forget_all()
             if clock.monotonic_s() - written_at_s < _USE_WRITTEN_EVERY_S:
                 continue
             written_at_s = clock.monotonic_s()

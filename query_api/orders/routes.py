@@ -19,14 +19,14 @@ from infra.http.auth import requires
 from infra.http.context import context_of
 from infra.http.cursors import RowKey
 from infra.http.problems import CURSOR_INVALID, NOT_FOUND
-from infra.http.server.raw_route import RawRequest, RawRoute
+from infra.http.server.raw_route import RawRequest, RawRoute, ReadyResponse
 from infra.http.strict_route import StrictRoute
 from query_api.freshness import ORDER_TIMELINE, ORDERS
 from query_api.orders import queries
 from query_api.orders.responses import Note, NotePage, OrderPage, TimelineEntry, TimelinePage
 from query_api.parameters import ConsistencyToken, OrderId, Timestamp
 from query_api.problems import refused_as
-from query_api.reading import JSON, Pages, Reads, open_read, read_responses
+from query_api.reading import Pages, Reads, open_read, read_responses
 from query_api.tokens import Token
 
 READS_ORDERS: Final = requires("orders:read", "dashboard:read", "audit:read")
@@ -94,6 +94,9 @@ async def list_orders(
     return reads.stored(body)
 
 
+_JSON_LINE: Final = (b"content-type", b"application/json")
+
+
 def _key(row: asyncpg.Record) -> RowKey:
     return RowKey.at(row["created_at"], row["order_id"])
 
@@ -122,7 +125,8 @@ async def get_order(
     headers = {**read.headers, "etag": etag, "consistency-token": str(Token(row["partition"], row["position"]))}
     if _matches(if_none_match, etag):
         return Response(status_code=304, headers=headers)
-    return Response(row["document"], media_type=JSON, headers=headers)
+    lines = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+    return ReadyResponse(row["document"], 200, [_JSON_LINE, *lines])
 
 
 def _matches(if_none_match: str | None, etag: str) -> bool:
