@@ -25,6 +25,7 @@ from command_api.state import CommandState, KeyChanges, WebhookConfig
 from command_api.webhook_endpoints import events as webhook_events
 from command_api.webhook_endpoints import routes as webhook_routes
 from infra.background import run_in_background
+from infra.event_store import metrics as append_metrics
 from infra.event_store.appender import Appender
 from infra.event_store.partitions import PartitionsReport, keep_partitions
 from infra.event_store.postgres import PostgresEventStore
@@ -123,7 +124,8 @@ def create_app(settings: Settings) -> ServiceApp:
 def assemble(service: CommandApiSettings, opened: Callable[[CommandMetrics], StateContext]) -> ServiceApp:
     """Return the application over whatever state `opened` opens: PostgreSQL, or a store in memory."""
     registry = CollectorRegistry()
-    registry.register(REGISTRY)  # the process, and the append
+    registry.register(REGISTRY)  # the process
+    append_metrics.expose(registry, [*append_metrics.APPEND, *append_metrics.PARTITIONS])
     metrics = CommandMetrics(registry)
     return build_app(
         title="Harbor Orders: command API",

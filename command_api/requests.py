@@ -1,6 +1,5 @@
 """What every route does around its command: accept a well-formed request, handle it, respond with the bytes."""
 
-import re
 from typing import Annotated, Final, NamedTuple
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from domain.order.ids import OrderId
 from infra.http import problems
 from infra.http.addresses import ORDERS
 from infra.http.auth import principal_of
+from infra.http.context import accepted_traceparent
 from infra.http.problems import Problem
 from infra.http.server.raw_route import RawRequest, ReadyResponse
 from infra.ids import parse_uuid
@@ -28,7 +28,6 @@ _PROBLEM: Final = (b"content-type", problems.PROBLEM_JSON)
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
 _CREATED: Final = 201
 _REFUSED_FROM: Final = 400
-_TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def _order_id(text: str) -> OrderId:
@@ -46,7 +45,7 @@ OrderIdPath = Annotated[
 ]
 Traceparent = Annotated[
     str | None,
-    PlainValidator(lambda text: text if _TRACEPARENT.fullmatch(text) else None, json_schema_input_type=str | None),
+    PlainValidator(accepted_traceparent, json_schema_input_type=str | None),
     Header(
         description="W3C Trace Context; kept on the events when valid.",
         examples=["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],

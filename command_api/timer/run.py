@@ -9,6 +9,7 @@ from command_api.handling.appender import make_appender
 from command_api.handling.handle import WritePath
 from command_api.timer.expirer import Expirer
 from command_api.timer.metrics import ExpiryMetrics
+from infra.event_store import metrics as append_metrics
 from infra.event_store.postgres import PostgresEventStore
 from infra.observability.ops_server import OpsServer
 from infra.postgres.deferred_pool import DeferredPool
@@ -30,6 +31,7 @@ async def main(stop: asyncio.Event) -> None:
         DeferredPool(lambda: open_pool(postgres, application_name=_NAME)) as database,
         make_appender(postgres, service, _NAME) as appender,
     ):
+        append_metrics.expose(REGISTRY, append_metrics.APPEND)
         store = PostgresEventStore(lambda: database.pool, appender)
         expirer = Expirer(lambda: Timers(database.pool), store, WritePath(store), settings, ExpiryMetrics(REGISTRY))
         async with OpsServer(load(OpsSettings), lambda: database.waiting_for() or expirer.waiting_for()):

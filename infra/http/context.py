@@ -7,6 +7,7 @@ from typing import Final
 from starlette.requests import HTTPConnection
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 LogValue = str | int | float | bool | None | list[str]
 
@@ -44,3 +45,8 @@ def context_of(connection: HTTPConnection) -> RequestContext:
 def accepted_request_id(value: bytes | None) -> str | None:
     """Return the caller's X-Request-ID when it is 1 to 128 of `A-Za-z0-9._-` (safe in logs and headers), else None."""
     return value.decode("ascii") if value is not None and _REQUEST_ID.fullmatch(value) else None
+
+
+def accepted_traceparent(text: str | None) -> str | None:
+    """Return the caller's trace when it is valid by W3C Trace Context, version 00; else None."""
+    return text if text is not None and _TRACEPARENT.fullmatch(text) else None

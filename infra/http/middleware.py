@@ -22,7 +22,7 @@ from infra import clock
 from infra.deadlines import Deadlines
 from infra.http import guards
 from infra.http.admission import Admission, Admitted
-from infra.http.context import RequestContext, accepted_request_id
+from infra.http.context import RequestContext, accepted_request_id, accepted_traceparent
 from infra.http.guards import Limits
 from infra.http.metrics import UNMATCHED, HttpMetrics
 from infra.http.problems import (
@@ -151,6 +151,8 @@ class RequestMiddleware:
             "duration_ms": round(duration_s * 1000, 3),
             **context.log_fields,
         }
+        if b"traceparent" in context.headers and (trace := accepted_traceparent(context.header(b"traceparent"))):
+            fields["traceparent"] = trace
         with suppress(OSError, ValueError):  # standard output was closed: the response still counts
             if is_ops:
                 self._log.debug(context.log_event, **fields)

@@ -14,6 +14,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
+from infra.observability import build_info
 from infra.observability.log_output import LossyOutput
 
 WideLine = Callable[[str, dict[str, Any]], None]
@@ -23,6 +24,7 @@ _wide_line: WideLine | None = None
 
 def configure(process: str, level: str = "info") -> None:
     """Send all logs of this process to standard output as JSON; call once, first thing in a `__main__`."""
+    build_info.expose(process)
 
     def complete(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
         """Add what every line has; one function, since a chain of five costs a request more than the line itself."""

@@ -15,6 +15,7 @@ from infra.observability.logs import get_logger
 from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.migrate import MigrationError
 from infra.postgres.pool import DangerousSettingsError, Pool, SchemaBehindError
+from infra.postgres.pool_metrics import POOL_METRICS
 from infra.retry_loop import Cause, RetryLoop
 
 _CAUSES: Final = (
@@ -107,10 +108,12 @@ class DeferredPool:
             with suppress(asyncio.CancelledError):
                 await self._task
         if self._pool is not None:
+            POOL_METRICS.watched.discard(self._pool)
             self._pool.terminate()
 
     async def _attempt(self) -> float:
         self._pool = await self._open()
+        POOL_METRICS.watched.add(self._pool)
         self._opened.set()
         return 0
 

@@ -186,6 +186,7 @@ class Dispatcher:
             endpoint_id=str(lease.endpoint_id),
             event_id=str(lease.event_id),
             order_id=str(lease.order_id),
+            traceparent=lease.traceparent,
             tenant=lease.tenant_id,
             type=lease.event_type,
             attempt=result.attempt,

@@ -40,6 +40,23 @@ async def test_a_request_id_is_kept_unless_it_could_harm_a_log(client: httpx.Asy
         assert (response.headers["x-request-id"] == given) is is_good, given
 
 
+@pytest.mark.parametrize(
+    ("given", "logged"),
+    [
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", True),
+        ("00-00000000000000000000000000000000-00f067aa0ba902b7-01", False),
+        ("4bf92f3577b34da6", False),
+    ],
+)
+async def test_the_log_line_names_the_callers_trace_when_it_is_valid(
+    client: httpx.AsyncClient, given: str, *, logged: bool
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        await client.get("/api/v1/broken", headers={"traceparent": given})
+
+    assert logs[0].get("traceparent") == (given if logged else None)
+
+
 async def test_an_unexpected_error_shows_the_client_its_request_id_and_nothing_else(
     client: httpx.AsyncClient,
 ) -> None:

@@ -3,6 +3,7 @@
 from typing import Never
 
 import pytest
+from prometheus_client import REGISTRY
 
 from infra.postgres.deferred_pool import DeferredPool, PoolNotOpenError
 from infra.postgres.pool import DangerousSettingsError, Pool, open_pool
@@ -32,3 +33,18 @@ async def test_until_it_is_open_it_says_what_it_waits_for() -> None:
         assert await late.check() == "database_settings_dangerous"
         with pytest.raises(PoolNotOpenError):
             _ = late.pool
+
+
+async def test_its_connections_are_metrics_while_it_is_open(database: Database) -> None:
+    settings = PostgresSettings.model_validate({"url": database.query_url, "pool_max": 3})
+
+    def shown() -> tuple[float | None, ...]:
+        name = "harbor_postgres_pool_connections"
+        values = [REGISTRY.get_sample_value(name, {"state": state}) for state in ("in_use", "idle")]
+        return (*values, REGISTRY.get_sample_value("harbor_postgres_pool_max_connections"))
+
+    async with DeferredPool(lambda: open_pool(settings, application_name="counted")) as late:
+        assert shown() == (0, 1, 3)
+        async with late.pool.acquire(), late.pool.acquire():
+            assert shown() == (2, 0, 3)
+    assert shown() == (None, None, None)
