@@ -65,6 +65,20 @@ def test_every_module_that_is_started_exists(name: str) -> None:
     assert spec.submodule_search_locations is None or find_spec(f"{module}.__main__")
 
 
+@pytest.mark.parametrize("name", sorted(services()))
+def test_neither_the_log_nor_the_memory_of_a_container_grows_without_bound(name: str) -> None:
+    service = services()[name]
+
+    assert service["logging"] == {"driver": "json-file", "options": {"max-size": "50m", "max-file": "5"}}
+    assert service["mem_limit"]
+
+
+def test_a_health_check_starts_no_java() -> None:
+    checks = [str(service.get("healthcheck")) for service in services().values()]
+
+    assert not [check for check in checks if "kafka" in check or "java" in check]
+
+
 def test_the_roles_of_the_workers_exist() -> None:
     assert isinstance(projections_main, Group)
     roles = {command(services()[name])[3] for name in ("worker", "webhooks")}
