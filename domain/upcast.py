@@ -17,7 +17,19 @@ def captured_by_amount(data: JsonObject) -> JsonObject:
     return data | {"lines": []}
 
 
-UPCASTERS: Upcasters = MappingProxyType({("order.captured", 1): captured_by_amount})
+def without_reason(data: JsonObject) -> JsonObject:
+    """Return the version that knows a reason: none was kept before."""
+    return data | {"reason": None}
+
+
+UPCASTERS: Upcasters = MappingProxyType(
+    {
+        ("order.authorized", 1): without_reason,
+        ("order.captured", 1): captured_by_amount,
+        ("order.captured", 2): without_reason,
+        ("order.settlement_recorded", 1): without_reason,
+    }
+)
 """(type, version n) -> the step to version n + 1."""
 
 

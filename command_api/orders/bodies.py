@@ -78,8 +78,10 @@ class CreateOrderBody(RequestBody):
     )
 
 
-class NothingBody(RequestBody):
-    """An empty object, or no body at all."""
+class AuthorizeBody(RequestBody):
+    """Why the order is authorized, if a reason is to be kept."""
+
+    reason: Reason | None = None
 
 
 class CancelBody(RequestBody):
@@ -94,7 +96,9 @@ class SetStatusBody(RequestBody):
     status: str = Field(
         json_schema_extra={"enum": [status.value for status in Status]}, examples=[Status.AUTHORIZED.value]
     )
-    reason: Reason | None = None
+    reason: Reason | None = Field(
+        default=None, description="kept on the event that this causes; the status it has already causes none"
+    )
 
 
 def create_order(body: CreateOrderBody, order_id: OrderId, tenant: Tenant, now: datetime) -> CreateOrder:

@@ -82,7 +82,9 @@ class AmendmentBody(RequestBody):
 
     # The bound on the list is a real one, as on the lines of a new order.
     changes: list[Change] = Field(min_length=1, max_length=MAX_CHANGES)
-    reason: Reason | None = None
+    reason: Reason | None = Field(
+        default=None, description="kept on the event that this causes; changes that change nothing cause none"
+    )
 
 
 class DetailsBody(RequestBody):

@@ -33,6 +33,7 @@ class CaptureBody(RequestBody):
     final: bool = Field(
         default=True, description="release what is then still authorized; false: another capture may follow"
     )
+    reason: Reason | None = None
 
 
 class VoidBody(RequestBody):
@@ -63,6 +64,7 @@ class SettlementBody(RequestBody):
         json_schema_extra=described(1, text.MAX_BATCH_CHARS),
         examples=["2026-11-25-EUR"],
     )
+    reason: Reason | None = None
 
 
 CAPTURES: Final = {
@@ -83,7 +85,7 @@ def capture(body: CaptureBody, order_id: OrderId, now: datetime) -> Capture:
     if body.amount is not None and body.lines is not None:
         raise invalid_values([field_error("", "amount_or_lines")])
     lines = None if body.lines is None else tuple(LineShare(line.line_id, line.quantity) for line in body.lines)
-    return Capture(order_id, now, body.amount, lines, body.final)
+    return Capture(order_id, now, body.amount, lines, body.final, body.reason)
 
 
 def settle(body: SettlementBody, order_id: OrderId, now: datetime) -> Settle:
@@ -92,7 +94,8 @@ def settle(body: SettlementBody, order_id: OrderId, now: datetime) -> Settle:
     Raises:
         Problem: 422, it is not a day.
     """
-    return Settle(order_id, body.gross, body.fee, body.net, _date(body.value_date), body.batch, now)
+    value_date = _date(body.value_date)
+    return Settle(order_id, body.gross, body.fee, body.net, value_date, body.batch, now, body.reason)
 
 
 def _date(value: str) -> date:

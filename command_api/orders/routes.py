@@ -29,7 +29,7 @@ _SCOPE_OF_STATUS: Final = {
     Status.SETTLED: "settlements:write",
 }
 # What a verb asks for without a body.
-_NOTHING: Final = bodies.NothingBody()
+_NO_AUTHORIZE_REASON: Final = bodies.AuthorizeBody()
 _NO_CANCEL_REASON: Final = bodies.CancelBody()
 _CAPTURE_ALL: Final = money_bodies.CaptureBody()
 _NO_VOID_REASON: Final = money_bodies.VoidBody()
@@ -61,10 +61,10 @@ async def create_order(command: NewOrderRequest, body: bodies.CreateOrderBody) -
     responses=CHANGED,
 )
 async def authorize(
-    order_id: OrderIdPath, command: VerbRequest, _body: Annotated[bodies.NothingBody, Body()] = _NOTHING
+    order_id: OrderIdPath, command: VerbRequest, body: Annotated[bodies.AuthorizeBody, Body()] = _NO_AUTHORIZE_REASON
 ) -> Response:
     """Reserve the whole total; the authorization expires after seven days."""
-    return await respond(command, "authorize", lambda now: Authorize(order_id, now))
+    return await respond(command, "authorize", lambda now: Authorize(order_id, now, body.reason))
 
 
 @router.post(
@@ -95,7 +95,7 @@ async def set_status(
 ) -> Response:
     """Run the verb that leads to the status: authorize, capture all that is left, cancel, or settle all that is left.
 
-    The status it has already changes nothing.
+    The status it has already changes nothing. `reason` is kept on the event and shown in the timeline.
 
     The key needs the scope of the verb that leads to the status asked for.
     """

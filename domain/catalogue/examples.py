@@ -62,7 +62,7 @@ def _histories(order_id: OrderId) -> tuple[tuple[OrderCommand, ...], ...]:
     def after(minutes: int) -> datetime:
         return _TIME + timedelta(minutes=minutes)
 
-    authorize = Authorize(order_id, after(1))
+    authorize = Authorize(order_id, after(1), "credit checked")
     capture = Capture(order_id, after(2))
     refund = Refund(order_id, "5.00", "one hanger was broken", after(3))
     settle = Settle(order_id, "64.97", "1.30", "63.67", date(2026, 11, 25), "2026-11-25-EUR", after(4))

@@ -34,8 +34,9 @@ Only the timer asks for `expire`. Details and notes can be changed in every stat
 | settle, when all that was captured is settled | `nothing_to_settle` |
 
 `PATCH /api/v1/orders/{id}/status` runs the verb that leads to the requested status: authorize, capture of all that is
-left, cancel, or settlement of all that is left without a fee. The status that the order already has changes nothing
-and returns 200; any other is refused with `invalid_transition`. `allowed_transitions` of an order lists the statuses
+left, cancel, or settlement of all that is left without a fee. Its `reason` is kept on the event of that verb and shown
+in the timeline. The status that the order already has changes nothing and returns 200, and no reason is kept, since
+there is no event; any other is refused with `invalid_transition`. `allowed_transitions` of an order lists the statuses
 that it can be set to.
 
 Due times are exact. From `expires_at` of a pending order and `auth_expires_at` of an authorized one on, requests are

@@ -111,6 +111,7 @@ class Authorize:
 
     order_id: OrderId
     now: datetime
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ class Capture:
     amount: str | None = None
     lines: tuple[LineShare, ...] | None = None
     final: bool = True
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ class Settle:
     value_date: date
     batch: str | None
     now: datetime
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,21 +104,21 @@ def create(command: CreateOrder) -> tuple[OrderCreated]:
 
 
 def set_status(command: SetStatus, state: OrderState) -> tuple[OrderEvent, ...]:
-    """Do what leads to the status asked for; nothing when the order already has it."""
-    checked_reason(command.reason)
+    """Do what leads to the status asked for, for the reason given; nothing when the order already has it."""
+    reason = checked_reason(command.reason)
     order_id, now = command.order_id, command.now
     match verb_to(command.status, state, now):
         case None:
             return ()
         case Verb.AUTHORIZE:
-            return authorize(Authorize(order_id, now), state)
+            return authorize(Authorize(order_id, now, reason), state)
         case Verb.CAPTURE:
-            return capture(Capture(order_id, now), state)
+            return capture(Capture(order_id, now, reason=reason), state)
         case Verb.CANCEL:
-            return cancel(Cancel(order_id, command.reason, now), state)
+            return cancel(Cancel(order_id, reason, now), state)
         case Verb.SETTLE:
             rest = amount_text(state.ledger.unsettled_minor, state.currency)
             nothing = amount_text(0, state.currency)
-            return settle(Settle(order_id, rest, nothing, rest, now.date(), None, now), state)
+            return settle(Settle(order_id, rest, nothing, rest, now.date(), None, now, reason), state)
         case verb:
             raise AssertionError(f"no status is set by {verb}")

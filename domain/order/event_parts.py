@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from domain.money import MAX_AMOUNT_MINOR
 from domain.text import (
+    MAX_BATCH_CHARS,
     MAX_EMAIL_CHARS,
     MAX_EXTERNAL_REFERENCE_CHARS,
     MAX_METADATA_ENTRIES,
@@ -32,6 +33,7 @@ Sku = Annotated[str, Field(min_length=1, max_length=MAX_SKU_CHARS)]
 Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
 LineId = Annotated[int, Field(ge=1, le=MAX_LINE_ID)]
 Reason = Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARS)]
+Batch = Annotated[str, Field(min_length=1, max_length=MAX_BATCH_CHARS)]
 Metadata = Annotated[
     dict[
         Annotated[str, Field(min_length=1, max_length=MAX_METADATA_KEY_CHARS)],

@@ -16,6 +16,7 @@ from domain.order.event_parts import (
     MAX_CHANGES,
     MAX_LINES,
     AmendedLine,
+    Batch,
     CapturedLine,
     CurrencyCode,
     EventData,
@@ -31,7 +32,6 @@ from domain.order.event_parts import (
     Totals,
 )
 from domain.order.status import Status
-from domain.text import MAX_BATCH_CHARS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +110,12 @@ class OrderAuthorized(EventData):
     """The whole total was authorized, until `auth_expires_at`."""
 
     type: ClassVar = "order.authorized"
-    schema_version: ClassVar = 1
+    schema_version: ClassVar = 2
 
     currency: CurrencyCode
     amount_minor: PositiveMinor
     auth_expires_at: Instant
+    reason: Reason | None
     from_status: Status
     to_status: Status
     totals: Totals
@@ -128,12 +129,13 @@ class OrderCaptured(EventData):
     """
 
     type: ClassVar = "order.captured"
-    schema_version: ClassVar = 2
+    schema_version: ClassVar = 3
 
     currency: CurrencyCode
     amount_minor: PositiveMinor
     final: bool
     lines: Annotated[tuple[CapturedLine, ...], Field(max_length=MAX_LINES)]
+    reason: Reason | None
     from_status: Status
     to_status: Status
     totals: Totals
@@ -205,14 +207,15 @@ class OrderSettlementRecorded(EventData):
     """`gross_minor` of the captured amount was paid out: `fee_minor` was kept and `net_minor` arrived."""
 
     type: ClassVar = "order.settlement_recorded"
-    schema_version: ClassVar = 1
+    schema_version: ClassVar = 2
 
     currency: CurrencyCode
     gross_minor: PositiveMinor
     fee_minor: Minor
     net_minor: Minor
     value_date: date
-    batch: Annotated[str, Field(min_length=1, max_length=MAX_BATCH_CHARS)] | None
+    batch: Batch | None
+    reason: Reason | None
     from_status: Status
     to_status: Status
     totals: Totals

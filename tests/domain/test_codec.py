@@ -18,12 +18,14 @@ from tests.support.orders.builders import NOW, envelope, recorded_history, store
 
 GOLDEN = Path(__file__).parent / "golden"
 CAPTURED = "order.created.v1 order.authorized.v1 order.captured.v2"
+REASONED = "order.created.v1 order.authorized.v2 order.captured.v3"
 LIVES = {
     "order.created.v1 order.authorized.v1 order.captured.v1": Status.CAPTURED,
     "order.created.v1 order.authorized.v1 order.canceled.v1": Status.CANCELED,
     "order.created.v1-sealed order.authorized.v1 order.captured.v1": Status.CAPTURED,
     f"{CAPTURED} order.refunded.v1": Status.CAPTURED,
     f"{CAPTURED} order.refunded.v1 order.settlement_recorded.v1 order.settled.v1": Status.SETTLED,
+    f"{REASONED} order.refunded.v1 order.settlement_recorded.v2 order.settled.v1": Status.SETTLED,
     f"{CAPTURED}-partial order.authorization_released.v1": Status.CAPTURED,
     "order.created.v1 order.amended.v1 order.details_changed.v1 order.note_added.v1": Status.PENDING,
     "order.created.v1 order.expired.v1": Status.EXPIRED,
@@ -173,7 +175,7 @@ def test_golden_lives_still_fold(life: str) -> None:
         assert state.customer_email == (None if "sealed" in life else "buyer@example.com")
 
 
-def test_a_capture_of_version_1_has_no_lines() -> None:
+def test_a_capture_of_version_1_has_no_lines_and_no_reason() -> None:
     captured = decode("order.captured", 1, golden("order.captured.v1")).event
     assert isinstance(captured, OrderCaptured)
-    assert captured.lines == ()
+    assert (captured.lines, captured.reason) == ((), None)

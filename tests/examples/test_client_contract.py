@@ -95,13 +95,15 @@ def everything_asked() -> list[Request[Any]]:
         orders.amend_order(ID, CHANGES, version=1, reason="ordered twice"),
         orders.update_order(ID, version=1, customer_email="a@example.com", external_reference="PO-1", metadata={}),
         orders.add_note(ID, "call before delivery"),
-        payments.authorize_order(ID),
-        payments.capture_order(ID, amount="1.00", final=False),
+        payments.authorize_order(ID, reason="r"),
+        payments.capture_order(ID, amount="1.00", final=False, reason="r"),
         payments.capture_order(ID, lines=[LineShare(1, 1)]),
         payments.void_order(ID, reason="ordered twice"),
         payments.cancel_order(ID, reason="ordered twice"),
         payments.refund_order(ID, amount="1.00", reason="broken"),
-        payments.settle_order(ID, gross="2.00", fee="1.00", net="1.00", value_date=date(2026, 11, 25), batch="b"),
+        payments.settle_order(
+            ID, gross="2.00", fee="1.00", net="1.00", value_date=date(2026, 11, 25), batch="b", reason="r"
+        ),
         orders.set_order_status(ID, "canceled", reason="ordered twice"),
         orders.get_order(ID),
         hooks.create_webhook_endpoint("https://example.com/webhooks"),

@@ -28,12 +28,14 @@ AUTHORIZATION_LIFETIME = timedelta(days=7)
 
 def authorize(command: Authorize, state: OrderState) -> tuple[OrderAuthorized]:
     """Reserve the whole total."""
+    reason = checked_reason(command.reason)
     require(Verb.AUTHORIZE, state, command.now)
     amount_minor = state.ledger.total_minor
     return (
         OrderAuthorized(
             amount_minor=amount_minor,
             auth_expires_at=command.now + AUTHORIZATION_LIFETIME,
+            reason=reason,
             **shared_members(state, state.ledger.plus(authorized=amount_minor)),
         ),
     )
@@ -41,6 +43,7 @@ def authorize(command: Authorize, state: OrderState) -> tuple[OrderAuthorized]:
 
 def capture(command: Capture, state: OrderState) -> tuple[OrderEvent, ...]:
     """Capture the amount asked for; a final capture of less than what is left releases the rest."""
+    reason = checked_reason(command.reason)
     amount_minor = checked_optional_amount(command.amount, state.currency, "amount")
     require(Verb.CAPTURE, state, command.now)
     left_minor = state.ledger.capturable_minor
@@ -53,7 +56,11 @@ def capture(command: Capture, state: OrderState) -> tuple[OrderEvent, ...]:
     after = state.ledger.plus(captured=amount_minor)
     is_all = amount_minor == left_minor
     captured = OrderCaptured(
-        amount_minor=amount_minor, final=command.final or is_all, lines=lines, **shared_members(state, after)
+        amount_minor=amount_minor,
+        final=command.final or is_all,
+        lines=lines,
+        reason=reason,
+        **shared_members(state, after),
     )
     if is_all or not command.final:
         return (captured,)

@@ -41,6 +41,7 @@ def refund(command: Refund, state: OrderState) -> tuple[OrderRefunded]:
 
 def settle(command: Settle, state: OrderState) -> tuple[OrderSettlementRecorded | OrderSettled, ...]:
     """Record a payout; the one that pays out the last of a captured order settles it."""
+    reason = checked_reason(command.reason)
     gross_minor = checked_amount(command.gross, state.currency, "gross")
     fee_minor = checked_amount(command.fee, state.currency, "fee")
     net_minor = checked_amount(command.net, state.currency, "net")
@@ -60,6 +61,7 @@ def settle(command: Settle, state: OrderState) -> tuple[OrderSettlementRecorded 
             net_minor=net_minor,
             value_date=command.value_date,
             batch=batch,
+            reason=reason,
             **shared_members(state, after),
         ),
         *settled(state, after),

@@ -7,7 +7,7 @@ import pytest
 
 from command_api.api_keys.bodies import NewApiKeyBody, wanted_key
 from command_api.handling.bodies import RequestBody, parse_body
-from command_api.orders.bodies import CreateOrderBody, NothingBody
+from command_api.orders.bodies import AuthorizeBody, CreateOrderBody
 from command_api.orders.change_bodies import AmendmentBody
 from command_api.orders.money_bodies import CaptureBody
 from domain.order.status import Status
@@ -25,7 +25,7 @@ UNKNOWN: list[tuple[type[RequestBody], dict[str, Any], str, str]] = [
     (CaptureBody, {"lines": [{"line_id": 1, "quantity": 1, "sku": 1}]}, "/lines/0", "line_id, quantity"),
     (AmendmentBody, {"changes": [{"op": "remove", "line_id": 1, "x": 1}]}, "/changes/0", "op, line_id"),
     (AmendmentBody, {"changes": [LINE | {"op": "add", "x": 1}]}, "/changes/0", "op, sku, quantity, unit_price"),
-    (NothingBody, {"x": 1}, "", "no field"),
+    (AuthorizeBody, {"x": 1}, "", "reason"),
 ]
 
 

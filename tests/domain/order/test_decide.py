@@ -2,12 +2,15 @@
 
 from datetime import timedelta
 
+import pytest
+
 from domain.order.commands import Authorize, Cancel, Capture, NewLine, SetStatus
 from domain.order.decide import decide
 from domain.order.errors import OrderExistsError, OrderNotFoundError
 from domain.order.event_parts import ClearPersonal, EventLine
-from domain.order.events import OrderAuthorized, OrderCanceled, OrderCaptured, OrderCreated
-from tests.support.orders.builders import NOW, create_order_command
+from domain.order.events import OrderAuthorized, OrderCanceled, OrderCaptured, OrderCreated, OrderSettlementRecorded
+from domain.order.status import Status
+from tests.support.orders.builders import NOW, create_order_command, order_state
 from tests.support.orders.spec import (
     AUTHORIZED,
     CANCELED,
@@ -15,6 +18,7 @@ from tests.support.orders.spec import (
     LATER,
     ORDER_ID,
     PENDING,
+    SETTLED,
     event,
     given,
     given_nothing,
@@ -66,14 +70,21 @@ def test_a_verb_needs_an_order() -> None:
 def test_authorizing_reserves_the_total_for_seven_days() -> None:
     given().when(Authorize(ORDER_ID, LATER)).then(
         event(
-            OrderAuthorized, PENDING, AUTHORIZED, totals(), amount_minor=6497, auth_expires_at=LATER + timedelta(days=7)
+            OrderAuthorized,
+            PENDING,
+            AUTHORIZED,
+            totals(),
+            amount_minor=6497,
+            auth_expires_at=LATER + timedelta(days=7),
+            reason=None,
         )
     )
 
 
 def test_capturing_takes_all_and_is_final() -> None:
+    after = totals(captured=6497)
     given("authorize").when(Capture(ORDER_ID, LATER)).then(
-        event(OrderCaptured, AUTHORIZED, CAPTURED, totals(captured=6497), amount_minor=6497, final=True, lines=())
+        event(OrderCaptured, AUTHORIZED, CAPTURED, after, amount_minor=6497, final=True, lines=(), reason=None)
     )
 
 
@@ -92,3 +103,15 @@ def test_canceling_an_authorized_order_releases_what_is_reserved() -> None:
 def test_setting_the_status_to_canceled_keeps_the_reason() -> None:
     command = SetStatus(ORDER_ID, CANCELED, "ordered twice", LATER)
     assert given().when(command).state_after().cancel_reason == "ordered twice"
+
+
+@pytest.mark.parametrize(
+    ("past", "target"),
+    [((), AUTHORIZED), ((), CANCELED), (("authorize",), CAPTURED), (("authorize", "capture"), SETTLED)],
+)
+def test_the_event_that_sets_a_status_keeps_the_reason_whatever_the_status(
+    past: tuple[str, ...], target: Status
+) -> None:
+    first, *_ = decide(SetStatus(ORDER_ID, target, "asked for by phone", LATER), order_state(*past, order_id=ORDER_ID))
+    assert isinstance(first, OrderAuthorized | OrderCanceled | OrderCaptured | OrderSettlementRecorded)
+    assert first.reason == "asked for by phone"

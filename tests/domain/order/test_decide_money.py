@@ -48,7 +48,8 @@ MOMENT = timedelta(microseconds=1)
 def captured(
     before: Status, after: Status, so_far: int, amount: int, *, final: bool, lines: tuple[CapturedLine, ...] = ()
 ) -> OrderCaptured:
-    return event(OrderCaptured, before, after, totals(captured=so_far), amount_minor=amount, final=final, lines=lines)
+    amounts = totals(captured=so_far)
+    return event(OrderCaptured, before, after, amounts, amount_minor=amount, final=final, lines=lines, reason=None)
 
 
 def released(amounts: Totals, cause: str, reason: str | None = None) -> OrderAuthorizationReleased:
@@ -59,7 +60,8 @@ def released(amounts: Totals, cause: str, reason: str | None = None) -> OrderAut
 def paid_out(after: Status, gross: int, fee: int, batch: str | None) -> OrderSettlementRecorded:
     amounts = {"gross_minor": gross, "fee_minor": fee, "net_minor": gross - fee}
     so_far = totals(captured=6497, settled=gross)
-    return event(OrderSettlementRecorded, CAPTURED, after, so_far, **amounts, value_date=PAID_ON, batch=batch)
+    rest = {"value_date": PAID_ON, "batch": batch, "reason": None}
+    return event(OrderSettlementRecorded, CAPTURED, after, so_far, **amounts, **rest)
 
 
 def test_a_partial_capture_leaves_the_rest_capturable() -> None:

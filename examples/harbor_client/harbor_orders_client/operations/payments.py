@@ -10,9 +10,10 @@ from harbor_orders_client.operations.requests import given, order_path, request
 from harbor_orders_client.transport.wire import Request
 
 
-def authorize_order(order_id: str, *, idempotency_key: str | None = None) -> Request[Order]:
+def authorize_order(order_id: str, *, reason: str | None = None, idempotency_key: str | None = None) -> Request[Order]:
     """Authorize the whole amount of a pending order."""
-    return request("POST", order_path(order_id, "authorize"), Order, idempotency_key=idempotency_key)
+    body = given(reason=reason)
+    return request("POST", order_path(order_id, "authorize"), Order, body=body, idempotency_key=idempotency_key)
 
 
 def capture_order(
@@ -21,6 +22,7 @@ def capture_order(
     amount: Money | None = None,
     lines: Sequence[LineShare] | None = None,
     final: bool = True,
+    reason: str | None = None,
     idempotency_key: str | None = None,
 ) -> Request[Order]:
     """Capture an amount, or lines, or by default all that is left. Another may follow one that is not `final`."""
@@ -28,6 +30,7 @@ def capture_order(
         amount=_text(amount),
         lines=None if lines is None else [{"line_id": each.line_id, "quantity": each.quantity} for each in lines],
         final=final,
+        reason=reason,
     )
     return request("POST", order_path(order_id, "captures"), Order, body=body, idempotency_key=idempotency_key)
 
@@ -60,11 +63,17 @@ def settle_order(
     net: Money,
     value_date: date,
     batch: str | None = None,
+    reason: str | None = None,
     idempotency_key: str | None = None,
 ) -> Request[Order]:
     """Record money that has arrived: gross less fee is net; `batch` names the payout."""
     body = given(
-        gross=_text(gross), fee=_text(fee), net=_text(net), value_date=value_date.strftime("%Y-%m-%d"), batch=batch
+        gross=_text(gross),
+        fee=_text(fee),
+        net=_text(net),
+        value_date=value_date.strftime("%Y-%m-%d"),
+        batch=batch,
+        reason=reason,
     )
     return request("POST", order_path(order_id, "settlements"), Order, body=body, idempotency_key=idempotency_key)
 
