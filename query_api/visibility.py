@@ -1,9 +1,9 @@
-"""Whose data a read may see. Every statement of this service carries one condition, and `visible` alone makes it."""
+"""Whose data a read may see. Every statement of this service carries one condition, and it is made here alone."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Text, bindparam
+from sqlalchemy import ColumnElement, FromClause, Text, bindparam, literal
 
 from infra.http.auth import Principal
 
@@ -16,6 +16,11 @@ def visible(source: FromClause, *, is_partner: bool) -> tuple[ColumnElement[bool
         return (source.c.tenant_id == bindparam("tenant_id", type_=Text),)
     mode = source.c.livemode == bindparam("livemode")
     return (mode, source.c.partner_id == bindparam("partner_id")) if is_partner else (mode,)
+
+
+def visible_notes(visibility: ColumnElement[str], *, is_partner: bool) -> tuple[ColumnElement[bool], ...]:
+    """Return the condition that hides internal notes from the installation: they are for the partner's own staff."""
+    return () if is_partner else (visibility == literal("partner", Text),)
 
 
 def visibility_of(principal: Principal, names: Iterable[str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from infra.security.api_keys import (
     INSTALLATION_SCOPES,
     MAX_LABEL,
     PARTNER_SCOPES,
+    SCOPE_MEANINGS,
     SCOPES,
     KeyRecord,
     is_label,
@@ -32,7 +33,8 @@ class NewApiKeyBody(RequestBody):
     """A key to be made, in the mode of the key that asks."""
 
     scopes: list[str] = Field(
-        description="what the key may do; never more than the key that asks",
+        description="what the key may do; never more than the key that asks. "
+        + "; ".join(f"`{scope}`: {meaning}" for scope, meaning in SCOPE_MEANINGS.items()),
         json_schema_extra={
             "minItems": 1,
             "maxItems": len(SCOPES),

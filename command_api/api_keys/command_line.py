@@ -21,6 +21,7 @@ from infra.settings import PostgresSettings, SecuritySettings, SettingsError, lo
 
 T = TypeVar("T")
 _MODES: Final = ("live", "test")
+_SCOPE_HELP: Final = "May be repeated; without any: all scopes of such a key. events:read opens nothing yet."
 _KEY_ROW: Final = "{:<8}  {:<8}  {:<20}  {:<4}  {:<22}  {}  {}"
 
 
@@ -32,7 +33,7 @@ def keys() -> None:
 @keys.command(epilog="Example: python -m command_api keys create --partner acme --mode test --scope orders:write")
 @click.option("--partner", help="Partner the key belongs to; leave out for an installation key.")
 @click.option("--mode", type=click.Choice(_MODES), required=True, help="Live and test share nothing but code.")
-@click.option("--scope", "scopes", multiple=True, help="May be repeated; without any: all scopes of such a key.")
+@click.option("--scope", "scopes", multiple=True, help=_SCOPE_HELP)
 @click.option("--label", default="", help="What the key is for; shown in lists.")
 @click.option("--days", type=click.IntRange(1, 3650), help="Days until it expires; never without.")
 def create(partner: str | None, mode: str, scopes: tuple[str, ...], label: str, days: int | None) -> None:

@@ -116,7 +116,7 @@ class NoteBody(RequestBody):
     note: str = Field(json_schema_extra=described(1, text.MAX_NOTE_CHARS), examples=["call before delivery"])
     visibility: str = Field(
         default="partner",
-        description="partner: for everybody who sees the order; internal: for your own staff",
+        description="partner: for everybody who sees the order; internal: for your own keys alone",
         json_schema_extra={"enum": list(_VISIBILITIES)},
         examples=["partner"],
     )

@@ -9,31 +9,35 @@ import hmac
 import re
 import secrets
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
-PARTNER_SCOPES: Final = frozenset(
-    {
-        "orders:read",
-        "orders:write",
-        "orders:cancel",
-        "orders:authorize",
-        "orders:capture",
-        "orders:refund",
-        "settlements:write",
-        "events:read",
-        "webhooks:read",
-        "webhooks:manage",
-        "keys:manage",
-    }
-)
-"""Scopes of a partner's key, which reaches only that partner's data in the key's mode."""
+SCOPE_MEANINGS: Final[Mapping[str, str]] = {
+    "orders:read": "read orders, their timelines and notes",
+    "orders:write": "create and amend orders, change their details, add notes",
+    "orders:cancel": "cancel orders",
+    "orders:authorize": "authorize orders",
+    "orders:capture": "capture and void",
+    "orders:refund": "refund",
+    "settlements:write": "record payouts",
+    "events:read": "nothing yet; for the feed of events that is to come",
+    "webhooks:read": "read webhook endpoints and deliveries",
+    "webhooks:manage": "register and delete webhook endpoints, send deliveries again",
+    "keys:manage": "create, read, rotate and revoke API keys",
+    "audit:read": "read the orders of all partners, their timelines and the notes that are not internal",
+    "dashboard:read": "the same as audit:read, for dashboards",
+}
+"""What each scope opens."""
 
 INSTALLATION_SCOPES: Final = frozenset({"audit:read", "dashboard:read", "events:read", "keys:manage"})
 """Scopes of an installation key (dashboard, auditor, operator): all partners of its mode. None writes orders."""
 
-SCOPES: Final = PARTNER_SCOPES | INSTALLATION_SCOPES
+SCOPES: Final = frozenset(SCOPE_MEANINGS)
+PARTNER_SCOPES: Final = SCOPES - {"audit:read", "dashboard:read"}
+"""Scopes of a partner's key, which reaches only that partner's data in the key's mode."""
+
 MAX_LIVE_KEYS: Final = 2
 """Live keys of one partner in one mode: one in use and one to rotate to."""
 

@@ -1,4 +1,4 @@
-"""The statements about orders. Each one carries whose data may be seen, by one function: `visible`.
+"""The statements about orders. Each one carries whose data may be seen, from `query_api.visibility`.
 
 Statements are built once per shape with SQLAlchemy Core over `projections.tables` and run by asyncpg. A list page is
 bounded in rows and in bytes, because one order may have a thousand lines.
@@ -32,7 +32,7 @@ from sqlalchemy.dialects.postgresql import JSON
 
 from infra.postgres.sql import Query, compiled
 from projections.tables import order_timeline, orders
-from query_api.visibility import visible
+from query_api.visibility import visible, visible_notes
 
 MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
 """Documents of one page together; a page always has at least one."""
@@ -122,18 +122,20 @@ def timeline_page(*, is_partner: bool) -> Query:
 
 @cache
 def notes_page(*, is_partner: bool) -> Query:
-    """Return a page of the notes of one order, oldest first, after a sequence number.
+    """Return a page of the notes of one order that the caller may see, oldest first, after a sequence number.
 
     The text is read from the event itself: personal data has no second copy here that an erasure would have to find.
     Text that is not in the clear is null. The place of the event comes from the timeline, which says whose it is.
     """
+    visibility = order_timeline.c.changes["visibility"].astext
     page = (
-        select(order_timeline)
+        select(order_timeline, visibility.label("visibility"))
         .where(
             order_timeline.c.order_id == bindparam("order_id"),
             *visible(order_timeline, is_partner=is_partner),
             order_timeline.c.sequence > bindparam("after", type_=Integer),
             order_timeline.c.type == literal(NOTE_ADDED, Text),
+            *visible_notes(visibility, is_partner=is_partner),
         )
         .order_by(order_timeline.c.sequence)
         .limit(bindparam("rows", type_=Integer))
@@ -150,6 +152,5 @@ def notes_page(*, is_partner: bool) -> Query:
         )
         .scalar_subquery()
     )
-    columns = (page.c.sequence, page.c.event_id, page.c.occurred_at, page.c.actor, page.c.partner_id)
-    visibility = page.c.changes["visibility"].astext.label("visibility")
-    return compiled(select(*columns, visibility, text.label("note")).order_by(page.c.sequence))
+    columns = (page.c.sequence, page.c.event_id, page.c.occurred_at, page.c.actor, page.c.partner_id, page.c.visibility)
+    return compiled(select(*columns, text.label("note")).order_by(page.c.sequence))

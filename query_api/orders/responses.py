@@ -43,7 +43,9 @@ class Note(RowDocument):
     event_id: UUID
     occurred_at: Instant
     actor: StoredJson[Actor]
-    visibility: Literal["partner", "internal"]
+    visibility: Literal["partner", "internal"] = Field(
+        description="`partner`: for everybody who sees the order; `internal`: for the partner's own keys"
+    )
     note: str | None = Field(examples=["call before delivery"])
 
 

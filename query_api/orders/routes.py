@@ -30,8 +30,6 @@ from query_api.reading import Pages, Reads, open_read, read_responses
 from query_api.tokens import Token
 
 READS_ORDERS: Final = requires("orders:read", "dashboard:read", "audit:read")
-READS_NOTES: Final = requires("orders:read", "audit:read")
-"""Notes are internal to a partner: dashboards do not read them."""
 IfNoneMatch = Annotated[
     str | None, Header(description="ETags; 304 when the order still has one of them.", examples=['"1"'])
 ]
@@ -145,7 +143,10 @@ def _matches(if_none_match: str | None, etag: str) -> bool:
     responses=OF_ONE,
 )
 async def get_timeline(order_id: OrderId, reads: Reads, page: Pages) -> TimelinePage:
-    """Return the events of an order, oldest first: who, when, why, from which status to which."""
+    """Return the events of an order, oldest first: who, when, why, from which status to which.
+
+    It is complete, so it shows that a note was added even if it is internal to the partner, and never the text of one.
+    """
     read = await reads.open(ORDER_TIMELINE, order_id)
     query = queries.timeline_page(is_partner=read.is_partner)
     rows = await read.rows(query, order_id=order_id, after=page.after_number, rows=page.rows)
@@ -161,11 +162,14 @@ async def get_timeline(order_id: OrderId, reads: Reads, page: Pages) -> Timeline
     addresses.ORDERS + "/{order_id}/notes",
     operation_id="list_order_notes",
     summary="Notes on one order",
-    dependencies=[READS_NOTES],
+    dependencies=[READS_ORDERS],
     responses=OF_ONE,
 )
 async def list_notes(order_id: OrderId, reads: Reads, page: Pages) -> NotePage:
-    """Return the notes on an order, oldest first. The text of one that was erased is null."""
+    """Return the notes on an order, oldest first. The text of one that was erased is null.
+
+    A key of the partner sees all of them, one of the installation only those whose `visibility` is `partner`.
+    """
     read = await reads.open(ORDER_TIMELINE, order_id)
     rows = await read.rows(
         queries.notes_page(is_partner=read.is_partner), order_id=order_id, after=page.after_number, rows=page.rows

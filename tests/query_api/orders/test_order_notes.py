@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from infra.security.api_keys import INSTALLATION_SCOPES
 from query_api.orders import responses
 from tests.support.event_store.log_filler import fill_log
 from tests.support.services.projecting import caught_up, store_worker
@@ -14,13 +15,14 @@ from tests.support.services.query_service import ORDERS, QueryService, query_ser
 from tests.support.services.servers import Database
 
 TEXT = "call before delivery"
+INTERNAL = "margin is thin"
 SEALED = b'{"scheme":"sealed","key_id":"subject-1","ciphertext":"c2VjcmV0"}'
 CLEAR = b'{"scheme":"clear","note":"call before delivery"}'
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """The service; an order of acme with three notes and one with none; an order of globex with a note."""
+    """The service; an order of acme with three notes and one with none; one of globex with an internal and a note."""
 
     service: QueryService
     database: Database
@@ -37,7 +39,7 @@ class Noted:
 async def noted(database: Database) -> AsyncIterator[Noted]:
     (order_id,) = await fill_log(database.command_url, 1, "note", "authorize", "note", "capture", "note")
     (plain,) = await fill_log(database.command_url, 1, "authorize")
-    (foreign,) = await fill_log(database.command_url, 1, "note", tenant_id="globex.test")
+    (foreign,) = await fill_log(database.command_url, 1, "note_internal", "note", tenant_id="globex.test")
     async with store_worker(database), query_service(database) as service:
         await caught_up(database)
         yield Noted(service, database, order_id, plain, foreign, await service.key())
@@ -96,15 +98,26 @@ async def test_no_read_model_holds_a_second_copy_of_a_text(noted: Noted) -> None
         assert not any(TEXT in row["row"] or TEXT.encode().hex() in row["row"] for row in rows), table["tablename"]
 
 
-async def test_an_auditor_reads_the_notes_of_every_partner_and_is_logged_and_a_dashboard_does_not(
-    noted: Noted, capsys: pytest.CaptureFixture[str]
+async def test_an_internal_note_is_shown_to_keys_of_its_partner(noted: Noted) -> None:
+    answer = await noted.service.get(f"{ORDERS}/{noted.foreign}/notes", await noted.service.key("globex"))
+
+    shown = [(note["sequence"], note["visibility"], note["note"]) for note in answer.json()["data"]]
+    assert shown == [(2, "internal", INTERNAL), (3, "partner", TEXT)]
+
+
+@pytest.mark.parametrize("scopes", [["audit:read"], ["dashboard:read"], sorted(INSTALLATION_SCOPES)])
+async def test_the_installation_reads_the_notes_for_everybody_alone_and_is_logged(
+    noted: Noted, scopes: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
-    path = f"{ORDERS}/{noted.foreign}/notes"
-    audited = await noted.service.get(path, await noted.service.key(None, scopes=["audit:read"]))
-    shown = await noted.service.get(path, await noted.service.key(None, scopes=["dashboard:read"]))
+    key = await noted.service.key(None, scopes=scopes)
 
-    assert [note["note"] for note in audited.json()["data"]] == [TEXT]
-    assert (shown.status_code, shown.json()["code"]) == (403, "scope_missing")
+    pages = await noted.service.pages(f"{ORDERS}/{noted.foreign}/notes?limit=1", key)
+    timeline = await noted.service.get(f"{ORDERS}/{noted.foreign}/timeline", key)
+
+    assert [[(note["sequence"], note["note"]) for note in page] for page in pages] == [[(3, TEXT)]]
+    added = [entry["changes"] for entry in timeline.json()["data"] if entry["type"] == "order.note_added"]
+    assert [changes["visibility"] for changes in added] == ["internal", "partner"]
+    assert INTERNAL not in timeline.text, "the timeline is complete, and holds no text"
     line = capsys.readouterr().out
     assert ("audit.read" in line, str(noted.foreign) in line, TEXT in line) == (True, True, False)

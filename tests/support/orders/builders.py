@@ -202,6 +202,7 @@ _COMMANDS: Final[Mapping[str, Callable[[OrderId, datetime], OrderCommand]]] = {
     "amend": lambda order_id, now: AmendLines(order_id, (AddLine("EXTRA", 1, "3"),), None, now),
     "details": lambda order_id, now: UpdateDetails(order_id, None, None, {"changed": "yes"}, now),
     "note": lambda order_id, now: AddNote(order_id, "call before delivery", "partner", now),
+    "note_internal": lambda order_id, now: AddNote(order_id, "margin is thin", "internal", now),
     "authorize": Authorize,
     "capture": Capture,
     "capture_some": lambda order_id, now: Capture(order_id, now, "10", final=False),
