@@ -29,6 +29,15 @@ def older_json_schemas() -> dict[tuple[str, int], JsonSchema]:
     }
 
 
+def schema_uri(event_type: str, version: int) -> str:
+    """Return the `$id` of a schema, which a record on the topic names in its header `ce_dataschema`.
+
+    A URN, because CloudEvents asks for an absolute URI and the schema is the same wherever the services run. Its last
+    part is the name of the file in docs/schemas.
+    """
+    return f"urn:harbor-orders:schema:{event_type}.v{version}"
+
+
 def _json_schema(event_type: str, version: EventVersion) -> JsonSchema:
     schema: JsonSchema = version.document.model_json_schema()
     for shape in shapes(schema):
@@ -38,6 +47,7 @@ def _json_schema(event_type: str, version: EventVersion) -> JsonSchema:
     data = definitions(schema)[data_shape(schema)]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": schema_uri(event_type, version.schema_version),
         **schema,
         "title": f"{event_type} v{version.schema_version}",
         "description": data["description"],

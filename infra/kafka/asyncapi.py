@@ -1,11 +1,10 @@
 """The AsyncAPI 3 document of the topics: what a downstream service may rely on, generated from our own schemas."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Final
 
+from infra.kafka.components import IN_COMPONENTS, Json, as_components
 from infra.kafka.topics import EVENTS_TOPIC, MAX_RECORD_BYTES
-
-Json: TypeAlias = Mapping[str, object]
 
 _COUNT = r"^[1-9][0-9]*$"
 _INSTANT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"
@@ -17,12 +16,22 @@ order of their `sequence`. The value is the event byte for byte as the event sto
 Delivery is at least once: after a fault records may be repeated, byte for byte except for the header `epoch`. Within a
 partition first occurrences come in ascending `position`. A consumer that keeps the last position of each partition and
 drops every record whose `position` is not greater sees each event exactly once, in order.
+
+The value of each record keeps the JSON Schema that its header `ce_dataschema` names by `$id`; all are in docs/schemas.
 """
+_SERVER: Final[Json] = {
+    "host": "{bootstrap_server}",
+    "protocol": "kafka",
+    "description": "The brokers of the installation. `make status` prints the address of a local one.",
+    "variables": {"bootstrap_server": {"default": "127.0.0.1:9092", "description": "host:port of a broker"}},
+}
+_SINCE_LATER: Final = frozenset({"ce_dataschema"})
+"""Headers that the oldest records lack."""
 
 
 def document(schemas: Mapping[tuple[str, int], Json]) -> dict[str, object]:
     """Return the document; `schemas` has the closed JSON Schema of the value of each (event type, schema version)."""
-    names = {(type_, version): f"{type_}.v{version}" for type_, version in schemas}
+    names = {key: f"{key[0]}.v{key[1]}" for key in schemas}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -31,6 +40,7 @@ def document(schemas: Mapping[tuple[str, int], Json]) -> dict[str, object]:
             "description": "CloudEvents 1.0 over Kafka, binary content mode.",
         },
         "defaultContentType": "application/json",
+        "servers": {"kafka": _SERVER},
         "channels": {"orderEvents": _channel(list(names.values()))},
         "operations": {
             "receiveOrderEvents": {
@@ -43,6 +53,7 @@ def document(schemas: Mapping[tuple[str, int], Json]) -> dict[str, object]:
         "components": {
             "messages": {name: _message(name, *key, schemas[key]) for key, name in names.items()},
             "messageTraits": {"cloudEvent": {"headers": _headers()}},
+            "schemas": as_components({name: schemas[key] for key, name in names.items()}),
         },
     }
 
@@ -74,7 +85,15 @@ def _message(name: str, type_: str, version: int, schema: Json) -> Json:
         "title": f"{type_}, schema version {version}",
         "contentType": "application/json",
         "traits": [{"$ref": "#/components/messageTraits/cloudEvent"}],
-        "payload": {"schemaFormat": "application/schema+json;version=draft-2020-12", "schema": schema},
+        "headers": {
+            "type": "object",
+            "properties": {
+                "ce_type": {"const": type_},
+                "schema_version": {"const": str(version)},
+                "ce_dataschema": {"const": schema["$id"]},
+            },
+        },
+        "payload": {"$ref": IN_COMPONENTS + name},
         "bindings": {
             "kafka": {
                 "key": {"type": "string", "format": "uuid", "description": "the order id"},
@@ -93,6 +112,10 @@ def _headers() -> Json:
         "ce_specversion": _text("CloudEvents version", const="1.0"),
         "ce_time": _text("when it happened", pattern=_INSTANT),
         "ce_subject": _text("order id", format="uuid"),
+        "ce_dataschema": _text(
+            "the `$id` of the JSON Schema of the value; records of before this header was introduced lack it",
+            format="uri",
+        ),
         "content-type": _text("of the value", const="application/json"),
         "position": _text("place in the log of all events: 1, 2, 3, ...", pattern=_COUNT),
         "sequence": _text("place in the order's own history: 1, 2, 3, ...", pattern=_COUNT),
@@ -108,7 +131,7 @@ def _headers() -> Json:
     }
     return {
         "type": "object",
-        "required": list(properties),
+        "required": [name for name in properties if name not in _SINCE_LATER],
         "properties": properties | {"traceparent": _text("W3C trace context of the request that caused the event")},
     }
 

@@ -86,6 +86,7 @@ def to_record(event: StoredEvent, epoch: int, previous: int = 0) -> Record:
         _SPEC_VERSION,
         ("ce_time", _timestamp(event.occurred_at)),
         ("ce_subject", key),
+        ("ce_dataschema", dataschema(event.type, event.schema_version)),
         _CONTENT_TYPE,
         ("position", b"%d" % event.position),
         ("sequence", b"%d" % event.version),
@@ -100,8 +101,14 @@ def to_record(event: StoredEvent, epoch: int, previous: int = 0) -> Record:
     return Record(key, event.payload, headers)
 
 
+@lru_cache(maxsize=1024)
+def dataschema(event_type: str, schema_version: int) -> bytes:
+    """Return the URI of the JSON Schema that a value keeps: the `$id` of the schema in docs/schemas."""
+    return b"urn:harbor-orders:schema:%b.v%d" % (event_type.encode(), schema_version)
+
+
 def from_record(record: ConsumedRecord) -> TopicRecord:
-    """Read a record that a consumer received.
+    """Read a record that a consumer received. It may be of before `previous` or `ce_dataschema` were written.
 
     Raises:
         ForeignRecordError: it is not one of the relay's records; the message names what is wrong, never the content.

@@ -1,15 +1,27 @@
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
+from domain.catalogue import json_schemas, older_json_schemas
 from infra.event_store.protocol import StoredEvent
 from infra.kafka.asyncapi import document
-from infra.kafka.records import to_record
+from infra.kafka.records import dataschema, to_record
 from infra.kafka.topics import EVENTS_TOPIC
 from tests.support.event_store.stored_events import stored_events
 
+
+def schema_of(version: int, **shapes: object) -> dict[str, object]:
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:harbor-orders:schema:order.created.v{version}",
+        "$defs": shapes,
+        "type": "object",
+        "properties": {"data": {"$ref": "#/$defs/Data"}, "totals": {"$ref": "#/$defs/Totals", "description": "sums"}},
+    }
+
+
 SCHEMAS: dict[tuple[str, int], dict[str, object]] = {
-    ("order.created", 1): {"type": "object", "additionalProperties": False},
-    ("order.created", 2): {"type": "object"},
+    ("order.created", 1): schema_of(1, Data={"const": 1}, Totals={"type": "object"}),
+    ("order.created", 2): schema_of(2, Data={"items": {"$ref": "#/$defs/Totals"}}, Totals={"type": "object"}),
 }
 
 
@@ -28,8 +40,33 @@ def test_each_type_and_version_is_a_message_of_the_channel_with_its_own_schema()
         "order.created.v1": {"$ref": "#/components/messages/order.created.v1"},
         "order.created.v2": {"$ref": "#/components/messages/order.created.v2"},
     }
-    payload = at(generated, "components", "messages", "order.created.v1", "payload", "schema")
-    assert payload == SCHEMAS["order.created", 1]
+    payload = at(generated, "components", "messages", "order.created.v1", "payload")
+    assert payload == {"$ref": "#/components/schemas/order.created.v1"}
+
+
+def test_a_shape_is_shared_where_it_is_the_same_and_has_the_name_of_its_schema_where_it_differs() -> None:
+    inside = "#/components/schemas/"
+    totals = {"$ref": f"{inside}Totals"}
+
+    assert at(document(SCHEMAS), "components", "schemas") == {
+        "Totals": {"type": "object"},
+        "order.created.v1": {
+            "type": "object",
+            "properties": {
+                "data": {"$ref": f"{inside}order.created.v1.Data"},
+                "totals": totals | {"description": "sums"},
+            },
+        },
+        "order.created.v1.Data": {"const": 1},
+        "order.created.v2": {
+            "type": "object",
+            "properties": {
+                "data": {"$ref": f"{inside}order.created.v2.Data"},
+                "totals": totals | {"description": "sums"},
+            },
+        },
+        "order.created.v2.Data": {"items": totals},
+    }
 
 
 def test_every_reference_leads_somewhere() -> None:
@@ -53,4 +90,9 @@ def test_the_headers_of_any_record_match_their_schema(event: StoredEvent) -> Non
     assert isinstance(schema, dict)
     headers = {name: value.decode("ascii") for name, value in to_record(event, epoch=1).headers}
     Draft202012Validator(schema).validate(headers)
-    assert set(schema["required"]) <= set(headers) <= set(schema["properties"])
+    assert set(schema["required"]) < set(headers) <= set(schema["properties"])
+
+
+def test_a_record_names_the_schema_of_its_type_and_version() -> None:
+    for (event_type, version), schema in (json_schemas() | older_json_schemas()).items():
+        assert dataschema(event_type, version).decode() == schema["$id"]

@@ -73,6 +73,7 @@ def test_a_record_is_a_cloud_event_in_binary_mode_around_the_stored_bytes() -> N
             ("ce_specversion", b"1.0"),
             ("ce_time", b"2026-11-23T01:02:03.000000Z"),
             ("ce_subject", b"01890a5d-ac96-774b-bcce-b302099a8057"),
+            ("ce_dataschema", b"urn:harbor-orders:schema:order.captured.v1"),
             ("content-type", b"application/json"),
             ("position", b"42"),
             ("sequence", b"3"),
@@ -111,6 +112,13 @@ def test_what_is_written_is_read_back_whole(event: StoredEvent, epoch: int) -> N
         event.payload,
     )
     assert (read.partition, read.offset) == (5, 7)
+
+
+@pytest.mark.parametrize("name", ["ce_dataschema", "previous", "traceparent"])
+def test_a_record_of_before_a_header_was_introduced_is_still_read(name: str) -> None:
+    read = from_record(consumed(to_record(an_event(), 1), headers=with_header(name)))
+
+    assert (read.position, read.payload) == (42, b'{"event_id":"..."}')
 
 
 @given(order_id=st.uuids(), partitions=st.integers(1, 200))
