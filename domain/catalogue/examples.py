@@ -101,6 +101,6 @@ def _envelope(order_id: OrderId, sequence: int, at: datetime) -> Envelope:
         actor=Actor(type="api_key", id="acme", key_id="k3y00001"),
         request_id=f"req-{sequence}",
         traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-        correlation_id=None,
+        correlation_id=f"req-{sequence}",
         causation_id=None,
     )

@@ -52,6 +52,7 @@ def test_an_example_is_a_real_event_that_keeps_its_schema(example: bytes) -> Non
     validator = Draft202012Validator(SCHEMAS[kind])
     validator.validate(document)
     assert str(decode(*kind, example).originator_id) == document["order_id"]
+    assert document["correlation_id"] == document["request_id"]
     with pytest.raises(ValidationError):
         validator.validate(document | {"surprise": 1})
 

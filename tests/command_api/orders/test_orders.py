@@ -34,6 +34,8 @@ async def test_the_event_records_who_did_it_in_which_request_and_trace(service: 
     envelope = decode(event.type, event.schema_version, event.payload).envelope
     assert answer.headers["x-request-id"] == "req-42"
     assert (envelope.request_id, envelope.traceparent, event.traceparent) == ("req-42", TRACEPARENT, TRACEPARENT)
+    assert (envelope.correlation_id, event.correlation_id) == ("req-42", "req-42"), "as docs/events.md says"
+    assert (envelope.causation_id, event.causation_id) == (None, None)
     assert (envelope.actor.type, envelope.actor.id, envelope.partner_id) == ("api_key", "acme", "acme")
     assert event.actor == f"api_key:{envelope.actor.key_id}"
     assert event.tenant_id == "acme.test"

@@ -21,7 +21,7 @@ _BAD_LISTS_BY_CODE: Final = {
     "created_to=9999-12-31T23:59:59-14:00 created_to=1764000000 created_to=now created_to=%D9%A2026-11-23T01:02:03Z "
     "created_to=2026-11-23T01:02:03.1234567Z created_to=2026-11-23T01:02:03%2B99:99",
     "external_reference_invalid": "external_reference=%00 external_reference=a%0Ab external_reference=%1B[31m "
-    "external_reference=%E2%80%AE external_reference=" + "a" * 256,
+    "external_reference=%E2%80%AE external_reference=" + "a" * 129,
     "parameter_unknown": "api_key=hbr_test_x Limit=1 limit[]=1 %00=1 =1 a=1&b=2&c=3",
 }
 BAD_LISTS: Final = {query: code for code, queries in _BAD_LISTS_BY_CODE.items() for query in queries.split()}
