@@ -13,7 +13,7 @@ HAS_DATA := $(shell home="$(or $(HARBOR_HOME),.harbor)"; \
 	case "$$home" in ("~"/*) home="$$HOME/`printf %s "$$home" | cut -c3-`";; esac; test -e "$$home" && echo yes)
 NOTHING_RUNS = $(PYTHON) -B -m infra.local.home
 
-.PHONY: help up down status demo test test-fast check docs bench clean requirements publish-contract
+.PHONY: help up down status backup restore demo test test-fast check docs bench clean requirements publish-contract
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ down: $(if $(HAS_DATA),.venv/stamp) ## stop what `make up` started; the data sta
 
 status: $(if $(HAS_DATA),.venv/stamp) ## what runs where
 	@$(if $(HAS_DATA),$(PY) -m infra.local status $(ARGS),$(NOTHING_RUNS); exit 1)
+
+backup: .venv/stamp ## the database of what runs, and its secrets apart. TO=directory
+	@$(PY) -m infra.local backup $(or $(TO),backups/harbor-$(shell date -u +%Y%m%dT%H%M%SZ)) $(ARGS)
+
+restore: .venv/stamp ## a backup becomes the data of a home without data. FROM=directory SECRETS=file
+	@$(PY) -m infra.local restore "$(or $(FROM),$(error name the backup: make restore FROM=directory))" $(if $(SECRETS),--secrets "$(SECRETS)",) $(ARGS)
 
 demo: .venv/stamp ## orders flowing through the system, reconciled. ARGS="--file orders.csv"
 	@$(PY) -m tests.demo $(ARGS)

@@ -1,4 +1,4 @@
-"""`python -m infra.local up | down | status | show | run | clean`: the whole system on this machine."""
+"""`python -m infra.local up | down | status | show | run | backup | restore | clean`: the whole system here."""
 
 import asyncio
 import json
@@ -6,12 +6,16 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import asyncpg
 import click
 
 from infra.local import status as stack_status
 from infra.local.addresses import environment_for
+from infra.local.backups import create
+from infra.local.backups import restore as restoring
+from infra.local.backups.contents import secrets_file
 from infra.local.errors import AlreadyRunsError, LocalError
 from infra.local.home import CHECKOUT, Home, Json, locate, make_command, nothing_runs
 from infra.local.processes import detached, orphans
@@ -141,6 +145,41 @@ def clean() -> None:
     except AlreadyRunsError:
         _stop(home)
         _wipe(home)
+
+
+@main.command(epilog="Example: python -m infra.local backup backups/monday")
+@click.argument("directory", type=click.Path(path_type=Path))
+def backup(directory: Path) -> None:
+    """Write the database of what runs here to DIRECTORY, and its secrets to DIRECTORY.secrets.json.
+
+    Orders may flow meanwhile: the dump is of one moment. Keep the two apart; together they open everything.
+    """
+    home = locate()
+    facts = _facts(home)
+    home.load()
+    try:
+        made = asyncio.run(create.back_up(home, str(facts["postgres"]), directory.resolve(), say))
+    except OSError as error:
+        sys.exit(f"the backup failed, and nothing is left of it: {error}")
+    say(f"{made.log.events:,} events, up to position {made.log.head}, {made.dump_bytes / 1e6:,.1f} MB in {directory}")
+    say(f"keep {secrets_file(directory)} elsewhere: without it the backup is useless, with it everything opens")
+
+
+@main.command(epilog="Example: HARBOR_HOME=/srv/restored python -m infra.local restore backups/monday")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--secrets", type=click.Path(path_type=Path), help="Default: DIRECTORY.secrets.json")
+def restore(directory: Path, secrets: Path | None) -> None:
+    """Make a backup the data of this home, which must have none; `up` continues from there."""
+    home, directory = locate(), directory.resolve()
+    home.make()
+    try:
+        with home.held():
+            found = asyncio.run(restoring.restore(home, directory, secrets or secrets_file(directory), say))
+    except AlreadyRunsError:
+        sys.exit(f"a stack runs in {home.path}: restore into another home (HARBOR_HOME=/path)")
+    except OSError as error:
+        sys.exit(f"the restore failed, and nothing is left of it: {error}")
+    say(f"restored {found.events:,} events, up to position {found.head}; `{make_command('up')}` continues from there")
 
 
 def _what_next() -> str:

@@ -9,7 +9,7 @@ import asyncpg
 from infra import clock
 from infra.local.addresses import DATABASE
 from infra.local.errors import LocalError
-from infra.postgres.connection import DedicatedConnection
+from infra.postgres.connection import Connection
 from infra.postgres.login_roles import create_login_roles
 from infra.postgres.migrate import MigrationError, migrate
 from infra.security.api_key_store import TooManyKeysError, create_key, find_key
@@ -81,7 +81,7 @@ async def _create_keys(admin_url: str, keys: MutableMapping[str, str], pepper: b
     connection, request_id = await asyncpg.connect(admin_url, timeout=10), clock.new_id_text()
     try:
         for name, (partner_id, scopes) in API_KEYS.items():
-            if not await _opens(connection, keys.get(name, ""), pepper):
+            if not await opens(connection, keys.get(name, ""), pepper):
                 text, _record = await create_key(
                     connection,
                     pepper=pepper,
@@ -97,7 +97,8 @@ async def _create_keys(admin_url: str, keys: MutableMapping[str, str], pepper: b
         await connection.close()
 
 
-async def _opens(connection: DedicatedConnection, text: str, pepper: bytes) -> bool:
+async def opens(connection: Connection, text: str, pepper: bytes) -> bool:
+    """Return whether an API key is live, and its hash was made with this pepper."""
     try:
         key = parse(text)
     except MalformedKeyError:
