@@ -17,7 +17,7 @@ import secrets
 import shlex
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -143,14 +143,19 @@ class Home:
         """Move every log over the limit to `<name>.1`; return the names of these logs.
 
         Processes keep their logs open, so the content is copied and the file cut; they append, so they continue at its
-        new end. Lines written in between are lost, which is acceptable here.
+        new end. Lines written in between are lost, which is acceptable here. A log that cannot be copied now stays.
         """
         cut = []
         for path in sorted((self.path / "logs").glob("*.log")):
-            if path.stat().st_size > limit_bytes:
-                shutil.copyfile(path, path.with_name(f"{path.name}.1"))
-                os.truncate(path, 0)
-                cut.append(path.name)
+            earlier = path.with_name(f"{path.name}.1")
+            try:
+                if path.stat().st_size > limit_bytes:
+                    shutil.copyfile(path, earlier)
+                    os.truncate(path, 0)
+                    cut.append(path.name)
+            except OSError:  # the disk is full: half a copy must not make it fuller
+                with suppress(OSError):
+                    earlier.unlink()
         return cut
 
     def wipe(self) -> list[Path]:

@@ -12,6 +12,7 @@ from infra.local.directories import Account
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
+_ASKS_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,11 @@ def spawn(launch: Launch, output: Path) -> subprocess.Popen[bytes]:
     """
     starter = os.getpid()
 
-    def die_with_starter() -> None:
+    def prepare() -> None:
+        # A shell starts background jobs with SIGINT ignored, and an ignored or blocked signal is inherited.
+        for number in _ASKS_TO_END:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKS_TO_END)
         if hasattr(signal, "pidfd_send_signal"):  # Linux; elsewhere the next `up` or `down` cleans up
             _LIBC.prctl(_PR_SET_PDEATHSIG, int(launch.stop_signal))
         if os.getppid() != starter:
@@ -60,7 +65,7 @@ def spawn(launch: Launch, output: Path) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=die_with_starter,  # noqa: PLW1509  # the starter has one thread here
+            preexec_fn=prepare,  # noqa: PLW1509  # the starter has one thread here
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,

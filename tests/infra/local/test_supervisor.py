@@ -1,7 +1,9 @@
 """The supervisor keeps processes alive and leaves none behind."""
 
 import asyncio
+import errno
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +14,7 @@ import pytest
 
 from infra.local.errors import LocalError
 from infra.local.processes.launch import Launch
-from infra.local.processes.supervisor import BACKOFF_S, Program, Supervisor, backoff_s
+from infra.local.processes.supervisor import BACKOFF_S, Program, Supervisor, backoff_s, failures_after
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.server  # real sockets or processes, and deadlines that take their time
@@ -68,6 +70,16 @@ async def test_a_process_that_dies_is_started_again_and_one_line_says_so(worksho
     assert workshop.changes == 3  # started, ended, started
 
 
+@pytest.mark.parametrize("code", [0, -signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM])
+def test_a_clean_end_is_no_failure_unless_it_comes_at_once(code: int) -> None:
+    assert [failures_after(2, code, ran_s) for ran_s in (4.0, 0.5)] == [0, 3]
+
+
+@pytest.mark.parametrize("code", [1, 2, -signal.SIGKILL, -signal.SIGSEGV])
+def test_a_failure_counts_and_the_count_begins_again_after_a_healthy_run(code: int) -> None:
+    assert [failures_after(2, code, ran_s) for ran_s in (0.5, 4.0, 40.0)] == [3, 3, 1]
+
+
 def test_delays_grow_and_stay_bounded() -> None:
     assert [backoff_s(failures) for failures in range(8)] == [0.0, *sorted(BACKOFF_S), BACKOFF_S[-1]]
 
@@ -120,8 +132,66 @@ async def test_a_process_that_ends_again_and_again_is_reported_with_the_end_of_i
 async def test_a_program_that_cannot_be_started_is_reported(workshop: Workshop) -> None:
     workshop.supervisor.keep(workshop.program("missing", ("/no/such/program",), is_ready=False))
 
-    with pytest.raises(FileNotFoundError, match="/no/such/program"):
+    with pytest.raises(LocalError, match=r"missing: cannot be started: .*/no/such/program"):
         await workshop.supervisor.until_ready("missing", timeout_s=60)
+
+
+async def test_whoever_is_told_cannot_end_what_keeps_a_process_alive(workshop: Workshop) -> None:
+    supervisor = Supervisor(raises(BrokenPipeError()), raises(OSError(errno.ENOSPC, "no space")))
+    supervisor.keep(workshop.program("sleeper", FOREVER))
+    first = await eventually(lambda: supervisor.supervised["sleeper"].pid)
+
+    os.kill(first or 0, signal.SIGKILL)
+
+    second = await eventually(lambda: (pid := supervisor.supervised["sleeper"].pid) and pid != first and pid)
+    os.kill(second or 0, signal.SIGKILL)
+    await eventually(lambda: supervisor.supervised["sleeper"].pid not in {None, first, second})
+    await supervisor.stop(["sleeper"])
+
+
+async def test_a_start_that_fails_on_the_way_is_tried_again(workshop: Workshop) -> None:
+    program = workshop.program("sleeper", FOREVER)
+    workshop.supervisor.keep(program)
+    first = await eventually(lambda: workshop.pid("sleeper"))
+    program.log.unlink()
+    program.log.mkdir()  # as on a full disk, the log cannot be opened
+
+    os.kill(first or 0, signal.SIGKILL)
+    await eventually(lambda: len(workshop.said) >= 3)
+    program.log.rmdir()
+
+    assert await eventually(lambda: workshop.pid("sleeper"))
+    assert re.fullmatch(r"sleeper ended \(cannot be started: .*\); starting it again in 0.5 s", workshop.said[1])
+
+
+async def test_a_keeper_that_ends_is_an_alarm_and_its_process_stays_supervised(workshop: Workshop) -> None:
+    workshop.supervisor.keep(workshop.program("sleeper", FOREVER))
+    first = await eventually(lambda: workshop.pid("sleeper"))
+    keeper = workshop.supervisor.supervised["sleeper"].task
+
+    assert keeper
+    keeper.cancel()
+    await eventually(lambda: workshop.said)
+    os.kill(first or 0, signal.SIGKILL)
+
+    assert workshop.said[0] == "ALARM: what keeps sleeper alive ended (None) and begins again"
+    assert await eventually(lambda: (pid := workshop.pid("sleeper")) and pid != first and pid)
+
+
+async def test_a_process_takes_the_signals_that_ask_it_to_end_also_when_its_starter_ignores_them(
+    workshop: Workshop,
+) -> None:
+    earlier = signal.signal(signal.SIGINT, signal.SIG_IGN)  # what a shell gives to a job in the background
+    try:
+        workshop.supervisor.keep(workshop.program("sleeper", FOREVER))
+        first = await eventually(lambda: workshop.pid("sleeper"))
+        os.kill(first or 0, signal.SIGINT)
+
+        await eventually(lambda: workshop.said)
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+
+    assert workshop.said[0].startswith("sleeper ended (SIGINT)")
 
 
 async def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
@@ -144,6 +214,15 @@ async def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> Non
     await starter.wait()
 
     await eventually(lambda: has_ended(child))
+
+
+def raises(error: Exception) -> Callable[..., None]:
+    """Return a function that raises this, whatever it is given."""
+
+    def raise_it(*_given: object) -> None:
+        raise error
+
+    return raise_it
 
 
 def has_ended(pid: int) -> bool:
