@@ -36,7 +36,7 @@ class Commands(click.Group):
 
 def say(line: str) -> None:
     """Print a line at once, also into a pipe; a terminal that was closed must not stop the drain."""
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         print(line, flush=True)
 
 
@@ -61,7 +61,9 @@ def up(broker: str, detach: bool, brief: bool) -> None:
         home.make()
         if detach:
             failed = detached.start(home, ["up", "--broker", broker, *(["--brief"] if brief else [])], say)
-            if not failed and not brief:
+            if failed and home.stack_file.exists():
+                say(f"it keeps running in the background: {_what_next()}")
+            elif not failed and not brief:
                 say(f"running in the background: {_what_next()}")
             sys.exit(failed)
         with home.held():
@@ -93,7 +95,7 @@ def down() -> None:
 @main.command(epilog="Example: python -m infra.local status")
 def status() -> None:
     """Show what runs in this home; exit status 1 if nothing does."""
-    lines = stack_status.status(locate())
+    lines = stack_status.status(locate(), lambda line: click.echo(line, err=True))
     for line in lines or [nothing_runs()]:
         say(line)
     sys.exit(0 if lines else 1)

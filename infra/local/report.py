@@ -3,6 +3,7 @@
 import platform
 import secrets
 from collections.abc import Container, Mapping, Sequence
+from typing import Literal
 
 from infra.local.addresses import Addresses, role_url, shown
 from infra.local.home import Home, Json
@@ -15,11 +16,16 @@ _FIRST_ORDER = (
 )
 
 
+State = Literal["starting", "waiting", "ready"]
+"""How far the start has come. waiting: longer than usual for what a process waits for; all runs on."""
+
+
 def stack_document(
-    home: Home, addresses: Addresses, supervised: Mapping[str, Supervised], ops: Mapping[str, str]
+    state: State, home: Home, addresses: Addresses, supervised: Mapping[str, Supervised], ops: Mapping[str, str]
 ) -> Json:
     """Return the content of `stack.json`."""
     return {
+        "state": state,
         "command_api": addresses.command_api,
         "query_api": addresses.query_api,
         "postgres": addresses.admin_url,

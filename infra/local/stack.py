@@ -13,8 +13,10 @@ from infra.local.errors import LocalError
 from infra.local.home import CHECKOUT, Home, write_private
 from infra.local.probe import is_ready
 from infra.local.processes import orphans
+from infra.local.processes.bookkeeping import Bookkeeping
 from infra.local.processes.launch import Launch
 from infra.local.processes.supervisor import Program, Say, Supervisor
+from infra.local.readiness import PATIENCE_S, Starting
 from infra.local.servers import install, kafka_jars
 from infra.local.servers.kafka import KafkaServer
 from infra.local.servers.postgres import PostgresServer
@@ -43,19 +45,21 @@ class Stack:
         self._broker = broker
         self._say = say
         self._is_brief = brief
-        self._supervisor = Supervisor(say, self._write_down)
+        self._bookkeeping = Bookkeeping(self._write_down, say)
+        self._supervisor = Supervisor(say, self._bookkeeping.mark)
         self._addresses: Addresses | None = None
         self._versions: dict[str, str] = {}
-        self._is_up = False
+        self._state: report.State | None = None
         self._is_canceled = threading.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Start everything and keep it alive until `stop` is set; leave no process.
 
         Raises:
-            Exception: it cannot start; what was started has been stopped.
+            Exception: a server cannot start, or a process refuses its settings; what was started has been stopped.
         """
         orphans.write_run_file(self._home.run_file, {})
+        writing = asyncio.create_task(self._bookkeeping.run())
         starting = asyncio.create_task(self._start())
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -69,9 +73,9 @@ class Stack:
                     self._home.bound_logs()
         finally:
             self._is_canceled.set()
-            for task in (starting, stopped):
+            for task in (starting, stopped, writing):
                 task.cancel()
-            await asyncio.gather(starting, stopped, return_exceptions=True)
+            await asyncio.gather(starting, stopped, writing, return_exceptions=True)
             await self._stop()
 
     def kill_all(self) -> None:
@@ -93,11 +97,19 @@ class Stack:
         if bootstrap_servers:
             self._start_services(["relay"], self._addresses)
         self._start_services(["worker"], self._addresses)
-        await asyncio.gather(*(supervisor.until_ready(name, READY_S) for name in supervisor.supervised))
+        self._enter("starting")
+        services = {name: self._address(name, self._addresses) for name in SERVICES if name in supervisor.supervised}
+        await Starting(supervisor.supervised, services, self._say, PATIENCE_S).until_ready(
+            lambda: self._enter("waiting")
+        )
         if not self._is_brief:
             self._report(self._addresses)
-        self._is_up = True
-        self._write_down()  # last: `up --detach` waits for stack.json
+        self._enter("ready")
+
+    def _enter(self, state: report.State) -> None:
+        """Write down how far the start has come; `up --detach` waits for it."""
+        self._state = state
+        self._bookkeeping.mark()
 
     async def _serve(self, addresses: Addresses) -> None:
         """Make the database ready and start what needs no topic, while the broker is still coming up."""
@@ -188,9 +200,12 @@ class Stack:
         url = role_url(addresses.admin_url, role, self._home.password(role))
         environment = environment_of(name, self._home, addresses, url)
         launch = Launch(argv=(sys.executable, "-m", *arguments), env=environment, cwd=CHECKOUT)
-        ports = {"command_api": addresses.command_port, "query_api": addresses.query_port}
-        address = ("127.0.0.1", ports.get(name) or self._home.kept.ports[f"{name}.ops"])
+        address = self._address(name, addresses)
         return Program(name, lambda: launch, lambda: is_ready(address, "/readyz"), self._home.log_file(name))
+
+    def _address(self, name: str, addresses: Addresses) -> tuple[str, int]:
+        ports = {"command_api": addresses.command_port, "query_api": addresses.query_port}
+        return "127.0.0.1", ports.get(name) or self._home.kept.ports[f"{name}.ops"]
 
     def _keep(self, name: str, prepare: Callable[[], Launch], is_ready: Callable[[], Awaitable[bool]]) -> None:
         self._supervisor.keep(Program(name, prepare, is_ready, self._home.log_file(name), drain_s=30))
@@ -203,8 +218,8 @@ class Stack:
     def _write_down(self) -> None:
         supervised = self._supervisor.supervised
         orphans.write_run_file(self._home.run_file, supervised)
-        if self._is_up and self._addresses:
-            document = report.stack_document(self._home, self._addresses, supervised, self._ops())
+        if self._state and self._addresses:
+            document = report.stack_document(self._state, self._home, self._addresses, supervised, self._ops())
             write_private(self._home.stack_file, document)
 
     def _report(self, addresses: Addresses) -> None:
@@ -216,7 +231,6 @@ class Stack:
         running = self._supervisor.supervised
         if running:
             self._say("stopping: services drain, then the servers")
-        self._is_up = False
         await self._supervisor.stop([name for name in running if name not in SERVERS])
         await self._supervisor.stop(SERVERS)
         self._home.stack_file.unlink(missing_ok=True)

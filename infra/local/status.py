@@ -1,29 +1,30 @@
-"""What `status` shows: each process of the running stack, its address, and whether it is ready."""
+"""What `status` shows: each process and server of the running stack, its address, and how it is."""
 
 import asyncio
 import json
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Mapping
 
 import asyncpg
 import psutil
 
 from infra import clock
+from infra.local import states as states_of
 from infra.local.addresses import shown
 from infra.local.errors import AlreadyRunsError
 from infra.local.home import Home, make_command
-from infra.local.probe import response
+from infra.local.processes.supervisor import Say
 from infra.local.report import aligned
+from infra.observability.health import MEANINGS
 from infra.security.api_key_store import find_key
 from infra.security.api_keys import KeyRecord, MalformedKeyError, parse
 
 _TIMEOUT_S = 1.0
 _COLUMNS = ("process", "pid", "restarts", "memory", "state", "address", "log")
+_SERVERS = {"postgres": "postgres", "valkey": "redis", "kafka": "kafka"}
 
 
-def status(home: Home) -> list[str]:
-    """Return one line per process; none when nothing runs."""
+def status(home: Home, progress: Say) -> list[str]:
+    """Return one line per process and server; none when nothing runs. `progress` gets what takes its time."""
     try:
         with home.held():
             return []
@@ -37,31 +38,38 @@ def status(home: Home) -> list[str]:
         return [f"starting in {home.path}"]
     urls = {name: facts[name] for name in ("command_api", "query_api")} | facts["ops"]
     key = facts["api_keys"]["partner_a"]
-    states, warning = asyncio.run(_ask(urls, facts["postgres"], key))
+    states, warning = asyncio.run(_ask(states_of.everything(facts, urls), facts["postgres"], key, progress))
     rows = [_COLUMNS]
     for name, process in facts["processes"].items():
-        pid, where = str(process["pid"] or "-"), (states.get(name, "-"), urls.get(name, "-"), facts["logs"][name])
-        rows.append((name, pid, str(process["restarts"]), _memory_mb(process["pid"]), *where))
-    addresses = ("postgres", "redis", "kafka", "data_dir")
-    lines = [f"{name:12}  {shown(facts[name]) if facts[name] else 'none'}" for name in addresses]
+        pid, address = process["pid"], urls.get(name) or shown(facts[_SERVERS[name]])
+        where = (states.get(name, "-"), address, facts["logs"][name])
+        rows.append((name, str(pid or "-"), str(process["restarts"]), _memory_mb(pid), *where))
+    for name, fact in _SERVERS.items():
+        if name not in facts["processes"]:
+            rows.append(
+                (name, "-", "-", "-", states.get(name, "-"), shown(facts[fact]) if facts[fact] else "none", "-")
+            )
     numbers = range(1, 4)
-    return [*aligned(rows, numbers), *lines, f"{'test API key':12}  {key}{f'  ({warning})' if warning else ''}"]
+    lines = [f"{'data':12}  {facts['data_dir']}", f"{'test API key':12}  {key}{f'  ({warning})' if warning else ''}"]
+    return [*aligned(rows, numbers), *_meanings(states.values()), *lines]
 
 
-async def _ask(urls: Mapping[str, str], admin_url: str, key: str) -> tuple[dict[str, str], str]:
-    """Ask all processes at once, and the database about the key, so that one that hangs delays no other."""
-    states, warning = await asyncio.gather(asyncio.gather(*map(_state, urls.values())), key_warning(admin_url, key))
-    return dict(zip(urls, states, strict=True)), warning
+def _meanings(states: Iterable[str]) -> list[str]:
+    """Return one line for each code that a process waits for."""
+    shown_codes = {word.strip(",") for state in states for word in state.split()}
+    return [f"{code}: {meaning}" for code, meaning in MEANINGS.items() if code in shown_codes]
 
 
-async def _state(url: str) -> str:
-    parts = urlsplit(url)
-    found = await response((parts.hostname or "", parts.port or 80), "/readyz", _TIMEOUT_S)
-    try:
-        document: dict[str, Any] = json.loads(found[1]) if found else {}
-        return "ready" if document["status"] == "ready" else f"waiting for {', '.join(document['waiting_for'])}"
-    except (ValueError, LookupError, TypeError):
-        return "no answer"
+async def _ask(
+    asked: Mapping[str, states_of.Asked], admin_url: str, key: str, progress: Say
+) -> tuple[dict[str, str], str]:
+    """Ask all at once, and the database about the key, so that one that hangs delays no other."""
+    tasks = {name: asyncio.create_task(states_of.state(each)) for name, each in asked.items()}
+    warning = asyncio.create_task(key_warning(admin_url, key))
+    await asyncio.wait({*tasks.values(), warning}, timeout=states_of.SLOW_S)
+    if late := [name for name, task in tasks.items() if not task.done()]:
+        progress(f"waiting up to {states_of.LIVE_S:g} s for {', '.join(late)}")
+    return {name: await task for name, task in tasks.items()}, await warning
 
 
 def _memory_mb(pid: int | None) -> str:

@@ -1,5 +1,6 @@
 """Control a stack from outside: start it in the background, stop it."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ _STOP_S = 90.0
 
 def start(home: Home, arguments: Sequence[str], say: Say) -> int:
     """Start a supervisor in the background, show what it says until everything is ready, and return the exit status.
+
+    1: it could not start, or is not ready yet and said who waits for what; then it keeps running.
 
     Raises:
         AlreadyRunsError: a stack runs in this home.
@@ -50,14 +53,21 @@ def _follow(process: subprocess.Popen[bytes], home: Home, log: Path, say: Say) -
     with log.open() as lines:
         while True:
             is_over = process.poll() is not None
-            is_ready = home.stack_file.exists()  # written last
+            state = _state(home)  # before the lines: what comes before it has been said
             for line in lines.read().splitlines():
                 say(line)
-            if is_ready:
-                return 0
             if is_over:
                 return process.returncode or 1
+            if state in {"ready", "waiting"}:
+                return 0 if state == "ready" else 1
             time.sleep(_POLL_S)
+
+
+def _state(home: Home) -> object:
+    try:
+        return json.loads(home.stack_file.read_text()).get("state")
+    except (OSError, ValueError):
+        return None
 
 
 def stop(home: Home) -> None:

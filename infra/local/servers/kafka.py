@@ -108,12 +108,12 @@ class KafkaServer:
         """Return whether the response to a metadata request names a broker; an open port alone means nothing."""
         try:
             async with asyncio.timeout(2):
-                return await _count_brokers("127.0.0.1", self.port) > 0
+                return await count_brokers("127.0.0.1", self.port) > 0
         except (OSError, TimeoutError, EOFError, struct.error):
             return False
 
 
-async def _count_brokers(host: str, port: int) -> int:
+async def count_brokers(host: str, port: int) -> int:
     """Send Metadata version 1 for no topic (https://kafka.apache.org/protocol) and return the number of brokers."""
     client = b"harbor-ready"
     request = struct.pack(">hhih", 3, 1, 1, len(client)) + client + struct.pack(">i", 0)

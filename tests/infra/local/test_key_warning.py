@@ -90,7 +90,7 @@ async def test_status_and_show_say_it_and_a_script_still_reads_the_key_alone(
     (tmp_path / "stack.json").write_text(json.dumps(facts))
 
     with Home(tmp_path).held():
-        lines = await asyncio.to_thread(status, Home(tmp_path))
+        lines = await asyncio.to_thread(status, Home(tmp_path), print)
     shown = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "infra.local", "show", "api_keys.partner_a"],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from infra.local.home import Home
 from infra.local.status import status
+from infra.observability.health import MEANINGS
 from tests.support.services.ports import free_port
 
 READY = (200, b'{"status":"ready","waiting_for":[]}')
@@ -49,7 +50,7 @@ def stand_in(home: Path, at: dict[str, str]) -> None:
         "command_api": at["command_api"],
         "query_api": at["query_api"],
         "postgres": f"postgresql://postgres:secret@127.0.0.1:{free_port()}/harbor",
-        "redis": "redis://127.0.0.1:6380/0",
+        "redis": "redis://127.0.0.1:1/0",
         "kafka": None,
         "data_dir": str(home),
         "api_keys": {"partner_a": "hbr_test_a"},
@@ -63,7 +64,7 @@ def stand_in(home: Path, at: dict[str, str]) -> None:
 async def shown(home: Path) -> dict[str, list[str]]:
     """Return the words of each process's line; a supervisor holds the home."""
     with Home(home).held():
-        lines = await asyncio.to_thread(status, Home(home))
+        lines = await asyncio.to_thread(status, Home(home), print)
     return {line.split()[0]: line.split() for line in reversed(lines)}
 
 
@@ -73,21 +74,23 @@ async def test_each_process_is_shown_with_its_address_and_whether_it_is_ready(tm
     ) as at:
         lines = await shown(tmp_path)
 
-    assert {name: " ".join(lines[name][4:]) for name in [*at, "postgres"]} == {
+    assert {name: " ".join(lines[name][4:]) for name in at} == {
         "command_api": f"ready {at['command_api']} command_api.log",
         "query_api": f"ready {at['query_api']} query_api.log",
         "relay": f"waiting for starting, broker_unreachable {at['relay']} relay.log",
-        "worker": f"no answer {at['worker']} worker.log",
-        "webhooks": f"no answer {at['webhooks']} webhooks.log",
+        "worker": f"answers 404 {at['worker']} worker.log",
+        "webhooks": f"no answer in 1 s {at['webhooks']} webhooks.log",
         "expiry": f"ready {at['expiry']} expiry.log",
-        "postgres": "- - postgres.log",
     }
+    assert " ".join(lines["broker_unreachable:"]) == f"broker_unreachable: {MEANINGS['broker_unreachable']}"
 
 
-async def test_of_a_process_that_is_not_there_it_says_so(tmp_path: Path) -> None:
+async def test_of_what_is_not_there_it_says_so(tmp_path: Path) -> None:
     nowhere = {name: f"http://127.0.0.1:{free_port()}" for name in ("command_api", "query_api", "relay")}
     stand_in(tmp_path, nowhere)
 
     lines = await shown(tmp_path)
 
-    assert {" ".join(lines[name][4:6]) for name in nowhere} == {"no answer"}
+    assert {" ".join(lines[name][4:6]) for name in [*nowhere, "postgres"]} == {"not running"}
+    assert " ".join(lines["valkey"][4:]) == "no answer redis://127.0.0.1:1/0 -"  # nobody of ours
+    assert " ".join(lines["kafka"][4:]) == "- none -"
