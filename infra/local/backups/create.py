@@ -1,0 +1,100 @@
+"""`make backup`: dump the database of the running stack from one snapshot, while orders flow."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from infra import clock
+from infra.local.backups.contents import SECRETS, LogState, Manifest, digest, dump_file, log_state, secrets_file
+from infra.local.backups.programs import Say, database_of, megabytes, run_program
+from infra.local.errors import LocalError
+from infra.local.home import Home, write_private
+from infra.local.servers.install import opens
+from infra.observability.build_info import VERSION
+
+_CONNECT_S: Final = 10.0
+
+
+async def back_up(home: Home, admin_url: str, directory: Path, say: Say) -> Manifest:
+    """Write a backup of the database and, beside it, its secrets.
+
+    Args:
+        home: loaded; keeps the secrets.
+        admin_url: of the database that the stack uses, its own or an external one.
+        directory: made here; nothing is there before, and nothing is there after a failure.
+        say: tells a person what happens.
+
+    Raises:
+        LocalError: something is in the way; the message says what.
+        OSError, asyncpg.PostgresError: the database cannot be reached, or a file not be written.
+    """
+    secrets = secrets_file(directory)
+    kept = {name: os.environ.get(variable) or home.secret(name) for name, variable in SECRETS.items()}
+    for path in (directory, secrets):
+        if path.exists():
+            raise LocalError(f"{path} exists already: name another directory with TO=")
+    unfinished = directory.with_name(f"{directory.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True, mode=0o700)
+    try:
+        manifest = await _dump(admin_url, unfinished, say)
+        await _check_pepper(admin_url, home.kept.api_keys.values(), kept["api_key_pepper"].encode())
+        write_private(unfinished / "backup.json", asdict(manifest))
+        write_private(secrets, {"backup_id": manifest.backup_id, "secrets": kept, "api_keys": home.kept.api_keys})
+        unfinished.rename(directory)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return manifest
+
+
+async def _dump(admin_url: str, directory: Path, say: Say) -> Manifest:
+    target = dump_file(directory)
+    connection = await asyncpg.connect(admin_url, timeout=_CONNECT_S)
+    try:
+        # The dump and what the manifest says of it see the same commits.
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
+            log = await log_state(connection)
+            server = str(await connection.fetchval("SHOW server_version")).split()[0]
+            say(f"dumping {log.events:,} events")
+            arguments = [f"--snapshot={snapshot}", "--format=custom", f"--file={target}", database_of(admin_url)]
+            await run_program("pg_dump", admin_url, arguments, lambda: say(f"  {megabytes(target)} written"))
+    finally:
+        await connection.close()
+    _sync(target)
+    return _manifest(target, log, server)
+
+
+async def _check_pepper(admin_url: str, keys: Iterable[str], pepper: bytes) -> None:
+    """Refuse to keep a pepper that opens no key of the stack: with it, every key would be 401 after a restore."""
+    connection = await asyncpg.connect(admin_url, timeout=_CONNECT_S)
+    try:
+        if not any([await opens(connection, key, pepper) for key in keys]):
+            raise LocalError(
+                "the secrets of this environment are not those that the stack was started with: "
+                "set HARBOR_SECURITY__* as it was then"
+            )
+    finally:
+        await connection.close()
+
+
+def _manifest(target: Path, log: LogState, server: str) -> Manifest:
+    return Manifest(
+        backup_id=clock.new_id_text(),
+        made_at=clock.now().isoformat(timespec="seconds"),
+        version=VERSION,
+        postgres=server,
+        log=log,
+        dump_bytes=target.stat().st_size,
+        dump_sha256=digest(target),
+    )
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

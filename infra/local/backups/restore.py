@@ -1,0 +1,141 @@
+"""`make restore`: a backup becomes the data of a home that has none, and is compared with what was backed up."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+
+from infra.local.addresses import DATABASE, Addresses, environment_of, role_url
+from infra.local.backups.contents import SECRETS, LogState, Manifest, dump_file, log_state
+from infra.local.backups.programs import Say, run_program
+from infra.local.errors import LocalError
+from infra.local.home import CHECKOUT, Home, make_command
+from infra.local.processes.supervisor import Program, Supervisor
+from infra.local.servers import install
+from infra.local.servers.postgres import PostgresServer
+from infra.postgres.login_roles import LOGIN_ROLES
+
+READ_MODELS: Final = ("orders", "order_timeline")
+"""What `projections verify` can compare."""
+
+_READY_S: Final = 90.0
+_CONNECT_S: Final = 10.0
+_WORKER: Final = "harbor_worker_login"
+# The dump grants to these roles, which belong to the cluster and not to the database.
+_ROLES: Final = """
+CREATE ROLE harbor_owner NOLOGIN; CREATE ROLE harbor_command NOLOGIN;
+CREATE ROLE harbor_worker NOLOGIN; CREATE ROLE harbor_query NOLOGIN;
+"""
+
+
+async def restore(home: Home, directory: Path, secrets: Path, say: Say) -> LogState:
+    """Fill an empty home from a backup, with a PostgreSQL that runs only meanwhile.
+
+    Args:
+        home: held by this process; has no data. After a failure it has none either.
+        directory: of the backup.
+        secrets: the file that `make backup` wrote beside it.
+        say: tells a person what happens.
+
+    Raises:
+        LocalError: something is missing, damaged or different; the message says what.
+        OSError, asyncpg.PostgresError: the server failed.
+    """
+    manifest = Manifest.read(directory)
+    kept = _read_secrets(secrets, manifest)
+    if (home.path / "home.json").exists():
+        raise LocalError(
+            f"{home.path} has data already: restore into another home (HARBOR_HOME=/path), "
+            f"or delete these data first: {make_command('clean')}"
+        )
+    say("checking the dump")
+    manifest.check_dump(directory)
+    home.kept.secrets |= kept["secrets"]
+    home.kept.api_keys |= kept["api_keys"]
+    supervisor = Supervisor(say, lambda: None)
+    try:
+        restored = await _fill(home, supervisor, directory, manifest, say)
+        home.save()
+    except BaseException:
+        await supervisor.stop(["postgres"])
+        home.wipe()
+        raise
+    await supervisor.stop(["postgres"])
+    return restored
+
+
+def _read_secrets(path: Path, manifest: Manifest) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(path.read_text())
+        kept = {"secrets": {name: str(document["secrets"][name]) for name in SECRETS}, "api_keys": document["api_keys"]}
+        backup_id = document["backup_id"]
+    except FileNotFoundError:
+        raise LocalError(
+            f"{path} is missing. Without its secrets every API key would be 401 and no webhook could be signed: "
+            "fetch the file that `make backup` wrote beside the backup, and name it with SECRETS="
+        ) from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise LocalError(f"{path} cannot be read ({type(error).__name__})") from error
+    if backup_id != manifest.backup_id:
+        raise LocalError(f"{path} belongs to another backup: name the one of this backup with SECRETS=")
+    return kept
+
+
+async def _fill(home: Home, supervisor: Supervisor, directory: Path, manifest: Manifest, say: Say) -> LogState:
+    server = PostgresServer(home.postgres_dir() / "data", home.port("postgres"), home.password("postgres"))
+    home.save()  # the password, before a cluster is made with it
+    url = server.url(DATABASE)
+    supervisor.keep(Program("postgres", server.prepare, server.is_ready, home.log_file("postgres"), drain_s=30))
+    say("starting PostgreSQL")
+    await supervisor.until_ready("postgres", _READY_S)
+    await install.create_database(url)
+    await _execute(url, _ROLES)
+    say(f"restoring {manifest.log.events:,} events, as of {manifest.made_at}")
+    arguments = [f"--dbname={DATABASE}", "--exit-on-error", "--jobs=2", str(dump_file(directory))]
+    await run_program("pg_restore", url, arguments, lambda: say("  restoring"))
+    await _execute(url, "ANALYZE")
+    found = await _log_state(url)
+    if found != manifest.log:
+        raise LocalError(f"the restored log is not the one of the backup: {found} instead of {manifest.log}")
+    passwords = {role: home.password(role) for role in LOGIN_ROLES}
+    keys = dict(home.kept.api_keys)
+    applied = await install.install(url, passwords, home.kept.api_keys, home.secret("api_key_pepper"))
+    for name in applied:
+        say(f"  migrated to {name}")
+    for name in sorted(name for name, key in keys.items() if home.kept.api_keys[name] != key):
+        say(f"  the key {name} of the local stack had expired or was revoked: there is a new one")
+    for name in READ_MODELS:
+        await _verify(name, home, url)
+    return found
+
+
+async def _verify(name: str, home: Home, admin_url: str) -> None:
+    """Show what `projections verify` says; what it finds was so when the backup was made."""
+    url = role_url(admin_url, _WORKER, home.password(_WORKER))
+    addresses = Addresses(admin_url, "", None, 0, 0)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "projections", "verify", name),
+        cwd=CHECKOUT,
+        env=environment_of("restore", home, addresses, url),
+    )
+    await process.wait()
+
+
+async def _execute(url: str, sql: str) -> None:
+    connection = await asyncpg.connect(url, timeout=_CONNECT_S)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+async def _log_state(url: str) -> LogState:
+    connection = await asyncpg.connect(url, timeout=_CONNECT_S)
+    try:
+        return await log_state(connection)
+    finally:
+        await connection.close()
