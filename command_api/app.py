@@ -29,6 +29,7 @@ from infra.event_store import metrics as append_metrics
 from infra.event_store.appender import Appender
 from infra.event_store.partitions import PartitionsReport, keep_partitions
 from infra.event_store.postgres import PostgresEventStore
+from infra.http.addresses import orders_url, services
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
@@ -47,6 +48,7 @@ from infra.settings import (
     KafkaSettings,
     LimitSettings,
     PostgresSettings,
+    PublicSettings,
     RedisSettings,
     SecuritySettings,
     WebhookSettings,
@@ -90,6 +92,7 @@ class Settings:
     webhooks: WebhookSettings
     redis: RedisSettings
     limits: LimitSettings
+    public: PublicSettings
 
 
 @dataclass(slots=True)
@@ -118,10 +121,12 @@ class Readiness:
 
 def create_app(settings: Settings) -> ServiceApp:
     """Return the application; it opens what it needs when it starts and closes it when it stops."""
-    return assemble(settings.service, lambda metrics: _opened(settings, metrics))
+    return assemble(settings.service, lambda metrics: _opened(settings, metrics), settings.public)
 
 
-def assemble(service: CommandApiSettings, opened: Callable[[CommandMetrics], StateContext]) -> ServiceApp:
+def assemble(
+    service: CommandApiSettings, opened: Callable[[CommandMetrics], StateContext], public: PublicSettings
+) -> ServiceApp:
     """Return the application over whatever state `opened` opens: PostgreSQL, or a store in memory."""
     registry = CollectorRegistry()
     registry.register(REGISTRY)  # the process
@@ -138,9 +143,9 @@ def assemble(service: CommandApiSettings, opened: Callable[[CommandMetrics], Sta
             max_body_bytes=service.max_body_bytes,
         ),
         translate=_problem,
+        services=services("command", public),
         registry=registry,
         webhooks=webhook_events.router,
-        elsewhere={"GET": "The query service takes reads."},
     )
 
 
@@ -189,6 +194,7 @@ async def _opened(settings: Settings, metrics: CommandMetrics) -> AsyncIterator[
                 "bodies": body_limits(settings.service),
                 "batches": batch_slots(settings.service),
                 "partitions": settings.kafka.partitions,
+                "orders_url": orders_url(settings.public),
                 "metrics": metrics,
                 "database": database,
                 "webhooks": WebhookConfig(box, settings.webhooks.allow_networks, settings.webhooks.max_endpoints),

@@ -11,10 +11,9 @@ from command_api.handling.appends import Caller, CommandResponse
 from command_api.handling.handle import MakeCommand, handle
 from command_api.handling.idempotency import IdempotencyKey, fingerprint
 from command_api.handling.if_match import IfMatch, OptionalIfMatch
-from command_api.state import state_of
+from command_api.state import CommandState, state_of
 from domain.order.ids import OrderId
 from infra.http import problems
-from infra.http.addresses import ORDERS
 from infra.http.auth import principal_of
 from infra.http.context import accepted_traceparent
 from infra.http.problems import Problem
@@ -142,15 +141,15 @@ async def respond(command: CommandRequest, kind: str, make: MakeCommand, *, stat
     context.log_fields.update(
         order_id=order_id, position=response.position, replayed=response.replayed, code=response.code
     )
-    return _http_response(response, order_id, state["partitions"])
+    return _http_response(response, order_id, state)
 
 
-def _http_response(response: CommandResponse, order_id: str, partitions: int) -> Response:
+def _http_response(response: CommandResponse, order_id: str, state: CommandState) -> Response:
     headers = [_REPLAYED] if response.replayed else []
     if response.status >= _REFUSED_FROM:
         return ReadyResponse(response.body, response.status, [*headers, _PROBLEM])
-    token = b"%d.%d" % (partition_of(order_id, partitions), response.position)
+    token = b"%d.%d" % (partition_of(order_id, state["partitions"]), response.position)
     headers += [_JSON, (b"etag", b'"%d"' % response.version), (b"consistency-token", token)]
     if response.status == _CREATED:
-        headers.append((b"location", f"{ORDERS}/{order_id}".encode("ascii")))
+        headers.append((b"location", f"{state['orders_url']}/{order_id}".encode("ascii")))
     return ReadyResponse(response.body, response.status, headers)

@@ -32,11 +32,15 @@ class KeyChanges:
 
 
 class CommandState(ServiceState):
-    """The service's state. `database.pool` is for routes that keep configuration rather than events."""
+    """The service's state. `orders_url` is where orders are read.
+
+    `database.pool` is for routes that keep configuration rather than events.
+    """
 
     writes: WritePath
     batches: Slots
     partitions: int
+    orders_url: str
     metrics: CommandMetrics
     database: DeferredPool
     webhooks: WebhookConfig

@@ -28,6 +28,10 @@ def _json(document: object) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=False) + "\n"
 
 
+ROUTES = "../infra/http/addresses/routes.json"
+"""Not a document: what each service knows of the other."""
+
+
 def documents() -> dict[str, Callable[[], str]]:
     """Return every generated file, relative to docs/, with what writes it."""
     schemas = domain.catalogue.json_schemas() | domain.catalogue.older_json_schemas()
@@ -41,11 +45,25 @@ def documents() -> dict[str, Callable[[], str]]:
         ),
         "openapi/command.json": lambda: _json(command_api.openapi.document()),
         "openapi/query.json": lambda: _json(query_api.openapi.document()),
+        ROUTES: routes,
         "asyncapi.json": lambda: _json(infra.kafka.asyncapi.document(schemas)),
     }
     for (event_type, version), schema in schemas.items():
         files[f"schemas/{event_type}.v{version}.json"] = lambda schema=schema: _json(schema)  # type: ignore[misc]  # binds now
     return files
+
+
+def routes() -> str:
+    """Return the methods of every path of both services."""
+    services = {"command": command_api.openapi.document(), "query": query_api.openapi.document()}
+    return _json(
+        {
+            service: {
+                path: sorted(map(str.upper, operations)) for path, operations in sorted(document["paths"].items())
+            }
+            for service, document in services.items()
+        }
+    )
 
 
 def contract() -> dict[str, str]:

@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+PublicUrl = Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+)?$")]
+"""Scheme, host and perhaps a port; no slash at the end."""
 
 
 class SettingsError(Exception):
@@ -84,6 +86,17 @@ class QueryApiSettings(Settings, env_prefix="HARBOR_QUERY_API__"):
     max_in_flight: Count = Field(default=512, description="requests handled at once; more get 503")
     request_deadline_s: Seconds = Field(default=5.0, description="seconds until a request gets 503")
     consistency_wait_s: Seconds = Field(default=1.0, description="seconds a read waits for its Consistency-Token")
+
+
+class PublicSettings(Settings, env_prefix="HARBOR_PUBLIC__"):
+    """Where clients reach the two HTTP services: for links, `Location`, hints and the OpenAPI documents."""
+
+    command_url: PublicUrl = Field(
+        default="",
+        description="address of the command service for clients, as https://orders.example.com; empty: both services "
+        "have the same one, a proxy in front of them decides by method and path",
+    )
+    query_url: PublicUrl = Field(default="", description="address of the query service for clients; empty: the same")
 
 
 class OpsSettings(Settings, env_prefix="HARBOR_OPS__"):
@@ -190,6 +203,7 @@ ALL_SETTINGS: tuple[type[BaseSettings], ...] = (
     SecuritySettings,
     CommandApiSettings,
     QueryApiSettings,
+    PublicSettings,
     OpsSettings,
     RelaySettings,
     WorkerSettings,

@@ -15,6 +15,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from infra import clock
 from infra.background import run_in_background
+from infra.http.addresses import services
 from infra.http.app import ReadyCheck, ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
@@ -31,6 +32,7 @@ from infra.settings import (
     KafkaSettings,
     LimitSettings,
     PostgresSettings,
+    PublicSettings,
     QueryApiSettings,
     RedisSettings,
     SecuritySettings,
@@ -75,14 +77,17 @@ class Settings:
     kafka: KafkaSettings
     redis: RedisSettings
     limits: LimitSettings
+    public: PublicSettings
 
 
 def create_app(settings: Settings) -> ServiceApp:
     """Return the application; it opens what it needs when it starts and closes it when it stops."""
-    return assemble(settings.service, lambda metrics: _opened(settings, metrics))
+    return assemble(settings.service, lambda metrics: _opened(settings, metrics), settings.public)
 
 
-def assemble(service: QueryApiSettings, opened: Callable[[FreshnessMetrics], StateContext]) -> ServiceApp:
+def assemble(
+    service: QueryApiSettings, opened: Callable[[FreshnessMetrics], StateContext], public: PublicSettings
+) -> ServiceApp:
     """Return the application over whatever state `opened` opens."""
     registry = CollectorRegistry()
     registry.register(REGISTRY)  # the process
@@ -98,8 +103,8 @@ def assemble(service: QueryApiSettings, opened: Callable[[FreshnessMetrics], Sta
             max_body_bytes=_MAX_BODY_BYTES,
         ),
         translate=translate,
+        services=services("query", public),
         registry=registry,
-        elsewhere=dict.fromkeys(("POST", "PATCH", "DELETE"), "The command service takes changes."),
     )
 
 

@@ -1,34 +1,96 @@
-"""A request to the wrong service says which service to ask."""
+"""A partner has two base addresses: whatever leads from one service to the other arrives."""
+
+import re
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from tests.support.services.command_service import ORDERS, memory_service
+from infra.http.addresses import ServiceAddress
+from infra.http.addresses.elsewhere import Elsewhere
+from infra.security.api_keys import PARTNER_SCOPES
+from infra.settings import PublicSettings
+from tests.support.orders.builders import order_body
+from tests.support.requests.route_matrix import UNKNOWN_UUID, Call, calls
+from tests.support.services.command_service import BATCH, ORDERS, memory_service, partner_key, postgres_service
+from tests.support.services.projecting import caught_up, store_worker
 from tests.support.services.query_service import query_service
 from tests.support.services.servers import Database
 
-ORDER = f"{ORDERS}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
+ORDER = f"{ORDERS}/{UNKNOWN_UUID}"
 ALLOWED = "The Allow header lists the methods of this address."
-
-
-@pytest.mark.parametrize("path", [ORDERS, ORDER])
-async def test_a_read_at_the_command_service(path: str) -> None:
-    async with memory_service() as service:
-        read = await service.send("GET", path)
-        put = await service.send("PUT", path)
-
-    assert detail_of(read) == f"{ALLOWED} The query service takes reads."
-    assert detail_of(put) == ALLOWED
-
-
-@pytest.mark.parametrize(("method", "path"), [("POST", ORDERS), ("PATCH", ORDER)])
-async def test_a_change_at_the_query_service(database: Database, method: str, path: str) -> None:
-    async with query_service(database) as service:
-        answer = await service.http.request(method, path)
-
-    assert detail_of(answer) == f"{ALLOWED} The command service takes changes."
+NOTHING = "There is nothing here; /docs shows what there is."
+PUBLIC = PublicSettings(command_url="http://commands.test", query_url="http://queries.test")
 
 
 def detail_of(answer: httpx.Response) -> str:
-    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    refused = {405: "method_not_allowed", 404: "not_found"}
+    assert answer.json()["code"] == refused[answer.status_code]
     return str(answer.json()["detail"])
+
+
+def sent(call: Call) -> tuple[str, str]:
+    return call.method, re.sub(r"{\w+}", UNKNOWN_UUID, call.path)
+
+
+async def test_a_request_to_the_wrong_service_names_the_right_one_and_its_route(database: Database) -> None:
+    async with memory_service(public=PUBLIC) as command, query_service(database) as query:
+        shared = {(call.method, call.path) for call in calls() if call.service == "command"}
+        for call in calls():
+            client, where = (command.http, " at http://queries.test") if call.service == "query" else (query.http, "")
+            if call.service == "query" and (call.method, call.path) in shared:
+                continue
+            detail = detail_of(await client.request(*sent(call)))
+
+            assert detail.endswith(f" The {call.service} service takes {call.method} {call.path}{where}."), str(call)
+            assert detail.startswith((ALLOWED, NOTHING))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "detail"),
+    [
+        ("GET", f"{ORDER}/amendments", ALLOWED),
+        ("PUT", ORDER, ALLOWED),
+        ("DELETE", ORDER, ALLOWED),
+        ("POST", "/api/v1/webhook-deliveries", NOTHING),
+        ("GET", "/api/v1/made-up", NOTHING),
+    ],
+)
+async def test_what_neither_service_takes_leads_nowhere(method: str, path: str, detail: str) -> None:
+    async with memory_service(public=PUBLIC) as service:
+        assert detail_of(await service.http.request(method, path)) == detail
+
+
+def test_a_read_of_the_head_alone_is_a_read_and_a_fixed_address_is_no_parameter() -> None:
+    query, command = Elsewhere(ServiceAddress("query")), Elsewhere(ServiceAddress("command"))
+
+    assert query.hint("HEAD", ORDER) == "The query service takes GET /api/v1/orders/{order_id}."
+    assert command.hint("POST", BATCH) == "The command service takes POST /api/v1/orders/batch."
+    assert command.hint("PATCH", BATCH) is None
+
+
+async def test_every_location_shows_what_was_created(database: Database) -> None:
+    key = await partner_key(database, scopes=PARTNER_SCOPES)
+    async with (
+        postgres_service(database, key, public=PUBLIC) as command,
+        query_service(database) as query,
+        store_worker(database),
+    ):
+        clients = {"": command.http, "commands.test": command.http, "queries.test": query.http}
+        batch = {"orders": [{"idempotency_key": "b-1", "order": order_body()}]}
+        [made] = (await command.post(BATCH, batch)).json()["results"]
+        created = [
+            await command.post(ORDERS, order_body()),
+            await command.post("/api/v1/webhook-endpoints", {"url": "https://hooks.example.com/orders"}),
+            await command.post("/api/v1/api-keys", {"label": "reports", "scopes": ["orders:read"]}),
+        ]
+        locations = {made["location"]: made["body"]["id"]}
+        locations |= {answer.headers["location"]: answer.json()["id"] for answer in created}
+        await caught_up(database)
+
+        for location, its_id in locations.items():
+            parts = urlsplit(location)
+            shown = await clients[parts.netloc].get(parts.path, headers={"authorization": f"Bearer {key}"})
+            assert (shown.status_code, shown.json().get("id")) == (200, its_id), location
+
+    assert len(locations) == 4

@@ -46,7 +46,9 @@ class BatchResult(Document):
     idempotency_key: str | None = Field(description="null when the item has none that can be used", examples=[_KEY])
     status: int = Field(examples=[201])
     replayed: bool = Field(description="the recorded response of an earlier request")
-    location: str | None = Field(description="the order", examples=[f"{ORDERS}/{_ORDER}"])
+    location: str | None = Field(
+        description="where the order is read: its address at the query service", examples=[f"{ORDERS}/{_ORDER}"]
+    )
     etag: str | None = Field(description="the order's version", examples=['"1"'])
     consistency_token: str | None = Field(
         description="send it to the query API to read at or after this change", examples=["7.1234"]

@@ -14,7 +14,7 @@ from command_api.batches.responses import RESPONSES
 from command_api.handling.appends import Caller
 from command_api.metrics import CommandMetrics
 from command_api.requests import PartnerTenant, Traceparent
-from command_api.state import state_of
+from command_api.state import CommandState, state_of
 from infra.http import problems
 from infra.http.addresses import ORDERS
 from infra.http.auth import principal_of, requires
@@ -63,7 +63,7 @@ async def create_orders(request: RawRequest, sender: Annotated[Caller, Depends(_
     async with state["batches"].entered():
         await state["authenticator"].count_more(principal_of(request), context, len(orders) - 1)
         items = await _handled(state["metrics"], orders, handle_batch(state["writes"], sender, orders))
-        return await _response(items, state["partitions"], context)
+        return await _response(items, state, context)
 
 
 async def _handled(metrics: CommandMetrics, orders: Sequence[Json], handling: Awaitable[list[Item]]) -> list[Item]:
@@ -101,17 +101,17 @@ def _summary(items: Sequence[Item]) -> dict[str, int]:
     return {"orders": len(items)} | {name: counts[name] for name in ("created", "replayed", "refused", "unknown")}
 
 
-async def _response(items: Sequence[Item], partitions: int, context: RequestContext) -> Response:
+async def _response(items: Sequence[Item], state: CommandState, context: RequestContext) -> Response:
     summary = _summary(items)
     context.log_fields.update(summary)
     results: list[bytes] = []
     async for part in slices(items):
-        results.extend(_result(item, partitions, context.request_id) for item in part)
+        results.extend(_result(item, state, context.request_id) for item in part)
     body = b'{"summary":%b,"results":[%b]}' % (orjson.dumps(summary), b",".join(results))
     return Response(body, 207, media_type="application/json")
 
 
-def _result(item: Item, partitions: int, request_id: str) -> bytes:
+def _result(item: Item, state: CommandState, request_id: str) -> bytes:
     """Return what the headers and the body of a single create would say. The recorded bytes go out as they are."""
     response = item.response
     document: dict[str, object] = {
@@ -127,8 +127,10 @@ def _result(item: Item, partitions: int, request_id: str) -> bytes:
     else:
         body = response.body
         if response.status < _REFUSED_FROM:
-            document["location"] = f"{ORDERS}/{response.order_id}"
+            document["location"] = f"{state['orders_url']}/{response.order_id}"
             document["etag"] = f'"{response.version}"'
-            document["consistency_token"] = f"{partition_of(response.order_id, partitions)}.{response.position}"
+            document["consistency_token"] = (
+                f"{partition_of(response.order_id, state['partitions'])}.{response.position}"
+            )
     document["body"] = orjson.Fragment(body)
     return orjson.dumps(document)

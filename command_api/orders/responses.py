@@ -43,8 +43,9 @@ def _changed(*kinds: ProblemType) -> Responses:
     }
 
 
+_LOCATION: Final = header("Location") | {"description": "where the order is read: its address at the query service"}
 CREATED: Final[Responses] = {
-    201: {"model": Order, "description": "The new order.", "headers": _HEADERS | {"Location": header("Location")}},
+    201: {"model": Order, "description": "The new order.", "headers": _HEADERS | {"Location": _LOCATION}},
     **problem_responses(*_ANY, errors.DUPLICATE_EXTERNAL_REFERENCE, errors.ORDER_TOO_LARGE),
 }
 CHANGED: Final = _changed()

@@ -24,7 +24,7 @@ from infra.http import json_body, problems
 from infra.http.addresses import WEBHOOK_DELIVERIES
 from infra.http.auth import Principal, requires
 from infra.http.context import context_of
-from infra.http.openapi.document import problem_responses
+from infra.http.openapi.document import header, problem_responses
 from infra.http.problems import Problem, ProblemType
 from infra.http.strict_route import StrictRoute
 from infra.ids import canonical_uuid
@@ -84,6 +84,13 @@ class ResendDocument(Document):
     status: Literal["queued"]
 
 
+_ENDPOINT_ADDRESS: Final = {
+    "description": "the address of the new endpoint",
+    "example": f"{ENDPOINTS}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10",
+}
+_LOCATION: Final = {"headers": {"Location": header("Location") | _ENDPOINT_ADDRESS}}
+
+
 def _responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
     return problem_responses(*problems.EVERY_ROUTE, problems.PARTNER_KEY_REQUIRED, *kinds)
 
@@ -94,7 +101,7 @@ def _responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
     operation_id="create_webhook_endpoint",
     summary="Register a webhook endpoint",
     response_description="The new endpoint.",
-    responses=_responses(*json_body.PROBLEMS, errors.TOO_MANY_WEBHOOK_ENDPOINTS),
+    responses={201: _LOCATION, **_responses(*json_body.PROBLEMS, errors.TOO_MANY_WEBHOOK_ENDPOINTS)},
 )
 async def create_endpoint(
     request: Request, response: Response, body: WebhookEndpointBody, principal: ManagesWebhooks
@@ -127,6 +134,22 @@ async def list_endpoints(request: Request, principal: ReadsWebhooks) -> WebhookE
         found = await store.list_all(principal.tenant)
     data = [WebhookEndpointDocument.of(each) for each in found]
     return WebhookEndpointList(data=data, has_more=False, next_cursor=None)
+
+
+@router.get(
+    ENDPOINTS + "/{endpoint_id}",
+    operation_id="get_webhook_endpoint",
+    summary="Get one webhook endpoint",
+    response_description="The endpoint.",
+    responses=_responses(problems.NOT_FOUND),
+)
+async def get_endpoint(request: Request, endpoint_id: EndpointId, principal: ReadsWebhooks) -> WebhookEndpointDocument:
+    """Return an endpoint without its secret."""
+    async with _store(request) as store:
+        found = await store.find(principal.tenant, endpoint_id)
+    if found is None:
+        raise Problem(problems.NOT_FOUND)
+    return WebhookEndpointDocument.of(found)
 
 
 @router.delete(

@@ -49,6 +49,11 @@ WHERE tenant_id = $1 AND status <> 'deleted' ORDER BY endpoint_id LIMIT $2
 """
 
 # $1 tenant, $2 id
+_FIND: Final = f"""
+SELECT {_COLUMNS} FROM harbor.webhook_endpoints WHERE tenant_id = $1 AND endpoint_id = $2 AND status <> 'deleted'
+"""
+
+# $1 tenant, $2 id
 _DELETE: Final = """
 UPDATE harbor.webhook_endpoints
 SET status = 'deleted', status_reason = NULL, status_changed_at = now(), sealed_secret = NULL
@@ -132,6 +137,11 @@ class WebhookEndpoints:
     async def list_all(self, tenant: Tenant) -> list[WebhookEndpoint]:
         """Return the tenant's endpoints, oldest first."""
         return [_endpoint(row) for row in await self._pool.fetch(_LIST, tenant.id, self._max)]
+
+    async def find(self, tenant: Tenant, endpoint_id: UUID) -> WebhookEndpoint | None:
+        """Return one of the tenant's endpoints; None when it has none with this id."""
+        row = await self._pool.fetchrow(_FIND, tenant.id, endpoint_id)
+        return None if row is None else _endpoint(row)
 
     async def delete(self, tenant: Tenant, endpoint_id: UUID) -> bool:
         """Delete an endpoint and erase its secret; return False when the tenant has none with this id."""

@@ -20,6 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from infra.http.addresses import Services
+from infra.http.addresses.elsewhere import Elsewhere
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.http.guards import Limits
@@ -28,6 +30,7 @@ from infra.http.metrics import HttpMetrics
 from infra.http.middleware import RequestMiddleware, Translate
 from infra.http.openapi.docs_page import docs_routes
 from infra.http.openapi.document import completed
+from infra.http.openapi.servers import servers
 from infra.http.server.route_table import RouteTable
 from infra.observability.health import Health, NotReadyReason, liveness, readiness
 
@@ -84,9 +87,9 @@ def build_app(
     lifespan: Lifespan,
     limits: Limits,
     translate: Translate,
+    services: Services,
     registry: CollectorRegistry | None = None,
     webhooks: APIRouter | None = None,
-    elsewhere: Mapping[str, str] | None = None,
 ) -> ServiceApp:
     """Return the application of one service.
 
@@ -97,9 +100,9 @@ def build_app(
         lifespan: opens what the service needs; yields `ServiceState`.
         limits: requests at once, seconds and bytes per request.
         translate: the service's own exceptions as problems.
+        services: this service and the other one, as clients reach them.
         registry: where the service counts; a new one when None.
         webhooks: what is sent to clients, for the document only.
-        elsewhere: by method, a hint about the service that takes what no route here does.
     """
     metrics = HttpMetrics(registry if registry is not None else CollectorRegistry())
     app = ServiceApp(
@@ -108,11 +111,12 @@ def build_app(
             limits=limits,
             metrics=metrics,
             translate=translate,
-            elsewhere=elsewhere or {},
+            elsewhere=Elsewhere(services.other),
         ),
         title=title,
         description=description,
         version="1",
+        servers=servers(services.own),
         lifespan=lifespan,
         webhooks=webhooks,
         docs_url=None,

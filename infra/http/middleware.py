@@ -8,7 +8,7 @@ and for how long, turns every exception into a problem document, adds the respon
 
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from infra import clock
 from infra.deadlines import Deadlines
 from infra.http import guards
+from infra.http.addresses.elsewhere import Elsewhere
 from infra.http.admission import Admission, Admitted
 from infra.http.context import RequestContext, accepted_request_id, accepted_traceparent
 from infra.http.guards import Limits
@@ -61,7 +62,7 @@ _ID: Final = re.compile(f"{CANONICAL_UUID}|{KEY_ID}", re.ASCII)
 class RequestMiddleware:
     """ASGI middleware. `translate` maps a service's own exceptions.
 
-    `elsewhere` maps methods that no route here has to a hint about the service that has them.
+    `elsewhere` knows what the other service takes.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class RequestMiddleware:
         limits: Limits,
         metrics: HttpMetrics,
         translate: Translate,
-        elsewhere: Mapping[str, str],
+        elsewhere: Elsewhere,
     ) -> None:
         self._app = app
         self._limits = limits
@@ -224,14 +225,13 @@ def _instance(scope: Scope, request_id: str) -> str:
     return path
 
 
-def _http_problem(error: HTTPException, scope: Scope, elsewhere: Mapping[str, str]) -> Problem:
-    is_api = scope["path"].startswith("/api/")
+def _http_problem(error: HTTPException, scope: Scope, elsewhere: Elsewhere) -> Problem:
+    hint = elsewhere.hint(scope["method"], scope["path"])
     if error.status_code == METHOD_NOT_ALLOWED.status:
-        hint = elsewhere.get(scope["method"]) if is_api else None
         detail = f"{METHOD_NOT_ALLOWED.detail} {hint}" if hint else None
         return Problem(METHOD_NOT_ALLOWED, detail, headers={"allow": ", ".join(_allowed_methods(scope))})
     if error.status_code == NOT_FOUND.status:
-        return Problem(NOT_FOUND, _UNKNOWN_ADDRESS)
+        return Problem(NOT_FOUND, f"{_UNKNOWN_ADDRESS} {hint}" if hint else _UNKNOWN_ADDRESS)
     return Problem(MALFORMED_REQUEST)
 
 

@@ -99,6 +99,8 @@ def environment_of(name: str, home: Home, addresses: Addresses, url: str) -> dic
         "HARBOR_REDIS__URL": addresses.redis_url,
         "HARBOR_COMMAND_API__PORT": str(addresses.command_port),
         "HARBOR_QUERY_API__PORT": str(addresses.query_port),
+        "HARBOR_PUBLIC__COMMAND_URL": addresses.command_api,
+        "HARBOR_PUBLIC__QUERY_URL": addresses.query_api,
         "HARBOR_OPS__PORT": str(home.kept.ports.get(f"{name}.ops", 0)),
         "HARBOR_OPS__HOST": "127.0.0.1",
         "PYTHONUNBUFFERED": "1",

@@ -108,6 +108,7 @@ def everything_asked() -> list[Request[Any]]:
         orders.get_order(ID),
         hooks.create_webhook_endpoint("https://example.com/webhooks"),
         hooks.list_webhook_endpoints(),
+        hooks.get_webhook_endpoint(ID),
         hooks.delete_webhook_endpoint(ID),
         hooks.get_webhook_delivery(ID),
         hooks.resend_webhook_delivery(ID),

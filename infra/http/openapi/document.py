@@ -18,7 +18,10 @@ HEADERS: Final = {
     "ETag": ("the order's version", '"1"'),
     "Idempotency-Replayed": ("`true` when this is the recorded response of an earlier request", "true"),
     "Link": ("the next page when there is one (RFC 8288)", '</api/v1/...?cursor=AQ>; rel="next"'),
-    "Location": ("the address of what was created", f"{ORDERS}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"),
+    "Location": (
+        "the address of what was created",
+        f"https://orders.example.com{ORDERS}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10",
+    ),
     "RateLimit": ("requests left, and seconds until there are more", '"partner";r=99;t=0'),
     "RateLimit-Policy": ("requests allowed, and per how many seconds", '"partner";q=100;w=1'),
     "Retry-After": ("seconds to wait before the request is sent again", "1"),

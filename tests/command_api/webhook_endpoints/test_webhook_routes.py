@@ -44,9 +44,12 @@ async def test_an_endpoint_is_created_listed_and_deleted_and_its_secret_shown_on
     }
     listed = await service.http.get(ENDPOINTS)
     assert listed.json() == {"data": [document], "has_more": False, "next_cursor": None}
-    assert secret not in listed.text
+    found = await service.http.get(f"{ENDPOINTS}/{endpoint_id}")
+    assert (found.status_code, found.json()) == (200, document)
+    assert secret not in listed.text + found.text
     assert (await service.http.delete(f"{ENDPOINTS}/{endpoint_id}")).status_code == 204
     assert (await service.http.delete(f"{ENDPOINTS}/{endpoint_id}")).status_code == 404
+    assert (await service.http.get(f"{ENDPOINTS}/{endpoint_id}")).status_code == 404
     assert (await service.http.get(ENDPOINTS)).json()["data"] == []
 
 

@@ -11,11 +11,13 @@ from fastapi import APIRouter, BackgroundTasks, Body, Cookie, Depends, Header, Q
 from pydantic import BaseModel, ConfigDict, PlainValidator
 from starlette.responses import Response
 
+from infra.http.addresses import services
 from infra.http.app import build_app
 from infra.http.auth import Authenticator, Principal, principal_of, requires
 from infra.http.json_body import BodyLimits, InvalidBodyError
 from infra.http.problems import NOT_FOUND, VALIDATION_FAILED, Problem
 from infra.http.server.raw_route import RawRequest, RawRoute
+from infra.settings import PublicSettings
 from tests.support.services.small_service import LIMITS, PEPPER, KnownKeys, client_of
 
 Writer = requires("orders:write")
@@ -77,7 +79,15 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
     async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
         yield {"authenticator": Authenticator(PEPPER.encode(), keys), "bodies": BodyLimits(100, 1.0)}
 
-    app = build_app(title="t", description="d", routers=[router], lifespan=lifespan, limits=LIMITS, translate=translate)
+    app = build_app(
+        title="t",
+        description="d",
+        routers=[router],
+        lifespan=lifespan,
+        limits=LIMITS,
+        translate=translate,
+        services=services("command", PublicSettings()),
+    )
     async with client_of(app, Authorization=f"Bearer {keys.issue()}", If_Match="3") as client:
         yield client
 

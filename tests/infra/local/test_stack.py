@@ -45,7 +45,8 @@ async def test_the_printed_request_creates_an_order_that_the_query_service_shows
     async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         created = await client.post(words[2], headers=headers, content=words[words.index("-d") + 1])
         assert created.status_code == 201, created.text
-        address = running.facts()["query_api"] + created.headers["location"]
+        address = created.headers["location"]
+        assert address == f"{running.facts()['query_api']}/api/v1/orders/{created.json()['id']}"
         authorization = {"Authorization": headers["Authorization"]}
 
         async def shown() -> httpx.Response | None:

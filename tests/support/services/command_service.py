@@ -4,7 +4,7 @@ import base64
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from command_api.state import CommandState, KeyChanges, WebhookConfig
 from infra import clock
 from infra.event_store.memory import MemoryEventStore
 from infra.event_store.protocol import EventStore
+from infra.http.addresses import orders_url
 from infra.http.app import ServiceApp
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
@@ -37,6 +38,7 @@ from infra.settings import (
     KafkaSettings,
     LimitSettings,
     PostgresSettings,
+    PublicSettings,
     RedisSettings,
     SecuritySettings,
     WebhookSettings,
@@ -90,13 +92,14 @@ async def memory_service(
     writes: Callable[[EventStore], WritePath] = WritePath,
     settings: CommandApiSettings | None = None,
     rate: Rate | None = None,
+    public: PublicSettings | None = None,
 ) -> AsyncIterator[Service]:
     """Run the service over a store in memory; `writes` may put something else into the write path.
 
     Without a `rate` a partner may send as much as it likes.
     """
     kept: EventStore = store or MemoryEventStore()
-    service = settings or CommandApiSettings()
+    service, public = settings or CommandApiSettings(), public or PublicSettings()
     keys = KnownKeys()
 
     @asynccontextmanager
@@ -108,6 +111,7 @@ async def memory_service(
             "bodies": body_limits(service),
             "batches": batch_slots(service),
             "partitions": 12,
+            "orders_url": orders_url(public),
             "metrics": metrics,
             "database": DeferredPool(_never),
             "webhooks": WebhookConfig(SecretBox(b"w" * 32), (), 20),
@@ -115,14 +119,17 @@ async def memory_service(
             "cursors": Cursors(b"c" * 32),
         }
 
-    async with _running(assemble(service, opened), kept, keys, keys.issue()) as running:
+    async with _running(assemble(service, opened, public), kept, keys, keys.issue()) as running:
         yield running
 
 
 @asynccontextmanager
-async def postgres_service(database: Database, key: str | None = None, **service: Any) -> AsyncIterator[Service]:
+async def postgres_service(
+    database: Database, key: str | None = None, *, public: PublicSettings | None = None, **service: Any
+) -> AsyncIterator[Service]:
     """Run the service over PostgreSQL as `python -m command_api` would; `service` are fields of its settings."""
-    app = create_app(command_settings(database, **service))
+    settings = command_settings(database, **service)
+    app = create_app(replace(settings, public=public or settings.public))
     if key is None:
         key = await partner_key(database)
     async with _running(app, MemoryEventStore(), KnownKeys(), key) as running:
@@ -153,6 +160,7 @@ def command_settings(database: Database, **service: Any) -> Settings:
         webhooks=WebhookSettings(),
         redis=RedisSettings(),
         limits=LimitSettings(),
+        public=PublicSettings(),
     )
 
 

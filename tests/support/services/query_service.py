@@ -22,6 +22,7 @@ from infra.settings import (
     KafkaSettings,
     LimitSettings,
     PostgresSettings,
+    PublicSettings,
     QueryApiSettings,
     RedisSettings,
     SecuritySettings,
@@ -218,6 +219,7 @@ def query_settings(database: Database, **service: Any) -> Settings:
         kafka=KafkaSettings(),
         redis=RedisSettings(),
         limits=LimitSettings(),
+        public=PublicSettings(),
     )
 
 

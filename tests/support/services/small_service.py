@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra import clock
+from infra.http.addresses import services
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator, Principal, requires
 from infra.http.context import context_of
@@ -27,6 +28,7 @@ from infra.observability.health import NotReadyReason
 from infra.security import api_keys
 from infra.security.api_keys import PARTNER_SCOPES, KeyRecord
 from infra.security.key_cache import KeyStoreUnavailableError
+from infra.settings import PublicSettings
 from tests.support.services.ports import free_port
 from tests.support.waiting import eventually
 
@@ -125,6 +127,7 @@ def small_service(limits: Limits = LIMITS, routers: Sequence[APIRouter] = ()) ->
         lifespan=lifespan,
         limits=limits,
         translate=lambda _error: None,
+        services=services("command", PublicSettings()),
     )
     return SmallService(app, keys, release, waiting)
 

@@ -12,7 +12,7 @@ from harbor_orders_client.documents.responses import (
 )
 from harbor_orders_client.operations.requests import API, item_path, listing, request
 from harbor_orders_client.transport.session import Listing, reads, reads_nothing, reads_page
-from harbor_orders_client.transport.wire import Reply, Request
+from harbor_orders_client.transport.wire import Reply, Request, Service
 
 ENDPOINTS: Final = f"{API}/webhook-endpoints"
 DELIVERIES: Final = f"{API}/webhook-deliveries"
@@ -38,6 +38,11 @@ def list_webhook_endpoints() -> Request[tuple[WebhookEndpoint, ...]]:
         return page(reply).data
 
     return Request("GET", ENDPOINTS, all_of_it, is_read=True)
+
+
+def get_webhook_endpoint(endpoint_id: str) -> Request[WebhookEndpoint]:
+    """Get an endpoint, without its secret."""
+    return request("GET", item_path(ENDPOINTS, endpoint_id), WebhookEndpoint, service=Service.COMMAND)
 
 
 def delete_webhook_endpoint(endpoint_id: str) -> Request[None]:
