@@ -10,6 +10,7 @@ runtime.run(main)
 """
 
 import asyncio
+import itertools
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -28,8 +29,9 @@ def run(main: Main, *, drain_s: float = DRAIN_S) -> None:
 
     Args:
         main: returns soon after `stop` is set, with its work drained.
-        drain_s: seconds from the first signal until `main` is cancelled; a second signal cancels it at once. What is
-            cut off is safe: every step of the system may be repeated.
+        drain_s: seconds from the first signal until `main` is cancelled. A second SIGINT (Ctrl-C at a terminal) cancels
+            it at once; SIGTERM may come any number of times, as it does when a supervisor of several threads dies. What
+            is cut off is safe: every step of the system may be repeated.
 
     Raises:
         SystemExit: 2 after a settings error (its line goes to standard error).
@@ -61,14 +63,16 @@ async def supervise(main: Main, *, drain_s: float) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     task = asyncio.ensure_future(main(stop))
+    interrupts = itertools.count(1)
 
     def on_signal(name: str) -> None:
-        if stop.is_set():
-            _cut_off(task, "second signal")
-            return
-        get_logger().info("process.stopping", signal=name)
-        stop.set()
-        loop.call_later(drain_s, _cut_off, task, f"not drained within {drain_s:g} s")
+        is_repeated = name == signal.SIGINT.name and next(interrupts) > 1
+        if is_repeated:
+            _cut_off(task, "second SIGINT")
+        if not stop.is_set():
+            get_logger().info("process.stopping", signal=name)
+            stop.set()
+            loop.call_later(drain_s, _cut_off, task, f"not drained within {drain_s:g} s")
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number.name)

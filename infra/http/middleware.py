@@ -6,6 +6,7 @@ It assigns each request an id, refuses what `infra.http.guards` refuses, bounds 
 and for how long, turns every exception into a problem document, adds the response headers, and writes one log line.
 """
 
+import asyncio
 import re
 import traceback
 from collections.abc import Callable
@@ -112,6 +113,10 @@ class RequestMiddleware:
         try:
             with deadline:
                 await self._app(scope, receive, response.send)
+        except asyncio.CancelledError:  # the process is cut off, and the server would respond in words of its own
+            if not response.started:
+                await response.refuse(Problem(DEADLINE_EXCEEDED, headers={"connection": "close"}))
+            raise
         except Exception as error:  # the last place that can respond
             if response.started:
                 response.fail(error)

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -125,7 +126,7 @@ async def test_each_command_is_logged_in_one_wide_line_without_personal_data(ser
     assert served.key not in served.system.log(NAME)
 
 
-async def test_sigterm_finishes_every_accepted_request_and_ends_with_0(served: Running) -> None:
+async def test_sigterm_however_often_finishes_every_accepted_request_and_ends_with_0(served: Running) -> None:
     before = await served.written()
     async with AsyncExitStack() as stack:
         connections = [await stack.enter_async_context(connection(served.port)) for _ in range(20)]
@@ -138,6 +139,8 @@ async def test_sigterm_finishes_every_accepted_request_and_ends_with_0(served: R
         await eventually(all_are_accepted)
         stopping = asyncio.create_task(served.system.stop())
         await eventually(lambda: any(line["event"] == "process.stopping" for line in served.events()))
+        for _ in range(3):  # as a supervisor of several threads does that dies
+            served.system.send(NAME, signal.SIGTERM)
         for _, writer in connections:
             writer.write(GOOD[-20:])
         statuses = [int((await reader.readline()).split()[1]) for reader, _ in connections]

@@ -33,11 +33,29 @@ async def test_a_process_that_does_not_drain_is_cut_off_at_the_deadline() -> Non
         await runtime.supervise(main, drain_s=0.01)
 
 
-async def test_a_second_signal_cuts_off_at_once() -> None:
+async def test_sigterm_any_number_of_times_leaves_the_time_to_drain() -> None:
+    drained = False
+
     async def main(stop: asyncio.Event) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+        nonlocal drained
+        for _ in range(5):
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(0)  # the loop hears of a signal in its next pass
         await stop.wait()
-        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        drained = True
+
+    await runtime.supervise(main, drain_s=3600)
+
+    assert drained
+
+
+async def test_a_second_interrupt_cuts_off_at_once() -> None:
+    async def main(stop: asyncio.Event) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await stop.wait()
+        os.kill(os.getpid(), signal.SIGINT)
         await asyncio.Event().wait()
 
     async with asyncio.timeout(60):

@@ -5,11 +5,21 @@ import re
 from collections.abc import AsyncIterator
 
 import httpx
+import orjson
 import pytest
 import structlog
+from starlette.types import Message
 
 from infra.http.guards import Limits
-from tests.support.services.small_service import IMPATIENT, SmallService, client_of, listening, small_service, talk
+from tests.support.services.small_service import (
+    IMPATIENT,
+    SmallService,
+    WithState,
+    client_of,
+    listening,
+    small_service,
+    talk,
+)
 from tests.support.waiting import eventually
 
 
@@ -131,6 +141,36 @@ async def test_a_request_past_its_deadline_gets_503() -> None:
     assert response.status_code == 503
     assert response.json()["code"] == "deadline_exceeded"
     assert response.headers["retry-after"] == "1"
+
+
+async def test_a_request_whose_process_is_cut_off_gets_a_problem_that_says_how_to_find_out(
+    service: SmallService,
+) -> None:
+    sent: list[Message] = []
+
+    async def never() -> Message:
+        await asyncio.Event().wait()
+        return {}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"a"), (b"authorization", f"Bearer {service.keys.issue()}".encode())]
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "GET", "path": "/api/v1/slow", "query_string": b"",
+        "headers": headers,
+    }  # fmt: skip
+    async with service.app.router.lifespan_context(service.app) as state:
+        serving = asyncio.create_task(WithState(service.app, state or {})(scope, never, send))
+        for _ in range(20):
+            await asyncio.sleep(0)  # until it is inside
+        serving.cancel()
+        await asyncio.wait([serving])
+
+    start, body = sent
+    assert serving.cancelled()
+    assert (start["status"], orjson.loads(body["body"])["code"]) == (503, "deadline_exceeded")
+    assert dict(start["headers"])[b"connection"] == b"close"
 
 
 async def test_a_full_service_refuses_at_once_and_its_operator_still_sees_it() -> None:

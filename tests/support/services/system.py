@@ -90,6 +90,10 @@ class System:
             self._processes[name].kill()
         await self._processes[name].wait()
 
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Send one process a signal."""
+        self._processes[name].send_signal(number)
+
     async def ready(self, name: str) -> None:
         """Wait until the process answers /readyz with 200."""
 
