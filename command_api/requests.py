@@ -18,7 +18,7 @@ from infra.http.auth import principal_of
 from infra.http.context import accepted_traceparent
 from infra.http.problems import Problem
 from infra.http.server.raw_route import RawRequest, ReadyResponse
-from infra.ids import parse_uuid
+from infra.ids import canonical_ids, parse_uuid
 from infra.partitioning import partition_of
 from infra.tenancy import Tenant
 
@@ -40,7 +40,7 @@ def _order_id(text: str) -> OrderId:
 OrderIdPath = Annotated[
     OrderId,
     PlainValidator(_order_id, json_schema_input_type=UUID),
-    Path(description="the order's id, in lower case"),
+    Path(description="the order's id"),
 ]
 Traceparent = Annotated[
     str | None,
@@ -84,7 +84,7 @@ async def _accept(
         Problem: 403, 400, and as `RawRequest.strict_json`.
     """
     body = await request.strict_json()
-    path = request.scope["path"]
+    path = canonical_ids(request.scope["path"])
     caller = Caller(
         tenant=tenant,
         key_id=principal_of(request).key_id,

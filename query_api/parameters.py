@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from domain.instants import NaiveInstantError, parse_instant
 from infra.http.validation import coded
-from infra.ids import CANONICAL_UUID, canonical_uuid
+from infra.ids import UUID_PATTERN, canonical_uuid
 from query_api.problems import FIELD_CODES
 
 
@@ -26,10 +26,10 @@ def _instant(value: Any) -> datetime:
 Timestamp = Annotated[datetime, BeforeValidator(_instant)]
 """An RFC 3339 instant with an offset; the value is in UTC."""
 
-_CANONICAL: Final = Annotated[str, Field(pattern=f"^{CANONICAL_UUID}$")]
+_UUID_TEXT: Final = Annotated[str, Field(pattern=f"^{UUID_PATTERN}$")]
 
-Id = Annotated[UUID, BeforeValidator(canonical_uuid, json_schema_input_type=_CANONICAL)]
-"""An id in its canonical lower-case form."""
+Id = Annotated[UUID, BeforeValidator(canonical_uuid, json_schema_input_type=_UUID_TEXT)]
+"""An id."""
 
 PathId = Annotated[UUID, BeforeValidator(canonical_uuid, json_schema_input_type=str)]
 """An id in an address: what is not of the form of ours is not found."""

@@ -109,3 +109,18 @@ async def test_the_documented_example_is_accepted_by_its_route_which_without_a_d
     assert allowed, "no kind of key may call it"
     for answer in allowed:
         assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+
+
+@EVERY_CALL
+async def test_blanks_around_header_values_are_no_part_of_them(
+    call: Call, service: tuple[httpx.AsyncClient, KnownKeys]
+) -> None:
+    http, keys = service
+    told = {"accept": "application/json", "if-none-match": '"1"', "consistency-token": "0.0"}
+    http.headers.update({name: f"{value} \t" for name, value in told.items()})
+    partner_id, possible = next(owner for owner in OWNERS if owner[1] & set(call.scopes))
+
+    answer = await call.send(http, keys.issue(partner_id, scopes=possible & set(call.scopes)), blanks=" \t ")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable"), "it lacks only a database"
+    assert answer.headers["x-request-id"] == "r"

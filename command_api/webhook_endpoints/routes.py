@@ -37,8 +37,8 @@ router = APIRouter(route_class=StrictRoute, tags=["webhooks"])
 
 ReadsWebhooks = Annotated[Principal, requires("webhooks:read")]
 ManagesWebhooks = Annotated[Principal, requires("webhooks:manage")]
-EndpointId = Annotated[UUID, BeforeValidator(canonical_uuid), Path(description="the endpoint's id, in lower case")]
-DeliveryId = Annotated[UUID, BeforeValidator(canonical_uuid), Path(description="the delivery's id, in lower case")]
+EndpointId = Annotated[UUID, BeforeValidator(canonical_uuid), Path(description="the endpoint's id")]
+DeliveryId = Annotated[UUID, BeforeValidator(canonical_uuid), Path(description="the delivery's id")]
 
 
 class WebhookEndpointDocument(Document):

@@ -31,6 +31,7 @@ from infra.http.auth import principal_of
 from infra.http.problems import CURSOR_INVALID, Problem
 from infra.http.query_string import PARAMETER_CODES
 from infra.http.validation import refused_as
+from infra.ids import canonical_ids
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
@@ -110,8 +111,12 @@ def purpose(route: str, partner_id: str | None, livemode: bool, values: Mapping[
     """
     mode = "live" if livemode else "test"
     caller = f"installation/{mode}" if partner_id is None else f"partner/{partner_id}/{mode}"
-    filters = sorted((name, value) for name, value in values.items() if name not in _UNBOUND)
-    return orjson.dumps([route, caller, filters]).decode()
+    filters = sorted(
+        (name, canonical_ids(value) if name.endswith("_id") else value)
+        for name, value in values.items()
+        if name not in _UNBOUND
+    )
+    return orjson.dumps([canonical_ids(route), caller, filters]).decode()
 
 
 def _plain_number(text: Any) -> Any:

@@ -43,6 +43,8 @@ SENT_ONCE: Final = frozenset(
 """Headers that may be sent once, and the only ones that routes read."""
 
 _VERSIONS: Final = frozenset({"1.0", "1.1", "2", "2.0"})
+_MAY_LACK_HOST: Final = "1.0"
+"""The version whose requests need no Host, such as a load balancer's probes; no response depends on it."""
 _USUAL_ACCEPT: Final = frozenset({b"*/*", b"application/json"})
 _JSON_ACCEPTED: Final = (b"*/*", b"application/*", b"application/json", b"application/problem+json")
 _SEPARATORS: Final = 4
@@ -90,7 +92,7 @@ def read_head(scope: Scope) -> Head:
         size += len(name) + len(value)
         if name in SENT_ONCE:
             if name not in found:
-                found[name] = value
+                found[name] = value.strip()  # a value is what stands between the blanks (RFC 9110, 5.5)
             elif name == b"accept":
                 found[name] += b"," + value
             elif name == b"traceparent":
@@ -109,7 +111,7 @@ def check(scope: Scope, head: Head, limits: Limits) -> Problem | None:
         return Problem(MALFORMED_REQUEST, "Use HTTP/1.1.", headers=_CLOSE)
     if repeated is not None:
         return _repeated(repeated)
-    if not headers.get(b"host"):
+    if not headers.get(b"host") and (b"host" in headers or scope["http_version"] != _MAY_LACK_HOST):
         return Problem(HOST_INVALID, headers=_CLOSE)
     return _check_body(headers, limits) or _check_accept(scope, headers)
 

@@ -41,7 +41,7 @@ from infra.http.problems import (
     request_urn,
 )
 from infra.http.validation import validation_problem
-from infra.ids import CANONICAL_UUID
+from infra.ids import UUID_PATTERN
 from infra.observability.logs import get_logger, wide_line
 from infra.security.api_keys import KEY_ID
 
@@ -52,11 +52,12 @@ OPS_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics"})
 """Served even when the service is full: an operator must see it, and a supervisor must not restart it."""
 
 _UNKNOWN_ADDRESS: Final = "There is nothing here; /docs shows what there is."
+_SLASH_AT_THE_END: Final = "No address here ends with a slash; leave it out."
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _NO_SNIFF: Final = (b"x-content-type-options", b"nosniff")
 _CLIENT_GONE: Final = 499
 _STACK_FRAMES: Final = 8
-_ID: Final = re.compile(f"{CANONICAL_UUID}|{KEY_ID}", re.ASCII)
+_ID: Final = re.compile(f"{UUID_PATTERN}|{KEY_ID}", re.ASCII)
 """Of an order, an endpoint, a delivery; of an API key."""
 
 
@@ -236,6 +237,8 @@ def _http_problem(error: HTTPException, scope: Scope, elsewhere: Elsewhere) -> P
         detail = f"{METHOD_NOT_ALLOWED.detail} {hint}" if hint else None
         return Problem(METHOD_NOT_ALLOWED, detail, headers={"allow": ", ".join(_allowed_methods(scope))})
     if error.status_code == NOT_FOUND.status:
+        if scope["path"][1:].endswith("/"):
+            return Problem(NOT_FOUND, _SLASH_AT_THE_END)
         return Problem(NOT_FOUND, f"{_UNKNOWN_ADDRESS} {hint}" if hint else _UNKNOWN_ADDRESS)
     return Problem(MALFORMED_REQUEST)
 
@@ -247,4 +250,5 @@ def _allowed_methods(scope: Scope) -> list[str]:
     """
     routes = [route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE]
     own = [route for route in routes if getattr(route, "path", None) == scope["path"]]
-    return sorted({method for route in own or routes for method in getattr(route, "methods", None) or ()})
+    methods = {method for route in own or routes for method in getattr(route, "methods", None) or ()}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)

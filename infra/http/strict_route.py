@@ -56,7 +56,7 @@ class StrictRoute(APIRoute):
             read_values(request.scope["query_string"], known)
             strict = StrictRequest(request.scope, request.receive, is_body_optional=is_body_optional)
             if body is not None:
-                _, wrong = request_params_to_args(headers, request.headers)
+                _, wrong = request_params_to_args(headers, strict.headers)
                 if wrong:
                     raise RequestValidationError(wrong)
                 await strict.strict_json()  # here, since FastAPI makes a 400 of its own of what it meets while reading

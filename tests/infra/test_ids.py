@@ -1,4 +1,4 @@
-"""An id has one spelling, and new ones follow each other in time."""
+"""An id has one form in either case, and new ones follow each other in time."""
 
 from collections.abc import Callable
 from uuid import RFC_4122, UUID
@@ -8,21 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.clock import new_id, new_id_text
-from infra.ids import parse_uuid
+from infra.ids import canonical_ids, parse_uuid
 
 TEXT = "019a8b5c-0000-7000-8000-00000000abcd"
 
 
 @given(st.uuids())
 def test_the_text_of_any_uuid_gives_it_back(value: UUID) -> None:
-    assert parse_uuid(str(value)) == value
+    assert parse_uuid(str(value)) == parse_uuid(str(value).upper()) == value
+
+
+@given(st.uuids())
+def test_the_ids_in_an_address_are_the_same_in_either_case_and_nothing_else_is(value: UUID) -> None:
+    assert canonical_ids(f"/Keys/8Zk2Qp1x/{str(value).upper()}/Notes") == f"/Keys/8Zk2Qp1x/{value}/Notes"
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "",
-        TEXT.upper(),
         TEXT.replace("-", ""),
         f"{{{TEXT}}}",
         f"urn:uuid:{TEXT}",

@@ -28,6 +28,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -57,6 +58,13 @@ class RawRequest(Request):
         self.context = context_of(self)
         self._is_body_optional = is_body_optional
         self._parsed: JsonBody | None = None
+
+    @property
+    def headers(self) -> Headers:
+        """Return the headers, each value without the blanks around it (RFC 9110, 5.5)."""
+        if not hasattr(self, "_headers"):
+            self._headers = Headers(raw=[(name, value.strip()) for name, value in self.scope["headers"]])
+        return self._headers
 
     async def strict_json(self) -> JsonBody:
         """Return the body, which is read the first time.

@@ -61,6 +61,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_bytes: int = 0
     _is_in_body: bool = False
     _is_refused: bool = False
+    _why: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Start the timer: a connection on which nothing arrives is closed too."""
@@ -115,7 +116,11 @@ class BoundedProtocol(HttpToolsProtocol):
             ValueError: the parser reports it as an error of the request, which is refused and the connection closed.
         """
         self._head_bytes = 0
-        if self.parser.should_upgrade() or len(self.pipeline) >= MAX_PIPELINED:
+        if self.parser.should_upgrade():
+            self._why = "This service speaks HTTP/1.1 only and is no proxy: send it without Upgrade or CONNECT."
+        elif len(self.pipeline) >= MAX_PIPELINED:
+            self._why = f"No more than {MAX_PIPELINED} requests of a connection may wait: read the responses first."
+        if self._why is not None:
             raise ValueError("refused")
         self._is_in_body = True
         super().on_headers_complete()
@@ -128,13 +133,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # as uvicorn calls it
         """Refuse what the parser refused with a problem document like every other refusal."""
-        self.refuse(MALFORMED_REQUEST)
+        self.refuse(MALFORMED_REQUEST, self._why)
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection; cut it off if the peer does not take what was sent."""
         self._close()
 
-    def refuse(self, kind: ProblemType) -> None:
+    def refuse(self, kind: ProblemType, detail: str | None = None) -> None:
         """Respond without the application and close; a response that has begun is only cut.
 
         What still arrives is dropped for a while: closing at once would reset the connection, and the peer, still
@@ -148,7 +153,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._close()
                 return
             self._disconnect_application()
-        self.transport.write(_response(kind))
+        self.transport.write(_response(Problem(kind, detail)))
         self.transport.write_eof()
         self._start_timer(LINGER_S, self.transport.abort)
 
@@ -188,12 +193,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._flush_timer = None
 
 
-def _response(kind: ProblemType) -> bytes:
-    request_id = clock.new_id_text()
-    body = render(Problem(kind), request_urn(request_id), request_id)
+def _response(problem: Problem) -> bytes:
+    request_id, status = clock.new_id_text(), problem.kind.status
+    body = render(problem, request_urn(request_id), request_id)
     return b"\r\n".join(
         [
-            b"HTTP/1.1 %d %b" % (kind.status, _PHRASES[kind.status]),
+            b"HTTP/1.1 %d %b" % (status, _PHRASES[status]),
             b"content-type: " + PROBLEM_JSON,
             b"content-length: %d" % len(body),
             b"x-request-id: " + request_id.encode("ascii"),

@@ -51,6 +51,16 @@ async def test_another_body_under_the_key_is_refused_and_the_first_response_stay
     assert again.content == first.content
 
 
+async def test_the_case_of_an_id_in_the_address_does_not_matter(service: Service) -> None:
+    order_id = (await service.post(body=order_body())).json()["id"]
+
+    first = await service.post(f"{ORDERS}/{order_id.upper()}/authorize", key="k")
+    again = await service.post(f"{ORDERS}/{order_id}/authorize", key="k")
+
+    assert (first.status_code, first.json()["id"]) == (200, order_id)
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
+
+
 async def test_another_route_under_the_key_is_refused(service: Service) -> None:
     order_id = (await service.post(body=order_body())).json()["id"]
     await service.post(f"{ORDERS}/{order_id}/authorize", key="k")

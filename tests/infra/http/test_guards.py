@@ -9,6 +9,26 @@ LIMITS = Limits(max_in_flight=1, deadline_s=1.0, max_body_bytes=1000)
 CHUNKED = (b"transfer-encoding", b"chunked")
 
 
+@pytest.mark.parametrize(
+    ("version", "hosts", "code"),
+    [
+        ("1.1", [], "host_invalid"),
+        ("1.1", [b""], "host_invalid"),
+        ("1.0", [], None),
+        ("1.0", [b""], "host_invalid"),
+        ("1.0", [b"a", b"b"], "host_invalid"),
+        ("2", [], "host_invalid"),
+    ],
+)
+def test_only_http_1_0_may_leave_out_the_host(version: str, hosts: list[bytes], code: str | None) -> None:
+    headers = [(b"host", each) for each in hosts]
+    scope: Scope = {"http_version": version, "path": "/livez", "query_string": b"", "headers": headers}
+
+    problem = check(scope, read_head(scope), LIMITS)
+
+    assert (problem.kind.code if problem else None) == code
+
+
 def length(value: bytes) -> tuple[bytes, bytes]:
     return b"content-length", value
 

@@ -258,7 +258,16 @@ async def test_an_unknown_address_is_404_without_a_key_too_and_names_the_page(
 async def test_a_405_names_all_methods_of_the_address(client: httpx.AsyncClient) -> None:
     response = await client.patch("/api/v1/twice")
 
-    assert [response.status_code, response.headers["allow"]] == [405, "GET, PUT"]
+    assert [response.status_code, response.headers["allow"]] == [405, "GET, HEAD, PUT"]
+
+
+@pytest.mark.parametrize("path", ["/livez/", "/docs/", "/api/v1/things/", "/api/v1/things/8Zk2Qp1x/", "/nothing/"])
+async def test_an_address_has_no_slash_at_its_end(client: httpx.AsyncClient, path: str) -> None:
+    for method in ("GET", "POST"):
+        response = await client.request(method, path)
+
+        assert (response.status_code, response.json()["code"]) == (404, "not_found")
+        assert response.json()["detail"] == "No address here ends with a slash; leave it out."
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,32 @@ def code_of(response: bytes) -> str:
     return code
 
 
+async def test_a_load_balancer_may_probe_by_http_1_0_without_a_host_and_by_head(running: Running) -> None:
+    probe = await talk(running.port, b"GET /livez HTTP/1.0\r\n\r\n")
+    head = await talk(running.port, b"HEAD /readyz HTTP/1.0\r\n\r\n")
+
+    assert (status_of(probe), probe.endswith(b'{"status":"alive"}')) == (200, True)
+    assert (status_of(head), head.endswith(b"\r\n\r\n"), b"content-length: 35" in head) == (200, True, True)
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"CONNECT harbor.test:80 HTTP/1.1\r\n" + HOST + CLOSE, 400),
+        (b"OPTIONS * HTTP/1.1\r\n" + HOST + CLOSE, 404),
+        (b"OPTIONS /livez HTTP/1.1\r\n" + HOST + CLOSE, 405),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n", 400),
+        (LIVE + b"connection: upgrade\r\nupgrade: h2c\r\n", 400),
+        (LIVE + b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n", 400),
+    ],
+)
+async def test_what_is_no_request_of_ours_gets_a_problem_too(running: Running, raw: bytes, status: int) -> None:
+    response = await talk(running.port, raw + b"\r\n")
+
+    assert (status_of(response), bool(code_of(response))) == (status, True)
+    assert (b"without Upgrade or CONNECT" in response) is (b"upgrade: " in raw or raw.startswith(b"CONNECT"))
+
+
 @pytest.mark.parametrize("size", [1_001, 10_000_000])
 async def test_a_body_that_is_too_large_is_refused_while_it_is_being_sent(running: Running, size: int) -> None:
     head = running.order(b"content-length: %d\r\n" % size)

@@ -36,15 +36,28 @@ async def test_an_order_is_sent_only_when_the_caller_has_another_version(service
         assert answer.status_code == 200, given
 
 
-async def test_an_id_that_is_not_in_canonical_form_is_not_found(service: QueryService) -> None:
+async def test_an_id_is_the_same_in_upper_case_also_for_a_cursor(service: QueryService) -> None:
+    row, key = order_row(), await service.key()
+    await service.rows.add_orders(row)
+    await service.rows.add_events(row, 2)
+    lower, upper = f"{ORDERS}/{row.order_id}", f"{ORDERS}/{str(row.order_id).upper()}"
+
+    first = await service.get(f"{lower}/timeline?limit=1", key)
+    second = await service.get(f"{upper}/timeline?limit=1&cursor={first.json()['next_cursor']}", key)
+
+    assert upper != lower
+    for rest in ("", "/timeline", "/notes"):
+        assert (await service.get(upper + rest, key)).content == (await service.get(lower + rest, key)).content
+    assert [entry["sequence"] for entry in second.json()["data"]] == [2]
+
+
+async def test_an_id_that_is_not_of_the_form_of_ours_is_not_found(service: QueryService) -> None:
     row, key = order_row(), await service.key()
     await service.rows.add_orders(row)
     await service.rows.add_events(row)
     malformed = ("1", "9223372036854775808", "%00", "0" * 35 + "G", "{x}", "%2e%2e", "%F0%9F%92%A3", "A" * 300)
 
-    addresses = [
-        f"{each}{rest}" for each in (*malformed, str(row.order_id).upper()) for rest in ("", "/timeline", "/notes")
-    ]
+    addresses = [f"{each}{rest}" for each in malformed for rest in ("", "/timeline", "/notes")]
     for order_id in addresses:
         answer = await service.get(f"{ORDERS}/{order_id}", key)
         assert [answer.status_code, answer.json()["code"]] == [404, "not_found"], order_id

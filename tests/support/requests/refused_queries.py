@@ -41,7 +41,6 @@ BAD_DELIVERY_LISTS: Final = {
     "status=leased": "status_invalid",
     "endpoint_id=1": "endpoint_id_invalid",
     "endpoint_id={019a8b5c-0000-7000-8000-000000000000}": "endpoint_id_invalid",
-    "endpoint_id=019A8B5C-0000-7000-8000-000000000000": "endpoint_id_invalid",
     "endpoint_id=urn:uuid:019a8b5c-0000-7000-8000-000000000000": "endpoint_id_invalid",
     "external_reference=a": "parameter_unknown",
 }

@@ -63,16 +63,24 @@ class Call:
         return self.path.format(**(self.unknown_ids() | dict(ids or {})))
 
     async def send(
-        self, http: httpx.AsyncClient, key: str | None, ids: Mapping[str, str] | None = None, query: str = ""
+        self,
+        http: httpx.AsyncClient,
+        key: str | None,
+        ids: Mapping[str, str] | None = None,
+        query: str = "",
+        *,
+        method: str = "",
+        blanks: str = "",
     ) -> httpx.Response:
-        """Send it, under a new idempotency key and always the same request id."""
+        """Send it, under a new idempotency key and always the same request id; `blanks` around each header value."""
         headers = dict(self.headers) | {"x-request-id": "r", "idempotency-key": secrets.token_hex(8)}
         if key is not None:
             headers["authorization"] = f"Bearer {key}"
         content = b""
         if self.body is not None:
             headers["content-type"], content = "application/json", orjson.dumps(self.body)
-        return await http.request(self.method, self.address(ids) + query, content=content, headers=headers)
+        headers = {name: f"{blanks}{value}{blanks}" for name, value in headers.items()}
+        return await http.request(method or self.method, self.address(ids) + query, content=content, headers=headers)
 
 
 def calls() -> list[Call]:
