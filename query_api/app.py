@@ -15,12 +15,14 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from infra import clock
 from infra.background import run_in_background
+from infra.http import problems as shared_problems
 from infra.http.addresses import services
 from infra.http.app import ReadyCheck, ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.http.guards import Limits
 from infra.http.json_body import BodyLimits
+from infra.http.pages.errors import Errors
 from infra.observability.health import NotReadyReason
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import connect, open_pool
@@ -38,10 +40,10 @@ from infra.settings import (
     SecuritySettings,
 )
 from projections.tables import order_timeline, orders
+from query_api import problems
 from query_api.freshness import CHANNELS, Freshness, FreshnessWatch
 from query_api.metrics import FreshnessMetrics
 from query_api.orders import routes as order_routes
-from query_api.problems import translate
 from query_api.progress import read_progress
 from query_api.state import QueryState
 from query_api.webhooks import routes as webhook_routes
@@ -102,8 +104,9 @@ def assemble(
             deadline_s=service.request_deadline_s,
             max_body_bytes=_MAX_BODY_BYTES,
         ),
-        translate=translate,
+        translate=problems.translate,
         services=services("query", public),
+        errors=Errors((*shared_problems.CATALOGUE, *problems.CATALOGUE), problems.FIELD_CODES),
         registry=registry,
     )
 

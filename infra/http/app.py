@@ -31,6 +31,8 @@ from infra.http.middleware import RequestMiddleware, Translate
 from infra.http.openapi.docs_page import docs_routes
 from infra.http.openapi.document import completed
 from infra.http.openapi.servers import servers
+from infra.http.pages.errors import Errors, error_routes
+from infra.http.pages.home import home_route
 from infra.http.server.route_table import RouteTable
 from infra.observability.health import Health, NotReadyReason, liveness, readiness
 
@@ -39,7 +41,9 @@ ReadyCheck = Callable[[], Awaitable[Sequence[NotReadyReason]]]
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
 
-PUBLIC_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics", "/docs", "/docs/{name}", "/openapi.json"})
+PUBLIC_PATHS: Final = frozenset(
+    {"/", "/livez", "/readyz", "/metrics", "/docs", "/docs/{name}", "/openapi.json", "/errors", "/errors/{code}"}
+)
 """The only addresses without an API key."""
 
 
@@ -88,6 +92,7 @@ def build_app(
     limits: Limits,
     translate: Translate,
     services: Services,
+    errors: Errors,
     registry: CollectorRegistry | None = None,
     webhooks: APIRouter | None = None,
 ) -> ServiceApp:
@@ -101,6 +106,7 @@ def build_app(
         limits: requests at once, seconds and bytes per request.
         translate: the service's own exceptions as problems.
         services: this service and the other one, as clients reach them.
+        errors: every error that the service sends, for the pages about them.
         registry: where the service counts; a new one when None.
         webhooks: what is sent to clients, for the document only.
     """
@@ -129,7 +135,8 @@ def build_app(
     # Not include_router: it walks a second router for every request and hides the route template from the metrics.
     for router in routers:
         app.router.routes.extend(router.routes)
-    app.router.routes.extend([*_ops_routes(app, metrics), *docs_routes(title, app.openapi)])
+    app.router.routes.extend([*_ops_routes(app, metrics), *docs_routes(title, app.openapi), *error_routes(errors)])
+    app.router.routes.append(home_route(title, services, app.router.routes))
     return app
 
 

@@ -72,6 +72,11 @@ def body_too_large(max_bytes: int) -> Problem:
     return Problem(BODY_TOO_LARGE, f"The request body is larger than this service takes: {max_bytes:,} bytes.")
 
 
+def type_of(code: str) -> str:
+    """Return the `type` of a problem: the page about it, at the service that sent it."""
+    return f"/errors/{code}"
+
+
 def request_urn(request_id: str) -> str:
     """Return the `instance` of a problem with a request that reached no address of ours."""
     return f"urn:request:{request_id}"
@@ -91,7 +96,7 @@ def document_of(problem: Problem, errors: tuple[FieldError, ...], instance: str,
     """Return a problem as a document with these errors."""
     kind = problem.kind
     document: dict[str, object] = {
-        "type": f"/errors/{kind.code}",
+        "type": type_of(kind.code),
         "title": kind.title,
         "status": kind.status,
         "detail": problem.detail,

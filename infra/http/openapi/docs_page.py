@@ -13,10 +13,10 @@ from typing import Any, Final
 import orjson
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Scope
+from starlette.routing import BaseRoute
 from swagger_ui_bundle import swagger_ui_path
 
+from infra.http.pages.page import PageRoute
 from infra.http.problems import NOT_FOUND, Problem
 
 _ASSETS: Final = {
@@ -86,18 +86,7 @@ def docs_routes(title: str, document: Callable[[], dict[str, Any]]) -> list[Base
             raise Problem(NOT_FOUND)
         return Response(contents[name], media_type=_ASSETS[name], headers=_CACHED)
 
-    return [_Named("/docs", docs), _Named("/docs/{name}", asset)]
-
-
-class _Named(Route):
-    """A route of the page; as FastAPI's own do, it says which one it is, for the log and the metrics."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Return whether this is its address."""
-        match, child = super().matches(scope)
-        if match is not Match.NONE:
-            child["route"] = self
-        return match, child
+    return [PageRoute("/docs", docs), PageRoute("/docs/{name}", asset)]
 
 
 def to_try_out(document: dict[str, Any]) -> dict[str, Any]:

@@ -245,7 +245,7 @@ async def test_bodies_together_hold_no_more_than_a_bound() -> None:
     assert [response.split(b" ", 2)[1] for response in (second, finished, third)] == [b"503", b"201", b"201"]
 
 
-@pytest.mark.parametrize("path", ["/", "/orders", "/doc", "/api/v1/nothing"])
+@pytest.mark.parametrize("path", ["/orders", "/doc", "/errors/a/b", "/api/v1/nothing"])
 async def test_an_unknown_address_is_404_without_a_key_too_and_names_the_page(
     client: httpx.AsyncClient, path: str
 ) -> None:

@@ -1,0 +1,88 @@
+"""/errors and /errors/{code}: what the `type` of a problem leads to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from infra.http.pages.page import PageRoute, code, link, respond, table
+from infra.http.problems import NOT_FOUND, ProblemType, type_of
+
+_RETRYABLE: Final = {
+    True: "The same request, with the same Idempotency-Key if it had one, may succeed later.",
+    False: "The same request will be refused again; change it first.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Every error that a service sends: its problems, and the codes inside `errors` with what they mean."""
+
+    problems: Sequence[ProblemType]
+    fields: Mapping[str, str]
+
+
+def error_routes(errors: Errors) -> list[BaseRoute]:
+    """Return the routes of the list and of each error."""
+    problems = sorted(errors.problems, key=lambda each: (each.status, each.code))
+    by_code = {each.code: each for each in problems}
+    everything = {"problems": [asdict(each) for each in problems], "fields": dict(sorted(errors.fields.items()))}
+    every_page = _list(problems, errors.fields)
+
+    async def show_all(request: Request) -> Response:
+        return respond(request, "Errors", every_page, everything)
+
+    async def show_one(request: Request) -> Response:
+        asked = request.path_params["code"]
+        kind, meaning = by_code.get(asked), errors.fields.get(asked)
+        if kind is None and meaning is None:
+            return respond(request, NOT_FOUND.title, _UNKNOWN, {"code": NOT_FOUND.code}, NOT_FOUND.status)
+        parts = [*([_problem(kind)] if kind else ()), *([_field(meaning)] if meaning else ()), _ALL]
+        document = (asdict(kind) if kind else {"code": asked}) | ({"in_errors": meaning} if meaning else {})
+        return respond(request, kind.title if kind else asked, "\n".join(parts), document)
+
+    return [PageRoute("/errors", show_all), PageRoute("/errors/{code}", show_one)]
+
+
+_ALL: Final = f"<p>{link('/errors', 'All errors')} of this service, {link('/', 'its other pages')}.</p>"
+_UNKNOWN: Final = f"<p>This service has no error with this code.</p>{_ALL}"
+
+
+def _problem(kind: ProblemType) -> str:
+    facts = table(
+        ("", ""),
+        [
+            (code("code"), code(kind.code)),
+            (code("status"), code(str(kind.status))),
+            (code("retryable"), code(str(kind.retryable).lower())),
+        ],
+    )
+    return f"<p>{escape(kind.detail)}</p>\n{facts}\n<p>{_RETRYABLE[kind.retryable]}</p>"
+
+
+def _field(meaning: str) -> str:
+    where = f"Inside the {code('errors')} of a {link(type_of('validation_failed'), 'validation_failed')}"
+    return f"<p>{where}: {escape(meaning)}</p>"
+
+
+def _list(problems: Sequence[ProblemType], fields: Mapping[str, str]) -> str:
+    rows = [
+        (str(each.status), link(type_of(each.code), each.code), escape(each.title), escape(each.detail))
+        for each in problems
+    ]
+    inside = [(link(type_of(name), name), escape(meaning)) for name, meaning in sorted(fields.items())]
+    return "\n".join(
+        [
+            f"<p>Every error is {code('application/problem+json')} (RFC 9457).",
+            f"{code('code')} is for programs: it never changes its meaning.</p>",
+            table(("Status", "Code", "Title", "Detail"), rows),
+            f"<h2>Codes inside {code('errors')}</h2>",
+            f"<p>{code('validation_failed')} lists the broken values, each with a JSON pointer to it.</p>",
+            table(("Code", "Meaning"), inside),
+            f"<p>{link('/', 'Other pages of this service')}</p>",
+        ]
+    )
