@@ -11,14 +11,17 @@ runtime.run(main)
 
 import asyncio
 import itertools
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
 import uvloop
 
 from infra.observability.logs import configure, get_logger
-from infra.settings import LogSettings, SettingsError, load
+from infra.settings import EXIT_STATUS, LogSettings, SettingsError, load
+from infra.settings_names import mistyped
 
 Main = Callable[[asyncio.Event], Awaitable[None]]
 DRAIN_S = 15.0
@@ -41,20 +44,36 @@ def run(main: Main, *, drain_s: float = DRAIN_S) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(supervise(main, drain_s=drain_s))
     except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(2) from None
+        refuse(str(error))
+
+
+def refuse(why: str) -> NoReturn:
+    """End the process because of its settings: one line on standard error, and a status that says so."""
+    sys.stderr.write(f"{why}\n")
+    raise SystemExit(EXIT_STATUS) from None
+
+
+def begin(name: str) -> None:
+    """Send the logs of the process `name` to standard output; log each variable that is mistyped.
+
+    Raises:
+        SettingsError: the log level is none.
+    """
+    configure(name, load(LogSettings).level)
+    for line in mistyped(os.environ):
+        get_logger().warning("settings.mistyped", problem=line)
 
 
 def run_process(name: str, main: Main) -> None:
     """Send the logs of the process `name` to standard output, then `run` it.
 
     Raises:
-        SystemExit: with one line, a setting is missing or wrong.
+        SystemExit: 2 after one line, a setting is missing or wrong.
     """
     try:
-        configure(name, load(LogSettings).level)
+        begin(name)
     except SettingsError as error:
-        sys.exit(str(error))
+        refuse(str(error))
     run(main)
 
 

@@ -7,6 +7,7 @@ variable (`load`) and never shows the value.
 
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, TypeVar, get_type_hints
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -16,6 +17,10 @@ Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 PublicUrl = Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+)?$")]
 """Scheme, host and perhaps a port; no slash at the end."""
+
+
+EXIT_STATUS = 2
+"""Of a process that refuses its settings: starting it again would not help."""
 
 
 class SettingsError(Exception):
@@ -35,6 +40,18 @@ class PostgresSettings(Settings, env_prefix="HARBOR_POSTGRES__"):
     pool_max: Count = Field(default=8, description="connections per process, at most")
     connect_timeout_s: Seconds = Field(default=5.0, description="seconds to wait for a connection")
     command_timeout_s: Seconds = Field(default=5.0, description="seconds one statement may take")
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, value: SecretStr) -> SecretStr:
+        parts = urlsplit(value.get_secret_value())
+        try:
+            is_address = parts.scheme in {"postgresql", "postgres"} and ("," in parts.netloc or parts.port != 0)
+        except ValueError:  # a port that is no number, or beyond 65535
+            is_address = False
+        if not is_address:
+            raise ValueError("must be postgresql://user:password@host:port/database")
+        return value
 
 
 class KafkaSettings(Settings, env_prefix="HARBOR_KAFKA__"):

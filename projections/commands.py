@@ -1,6 +1,7 @@
 """The worker, and the operator's commands for read models and dead letters (`python -m projections`)."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -9,11 +10,13 @@ import asyncpg
 import click
 
 from infra.clock import monotonic_s
+from infra.postgres.advice import advice
 from infra.postgres.connection import DedicatedConnection
 from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.pool import connect
 from infra.runtime import run_process
 from infra.settings import KafkaSettings, PostgresSettings, SettingsError, load
+from infra.settings_names import warn_of_mistyped
 from projections import run, verify
 from projections.catalogue import PROJECTIONS
 from projections.dead_letters import command_line as dead_letters
@@ -196,6 +199,7 @@ def _run(work: Callable[[DedicatedConnection], Awaitable[T]]) -> T:
         finally:
             await connection.close()
 
+    warn_of_mistyped(os.environ)
     try:
         return asyncio.run(connected())
     except SettingsError as error:
@@ -205,4 +209,4 @@ def _run(work: Callable[[DedicatedConnection], Awaitable[T]]) -> T:
             f"{error}: run python -m infra.postgres.migrate, then python -m projections create-tables"
         ) from None
     except ANY_DATABASE_ERROR as error:
-        raise click.ClickException(f"PostgreSQL at HARBOR_POSTGRES__URL: {error}") from None
+        raise click.ClickException(advice(error)) from None

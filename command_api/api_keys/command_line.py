@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final, TypeVar
 
-import asyncpg
 import click
 
 from infra import clock
+from infra.postgres.advice import advice
 from infra.postgres.connection import DedicatedConnection
 from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.pool import DangerousSettingsError, connect
@@ -18,6 +18,7 @@ from infra.security.api_key_events import newest_events
 from infra.security.api_key_store import KeyStoreError, create_key, list_keys, revoke_key, rotate_key
 from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyActor, KeyRecord
 from infra.settings import PostgresSettings, SecuritySettings, SettingsError, load
+from infra.settings_names import warn_of_mistyped
 
 T = TypeVar("T")
 _MODES: Final = ("live", "test")
@@ -28,6 +29,7 @@ _KEY_ROW: Final = "{:<8}  {:<8}  {:<20}  {:<4}  {:<22}  {}  {}"
 @click.group(help="Create, list, rotate, revoke and audit API keys.")
 def keys() -> None:
     """Group the commands on keys."""
+    warn_of_mistyped(os.environ)
 
 
 @keys.command(epilog="Example: python -m command_api keys create --partner acme --mode test --scope orders:write")
@@ -147,9 +149,5 @@ def _run(work: Callable[[DedicatedConnection], Awaitable[T]]) -> T:
         return asyncio.run(with_connection())
     except (SettingsError, ValueError, KeyStoreError, DangerousSettingsError) as error:
         raise click.ClickException(str(error)) from None
-    except asyncpg.UndefinedTableError:
-        raise click.ClickException("the database has no key table: run python -m infra.postgres.migrate") from None
     except ANY_DATABASE_ERROR as error:
-        # The first line: what may follow is the DETAIL, which quotes the row.
-        first, *_ = str(error).splitlines() or [type(error).__name__]
-        raise click.ClickException(f"PostgreSQL: {first}; is HARBOR_POSTGRES__URL right and the server up?") from None
+        raise click.ClickException(advice(error)) from None

@@ -10,8 +10,7 @@ from starlette.types import ASGIApp
 
 from infra import runtime
 from infra.http.server.server import Listen, serve
-from infra.observability import logs
-from infra.settings import LogSettings, SettingsError, load
+from infra.settings import SettingsError
 
 _GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
 
@@ -50,13 +49,13 @@ def _run(name: str, compose: Compose) -> None:
     """Serve by the settings of the environment until SIGTERM, then drain.
 
     Raises:
-        ClickException: a setting is missing or wrong.
+        SystemExit: 2 after one line, a setting is missing or wrong.
     """
     try:
-        logs.configure(name, load(LogSettings).level)
+        runtime.begin(name)
         app, listen = compose()
     except SettingsError as error:
-        raise click.ClickException(str(error)) from None
+        runtime.refuse(str(error))
     # What exists now lives as long as the process: never scan it again, and look for new cycles rarely (decision 0040).
     gc.collect()
     gc.freeze()

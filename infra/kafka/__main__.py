@@ -1,6 +1,7 @@
 """`python -m infra.kafka topics`: create what is missing, check what exists."""
 
 import asyncio
+import os
 import sys
 
 import click
@@ -8,6 +9,7 @@ from aiokafka.errors import KafkaError
 
 from infra.kafka.topics import Topic, TopicsError, check_topics, ensure_topics, events_topic
 from infra.settings import KafkaSettings, SettingsError, load
+from infra.settings_names import warn_of_mistyped
 
 
 @click.group()
@@ -25,6 +27,7 @@ def topics(*, check: bool, deadline_s: float) -> None:
 
         HARBOR_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:9092 python -m infra.kafka topics
     """
+    warn_of_mistyped(os.environ)
     try:
         settings = load(KafkaSettings)
         if not settings.bootstrap_servers:

@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import click
 
+from infra.local import running
 from infra.local import status as stack_status
 from infra.local.addresses import environment_for
 from infra.local.backups import create
@@ -21,6 +22,7 @@ from infra.local.home import CHECKOUT, Home, Json, locate, make_command, nothing
 from infra.local.processes import detached, orphans
 from infra.local.stack import Stack
 from infra.security.api_keys import parse
+from infra.settings_names import warn_of_mistyped
 
 
 class Commands(click.Group):
@@ -41,13 +43,16 @@ def say(line: str) -> None:
 
 
 @click.group(cls=Commands)
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Run the whole system on this machine: servers, relay, workers and both services.
 
     HARBOR_HOME names the directory for data and secrets (default: .harbor in the checkout), HARBOR_COMMAND_API__PORT
     and HARBOR_QUERY_API__PORT the ports (8000 and 8001; 0: any free one). HARBOR_POSTGRES__URL,
     HARBOR_KAFKA__BOOTSTRAP_SERVERS and HARBOR_REDIS__URL replace a server by one that exists.
     """
+    if context.invoked_subcommand != "up":
+        warn_of_mistyped(os.environ)
 
 
 @main.command(epilog="Example: HARBOR_HOME=/tmp/second HARBOR_COMMAND_API__PORT=0 python -m infra.local up --detach")
@@ -57,6 +62,8 @@ def main() -> None:
 def up(broker: str, detach: bool, brief: bool) -> None:
     """Start everything; Ctrl-C drains and stops it."""
     home = locate()
+    if not detach:  # else the new process says it
+        warn_of_mistyped(os.environ)
     try:
         home.make()
         if detach:
@@ -73,6 +80,9 @@ def up(broker: str, detach: bool, brief: bool) -> None:
             asyncio.run(_run(home, broker, brief))
     except AlreadyRunsError as error:
         say(f"{error}: {_what_next()}")
+        differing = running.differences(home, broker, os.environ)
+        if differing:
+            sys.exit("\n".join([*differing, f"to run with these settings: `{make_command('down')}`, then this again"]))
 
 
 @main.command(epilog="Example: python -m infra.local down")

@@ -13,6 +13,7 @@ from infra.local.errors import LocalError
 from infra.local.probe import response
 from infra.local.processes.supervisor import Say, Supervised, tail
 from infra.observability.health import MEANINGS
+from infra.settings import EXIT_STATUS
 
 PATIENCE_S = 90.0
 STEADY_S: Final = 2.0
@@ -21,7 +22,7 @@ PROGRESS_S: Final = 10.0
 _POLL_S = 0.2
 _ASK_S = 5.0
 _STARTING = "starting"
-_BAD_SETTINGS = "exit 2"
+_BAD_SETTINGS = f"exit {EXIT_STATUS}"
 
 Address = tuple[str, int]
 

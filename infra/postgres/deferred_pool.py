@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
+from infra.postgres.advice import advice
 from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.migrate import MigrationError
 from infra.postgres.pool import DangerousSettingsError, Pool, SchemaBehindError
@@ -122,4 +123,4 @@ def _log(reason: NotReadyReason | None, error: Exception | None) -> None:
     if reason is None:
         get_logger().info("postgres.connected")
     else:
-        get_logger().warning("postgres.waiting", reason=reason, error=str(error))
+        get_logger().warning("postgres.waiting", reason=reason, error=error and advice(error))

@@ -6,6 +6,7 @@ the local stack and the tests call `create_login_roles`.
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -13,7 +14,10 @@ from types import MappingProxyType
 import asyncpg
 import click
 
+from infra.postgres.advice import advice
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.settings import LoginSettings, PostgresSettings, SettingsError, load
+from infra.settings_names import warn_of_mistyped
 
 # login role -> group role of the migrations
 LOGIN_ROLES: Mapping[str, str] = MappingProxyType(
@@ -63,6 +67,7 @@ def main() -> None:
 
     HARBOR_LOGIN__COMMAND_PASSWORD, HARBOR_LOGIN__WORKER_PASSWORD and HARBOR_LOGIN__QUERY_PASSWORD are required.
     """
+    warn_of_mistyped(os.environ)
     try:
         logins = load(LoginSettings)
         url = load(PostgresSettings).url.get_secret_value()
@@ -74,8 +79,8 @@ def main() -> None:
         asyncio.run(create_login_roles(url, passwords))
     except SettingsError as error:
         sys.exit(str(error))
-    except (OSError, asyncpg.PostgresError) as error:
-        sys.exit(f"login roles: {error}: is HARBOR_POSTGRES__URL the address of a role that may create roles?")
+    except ANY_DATABASE_ERROR as error:
+        sys.exit(f"login roles: {advice(error)}")
     click.echo(f"may log in: {', '.join(LOGIN_ROLES)}")
 
 

@@ -12,6 +12,7 @@ that was made by other files than these.
 
 import asyncio
 import hashlib
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +21,13 @@ from pathlib import Path
 import asyncpg
 import click
 
+from infra.postgres.advice import advice
 from infra.postgres.connection import Connection
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.settings import PostgresSettings, SettingsError, load
+from infra.settings_names import warn_of_mistyped
 
+OLDEST_SERVER = 18
 FOLDER = Path(__file__).with_name("migrations")
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _LOCK = 0x686172626F72  # "harbor": any number works as long as every migrator takes the same
@@ -71,10 +76,11 @@ async def migrate(admin_url: str, report: Callable[[str], object] = lambda _name
     `admin_url` is a superuser or a role with CREATEROLE that may create schemas in the database.
 
     Raises:
-        MigrationError: an applied file was changed afterwards, or is not on disk.
+        MigrationError: an applied file was changed afterwards, or is not on disk, or the server is too old.
     """
     connection = await asyncpg.connect(admin_url, server_settings={"application_name": "harbor-migrate"})
     try:
+        assert_version(connection.get_server_version().major)
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         async with connection.transaction():
             await connection.execute((FOLDER / "roles.sql").read_text())
@@ -96,12 +102,27 @@ async def migrate(admin_url: str, report: Callable[[str], object] = lambda _name
         await connection.close()
 
 
+def assert_version(major: int) -> None:
+    """Check that the server's major version is one that this code was written for.
+
+    Raises:
+        MigrationError: it is older.
+    """
+    if major < OLDEST_SERVER:
+        raise MigrationError(
+            f"the server at HARBOR_POSTGRES__URL is PostgreSQL {major}, and {OLDEST_SERVER} or later is needed: "
+            "upgrade it, or name another"
+        )
+
+
 async def unapplied(connection: Connection) -> list[str]:
     """Return the names of the migrations on disk that this database lacks; services refuse to start when any is.
 
     Raises:
-        MigrationError: the database was never migrated, or an applied file was changed afterwards.
+        MigrationError: the database was never migrated, an applied file was changed afterwards, or the server is too
+            old.
     """
+    assert_version(connection.get_server_version().major)
     try:
         rows = await connection.fetch("SELECT number, sha256 FROM harbor.migrations")
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
@@ -138,10 +159,13 @@ async def _apply(connection: Connection, migration: Migration) -> str:
 def main() -> None:
     """Bring the database at HARBOR_POSTGRES__URL (an admin's address) to the current schema; safe to repeat."""
     try:
+        warn_of_mistyped(os.environ)
         url = load(PostgresSettings).url.get_secret_value()
         asyncio.run(migrate(url, lambda name: click.echo(f"applied {name}")))
-    except (SettingsError, MigrationError, OSError, asyncpg.PostgresError) as error:
+    except (SettingsError, MigrationError) as error:
         raise click.ClickException(str(error)) from error
+    except ANY_DATABASE_ERROR as error:
+        raise click.ClickException(advice(error)) from error
     click.echo("the schema is current")
 
 

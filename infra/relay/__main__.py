@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import socket
-import sys
 from collections.abc import Sequence
 
 import click
@@ -14,7 +13,6 @@ from infra.clock import new_id
 from infra.event_store.postgres import open_event_store
 from infra.kafka.topics import events_topic
 from infra.observability.health import NotReadyReason
-from infra.observability.logs import configure
 from infra.observability.ops_server import OpsServer
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import connect, open_pool
@@ -22,7 +20,7 @@ from infra.postgres.wakeup import Wakeup
 from infra.relay.metrics import RelayMetrics
 from infra.relay.relay import Relay, relay_lease
 from infra.relay.run import Ports
-from infra.settings import KafkaSettings, LogSettings, OpsSettings, PostgresSettings, RelaySettings, SettingsError, load
+from infra.settings import KafkaSettings, OpsSettings, PostgresSettings, RelaySettings, SettingsError, load
 
 _APPLICATION = "harbor-relay"
 
@@ -33,12 +31,12 @@ _APPLICATION = "harbor-relay"
 def main() -> None:
     """Relay the event log to Kafka. All settings are HARBOR_* variables: docs/settings.md."""
     try:
-        configure("relay", load(LogSettings).level)
+        runtime.begin("relay")
         kafka = load(KafkaSettings)
     except SettingsError as error:
-        sys.exit(str(error))
+        runtime.refuse(str(error))
     if not kafka.bootstrap_servers:
-        sys.exit(
+        runtime.refuse(
             "no broker is configured, so there is nothing to relay to: set HARBOR_KAFKA__BOOTSTRAP_SERVERS, or do not "
             "start the relay (projection workers then read the event store)"
         )

@@ -9,7 +9,9 @@ import asyncpg
 from infra import clock
 from infra.local.addresses import DATABASE
 from infra.local.errors import LocalError
+from infra.postgres.advice import advice
 from infra.postgres.connection import Connection
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.login_roles import create_login_roles
 from infra.postgres.migrate import MigrationError, migrate
 from infra.security.api_key_store import TooManyKeysError, create_key, find_key
@@ -64,16 +66,8 @@ async def install(
         await _create_keys(admin_url, keys, pepper.encode())
     except (MigrationError, TooManyKeysError) as error:
         raise LocalError(f"the database cannot be made ready: {error}") from error
-    except (OSError, TimeoutError) as error:
-        reason = str(error) or type(error).__name__
-        raise LocalError(
-            f"PostgreSQL cannot be reached ({reason}): is it up, and HARBOR_POSTGRES__URL right?"
-        ) from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        reason = str(error).splitlines()[0]
-        raise LocalError(
-            f"PostgreSQL refuses ({reason}): HARBOR_POSTGRES__URL must be the address of a role that may create roles"
-        ) from error
+    except ANY_DATABASE_ERROR as error:
+        raise LocalError(advice(error)) from error
     return applied
 
 

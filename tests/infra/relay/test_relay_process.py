@@ -90,9 +90,17 @@ async def test_a_relay_killed_in_mid_stream_loses_and_reorders_nothing(
 async def test_without_a_broker_the_relay_says_so_in_one_line_and_ends() -> None:
     process = await start(environment(HARBOR_POSTGRES__URL="postgresql://nobody@localhost/nothing"))
     output = await output_of(process)
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert output.startswith("no broker is configured")
     assert output.count("\n") == 1
+
+
+async def test_a_mistyped_setting_is_logged_at_the_start() -> None:
+    process = await start(environment(HARBOR_RELAY__BACH="canary"))
+    output = await output_of(process)
+    assert '"event":"settings.mistyped"' in output
+    assert "HARBOR_RELAY__BACH is not a setting and changes nothing: did you mean HARBOR_RELAY__BATCH?" in output
+    assert "canary" not in output
 
 
 async def test_a_relay_told_to_stop_while_the_broker_is_away_ends_at_once(database: Database) -> None:

@@ -1,0 +1,41 @@
+"""How a stack that runs differs from one that would be started now."""
+
+import json
+from collections.abc import Mapping
+
+import psutil
+
+from infra.local.home import Home, Json
+from infra.local.processes import orphans
+
+_PORTS = {"HARBOR_COMMAND_API__PORT": "command_api", "HARBOR_QUERY_API__PORT": "query_api"}
+_ANY = "0"
+
+
+def differences(home: Home, broker: str, environment: Mapping[str, str]) -> list[str]:
+    """Return one line for each setting of `environment` that the running stack does not have; never with a value.
+
+    Args:
+        home: of the stack that runs.
+        broker: the choice for a new one: `auto` goes with any.
+        environment: of this process; what it does not set goes with anything.
+    """
+    try:
+        facts: Json = json.loads(home.stack_file.read_text())
+        supervisor = orphans.supervisor_of(home.run_file)
+        there = supervisor.environ() if supervisor else {}
+    except (OSError, ValueError, psutil.Error):  # it is only just starting
+        return []
+    lines = []
+    for variable, wanted in sorted(environment.items()):
+        if not variable.startswith("HARBOR_") or variable == "HARBOR_HOME" or wanted == there.get(variable, ""):
+            continue
+        if variable not in _PORTS:
+            lines.append(f"it runs with another {variable}")
+        elif (port := str(facts.get(_PORTS[variable])).rpartition(":")[2]) != wanted and wanted != _ANY:
+            lines.append(f"it runs with {variable}={port}, not {wanted}")
+    if broker == "kafka" and not facts.get("kafka"):
+        lines.append("it runs without a broker, not with BROKER=kafka")
+    if broker == "none" and facts.get("kafka"):
+        lines.append("it runs with a broker, not with BROKER=none")
+    return lines
