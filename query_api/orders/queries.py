@@ -75,7 +75,7 @@ def orders_page(filters: frozenset[str], *, is_partner: bool, is_first: bool) ->
     if not is_first:
         conditions.append(tuple_(orders.c.created_at, orders.c.order_id) < _AFTER)
     page = (
-        select(orders.c.created_at, orders.c.order_id, orders.c.document)
+        select(orders.c.created_at, orders.c.order_id, orders.c.partner_id, orders.c.document)
         .where(*visible(orders, is_partner=is_partner), *conditions)
         .order_by(orders.c.created_at.desc(), orders.c.order_id.desc())
         .limit(bindparam("rows", type_=Integer))
@@ -97,8 +97,9 @@ def _within_bytes(page: Subquery) -> Select[Any]:
         func.row_number().over(order_by=order).label("place"),
         func.count().over().label("found"),
     ).subquery("measured")
+    shown = (measured.c.created_at, measured.c.order_id, measured.c.partner_id, measured.c.document, measured.c.found)
     return (
-        select(measured.c.created_at, measured.c.order_id, measured.c.document, measured.c.found)
+        select(*shown)
         .where(or_(measured.c.bytes_so_far <= literal(MAX_PAGE_BYTES, BigInteger), measured.c.place == 1))
         .order_by(measured.c.place)
     )

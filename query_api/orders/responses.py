@@ -1,14 +1,32 @@
-"""The documents about orders, beside the order itself (`domain.order.document`)."""
+"""The documents about orders. The order itself is the one of `domain.order.document`, served as it is stored."""
 
 from typing import Any, Literal
 from uuid import UUID
 
+import asyncpg
+import orjson
 from pydantic import Field
 
 from domain.instants import Instant
 from domain.order.document import Document, Order
 from infra.http.cursors import Page
 from query_api.documents import RowDocument, StoredJson
+
+
+class ShownOrder(Order):
+    """An order as of `version`; to a key of the installation it also says whose it is."""
+
+    partner_id: str = Field(
+        default_factory=str,
+        description="whose order it is; only in responses to keys of the installation",
+        examples=["acme"],
+    )
+
+
+def shown_order(row: asyncpg.Record, *, is_partner: bool) -> bytes:
+    """Return the bytes of an order: to its partner those that are stored."""
+    document: bytes = row["document"]
+    return document if is_partner else b'%b,"partner_id":%b}' % (document[:-1], orjson.dumps(row["partner_id"]))
 
 
 class Actor(Document):
@@ -49,7 +67,7 @@ class Note(RowDocument):
     note: str | None = Field(examples=["call before delivery"])
 
 
-class OrderPage(Page[Order]):
+class OrderPage(Page[ShownOrder]):
     """A page of orders."""
 
 

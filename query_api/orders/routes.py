@@ -11,7 +11,6 @@ import orjson
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, Field
 
-from domain.order.document import Order
 from domain.order.status import Status
 from domain.text import MAX_EXTERNAL_REFERENCE_CHARS
 from infra.http import addresses
@@ -23,7 +22,7 @@ from infra.http.server.raw_route import RawRequest, RawRoute, ReadyResponse
 from infra.http.strict_route import StrictRoute
 from query_api.freshness import ORDER_TIMELINE, ORDERS
 from query_api.orders import queries
-from query_api.orders.responses import Note, NotePage, OrderPage, TimelineEntry, TimelinePage
+from query_api.orders.responses import Note, NotePage, OrderPage, ShownOrder, TimelineEntry, TimelinePage, shown_order
 from query_api.parameters import ConsistencyToken, OrderId, Timestamp
 from query_api.problems import refused_as
 from query_api.reading import Pages, Reads, open_read, read_responses
@@ -74,7 +73,10 @@ class OrderFilters(BaseModel):
 async def list_orders(
     request: Request, reads: Reads, page: Pages, filters: Annotated[OrderFilters, Query()]
 ) -> Response:
-    """Return orders, newest first. A page may hold fewer than `limit` when orders are large; `has_more` counts."""
+    """Return orders, newest first, to a key of the installation with their `partner_id`.
+
+    A page may hold fewer than `limit` when orders are large; `has_more` counts.
+    """
     read = await reads.open(ORDERS)
     values: dict[str, Any] = filters.model_dump(exclude_none=True)
     after = {} if page.after is None else {"after_at": page.after.instant, "after_id": page.after.id}
@@ -85,7 +87,7 @@ async def list_orders(
     has_more = bool(rows) and rows[0]["found"] > len(shown)
     next_cursor = page.next_cursor(_key(shown[-1])) if has_more else None
     body = b'{"data":[%b],"has_more":%b,"next_cursor":%b}' % (
-        b",".join(row["document"] for row in shown),
+        b",".join(shown_order(row, is_partner=read.is_partner) for row in shown),
         b"true" if has_more else b"false",
         orjson.dumps(next_cursor),
     )
@@ -104,7 +106,7 @@ def _key(row: asyncpg.Record) -> RowKey:
     operation_id="get_order",
     summary="Get one order",
     dependencies=[READS_ORDERS],
-    response_model=Order,
+    response_model=ShownOrder,
     responses=OF_ORDER | {304: {"description": "The order still has this version."} | OF_ORDER[200]},
 )
 async def get_order(
@@ -113,7 +115,10 @@ async def get_order(
     consistency_token: ConsistencyToken = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Return the order exactly as the response to its last command showed it; `ETag` is its version."""
+    """Return the order exactly as the response to its last command showed it; `ETag` is its version.
+
+    A key of the installation is also told whose order it is (`partner_id`).
+    """
     read = await open_read(request, ORDERS, order_id, consistency_token)
     row = await read.row(queries.order_by_id(is_partner=read.is_partner), order_id=order_id)
     if row is None:
@@ -124,7 +129,7 @@ async def get_order(
     if _matches(if_none_match, etag):
         return Response(status_code=304, headers=headers)
     lines = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
-    return ReadyResponse(row["document"], 200, [_JSON_LINE, *lines])
+    return ReadyResponse(shown_order(row, is_partner=read.is_partner), 200, [_JSON_LINE, *lines])
 
 
 def _matches(if_none_match: str | None, etag: str) -> bool:

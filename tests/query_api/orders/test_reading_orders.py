@@ -1,5 +1,7 @@
 """Reading orders: documents as stored, versions as ETags, filters that narrow lists, timelines of what happened."""
 
+import orjson
+
 from infra.partitioning import partition_of
 from query_api.orders import responses
 from tests.support.services.query_service import ORDERS, PARTITIONS, START, QueryService, order_row
@@ -21,6 +23,22 @@ async def test_an_order_is_served_as_the_stored_bytes(service: QueryService) -> 
             "cache-control": "no-store",
         }.items()
     )
+
+
+async def test_the_installation_is_told_whose_order_it_is_and_a_partner_gets_the_stored_bytes(
+    service: QueryService,
+) -> None:
+    row = order_row(partner_id="globex")
+    await service.rows.add_orders(row)
+    dashboard, partner = await service.key(None, scopes=["dashboard:read"]), await service.key("globex")
+
+    shown = [(await service.get(f"{ORDERS}/{row.order_id}", key)) for key in (dashboard, partner)]
+    listed = [(await service.get(ORDERS, key)).json()["data"] for key in (dashboard, partner)]
+
+    plain = orjson.loads(row.document)
+    assert [answer.json() for answer in shown] == [plain | {"partner_id": "globex"}, plain]
+    assert listed == [[plain | {"partner_id": "globex"}], [plain]]
+    assert shown[1].content == row.document
 
 
 async def test_an_order_is_sent_only_when_the_caller_has_another_version(service: QueryService) -> None:

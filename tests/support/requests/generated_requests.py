@@ -205,7 +205,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "email_malformed": "create_order|update_order",
     "hostname_invalid": "create_webhook_endpoint",
     "external_reference_invalid": "list_orders",
-    "parameter_empty": "list_orders",
+    "parameter_empty": "list_.*|get_order_timeline",
     # what we have signed, or counted
     "cursor_invalid": "list_.*|get_order_timeline",
     "consistency_token_invalid": "list_.*|get_.*",

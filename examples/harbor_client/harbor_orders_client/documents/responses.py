@@ -78,6 +78,8 @@ class Order:
     expires_at: datetime
     auth_expires_at: datetime | None
     cancel_reason: str | None
+    partner_id: str | None = None
+    """Whose order it is; only a key of the installation is told."""
 
 
 @dataclass(frozen=True, slots=True)
