@@ -36,14 +36,18 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
         "idempotency_key_mismatch",
         422,
         "Idempotency-Key used before",
-        "This Idempotency-Key belongs to a different request; use a new key for a new command.",
+        "This Idempotency-Key belongs to a different request; use a new key for a new command. As far as it is known, "
+        "first_used_at says when the key was first used, existing_order_id or key_id for what, and differs in what the "
+        "requests differ: path, body, or both. Bodies are compared by their JSON values, so spaces and the order of "
+        'members do not count; but "10" is not "10.00", and null or {} is not a member left out.',
     ),
     # what the rules of an order refuse: final, recorded under the key
     DUPLICATE_EXTERNAL_REFERENCE := ProblemType(
         "duplicate_external_reference",
         409,
         "External reference taken",
-        "Another of your orders has this external_reference; a reference stays taken forever.",
+        "Another of your orders has this external_reference, the one that existing_order_id names; a reference stays "
+        "taken forever.",
     ),
     # which version a client edits: not recorded, so that the same key may follow the order
     PRECONDITION_REQUIRED := ProblemType(

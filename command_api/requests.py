@@ -93,6 +93,7 @@ async def _accept(
         path=path,
         request_id=request.context.request_id,
         traceparent=traceparent,
+        body=body.canonical,
     )
     return CommandRequest(request, caller)
 

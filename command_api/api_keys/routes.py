@@ -25,13 +25,14 @@ from command_api.api_keys.rights import require_grantable, require_live, visibil
 from command_api.errors import invalid_values
 from command_api.handling.idempotency import IdempotencyKey, fingerprint
 from command_api.state import state_of
+from domain.instants import instant_text
 from infra import clock
 from infra.http import json_body, problems
 from infra.http.auth import Principal, requires
 from infra.http.context import context_of
 from infra.http.cursors import Paging, RowKey, paging
 from infra.http.openapi.document import header, problem_responses
-from infra.http.problems import FieldError, Problem, ProblemType
+from infra.http.problems import FieldError, MemberValue, Problem, ProblemType
 from infra.http.strict_route import StrictRequest, StrictRoute
 from infra.http.validation import MissingAs
 from infra.postgres.connection import Connection
@@ -287,8 +288,9 @@ async def _changing(request: Request) -> AsyncIterator[Connection]:
             raise Problem(refusals.TOO_MANY_LIVE_KEYS) from None
         except api_key_store.UnknownKeyError:
             raise Problem(refusals.API_KEY_NOT_LIVE) from None
-        except api_key_store.RequestMismatchError:
-            raise Problem(errors.IDEMPOTENCY_KEY_MISMATCH) from None
+        except api_key_store.RequestMismatchError as other:
+            first: dict[str, MemberValue] = {"first_used_at": instant_text(other.first_used_at), "key_id": other.key_id}
+            raise Problem(errors.IDEMPOTENCY_KEY_MISMATCH, members=first) from None
         except api_key_store.KeyAlreadyMadeError as made:
             raise Problem(refusals.API_KEY_ALREADY_CREATED, members={"key_id": made.key_id}) from None
 

@@ -9,10 +9,10 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar, assert_never
+from uuid import UUID
 
 from command_api.errors import (
     CONCURRENT_MODIFICATION,
-    IDEMPOTENCY_KEY_MISMATCH,
     IDEMPOTENCY_KEY_REQUIRED,
     OUTCOME_UNKNOWN,
     invalid_command,
@@ -23,6 +23,7 @@ from command_api.handling.appends import Caller, CommandResponse, appended, prob
 from command_api.handling.bodies import field_error, parse_body
 from command_api.handling.handle import WritePath, decide_create, refuse_reference
 from command_api.handling.idempotency import fingerprint, parse_key
+from command_api.handling.key_mismatch import key_mismatch
 from command_api.orders import bodies
 from domain.order.errors import InvalidCommandError, WithdrawnCurrencyError
 from domain.order.ids import OrderId
@@ -131,9 +132,10 @@ async def _append(
     """Note the responses to what was appended; record the refusal of those whose external reference is taken."""
     taken = await _note_responses(decided, outcomes)
     if taken:
-        for each in taken:
-            each.append = refuse_reference(each.caller, OrderId(each.append.stream_id))
-        await _note_responses(taken, await _try_append(path, taken))
+        for each, owner in taken:
+            each.append = refuse_reference(each.caller, OrderId(each.append.stream_id), owner)
+        refused = [each for each, _owner in taken]
+        await _note_responses(refused, await _try_append(path, refused))
 
 
 def _weight(value: Json) -> int:
@@ -148,8 +150,9 @@ def _decide(path: WritePath, sender: Caller, place: int, value: Json, item: Item
     try:
         order = _order_of(value, item)
         pointer += "/order"
+        body_bytes = canonical(order)
         caller = sender._replace(
-            idempotency_key=item.key or "", fingerprint=fingerprint("POST", sender.path, canonical(order))
+            idempotency_key=item.key or "", fingerprint=fingerprint("POST", sender.path, body_bytes), body=body_bytes
         )
         body = parse_body(bodies.CreateOrderBody, order)
         command = bodies.create_order(body, OrderId(path.new_id()), sender.tenant, path.now())
@@ -191,18 +194,18 @@ def _order_of(value: Json, item: Item) -> Json:
 
 async def _note_responses(
     decided: Sequence[_Decided], outcomes: Sequence[AppendOutcome | EventStoreError]
-) -> Sequence[_Decided]:
-    """Note the responses to what was appended; return those whose external reference is taken."""
-    taken: list[_Decided] = []
+) -> Sequence[tuple[_Decided, UUID]]:
+    """Note the responses to what was appended; return those whose external reference is taken, and by which order."""
+    taken: list[tuple[_Decided, UUID]] = []
     async for part in slices(range(len(decided))):
         for place in part:
             each, outcome = decided[place], outcomes[place]
             if isinstance(outcome, ClaimTaken):
-                taken.append(each)
+                taken.append((each, outcome.stream_id))
             elif each.refusal is not None and isinstance(outcome, WrongExpectedVersion):
                 each.item.response = each.refusal
             else:
-                each.item.response = _response(each.append, outcome)
+                each.item.response = _response(each, outcome)
     return taken
 
 
@@ -214,15 +217,15 @@ async def _try_append(path: WritePath, more: Sequence[_Decided]) -> Sequence[App
         return [error] * len(more)
 
 
-def _response(append: AppendCommand, outcome: AppendOutcome | EventStoreError) -> CommandResponse | Problem:
+def _response(decided: _Decided, outcome: AppendOutcome | EventStoreError) -> CommandResponse | Problem:
     """Return the response that was recorded, now or by an earlier request, or why there is none."""
     match outcome:
         case Appended():
-            return appended(append, outcome)
+            return appended(decided.append, outcome)
         case Duplicate():
             return replayed(outcome)
         case KeyMismatch():
-            return Problem(IDEMPOTENCY_KEY_MISMATCH)
+            return key_mismatch(decided.caller, outcome)
         case ClaimTaken() | WrongExpectedVersion():
             return Problem(CONCURRENT_MODIFICATION)
         case EventStoreError():

@@ -21,7 +21,7 @@ _NO_VERSION = -1
 class Caller(NamedTuple):
     """Who sends a command, under which key, and what is recorded of the request.
 
-    `system` names the part of this system that acts by itself; there is no API key then.
+    `system` names the part of this system that acts by itself; there is no API key then. `body` is the canonical one.
     """
 
     tenant: Tenant
@@ -32,6 +32,7 @@ class Caller(NamedTuple):
     request_id: str
     traceparent: str | None
     system: str | None = None
+    body: bytes = b""
 
 
 class CommandResponse(NamedTuple):

@@ -16,7 +16,6 @@ from uuid import UUID
 from command_api.errors import (
     CONCURRENT_MODIFICATION,
     DUPLICATE_EXTERNAL_REFERENCE,
-    IDEMPOTENCY_KEY_MISMATCH,
     PRECONDITION_FAILED,
 )
 from command_api.handling.appends import (
@@ -31,6 +30,7 @@ from command_api.handling.appends import (
     replayed,
 )
 from command_api.handling.backoff import MAX_DECISIONS, back_off
+from command_api.handling.key_mismatch import key_mismatch
 from command_api.handling.order_locks import OrderLocks, TooManyWaitingError
 from command_api.handling.order_state_cache import OrderStateCache
 from command_api.order_problems import order_problem
@@ -155,10 +155,10 @@ async def _append(path: WritePath, caller: Caller, order_id: OrderId, decision: 
         case Duplicate():
             return replayed(outcome)
         case KeyMismatch():
-            raise Problem(IDEMPOTENCY_KEY_MISMATCH)
+            raise key_mismatch(caller, outcome)
         case ClaimTaken():
             # A refusal claims nothing, so this happens once.
-            refusal, version = Problem(DUPLICATE_EXTERNAL_REFERENCE), decision.append.expected_version
+            refusal, version = _reference_taken(outcome.stream_id), decision.append.expected_version
             return await _append(path, caller, order_id, _refusal_decision(caller, refusal, order_id, version))
         case WrongExpectedVersion():
             return None
@@ -234,7 +234,7 @@ async def _find_response(path: WritePath, caller: Caller, order_id: OrderId) -> 
         case Duplicate():
             return replayed(outcome)
         case KeyMismatch():
-            raise Problem(IDEMPOTENCY_KEY_MISMATCH)
+            raise key_mismatch(caller, outcome)
         case WrongExpectedVersion():
             return outcome.actual_version
         case Appended() | ClaimTaken():
@@ -252,6 +252,11 @@ def decide_create(path: WritePath, caller: Caller, command: CreateOrder) -> Appe
     return _decide(path, caller, command, None, CREATED).append
 
 
-def refuse_reference(caller: Caller, order_id: OrderId) -> AppendCommand:
-    """Return what is appended under the caller's key when the external reference of a new order is taken."""
-    return refusal_append(caller, Problem(DUPLICATE_EXTERNAL_REFERENCE), order_id, NO_STREAM)
+def refuse_reference(caller: Caller, order_id: OrderId, owner: UUID) -> AppendCommand:
+    """Return what is appended under the caller's key when the external reference of a new order is that of `owner`."""
+    return refusal_append(caller, _reference_taken(owner), order_id, NO_STREAM)
+
+
+def _reference_taken(owner: UUID) -> Problem:
+    """Return the refusal of a reference; it is unique per partner and mode, so its owner is one of the caller's."""
+    return Problem(DUPLICATE_EXTERNAL_REFERENCE, members={"existing_order_id": str(owner)})

@@ -35,7 +35,9 @@ IdempotencyKey = Annotated[
         alias="Idempotency-Key",
         description=(
             "New for each command, 1-255 visible ASCII characters, bare or in double quotes. A repetition gets the "
-            "first response again, kept for 7 days; another request under the same key is refused (422)."
+            "first response again, kept for 7 days; another request under the same key is refused (422). A request is "
+            "the same if its method, its path and the JSON values of its body are: spaces and the order of members do "
+            'not count, but `"10"` is not `"10.00"`, and null or `{}` is not a member left out.'
         ),
         examples=["0192f0c1-8a3b-7c55-9a53-0f6f3b1f2f10"],
     ),

@@ -18,6 +18,7 @@ from infra.event_store.protocol import (
     ClaimTaken,
     Duplicate,
     EventStoreError,
+    FirstUse,
     KeyMismatch,
     NewEvent,
     StoredEvent,
@@ -71,7 +72,10 @@ class MemoryEventStore:
         recorded = self._responses.get((command.tenant_id, command.key))
         if recorded is not None:
             fingerprint, duplicate = recorded
-            return duplicate if fingerprint == command.fingerprint else KeyMismatch()
+            if fingerprint == command.fingerprint:
+                return duplicate
+            status, _response, stream_id, version, _position, recorded_at = duplicate
+            return KeyMismatch(FirstUse(fingerprint, status, stream_id, version, recorded_at))
         version = len(self._streams.get((command.tenant_id, command.stream_id), []))
         if version != command.expected_version:
             return WrongExpectedVersion(version)

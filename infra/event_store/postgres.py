@@ -4,8 +4,8 @@
 never one that could still vanish; positions are contiguous, so a gap is corruption and stops the reader.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from uuid import UUID
 
 from infra.event_store.append_channel import PostgresAppendChannel
@@ -15,6 +15,8 @@ from infra.event_store.protocol import (
     AppendCommand,
     AppendOutcome,
     EventStoreError,
+    FirstUse,
+    KeyMismatch,
     LogCorruptError,
     StoredEvent,
     StoreUnavailableError,
@@ -26,6 +28,14 @@ from infra.settings import PostgresSettings
 READ_STREAM = f"SELECT {COLUMNS} FROM harbor.events WHERE stream_id = $1 AND tenant_id = $2 ORDER BY version"
 READ_ALL = f"SELECT {COLUMNS} FROM harbor.events WHERE position > $1 AND log_id = $2 ORDER BY position LIMIT $3"
 HEAD = "SELECT last_position FROM harbor.batches WHERE log_id = $1 ORDER BY last_position DESC LIMIT 1"
+# One look-up by the hash of the key for each pair of $1 tenants and $2 keys.
+FIRST_USES = """
+    SELECT r.tenant_id, r.key, r.fingerprint, r.status, r.stream_id, r.version, r.recorded_at
+    FROM unnest($1::text[], $2::text[]) AS used (tenant_id, key)
+    JOIN harbor.recorded_responses r
+        ON hashtextextended(r.key, 0) = hashtextextended(used.key, 0) AND r.key = used.key
+       AND r.tenant_id = used.tenant_id
+"""
 
 
 class PostgresEventStore:
@@ -43,13 +53,26 @@ class PostgresEventStore:
         """Append one command in the next batch; see `EventStore.append`."""
         with _unavailable_when_away():
             self._pool()  # until it is open, nothing is known of the schema
-        return await self._appender.append(command)
+        outcome = await self._appender.append(command)
+        if isinstance(outcome, KeyMismatch):
+            return KeyMismatch((await self._first_uses([command])).get((command.tenant_id, command.key)))
+        return outcome
 
     async def append_all(self, commands: Sequence[AppendCommand]) -> list[AppendOutcome | EventStoreError]:
         """Append commands in the next batches, in one when they fit; see `EventStore.append_all`."""
         with _unavailable_when_away():
             self._pool()
-        return await self._appender.append_all(commands)
+        outcomes = await self._appender.append_all(commands)
+        mismatched = [
+            each for each, outcome in zip(commands, outcomes, strict=True) if isinstance(outcome, KeyMismatch)
+        ]
+        if not mismatched:
+            return outcomes
+        first = await self._first_uses(mismatched)
+        return [
+            KeyMismatch(first.get((each.tenant_id, each.key))) if isinstance(outcome, KeyMismatch) else outcome
+            for each, outcome in zip(commands, outcomes, strict=True)
+        ]
 
     async def read_stream(self, tenant_id: str, stream_id: UUID) -> Sequence[StoredEvent]:
         """Return the events of one stream, versions ascending; see `EventStore.read_stream`."""
@@ -65,6 +88,17 @@ class PostgresEventStore:
             if row["position"] != expected:
                 raise LogCorruptError(f"position {expected} is missing: {row['position']} follows {expected - 1}")
         return [stored_event(row) for row in rows]
+
+    async def _first_uses(self, commands: Collection[AppendCommand]) -> dict[tuple[str, str], FirstUse]:
+        """Return what is kept of the first request under the keys of these commands, by tenant and key.
+
+        Nothing of it is needed to refuse them: what cannot be read now is left out.
+        """
+        tenants, keys = [each.tenant_id for each in commands], [each.key for each in commands]
+        with suppress(*UNAVAILABLE):
+            rows = await self._pool().fetch(FIRST_USES, tenants, keys)
+            return {(tenant_id, key): FirstUse(*first) for tenant_id, key, *first in rows}
+        return {}
 
     async def head(self) -> int:
         """Return the last position of the log; 0 when it is empty."""

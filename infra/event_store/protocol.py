@@ -10,7 +10,7 @@ fast, which matters when a command costs a tenth of a millisecond in all.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -95,9 +95,21 @@ class Duplicate(NamedTuple):
     recorded_at: datetime
 
 
+class FirstUse(NamedTuple):
+    """What is kept of the request that used a key first; `version` is the stream's then, 0 if it has no stream."""
+
+    fingerprint: bytes
+    status: int
+    stream_id: UUID
+    version: int
+    recorded_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class KeyMismatch:
-    """The key was used before by a different request."""
+    """The key was used before by a different request: by `first`, where that could be read."""
+
+    first: FirstUse | None = field(default=None, compare=False)
 
 
 class WrongExpectedVersion(NamedTuple):
@@ -191,7 +203,7 @@ def leaf_hash(tenant_id: str, stream_id: UUID, version: int, event: NewEvent) ->
     Each field is preceded by its length, so no two different events share the hashed bytes.
     """
     digest = hashlib.sha256(b"\x00harbor.event.v1")
-    for field in (
+    for part in (
         tenant_id.encode(),
         stream_id.bytes,
         version.to_bytes(8, "big"),
@@ -201,6 +213,6 @@ def leaf_hash(tenant_id: str, stream_id: UUID, version: int, event: NewEvent) ->
         event.occurred_at.isoformat().encode(),
         event.payload,
     ):
-        digest.update(len(field).to_bytes(4, "big"))
-        digest.update(field)
+        digest.update(len(part).to_bytes(4, "big"))
+        digest.update(part)
     return digest.digest()

@@ -48,7 +48,7 @@ _PAGE: Final = f"""
 # Changes of keys are rare, so only one runs at a time: what it has read (how many live keys, which requests, whether
 # the acting key is still live) cannot change before it commits, and no two can deadlock.
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('harbor.api_keys', 0))"
-_MADE_BY_REQUEST: Final = "SELECT key_id, fingerprint FROM harbor.api_key_events WHERE claim = $1"
+_MADE_BY_REQUEST: Final = "SELECT key_id, fingerprint, recorded_at FROM harbor.api_key_events WHERE claim = $1"
 _COUNT_LIVE: Final = """
     SELECT count(*) FROM harbor.api_keys
     WHERE partner_id = $1 AND livemode = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)
@@ -98,7 +98,12 @@ class KeyAlreadyMadeError(KeyStoreError):
 
 
 class RequestMismatchError(KeyStoreError):
-    """A request of the same name asked for something else and made a key."""
+    """A request of the same name asked for something else, at `first_used_at`, and made `key_id`."""
+
+    def __init__(self, key_id: str, first_used_at: datetime) -> None:
+        super().__init__(f"another request of this name made the key {key_id}")
+        self.key_id = key_id
+        self.first_used_at = first_used_at
 
 
 @asynccontextmanager
@@ -226,7 +231,7 @@ async def _require_first(connection: Connection, request: KeyRequest | None) -> 
     if request is None or row is None:
         return
     if row["fingerprint"] != request.fingerprint:
-        raise RequestMismatchError("another request has this name")
+        raise RequestMismatchError(row["key_id"], row["recorded_at"])
     raise KeyAlreadyMadeError(row["key_id"])
 
 

@@ -102,6 +102,20 @@ async def test_broken_values_are_named_by_their_pointers(awaited: AsyncHarborOrd
     assert "/lines/0/unit_price: currency_precision" in str(refused.value)
 
 
+async def test_what_collides_is_named(awaited: AsyncHarborOrders) -> None:
+    order = await awaited.orders.create(*WANTED, external_reference="PO-named", idempotency_key="first")
+
+    with pytest.raises(Conflict) as taken:
+        await awaited.orders.create(*WANTED, external_reference="PO-named")
+    with pytest.raises(ValidationFailed) as mismatch:
+        await awaited.orders.create(*WANTED, idempotency_key="first")
+
+    assert (taken.value.code, taken.value.existing_order_id) == ("duplicate_external_reference", order.id)
+    assert (mismatch.value.existing_order_id, mismatch.value.differs) == (order.id, ("body",))
+    assert mismatch.value.first_used_at is not None
+    assert abs(mismatch.value.first_used_at - order.created_at) < timedelta(minutes=1)
+
+
 async def test_what_is_not_there_is_not_found_and_a_wrong_key_is_not_let_in(
     awaited: AsyncHarborOrders, stack: Stack
 ) -> None:

@@ -21,6 +21,7 @@ All can be pickled. None holds an API key or a secret, in its text or in what it
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from harbor_orders_client.documents import exact
@@ -96,6 +97,12 @@ class ApiError(HarborError):
         return self.problem.errors
 
     @property
+    def existing_order_id(self) -> str | None:
+        """Return the order that has this external reference, or for which the key was first used, if it names one."""
+        found = self.problem.members.get("existing_order_id")
+        return found if isinstance(found, str) else None
+
+    @property
     def retryable(self) -> bool:
         """Return whether the same request may succeed later; this client has then tried for as long as it may."""
         return self.problem.retryable
@@ -138,7 +145,22 @@ class PreconditionFailed(ApiError):
 
 
 class ValidationFailed(ApiError):
-    """400, 413, 415 or 422: the request is not acceptable, now or later; `errors` names the values."""
+    """400, 413, 415 or 422: the request is not acceptable, now or later; `errors` names the values.
+
+    Of a key that another request used first (`idempotency_key_mismatch`), `first_used_at` and `differs` say more.
+    """
+
+    @property
+    def first_used_at(self) -> datetime | None:
+        """Return when the key was first used, by another request."""
+        found = self.problem.members.get("first_used_at")
+        return datetime.fromisoformat(found) if isinstance(found, str) else None
+
+    @property
+    def differs(self) -> tuple[str, ...]:
+        """Return in what this request is another than the first under its key: `path`, `body`, or both."""
+        found = self.problem.members.get("differs")
+        return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 class RateLimited(ApiError):

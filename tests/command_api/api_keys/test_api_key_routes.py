@@ -71,6 +71,10 @@ async def test_a_repeated_request_makes_no_second_key_and_names_the_first(desk: 
     assert again.json()["key_id"] == first.json()["id"]
     assert first.json()["key"] not in again.text
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_mismatch")
+    assert (other.json()["key_id"], other.json()["first_used_at"] > first.json()["created_at"]) == (
+        first.json()["id"],
+        True,
+    )
     assert len((await desk.get(key, KEYS)).json()["data"]) == 2
 
 

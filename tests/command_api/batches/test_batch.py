@@ -123,7 +123,7 @@ async def test_nothing_of_an_order_comes_back_in_a_problem(service: Service) -> 
 
 
 async def test_a_taken_reference_is_refused_for_good_with_the_bytes_of_a_single_create(service: Service) -> None:
-    await service.post(body=order_body(external_reference="PO-1"))
+    owner = await service.post(body=order_body(external_reference="PO-1"))
 
     refused = await service.post(BATCH, batch(item("k", external_reference="PO-1"), item("other")))
     alone = await service.post(body=order_body(external_reference="PO-1"), key="k")
@@ -131,6 +131,7 @@ async def test_a_taken_reference_is_refused_for_good_with_the_bytes_of_a_single_
 
     assert told(refused) == [(409, "duplicate_external_reference"), (201, None)]
     assert results(refused)[0]["body"]["instance"] == ORDERS
+    assert results(refused)[0]["body"]["existing_order_id"] == owner.json()["id"]
     assert (alone.status_code, alone.headers["idempotency-replayed"]) == (409, "true")
     assert alone.content in refused.content
     assert alone.content in again.content
@@ -142,10 +143,11 @@ async def test_a_taken_reference_is_refused_for_good_with_the_bytes_of_a_single_
 async def test_a_key_twice_in_a_batch_is_a_repetition_or_another_request(service: Service) -> None:
     answer = await service.post(BATCH, batch(item("k"), item("k"), item("k", currency="USD"), item("other")))
 
-    first, second, *_ = results(answer)
+    first, second, third, _ = results(answer)
     assert told(answer) == [(201, None), (201, None), (422, "idempotency_key_mismatch"), (201, None)]
     assert [result["replayed"] for result in results(answer)] == [False, True, False, False]
     assert (second["location"], second["body"]) == (first["location"], first["body"])
+    assert (third["body"]["differs"], third["body"]["existing_order_id"]) == (["body"], first["body"]["id"])
     assert await service.store.head() == 2
 
 

@@ -1,13 +1,18 @@
 """One key, one command: repetitions get the first answer, other requests under the key are refused."""
 
 import pytest
+from fastapi.routing import APIRoute
 
 from command_api.handling.idempotency import fingerprint, parse_key
+from command_api.handling.key_mismatch import CHANGES
+from command_api.orders.routes import router
+from domain.instants import instant_text
 from infra.http.problems import Problem
 from tests.support.orders.builders import order_body
 from tests.support.requests.route_matrix import UNKNOWN_UUID
-from tests.support.services.command_service import ORDERS, Service, memory_service
+from tests.support.services.command_service import ORDERS, Json, Service, memory_service
 
+LINE: Json = {"sku": "LANTERN-1", "quantity": 1, "unit_price": "10"}
 VOLATILE = {"x-request-id", "idempotency-replayed"}
 
 
@@ -47,7 +52,10 @@ async def test_another_body_under_the_key_is_refused_and_the_first_response_stay
     other = await service.post(body=order_body(currency="USD"), key="k")
     again = await service.post(body=order_body(), key="k")
 
+    [event] = await service.store.read_all(0, 1)
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_mismatch")
+    assert other.json()["first_used_at"] == instant_text(event.recorded_at)
+    assert (other.json()["differs"], other.json()["existing_order_id"]) == (["body"], first.json()["id"])
     assert again.content == first.content
 
 
@@ -61,14 +69,70 @@ async def test_the_case_of_an_id_in_the_address_does_not_matter(service: Service
     assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
 
 
-async def test_another_route_under_the_key_is_refused(service: Service) -> None:
-    order_id = (await service.post(body=order_body())).json()["id"]
-    await service.post(f"{ORDERS}/{order_id}/authorize", key="k")
+@pytest.mark.parametrize(
+    "spelling", [{"metadata": {}}, {"external_reference": None}, {"lines": [LINE | {"unit_price": "10.00"}]}]
+)
+async def test_another_spelling_of_the_same_order_is_another_body(service: Service, spelling: Json) -> None:
+    body = order_body(lines=[LINE])
+    await service.post(body=body, key="k")
 
-    other = await service.post(f"{ORDERS}/{order_id}/cancel", key="k")
+    other = await service.post(body=body | spelling, key="k")
 
-    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_mismatch")
-    assert await service.store.head() == 2
+    assert (other.status_code, other.json()["code"], other.json()["differs"]) == (
+        422,
+        "idempotency_key_mismatch",
+        ["body"],
+    )
+
+
+VERB: Json = {"reason": "by phone"}
+OTHER_USES: list[tuple[str, Json, str, Json, list[str]]] = [
+    ("authorize", VERB, "cancel", VERB, ["path"]),
+    ("cancel", VERB, "other/cancel", VERB, ["path"]),
+    ("cancel", VERB, "other/cancel", {}, ["path", "body"]),
+    ("authorize", {}, "authorize", VERB, ["body"]),
+    ("", order_body(), "authorize", {}, ["path", "body"]),
+    ("authorize", {}, "", order_body(), ["path", "body"]),
+]
+
+
+@pytest.mark.parametrize(("first", "body", "then", "other_body", "differs"), OTHER_USES)
+async def test_another_use_of_a_key_is_refused_and_says_in_what_it_differs(
+    service: Service, first: str, body: Json, then: str, other_body: Json, differs: list[str]
+) -> None:
+    one, two = [(await service.post(body=order_body())).json()["id"] for _ in range(2)]
+
+    def address(verb: str) -> str:
+        order_id = two if verb.startswith("other/") else one
+        return f"{ORDERS}/{order_id}/{verb.removeprefix('other/')}" if verb else ORDERS
+
+    done = await service.post(address(first), body, key="k")
+    refused = await service.post(address(then), other_body, key="k")
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_mismatch")
+    assert (refused.json()["differs"], refused.json()["existing_order_id"]) == (differs, done.json()["id"])
+    assert await service.store.head() == 3
+
+
+async def test_a_key_of_a_refused_create_names_no_order(service: Service) -> None:
+    taken = order_body(external_reference="PO-1")
+    await service.post(body=taken)
+    await service.post(body=taken, key="k")
+
+    other = await service.post(body=order_body(), key="k")
+
+    assert (other.json()["code"], other.json()["differs"]) == ("idempotency_key_mismatch", ["body"])
+    assert "existing_order_id" not in other.json()
+
+
+def test_every_route_that_changes_an_order_is_tried_for_the_same_body() -> None:
+    changes = {
+        (method, route.path.removeprefix(f"{ORDERS}/{{order_id}}"))
+        for route in router.routes
+        if isinstance(route, APIRoute) and route.path != ORDERS
+        for method in route.methods or ()
+    }
+    assert set(CHANGES) == changes
 
 
 async def test_an_empty_body_and_an_empty_object_are_the_same_request(service: Service) -> None:

@@ -95,12 +95,13 @@ async def test_a_locked_field_is_named(service: Service, body: Json) -> None:
 async def test_a_reference_that_another_order_has_is_refused_and_the_refusal_is_recorded(
     service: Service, order: str
 ) -> None:
-    await service.post(body=order_body(external_reference="Caf\u00e9"))
+    owner = await service.post(body=order_body(external_reference="Caf\u00e9"))
 
     refused = await update(service, order, 1, {"external_reference": "Cafe\u0301"}, key="k")
     again = await update(service, order, 1, {"external_reference": "Cafe\u0301"}, key="k")
 
     assert (refused.status_code, refused.json()["code"]) == (409, "duplicate_external_reference")
+    assert refused.json()["existing_order_id"] == owner.json()["id"]
     assert (again.content, again.headers["idempotency-replayed"]) == (refused.content, "true")
 
 

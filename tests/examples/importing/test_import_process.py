@@ -166,6 +166,7 @@ async def test_refused_lines_are_written_to_a_file_that_is_corrected_and_importe
         7: "json_too_complex",
     }
     assert refused[3]["refused"]["errors"][0]["pointer"] == "/lines/0/quantity"
+    assert {number for number, line in refused.items() if "existing_order_id" in line["refused"]} == {4}
     assert (refused[5]["idempotency_key"], "idempotency_key" in refused[4]) == ("k", False)
     assert refused[2]["text"] == '{"customer_email": }'
     assert [(each.status, "4 created" in each.output, "4 were there" in each.output) for each in second] == [

@@ -15,6 +15,7 @@ from infra.event_store.protocol import (
     Duplicate,
     EventStore,
     EventStoreError,
+    FirstUse,
     KeyMismatch,
     WrongExpectedVersion,
     leaf_hash,
@@ -98,6 +99,20 @@ class EventStoreContract:
 
         assert await store.append(a_command(key="k", fingerprint=OTHER_REQUEST)) == KeyMismatch()
         assert await store.head() == 1
+
+    async def test_a_mismatch_says_what_is_kept_of_the_first_request(self, store: EventStore) -> None:
+        one, other = a_command(key="one", events=2, status=200), a_command(key="other", events=0, status=409)
+        first, second = appended(await store.append(one)), appended(await store.append(other))
+
+        alone = await store.append(a_command(key="one", fingerprint=OTHER_REQUEST))
+        together = await store.append_all(
+            [a_command(key=key, fingerprint=OTHER_REQUEST) for key in ("other", "new", "one")]
+        )
+
+        of_one = FirstUse(one.fingerprint, 200, one.stream_id, 2, first.recorded_at)
+        of_other = FirstUse(other.fingerprint, 409, other.stream_id, 0, second.recorded_at)
+        found = [each.first for each in (alone, *together) if isinstance(each, KeyMismatch)]
+        assert found == [of_one, of_other, of_one]
 
     async def test_keys_and_claims_are_per_tenant(self, store: EventStore) -> None:
         await store.append(a_command(tenant="acme.test", key="k", claim="ref"))
