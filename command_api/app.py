@@ -108,9 +108,8 @@ class Readiness:
 
     async def __call__(self) -> Sequence[NotReadyReason]:
         """Return what the service waits for; nothing when it can take commands."""
-        waiting = await self.database.check()
-        if waiting is not None:
-            return [waiting]
+        if waiting := await self.database.check():
+            return waiting
         if not self.appender.is_reachable:
             return ["append_interrupted"]
         if self.partitions is not None and self.partitions.is_alarming:

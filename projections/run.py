@@ -35,11 +35,11 @@ async def main(stop: asyncio.Event) -> None:
     brokers = brokers_of(settings, kafka)
     worker: Worker | None = None
 
-    def waiting_for() -> Sequence[NotReadyReason]:
-        return database.waiting_for() or (worker.waiting_for() if worker else ("starting",))
+    async def ready() -> Sequence[NotReadyReason]:
+        return await database.check() or (worker.waiting_for() if worker else ("starting",))
 
     database = DeferredPool(lambda: open_pool(postgres, application_name=_APPLICATION))
-    async with OpsServer(load(OpsSettings), waiting_for), database:
+    async with OpsServer(load(OpsSettings), ready), database:
         pool = await database.opened_before(stop)
         if pool is None:
             return

@@ -4,7 +4,7 @@ Nothing is opened before the lifespan starts, and nothing waits for PostgreSQL o
 there, /readyz says what is missing and reads get 503.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from infra import clock
 from infra.background import run_in_background
 from infra.http import problems as shared_problems
 from infra.http.addresses import services
-from infra.http.app import ReadyCheck, ServiceApp, build_app
+from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.http.guards import Limits
@@ -25,7 +25,7 @@ from infra.http.json_body import BodyLimits
 from infra.http.pages.errors import Errors
 from infra.observability.health import NotReadyReason
 from infra.postgres.deferred_pool import DeferredPool
-from infra.postgres.pool import connect, open_pool
+from infra.postgres.pool import Pool, connect, open_pool
 from infra.postgres.wakeup import Wakeup
 from infra.redis.rate_limit import open_rate_limiter
 from infra.security.key_cache import KeyCache
@@ -118,7 +118,7 @@ async def _opened(settings: Settings, metrics: FreshnessMetrics) -> AsyncIterato
     freshness = Freshness(partitions, clock.now)
     metrics.watch(freshness)
     async with (
-        DeferredPool(lambda: open_pool(postgres, application_name=_NAME)) as database,
+        DeferredPool(lambda: open_pool(postgres, application_name=_NAME), _what_is_missing) as database,
         run_in_background(_watch_freshness(postgres, database, freshness), "freshness"),
         open_rate_limiter(settings.redis, settings.limits, "query") as limiter,
     ):
@@ -127,7 +127,7 @@ async def _opened(settings: Settings, metrics: FreshnessMetrics) -> AsyncIterato
         async with run_in_background(key_watch, "api-keys"):
             yield QueryState(
                 authenticator=Authenticator(pepper, keys, limiter=limiter),
-                ready=_ready(database),
+                ready=database.check,
                 database=database,
                 freshness=freshness,
                 bodies=BodyLimits(_MAX_BODY_BYTES, settings.service.request_deadline_s * _BODY_SHARE_OF_DEADLINE),
@@ -137,15 +137,8 @@ async def _opened(settings: Settings, metrics: FreshnessMetrics) -> AsyncIterato
             )
 
 
-def _ready(database: DeferredPool) -> ReadyCheck:
-    async def ready() -> Sequence[NotReadyReason]:
-        waiting = await database.check()
-        if waiting is not None:
-            return [waiting]
-        exist = await database.pool.fetchval(TABLES_EXIST, READ_MODELS)
-        return [] if exist else ["read_models_missing"]
-
-    return ready
+async def _what_is_missing(pool: Pool) -> NotReadyReason | None:
+    return None if await pool.fetchval(TABLES_EXIST, READ_MODELS) else "read_models_missing"
 
 
 async def _watch_freshness(settings: PostgresSettings, database: DeferredPool, freshness: Freshness) -> None:

@@ -1,6 +1,7 @@
 """The timer's process: settings to connections to `Expirer`, with a health port."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from prometheus_client import REGISTRY
@@ -11,6 +12,7 @@ from command_api.timer.expirer import Expirer
 from command_api.timer.metrics import ExpiryMetrics
 from infra.event_store import metrics as append_metrics
 from infra.event_store.postgres import PostgresEventStore
+from infra.observability.health import NotReadyReason
 from infra.observability.ops_server import OpsServer
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
@@ -34,5 +36,9 @@ async def main(stop: asyncio.Event) -> None:
         append_metrics.expose(REGISTRY, append_metrics.APPEND)
         store = PostgresEventStore(lambda: database.pool, appender)
         expirer = Expirer(lambda: Timers(database.pool), store, WritePath(store), settings, ExpiryMetrics(REGISTRY))
-        async with OpsServer(load(OpsSettings), lambda: database.waiting_for() or expirer.waiting_for()):
+
+        async def ready() -> Sequence[NotReadyReason]:
+            return await database.check() or expirer.waiting_for()
+
+        async with OpsServer(load(OpsSettings), ready):
             await expirer.run(stop)

@@ -6,7 +6,7 @@ The lifespan yields a `ServiceState` (a service adds its own keys); handlers fin
 wait for a database that is down: the service starts, responds on /livez, and says on /readyz what it waits for.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypedDict
 
@@ -34,10 +34,7 @@ from infra.http.openapi.servers import servers
 from infra.http.pages.errors import Errors, error_routes
 from infra.http.pages.home import home_route
 from infra.http.server.route_table import RouteTable
-from infra.observability.health import Health, NotReadyReason, liveness, readiness
-
-ReadyCheck = Callable[[], Awaitable[Sequence[NotReadyReason]]]
-"""Returns what the service waits for; nothing: it is ready."""
+from infra.observability.health import Health, ReadyCheck, liveness, readiness
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
 

@@ -5,7 +5,7 @@
 has the details; a code never changes its meaning.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -29,6 +29,9 @@ NotReadyReason: TypeAlias = Literal[
     "memory_short",
 ]
 """What a process waits for."""
+
+ReadyCheck: TypeAlias = Callable[[], Awaitable[Sequence[NotReadyReason]]]
+"""Returns within a second what the process waits for, whatever hangs; nothing: it is ready."""
 
 MEANINGS: Final[Mapping[NotReadyReason, str]] = MappingProxyType(
     {

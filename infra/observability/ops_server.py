@@ -1,37 +1,32 @@
 """Health and metrics port of the processes that serve no API: /livez, /readyz, /metrics.
 
-The responses are those of every process (`infra.observability.health`). They depend on memory only: a probe must not
-add load to a system in trouble.
+The responses are those of every process (`infra.observability.health`).
 """
 
-from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
-from infra.observability.health import Health, NotReadyReason, liveness, readiness
+from infra.observability.health import Health, ReadyCheck, liveness, readiness
 from infra.observability.logs import get_logger
 from infra.settings import OpsSettings
-
-WaitingFor = Callable[[], Sequence[NotReadyReason]]
-"""Returns what the process waits for; nothing: it is ready."""
 
 
 class OpsServer:
     """Serves the three paths while the context is open.
 
     ```python
-    async with OpsServer(settings, lambda: () if worker.is_open else ("starting",)) as ops:
+    async with OpsServer(settings, ready) as ops:
         ...
     ```
     `port` is known once the context is open.
     """
 
-    def __init__(self, settings: OpsSettings, waiting_for: WaitingFor, registry: CollectorRegistry = REGISTRY) -> None:
+    def __init__(self, settings: OpsSettings, ready: ReadyCheck, registry: CollectorRegistry = REGISTRY) -> None:
         self._settings = settings
-        self._waiting_for = waiting_for
+        self._ready = ready
         self._registry = registry
         self.port = settings.port
         application = web.Application()
@@ -60,7 +55,7 @@ class OpsServer:
         return _response(liveness())
 
     async def _readiness(self, _request: web.Request) -> web.Response:
-        return _response(readiness(self._waiting_for()))
+        return _response(readiness(await self._ready()))
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
@@ -19,6 +19,7 @@ from infra.postgres.pool import DangerousSettingsError, Pool, SchemaBehindError
 from infra.postgres.pool_metrics import POOL_METRICS
 from infra.retry_loop import Cause, RetryLoop
 
+CHECK_S: Final = 0.5
 _CAUSES: Final = (
     Cause(DangerousSettingsError, "database_settings_dangerous"),
     Cause((SchemaBehindError, MigrationError), "migrations_missing"),
@@ -30,11 +31,26 @@ class PoolNotOpenError(ConnectionError):
     """PostgreSQL was not reached yet; callers treat it like a lost connection (`failures.CONNECTION_LOST`)."""
 
 
-class DeferredPool:
-    """Opens with `open_pool` while the context is entered; `pool` returns it, or raises while there is none yet."""
+Question: TypeAlias = Callable[[Pool], Awaitable[NotReadyReason | None]]
+"""Asks an open pool what is missing; None: nothing."""
 
-    def __init__(self, open_pool: Callable[[], Awaitable[Pool]]) -> None:
+
+async def serves(pool: Pool) -> NotReadyReason | None:
+    """Ask whether PostgreSQL serves."""
+    await pool.fetchval("SELECT 1")
+    return None
+
+
+class DeferredPool:
+    """Opens with `open_pool` while the context is entered; `pool` returns it, or raises while there is none yet.
+
+    `question` is what `check` asks.
+    """
+
+    def __init__(self, open_pool: Callable[[], Awaitable[Pool]], question: Question = serves) -> None:
         self._open = open_pool
+        self._question = question
+        self._answer: asyncio.Task[NotReadyReason | None] | None = None
         self._pool: Pool | None = None
         self._task: asyncio.Task[None] | None = None
         self._opened = asyncio.Event()
@@ -44,10 +60,6 @@ class DeferredPool:
     def reason(self) -> NotReadyReason:
         """Return what is missing, while the pool is not open."""
         return next(iter(self._loop.waiting_for()), "database_unreachable")
-
-    def waiting_for(self) -> tuple[NotReadyReason, ...]:
-        """Return what is missing; nothing once the pool is open."""
-        return () if self._pool is not None else (self.reason,)
 
     async def opened(self) -> Pool:
         """Wait until the pool is open and return it."""
@@ -75,18 +87,27 @@ class DeferredPool:
             raise PoolNotOpenError(self.reason)
         return self._pool
 
-    async def check(self, timeout_s: float = 1.0) -> NotReadyReason | None:
-        """Ask PostgreSQL whether it serves now; return what is missing, or None."""
+    async def check(self, timeout_s: float = CHECK_S) -> tuple[NotReadyReason, ...]:
+        """Ask PostgreSQL whether it serves now; return what is missing, after `timeout_s` seconds at the latest.
+
+        A server that is frozen gets one question, whoever asks how often. The question is not canceled after
+        `timeout_s`: to take its connection back the pool would wait for the server.
+        """
         if self._pool is None:
-            return self.reason
+            return (self.reason,)
+        if self._answer is None or self._answer.done():
+            self._answer = asyncio.create_task(self._ask(self._pool), name="postgres-check")
+        answered, _ = await asyncio.wait({self._answer}, timeout=timeout_s)
+        missing = self._answer.result() if answered else "database_unreachable"
+        return () if missing is None else (missing,)
+
+    async def _ask(self, pool: Pool) -> NotReadyReason | None:
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._pool.fetchval("SELECT 1")
+            return await self._question(pool)
         except DangerousSettingsError:
             return "database_settings_dangerous"
         except ANY_DATABASE_ERROR:
             return "database_unreachable"
-        return None
 
     async def __aenter__(self) -> Self:
         """Return after the first attempt, whatever came of it.
@@ -104,8 +125,9 @@ class DeferredPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for task in filter(None, (self._task, self._answer)):
+            task.cancel()
         if self._task is not None:
-            self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
         if self._pool is not None:

@@ -51,11 +51,11 @@ async def _serve(stop: asyncio.Event, kafka: KafkaSettings, bootstrap_servers: s
     postgres, settings, ops = load(PostgresSettings), load(RelaySettings), load(OpsSettings)
     relay: Relay | None = None
 
-    def waiting_for() -> Sequence[NotReadyReason]:
-        return database.waiting_for() or (relay.waiting_for() if relay else ("starting",))
+    async def ready() -> Sequence[NotReadyReason]:
+        return await database.check() or (relay.waiting_for() if relay else ("starting",))
 
     database = DeferredPool(lambda: open_pool(postgres, application_name=_APPLICATION))
-    async with OpsServer(ops, waiting_for), database:
+    async with OpsServer(ops, ready), database:
         pool = await database.opened_before(stop)
         if pool is None:
             return

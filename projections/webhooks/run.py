@@ -1,11 +1,13 @@
 """The dispatcher's process: settings to connections to `Dispatcher`, with a health port."""
 
 import asyncio
+from collections.abc import Sequence
 from random import SystemRandom
 from typing import Final
 
 from prometheus_client import REGISTRY
 
+from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.observability.ops_server import OpsServer
 from infra.postgres.deferred_pool import DeferredPool
@@ -40,7 +42,11 @@ async def main(stop: asyncio.Event) -> None:
     ):
         metrics = DispatcherMetrics(REGISTRY)
         dispatcher = Dispatcher(Ports(database, wakeup, sender, box, settings, metrics, SystemRandom()))
-        async with OpsServer(load(OpsSettings), lambda: database.waiting_for() or dispatcher.waiting_for()):
+
+        async def ready() -> Sequence[NotReadyReason]:
+            return await database.check() or dispatcher.waiting_for()
+
+        async with OpsServer(load(OpsSettings), ready):
             await dispatcher.run(stop)
 
 

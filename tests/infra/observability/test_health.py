@@ -24,7 +24,11 @@ async def worker(
     waiting: Sequence[NotReadyReason], registry: CollectorRegistry | None = None
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Return a client of the port of a process without an API."""
-    ops = OpsServer(OpsSettings(host="127.0.0.1", port=0), lambda: waiting, registry or CollectorRegistry())
+
+    async def ready() -> Sequence[NotReadyReason]:
+        return waiting
+
+    ops = OpsServer(OpsSettings(host="127.0.0.1", port=0), ready, registry or CollectorRegistry())
     async with ops, httpx.AsyncClient(base_url=f"http://127.0.0.1:{ops.port}", trust_env=False) as client:
         yield client
 
