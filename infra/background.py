@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 
 from infra.observability.logs import get_logger
+from infra.observability.reasons import reason_of
 
 
 @asynccontextmanager
@@ -22,4 +23,4 @@ async def run_in_background(work: Coroutine[None, None, None], name: str) -> Asy
 
 def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        get_logger().error("task.failed", task=task.get_name(), error=repr(error))
+        get_logger().error("task.failed", task=task.get_name(), reason=reason_of(error))

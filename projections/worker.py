@@ -18,6 +18,7 @@ from infra.event_store.protocol import EventStoreError, LogCorruptError
 from infra.kafka.topics import TopicsError
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
+from infra.observability.reasons import reason_of
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey, take
 from infra.retry_loop import BACKOFF_S, Cause, RetryLoop
 from projections import metrics
@@ -270,6 +271,6 @@ def _log(reason: NotReadyReason | None, error: Exception | None) -> None:
         case None:
             log.info("projection.running")
         case TooMuchPoisonError():
-            log.critical("projection.halted", reason=str(error))
+            log.critical("projection.halted", waiting_for=reason, reason=reason_of(error))
         case _:
-            log.warning("projection.waiting", reason=reason, cause=type(error).__name__, error=str(error)[:300])
+            log.warning("projection.waiting", waiting_for=reason, reason=reason_of(error))

@@ -16,6 +16,7 @@ from typing import Final
 from infra.http.problems import Problem
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
+from infra.observability.reasons import reason_of
 from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.retry_loop import Cause, RetryLoop
 from projections.tables import ORDER_TIMELINE_VERSION, ORDERS_VERSION
@@ -238,7 +239,7 @@ class FreshnessWatch:
 
     def _reachable_or_not(self, _reason: NotReadyReason | None, error: Exception | None) -> None:
         if error is not None:
-            get_logger().warning("freshness.unknown", error=type(error).__name__)
+            get_logger().warning("freshness.unknown", reason=reason_of(error))
             self._freshness.forget()
 
     def _interval_s(self) -> float:

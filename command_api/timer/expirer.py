@@ -25,6 +25,7 @@ from infra.clock import monotonic_s
 from infra.event_store.protocol import EventStore, EventStoreError, LogCorruptError
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
+from infra.observability.reasons import reason_of
 from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.timers import Timer, Timers
 from infra.retry_loop import Cause, RetryLoop
@@ -170,4 +171,4 @@ class Expirer:
 
 def _log(reason: NotReadyReason | None, error: Exception | None) -> None:
     if error is not None:
-        get_logger().warning("expiry.waiting", waiting_for=reason, error=type(error).__name__)
+        get_logger().warning("expiry.waiting", waiting_for=reason, reason=reason_of(error))

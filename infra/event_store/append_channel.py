@@ -9,6 +9,7 @@ import asyncpg
 from infra import clock
 from infra.event_store.append_batch import append_batch
 from infra.event_store.protocol import FINGERPRINT_BYTES, NO_STREAM, AppendCommand, AppendOutcome, NewEvent
+from infra.observability.reasons import reason_of
 from infra.postgres.connection import DedicatedConnection
 from infra.postgres.failures import ANY_DATABASE_ERROR, CONNECTION_LOST
 
@@ -116,7 +117,7 @@ class PostgresAppendChannel:
             if isinstance(error, asyncpg.InterfaceError) and not connection.is_closed():
                 raise BatchRefusedError(str(error)) from error
             self._drop()
-            raise OutcomeUnknownError(str(error)) from error
+            raise OutcomeUnknownError(reason_of(error)) from error
         except (ValueError, TypeError, OverflowError) as error:
             raise BatchRefusedError(str(error)) from error  # an argument that cannot be hashed
         except BaseException:
@@ -135,7 +136,7 @@ class PostgresAppendChannel:
             try:
                 self._connection = await self._connect()
             except ANY_DATABASE_ERROR as error:
-                raise NotNowError(f"cannot connect: {error}") from error
+                raise NotNowError(f"cannot connect: {reason_of(error)}") from error
         return self._connection
 
     async def _meaning(self, connection: DedicatedConnection, error: asyncpg.PostgresError) -> Exception:
@@ -144,9 +145,9 @@ class PostgresAppendChannel:
             state.startswith(_SHUTDOWN_CLASS) and state not in _LATER_CODES
         ):
             self._drop()
-            return OutcomeUnknownError(str(error))
+            return OutcomeUnknownError(reason_of(error))
         if state.startswith(_LATER_CLASSES) or state in _LATER_CODES:
-            return NotNowError(str(error))
+            return NotNowError(reason_of(error))
         if state == _NO_PARTITION and "no partition" in str(error):
             # The maintenance task has not run for weeks: make the partition, so that the next try succeeds.
             with contextlib.suppress(*ANY_DATABASE_ERROR):

@@ -13,6 +13,7 @@ from datetime import timedelta
 import structlog
 
 from infra.event_store.metrics import EVENTS_LEFT, MAINTENANCE_FAILED, RESPONSES_LEFT_S
+from infra.observability.reasons import reason_of
 from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.pool import Pool
 
@@ -63,7 +64,7 @@ async def keep_partitions(pool: Pool, reported: Callable[[PartitionsReport], Non
             report = await maintain(pool)
         except ANY_DATABASE_ERROR as error:
             MAINTENANCE_FAILED.inc()
-            log.warning("partitions.failed", reason=str(error))
+            log.warning("partitions.failed", reason=reason_of(error))
             with contextlib.suppress(*ANY_DATABASE_ERROR):
                 report = await look(pool)
         if report is not None:

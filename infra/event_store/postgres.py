@@ -21,6 +21,7 @@ from infra.event_store.protocol import (
     StoredEvent,
     StoreUnavailableError,
 )
+from infra.observability.reasons import reason_of
 from infra.postgres.failures import UNAVAILABLE
 from infra.postgres.pool import Pool, connect
 from infra.settings import PostgresSettings
@@ -122,4 +123,4 @@ def _unavailable_when_away() -> Iterator[None]:
     try:
         yield
     except UNAVAILABLE as error:
-        raise StoreUnavailableError(str(error)) from error
+        raise StoreUnavailableError(reason_of(error)) from error

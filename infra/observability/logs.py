@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -16,9 +16,11 @@ from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 from infra.observability import build_info
 from infra.observability.log_output import LossyOutput
+from infra.observability.reasons import reason_of
 
 WideLine = Callable[[str, dict[str, Any]], None]
 """Writes one line of level info: its event and its fields, which now belong to the line."""
+_DRIVERS: Final = frozenset({"aiokafka", "asyncpg"})
 _wide_line: WideLine | None = None
 
 
@@ -76,9 +78,29 @@ class _LibraryLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
         try:
+            _condense(record)
             self._output.msg(self.format(record).encode())
         except Exception:  # noqa: BLE001  # as every handler of the standard library
             self.handleError(record)
+
+
+def _condense(record: logging.LogRecord) -> None:
+    """Make one line at level warning of what a driver logs with a traceback.
+
+    A rebalance or the restart of a server is no error: the driver's caller tries again, and logs what it waits for.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if not _DRIVERS & {record.name.partition(".")[0], type(error).__module__.partition(".")[0]}:
+        return
+    if record.levelno > logging.WARNING:
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    if error is not None:
+        record.msg, record.args = f"{_first_line(record)}: {reason_of(error)}", ()
+        record.exc_info = record.exc_text = None
+
+
+def _first_line(record: logging.LogRecord) -> str:
+    return record.getMessage().partition("\n")[0]
 
 
 def get_logger() -> FilteringBoundLogger:

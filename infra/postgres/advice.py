@@ -5,6 +5,7 @@ from typing import Final
 
 import asyncpg
 
+from infra.observability.reasons import reason_of
 from infra.postgres.failures import CONNECTION_LOST
 
 _NEXT: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]] = (
@@ -34,7 +35,7 @@ _NEXT: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ..
 
 def advice(error: Exception) -> str:
     """Return what is wrong and the next step."""
-    said = next(iter(str(error).splitlines()), "") or type(error).__name__  # further lines may quote a row
+    said = next(iter(str(error).splitlines()), "") or reason_of(error)  # further lines may quote a row
     if type(error).__module__.startswith("infra."):
         return said  # our own errors say it themselves
     if "SSL upgrade" in said:

@@ -142,7 +142,7 @@ class DeferredPool:
 
 
 def _log(reason: NotReadyReason | None, error: Exception | None) -> None:
-    if reason is None:
+    if error is None:
         get_logger().info("postgres.connected")
     else:
-        get_logger().warning("postgres.waiting", reason=reason, error=error and advice(error))
+        get_logger().warning("postgres.waiting", waiting_for=reason, reason=advice(error))

@@ -14,6 +14,7 @@ from typing import Final, Self, TypeAlias
 
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
+from infra.observability.reasons import reason_of
 from infra.postgres.connection import DedicatedConnection
 from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.retry_loop import Cause, RetryLoop, pause
@@ -119,7 +120,7 @@ class Wakeup:
 
     def _log(self, _reason: NotReadyReason | None, error: Exception | None) -> None:
         if error is not None:
-            get_logger().warning("wakeup.lost", channels=self._channels, error=repr(error))
+            get_logger().warning("wakeup.lost", channels=self._channels, reason=reason_of(error))
 
     def _heard(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
         self._buffer.append((channel, str(payload)))

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from infra import clock
 from infra.observability.logs import get_logger
+from infra.observability.reasons import reason_of
 from infra.redis.gcra import LUA, MICROSECONDS, Rate, Taken, take
 from infra.settings import LimitSettings, RedisSettings
 
@@ -139,7 +140,7 @@ class RateLimiter:
             )
         except (RedisError, OSError, TimeoutError) as error:
             self._broken_until_s = self._now_s() + BREAK_S
-            get_logger().warning("redis.unavailable", error=type(error).__name__, fallback="local", for_s=BREAK_S)
+            get_logger().warning("redis.unavailable", reason=reason_of(error), fallback="local", for_s=BREAK_S)
             return None
         return Taken(granted, remaining, wait_us, 0.0)
 

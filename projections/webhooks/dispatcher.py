@@ -15,6 +15,7 @@ from uuid import UUID
 from infra import clock
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
+from infra.observability.reasons import reason_of
 from infra.postgres.connection import Connection
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.failures import ANY_DATABASE_ERROR
@@ -251,8 +252,8 @@ class Dispatcher:
                 task.cancel()
 
 
-def _log(_reason: NotReadyReason | None, error: Exception | None) -> None:
+def _log(reason: NotReadyReason | None, error: Exception | None) -> None:
     if error is None:
         get_logger().info("dispatcher.ready")
     else:
-        get_logger().warning("dispatcher.waiting", error=repr(error))
+        get_logger().warning("dispatcher.waiting", waiting_for=reason, reason=reason_of(error))

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
+from infra.observability.reasons import reason_of
 from infra.postgres.connection import Connection
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.failures import ANY_DATABASE_ERROR
@@ -82,4 +83,4 @@ class Recorder:
 
 def _log(_reason: NotReadyReason | None, error: Exception | None) -> None:
     if error is not None:
-        get_logger().warning("delivery.record_failed", error=repr(error))
+        get_logger().warning("delivery.record_failed", reason=reason_of(error))

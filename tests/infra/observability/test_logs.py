@@ -61,6 +61,32 @@ def test_the_level_leaves_wide_lines_out_too() -> None:
     assert [orjson.loads(line)["event"] for line in done.stdout.splitlines()] == ["stays"]
 
 
+DRIVER_LINES = """
+import logging
+from infra.observability import logs
+logs.configure("test")
+try:
+    raise TimeoutError
+except TimeoutError:
+    logging.getLogger("aiokafka.consumer").exception("Error sending HeartbeatRequest to node %s", 1)
+    logging.getLogger("ours").exception("failed")
+"""
+
+
+def test_a_drivers_traceback_is_one_line_with_a_reason_and_no_alarm() -> None:
+    done = run(subprocess.PIPE, DRIVER_LINES)
+
+    driver, other = [orjson.loads(line) for line in done.stdout.splitlines()]
+    assert driver | {"timestamp": ""} == {
+        "event": "Error sending HeartbeatRequest to node 1: no answer in time (TimeoutError)",
+        "logger": "aiokafka.consumer",
+        "level": "warning",
+        "process": "test",
+        "timestamp": "",
+    }
+    assert (other["level"], "Traceback" in other["exception"]) == ("error", True)
+
+
 STALLED = """
 import asyncio, os, sys, time
 from infra.observability import logs
