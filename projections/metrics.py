@@ -26,5 +26,7 @@ VISIBLE_SECONDS: Final = Histogram(
     "Seconds from the append of a batch's newest event until it is visible",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300),
 )
-LAG: Final = Gauge("harbor_projection_lag_records", "Records of the partition not yet read", ["partition"])
+LAG: Final = Gauge(
+    "harbor_projection_lag_records", "Records of the partition not yet read; absent while unknown", ["partition"]
+)
 PARTITIONS: Final = Gauge("harbor_projection_partitions", "Partitions this worker owns")

@@ -25,6 +25,7 @@ from projections import metrics
 from projections.failures import TRANSIENT, TooMuchPoisonError, describe, is_poison
 from projections.projection import Projection
 from projections.read_models.create_tables import create_tables
+from projections.sources.broker_watch import BrokerSilentError
 from projections.sources.foreign import ForeignRecords
 from projections.sources.gaps import Gap, MissedEventsError, read_missed
 from projections.sources.store import Assignment, Batch, Source, Start
@@ -111,6 +112,8 @@ class Worker:
                 self._tables_exist = True
             await self._source.open()
             await self._turn()
+        except BrokerSilentError:
+            raise  # the source goes on by itself; to leave the group would only cost a session's time
         except Exception as error:
             await self._start_over(error)
             raise

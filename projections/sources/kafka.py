@@ -18,8 +18,10 @@ from infra.kafka.clients import close
 from infra.kafka.records import ForeignRecordError, from_record
 from infra.kafka.topics import Topic, check_topics
 from infra.observability.logs import get_logger
+from infra.observability.reasons import reason_of
 from projections import metrics
 from projections.projection import LogRecord
+from projections.sources.broker_watch import ASK_EVERY_S, BrokerSilentError, BrokerWatch
 from projections.sources.foreign import ForeignRecords
 from projections.sources.store import MAX_WAIT_S, NOBODY, Assignment, Batch, Start, cached_partition_of
 
@@ -38,7 +40,13 @@ class KafkaSource:
     is_truth = False
 
     def __init__(
-        self, bootstrap_servers: str, topic: Topic, make_consumer: Callable[[], AIOKafkaConsumer], *, batch: int
+        self,
+        bootstrap_servers: str,
+        topic: Topic,
+        make_consumer: Callable[[], AIOKafkaConsumer],
+        *,
+        batch: int,
+        ask_every_s: float = ASK_EVERY_S,
     ) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._topic = topic
@@ -46,23 +54,35 @@ class KafkaSource:
         self._make_consumer = make_consumer
         self._batch = batch
         self._foreign = ForeignRecords()
+        self._ask_every_s = ask_every_s
         self._consumer: AIOKafkaConsumer | None = None
+        self._watch: BrokerWatch | None = None
         self._generation = 0
         self._assigned = NOBODY
         self._let_go_until: float | None = None
         self._unconfirmed: dict[int, Start] = {}
+        self._next_offsets: dict[int, int] = {}
         self._next_hint = 0.0
 
     async def open(self) -> None:
         """Join the group.
 
         Raises:
-            KafkaError, OSError, TimeoutError: the broker cannot be reached.
+            KafkaError: the broker cannot be reached.
             TopicsError: the topic is missing or not as it must be.
         """
         if self._consumer is not None:
             return
-        await check_topics(self._bootstrap_servers, [self._topic], deadline_s=_CONNECT_DEADLINE_S)
+        try:
+            await check_topics(self._bootstrap_servers, [self._topic], deadline_s=_CONNECT_DEADLINE_S)
+            self._consumer = await self._started()
+        except (TimeoutError, OSError) as error:
+            raise BrokerSilentError(f"{self._bootstrap_servers}: {reason_of(error)}") from error
+        places = [TopicPartition(self._topic.name, partition) for partition in range(self._topic.partitions)]
+        self._watch = BrokerWatch(self._consumer, places, self._ask_every_s)
+        self._consumer.subscribe(topics=[self._topic.name], listener=_Listener(self._reassigned))
+
+    async def _started(self) -> AIOKafkaConsumer:
         consumer = self._make_consumer()
         try:
             async with asyncio.timeout(_CONNECT_DEADLINE_S):
@@ -70,12 +90,14 @@ class KafkaSource:
         except BaseException:
             await close(consumer)
             raise
-        self._consumer = consumer
-        consumer.subscribe(topics=[self._topic.name], listener=_Listener(self._reassigned))
+        return consumer
 
     async def close(self) -> None:
         """Leave the group (a static member stays a member until its session ends)."""
         self._reassigned(NOBODY)
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
             await close(consumer)
@@ -94,6 +116,7 @@ class KafkaSource:
         must be where it was; if it is not, the partition is read from its beginning and positions drop the repeats.
         """
         self._unconfirmed.clear()
+        self._next_offsets = {partition: start.next_offset or 0 for partition, start in starts.items()}
         for partition, start in starts.items():
             offset = max(0, (start.next_offset or 0) - 1)
             if start.next_offset:
@@ -104,9 +127,15 @@ class KafkaSource:
         """Return what the broker has; records of one partition in order.
 
         Raises:
+            BrokerSilentError: nothing is known of the broker; the consumer tries again by itself.
             KafkaError: close and open again.
         """
         consumer = self._open_consumer()
+        try:
+            ends = self._watch.ends() if self._watch is not None else None
+        except BrokerSilentError:
+            metrics.LAG.clear()
+            raise
         found: dict[TopicPartition, list[ConsumerRecord]] = await consumer.getmany(
             timeout_ms=int(MAX_WAIT_S * 1000), max_records=self._batch
         )
@@ -120,9 +149,7 @@ class KafkaSource:
                 continue
             next_offsets[place.partition] = raw[-1].offset + 1
             records.extend(self._parsed(raw))
-            high_water = consumer.highwater(place)
-            if high_water is not None:
-                metrics.LAG.labels(place.partition).set(max(0, high_water - next_offsets[place.partition]))
+        self._measure(consumer, next_offsets, ends)
         return Batch(tuple(records), next_offsets)
 
     async def applied(self, next_offsets: Mapping[int, int]) -> None:
@@ -144,6 +171,16 @@ class KafkaSource:
         self._generation += 1
         self._let_go_until = monotonic_s() + _LET_GO_S
 
+    def _measure(
+        self, consumer: AIOKafkaConsumer, next_offsets: Mapping[int, int], ends: Mapping[int, int] | None
+    ) -> None:
+        """Show how many records wait: in the partitions just read, and in all of ours when their ends are known."""
+        self._next_offsets |= next_offsets
+        for partition in ends or next_offsets:
+            end = ends[partition] if ends else consumer.highwater(TopicPartition(self._topic.name, partition))
+            if partition in self._next_offsets and partition in self._assigned and end is not None:
+                metrics.LAG.labels(partition).set(max(0, end - self._next_offsets[partition]))
+
     def _seek(self, place: TopicPartition, offset: int) -> None:
         # Not assigned any more: a rebalance came first, and its new generation will be taken next.
         with suppress(IllegalStateError):
@@ -158,9 +195,8 @@ class KafkaSource:
         self._generation += 1
         self._assigned = partitions
         self._let_go_until = None
-        for partition in range(self._topic.partitions):
-            if partition not in partitions:
-                metrics.LAG.labels(partition).set(0)
+        self._next_offsets.clear()
+        metrics.LAG.clear()  # what is not known is not 0
 
     def _continues(self, place: TopicPartition, first: ConsumerRecord) -> bool:
         """Whether the topic is still the one the checkpoint knows; if not, go to its beginning."""

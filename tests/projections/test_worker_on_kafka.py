@@ -9,6 +9,7 @@ from infra.clock import monotonic_s, new_id
 from infra.kafka.records import Record, to_record
 from infra.partitioning import partition_of
 from infra.postgres.checkpoints import CheckpointKey, take
+from projections import metrics
 from projections.sources import kafka as kafka_source
 from tests.support.event_store.log_filler import fill_log
 from tests.support.requests.unreadable import put_unreadable
@@ -211,6 +212,30 @@ async def test_relay_and_worker_wait_for_a_broker_that_is_away_and_outlive_one_t
             await kafka.start()
 
     assert await differences(database) == []
+
+
+async def test_a_worker_whose_broker_is_frozen_is_not_ready_and_does_not_know_its_lag(
+    database: Database, kafka: KafkaServer, topic_prefix: str
+) -> None:
+    def lags() -> set[float]:
+        return {sample.value for metric in metrics.LAG.collect() for sample in metric.samples}
+
+    async with (
+        writable_topic(kafka, topic_prefix) as topic,
+        kafka_worker(database, kafka, topic_prefix, ask_every_s=1.0) as running,
+    ):
+        await fill_log(database.command_url, 5)
+        await topic.relay(await log_of(database))
+        await caught_up(database)
+        await eventually(lambda: lags() == {0}, what="the ends of all partitions are known")
+        kafka.running.pause()
+        try:
+            await eventually(lambda: running.worker.waiting_for() == ("broker_unreachable",))
+            assert lags() == set()
+        finally:
+            kafka.running.resume()
+        await eventually(lambda: running.worker.waiting_for() == ())
+        await eventually(lambda: lags() == {0}, what="the ends of all partitions are known again")
 
 
 async def test_an_append_becomes_visible_at_once(database: Database, kafka: KafkaServer, topic_prefix: str) -> None:

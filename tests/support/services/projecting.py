@@ -28,6 +28,7 @@ from infra.settings import PostgresSettings
 from projections import verify
 from projections.catalogue import PROJECTIONS
 from projections.projection import Projection
+from projections.sources.broker_watch import ASK_EVERY_S
 from projections.sources.kafka import KafkaSource
 from projections.sources.store import Source, StoreSource
 from projections.worker import Worker
@@ -86,6 +87,7 @@ async def kafka_worker(
     projections: Sequence[Projection] = PROJECTIONS,
     *,
     batch: int = 200,
+    ask_every_s: float = ASK_EVERY_S,
 ) -> AsyncIterator[RunningWorker]:
     """Run a worker that reads the topic, while the context is open."""
     pool = await open_pool(postgres_settings(database), application_name=APPLICATION)
@@ -99,6 +101,7 @@ async def kafka_worker(
             session_timeout_ms=6_000,
         ),
         batch=batch,
+        ask_every_s=ask_every_s,
     )
     async with pool, _running(pool, source, projections) as running:
         yield running
