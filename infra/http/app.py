@@ -132,7 +132,9 @@ def build_app(
     # Not include_router: it walks a second router for every request and hides the route template from the metrics.
     for router in routers:
         app.router.routes.extend(router.routes)
-    app.router.routes.extend([*_ops_routes(app, metrics), *docs_routes(title, app.openapi), *error_routes(errors)])
+    app.router.routes.extend(
+        [*_ops_routes(app, metrics), *docs_routes(title, services, app.openapi), *error_routes(errors)]
+    )
     app.router.routes.append(home_route(title, services, app.router.routes))
     return app
 

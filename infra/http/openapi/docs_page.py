@@ -1,4 +1,4 @@
-"""/docs without the internet: Swagger UI from the swagger-ui-bundle package, under a policy that allows no other host.
+"""/docs without the internet: Swagger UI from the package fastapi-swagger, under a policy that allows no other host.
 
 The page has no inline script: the start call is a file of its own, so the policy needs no exception for scripts. It
 shows a copy of the document in which "Try it out" begins with what can be sent: see `to_try_out`.
@@ -7,16 +7,18 @@ shows a copy of the document in which "Try it out" begins with what can be sent:
 import copy
 from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
+from html import escape
+from importlib import resources
 from typing import Any, Final
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute
-from swagger_ui_bundle import swagger_ui_path
 
-from infra.http.pages.page import PageRoute
+from infra.http.addresses import Services
+from infra.http.openapi.examples import resolved
+from infra.http.pages.page import PageRoute, link
 from infra.http.problems import NOT_FOUND, Problem
 
 _ASSETS: Final = {
@@ -24,7 +26,7 @@ _ASSETS: Final = {
     "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
-# The packaged Swagger UI is older than OpenAPI 3.1 and refuses the number; what our documents use of 3.1 it shows.
+_FILES: Final = resources.files("fastapi_swagger") / "resources"
 _NEW_KEY: Final = "new-for-each-request"
 """Stands in the field of an Idempotency-Key; a request that still has it is sent with a new random one."""
 _START: Final = b"""const newKey = () => {
@@ -40,19 +42,14 @@ const withNewKey = (request) => {
   }
   return request;
 };
-window.onload = async () => {
-  const response = await fetch("/docs/openapi.json");
-  const spec = await response.json();
-  spec.openapi = "3.0.3";
-  window.ui = SwaggerUIBundle({
-    spec,
-    dom_id: "#swagger-ui",
-    deepLinking: true,
-    validatorUrl: null,
-    requestInterceptor: withNewKey,
-    presets: [SwaggerUIBundle.presets.apis],
-  });
-};
+window.ui = SwaggerUIBundle({
+  url: "/docs/openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  validatorUrl: null,
+  requestInterceptor: withNewKey,
+  presets: [SwaggerUIBundle.presets.apis],
+});
 """ % {b"new_key": _NEW_KEY.encode()}
 _POLICY: Final = {
     # Swagger UI sets style attributes and draws its icons from data: addresses.
@@ -64,10 +61,10 @@ _POLICY: Final = {
 _CACHED: Final = {"cache-control": "public, max-age=86400"}
 
 
-def docs_routes(title: str, document: Callable[[], dict[str, Any]]) -> list[BaseRoute]:
+def docs_routes(title: str, services: Services, document: Callable[[], dict[str, Any]]) -> list[BaseRoute]:
     """Return the routes of the page and of the few files it needs; `document` returns the OpenAPI document."""
-    page = _page(title)
-    contents = {name: Path(str(swagger_ui_path), name).read_bytes() for name in _ASSETS}
+    page = _page(title, services)
+    contents = {name: (_FILES / name).read_bytes() for name in _ASSETS}
 
     @cache
     def shown() -> bytes:
@@ -93,10 +90,12 @@ def to_try_out(document: dict[str, Any]) -> dict[str, Any]:
     """Return the document for the page: Swagger UI fills every field with its example, and sends what stands there.
 
     So optional parameters lose theirs (an example of a cursor is no cursor), and the example of an Idempotency-Key is
-    the word that becomes a new key in each request.
+    the word that becomes a new key in each request. A parameter that may be left out is of one kind without `null`,
+    which no address can say, so that a choice is shown as one. Requests go to the service that serves the page.
     """
-    shown = copy.deepcopy(document)
+    shown = copy.deepcopy(document) | {"servers": [{"url": "/"}]}
     for parameter in _parameters(shown):
+        parameter["schema"] = _without_null(shown, parameter["schema"])
         if parameter["name"] == "Idempotency-Key":
             _forget_examples(parameter)
             parameter["example"] = _NEW_KEY
@@ -112,22 +111,31 @@ def _parameters(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _forget_examples(parameter: dict[str, Any]) -> None:
-    for each in (parameter, parameter["schema"], *parameter["schema"].get("anyOf", ())):
+    for each in (parameter, parameter["schema"]):
         each.pop("example", None)
         each.pop("examples", None)
 
 
-def _page(title: str) -> str:
+def _without_null(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    kinds = [dict(resolved(document, each)) for each in schema.get("anyOf", ()) if each.get("type") != "null"]
+    return schema if len(kinds) != 1 else kinds[0] | {name: schema[name] for name in schema if name != "anyOf"}
+
+
+def _page(title: str, services: Services) -> str:
+    links = [link("/", "Start"), link("/openapi.json", "OpenAPI document"), link("/errors", "Errors")]
+    if services.other.url:
+        links.append(link(f"{services.other.url}/docs", f"The {services.other.name} service"))
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
+<title>{escape(title)}</title>
 <link rel="icon" href="/docs/favicon-32x32.png">
 <link rel="stylesheet" href="/docs/swagger-ui.css">
 </head>
 <body>
+<nav class="swagger-ui"><div class="wrapper">{" | ".join(links)}</div></nav>
 <div id="swagger-ui"></div>
 <script src="/docs/swagger-ui-bundle.js"></script>
 <script src="/docs/start.js"></script>

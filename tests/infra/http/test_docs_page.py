@@ -8,15 +8,18 @@ import orjson
 import pytest
 
 from command_api.openapi import document as command_document
+from domain.order.status import Status
 from infra.http.openapi.docs_page import to_try_out
+from infra.settings import PublicSettings
 from query_api.openapi import document as query_document
+from tests.support.services.command_service import memory_service
 from tests.support.services.small_service import client_of, small_service
 
 
 async def test_the_page_and_all_it_needs_are_served_here_and_the_browser_asks_no_other_host() -> None:
     async with client_of(small_service().app) as client:
         page = await client.get("/docs")
-        needed = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+        needed = re.findall(r'(?:src|link rel="[a-z]+" href)="([^"]+)"', page.text)
         responses = {path: (await client.get(path)) for path in needed}
 
     assert page.status_code == 200
@@ -76,12 +79,44 @@ async def test_the_page_loads_that_document_and_makes_a_new_key_for_each_request
         start = (await client.get("/docs/start.js")).text
 
     assert (loaded, published) == (to_try_out(service.app.openapi()), service.app.openapi())
+    assert loaded["openapi"] == published["openapi"] == "3.1.0"
     operation = published["paths"]["/api/v1/things"]["post"]
     assert operation["x-required-scopes"] == ["orders:write"]
     assert operation["security"] == [{"bearer": []}, {"x_api_key": []}]
-    assert 'fetch("/docs/openapi.json")' in start
+    assert 'url: "/docs/openapi.json"' in start
     assert 'request.headers ?? {})["Idempotency-Key"] === "new-for-each-request"' in start
     assert "requestInterceptor: withNewKey" in start
+
+
+def test_a_parameter_that_may_be_left_out_is_shown_as_what_it_is() -> None:
+    published = query_document()
+    parameters = {
+        (path, each["name"]): each["schema"]
+        for path, methods in to_try_out(published)["paths"].items()
+        for each in methods["get"]["parameters"]
+    }
+
+    assert parameters["/api/v1/orders", "status"]["enum"] == list(Status)
+    assert "enum" in parameters["/api/v1/webhook-deliveries", "status"]
+    assert parameters["/api/v1/orders", "created_from"]["format"] == "date-time"
+    assert not any("anyOf" in schema for schema in parameters.values())
+    assert to_try_out(published)["servers"] == [{"url": "/"}], "the policy of the page allows no other"
+
+
+async def test_the_page_leads_to_the_document_the_errors_and_the_other_service() -> None:
+    public = PublicSettings(command_url="http://orders.test", query_url="http://queries.test")
+    async with memory_service(public=public) as service:
+        page = await service.http.get("/docs")
+
+    links = ["/", "/openapi.json", "/errors", "http://queries.test/docs"]
+    assert re.findall(r'<a href="([^"]+)">', page.text) == links
+
+
+async def test_swagger_ui_reads_openapi_3_1_and_shows_webhooks() -> None:
+    async with client_of(small_service().app) as client:
+        script = (await client.get("/docs/swagger-ui-bundle.js")).text
+
+    assert "oas31" in script.lower()
 
 
 @pytest.mark.parametrize("name", ["index.html", "..%2f..%2f__init__.py", "%2e%2e", "swagger-ui.js.map"])
