@@ -20,6 +20,7 @@ from infra.local.backups.contents import secrets_file
 from infra.local.errors import AlreadyRunsError, LocalError
 from infra.local.home import CHECKOUT, Home, Json, locate, make_command, nothing_runs
 from infra.local.processes import detached, orphans
+from infra.local.processes.interrupts import take_signals
 from infra.local.stack import Stack
 from infra.security.api_keys import parse
 from infra.settings_names import warn_of_mistyped
@@ -67,6 +68,7 @@ def up(broker: str, detach: bool, brief: bool) -> None:
     try:
         home.make()
         if detach:
+            take_signals()
             failed = detached.start(home, ["up", "--broker", broker, *(["--brief"] if brief else [])], say)
             if failed and home.stack_file.exists():
                 say(f"it keeps running in the background: {_what_next()}")
@@ -242,13 +244,15 @@ async def _run(home: Home, broker: str, brief: bool) -> None:
     stop = asyncio.Event()
     stack = Stack(home, broker, say, brief=brief)
 
-    def on_signal() -> None:
-        if stop.is_set():
+    def on_signal(number: signal.Signals) -> None:
+        # A second Ctrl-C is a person who is in a hurry; the others may come several times for one reason.
+        if stop.is_set() and number is signal.SIGINT:
             stack.kill_all()
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, on_signal)
+        if number is not signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # else: nohup
+            loop.add_signal_handler(number, on_signal, number)
     await stack.run(stop)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
+from infra.local.processes.interrupts import take_signals
 from tests.demo import report
 from tests.demo.journey import travel
 from tests.demo.orders import BadFileError, generated, invoices
@@ -21,6 +22,7 @@ from tests.demo.stack import PARTNER, NoStackError, stack
 
 def main() -> int:
     """Run the demo; return the exit status."""
+    take_signals()
     parser = argparse.ArgumentParser(
         prog="make demo", description=__doc__, epilog='Example: make demo ARGS="--file invoices.csv"'
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local.home import make_command
+from infra.local.processes.interrupts import undisturbed
 from infra.settings import KafkaSettings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -79,7 +80,8 @@ def stack() -> Iterator[Stack]:
         yield found
         return
     print(
-        f"No stack runs here: starting one for this demo, deleted afterwards (`{make_command('up')}` keeps one).",
+        f"No stack runs here: starting one for this demo only. It is stopped, and its data deleted, at the end "
+        f"(`{make_command('up')}` starts one that stays).",
         flush=True,
     )
     with tempfile.TemporaryDirectory(prefix="harbor-demo-") as folder:
@@ -96,15 +98,17 @@ def stack() -> Iterator[Stack]:
                 raise NoStackError(f"the stack did not start; see the lines above, or run: {make_command('up')}")
             yield own
         finally:
+            print("stopping the stack of this demo and deleting its data", flush=True)
             # Not only the folder: as root in a closed directory, PostgreSQL's data lies outside it.
-            subprocess.run(  # noqa: S603  # fixed words
-                [*local, "clean"],
-                cwd=CHECKOUT,
-                env=environment,
-                stdout=subprocess.DEVNULL,
-                check=False,
-                start_new_session=True,
-            )
+            with undisturbed():
+                subprocess.run(  # noqa: S603  # fixed words
+                    [*local, "clean"],
+                    cwd=CHECKOUT,
+                    env=environment,
+                    stdout=subprocess.DEVNULL,
+                    check=False,
+                    start_new_session=True,
+                )
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str]) -> int:

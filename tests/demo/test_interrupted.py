@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -28,8 +29,10 @@ def processes_below(directory: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("moment", ["starting PostgreSQL", "100000 orders to"])
-def test_an_interrupted_demo_leaves_no_process_and_no_file(tmp_path: Path, moment: str) -> None:
+@pytest.mark.parametrize(
+    ("moment", "number"), [("starting PostgreSQL", signal.SIGTERM), ("100000 orders to", signal.SIGINT)]
+)
+def test_an_interrupted_demo_leaves_no_process_and_no_file(tmp_path: Path, moment: str, number: int) -> None:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HARBOR_")}
     own = {"HARBOR_HOME": str(tmp_path / "none"), "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
@@ -40,12 +43,13 @@ def test_an_interrupted_demo_leaves_no_process_and_no_file(tmp_path: Path, momen
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_IGN),  # noqa: PLW1509  # a job in the background
     ) as demo:
         assert demo.stdout is not None
         reached = next((line for line in demo.stdout if moment in line), None)
         assert reached is not None, f"it ended before {moment!r}"
 
-        os.killpg(demo.pid, signal.SIGINT)  # as a terminal does
+        os.killpg(demo.pid, number)  # as a terminal does
 
         rest = demo.stdout.read()
 

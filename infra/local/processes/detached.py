@@ -14,6 +14,7 @@ from infra import clock
 from infra.local.errors import LocalError
 from infra.local.home import CHECKOUT, Home
 from infra.local.processes import orphans
+from infra.local.processes.interrupts import undisturbed
 from infra.local.processes.supervisor import Say
 
 _POLL_S = 0.1
@@ -44,8 +45,9 @@ def start(home: Home, arguments: Sequence[str], say: Say) -> int:
     try:
         return _follow(process, home, log, say)
     except KeyboardInterrupt:
-        process.terminate()
-        process.wait(_STOP_S)
+        with undisturbed():
+            process.terminate()
+            process.wait(_STOP_S)
         return 130
 
 
