@@ -37,6 +37,7 @@ from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.http.guards import Limits
 from infra.http.json_body import BodyLimits, InvalidBodyError
+from infra.http.openapi.document import Webhooks
 from infra.http.pages.errors import Errors
 from infra.http.problems import Problem
 from infra.observability.health import NotReadyReason
@@ -148,7 +149,7 @@ def assemble(
         services=services("command", public),
         errors=Errors((*problems.CATALOGUE, *catalogue.CATALOGUE), catalogue.FIELD_CODES),
         registry=registry,
-        webhooks=webhook_events.router,
+        webhooks=Webhooks(webhook_events.router, webhook_events.examples),
     )
 
 

@@ -81,6 +81,12 @@ def encode(event: OrderEvent, envelope: Envelope) -> bytes:
     )
 
 
+def event_data(event: OrderEvent) -> JsonObject:
+    """Return the data of an event as `encode` writes it, parsed."""
+    data: JsonObject = orjson.loads(orjson.dumps(event, default=_text, option=orjson.OPT_PASSTHROUGH_DATETIME))
+    return data
+
+
 def _text(value: object) -> str:
     """Return the text of a date or instant; an instant always has six digits, even when they are zeros."""
     if isinstance(value, datetime):

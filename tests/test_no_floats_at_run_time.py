@@ -20,6 +20,7 @@ from command_api.handling.appends import Caller, new_event, record
 from command_api.handling.bodies import B, parse_body
 from command_api.order_problems import order_problem
 from command_api.orders import bodies, change_bodies, money_bodies
+from domain.change import change_document
 from domain.codec import decode
 from domain.currencies import EXPONENTS
 from domain.money import Currency, amount_text
@@ -118,8 +119,11 @@ class Way:
         self.look(
             event, stored._replace(payload=stored.payload), reread, after, dump_state(after), self.state, document
         )
-        self.look(orders.row_of(after, row), order_timeline.row_of(row), render_thin(head))
-        self.look(orjson.loads(order_timeline.row_of(row).changes), render_snapshot(head, document, before))
+        self.look(orders.row_of(after, row), order_timeline.row_of(row), render_thin(head, change_document(event)))
+        self.look(
+            orjson.loads(order_timeline.row_of(row).changes),
+            render_snapshot(head, change_document(event), document, before),
+        )
         self.look(Order.model_validate_json(document), read(client.Order, exact.parse(document)))
 
 

@@ -8,13 +8,15 @@ import jsonschema
 import orjson
 import pytest
 
+from domain.catalogue.examples import examples
+from domain.change import change_document
+from domain.instants import instant_text
 from domain.order.document import render_order
-from domain.order.events import EVENT_TYPES
+from domain.order.events import EVENT_TYPES, OrderEvent
 from infra.http.openapi.document import HEADERS
 from infra.http.openapi.examples import NoExampleError, example_of, resolved
 from infra.http.problems import CATALOGUE
-from projections.webhooks.body import EventHead, render_snapshot, render_thin
-from tests.support.orders.builders import order_state
+from projections.webhooks.body import MAX_BODY_BYTES, EventHead, render_snapshot, render_thin
 from tests.support.requests.route_matrix import DOCUMENTS
 
 Json = dict[str, Any]
@@ -114,19 +116,34 @@ def test_a_webhook_of_every_event_type_is_described() -> None:
         assert headers >= {"webhook-id", "webhook-timestamp", "webhook-signature"}
 
 
-@pytest.mark.parametrize("verbs", [(), ("authorize",), ("authorize", "capture"), ("cancel",)])
-def test_what_is_rendered_for_webhooks_is_what_the_document_describes(verbs: tuple[str, ...]) -> None:
-    order_id = "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
-    head = EventHead(order_id, "order.created", "2026-11-23T01:02:03.123456Z", False, 1, order_id, None)
-    before = render_order(order_state(*verbs[:-1])) if verbs else None
+@pytest.mark.parametrize("kind", EVENT_TYPES, ids=lambda kind: kind.type)
+def test_what_is_rendered_for_webhooks_is_what_the_document_describes(kind: type[OrderEvent]) -> None:
+    (event, envelope), before, after = examples()[kind.type]
+    head = EventHead(
+        event_id=str(envelope.event_id),
+        type=kind.type,
+        timestamp=instant_text(envelope.occurred_at),
+        livemode=False,
+        sequence=envelope.sequence,
+        order_id=str(envelope.order_id),
+        request_id=None,
+    )
+    change = change_document(event)
+    snapshot = render_snapshot(head, change, render_order(after), render_order(before) if before else None)
+    too_large = {**change, "reason": "x" * MAX_BODY_BYTES}
     bodies = [
-        render_snapshot(head, render_order(order_state(*verbs)), before),
-        render_thin(head),
-        render_thin(head, truncated=True),
+        snapshot,
+        render_thin(head, change),
+        render_thin(head, change, truncated=True),
+        render_thin(head, too_large),
     ]
 
     for body in bodies:
-        valid("command", {"$ref": "#/components/schemas/WebhookEvent"}, orjson.loads(body))
+        document = orjson.loads(body)
+        valid("command", {"$ref": "#/components/schemas/WebhookEvent"}, document)
+        valid("command", {"$ref": f"#/components/schemas/{kind.__name__}Webhook"}, document)
+    described = DOCUMENTS["command"]["webhooks"][kind.type]["post"]["requestBody"]["content"]["application/json"]
+    assert described["example"]["data"] == orjson.loads(snapshot)["data"]
 
 
 def test_a_text_without_an_example_is_an_error() -> None:

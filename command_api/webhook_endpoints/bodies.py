@@ -36,7 +36,7 @@ class WebhookEndpointBody(RequestBody):
     )
     payload: str = Field(
         default="snapshot",
-        description="`snapshot` carries the whole order, `thin` only its id and version",
+        description="both say what happened; `snapshot` carries the whole order, `thin` only its id and version",
         json_schema_extra={"enum": list(PAYLOADS)},
     )
 

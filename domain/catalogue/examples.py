@@ -5,6 +5,7 @@ The example of a type comes from the first history that has it.
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.codec import encode
@@ -36,8 +37,22 @@ _TIME = datetime(2026, 11, 23, 1, 2, 3, 123456, tzinfo=UTC)
 _ID = 0x019AAE3F_7C00_7000_8000_000000000000
 
 
+class Example(NamedTuple):
+    """An event in its envelope, and its order before (None for the first event) and after it."""
+
+    recorded: RecordedOrderEvent
+    before: OrderState | None
+    after: OrderState
+
+
 def example_events() -> tuple[bytes, ...]:
     """Return one document of every event type, as its exact bytes, in the order of `EVENT_TYPES`."""
+    found = examples()
+    return tuple(encode(*found[event.type].recorded) for event in EVENT_TYPES)
+
+
+def examples() -> dict[str, Example]:
+    """Return an example of every event type."""
     at = _TIME
     order_id = OrderId(UUID(int=_ID))
     create = CreateOrder(
@@ -51,11 +66,11 @@ def example_events() -> tuple[bytes, ...]:
         metadata={"channel": "b2b"},
         now=at,
     )
-    documents: dict[str, bytes] = {}
+    found: dict[str, Example] = {}
     for history in _histories(order_id):
-        for event_type, document in _documents((create, *history)):
-            documents.setdefault(event_type, document)
-    return tuple(documents[event.type] for event in EVENT_TYPES)
+        for example in _lived((create, *history)):
+            found.setdefault(example.recorded.event.type, example)
+    return found
 
 
 def _histories(order_id: OrderId) -> tuple[tuple[OrderCommand, ...], ...]:
@@ -80,14 +95,14 @@ def _histories(order_id: OrderId) -> tuple[tuple[OrderCommand, ...], ...]:
     )
 
 
-def _documents(commands: Iterable[OrderCommand]) -> Iterable[tuple[str, bytes]]:
+def _lived(commands: Iterable[OrderCommand]) -> Iterable[Example]:
     state: OrderState | None = None
     for command in commands:
         for event in decide(command, state):
             sequence = state.version + 1 if state else 1
-            envelope = _envelope(command.order_id, sequence, command.now)
-            state = evolve(state, RecordedOrderEvent(event, envelope))
-            yield event.type, encode(event, envelope)
+            recorded = RecordedOrderEvent(event, _envelope(command.order_id, sequence, command.now))
+            before, state = state, evolve(state, recorded)
+            yield Example(recorded, before, state)
 
 
 def _envelope(order_id: OrderId, sequence: int, at: datetime) -> Envelope:

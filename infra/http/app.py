@@ -29,7 +29,7 @@ from infra.http.json_body import BodyLimits
 from infra.http.metrics import HttpMetrics
 from infra.http.middleware import RequestMiddleware, Translate
 from infra.http.openapi.docs_page import docs_routes
-from infra.http.openapi.document import completed
+from infra.http.openapi.document import Webhooks, completed
 from infra.http.openapi.servers import servers
 from infra.http.pages.errors import Errors, error_routes
 from infra.http.pages.home import home_route
@@ -56,8 +56,11 @@ class ServiceState(TypedDict):
 class ServiceApp(FastAPI):
     """FastAPI with our request middleware instead of its own error and telemetry layers."""
 
-    def __init__(self, *, middleware: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self, *, middleware: Callable[[ASGIApp], ASGIApp], described: Webhooks | None = None, **options: Any
+    ) -> None:
+        super().__init__(webhooks=None if described is None else described.router, **options)
+        self._described = described
         self._middleware = middleware
         self._stack: ASGIApp | None = None
 
@@ -76,7 +79,7 @@ class ServiceApp(FastAPI):
         """Return the OpenAPI document, completed with what FastAPI does not know."""
         if self.openapi_schema is None:
             routes = [route for route in self.routes if isinstance(route, APIRoute)]
-            self.openapi_schema = completed(super().openapi(), routes)
+            self.openapi_schema = completed(super().openapi(), routes, self._described)
         return self.openapi_schema
 
 
@@ -91,7 +94,7 @@ def build_app(
     services: Services,
     errors: Errors,
     registry: CollectorRegistry | None = None,
-    webhooks: APIRouter | None = None,
+    webhooks: Webhooks | None = None,
 ) -> ServiceApp:
     """Return the application of one service.
 
@@ -121,7 +124,7 @@ def build_app(
         version="1",
         servers=servers(services.own),
         lifespan=lifespan,
-        webhooks=webhooks,
+        described=webhooks,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import orjson
 
+from domain.change import facts_of
 from infra.postgres.connection import Connection
 from infra.tenancy import Tenant
 from projections.projection import LogRecord, ProjectionError
@@ -25,8 +26,7 @@ _INSERT = f"""
 ON CONFLICT (order_id, sequence) DO NOTHING
 """
 
-_LEFT_OUT = frozenset({"personal", "from_status", "to_status"})
-"""Members of `data` that are personal, or have a column of their own."""
+_OWN_COLUMNS = frozenset({"from_status", "to_status"})
 
 
 class TimelineRow(NamedTuple):
@@ -90,7 +90,9 @@ def row_of(record: LogRecord) -> TimelineRow:
             from_status=data["from_status"],
             to_status=data["to_status"],
             reason=data.get("reason"),
-            changes=orjson.dumps({name: data[name] for name in data if name not in _LEFT_OUT}).decode(),
+            changes=orjson.dumps(
+                {name: fact for name, fact in facts_of(data).items() if name not in _OWN_COLUMNS}
+            ).decode(),
             request_id=document["request_id"],
             traceparent=document["traceparent"],
         )

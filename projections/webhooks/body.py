@@ -1,8 +1,8 @@
 """The bytes of a webhook: rendered once, when an event fans out, then signed and sent unchanged.
 
-`snapshot` holds the order right after the event and the previous values of its changed top-level fields; `thin` names
-the order and its version, for receivers that read the rest from the API. A snapshot over 64 KiB becomes thin
-and says so (`truncated`).
+Both kinds say what happened (`change`). `snapshot` also holds the order right after the event and the previous values
+of its changed top-level members; `thin` names the order and its version, and holds nothing personal. A body over 64
+KiB says so (`truncated`): a snapshot becomes thin, and a change that is too large by itself becomes null.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Final
 
 import orjson
+
+from domain.change import former_values
 
 MAX_BODY_BYTES: Final = 65_536
 API_VERSION: Final = "v1"
@@ -36,28 +38,25 @@ class EventHead:
     request_id: str | None
 
 
-def render_snapshot(head: EventHead, after: bytes, before: bytes | None) -> bytes:
+def render_snapshot(head: EventHead, change: Mapping[str, object], after: bytes, before: bytes | None) -> bytes:
     """Return the snapshot body, or the thin one marked `truncated` if it exceeds 64 KiB.
 
     Args:
         head: the event.
+        change: what it changed (`change_document`).
         after: the order document (`render_order`) as of the event.
         before: the order document before it; None for the first event.
     """
-    previous = {} if before is None else _changed(before, after)
-    body = _document(head, {"object": orjson.Fragment(after), "previous": previous})
-    return body if len(body) <= MAX_BODY_BYTES else render_thin(head, truncated=True)
+    previous = {} if before is None else former_values(before, after)
+    body = _document(head, {"change": change, "object": orjson.Fragment(after), "previous": previous})
+    return body if len(body) <= MAX_BODY_BYTES else render_thin(head, change, truncated=True)
 
 
-def render_thin(head: EventHead, *, truncated: bool = False) -> bytes:
-    """Return the thin body: the order and its version."""
-    data = {"object": {"id": head.order_id, "object": "order", "version": head.sequence}}
-    return _document(head, data, truncated=truncated)
-
-
-def _changed(before: bytes, after: bytes) -> dict[str, object]:
-    old, new = orjson.loads(before), orjson.loads(after)
-    return {field: value for field, value in old.items() if new.get(field) != value}
+def render_thin(head: EventHead, change: Mapping[str, object], *, truncated: bool = False) -> bytes:
+    """Return the thin body: what changed, the order and its version. A change over 64 KiB is left out, and said so."""
+    order = {"id": head.order_id, "object": "order", "version": head.sequence}
+    body = _document(head, {"change": change, "object": order}, truncated=truncated)
+    return body if len(body) <= MAX_BODY_BYTES else _document(head, {"change": None, "object": order}, truncated=True)
 
 
 def _document(head: EventHead, data: Mapping[str, object], *, truncated: bool = False) -> bytes:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import orjson
 
+from domain.change import change_document
 from domain.codec import decode
 from domain.order.document import render_order
 from domain.order.state import OrderState, evolve
@@ -142,10 +143,11 @@ def _render(record: LogRecord, event: dict[str, object], kind: PayloadKind, docu
         order_id=str(record.order_id),
         request_id=None if request_id is None else str(request_id),
     )
+    change = change_document(decode(record.type, record.schema_version, record.payload).event)
     if kind is PayloadKind.THIN:
-        return render_thin(head)
+        return render_thin(head, change)
     after = documents[record.order_id, record.sequence]
-    return render_snapshot(head, after, documents.get((record.order_id, record.sequence - 1)))
+    return render_snapshot(head, change, after, documents.get((record.order_id, record.sequence - 1)))
 
 
 def _columns(

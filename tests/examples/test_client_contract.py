@@ -26,7 +26,7 @@ from harbor_orders_client import (
     errors,
     webhooks,
 )
-from harbor_orders_client.documents import responses
+from harbor_orders_client.documents import responses, webhook_changes
 from harbor_orders_client.documents.changes import document_of
 from harbor_orders_client.documents.reading import members
 from harbor_orders_client.operations import api_keys, batches, orders, payments
@@ -45,6 +45,11 @@ CHANGES: Final = (AddLine("BELL", 1, "1.00"), RemoveLine(1), SetQuantity(1, 2), 
 ORDER: Final = NewOrder("ada@example.com", "EUR", LINES, "PO-1", {"a": "b"})
 
 COMMAND, QUERY = Service.COMMAND, Service.QUERY
+EVENTS: Final = [
+    body.rpartition("/")[2]
+    for body in DOCUMENTS[COMMAND]["components"]["schemas"]["WebhookEvent"]["discriminator"]["mapping"].values()
+]
+"""The bodies of webhooks, one for each event type."""
 SCHEMAS: Final = {
     responses.Order: [(COMMAND, "Order"), (QUERY, "ShownOrder")],
     responses.Line: [(COMMAND, "OrderLine"), (QUERY, "OrderLine")],
@@ -64,7 +69,11 @@ SCHEMAS: Final = {
     responses.KeyActor: [(COMMAND, "KeyActorDocument")],
     responses.ApiKeyEvent: [(COMMAND, "KeyEventDocument")],
     batches.BatchResult: [(COMMAND, "BatchResult")],
-    webhooks.WebhookEvent: [(COMMAND, "WebhookEvent")],
+    webhook_changes.OrderTotals: [(COMMAND, "OrderTotals")],
+    webhook_changes.ChangedLine: [(COMMAND, "ChangedLine")],
+    webhook_changes.CapturedShare: [(COMMAND, "CapturedShare")],
+    **{kind: [(COMMAND, kind.__name__)] for kind in webhook_changes.CHANGES.values()},
+    webhooks.WebhookEvent: [(COMMAND, event) for event in EVENTS],
 }
 """Where each dataclass is promised."""
 
@@ -73,11 +82,17 @@ READ_AS: Final = {
     (responses.Amount, "amount"): Decimal,
     (responses.Order, "partner_id"): str | None,
     (batches.BatchResult, "body"): Mapping[str, Any],
-    (webhooks.WebhookEvent, "data"): webhooks.WebhookData,
+    (webhooks.WebhookEvent, "data"): Mapping[str, Any],
     (webhooks.WebhookEvent, "truncated"): bool,
+    (webhooks.WebhookEvent, "sequence"): int | None,
+    (webhooks.WebhookEvent, "order_id"): str | None,
 }
-"""Not in OpenAPI (decimals), or read more freely: an order or a problem, a snapshot or a thin payload."""
+"""Not in OpenAPI (decimals), or read more freely: an order or a problem, and any webhook there may be one day."""
 
+MAY_BE_MISSING: Final = {(webhooks.WebhookEvent, name) for name in ("sequence", "order_id", "request_id")}
+"""Promised by every event of an order, and not by those of other things that may come."""
+
+FORMATTED: Final = {"date-time": datetime, "date": date}
 PLAIN: Final = {"string": str, "integer": int, "boolean": bool}
 
 
@@ -203,7 +218,7 @@ def type_of(service: Service, schema: Mapping[str, Any]) -> Any:
     if schema["type"] == "object":
         is_text = schema.get("additionalProperties") == {"type": "string"}
         return Mapping[str, str] if is_text else Mapping[str, Any]
-    return datetime if schema.get("format") == "date-time" else PLAIN[schema["type"]]
+    return FORMATTED.get(schema.get("format", "")) or PLAIN[schema["type"]]
 
 
 @pytest.mark.parametrize("kind", SCHEMAS, ids=lambda kind: kind.__name__)
@@ -214,7 +229,10 @@ def test_every_dataclass_has_the_members_types_and_optionality_that_are_promised
     for service, name in SCHEMAS[kind]:
         schema = DOCUMENTS[service]["components"]["schemas"][name]
         promised = {
-            member: (READ_AS.get((kind, member)) or type_of(service, found), member not in schema["required"])
+            member: (
+                READ_AS.get((kind, member)) or type_of(service, found),
+                member not in schema["required"] or (kind, member) in MAY_BE_MISSING,
+            )
             for member, found in schema["properties"].items()
             if member != "object"  # names the type, as the dataclass does
         }
@@ -227,6 +245,17 @@ def test_every_dataclass_has_the_members_types_and_optionality_that_are_promised
 def test_every_dataclass_of_the_responses_is_held_to_a_schema() -> None:
     kinds = {kind for kind in vars(responses).values() if dataclasses.is_dataclass(kind)}
     assert kinds <= SCHEMAS.keys()
+
+
+def test_the_change_of_every_event_type_is_read_as_what_is_promised() -> None:
+    promised = {event: DOCUMENTS[COMMAND]["components"]["schemas"][event]["properties"] for event in EVENTS}
+    changes = {
+        members["type"]["const"]: properties(COMMAND, members["data"]["anyOf"][0]["$ref"].rpartition("/")[2])["change"]
+        for members in promised.values()
+    }
+    assert {name: change["$ref"].rpartition("/")[2] for name, change in changes.items()} == {
+        name: kind.__name__ for name, kind in webhook_changes.CHANGES.items()
+    }
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: type(change).__name__)

@@ -3,6 +3,7 @@
     event = webhooks.verify(body, headers, secret)
 
 Verify the bytes as they arrived, before anything parses them; respond with 2xx at once; ignore an `id` seen before.
+`event.change` says what happened, as one of the classes below; match on it.
 """
 
 import base64
@@ -12,15 +13,52 @@ import hmac
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from harbor_orders_client.documents import exact
 from harbor_orders_client.documents.reading import read
 from harbor_orders_client.documents.responses import Order
+from harbor_orders_client.documents.webhook_changes import (
+    CHANGES,
+    AmendedChange,
+    AuthorizedChange,
+    CanceledChange,
+    CapturedChange,
+    Change,
+    CreatedChange,
+    DetailsChange,
+    ExpiredChange,
+    NoteChange,
+    RefundedChange,
+    ReleasedChange,
+    SettledChange,
+    SettlementChange,
+)
 from harbor_orders_client.errors import UnexpectedResponse, WebhookNotVerified
 
+__all__ = [
+    "API_VERSION",
+    "TOLERANCE_S",
+    "AmendedChange",
+    "AuthorizedChange",
+    "CanceledChange",
+    "CapturedChange",
+    "Change",
+    "CreatedChange",
+    "DetailsChange",
+    "ExpiredChange",
+    "NoteChange",
+    "RefundedChange",
+    "ReleasedChange",
+    "SettledChange",
+    "SettlementChange",
+    "WebhookEvent",
+    "verify",
+]
+
+API_VERSION: Final = "v1"
 TOLERANCE_S: Final = 300
 _PREFIX: Final = "whsec_"
 _VERSION: Final = "v1,"
@@ -28,32 +66,37 @@ _SECONDS: Final = re.compile(r"[0-9]{1,12}")
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookData:
-    """The order after the event, and what its changed members were before; thin: only id and version."""
-
-    object: Mapping[str, Any]
-    previous: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class WebhookEvent:
-    """A verified webhook. `id` is the same on every attempt; `sequence` orders the events of one order."""
+    """A verified webhook. `id` is the same on every attempt; `sequence` orders the events of one order.
+
+    A type or an `api_version` that this client does not know verifies too: `change` and `order` are None then, and
+    `data` holds what came. Respond with 2xx and ignore it, or it is sent again for three days.
+    """
 
     id: str
     type: str
     timestamp: datetime
     api_version: str
     livemode: bool
-    sequence: int
-    order_id: str
-    data: WebhookData
-    request_id: str | None
+    data: Mapping[str, Any]
+    sequence: int | None = None
+    order_id: str | None = None
+    request_id: str | None = None
     truncated: bool = False
 
     @property
+    def change(self) -> Change | None:
+        """Return what happened; None where the body does not say it, or in words of a later version."""
+        kind, document = CHANGES.get(self.type), self.data.get("change")
+        is_known = self.api_version == API_VERSION and document is not None
+        return read(kind, document) if kind is not None and is_known else None
+
+    @property
     def order(self) -> Order | None:
-        """Return the order as of the event; None where the endpoint's payload is thin, or the order was too large."""
-        return read(Order, self.data.object) if "status" in self.data.object else None
+        """Return the order as of the event; None where the body is thin: by choice, or the order was too large."""
+        document = self.data.get("object")
+        is_order = isinstance(document, dict) and document.get("object") == "order" and "status" in document
+        return read(Order, document) if is_order and self.api_version == API_VERSION else None
 
 
 def verify(

@@ -1,8 +1,10 @@
 """What FastAPI's OpenAPI document lacks: scopes, the form of errors, examples, and headers that all responses have."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
+from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from infra.http.addresses import ORDERS
@@ -108,7 +110,15 @@ def problem_responses(*kinds: ProblemType) -> dict[int | str, Json]:
     }
 
 
-def completed(document: Json, routes: Iterable[APIRoute]) -> Json:
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """What is sent to clients: the routes that describe it, and an example body of each by name, made when asked."""
+
+    router: APIRouter
+    examples: Callable[[], Mapping[str, Json]]
+
+
+def completed(document: Json, routes: Iterable[APIRoute], webhooks: Webhooks | None = None) -> Json:
     """Return FastAPI's document with everything it lacks; the document is changed in place."""
     components = document.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
@@ -123,9 +133,8 @@ def completed(document: Json, routes: Iterable[APIRoute]) -> Json:
                 operation["security"] = [{"bearer": []}, {"x_api_key": []}]
                 operation["x-required-scopes"] = list(required_scope(route).scopes)
                 _complete(document, operation)
-    for event, path in document.get("webhooks", {}).items():
-        for operation in path.values():
-            _complete_webhook(document, event, operation)
+    if webhooks is not None:
+        _complete_webhooks(document, webhooks.examples())
     _share_examples(document)
     return document
 
@@ -164,14 +173,26 @@ def _complete(document: Json, operation: Json) -> None:
             _add_example(document, media, f"{name}/{status}", is_sent=False)
 
 
-def _complete_webhook(document: Json, event: str, operation: Json) -> None:
-    """Finish what is sent to clients: nobody authenticates by an API key there, and the example is of this event."""
-    operation["security"] = []
-    for guessed in ("200", "422"):
-        operation["responses"].pop(guessed, None)
-    [media] = operation["requestBody"]["content"].values()
-    _add_example(document, media, operation["operationId"], is_sent=False)
-    media["example"] |= {"type": event}
+def _complete_webhooks(document: Json, examples: Mapping[str, Json]) -> None:
+    """Finish what is sent to clients: nobody authenticates by an API key there.
+
+    `WebhookEvent` is the body of any of them, for receivers that take all at one address: `type` tells them apart.
+    """
+    bodies: dict[str, str] = {}
+    for event, path in document["webhooks"].items():
+        operation = path["post"]
+        operation["security"] = []
+        for guessed in ("200", "422"):
+            operation["responses"].pop(guessed, None)
+        media = operation["requestBody"]["content"]["application/json"]
+        media["example"] = examples[event]  # not before: FastAPI drops every null of an example
+        bodies[event] = media["schema"]["$ref"]
+    document["components"]["schemas"]["WebhookEvent"] = {
+        "title": "WebhookEvent",
+        "description": "The body of any webhook. More types will come: respond with 2xx to those you do not know.",
+        "oneOf": [{"$ref": body} for body in bodies.values()],
+        "discriminator": {"propertyName": "type", "mapping": bodies},
+    }
 
 
 def _add_example(document: Json, target: Json, place: str, *, is_sent: bool) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from infra.tenancy import Tenant
-from projections.webhooks.body import MAX_BODY_BYTES, EventHead, render_snapshot
+from projections.webhooks.body import MAX_BODY_BYTES, EventHead, render_snapshot, render_thin
 from tests.support.event_store.log_filler import fill_log
 from tests.support.services.servers import Database
 from tests.support.services.webhooks import ACME, create_endpoint, fan_out, queue_orders, read_deliveries
@@ -89,17 +89,49 @@ async def test_a_thin_body_names_the_order_and_its_version(database: Database) -
     [order_id] = await queue_orders(database, 1)
     [row] = await read_deliveries(database)
     document = json.loads(row["body"])
-    assert document["data"] == {"object": {"id": str(order_id), "object": "order", "version": 1}}
+    assert document["data"]["object"] == {"id": str(order_id), "object": "order", "version": 1}
+    assert set(document["data"]) == {"change", "object"}
     assert "buyer@example.com" not in row["body"].decode()
     assert "truncated" not in document
 
 
-@pytest.mark.parametrize(("size", "truncated"), [(1_000, False), (MAX_BODY_BYTES, True)])
-def test_a_snapshot_that_would_exceed_64_kib_becomes_thin_and_says_so(size: int, truncated: bool) -> None:
-    head = EventHead("e1", "order.created", "2026-11-23T01:02:03.123456Z", False, 1, "o1", None)
-    after = json.dumps({"id": "o1", "lines": "x" * size}).encode()
-    body = render_snapshot(head, after, None)
+@pytest.mark.parametrize("payload", ["snapshot", "thin"])
+async def test_a_body_says_what_happened_so_that_it_can_be_booked_without_asking_back(
+    database: Database, payload: str
+) -> None:
+    await create_endpoint(database, URL, payload=payload)
+    await queue_orders(database, 1, "authorize", "capture", "refund_some", "note")
+    changes = {row["event_type"]: json.loads(row["body"])["data"]["change"] for row in await read_deliveries(database)}
+
+    assert changes["order.captured"]["amount"]["amount"] == "64.97"
+    assert changes["order.refunded"]["amount"] == {"amount": "5.00", "amount_minor": 500, "currency": "EUR"}
+    assert changes["order.refunded"]["totals"]["refunded"]["amount_minor"] == 500
+    assert changes["order.note_added"]["visibility"] == "partner"
+    assert "call before delivery" not in str(changes)
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason", "kept", "truncated"),
+    [
+        (1_000, 10, ("change", "object", "previous"), False),
+        (MAX_BODY_BYTES, 10, ("change", "object"), True),
+        (MAX_BODY_BYTES, MAX_BODY_BYTES, ("object",), True),
+    ],
+    ids=["as it is", "without the order", "without the change either"],
+)
+def test_a_body_that_would_exceed_64_kib_leaves_out_what_does_not_fit_and_says_so(
+    lines: int, reason: int, kept: tuple[str, ...], truncated: bool
+) -> None:
+    head = EventHead("e1", "order.amended", "2026-11-23T01:02:03.123456Z", False, 2, "o1", None)
+    after = json.dumps({"id": "o1", "lines": "x" * lines}).encode()
+    change = {"reason": "y" * reason}
+
+    body = render_snapshot(head, change, after, b"{}")
     document = json.loads(body)
+
     assert len(body) <= MAX_BODY_BYTES
     assert document.get("truncated", False) is truncated
+    assert tuple(name for name, value in document["data"].items() if value is not None) == kept
     assert ("lines" in document["data"]["object"]) is not truncated
+    thin = json.loads(render_thin(head, change))
+    assert (thin["data"]["change"] is None) is thin.get("truncated", False) is ("change" not in kept)

@@ -8,7 +8,7 @@ A field whose metadata has `MEMBER` is read from that name instead of its own; a
 import dataclasses
 import types
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -66,7 +66,7 @@ def _read(kind: Any, value: object, place: str) -> object:
         return _read_members(cast("type", kind), value, place)
     if kind in _PLAIN and type(value) is kind:
         return value
-    if kind in {datetime, Decimal} and isinstance(value, str):
+    if kind in {date, datetime, Decimal} and isinstance(value, str):
         return _read_text(kind, value, place)
     raise UnexpectedResponse(f"the response is not what was expected at {place or '/'}")
 
@@ -81,8 +81,8 @@ def _read_members(kind: type, value: dict[str, object], place: str) -> object:
     return kind(**found)
 
 
-def _read_text(kind: type, value: str, place: str) -> object:
+def _read_text(kind: Any, value: str, place: str) -> object:
     try:
-        return datetime.fromisoformat(value) if kind is datetime else Decimal(value)
+        return Decimal(value) if kind is Decimal else kind.fromisoformat(value)
     except (ValueError, InvalidOperation):
         raise UnexpectedResponse(f"the response has no {kind.__name__} at {place}") from None
