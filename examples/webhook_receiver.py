@@ -2,8 +2,13 @@
 
 Usage: python examples/webhook_receiver.py [--port 9000]
 
-It reads the addresses and a test key from the running stack (`$HARBOR_HOME/stack.json`); the part that matters to
-your own receiver is `receive`: verify first, respond with 2xx at once, do the work later, and ignore an id seen before.
+It reads the addresses and a test key from the running stack (`$HARBOR_HOME/stack.json`). The parts that matter to your
+own receiver:
+
+* `receive` verifies first, responds with 2xx at once, does the work later, and ignores an id seen before. A body that
+  verifies is never refused: one that you do not understand would only come again, for three days.
+* `describe` takes any body. An order may be left out (`thin`, or `truncated` above 64 KiB), and so may a change; types,
+  members and versions that did not exist when you wrote yours will come.
 """
 
 import argparse
@@ -21,6 +26,8 @@ from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+API_VERSION = "v1"
+AMOUNTS = ("amount", "gross", "released")
 
 
 async def main(port: int) -> None:
@@ -32,18 +39,19 @@ async def main(port: int) -> None:
         sys.exit(f"nothing runs in {home}; start it with: {_same_home()}make up DETACH=1")
     headers = {"Authorization": f"Bearer {stack['api_keys']['partner_a']}"}
     endpoints = f"{stack['command_api']}/api/v1/webhook-endpoints"
-    secret: list[str] = []
-    seen: set[str] = set()
+    secret: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    seen: set[str] = set()  # yours is a table, with the id as its key, written in the transaction that does the work
 
     async def receive(request: web.Request) -> web.Response:
-        body = await request.read()
+        body, headers = await request.read(), dict(request.headers)
         try:
-            event = Webhook(secret[0]).verify(body, dict(request.headers))
-        except WebhookVerificationError:
+            # The first webhook may arrive before the response that brings the secret.
+            event = Webhook(await secret).verify(body, headers)
+        except (WebhookVerificationError, ValueError):
             return web.Response(status=400, text="signature does not verify")
-        said = "seen before" if event["id"] in seen else f"now {event['data']['object']['status']}"
-        seen.add(event["id"])
-        print(f"verified {event['type']} of order {event['order_id']}, {said}", flush=True)
+        webhook_id = request.headers["webhook-id"]
+        print(f"verified {describe(event, is_repeated=webhook_id in seen)}", flush=True)
+        seen.add(webhook_id)
         return web.Response(status=204)
 
     application = web.Application()
@@ -63,13 +71,40 @@ async def main(port: int) -> None:
         except aiohttp.ClientError as error:
             await runner.cleanup()
             sys.exit(f"the endpoint could not be registered ({_reason(error)})")
-        secret.append(endpoint["secret"])
+        secret.set_result(endpoint["secret"])
         print(f"registered {url}; waiting for webhooks, Ctrl-C ends", flush=True)
         try:
             await _asked_to_end()
         finally:
             await _unregister(session, f"{endpoints}/{endpoint['id']}")
             await runner.cleanup()
+
+
+def describe(event: object, *, is_repeated: bool = False) -> str:
+    """Return one line about the body of a webhook, whatever is in it and whatever is missing."""
+    order_id = member(event, "order_id")
+    what = f"{member(event, 'type')} of order {order_id}" if order_id is not None else str(member(event, "type"))
+    if is_repeated:
+        return f"{what}, seen before"
+    if member(event, "api_version") != API_VERSION:
+        return f"{what}, in version {member(event, 'api_version')}, which this receiver does not know"
+    change = member(event, "data", "change")
+    amounts = [member(change, name) for name in AMOUNTS if member(change, name, "amount") is not None]
+    said = [f"{member(amount, 'amount')} {member(amount, 'currency')}" for amount in amounts]
+    if (reason := member(change, "reason")) is not None:
+        said.append(f"because: {reason}")
+    status = member(change, "to_status") or member(event, "data", "object", "status")
+    said.append(f"now {status}" if status is not None else "without a status: read the order from the API")
+    if member(event, "truncated") is True:
+        said.append("too large for a snapshot")
+    return ", ".join([what, *said])
+
+
+def member(value: object, *path: str) -> object:
+    """Return a member of a parsed body; None where it is missing."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 async def _unregister(session: aiohttp.ClientSession, address: str) -> None:

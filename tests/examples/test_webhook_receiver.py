@@ -9,7 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from examples.webhook_receiver import describe
 from tests.demo.stack import Stack
 from tests.support.orders.builders import order_body
 from tests.support.services.local_stack import receiver
@@ -59,6 +62,80 @@ async def test_a_delivery_that_comes_again_is_printed_as_seen_before(stack: Stac
 
     assert first == f"verified order.created of order {created.json()['id']}, now pending\n"
     assert again == f"verified order.created of order {created.json()['id']}, seen before\n"
+
+
+async def test_an_order_too_large_for_a_snapshot_and_what_happens_to_it_are_taken_at_once(
+    stack: Stack, home: Path
+) -> None:
+    lines = [{"sku": f"SKU-{number}", "quantity": 1, "unit_price": "1.00"} for number in range(400)]
+    async with receiver(home) as process, partner(stack) as client:
+        assert process.stdout is not None
+        assert b"registered" in await process.stdout.readline()
+        order_id = (await change(client, stack, "", order_body(lines=lines))).json()["id"]
+        await change(client, stack, f"/{order_id}/authorize", {})
+        await change(client, stack, f"/{order_id}/captures", {"amount": "350.00"})
+        printed = sorted([(await process.stdout.readline()).decode() for _ in range(4)])
+        endpoint = (await endpoints(stack))[-1]
+        attempts = await eventually(lambda: attempts_of(client, stack, endpoint["id"]), timeout_s=30)
+
+    assert printed == [
+        f"verified {what}, too large for a snapshot\n"
+        for what in (
+            f"order.authorization_released of order {order_id}, 50.00 EUR, now captured",
+            f"order.authorized of order {order_id}, 400.00 EUR, now authorized",
+            f"order.captured of order {order_id}, 350.00 EUR, now partially_captured",
+            f"order.created of order {order_id}, now pending",
+        )
+    ]
+    assert attempts == [1, 1, 1, 1]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "order_id", "api_version", "data", "change", "object", "status", "amount", "x"]),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=15,
+)
+
+
+@given(JSON, st.booleans())
+def test_whatever_a_signed_body_holds_becomes_one_line(body: object, is_repeated: bool) -> None:
+    assert describe(body, is_repeated=is_repeated)
+
+
+def test_a_type_and_a_version_of_later_days_are_said() -> None:
+    later = {"type": "order.teleported", "order_id": "o1", "api_version": "v1", "data": {"object": {"id": "o1"}}}
+
+    assert describe(later) == "order.teleported of order o1, without a status: read the order from the API"
+    assert describe(later | {"api_version": "v2"}) == (
+        "order.teleported of order o1, in version v2, which this receiver does not know"
+    )
+    assert describe({"type": "endpoint.disabled", "api_version": "v1", "data": {"object": {"status": "disabled"}}}) == (
+        "endpoint.disabled, now disabled"
+    )
+
+
+async def change(client: httpx.AsyncClient, stack: Stack, path: str, body: dict[str, object]) -> httpx.Response:
+    """Send a change of an order, under a key of its own."""
+    return (
+        await client.post(
+            f"{stack.command_api}/api/v1/orders{path}", json=body, headers={"Idempotency-Key": secrets.token_hex(8)}
+        )
+    ).raise_for_status()
+
+
+async def attempts_of(client: httpx.AsyncClient, stack: Stack, endpoint_id: str) -> list[int] | None:
+    """Return the number of attempts of each delivery to an endpoint once all are delivered."""
+    address = f"{stack.query_api}/api/v1/webhook-deliveries"
+    found = (await client.get(address, params={"endpoint_id": endpoint_id})).json()["data"]
+    is_done = {each["status"] for each in found} == {"delivered"}
+    return [each["attempt_count"] for each in found] if is_done else None
 
 
 async def test_an_endpoint_that_a_revoked_key_cannot_unregister_is_said_with_how_to(
