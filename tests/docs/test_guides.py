@@ -3,22 +3,27 @@
 import asyncio
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import httpx
 import pytest
 
 from infra.local.home import CHECKOUT
 from tests.support.services.local_stack import LocalStack, local_stack, receiver
+from tests.support.services.webhooks import LoopbackReceiver
 from tests.support.waiting import eventually
 
 # The stack brings its own servers, so no fixture says it.
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 PYTHON: Final = ".venv/bin/python"
 WAIT_S: Final = 240
+CHECK_VECTOR: Final = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+"""The signature of the Standard Webhooks specification's own example."""
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +97,51 @@ async def test_the_requests_for_partners_do_what_the_guide_says_also_the_second_
         assert '"object":"webhook_delivery","status":"queued"' in said
         assert '"status":"revoked"' in said
         assert "no id" not in errors
+        assert f"\n{CHECK_VECTOR}\n" in said
         assert "}{" not in said + errors, "each response ends its line"
+
+
+async def test_the_functions_of_the_guide_verify_a_real_delivery_and_refuse_a_changed_one(
+    stack: LocalStack, tmp_path: Path
+) -> None:
+    facts = stack.facts()
+    key = {"Authorization": f"Bearer {facts['api_keys']['partner_a']}"}
+    async with LoopbackReceiver() as here, httpx.AsyncClient(headers=key, trust_env=False, timeout=30) as client:
+        registered = await client.post(f"{facts['command_api']}/api/v1/webhook-endpoints", json={"url": here.url})
+        await output(stack, creates_an_order(tmp_path))
+        [received] = await here.wait_for(1, WAIT_S)
+        await client.delete(f"{facts['command_api']}{registered.headers['location']}")
+    (tmp_path / "body").write_bytes(received.body)
+    (tmp_path / "changed").write_bytes(received.body.replace(b"EUR", b"USD"))
+    [functions] = [block for block in blocks_of("docs/guides/partners.md", tmp_path) if "signature()" in block]
+
+    def verify(body: str, *, signatures: str = "{}", age_s: int = 0) -> str:
+        headers = received.headers
+        words = (
+            registered.json()["secret"],
+            headers["webhook-id"],
+            str(int(headers["webhook-timestamp"]) - age_s),
+            signatures.format(headers["webhook-signature"]),
+            str(tmp_path / body),
+        )
+        return f"verify {shlex.join(words)} || true"
+
+    lines = [
+        verify("body"),
+        verify("body", signatures="v1,AAAA v1a,BBBB {}"),
+        verify("changed"),
+        verify("body", age_s=1),
+        verify("body", age_s=600),
+        verify("body", signatures=""),
+    ]
+    said, errors = await output(stack, "\n".join([functions, *lines]))
+
+    wrong = "not signed with this secret"
+    assert said.splitlines()[-len(lines) :] == [
+        *("verified", "verified", wrong, wrong),
+        *("too old, or from the future", wrong),
+    ]
+    assert errors == ""
 
 
 async def test_the_consumer_of_the_guide_takes_the_events_of_the_topic(stack: LocalStack, tmp_path: Path) -> None:
