@@ -26,6 +26,11 @@ class RelayMetrics:
         self.repeats = Counter(
             "harbor_relay_repeated_events", "events sent again after an unknown outcome", registry=registry
         )
+        self.mended = Counter(
+            "harbor_relay_mended_partitions",
+            "partitions that had lost records: `filled` where only the end was gone, else `purged` and filled again",
+            ["how"], registry=registry,
+        )  # fmt: skip
         self.errors = Counter("harbor_relay_errors", "failed runs, by kind of error", ["error"], registry=registry)
         self.batch_events = Histogram(
             "harbor_relay_batch_events", "events in one flush", buckets=_EVENTS, registry=registry

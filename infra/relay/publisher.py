@@ -19,10 +19,10 @@ _UNKNOWN_OFFSET: Final = -1
 
 
 class TopicRewoundError(Exception):
-    """Offsets went back: the topic lost its end, or was made again, while this run was sending."""
+    """The topic lost records, or was made again; in `partitions` a batch landed behind the hole."""
 
-    def __init__(self, partitions: frozenset[int]) -> None:
-        super().__init__(f"offsets of partitions {sorted(partitions)} went back")
+    def __init__(self, message: str, partitions: frozenset[int] = frozenset()) -> None:
+        super().__init__(message)
         self.partitions = partitions
 
 
@@ -80,7 +80,7 @@ class Publisher:
 
         Raises:
             TopicRewoundError: acknowledged, but at offsets that had been given before.
-            TimeoutError, KafkaError: the outcome is unknown.
+            TimeoutError, KafkaError: the outcome is unknown, or the place of the records.
         """
         batches = {partition: self._batches(partition, of_partition) for partition, of_partition in events.items()}
         sent: list[tuple[int, int, asyncio.Future[RecordMetadata]]] = []
@@ -120,9 +120,16 @@ class Publisher:
         rewound: set[int] = set()
         for partition, base, count in acknowledged:
             if base == _UNKNOWN_OFFSET:
-                continue
+                raise KafkaError(
+                    f"the broker took a batch for partition {partition} twice and does not say where it lies: the ends "
+                    "of the topic are read again"
+                )
             if base < self._ends[partition]:
                 rewound.add(partition)
             self._ends[partition] = base + count
         if rewound:
-            raise TopicRewoundError(frozenset(rewound))
+            raise TopicRewoundError(
+                f"records sent to partitions {sorted(rewound)} landed at offsets that had been given before: the "
+                "topic has lost its end, or was made again. These partitions are emptied and filled again",
+                frozenset(rewound),
+            )

@@ -50,6 +50,7 @@ class Relay:
         self._known: Marks | None = None
         self._rewound: frozenset[int] = frozenset()
         self._attempted: dict[int, int] = {}
+        self._running: Run | None = None
 
     @property
     def state(self) -> State:
@@ -58,7 +59,10 @@ class Relay:
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
         """Return nothing when it publishes or stands by, else what is in the way."""
-        return ("stopping",) if self._state == "stopped" else self._loop.waiting_for()
+        if self._state == "stopped":
+            return ("stopping",)
+        is_mending = self._running is not None and self._running.is_mending
+        return self._loop.waiting_for() or (("topic_rewound",) if is_mending else ())
 
     async def relay(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set; the flush under way is finished and the lease given up."""
@@ -104,15 +108,19 @@ class Relay:
 
     async def _run(self, stop: asyncio.Event) -> None:
         run = Run(self._ports, self._lease, known=self._known, rewound=self._rewound, attempted=self._attempted)
+        self._running = run
         try:
             await run.publish(stop, self._started)
         except Exception as error:
             self._ports.metrics.errors.labels(type(error).__name__).inc()
             if isinstance(error, TopicRewoundError):
                 self._rewound |= error.partitions
-            self._known = run.marks
+            # Where topic and store contradict each other, what was known belongs to another history of the log.
+            self._known = None if isinstance(error, TopicAheadOfStoreError) else run.marks
             await self._observe_backlog()
             raise
+        finally:
+            self._running = None
         self._known = run.marks
 
     def _started(self, plan: Plan) -> None:

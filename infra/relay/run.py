@@ -12,7 +12,7 @@ from typing import Final
 
 from infra.clock import monotonic_s, now
 from infra.event_store.protocol import EventStore, StoredEvent
-from infra.kafka.tail import PartitionEnds, purge, read_ends, read_offsets
+from infra.kafka.tail import PartitionEnds, find_broken, purge, read_ends, read_offsets
 from infra.kafka.topics import Topic, ensure_topics
 from infra.observability.logs import get_logger
 from infra.partitioning import partition_of
@@ -22,11 +22,15 @@ from infra.postgres.wakeup import Wakeup
 from infra.relay.marks import read_marks, write_marks
 from infra.relay.metrics import RelayMetrics
 from infra.relay.publisher import Publisher, TopicRewoundError
-from infra.relay.resume import EMPTY, Marks, Plan, plan_run
+from infra.relay.resume import EMPTY, Marks, Plan, plan_run, spans_to_follow
 from infra.settings import RelaySettings
 
 MARKS_EVERY_S: Final = 1.0
 LAG_EVERY_S: Final = 1.0
+_REMEDY: Final = (
+    "the store was restored from an old copy or is another one. Nothing is sent. Restore the right store, or have the "
+    "topic filled again from this one: python -m infra.relay refill"
+)
 
 
 class TopicAheadOfStoreError(Exception):
@@ -68,8 +72,10 @@ class Run:
         self._known = known
         self._rewound = rewound
         self._acked: list[int] = []
+        self._begins: tuple[int, ...] = ()
         self._ends: tuple[int, ...] = ()
         self._low_water = 0
+        self._whole_at = 0
         self._attempted = attempted
         self._written: Marks | None = None
         self._next_marks = self._next_offsets = self._next_lag = monotonic_s()
@@ -79,15 +85,23 @@ class Run:
         """What is acknowledged for certain; `None` before the ends of the topic were read."""
         return Marks(self._low_water, tuple(self._acked), self._ends) if self._acked else self._known
 
+    @property
+    def is_mending(self) -> bool:
+        """Whether events that the topic held before are still being sent again."""
+        return self._low_water < self._whole_at
+
     async def publish(self, stop: asyncio.Event, started: Callable[[Plan], None]) -> None:
         """Publish until `stop` is set or the lease is lost; `started` is called when the topic's ends are known.
 
         Raises:
             TopicAheadOfStoreError: nothing was sent.
-            TopicRewoundError: the topic lost its end; a new run repairs it.
+            TopicRewoundError: the topic lost records; a new run repairs it.
             Exception: whatever broker or database raised; what was under way may have arrived.
         """
-        plan = await self._resume()
+        ends, plan = await self._resume()
+        if not self._lease.is_held():
+            return  # looking may take long, and what follows deletes
+        await self._mend(ends, plan)
         ports = self._ports
         ports.metrics.position.set(plan.start)
         started(plan)
@@ -102,7 +116,7 @@ class Run:
             await self._publish_after(plan, publisher, stop)
             await self._note_down()
 
-    async def _resume(self) -> Plan:
+    async def _resume(self) -> tuple[Mapping[int, PartitionEnds], Plan]:
         ports, deadline_s = self._ports, self._ports.settings.flush_deadline_s
         # Also here and not only at installation: a topic that somebody deleted comes back by itself.
         created = await ensure_topics(ports.bootstrap_servers, [ports.topic], deadline_s=deadline_s)
@@ -111,14 +125,39 @@ class Run:
         ends = await read_ends(ports.bootstrap_servers, ports.topic.name, deadline_s=deadline_s)
         await self._compare_with_store(ends)
         marks = self._known or await read_marks(ports.pool, ports.topic.name)
-        plan = plan_run(ends, marks, self._rewound)
+        spans = spans_to_follow(ends, marks)
+        broken = await find_broken(ports.bootstrap_servers, ports.topic.name, spans, deadline_s=deadline_s)
+        return ends, plan_run(ends, marks, self._rewound | broken)
+
+    async def _mend(self, ends: Mapping[int, PartitionEnds], plan: Plan) -> None:
+        """Delete what cannot be mended otherwise, and take the plan's place in the log."""
+        ports, end_of = self._ports, {partition: found.end for partition, found in ends.items()}
+        if plan.purge or plan.cut:
+            ports.metrics.mended.labels("purged").inc(len(plan.purge))
+            ports.metrics.mended.labels("filled").inc(len(plan.cut))
+            get_logger().warning(
+                "relay.records_lost",
+                topic=ports.topic.name,
+                without_end=sorted(plan.cut),
+                with_hole=sorted(plan.purge),
+                reason="records of these partitions were deleted or lost. Those without their end get it again; those "
+                "that lack earlier events are emptied and filled again from the first event on",
+            )
         if plan.purge:
-            get_logger().warning("relay.purging", topic=ports.topic.name, partitions=sorted(plan.purge))
-            await purge(ports.bootstrap_servers, ports.topic.name, plan.purge, deadline_s=deadline_s)
-        self._acked = [EMPTY if each in plan.purge else ends[each].tail for each in range(len(ends))]
-        self._ends = tuple(ends[each].end for each in range(len(ends)))
-        self._low_water = plan.start
-        return plan
+            # Up to the end that was looked at, and no further: what another relay may have sent since then stays.
+            await purge(
+                ports.bootstrap_servers,
+                ports.topic.name,
+                {each: end_of[each] for each in plan.purge},
+                deadline_s=ports.settings.flush_deadline_s,
+            )
+        numbers = range(len(ends))
+        self._begins = tuple(end_of[each] if each in plan.purge else ends[each].begin for each in numbers)
+        self._ends = tuple(end_of[each] for each in numbers)
+        self._acked = [EMPTY if each in plan.purge else ends[each].tail for each in numbers]
+        self._low_water, self._whole_at = plan.start, plan.whole_at
+        if plan.purge or plan.cut:
+            await self._note_down()  # before the first record: older marks would vouch for what is gone
 
     async def _compare_with_store(self, ends: Mapping[int, PartitionEnds]) -> None:
         for partition, each in ends.items():
@@ -128,8 +167,7 @@ class Run:
             if not stored or stored[0].position != each.last.position or stored[0].event_id != each.last.event_id:
                 raise TopicAheadOfStoreError(
                     f"partition {partition} of {self._ports.topic.name} ends with event {each.last.event_id} at "
-                    f"position {each.last.position}, which the store does not hold: the store was restored from an old "
-                    "copy or is another one; restore the right one, or delete the topic to have it filled again"
+                    f"position {each.last.position}, which the store does not hold: {_REMEDY}"
                 )
 
     async def _publish_after(self, plan: Plan, publisher: Publisher, stop: asyncio.Event) -> None:
@@ -223,12 +261,20 @@ class Run:
             self._written = marks
 
     async def _compare_with_topic(self) -> None:
-        """Notice a topic that lost records although nobody is sending: the next run fills it again."""
+        """Notice a topic that lost records at either end, though nobody is sending: the next run fills it again."""
         ports = self._ports
+        head = await ports.store.head()
+        if head < self._low_water:
+            raise TopicAheadOfStoreError(
+                f"the store ends with position {head}, but the topic holds events up to {self._low_water}: {_REMEDY}"
+            )
         offsets = await read_offsets(
             ports.bootstrap_servers, ports.topic.name, deadline_s=ports.settings.flush_deadline_s
         )
-        for partition, expected in enumerate(self._ends):
-            begin, end = offsets.get(partition, (0, 0))
-            if end < expected or (begin == end and self._acked[partition] != EMPTY):
-                raise TopicRewoundError(frozenset())
+        for partition, (begin, end) in enumerate(zip(self._begins, self._ends, strict=True)):
+            found_begin, found_end = offsets.get(partition, (0, 0))
+            if found_begin != begin or found_end < end:
+                raise TopicRewoundError(
+                    f"partition {partition} should hold the offsets {begin} to {end} and holds {found_begin} to "
+                    f"{found_end}: records were deleted or lost. What is missing is sent again"
+                )

@@ -1,88 +1,20 @@
 """The relay on a real store and a real broker: whatever happens, the topic ends up equal to the store."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from functools import partial
 
 import asyncpg
 import pytest
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from infra.kafka.clients import make_producer, started_admin
-from infra.kafka.topics import Topic, ensure_topics
+from infra.kafka.clients import make_producer
 from infra.settings import RelaySettings
-from tests.support.event_store.log_filler import append_orders, fill_log
+from tests.support.event_store.log_filler import append_orders
 from tests.support.requests.unreadable import put_unreadable
-from tests.support.services.relaying import (
-    PARTITIONS,
-    Arrived,
-    RunningRelay,
-    running_relay,
-    topic_equals_store,
-    topic_of,
-    topic_records,
-)
-from tests.support.services.servers import Database, KafkaServer
+from tests.support.services.relayed_log import RelayedLog
+from tests.support.services.relaying import PARTITIONS, topic_records
 from tests.support.waiting import eventually
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
-    """A log and its topic; `relay` runs a relay between them, with the options of `running_relay`."""
-
-    database: Database
-    kafka: KafkaServer
-    topic: Topic
-    relay: Callable[..., AbstractAsyncContextManager[RunningRelay]]
-
-    async def fill(self, orders: int, *verbs: str) -> None:
-        """Append orders, each with so many events."""
-        await fill_log(self.database.command_url, orders, *verbs)
-
-    async def execute(self, statement: str) -> None:
-        """Run a statement as the administrator."""
-        connection = await asyncpg.connect(self.database.admin_url)
-        await connection.execute(statement)
-        await connection.close()
-
-    async def is_published(self) -> list[Arrived]:
-        """Wait until the topic equals the log; return all that has arrived."""
-        return await topic_equals_store(self.database, self.kafka, self.topic.name)
-
-    async def empty_topic(self) -> None:
-        """Delete all records."""
-        async with self._admin() as admin:
-            partitions = {TopicPartition(self.topic.name, each): RecordsToDelete(-1) for each in range(PARTITIONS)}
-            await admin.delete_records(partitions)
-
-    async def delete_topic(self) -> None:
-        """Delete the topic and wait until it is gone."""
-        async with self._admin() as admin:
-            await admin.delete_topics([self.topic.name])
-
-            async def is_gone() -> bool:
-                return self.topic.name not in await admin.list_topics()
-
-            await eventually(is_gone)
-
-    async def make_topic_again(self) -> None:
-        """Delete the topic and create it again."""
-        await self.delete_topic()
-        await ensure_topics(self.kafka.bootstrap, [self.topic], deadline_s=30)
-
-    def _admin(self) -> AbstractAsyncContextManager[AIOKafkaAdminClient]:
-        return started_admin(self.kafka.bootstrap, client_id="test-admin", deadline_s=60)
-
-
-@pytest.fixture
-def log(database: Database, kafka: KafkaServer, topic_prefix: str) -> Log:
-    return Log(database, kafka, topic_of(topic_prefix), partial(running_relay, database, kafka, topic_prefix))
-
-
-async def test_the_log_is_published_in_order_and_neither_new_events_nor_a_restart_repeat_any(log: Log) -> None:
+async def test_the_log_is_published_in_order_and_neither_new_events_nor_a_restart_repeat_any(log: RelayedLog) -> None:
     await log.fill(100, "authorize", "capture")
     async with log.relay() as running:
         await log.is_published()
@@ -95,7 +27,7 @@ async def test_the_log_is_published_in_order_and_neither_new_events_nor_a_restar
     assert len(arrived) == 401
 
 
-async def test_an_idle_partition_does_not_make_a_restart_read_history_again(log: Log) -> None:
+async def test_an_idle_partition_does_not_make_a_restart_read_history_again(log: RelayedLog) -> None:
     # given one order, whose partition alone holds events
     connection = await asyncpg.connect(log.database.command_url)
     await append_orders(connection, 1, "authorize", "capture")
@@ -111,7 +43,7 @@ async def test_an_idle_partition_does_not_make_a_restart_read_history_again(log:
         assert running.metric("harbor_relay_published_events_total") == 1
 
 
-async def test_two_relays_at_once_can_only_repeat(log: Log) -> None:
+async def test_two_relays_at_once_can_only_repeat(log: RelayedLog) -> None:
     await log.fill(100, "authorize")
     async with log.relay(batch=20, lease_name="one") as one, log.relay(batch=30, lease_name="another") as another:
         await eventually(lambda: one.relay.state == another.relay.state == "leading")
@@ -121,7 +53,7 @@ async def test_two_relays_at_once_can_only_repeat(log: Log) -> None:
     assert len(arrived) > 1000
 
 
-async def test_a_standby_takes_over_from_a_silent_leader_and_says_so_in_the_epoch(log: Log) -> None:
+async def test_a_standby_takes_over_from_a_silent_leader_and_says_so_in_the_epoch(log: RelayedLog) -> None:
     # given a leader that lives
     await log.execute(
         "INSERT INTO harbor.leases (name, holder, epoch, renewals, renewed_at) "
@@ -139,7 +71,7 @@ async def test_a_standby_takes_over_from_a_silent_leader_and_says_so_in_the_epoc
     assert RelaySettings().lease_ttl_s <= 3.0, "the promise; tests of leases move the clocks"
 
 
-async def test_a_topic_emptied_or_deleted_while_nobody_relays_is_filled_again(log: Log) -> None:
+async def test_a_topic_emptied_or_deleted_while_nobody_relays_is_filled_again(log: RelayedLog) -> None:
     await log.fill(50, "authorize")
     async with log.relay():
         await log.is_published()
@@ -154,7 +86,7 @@ async def test_a_topic_emptied_or_deleted_while_nobody_relays_is_filled_again(lo
         await log.is_published()
 
 
-async def test_a_topic_emptied_under_an_idle_relay_is_filled_again_without_a_new_event(log: Log) -> None:
+async def test_a_topic_emptied_under_an_idle_relay_is_filled_again_without_a_new_event(log: RelayedLog) -> None:
     await log.fill(50, "authorize")
     async with log.relay():
         await log.is_published()
@@ -162,7 +94,7 @@ async def test_a_topic_emptied_under_an_idle_relay_is_filled_again_without_a_new
         await log.is_published()
 
 
-async def test_a_frozen_broker_does_not_freeze_the_relay(log: Log) -> None:
+async def test_a_frozen_broker_does_not_freeze_the_relay(log: RelayedLog) -> None:
     # No look at offsets meanwhile: aiokafka leaks a connection that is cut off while it asks for metadata.
     async with log.relay(flush_deadline_s=1.0, offsets_every_s=3600.0) as running:
         await eventually(lambda: running.relay.state == "leading")
@@ -175,7 +107,7 @@ async def test_a_frozen_broker_does_not_freeze_the_relay(log: Log) -> None:
         await log.is_published()
 
 
-async def test_every_database_connection_cut_again_and_again_loses_nothing(log: Log) -> None:
+async def test_every_database_connection_cut_again_and_again_loses_nothing(log: RelayedLog) -> None:
     async with log.relay(batch=50) as running:
         for _ in range(5):
             await log.fill(100, "authorize")
@@ -187,7 +119,7 @@ async def test_every_database_connection_cut_again_and_again_loses_nothing(log: 
         await eventually(lambda: running.relay.state == "leading")
 
 
-async def test_a_topic_made_again_under_a_sending_relay_ends_up_whole_and_in_order(log: Log) -> None:
+async def test_a_topic_made_again_under_a_sending_relay_ends_up_whole_and_in_order(log: RelayedLog) -> None:
     await log.fill(100, "authorize")
     async with log.relay(flush_deadline_s=3.0) as running:
         await log.is_published()
@@ -201,7 +133,7 @@ async def test_a_topic_made_again_under_a_sending_relay_ends_up_whole_and_in_ord
 
 
 async def test_what_landed_behind_nothing_in_a_topic_made_again_is_purged_and_filled_from_the_beginning(
-    log: Log,
+    log: RelayedLog,
 ) -> None:
     await log.fill(100, "authorize")
     async with log.relay(offsets_every_s=3600.0) as running:
@@ -215,13 +147,22 @@ async def test_what_landed_behind_nothing_in_a_topic_made_again_is_purged_and_fi
         assert running.metric("harbor_relay_errors_total", error="TopicRewoundError") >= 1
 
 
-async def test_a_topic_ahead_of_the_store_halts_the_relay_with_an_alarm_until_they_agree(log: Log) -> None:
+async def restore_to(log: RelayedLog, position: int) -> None:
+    """Make the store what it was before the events after a position."""
+    await log.execute(f"DELETE FROM harbor.events WHERE position > {position}")
+    await log.execute(f"UPDATE harbor.batches SET last_position = {position}, count = {position}")
+
+
+@pytest.mark.parametrize("since", [pytest.param(0, id="as it was"), pytest.param(30, id="with new events")])
+async def test_a_topic_ahead_of_the_store_halts_the_relay_with_an_alarm_until_they_agree(
+    log: RelayedLog, since: int
+) -> None:
     await log.fill(20)
     async with log.relay():
         published = await log.is_published()
-    # given a store restored from a copy that knows less
-    await log.execute("DELETE FROM harbor.events WHERE position > 10")
-    await log.execute("UPDATE harbor.batches SET last_position = 10, count = 10")
+    # given a store restored from a copy that knows less, which may have grown past the topic since
+    await restore_to(log, 10)
+    await log.fill(since)
     async with log.relay() as running:
         await eventually(lambda: running.relay.state == "halted")
         assert running.metric("harbor_relay_halted") == 1
@@ -229,8 +170,17 @@ async def test_a_topic_ahead_of_the_store_halts_the_relay_with_an_alarm_until_th
         assert len(await topic_records(log.kafka, log.topic.name)) == len(published)
 
 
+async def test_a_store_that_goes_back_under_an_idle_relay_halts_it(log: RelayedLog) -> None:
+    await log.fill(20)
+    async with log.relay() as running:
+        await log.is_published()
+        await restore_to(log, 10)
+        await eventually(lambda: running.relay.state == "halted")
+        assert running.relay.waiting_for() == ("topic_ahead_of_store",)
+
+
 async def test_records_of_somebody_else_or_unreadable_ones_at_the_end_of_a_partition_are_stepped_over(
-    log: Log,
+    log: RelayedLog,
 ) -> None:
     await log.fill(20)
     async with log.relay():

@@ -30,7 +30,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "infra/http/server/server.py": {FLOAT, LITERAL},
         "infra/kafka/__main__.py": {FLOAT, LITERAL},
         "infra/kafka/clients.py": {FLOAT, LITERAL, EVALUATION},
-        "infra/kafka/tail.py": {FLOAT},
+        "infra/kafka/tail.py": {FLOAT, SECONDS},
         "infra/kafka/topics.py": {FLOAT, LITERAL},
         "infra/kafka/unreadable.py": {FLOAT, LITERAL, SECONDS},
         "infra/local/probe.py": {FLOAT, LITERAL},

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
@@ -53,6 +53,37 @@ def topic_of(topic_prefix: str) -> Topic:
 
 
 @asynccontextmanager
+async def relay_ports(
+    database: Database,
+    kafka: KafkaServer,
+    topic_prefix: str,
+    *,
+    batch: int = 500,
+    flush_deadline_s: float = 30.0,
+    offsets_every_s: float = 0.5,
+    lease_ttl_s: float = 3.0,
+) -> AsyncIterator[Ports]:
+    """Return what a relay is connected to, while the context is open."""
+    postgres = PostgresSettings(url=SecretStr(database.worker_url), pool_max=4)
+    pool = await open_pool(postgres, application_name="relay under test")
+    async with (
+        pool,
+        open_event_store(postgres, pool) as store,
+        Wakeup(lambda: connect(postgres, application_name="relay under test"), ["harbor_events"]) as wakeup,
+    ):
+        yield Ports(
+            store=store,
+            pool=pool,
+            wakeup=wakeup,
+            bootstrap_servers=kafka.bootstrap,
+            topic=topic_of(topic_prefix),
+            settings=RelaySettings(batch=batch, flush_deadline_s=flush_deadline_s, lease_ttl_s=lease_ttl_s),
+            metrics=RelayMetrics(CollectorRegistry()),
+            offsets_every_s=offsets_every_s,
+        )
+
+
+@asynccontextmanager
 async def running_relay(
     database: Database,
     kafka: KafkaServer,
@@ -68,26 +99,20 @@ async def running_relay(
 
     With a `lease_name` of its own it leads even while others do: a leader that does not know that it was replaced.
     """
-    registry, postgres = CollectorRegistry(), PostgresSettings(url=SecretStr(database.worker_url), pool_max=4)
-    pool = await open_pool(postgres, application_name="relay under test")
-    async with (
-        pool,
-        open_event_store(postgres, pool) as store,
-        Wakeup(lambda: connect(postgres, application_name="relay under test"), ["harbor_events"]) as wakeup,
-    ):
-        ports = Ports(
-            store=store,
-            pool=pool,
-            wakeup=wakeup,
-            bootstrap_servers=kafka.bootstrap,
-            topic=topic_of(topic_prefix),
-            settings=RelaySettings(batch=batch, flush_deadline_s=flush_deadline_s, lease_ttl_s=lease_ttl_s),
-            metrics=RelayMetrics(registry),
-            offsets_every_s=offsets_every_s,
-        )
+    registry = CollectorRegistry()
+    async with relay_ports(
+        database,
+        kafka,
+        topic_prefix,
+        batch=batch,
+        flush_deadline_s=flush_deadline_s,
+        offsets_every_s=offsets_every_s,
+        lease_ttl_s=lease_ttl_s,
+    ) as opened:
+        ports = replace(opened, metrics=RelayMetrics(registry))
         lease = relay_lease(ports, holder=str(new_id()))
         if lease_name is not None:
-            lease = Lease(pool, name=lease_name, holder=str(new_id()), ttl_s=ports.settings.lease_ttl_s)
+            lease = Lease(ports.pool, name=lease_name, holder=str(new_id()), ttl_s=lease_ttl_s)
         relay, stop = Relay(ports, lease), asyncio.Event()
         running = RunningRelay(relay, registry, stop, asyncio.create_task(relay.relay(stop)))
         try:
@@ -142,43 +167,48 @@ def as_stored(arrived: list[Arrived]) -> list[tuple[int, str, int, bytes]]:
     )
 
 
-def assert_repeats_are_identical(arrived: list[Arrived]) -> None:
-    """Every occurrence of a position has the same key, value and headers but `epoch`."""
+def find_difference(arrived: list[Arrived], expected: list[tuple[int, str, int, bytes]]) -> str | None:
+    """Return how the records of a topic differ from the events of the store, if they do.
+
+    A consumer that drops what it has seen must be left with the events, each naming the one before; a repeat must have
+    the same key, value and headers but `epoch`.
+    """
+    kept = first_sightings(arrived)
+    if as_stored(kept) != expected:
+        return f"store has {len(expected)} events, a consumer keeps {len(kept)} of {len(arrived)} records"
     seen: dict[int, tuple[bytes, Headers]] = {}
     for each in arrived:
         headers = {name: value for name, value in each.headers.items() if name != "epoch"}
         if seen.setdefault(each.record.position, (each.value, headers)) != (each.value, headers):
-            raise AssertionError(f"position {each.record.position} was repeated with other bytes")
-
-
-def assert_each_names_the_one_before(kept: list[Arrived]) -> None:
-    """The header `previous` is the position of the event before in the partition, however often relays restarted."""
+            return f"position {each.record.position} was repeated with other bytes"
     last: dict[int, int] = {}
     for each in kept:
         if each.record.previous != last.get(each.record.partition, 0):
-            raise AssertionError(f"position {each.record.position} names {each.record.previous} as the one before")
+            return f"position {each.record.position} names {each.record.previous} as the one before"
         last[each.record.partition] = each.record.position
+    return None
 
 
 async def topic_equals_store(
     database: Database, kafka: KafkaServer, topic: str, *, timeout_s: float = 60.0
 ) -> list[Arrived]:
-    """Wait until the topic holds every event of the store; check that it holds nothing else; return its records."""
+    """Wait until the topic holds every event of the store, and nothing else; return its records."""
     rows = await database.fetch(
         "SELECT position, stream_id::text, version, payload FROM harbor.events ORDER BY position"
     )
     expected = [tuple(row) for row in rows]
+    arrived: list[Arrived] = []
+    difference: str | None = None
 
-    async def everything() -> list[Arrived]:
+    async def is_equal() -> bool:
+        nonlocal arrived, difference
         arrived = await topic_records(kafka, topic)
-        return arrived if len({each.record.position for each in arrived}) >= len(expected) else []
+        difference = find_difference(arrived, expected)
+        return difference is None
 
-    arrived = await eventually(everything, timeout_s, what="the topic holds every event") if expected else []
-    kept = first_sightings(arrived)
-    if as_stored(kept) != expected:
-        raise AssertionError(
-            f"store has {len(expected)} events, a consumer keeps {len(kept)} of {len(arrived)} records"
-        )
-    assert_repeats_are_identical(arrived)
-    assert_each_names_the_one_before(kept)
+    try:
+        if expected:
+            await eventually(is_equal, timeout_s)
+    except AssertionError:
+        raise AssertionError(difference) from None
     return arrived

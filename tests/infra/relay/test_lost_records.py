@@ -1,0 +1,62 @@
+"""Records that vanish from the topic, at any place and while events come in: the relay notices and fills it again."""
+
+import pytest
+
+from tests.support.services.relayed_log import RelayedLog
+from tests.support.services.relaying import PARTITIONS, RunningRelay
+from tests.support.waiting import eventually
+
+
+def mended(running: RunningRelay, how: str) -> float:
+    return running.metric("harbor_relay_mended_partitions_total", how=how)
+
+
+async def test_partitions_emptied_and_sent_to_before_the_relay_looks_are_filled_from_the_beginning(
+    log: RelayedLog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await log.fill(50, "authorize")
+    async with log.relay(offsets_every_s=3600.0):
+        await log.is_published()
+        await log.empty_topic()
+        await log.fill(50)
+        await eventually(lambda: ends_at(log, 150))
+    # when a relay looks again, be it the next one
+    async with log.relay() as running:
+        await log.is_published()
+        assert mended(running, "purged") == PARTITIONS
+        # and whichever leads at the time
+        await log.empty_topic()
+        await log.fill(50)
+        await log.is_published()
+    output = capsys.readouterr().out
+    assert output.count("relay.records_lost") == output.count("these partitions were deleted or lost") >= 2
+
+
+async def test_a_partition_that_has_lost_some_of_its_first_records_is_filled_from_the_beginning(
+    log: RelayedLog,
+) -> None:
+    await log.fill(50, "authorize")
+    async with log.relay() as running:
+        await log.is_published()
+        await log.delete_before({0: 3, 2: 1})
+        await eventually(lambda: mended(running, "purged") == 2)
+        await log.is_published()
+        await eventually(lambda: running.relay.waiting_for() == ())
+
+
+async def test_a_relay_that_fills_the_topic_again_is_not_ready_until_it_is_whole(log: RelayedLog) -> None:
+    await log.fill(100, "authorize")
+    async with log.relay():
+        await log.is_published()
+    await log.empty_topic()
+    async with log.relay(batch=1) as running:
+        await eventually(lambda: running.relay.waiting_for() == ("topic_rewound",))
+        assert running.metric("harbor_relay_position") < 200
+        await eventually(lambda: running.relay.waiting_for() == ())
+        assert running.metric("harbor_relay_position") == 200
+        await log.is_published()
+
+
+async def ends_at(log: RelayedLog, records: int) -> bool:
+    """Whether so many records were ever sent to the topic."""
+    return sum(end for _begin, end in (await log.offsets()).values()) >= records
