@@ -21,6 +21,7 @@ from command_api.handling.bodies import invalid_body
 from command_api.handling.handle import WritePath
 from command_api.metrics import CommandMetrics
 from command_api.orders import routes as order_routes
+from command_api.orders.examples import response_examples
 from command_api.slots import Slots
 from command_api.state import CommandState, KeyChanges, WebhookConfig
 from command_api.webhook_endpoints import events as webhook_events
@@ -150,6 +151,7 @@ def assemble(
         errors=Errors((*problems.CATALOGUE, *catalogue.CATALOGUE), catalogue.FIELD_CODES),
         registry=registry,
         webhooks=Webhooks(webhook_events.router, webhook_events.examples),
+        examples=response_examples,
     )
 
 

@@ -5,7 +5,7 @@ models and so are refused.
 """
 
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.config import JsonDict
@@ -56,6 +56,11 @@ def invalid_body(model: type[BaseModel], error: ValidationError) -> Problem:
     found = error.errors(include_url=False, include_input=False, include_context=False)
     # An object with several unknown fields is named once.
     return invalid_values(dict.fromkeys(_field_error(model, item) for item in found[:MAX_ERRORS]))
+
+
+def with_example(example: dict[str, Any]) -> ConfigDict:
+    """Return the `model_config` that documents a body with this example instead of one made of its members."""
+    return ConfigDict(json_schema_extra={"examples": [example]})
 
 
 def described(least: int, most: int) -> JsonDict:

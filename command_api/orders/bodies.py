@@ -6,12 +6,12 @@ bounds below are documentation.
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
 from command_api.errors import invalid_command, invalid_values
-from command_api.handling.bodies import AMOUNT_PATTERN, RequestBody, described
+from command_api.handling.bodies import AMOUNT_PATTERN, RequestBody, described, with_example
 from command_api.handling.field_codes import FIELD_CODES
 from domain import money, text
 from domain.errors import MoneyError
@@ -43,6 +43,17 @@ Amount = Annotated[
 Reason = Annotated[str, Field(json_schema_extra=described(1, text.MAX_REASON_CHARS), examples=["ordered twice"])]
 
 
+NEW_ORDER: Final[dict[str, Any]] = {
+    "customer_email": "buyer@example.com",
+    "currency": "EUR",
+    "lines": [
+        {"sku": "85123A", "quantity": 2, "unit_price": "19.99"},
+        {"sku": "ROPE-10M", "quantity": 1, "unit_price": "7.50"},
+    ],
+}
+CANCEL: Final[dict[str, Any]] = {"reason": "ordered twice"}
+
+
 class LineBody(RequestBody):
     """One line of a new order."""
 
@@ -57,6 +68,8 @@ class LineBody(RequestBody):
 
 class CreateOrderBody(RequestBody):
     """A new order; its total is the sum of quantity x unit price."""
+
+    model_config = with_example(NEW_ORDER)
 
     customer_email: str = Field(json_schema_extra=described(3, text.MAX_EMAIL_CHARS), examples=["buyer@example.com"])
     currency: str = Field(
@@ -86,6 +99,8 @@ class AuthorizeBody(RequestBody):
 
 class CancelBody(RequestBody):
     """Why the order is canceled, if a reason is to be kept."""
+
+    model_config = with_example(CANCEL)
 
     reason: Reason | None = None
 

@@ -1,13 +1,13 @@
 """Bodies of requests that edit an order: its lines, its details, notes on it. They become commands as in `bodies`."""
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi.openapi.models import Example
 from pydantic import Field
 
 from command_api.errors import invalid_values
-from command_api.handling.bodies import RequestBody, described, field_error
+from command_api.handling.bodies import RequestBody, described, field_error, with_example
 from command_api.orders.bodies import Amount, LineId, Quantity, Reason
 from domain import text
 from domain.order.commands import (
@@ -87,8 +87,13 @@ class AmendmentBody(RequestBody):
     )
 
 
+DETAILS: Final[dict[str, Any]] = {"customer_email": "purchasing@example.com", "metadata": {"channel": "phone"}}
+
+
 class DetailsBody(RequestBody):
     """What to change; what is left out stays. `metadata` replaces all pairs."""
+
+    model_config = with_example(DETAILS)
 
     customer_email: str = Field(
         default_factory=str,

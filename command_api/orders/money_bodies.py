@@ -2,13 +2,13 @@
 
 import re
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
 from fastapi.openapi.models import Example
 from pydantic import Field
 
 from command_api.errors import invalid_values
-from command_api.handling.bodies import RequestBody, described, field_error
+from command_api.handling.bodies import RequestBody, described, field_error, with_example
 from command_api.orders.bodies import Amount, LineId, Quantity, Reason
 from domain import text
 from domain.order.commands import Capture, LineShare, Settle
@@ -42,8 +42,13 @@ class VoidBody(RequestBody):
     reason: Reason | None = None
 
 
+REFUND: Final[dict[str, Any]] = {"amount": "7.50", "reason": "the rope was frayed"}
+
+
 class RefundBody(RequestBody):
     """An amount to refund; without one, all that is left of the captures."""
+
+    model_config = with_example(REFUND)
 
     amount: Amount | None = None
     reason: Reason | None = None

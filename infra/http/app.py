@@ -28,8 +28,10 @@ from infra.http.guards import Limits
 from infra.http.json_body import BodyLimits
 from infra.http.metrics import HttpMetrics
 from infra.http.middleware import RequestMiddleware, Translate
+from infra.http.openapi import response_examples
 from infra.http.openapi.docs_page import docs_routes
 from infra.http.openapi.document import Webhooks, completed
+from infra.http.openapi.response_examples import ResponseExamples
 from infra.http.openapi.servers import servers
 from infra.http.pages.errors import Errors, error_routes
 from infra.http.pages.home import home_route
@@ -57,10 +59,16 @@ class ServiceApp(FastAPI):
     """FastAPI with our request middleware instead of its own error and telemetry layers."""
 
     def __init__(
-        self, *, middleware: Callable[[ASGIApp], ASGIApp], described: Webhooks | None = None, **options: Any
+        self,
+        *,
+        middleware: Callable[[ASGIApp], ASGIApp],
+        examples: Callable[[], ResponseExamples],
+        described: Webhooks | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(webhooks=None if described is None else described.router, **options)
         self._described = described
+        self._examples = examples
         self._middleware = middleware
         self._stack: ASGIApp | None = None
 
@@ -79,7 +87,8 @@ class ServiceApp(FastAPI):
         """Return the OpenAPI document, completed with what FastAPI does not know."""
         if self.openapi_schema is None:
             routes = [route for route in self.routes if isinstance(route, APIRoute)]
-            self.openapi_schema = completed(super().openapi(), routes, self._described)
+            document = completed(super().openapi(), routes, self._described)
+            self.openapi_schema = response_examples.show(document, self._examples())
         return self.openapi_schema
 
 
@@ -95,6 +104,7 @@ def build_app(
     errors: Errors,
     registry: CollectorRegistry | None = None,
     webhooks: Webhooks | None = None,
+    examples: Callable[[], ResponseExamples] = dict,
 ) -> ServiceApp:
     """Return the application of one service.
 
@@ -109,6 +119,7 @@ def build_app(
         errors: every error that the service sends, for the pages about them.
         registry: where the service counts; a new one when None.
         webhooks: what is sent to clients, for the document only.
+        examples: returns what the responses to the examples of requests are, for the document.
     """
     metrics = HttpMetrics(registry if registry is not None else CollectorRegistry())
     app = ServiceApp(
@@ -119,6 +130,7 @@ def build_app(
             translate=translate,
             elsewhere=Elsewhere(services.other),
         ),
+        examples=examples,
         title=title,
         description=description,
         version="1",

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from command_api.openapi import document
-from tests.support.orders.builders import order_body
 from tests.support.requests.refused_changes import REFUSED_CHANGES
 from tests.support.requests.refused_requests import REFUSED
 from tests.support.services.command_service import BATCH, ORDERS, Service
@@ -67,19 +66,53 @@ def test_the_refusals_inside_a_batch_are_described() -> None:
         assert refusal in described
 
 
-@EVERY_OPERATION
-async def test_the_examples_of_an_operation_are_accepted(service: Service, path: str, method: str) -> None:
-    content = OPENAPI["paths"][path][method].get("requestBody", {}).get("content", {}).get("application/json", {})
-    for name, example in content.get("examples", {}).items():
-        lines = [{"sku": "a", "quantity": 5, "unit_price": "20.00"}, {"sku": "b", "quantity": 1, "unit_price": "5.00"}]
-        order_id = (await service.post(body=order_body(lines=lines))).json()["id"]
-        seen = '"1"'
-        if path.endswith("captures"):
-            seen = (await service.post(f"{ORDERS}/{order_id}/authorize")).headers["etag"]
+def examples_of(media: dict[str, Any]) -> dict[str, Any]:
+    """Return the examples of a body by their names; one without a name is ""."""
+    named = {name: example["value"] for name, example in media.get("examples", {}).items()}
+    return named or {"": media["example"]}
 
-        answer = await service.send(method.upper(), path.format(order_id=order_id), example["value"], If_Match=seen)
 
-        assert answer.status_code == 200, name
+EXAMPLES = [
+    pytest.param(path, method, name, example, id=f"{operation['operationId']} {name}".strip())
+    for path, methods in OPENAPI["paths"].items()
+    if path.startswith(ORDERS)
+    for method, operation in methods.items()
+    for name, example in examples_of(operation["requestBody"]["content"]["application/json"]).items()
+]
+AUTHORIZE: tuple[str, Any] = ("authorize", None)
+BEFORE: dict[str, list[tuple[str, Any]]] = {
+    "captures": [AUTHORIZE],
+    "void": [AUTHORIZE],
+    "refunds": [AUTHORIZE, ("captures", None)],
+    "settlements": [AUTHORIZE, ("captures", {"amount": "19.99", "final": False})],
+}
+"""What happens to the order of the example before an operation can be tried."""
+
+
+@pytest.mark.parametrize(("path", "method", "name", "example"), EXAMPLES)
+async def test_the_example_of_a_response_is_what_the_example_of_the_request_gets(
+    service: Service, path: str, method: str, name: str, example: Any
+) -> None:
+    [new_order] = examples_of(OPENAPI["paths"][ORDERS]["post"]["requestBody"]["content"]["application/json"]).values()
+    order_id = (await service.post(body=new_order)).json()["id"]
+    seen = '"1"'
+    for verb, body in BEFORE.get(path.rpartition("/")[2], []):
+        seen = (await service.post(f"{ORDERS}/{order_id}/{verb}", body)).headers["etag"]
+
+    answer = await service.send(method.upper(), path.format(order_id=order_id), example, If_Match=seen)
+
+    [shown] = [each for status, each in OPENAPI["paths"][path][method]["responses"].items() if status < "300"]
+    assert lasting(answer.json()) == lasting(examples_of(shown["content"]["application/json"])[name])
+
+
+def lasting(document: Any) -> Any:
+    """Return a document without what is new in each response: ids, times, places in the log."""
+    if isinstance(document, list):
+        return [lasting(each) for each in document]
+    if not isinstance(document, dict):
+        return document
+    passing = {"id", "location", "consistency_token"} | {name for name in document if name.endswith("_at")}
+    return {name: lasting(each) for name, each in document.items() if name not in passing or each is None}
 
 
 def test_every_refusal_is_declared_at_its_operation() -> None:
