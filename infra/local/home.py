@@ -84,12 +84,17 @@ class Home:
 
         Raises:
             AlreadyRunsError: another process holds it.
+            LocalError: it is being deleted.
         """
-        with (self.path / "lock").open("a") as lock:
+        path = self.path / "lock"
+        with path.open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise AlreadyRunsError(f"a stack already runs in {self.path}") from None
+            # Whoever deletes the home deletes the file; a lock on the deleted one keeps nobody out.
+            if not path.exists() or not os.path.samestat(path.stat(), os.fstat(lock.fileno())):
+                raise LocalError(f"{self.path} was deleted at this moment: run this again")
             yield
 
     def load(self) -> None:
@@ -107,6 +112,9 @@ class Home:
             raise LocalError(
                 f"{path} cannot be read: restore it, or `{make_command('clean')}` to start with empty data"
             ) from error
+        # In a home that was moved or copied, what it kept names the first one's data.
+        if (self.path / "postgres" / "data").exists():
+            self.kept.postgres_dir = str(self.path / "postgres")
 
     def save(self) -> None:
         """Write what the next start needs."""

@@ -32,8 +32,8 @@ def start(home: Home, arguments: Sequence[str], say: Say) -> int:
     with home.held():  # only to fail early: the new process takes the lock for itself
         home.stack_file.unlink(missing_ok=True)
     log = home.log_file("up")
-    log.unlink(missing_ok=True)
     with log.open("ab") as output:
+        begin = output.tell()  # another start at this moment may write there too
         process = subprocess.Popen(
             [sys.executable, "-m", "infra.local", *arguments],
             cwd=CHECKOUT,
@@ -43,7 +43,7 @@ def start(home: Home, arguments: Sequence[str], say: Say) -> int:
             start_new_session=True,
         )
     try:
-        return _follow(process, home, log, say)
+        return _follow(process, home, log, begin, say)
     except KeyboardInterrupt:
         with undisturbed():
             process.terminate()
@@ -51,8 +51,9 @@ def start(home: Home, arguments: Sequence[str], say: Say) -> int:
         return 130
 
 
-def _follow(process: subprocess.Popen[bytes], home: Home, log: Path, say: Say) -> int:
-    with log.open() as lines:
+def _follow(process: subprocess.Popen[bytes], home: Home, log: Path, begin: int, say: Say) -> int:
+    with log.open(errors="replace") as lines:
+        lines.seek(begin)
         while True:
             is_over = process.poll() is not None
             state = _state(home)  # before the lines: what comes before it has been said

@@ -1,9 +1,12 @@
 """The home remembers, keeps secrets to itself, and is held by one supervisor at a time."""
 
+import fcntl
 import json
+import shutil
 import socket
 import stat
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -38,6 +41,33 @@ def test_a_remembered_port_that_is_taken_is_replaced(home: Home) -> None:
 
     assert other != port
     assert home.port("kafka") == other
+
+
+def test_a_lock_on_a_deleted_file_is_not_taken_for_the_homes(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lock_and_lose(file: TextIO, operation: int) -> None:
+        fcntl_flock(file, operation)
+        (home.path / "lock").unlink()  # by `clean`, between the opening and the lock
+
+    fcntl_flock = fcntl.flock
+    monkeypatch.setattr(fcntl, "flock", lock_and_lose)
+
+    with pytest.raises(LocalError, match="was deleted at this moment: run this again"), home.held():
+        pass
+
+
+def test_a_home_that_was_moved_or_copied_has_its_own_data(home: Home, tmp_path: Path) -> None:
+    data = home.path / "postgres" / "data"
+    data.mkdir(parents=True)
+    home.kept.postgres_dir = str(data.parent)
+    home.save()
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(home.path, copy.path)
+
+    copy.load()
+    copy.wipe()
+
+    assert data.exists()
+    assert not copy.path.exists()
 
 
 def test_files_with_secrets_are_for_their_owner_only(home: Home) -> None:
