@@ -31,6 +31,12 @@ class Cause(NamedTuple):
     errors: type[Exception] | tuple[type[Exception], ...]
     reason: NotReadyReason
     retry_s: float | None = None
+    or_below: bool = False
+    """Whether it also fits an error that was raised from one of these."""
+
+    def fits(self, error: Exception) -> bool:
+        """Return whether this explains the error."""
+        return isinstance(error, self.errors) or (self.or_below and isinstance(error.__cause__, self.errors))
 
 
 class RetryLoop:
@@ -80,7 +86,7 @@ class RetryLoop:
         try:
             due_s = await step()
         except Exception as error:
-            cause = next((each for each in self._causes if isinstance(error, each.errors)), None)
+            cause = next((each for each in self._causes if each.fits(error)), None)
             reason = cause.reason if cause else otherwise
             if reason is None:
                 raise

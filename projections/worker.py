@@ -20,6 +20,7 @@ from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.observability.reasons import reason_of
 from infra.postgres.checkpoints import Checkpoint, CheckpointKey, take
+from infra.postgres.failures import NO_CONNECTION_LEFT
 from infra.retry_loop import BACKOFF_S, Cause, RetryLoop
 from projections import metrics
 from projections.failures import TRANSIENT, TooMuchPoisonError, describe, is_poison
@@ -37,6 +38,7 @@ _CAUSES: Final = (
     Cause(TopicsError, "topic_unusable"),
     Cause(KafkaError, "broker_unreachable"),
     Cause(LogCorruptError, "log_corrupt"),
+    NO_CONNECTION_LEFT,
     Cause((*TRANSIENT, EventStoreError), "database_unreachable"),
 )
 _SOURCE_ERRORS: Final = (KafkaError, TopicsError)

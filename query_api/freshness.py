@@ -17,7 +17,7 @@ from infra.http.problems import Problem
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.observability.reasons import reason_of
-from infra.postgres.failures import ANY_DATABASE_ERROR
+from infra.postgres.failures import ANY_DATABASE_ERROR, NO_CONNECTION_LEFT
 from infra.retry_loop import Cause, RetryLoop
 from projections.tables import ORDER_TIMELINE_VERSION, ORDERS_VERSION
 from query_api.problems import PROJECTION_LAGGING
@@ -217,7 +217,10 @@ class FreshnessWatch:
         self._is_listening = is_listening
         self._monotonic_s = monotonic_s
         self._next_poll_s = 0.0
-        causes = (Cause(ANY_DATABASE_ERROR, "database_unreachable", POLL_WHEN_BEHIND_S),)
+        causes = (
+            NO_CONNECTION_LEFT._replace(retry_s=POLL_WHEN_BEHIND_S),
+            Cause(ANY_DATABASE_ERROR, "database_unreachable", POLL_WHEN_BEHIND_S),
+        )
         self._loop = RetryLoop(causes, self._reachable_or_not, clock=monotonic_s)
 
     async def run(self) -> None:

@@ -26,7 +26,7 @@ from infra.event_store.protocol import EventStore, EventStoreError, LogCorruptEr
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.observability.reasons import reason_of
-from infra.postgres.failures import ANY_DATABASE_ERROR
+from infra.postgres.failures import ANY_DATABASE_ERROR, NO_CONNECTION_LEFT
 from infra.postgres.timers import Timer, Timers
 from infra.retry_loop import Cause, RetryLoop
 from infra.settings import ExpirySettings
@@ -74,6 +74,7 @@ class Expirer:
         self._loop = RetryLoop(
             (
                 Cause(LogCorruptError, "log_corrupt"),
+                NO_CONNECTION_LEFT,
                 Cause((EventStoreError, *ANY_DATABASE_ERROR), "database_unreachable"),
             ),
             _log,

@@ -15,6 +15,7 @@ NotReadyReason: TypeAlias = Literal[
     "starting",
     "stopping",
     "database_unreachable",
+    "connections_exhausted",
     "database_settings_dangerous",
     "migrations_missing",
     "append_interrupted",
@@ -38,6 +39,8 @@ MEANINGS: Final[Mapping[NotReadyReason, str]] = MappingProxyType(
         "starting": "The process has not done its first piece of work yet.",
         "stopping": "The process is stopping.",
         "database_unreachable": "PostgreSQL does not serve; the process tries again by itself.",
+        "connections_exhausted": "Others hold all connections of PostgreSQL; the process tries again by itself. "
+        "End sessions of others, or raise max_connections.",
         "database_settings_dangerous": "The server could lose commits, or the login may do too much; see the log.",
         "migrations_missing": "The schema is behind the code: run `python -m infra.postgres.migrate`.",
         "append_interrupted": "PostgreSQL took no append; the process tries until it does (and takes that one back).",

@@ -13,7 +13,7 @@ from typing import Final, Self, TypeAlias
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.advice import advice
-from infra.postgres.failures import ANY_DATABASE_ERROR
+from infra.postgres.failures import ANY_DATABASE_ERROR, NO_CONNECTION_LEFT
 from infra.postgres.migrate import MigrationError
 from infra.postgres.pool import DangerousSettingsError, Pool, SchemaBehindError
 from infra.postgres.pool_metrics import POOL_METRICS
@@ -23,6 +23,7 @@ CHECK_S: Final = 0.5
 _CAUSES: Final = (
     Cause(DangerousSettingsError, "database_settings_dangerous"),
     Cause((SchemaBehindError, MigrationError), "migrations_missing"),
+    NO_CONNECTION_LEFT,
     Cause(ANY_DATABASE_ERROR, "database_unreachable"),
 )
 
@@ -106,8 +107,8 @@ class DeferredPool:
             return await self._question(pool)
         except DangerousSettingsError:
             return "database_settings_dangerous"
-        except ANY_DATABASE_ERROR:
-            return "database_unreachable"
+        except ANY_DATABASE_ERROR as error:
+            return NO_CONNECTION_LEFT.reason if NO_CONNECTION_LEFT.fits(error) else "database_unreachable"
 
     async def __aenter__(self) -> Self:
         """Return after the first attempt, whatever came of it.

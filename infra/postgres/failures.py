@@ -7,6 +7,8 @@ from typing import Final
 
 import asyncpg
 
+from infra.retry_loop import Cause
+
 CONNECTION_LOST: Final = (
     OSError,
     asyncpg.InterfaceError,
@@ -24,6 +26,9 @@ UNAVAILABLE: Final = (
     asyncpg.ObjectNotInPrerequisiteStateError,  # the database takes no connections
 )
 """PostgreSQL does not serve now: the response is 503, and the same request may succeed later."""
+
+NO_CONNECTION_LEFT: Final = Cause(asyncpg.TooManyConnectionsError, "connections_exhausted", or_below=True)
+"""Why a process waits while others hold all connections; stands before the causes of other database errors."""
 
 ANY_DATABASE_ERROR: Final = (*CONNECTION_LOST, asyncpg.PostgresError)
 """Everything a statement may raise: for work that tries again until it succeeds."""

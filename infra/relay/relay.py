@@ -15,7 +15,7 @@ from infra.event_store.protocol import EventStoreError, LogCorruptError, StoreUn
 from infra.kafka.topics import TopicsError
 from infra.observability.health import NotReadyReason
 from infra.observability.logs import get_logger
-from infra.postgres.failures import ANY_DATABASE_ERROR
+from infra.postgres.failures import ANY_DATABASE_ERROR, NO_CONNECTION_LEFT
 from infra.postgres.leases import Lease
 from infra.relay.publisher import TopicRewoundError
 from infra.relay.resume import Marks, Plan
@@ -32,6 +32,7 @@ _CAUSES: Final = (
     Cause(TopicsError, "topic_unusable", _HALTED_RETRY_S),
     Cause(LogCorruptError, "log_corrupt", _HALTED_RETRY_S),
     Cause(MemoryError, "memory_short"),
+    NO_CONNECTION_LEFT,
     Cause((EventStoreError, asyncpg.PostgresError, asyncpg.InterfaceError), "database_unreachable"),
     Cause(Exception, "broker_unreachable"),  # whatever broker or driver raise: a new run repairs it
 )

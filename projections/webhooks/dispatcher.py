@@ -18,7 +18,7 @@ from infra.observability.logs import get_logger
 from infra.observability.reasons import reason_of
 from infra.postgres.connection import Connection
 from infra.postgres.deferred_pool import DeferredPool
-from infra.postgres.failures import ANY_DATABASE_ERROR
+from infra.postgres.failures import ANY_DATABASE_ERROR, NO_CONNECTION_LEFT
 from infra.postgres.wakeup import Wakeup
 from infra.retry_loop import Cause, RetryLoop
 from infra.security.secrets_at_rest import SealedSecretError, SecretBox
@@ -73,7 +73,9 @@ class Dispatcher:
         self._wake_planned = False
         self._unreadable: set[UUID] = set()
         self._next_depth_s = 0.0
-        self._loop = RetryLoop((Cause(ANY_DATABASE_ERROR, "database_unreachable"),), _log, (_BACKOFF_S,))
+        self._loop = RetryLoop(
+            (NO_CONNECTION_LEFT, Cause(ANY_DATABASE_ERROR, "database_unreachable")), _log, (_BACKOFF_S,)
+        )
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
         """Return why the queue cannot be read; nothing when it can."""

@@ -11,7 +11,7 @@ from infra.observability.logs import get_logger
 from infra.observability.reasons import reason_of
 from infra.postgres.connection import Connection
 from infra.postgres.deferred_pool import DeferredPool
-from infra.postgres.failures import ANY_DATABASE_ERROR
+from infra.postgres.failures import ANY_DATABASE_ERROR, NO_CONNECTION_LEFT
 from infra.retry_loop import Cause, RetryLoop
 from projections.webhooks import queue
 
@@ -42,7 +42,9 @@ class Recorder:
         self._changed = asyncio.Event()
         self._is_closing = False
         self._is_done = asyncio.Event()
-        self._loop = RetryLoop((Cause(ANY_DATABASE_ERROR, "database_unreachable"),), _log, (RETRY_S,))
+        self._loop = RetryLoop(
+            (NO_CONNECTION_LEFT, Cause(ANY_DATABASE_ERROR, "database_unreachable")), _log, (RETRY_S,)
+        )
 
     def add(self, ended: Ended) -> None:
         """Take the end of one attempt; it is written soon, and tried again until it is written."""

@@ -115,16 +115,23 @@ async def test_the_service_is_ready_and_its_metrics_show_commands_and_appends(se
     assert 'harbor_http_requests_total{method="POST",route="/api/v1/orders",status="201"} 2.0' in metrics
 
 
+@pytest.mark.parametrize(
+    ("away", "back", "reason"),
+    [
+        ("ALLOW_CONNECTIONS false", "ALLOW_CONNECTIONS true", "database_unreachable"),
+        ("CONNECTION LIMIT 0", "CONNECTION LIMIT -1", "connections_exhausted"),
+    ],
+)
 async def test_while_postgresql_is_away_the_service_lives_responds_503_and_gets_ready_by_itself(
-    database: Database, postgres_cluster: PostgresCluster
+    database: Database, postgres_cluster: PostgresCluster, away: str, back: str, reason: str
 ) -> None:
     key = await partner_key(database)
-    await postgres_cluster.execute(f"ALTER DATABASE {database.name} WITH ALLOW_CONNECTIONS false")
+    await postgres_cluster.execute(f"ALTER DATABASE {database.name} WITH {away}")
     async with postgres_service(database, key) as service:
         alive = await service.http.get("/livez")
         waiting = await service.http.get("/readyz")
         refused = await service.post(body=order_body())
-        await postgres_cluster.execute(f"ALTER DATABASE {database.name} WITH ALLOW_CONNECTIONS true")
+        await postgres_cluster.execute(f"ALTER DATABASE {database.name} WITH {back}")
 
         async def ready() -> bool:
             return (await service.http.get("/readyz")).status_code == 200
@@ -133,7 +140,7 @@ async def test_while_postgresql_is_away_the_service_lives_responds_503_and_gets_
         accepted = await service.post(body=order_body())
 
     assert alive.status_code == 200
-    assert (waiting.status_code, waiting.json()["waiting_for"]) == (503, ["database_unreachable"])
+    assert (waiting.status_code, waiting.json()["waiting_for"]) == (503, [reason])
     assert (refused.status_code, refused.json()["retryable"]) == (503, True)
     assert refused.headers["retry-after"]
     assert accepted.status_code == 201

@@ -51,6 +51,13 @@ async def test_each_change_of_the_reason_is_logged_once() -> None:
     assert steps.loop.waiting_for() == ("database_unreachable",)
 
 
+def test_a_cause_may_fit_what_an_error_was_raised_from() -> None:
+    wrapped = LookupError()
+    wrapped.__cause__ = OSError()
+
+    assert [Cause(OSError, "memory_short", or_below=below).fits(wrapped) for below in (True, False)] == [True, False]
+
+
 async def test_pauses_grow_to_a_bound_and_start_again_after_a_success() -> None:
     steps = Steps(OSError(), OSError(), OSError(), None, OSError(), backoff_s=(0.1, 1.0))
 
