@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from command_api import catalogue
+from command_api.api_keys import examples as key_examples
 from command_api.api_keys import routes as api_key_routes
 from command_api.batches import routes as batch_routes
 from command_api.errors import translate
@@ -20,8 +21,8 @@ from command_api.handling.appender import make_appender
 from command_api.handling.bodies import invalid_body
 from command_api.handling.handle import WritePath
 from command_api.metrics import CommandMetrics
+from command_api.orders import examples as order_examples
 from command_api.orders import routes as order_routes
-from command_api.orders.examples import response_examples
 from command_api.slots import Slots
 from command_api.state import CommandState, KeyChanges, WebhookConfig
 from command_api.webhook_endpoints import events as webhook_events
@@ -151,7 +152,7 @@ def assemble(
         errors=Errors((*problems.CATALOGUE, *catalogue.CATALOGUE), catalogue.FIELD_CODES),
         registry=registry,
         webhooks=Webhooks(webhook_events.router, webhook_events.examples),
-        examples=response_examples,
+        examples=lambda: {**order_examples.response_examples(), **key_examples.response_examples()},
     )
 
 

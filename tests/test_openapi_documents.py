@@ -57,6 +57,51 @@ def test_every_body_has_an_example_that_fits_its_schema(service: str, operation:
             valid(service, media["schema"], value)
 
 
+def objects_in(value: Any) -> Iterator[Json]:
+    """Return every object in an example that names its kind."""
+    if isinstance(value, list):
+        value = dict(enumerate(value))
+    if isinstance(value, dict):
+        yield from [value] if "object" in value else []
+        yield from (found for each in value.values() for found in objects_in(each))
+
+
+def minor(order: Json, *names: str) -> int:
+    return sum(order[name]["amount_minor"] for name in names)
+
+
+def contradictions(found: Json) -> Iterator[bool]:
+    """Return what cannot be true of an order, a key or a delivery at once."""
+    match found["object"]:
+        case "order":
+            yield minor(found, "total") != sum(line["total"]["amount_minor"] for line in found["lines"])
+            yield minor(found, "authorized") != minor(found, "captured", "released", "capturable")
+            yield minor(found, "authorized") not in {0, minor(found, "total")}
+            yield found["status"] == "pending" and minor(found, "authorized") > 0
+            yield (found["status"] in {"captured", "settled"}) is not (
+                minor(found, "captured") > 0 == minor(found, "capturable")
+            )
+        case "api_key":
+            yield (found["status"] == "revoked") is not (found["revoked_at"] is not None)
+            yield found["expires_at"] <= found["created_at"]
+            yield (found["last_used_at"] or found["created_at"]) < found["created_at"]
+        case "webhook_delivery" if "attempt_count" in found:
+            yield (found["status"] == "delivered") is not (found["next_attempt_at"] is None)
+            yield (found["status"] == "delivered") is not (found["last_status"] in range(200, 300))
+            outcomes = [each["outcome"] for each in found.get("attempts", ())]
+            yield "attempts" in found and len(outcomes) != found["attempt_count"]
+            yield "delivered" in outcomes and found["status"] != "delivered"
+
+
+@EVERY_OPERATION
+def test_no_example_contradicts_itself(service: str, operation: Json) -> None:
+    for place, media in media_types(operation):
+        named = [resolved(DOCUMENTS[service], example) for example in media.get("examples", {}).values()]
+        for value in [*(example["value"] for example in named), media.get("example")]:
+            for found in objects_in(value):
+                assert not any(contradictions(found)), (place, found)
+
+
 @EVERY_OPERATION
 def test_every_parameter_and_every_response_header_has_an_example(service: str, operation: Json) -> None:
     for parameter in operation.get("parameters", []):

@@ -26,9 +26,9 @@ class ApiKeyDocument(Document):
     scopes: list[str] = Field(examples=[["orders:read", "orders:write"]])
     status: Literal["live", "revoked", "expired"]
     created_at: Instant
-    expires_at: Instant | None
-    revoked_at: Instant | None
-    last_used_at: Instant | None = Field(description="to the minute")
+    expires_at: Instant | None = Field(examples=["2027-11-23T00:00:00.000000Z"])
+    revoked_at: Instant | None = Field(examples=[None])
+    last_used_at: Instant | None = Field(description="to the minute", examples=["2026-11-24T08:15:00.000000Z"])
 
     @classmethod
     def of(cls, record: KeyRecord, now: datetime, **more: Any) -> Self:
@@ -52,6 +52,7 @@ class ApiKeyDocument(Document):
 class CreatedApiKeyDocument(ApiKeyDocument):
     """A new key; `key` is its text, shown this once."""
 
+    last_used_at: Instant | None = Field(description="to the minute", examples=[None])
     key: str = Field(examples=["hbr_test_8Zk2Qp1x_..."])
 
 

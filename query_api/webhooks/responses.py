@@ -20,16 +20,16 @@ class Delivery(RowDocument):
 
     id: UUID
     object: Literal["webhook_delivery"]
-    endpoint_id: UUID
-    event_id: UUID
+    endpoint_id: UUID = Field(examples=["019aaf2a-11b0-7e02-9c1d-5a3e8f6b7c20"])
+    event_id: UUID = Field(examples=["019aaf2e-9d5d-7a10-b2c3-1d4e5f607182"])
     event_type: str = Field(examples=["order.created"])
     order_id: UUID
     sequence: int
-    status: Literal["pending", "delivered", "dead", "discarded"]
+    status: Literal["pending", "delivered", "dead", "discarded"] = Field(examples=["delivered"])
     attempt_count: int
-    next_attempt_at: Instant | None
-    last_outcome: str | None
-    last_status: int | None
+    next_attempt_at: Instant | None = Field(examples=[None])
+    last_outcome: str | None = Field(examples=["delivered"])
+    last_status: int | None = Field(examples=[204])
     first_attempt_at: Instant | None
     last_attempt_at: Instant | None
     created_at: Instant
@@ -40,10 +40,10 @@ class Attempt(RowDocument):
 
     attempt: int
     started_at: Instant
-    latency_ms: int
+    latency_ms: int = Field(examples=[12])
     outcome: str = Field(examples=["delivered"])
     status: int | None = Field(examples=[204])
-    answer: Annotated[str, BeforeValidator(_as_text)] = Field(examples=["ok"])
+    answer: Annotated[str, BeforeValidator(_as_text)] = Field(examples=[""])
 
 
 class DeliveryWithAttempts(Delivery):
