@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BeforeValidator, Field
 
 from command_api import errors
@@ -24,6 +24,7 @@ from infra.http import json_body, problems
 from infra.http.addresses import WEBHOOK_DELIVERIES
 from infra.http.auth import Principal, requires
 from infra.http.context import context_of
+from infra.http.cursors import Page, Paging, RowKey, paging
 from infra.http.openapi.document import header, problem_responses
 from infra.http.problems import Problem, ProblemType
 from infra.http.strict_route import StrictRoute
@@ -39,6 +40,7 @@ ReadsWebhooks = Annotated[Principal, requires("webhooks:read")]
 ManagesWebhooks = Annotated[Principal, requires("webhooks:manage")]
 EndpointId = Annotated[UUID, BeforeValidator(canonical_uuid), Path(description="the endpoint's id")]
 DeliveryId = Annotated[UUID, BeforeValidator(canonical_uuid), Path(description="the delivery's id")]
+Pages = Annotated[Paging, Depends(paging)]
 
 
 class WebhookEndpointDocument(Document):
@@ -68,12 +70,8 @@ class CreatedWebhookEndpointDocument(WebhookEndpointDocument):
     secret: str = Field(examples=["whsec_c2VjcmV0IG9mIDMyIGJ5dGVzLCBzaG93biBvbmNlLi4u"])
 
 
-class WebhookEndpointList(Document):
-    """All endpoints of the partner in this mode, oldest first."""
-
-    data: list[WebhookEndpointDocument]
-    has_more: Literal[False]
-    next_cursor: None
+class WebhookEndpointList(Page[WebhookEndpointDocument]):
+    """A page of the endpoints of the partner in this mode, oldest first."""
 
 
 class ResendDocument(Document):
@@ -125,15 +123,16 @@ async def create_endpoint(
     ENDPOINTS,
     operation_id="list_webhook_endpoints",
     summary="List webhook endpoints",
-    response_description="All endpoints, oldest first.",
-    responses=_responses(),
+    response_description="A page of endpoints, oldest first.",
+    responses={200: {"headers": {"Link": header("Link")}}, **_responses(problems.CURSOR_INVALID)},
 )
-async def list_endpoints(request: Request, principal: ReadsWebhooks) -> WebhookEndpointList:
+async def list_endpoints(request: Request, principal: ReadsWebhooks, page: Pages) -> WebhookEndpointList:
     """List the endpoints of this partner and mode, without their secrets."""
+    after = None if page.after is None else page.after.id
     async with _store(request) as store:
-        found = await store.list_all(principal.tenant)
-    data = [WebhookEndpointDocument.of(each) for each in found]
-    return WebhookEndpointList(data=data, has_more=False, next_cursor=None)
+        found = await store.list_page(principal.tenant, after=after, rows=page.rows)
+    shown, next_cursor = page.cut(found, lambda endpoint: RowKey(0, endpoint.endpoint_id))
+    return WebhookEndpointList.of([WebhookEndpointDocument.of(each) for each in shown], next_cursor)
 
 
 @router.get(

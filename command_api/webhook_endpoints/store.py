@@ -21,6 +21,7 @@ from infra.tenancy import Tenant
 
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105  # the public prefix of the Standard Webhooks specification
 SECRET_BYTES: Final = 32
+_BEFORE_ALL: Final = UUID(int=0)
 
 # $1 tenant; a tenant creates one endpoint at a time, so that the bound holds
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('harbor.webhook_endpoints:' || $1, 0))"
@@ -42,10 +43,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
 RETURNING {_COLUMNS}
 """
 
-# $1 tenant, $2 at most this many
+# $1 tenant, $2 those after this id, $3 at most this many
 _LIST: Final = f"""
 SELECT {_COLUMNS} FROM harbor.webhook_endpoints
-WHERE tenant_id = $1 AND status <> 'deleted' ORDER BY endpoint_id LIMIT $2
+WHERE tenant_id = $1 AND endpoint_id > $2 AND status <> 'deleted' ORDER BY endpoint_id LIMIT $3
 """
 
 # $1 tenant, $2 id
@@ -134,9 +135,9 @@ class WebhookEndpoints:
                 raise AssertionError("an INSERT without conflict clause returns its row")
         return CreatedEndpoint(_endpoint(row), SECRET_PREFIX + base64.b64encode(secret).decode())
 
-    async def list_all(self, tenant: Tenant) -> list[WebhookEndpoint]:
-        """Return the tenant's endpoints, oldest first."""
-        return [_endpoint(row) for row in await self._pool.fetch(_LIST, tenant.id, self._max)]
+    async def list_page(self, tenant: Tenant, *, after: UUID | None, rows: int) -> list[WebhookEndpoint]:
+        """Return at most so many of the tenant's endpoints, oldest first: those after an id, or the first ones."""
+        return [_endpoint(row) for row in await self._pool.fetch(_LIST, tenant.id, after or _BEFORE_ALL, rows)]
 
     async def find(self, tenant: Tenant, endpoint_id: UUID) -> WebhookEndpoint | None:
         """Return one of the tenant's endpoints; None when it has none with this id."""

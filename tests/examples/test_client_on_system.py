@@ -197,7 +197,7 @@ async def test_a_real_webhook_verifies_and_its_delivery_can_be_seen_and_sent_aga
         seen = await _attempted(awaited, delivery.id)
         await awaited.webhook_deliveries.resend(delivery.id)
         again = (await receiver.wait_for(2))[1]
-        listed = await awaited.webhook_endpoints.list()
+        listed = await all_of(awaited.webhook_endpoints.list())
         await awaited.webhook_endpoints.delete(endpoint.id)
 
     assert (event.type, event.order_id, event.order) == ("order.created", order.id, order)

@@ -117,7 +117,7 @@ async def test_a_change_without_a_key_is_not_repeated_while_its_outcome_is_unkno
         proxy.cut_after_request(Ending(OF_BODY))
         with pytest.raises(OutcomeUnknown) as unknown:
             await did(harbor.webhook_endpoints.create, "https://example.com/webhooks")
-        made = await did(harbor.webhook_endpoints.list)
+        made = await all_of(harbor.webhook_endpoints.list())
         proxy.cut_after_request(lambda request: request.startswith(b"DELETE "))
         await did(harbor.webhook_endpoints.delete, made[0].id)
 

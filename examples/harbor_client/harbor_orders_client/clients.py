@@ -41,7 +41,7 @@ class _OrderVerbs:
 
 class _WebhookEndpointVerbs:
     create = Verb(webhooks.create_webhook_endpoint)
-    list = Verb(webhooks.list_webhook_endpoints)
+    list = Pages(webhooks.list_webhook_endpoints)
     get = Verb(webhooks.get_webhook_endpoint)
     delete = Verb(webhooks.delete_webhook_endpoint)
 

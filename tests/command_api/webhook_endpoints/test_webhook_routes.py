@@ -53,6 +53,19 @@ async def test_an_endpoint_is_created_listed_and_deleted_and_its_secret_shown_on
     assert (await service.http.get(ENDPOINTS)).json()["data"] == []
 
 
+async def test_endpoints_come_in_pages(service: Service) -> None:
+    made = [(await service.http.post(ENDPOINTS, json=GOOD)).json()["id"] for _ in range(3)]
+
+    first = await service.http.get(f"{ENDPOINTS}?limit=2")
+    second = await service.http.get(first.links["next"]["url"])
+
+    assert [[each["id"] for each in page.json()["data"]] for page in (first, second)] == [made[:2], made[2:]]
+    assert [page.json()["has_more"] for page in (first, second)] == [True, False]
+    assert second.json()["next_cursor"] is None
+    assert (await service.http.get(f"{ENDPOINTS}?limit=0")).json()["errors"][0]["code"] == "limit_invalid"
+    assert (await service.http.get(f"{ENDPOINTS}?cursor=AAAA")).json()["code"] == "cursor_invalid"
+
+
 async def test_a_partner_has_twenty_endpoints_at_most(service: Service) -> None:
     answers = [(await service.http.post(ENDPOINTS, json=GOOD)).status_code for _ in range(21)]
     assert answers == [201] * 20 + [409]

@@ -11,8 +11,8 @@ from harbor_orders_client.documents.responses import (
     WebhookEndpoint,
 )
 from harbor_orders_client.operations.requests import API, item_path, listing, request
-from harbor_orders_client.transport.session import Listing, reads, reads_nothing, reads_page
-from harbor_orders_client.transport.wire import Reply, Request, Service
+from harbor_orders_client.transport.session import Listing, reads, reads_nothing
+from harbor_orders_client.transport.wire import Request, Service
 
 ENDPOINTS: Final = f"{API}/webhook-endpoints"
 DELIVERIES: Final = f"{API}/webhook-deliveries"
@@ -30,14 +30,9 @@ def create_webhook_endpoint(
     return request("POST", ENDPOINTS, NewWebhookEndpoint, body=body)
 
 
-def list_webhook_endpoints() -> Request[tuple[WebhookEndpoint, ...]]:
+def list_webhook_endpoints(*, page_size: int = 50) -> Listing[WebhookEndpoint]:
     """Return all endpoints, oldest first."""
-    page = reads_page(WebhookEndpoint)
-
-    def all_of_it(reply: Reply) -> tuple[WebhookEndpoint, ...]:
-        return page(reply).data
-
-    return Request("GET", ENDPOINTS, all_of_it, is_read=True)
+    return listing(ENDPOINTS, WebhookEndpoint, page_size, {}, Service.COMMAND)
 
 
 def get_webhook_endpoint(endpoint_id: str) -> Request[WebhookEndpoint]:
