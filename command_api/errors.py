@@ -60,7 +60,8 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
         "if_match_malformed",
         400,
         "If-Match malformed",
-        'Send the ETag of the version that you have seen, unchanged and with its quotes: "1".',
+        'Send the ETag of the version that you have seen, unchanged and with its quotes: "1". "1", "2" is one of them, '
+        "* is any.",
     ),
     PRECONDITION_FAILED := ProblemType(
         "precondition_failed",

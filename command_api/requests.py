@@ -10,7 +10,7 @@ from starlette.responses import Response
 from command_api.handling.appends import Caller, CommandResponse
 from command_api.handling.handle import MakeCommand, handle
 from command_api.handling.idempotency import IdempotencyKey, fingerprint
-from command_api.handling.if_match import IfMatch, OptionalIfMatch
+from command_api.handling.if_match import IfMatch, OptionalIfMatch, Versions
 from command_api.state import CommandState, state_of
 from domain.order.ids import OrderId
 from infra.http import problems
@@ -56,12 +56,12 @@ Traceparent = Annotated[
 class CommandRequest(NamedTuple):
     """A well-formed request: who sends it, under which key. Whether its body fits its model is not known yet.
 
-    `expected_version` is the only version at which the client wants it done, if it names one.
+    `expected` are the only versions at which the client wants it done, if it names any.
     """
 
     request: RawRequest
     caller: Caller
-    expected_version: int | None = None
+    expected: Versions | None = None
 
 
 async def _tenant(request: RawRequest) -> Tenant:
@@ -103,7 +103,7 @@ NewOrderRequest = Annotated[CommandRequest, Depends(_accept)]
 
 
 async def _accept_verb(command: NewOrderRequest, if_match: OptionalIfMatch = None) -> CommandRequest:
-    return command._replace(expected_version=if_match)
+    return command._replace(expected=if_match)
 
 
 VerbRequest = Annotated[CommandRequest, Depends(_accept_verb)]
@@ -111,7 +111,7 @@ VerbRequest = Annotated[CommandRequest, Depends(_accept_verb)]
 
 
 async def _accept_edit(command: NewOrderRequest, if_match: IfMatch) -> CommandRequest:
-    return command._replace(expected_version=if_match)
+    return command._replace(expected=if_match)
 
 
 EditRequest = Annotated[CommandRequest, Depends(_accept_edit)]
@@ -129,9 +129,7 @@ async def respond(command: CommandRequest, kind: str, make: MakeCommand, *, stat
     context.log_fields["command"] = kind
     outcome = "error"
     try:
-        response = await handle(
-            state["writes"], command.caller, make, status=status, expected_version=command.expected_version
-        )
+        response = await handle(state["writes"], command.caller, make, status=status, expected=command.expected)
         outcome = "replayed" if response.replayed else "done" if response.status < _REFUSED_FROM else "refused"
     except Problem:
         outcome = "refused"

@@ -25,13 +25,19 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
         "The read model has not yet seen what the Consistency-Token stands for; try again.",
         retryable=True,
     ),
+    IF_NONE_MATCH_MALFORMED := ProblemType(
+        "if_none_match_malformed",
+        400,
+        "If-None-Match malformed",
+        'Send ETags that you got, unchanged and with their quotes: "1", or "1", "2"; or *.',
+    ),
     READ_MODELS_MISSING := ProblemType(
         "read_models_missing", 503, "Read models missing", "The read models have not been created yet.", retryable=True
     ),
 )
 """Codes of this service beside those of `infra.http.problems`. Append only."""
 
-EVERY_READ: Final = (*EVERY_ROUTE, *CATALOGUE)
+EVERY_READ: Final = (*EVERY_ROUTE, CONSISTENCY_TOKEN_INVALID, PROJECTION_LAGGING, READ_MODELS_MISSING)
 """The problems of every route of this service."""
 
 FIELD_CODES: Final[Mapping[str, str]] = {

@@ -10,7 +10,7 @@ each other first, so that they do not race.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, assert_never
+from typing import Final, NamedTuple, assert_never
 from uuid import UUID
 
 from command_api.errors import (
@@ -30,6 +30,7 @@ from command_api.handling.appends import (
     replayed,
 )
 from command_api.handling.backoff import MAX_DECISIONS, back_off
+from command_api.handling.if_match import Versions
 from command_api.handling.key_mismatch import key_mismatch
 from command_api.handling.order_locks import OrderLocks, TooManyWaitingError
 from command_api.handling.order_state_cache import OrderStateCache
@@ -57,6 +58,9 @@ from infra.http import problems
 from infra.http.problems import Problem
 from infra.tenancy import Tenant
 
+_NO_STRONG_ETAG: Final = (
+    "If-Match holds no strong ETag of an order, and a weak one never matches: send the ETag as you got it, without W/."
+)
 CREATED = 201
 """The status of the response to a create."""
 
@@ -90,7 +94,7 @@ MakeCommand = Callable[[datetime], OrderCommand]
 
 
 async def handle(
-    path: WritePath, caller: Caller, make: MakeCommand, *, status: int, expected_version: int | None = None
+    path: WritePath, caller: Caller, make: MakeCommand, *, status: int, expected: Versions | None = None
 ) -> CommandResponse:
     """Return the response to a command, which is then recorded under the caller's key.
 
@@ -99,7 +103,7 @@ async def handle(
         caller: whose command it is; `idempotency_key` and `fingerprint` identify a retry.
         make: the command as of now. For a create its `order_id` must be new.
         status: of the response when the command is done.
-        expected_version: the version of the order that the caller has seen; None when that does not matter.
+        expected: the versions of the order that the caller may have seen; None when that does not matter.
 
     Raises:
         Problem: 404 no such order of this partner; 422 values or another request under this key; 412 the order is at
@@ -113,22 +117,22 @@ async def handle(
         return await _decide_and_append(path, caller, command, make, status, None)  # nobody else knows this order
     try:
         async with path.order_locks.take(caller.tenant.id, command.order_id):
-            return await _decide_and_append(path, caller, make(path.now()), make, status, expected_version)
+            return await _decide_and_append(path, caller, make(path.now()), make, status, expected)
     except TooManyWaitingError:
         raise Problem(CONCURRENT_MODIFICATION) from None
 
 
 async def _decide_and_append(
-    path: WritePath, caller: Caller, command: OrderCommand, make: MakeCommand, status: int, expected_version: int | None
+    path: WritePath, caller: Caller, command: OrderCommand, make: MakeCommand, status: int, expected: Versions | None
 ) -> CommandResponse:
     for lost in range(MAX_DECISIONS):
         if lost:
             path.order_states.forget(caller.tenant.id, command.order_id)
             await path.back_off(lost)
             command = make(path.now())
-        state = await _load(path, caller.tenant, command, expected_version or 0)
-        if expected_version is not None and state is not None and state.version != expected_version:
-            return await _refuse_version(path, caller, command.order_id)
+        state = await _load(path, caller.tenant, command, max(expected or (0,)))
+        if expected is not None and state is not None and state.version not in expected:
+            return await _refuse_version(path, caller, command.order_id, expected)
         try:
             decision = _decide(path, caller, command, state, status)
         except InvalidCommandError as error:
@@ -212,12 +216,13 @@ def _refusal_decision(caller: Caller, refusal: Problem, order_id: OrderId, versi
     return _Decision(refusal_append(caller, refusal, order_id, version), None, refusal.kind.code)
 
 
-async def _refuse_version(path: WritePath, caller: Caller, order_id: OrderId) -> CommandResponse:
+async def _refuse_version(path: WritePath, caller: Caller, order_id: OrderId, expected: Versions) -> CommandResponse:
     """Refuse an edit of another version, unless it is a retry: the edit itself may have moved the order on."""
     found = await _find_response(path, caller, order_id)
     if isinstance(found, CommandResponse):
         return found
-    raise Problem(PRECONDITION_FAILED, headers={"etag": f'"{found}"'}, members={"current_version": found})
+    detail = None if expected else _NO_STRONG_ETAG
+    raise Problem(PRECONDITION_FAILED, detail, headers={"etag": f'"{found}"'}, members={"current_version": found})
 
 
 async def _find_response(path: WritePath, caller: Caller, order_id: OrderId) -> CommandResponse | int:

@@ -6,58 +6,60 @@ from typing import Annotated, Final
 from fastapi import Header
 from pydantic import Field, PlainValidator
 
-from command_api.errors import IF_MATCH_MALFORMED, PRECONDITION_FAILED, PRECONDITION_REQUIRED
+from command_api.errors import IF_MATCH_MALFORMED, PRECONDITION_REQUIRED
+from infra.etags import parse_etags
 from infra.http.problems import Problem
 
-_ETAG: Final = re.compile(r'"([1-9][0-9]{0,9})"', re.ASCII)
-_ANY_ETAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-_FORM: Final = re.compile(rf"\*|{_ANY_ETAG}(?:[ \t]*,[ \t]*{_ANY_ETAG})*")
+_VERSION: Final = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 _ETagText = Annotated[str, Field(pattern=r'^"[1-9][0-9]{0,9}"$')]
 
+Versions = frozenset[int]
+"""Versions that an order may have; without any, no order has one of them."""
 
-def required_version(header: str | None) -> int:
-    """Return the version that an editor has seen, by an ETag of ours such as `"3"`.
 
-    A list, a weak ETag or `*` names no single version that the client has seen, so it never matches.
+def required_versions(header: str | None) -> Versions | None:
+    """Return the versions that an editor may have seen, by ETags of ours such as `"3"`; None for `*`: any.
+
+    A weak ETag, or one that is not ours, is that of no version: If-Match compares strongly.
 
     Raises:
-        Problem: 428, there is none; 400, it is no ETag, such as a version without quotes; 412, it is not the ETag of a
-            version.
+        Problem: 428, there is none; 400, it is no list of ETags, such as a version without quotes.
     """
     if header is None:
         raise Problem(PRECONDITION_REQUIRED)
-    found = _ETAG.fullmatch(header)
-    if found is None:
-        raise Problem(PRECONDITION_FAILED if _FORM.fullmatch(header) else IF_MATCH_MALFORMED)
-    return int(found[1])
+    return versions_if_any(header)
 
 
-def version_if_any(header: str) -> int | None:
-    """Return the version that the order must have; None for `*`.
+def versions_if_any(header: str) -> Versions | None:
+    """Return the versions that the order may have; None for `*`.
 
     Raises:
-        Problem: 400 and 412, as `required_version`.
+        Problem: 400, as `required_versions`.
     """
-    return None if header == "*" else required_version(header)
+    tags = parse_etags(header)
+    if tags is None:
+        raise Problem(IF_MATCH_MALFORMED)
+    return None if tags.is_any else frozenset(int(tag) for tag in tags.strong if _VERSION.fullmatch(tag))
 
 
 IfMatch = Annotated[
-    int,
-    PlainValidator(required_version, json_schema_input_type=_ETagText),
+    Versions | None,
+    PlainValidator(required_versions, json_schema_input_type=_ETagText),
     Header(
         alias="If-Match",
-        description="the ETag of the version of the order that you have seen: one, strong",
+        description="the ETag of the version of the order that you have seen. A list matches any of its members, `*` "
+        "any version; a weak ETag matches none.",
         examples=['"1"'],
     ),
 ]
-"""The version that an editor has seen, as a parameter of a route."""
+"""The versions that an editor may have seen, as a parameter of a route."""
 OptionalIfMatch = Annotated[
-    int | None,
-    PlainValidator(version_if_any, json_schema_input_type=_ETagText),
+    Versions | None,
+    PlainValidator(versions_if_any, json_schema_input_type=_ETagText),
     Header(
         alias="If-Match",
-        description="do this only at the version with this ETag; omit it to accept any",
+        description="do this only at the version with this ETag, or one of a list; omit it to accept any",
         examples=['"1"'],
     ),
 ]
-"""The version that an order must have for a verb; None: any."""
+"""The versions that an order may have for a verb; None: any."""

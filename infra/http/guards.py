@@ -41,6 +41,8 @@ SENT_ONCE: Final = frozenset(
     }
 )
 """Headers that may be sent once, and the only ones that routes read."""
+_LISTS: Final = frozenset({b"accept", b"if-match", b"if-none-match"})
+"""Those whose lines are parts of one list (RFC 9110, 5.3)."""
 
 _VERSIONS: Final = frozenset({"1.0", "1.1", "2", "2.0"})
 _MAY_LACK_HOST: Final = "1.0"
@@ -93,8 +95,8 @@ def read_head(scope: Scope) -> Head:
         if name in SENT_ONCE:
             if name not in found:
                 found[name] = value.strip()  # a value is what stands between the blanks (RFC 9110, 5.5)
-            elif name == b"accept":
-                found[name] += b"," + value
+            elif name in _LISTS:
+                found[name] += b"," + value.strip()
             elif name == b"traceparent":
                 found[name] = b""  # two parents count as none (W3C Trace Context 3.2)
             else:

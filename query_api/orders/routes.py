@@ -9,30 +9,42 @@ from typing import Annotated, Any, Final
 import asyncpg
 import orjson
 from fastapi import APIRouter, Header, Query, Request, Response
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, PlainValidator
 
 from domain.order.status import Status
 from domain.text import MAX_EXTERNAL_REFERENCE_CHARS
+from infra.etags import ETags, parse_etags
 from infra.http import addresses
 from infra.http.auth import requires
 from infra.http.context import context_of
 from infra.http.cursors import RowKey
-from infra.http.problems import CURSOR_INVALID, NOT_FOUND
+from infra.http.problems import CURSOR_INVALID, NOT_FOUND, Problem
 from infra.http.server.raw_route import RawRequest, RawRoute, ReadyResponse
 from infra.http.strict_route import StrictRoute
 from query_api.freshness import ORDER_TIMELINE, ORDERS
 from query_api.orders import queries
 from query_api.orders.responses import Note, NotePage, OrderPage, ShownOrder, TimelineEntry, TimelinePage, shown_order
 from query_api.parameters import ConsistencyToken, OrderId, Timestamp
-from query_api.problems import refused_as
+from query_api.problems import IF_NONE_MATCH_MALFORMED, refused_as
 from query_api.reading import Pages, Reads, open_read, read_responses
 from query_api.tokens import Token
 
 READS_ORDERS: Final = requires("orders:read", "dashboard:read", "audit:read")
+
+
+def _etags(header: str) -> ETags:
+    tags = parse_etags(header)
+    if tags is None:
+        raise Problem(IF_NONE_MATCH_MALFORMED)
+    return tags
+
+
 IfNoneMatch = Annotated[
-    str | None, Header(description="ETags; 304 when the order still has one of them.", examples=['"1"'])
+    ETags | None,
+    PlainValidator(_etags, json_schema_input_type=str | None),
+    Header(description="ETags, strong or weak, or `*`; 304 when the order still has one of them.", examples=['"1"']),
 ]
-OF_ORDER: Final = read_responses(NOT_FOUND, headers=("ETag", "Consistency-Token"))
+OF_ORDER: Final = read_responses(NOT_FOUND, IF_NONE_MATCH_MALFORMED, headers=("ETag", "Consistency-Token"))
 OF_ONE: Final = read_responses(CURSOR_INVALID, NOT_FOUND, headers=("Link",))
 
 router = APIRouter(route_class=StrictRoute, tags=["orders"])
@@ -124,20 +136,21 @@ async def get_order(
     if row is None:
         raise read.not_found()
     read.note_order(order_id, row["partner_id"])
-    etag = f'"{row["version"]}"'
-    headers = {**read.headers, "etag": etag, "consistency-token": str(Token(row["partition"], row["position"]))}
-    if _matches(if_none_match, etag):
+    version = str(row["version"])
+    headers = {
+        **read.headers,
+        "etag": f'"{version}"',
+        "consistency-token": str(Token(row["partition"], row["position"])),
+    }
+    if if_none_match is not None and _matches(if_none_match, version):
         return Response(status_code=304, headers=headers)
     lines = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
     return ReadyResponse(shown_order(row, is_partner=read.is_partner), 200, [_JSON_LINE, *lines])
 
 
-def _matches(if_none_match: str | None, etag: str) -> bool:
-    """Compare as RFC 9110 says for If-None-Match: weakly, against a list or `*`."""
-    if if_none_match is None:
-        return False
-    given = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
-    return etag in given or given == ["*"]
+def _matches(if_none_match: ETags, version: str) -> bool:
+    """Compare weakly (RFC 9110, 13.1.2)."""
+    return if_none_match.is_any or version in if_none_match.strong or version in if_none_match.weak
 
 
 @router.get(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.orders.builders import order_body
+from tests.support.requests.route_matrix import UNKNOWN_UUID
 from tests.support.services.command_service import ORDERS, Service
 
 SETTLEMENT = {"gross": "1.00", "fee": "0.00", "net": "1.00", "value_date": "2026-12-01"}
@@ -89,17 +90,45 @@ async def test_a_repetition_gets_its_first_response_although_the_version_has_mov
     assert (again.status_code, again.content) == (200, first.content)
 
 
-@each_verb
-async def test_a_star_matches_any_version_and_malformed_etags_are_refused(service: Service, verb: Verb) -> None:
+@each_change
+async def test_a_list_matches_any_of_its_members_and_a_star_any_version(service: Service, verb: Verb) -> None:
+    version = 1 + len(verb.before)
+    for given in ("*", f'"77", "{version}"', f'"other" , ,"{version}",'):
+        order = await an_order(service, verb)
+
+        done = await service.send(verb.method, address(order, verb), verb.body, If_Match=given)
+
+        assert done.status_code == 200, given
+
+
+@each_change
+async def test_a_weak_etag_never_matches_and_the_refusal_names_the_strong_one(service: Service, verb: Verb) -> None:
+    order, version = await an_order(service, verb), 1 + len(verb.before)
+
+    for given in (f'W/"{version}"', f'W/"{version}", "other"', '"0"'):
+        refused = await service.send(verb.method, address(order, verb), verb.body, If_Match=given)
+
+        assert (refused.status_code, refused.json()["code"]) == (412, "precondition_failed"), given
+        assert (refused.headers["etag"], refused.json()["current_version"]) == (f'"{version}"', version)
+        assert "without W/" in refused.json()["detail"]
+
+
+@each_change
+async def test_what_is_no_list_of_etags_is_refused_with_the_right_form(service: Service, verb: Verb) -> None:
     order = await an_order(service, verb)
 
-    malformed = await service.send(verb.method, address(order, verb), verb.body, If_Match="abc")
-    weak = await service.send(verb.method, address(order, verb), verb.body, If_Match='W/"1"')
-    any_version = await service.send(verb.method, address(order, verb), verb.body, If_Match="*")
+    for given in ("abc", "1", '"1', 'w/"1"', '*, "1"', '"1" "2"', ","):
+        refused = await service.send(verb.method, address(order, verb), verb.body, If_Match=given)
 
-    assert (malformed.status_code, malformed.json()["code"]) == (400, "if_match_malformed")
-    assert (weak.status_code, weak.json()["code"]) == (412, "precondition_failed")
-    assert any_version.status_code == 200
+        assert (refused.status_code, refused.json()["code"]) == (400, "if_match_malformed"), given
+        assert 'with its quotes: "1"' in refused.json()["detail"]
+
+
+async def test_no_condition_tells_whether_an_order_of_somebody_else_exists(service: Service) -> None:
+    for given in ("*", '"1"', 'W/"1"'):
+        answer = await service.post(f"{ORDERS}/{UNKNOWN_UUID}/authorize", If_Match=given)
+
+        assert (answer.status_code, "current_version" in answer.json()) == (404, False), given
 
 
 async def test_of_many_captures_of_one_version_one_is_done(service: Service) -> None:

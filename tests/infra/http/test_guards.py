@@ -29,6 +29,14 @@ def test_only_http_1_0_may_leave_out_the_host(version: str, hosts: list[bytes], 
     assert (problem.kind.code if problem else None) == code
 
 
+def test_the_lines_of_a_list_are_one_list() -> None:
+    headers = [(b"if-match", b'"1" '), (b"accept", b"text/html"), (b"if-match", b' "2"'), (b"accept", b"*/*")]
+
+    head = read_head({"headers": headers, "query_string": b""})
+
+    assert (head.single, head.repeated) == ({b"if-match": b'"1","2"', b"accept": b"text/html,*/*"}, None)
+
+
 def length(value: bytes) -> tuple[bytes, bytes]:
     return b"content-length", value
 

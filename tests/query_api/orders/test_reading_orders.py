@@ -45,13 +45,23 @@ async def test_an_order_is_sent_only_when_the_caller_has_another_version(service
     row, key = order_row(version=7), await service.key()
     await service.rows.add_orders(row)
 
-    for given in ('"7"', 'W/"7"', '"1", "7"', "*"):
+    for given in ('"7"', 'W/"7"', '"1", "7"', '"1" ,,W/"7",', "*"):
         answer = await service.get(f"{ORDERS}/{row.order_id}", key, if_none_match=given)
         assert [answer.status_code, answer.content, answer.headers["etag"]] == [304, b"", '"7"'], given
         assert "x-read-position" in answer.headers
-    for given in ('"6"', "7", "nonsense", '"77"'):
+    for given in ('"6"', '"77"', 'W/"6", "77"', '""', '"*"'):
         answer = await service.get(f"{ORDERS}/{row.order_id}", key, if_none_match=given)
         assert answer.status_code == 200, given
+
+
+async def test_what_is_no_list_of_etags_is_refused_with_the_right_form(service: QueryService) -> None:
+    row, key = order_row(version=7), await service.key()
+    await service.rows.add_orders(row)
+
+    for given in ("7", "nonsense", '"7', 'w/"7"', '*, "7"', '"7" "8"', ","):
+        answer = await service.get(f"{ORDERS}/{row.order_id}", key, if_none_match=given)
+        assert (answer.status_code, answer.json()["code"]) == (400, "if_none_match_malformed"), given
+        assert 'with their quotes: "1"' in answer.json()["detail"]
 
 
 async def test_an_id_is_the_same_in_upper_case_also_for_a_cursor(service: QueryService) -> None:

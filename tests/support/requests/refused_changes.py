@@ -40,7 +40,7 @@ def _if_match(status: int, code: str, text: str | None) -> Refused:
     return Refused(status, code, b"{}", "PATCH", _ORDER, sent)
 
 
-_PRECONDITION: Final = (412, "precondition_failed")
+_NO_ORDER: Final = (404, "not_found")
 _MALFORMED: Final = (400, "if_match_malformed")
 REFUSED_CHANGES: Final = {
     "amendment: no changes": _amendment("/changes", "changes_required"),
@@ -65,11 +65,11 @@ REFUSED_CHANGES: Final = {
     "details: null metadata": _details("/metadata", "wrong_type", metadata=None),
     "details: metadata with a number": _details("/metadata", "wrong_type", metadata={"a": 1}),
     "details: no If-Match": _if_match(428, "precondition_required", None),
-    "details: a weak If-Match": _if_match(*_PRECONDITION, 'W/"1"'),
-    "details: any version": _if_match(*_PRECONDITION, "*"),
-    "details: a list of versions": _if_match(*_PRECONDITION, '"1", "2"'),
-    "details: an If-Match of another service": _if_match(*_PRECONDITION, '"v1"'),
-    "details: a version of 2^70": _if_match(*_PRECONDITION, '"1180591620717411303424"'),
+    "details: a weak If-Match": _if_match(*_NO_ORDER, 'W/"1"'),
+    "details: any version": _if_match(*_NO_ORDER, "*"),
+    "details: a list of versions": _if_match(*_NO_ORDER, '"1", "2"'),
+    "details: an If-Match of another service": _if_match(*_NO_ORDER, '"v1"'),
+    "details: a version of 2^70": _if_match(*_NO_ORDER, '"1180591620717411303424"'),
     "details: an If-Match without quotes": _if_match(*_MALFORMED, "1"),
     "details: an If-Match with one quote": _if_match(*_MALFORMED, '"1'),
     "details: a list with a version without quotes": _if_match(*_MALFORMED, '"1", 2'),

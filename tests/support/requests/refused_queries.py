@@ -88,6 +88,10 @@ REFUSED_READS: Final[dict[str, Refused]] = (
         for token in BAD_TOKENS
         if token == token.strip()  # spaces around a value are not part of it on the wire
     }
+    | {
+        f"condition: {text!r}": _get(400, "if_none_match_malformed", _ORDER, if_none_match=text)
+        for text in ("1", '"1', '"1", 2', "*, *", "")
+    }
     | {f"address: {name}": _get(404, "not_found", path) for name, path in _BAD_ADDRESSES.items()}
     | {
         f"method: {method}": Refused(405, "method_not_allowed", method=method, path=ORDERS, headers={})
