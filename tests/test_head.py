@@ -33,7 +33,7 @@ async def test_a_route_with_get_has_head(call: Call) -> None:
 async def test_so_has_every_public_address(service: ServiceName) -> None:
     async with without_database(service) as (http, _keys):
         for path in PUBLIC_PATHS - {"/metrics"}:
-            address = path.format(name="start.js")
+            address = path.format(name="start.js", code="not_found")
             got, head = await http.get(address), await http.head(address)
             assert (head_of(head), head.content) == (head_of(got), b""), address
         counted = await http.head("/metrics")
