@@ -19,7 +19,7 @@ from tests.support.services.servers import Database
 
 ORDER = f"{ORDERS}/{UNKNOWN_UUID}"
 ALLOWED = "The Allow header lists the methods of this address."
-NOTHING = "There is nothing here; /docs shows what there is."
+NOTHING = "There is nothing here; / shows what there is."
 PUBLIC = PublicSettings(command_url="http://commands.test", query_url="http://queries.test")
 
 

@@ -51,7 +51,7 @@ Translate = Callable[[Exception], Problem | None]
 OPS_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics"})
 """Served even when the service is full: an operator must see it, and a supervisor must not restart it."""
 
-_UNKNOWN_ADDRESS: Final = "There is nothing here; /docs shows what there is."
+_UNKNOWN_ADDRESS: Final = "There is nothing here; / shows what there is."
 _SLASH_AT_THE_END: Final = "No address here ends with a slash; leave it out."
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _NO_SNIFF: Final = (b"x-content-type-options", b"nosniff")

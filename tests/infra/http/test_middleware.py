@@ -252,7 +252,7 @@ async def test_an_unknown_address_is_404_without_a_key_too_and_names_the_page(
     response = await client.get(path, headers={"authorization": ""})
 
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
-    assert response.json()["detail"] == "There is nothing here; /docs shows what there is."
+    assert response.json()["detail"] == "There is nothing here; / shows what there is."
 
 
 async def test_a_405_names_all_methods_of_the_address(client: httpx.AsyncClient) -> None:
