@@ -39,4 +39,4 @@ class Elsewhere:
         return f"The {self._service.name} service takes {method} {template}{where}."
 
 
-_TABLE = resources.files(__package__) / "routes.json"
+_TABLE = resources.files(__package__).joinpath("routes.json")

@@ -26,7 +26,7 @@ _ASSETS: Final = {
     "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
-_FILES: Final = resources.files("fastapi_swagger") / "resources"
+_FILES: Final = resources.files("fastapi_swagger").joinpath("resources")
 _NEW_KEY: Final = "new-for-each-request"
 """Stands in the field of an Idempotency-Key; a request that still has it is sent with a new random one."""
 _START: Final = b"""const newKey = () => {
@@ -64,7 +64,7 @@ _CACHED: Final = {"cache-control": "public, max-age=86400"}
 def docs_routes(title: str, services: Services, document: Callable[[], dict[str, Any]]) -> list[BaseRoute]:
     """Return the routes of the page and of the few files it needs; `document` returns the OpenAPI document."""
     page = _page(title, services)
-    contents = {name: (_FILES / name).read_bytes() for name in _ASSETS}
+    contents = {name: _FILES.joinpath(name).read_bytes() for name in _ASSETS}
 
     @cache
     def shown() -> bytes:

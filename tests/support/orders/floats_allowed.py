@@ -122,6 +122,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "infra/http/json_body.py": {JSON, FLOAT, an_import("math")}
     },
     "JSON of ours: events, states and documents, which `decide` made of whole numbers and strict types read again": {
+        "command_api/orders/examples.py": {JSON},
         "command_api/timer/due.py": {JSON},
         "command_api/webhook_endpoints/events.py": {JSON},
         "domain/catalogue/pages.py": {JSON},
@@ -133,6 +134,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "query_api/documents.py": {JSON},
         "projections/webhooks/fanout.py": {JSON},
     },
+    "JSON of the routes of both services": {"infra/http/addresses/elsewhere.py": {JSON}},
     "JSON of the history of API keys": {"infra/security/api_key_events.py": {JSON}},
     "processes and files on this machine: paths joined with `/`, facts in JSON, waiting, sizes": {
         "examples/webhook_receiver.py": {JSON},
