@@ -4,7 +4,7 @@
 """
 
 import re
-from importlib import resources
+from pathlib import Path
 
 import orjson
 
@@ -39,4 +39,4 @@ class Elsewhere:
         return f"The {self._service.name} service takes {method} {template}{where}."
 
 
-_TABLE = resources.files(__package__).joinpath("routes.json")
+_TABLE = Path(__file__).with_name("routes.json")

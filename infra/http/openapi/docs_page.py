@@ -8,9 +8,10 @@ import copy
 from collections.abc import Callable, Iterator
 from functools import cache
 from html import escape
-from importlib import resources
+from pathlib import Path
 from typing import Any, Final
 
+import fastapi_swagger
 import orjson
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -26,7 +27,7 @@ _ASSETS: Final = {
     "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
-_FILES: Final = resources.files("fastapi_swagger").joinpath("resources")
+_FILES: Final = Path(str(fastapi_swagger.__file__)).with_name("resources")
 _NEW_KEY: Final = "new-for-each-request"
 """Stands in the field of an Idempotency-Key; a request that still has it is sent with a new random one."""
 _START: Final = b"""const newKey = () => {
