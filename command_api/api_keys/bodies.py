@@ -14,6 +14,7 @@ from infra.http.problems import FieldError
 from infra.security.api_keys import (
     INSTALLATION_SCOPES,
     MAX_LABEL,
+    MAX_OVERLAP,
     PARTNER_SCOPES,
     SCOPE_MEANINGS,
     SCOPES,
@@ -24,7 +25,7 @@ from infra.security.api_keys import (
 
 MAX_LIFE: Final = timedelta(days=3650)
 DEFAULT_OVERLAP_S: Final = 3600
-MAX_OVERLAP_S: Final = 30 * 24 * 3600
+MAX_OVERLAP_S: Final = int(MAX_OVERLAP.total_seconds())
 MIN_OWN_OVERLAP_S: Final = 60
 """For a key that rotates itself: a client that lost the response can repeat only with the old key (decision 0055)."""
 
@@ -33,8 +34,8 @@ class NewApiKeyBody(RequestBody):
     """A key to be made, in the mode of the key that asks."""
 
     scopes: list[str] = Field(
-        description="what the key may do; never more than the key that asks. "
-        + "; ".join(f"`{scope}`: {meaning}" for scope, meaning in SCOPE_MEANINGS.items()),
+        description="what the key may do; never more than the key that asks, unless one of the installation makes one "
+        "of a partner. " + "; ".join(f"`{scope}`: {meaning}" for scope, meaning in SCOPE_MEANINGS.items()),
         json_schema_extra={
             "minItems": 1,
             "maxItems": len(SCOPES),

@@ -16,7 +16,7 @@ from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.pool import DangerousSettingsError, connect
 from infra.security.api_key_events import newest_events
 from infra.security.api_key_store import KeyStoreError, create_key, list_keys, revoke_key, rotate_key
-from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, KeyActor, KeyRecord
+from infra.security.api_keys import INSTALLATION_SCOPES, MAX_OVERLAP, PARTNER_SCOPES, KeyActor, KeyRecord
 from infra.settings import PostgresSettings, SecuritySettings, SettingsError, load
 from infra.settings_names import warn_of_mistyped
 
@@ -78,7 +78,7 @@ def list_command(partner: str | None) -> None:
 
 @keys.command(epilog="Example: python -m command_api keys rotate 8Zk2Qp1x --overlap-minutes 1440")
 @click.argument("key_id")
-@click.option("--overlap-minutes", type=click.IntRange(0, 60 * 24 * 30), default=60, show_default=True)
+@click.option("--overlap-minutes", type=click.IntRange(0, MAX_OVERLAP.days * 24 * 60), default=60, show_default=True)
 def rotate(key_id: str, overlap_minutes: int) -> None:
     """Create a successor with the same scopes; the old key works until the overlap ends."""
 
@@ -110,7 +110,7 @@ def audit(key_id: str | None, partner: str | None, limit: int) -> None:
         owner = f"{event.partner_id or '(installation)'} {'live' if event.livemode else 'test'}"
         when = event.recorded_at.isoformat(timespec="milliseconds")
         details = " ".join(f"{name}={value}" for name, value in event.details.items() if value not in (None, ""))
-        by = f"{event.actor.type}:{event.actor.id}"
+        by = f"{event.actor.type}:{event.actor.id}" + (f" ({event.actor_label})" if event.actor_label else "")
         click.echo(
             f"{when}  {event.type:<16} {event.key_id}  {owner}  by {by}  request {event.actor.request_id}  {details}"
         )

@@ -10,7 +10,8 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
         "grant_exceeds_key",
         403,
         "Grant exceeds the key",
-        "A key grants no more than it has: no scope it lacks, no life longer than its own.",
+        "A key grants no life longer than its own and no scope beyond grantable_scopes: its own or, where a key of the "
+        "installation makes one of a partner, all that such a key may have.",
     ),
     TOO_MANY_LIVE_KEYS := ProblemType(
         "too_many_live_keys",
@@ -39,7 +40,7 @@ FIELD_CODES: Final = {
     "partner_from_key": "The partner comes from the key; only an installation key names one.",
     "expiry_malformed": "An expiry is an RFC 3339 instant with an offset, such as 2027-01-31T00:00:00Z.",
     "expiry_out_of_range": "An expiry lies in the future, at most 3,650 days ahead.",
-    "overlap_out_of_range": "An overlap is a whole number of seconds from 0 to 2,592,000 (30 days).",
+    "overlap_out_of_range": "An overlap is a whole number of seconds from 0 to 604,800 (7 days).",
     "overlap_too_short": "A key that rotates itself works for at least 60 seconds more, so that it can ask again.",
 }
 """Codes inside the `errors` of a `validation_failed`."""

@@ -71,6 +71,9 @@ class KeyActorDocument(Document):
 
     type: Literal["api_key", "operator", "cli", "installation"]
     id: str | None = Field(examples=["8Zk2Qp1x"])
+    label: str | None = Field(
+        description="what the key is called, if it is a key and has a label", examples=["checkout, 2026"]
+    )
 
 
 class KeyEventDetails(Document):
@@ -105,9 +108,9 @@ class KeyEventDocument(Document):
                 "object": "api_key_event",
                 "type": event.type,
                 "key_id": event.key_id,
-                "actor": {"type": event.actor.type, "id": event.actor.id}
+                "actor": {"type": event.actor.type, "id": event.actor.id, "label": event.actor_label}
                 if is_shown
-                else {"type": "operator", "id": None},
+                else {"type": "operator", "id": None, "label": None},
                 "request_id": event.actor.request_id,
                 "recorded_at": event.recorded_at,
                 "details": dict(event.details),

@@ -1,17 +1,24 @@
 """The API key routes: create, read, rotate and revoke keys, with a key that may (`keys:manage`); see decision 0055."""
 
-import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
-from pydantic import AfterValidator
+from fastapi import APIRouter, Body, Query, Request, Response
 
 from command_api import errors
 from command_api.api_keys import problems as refusals
 from command_api.api_keys.bodies import NewApiKeyBody, RotationBody, overlap, wanted_key
+from command_api.api_keys.requests import (
+    Actor,
+    IdentifiedRequest,
+    KeyId,
+    ManagesKeys,
+    Pages,
+    changing,
+    connection_of,
+    note_change,
+    visible_key,
+)
 from command_api.api_keys.responses import (
     EXAMPLE_ID,
     ApiKeyDocument,
@@ -23,64 +30,22 @@ from command_api.api_keys.responses import (
 )
 from command_api.api_keys.rights import require_grantable, require_live, visibility_of
 from command_api.errors import invalid_values
-from command_api.handling.idempotency import IdempotencyKey, fingerprint
 from command_api.state import state_of
-from domain.instants import instant_text
 from infra import clock
 from infra.http import json_body, problems
-from infra.http.auth import Principal, requires
-from infra.http.context import context_of
-from infra.http.cursors import Paging, RowKey, paging
+from infra.http.auth import Principal
+from infra.http.cursors import RowKey
 from infra.http.openapi.document import header, problem_responses
-from infra.http.problems import FieldError, MemberValue, Problem, ProblemType
-from infra.http.strict_route import StrictRequest, StrictRoute
-from infra.http.validation import MissingAs
-from infra.postgres.connection import Connection
-from infra.postgres.failures import UNAVAILABLE
+from infra.http.problems import FieldError, ProblemType
+from infra.http.strict_route import StrictRoute
 from infra.security import api_key_store
 from infra.security.api_key_events import KeyEvent, events_of_key
-from infra.security.api_keys import KEY_ID, KeyActor, KeyRecord, KeyRequest, KeyVisibility, is_partner_id
+from infra.security.api_keys import KeyRecord, KeyVisibility, is_partner_id
 
 PREFIX: Final = "/api/v1/api-keys"
-_KEY_ID: Final = re.compile(KEY_ID, re.ASCII)
 _NO_ID: Final = UUID(int=0)
 
 router = APIRouter(route_class=StrictRoute, tags=["API keys"])
-
-
-def _key_id_text(text: str) -> str:
-    if not _KEY_ID.fullmatch(text):
-        raise ValueError
-    return text
-
-
-ManagesKeys = Annotated[Principal, requires("keys:manage")]
-KeyId = Annotated[
-    str,
-    Path(description="the key's id: the third part of its text", examples=[EXAMPLE_ID]),
-    AfterValidator(_key_id_text),
-]
-Pages = Annotated[Paging, Depends(paging)]
-
-
-async def _identified(
-    request: StrictRequest,
-    principal: ManagesKeys,
-    idempotency_key: Annotated[IdempotencyKey, MissingAs(errors.IDEMPOTENCY_KEY_REQUIRED)],
-) -> KeyRequest:
-    """Return what identifies a repeated request for a key; unique for the partner and mode."""
-    owner = f"{principal.partner_id or '*'}.{'live' if principal.livemode else 'test'}"
-    body = await request.strict_json()
-    path: str = request.scope["path"]
-    return KeyRequest(f"{owner}/{idempotency_key}", fingerprint(request.method, path, body.canonical))
-
-
-async def _actor(request: Request, principal: ManagesKeys) -> KeyActor:
-    return KeyActor("api_key", principal.key_id, context_of(request).request_id)
-
-
-IdentifiedRequest = Annotated[KeyRequest, Depends(_identified)]
-Actor = Annotated[KeyActor, Depends(_actor)]
 
 
 def _responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
@@ -117,16 +82,19 @@ async def create(
     identified: IdentifiedRequest,
     actor: Actor,
 ) -> CreatedApiKeyDocument:
-    """Create a key in the mode of the key that asks, able to do no more than that one. Its text is shown only here.
+    """Create a key in the mode of the key that asks. Its text is shown only here.
+
+    A key can do no more than the one that asks; one of the installation may also give keys to a partner, with any
+    scopes that a partner's key may have.
 
     A repeated request makes no second key: it gets 409 with the `key_id` of the first, since a secret is not kept
     and cannot be shown again. So a lost response leaves no unknown key behind.
     """
-    async with _changing(request) as connection:
+    async with changing(request) as connection:
         now = clock.now()
         acting = require_live(await api_key_store.find_key(connection, principal.key_id), now)
         wanted = wanted_key(body, acting, now)
-        require_grantable(acting, wanted.scopes, wanted.expires_at)
+        require_grantable(acting, wanted.partner_id, wanted.scopes, wanted.expires_at)
         text, record = await api_key_store.create_key(
             connection,
             pepper=state_of(request)["key_changes"].pepper,
@@ -139,7 +107,7 @@ async def create(
             expires_at=wanted.expires_at,
             request=identified,
         )
-    _note(request, record.key_id)
+    note_change(request, record.key_id)
     response.headers["location"] = f"{PREFIX}/{record.key_id}"
     return CreatedApiKeyDocument.of(record, now, key=text)
 
@@ -163,7 +131,7 @@ async def list_keys(
     """List the keys of this partner and mode, or, with an installation key, all of the mode; newest first."""
     visibility = _listed(principal, partner_id)
     after = None if page.after is None else (page.after.instant, _key_id(page.after))
-    async with _connection(request) as connection:
+    async with connection_of(request) as connection:
         rows = await api_key_store.keys_page(connection, visibility, after=after, rows=page.rows)
     now = clock.now()
     shown, next_cursor = page.cut(rows, _row_key)
@@ -179,8 +147,8 @@ async def list_keys(
 )
 async def get(request: Request, principal: ManagesKeys, key_id: KeyId) -> ApiKeyDocument:
     """Return a key without its secret."""
-    async with _connection(request) as connection:
-        record = await _seen(connection, key_id, principal)
+    async with connection_of(request) as connection:
+        record = await visible_key(connection, key_id, principal)
     return ApiKeyDocument.of(record, clock.now())
 
 
@@ -203,16 +171,17 @@ async def rotate(
 ) -> RotatedApiKeyDocument:
     """Create a successor with the same owner, mode, scopes and expiry; the old key works until the overlap ends.
 
-    The key that asks must have every scope of the successor. A partner may have one live key at most: the successor is
-    the second. A repeated request gets 409, as with `create_api_key`; a key that rotates itself works for at least 60
-    seconds more, so that it can repeat.
+    The key that asks must have every scope of the successor; one of the installation rotates any key of a partner. A
+    key that was rotated counts no longer among the live keys that a partner may have, so a rotation finds room also
+    where all places are taken. A repeated request gets 409, as with `create_api_key`; a key that rotates itself works
+    for at least 60 seconds more, so that it can repeat.
     """
     overlap_ = overlap(body, is_own=key_id == principal.key_id)
-    async with _changing(request) as connection:
+    async with changing(request) as connection:
         now = clock.now()
         acting = require_live(await api_key_store.find_key(connection, principal.key_id), now)
-        old = await _seen(connection, key_id, principal)
-        require_grantable(acting, old.scopes, old.expires_at)
+        old = await visible_key(connection, key_id, principal)
+        require_grantable(acting, old.partner_id, old.scopes, old.expires_at)
         text, successor, ended = await api_key_store.rotate_key(
             connection,
             pepper=state_of(request)["key_changes"].pepper,
@@ -222,7 +191,7 @@ async def rotate(
             by=actor,
             request=identified,
         )
-    _note(request, successor.key_id)
+    note_change(request, successor.key_id)
     response.headers["location"] = f"{PREFIX}/{successor.key_id}"
     return RotatedApiKeyDocument.of(successor, now, key=text, predecessor=ApiKeyDocument.of(ended, now))
 
@@ -236,13 +205,13 @@ async def rotate(
 )
 async def revoke(request: Request, key_id: KeyId, principal: ManagesKeys, actor: Actor) -> ApiKeyDocument:
     """Revoke a key, also the one that asks: every process refuses it within 5 seconds. Repeating it changes nothing."""
-    async with _changing(request) as connection:
+    async with changing(request) as connection:
         now = clock.now()
-        found = await _seen(connection, key_id, principal)
+        found = await visible_key(connection, key_id, principal)
         if found.key_id != principal.key_id:  # one that revoked itself may ask again as long as it gets this far
             require_live(await api_key_store.find_key(connection, principal.key_id), now)
         record = await api_key_store.revoke_key(connection, key_id=found.key_id, now=now, by=actor)
-    _note(request, record.key_id)
+    note_change(request, record.key_id)
     return ApiKeyDocument.of(record, now)
 
 
@@ -256,8 +225,8 @@ async def revoke(request: Request, key_id: KeyId, principal: ManagesKeys, actor:
 )
 async def events(request: Request, key_id: KeyId, principal: ManagesKeys, page: Pages) -> KeyEventList:
     """Return who created, rotated and revoked a key, and when; oldest first. The history can only grow."""
-    async with _connection(request) as connection:
-        record = await _seen(connection, key_id, principal)
+    async with connection_of(request) as connection:
+        record = await visible_key(connection, key_id, principal)
         rows = await events_of_key(
             connection, record.key_id, visibility_of(principal), after=page.after_number, rows=page.rows
         )
@@ -277,42 +246,6 @@ def _event_key(event: KeyEvent) -> RowKey:
     return RowKey(event.number, _NO_ID)
 
 
-@asynccontextmanager
-async def _changing(request: Request) -> AsyncIterator[Connection]:
-    """Hold the one transaction that may change keys; what prevents the change becomes a problem."""
-    async with state_of(request)["key_changes"].slots.entered(), _connection(request) as connection:
-        try:
-            async with api_key_store.changing_keys(connection):
-                yield connection
-        except api_key_store.TooManyKeysError:
-            raise Problem(refusals.TOO_MANY_LIVE_KEYS) from None
-        except api_key_store.UnknownKeyError:
-            raise Problem(refusals.API_KEY_NOT_LIVE) from None
-        except api_key_store.RequestMismatchError as other:
-            first: dict[str, MemberValue] = {"first_used_at": instant_text(other.first_used_at), "key_id": other.key_id}
-            raise Problem(errors.IDEMPOTENCY_KEY_MISMATCH, members=first) from None
-        except api_key_store.KeyAlreadyMadeError as made:
-            raise Problem(refusals.API_KEY_ALREADY_CREATED, members={"key_id": made.key_id}) from None
-
-
-@asynccontextmanager
-async def _connection(request: Request) -> AsyncIterator[Connection]:
-    """Return a connection; an unreachable PostgreSQL becomes a 503."""
-    try:
-        async with state_of(request)["database"].pool.acquire() as connection:
-            yield connection
-    except UNAVAILABLE:
-        raise Problem(problems.STORE_UNAVAILABLE) from None
-
-
-async def _seen(connection: Connection, key_id: str, principal: Principal) -> KeyRecord:
-    """Return a key that the caller sees. Somebody else's is treated as missing."""
-    found = await api_key_store.find_key(connection, key_id)
-    if found is None or not visibility_of(principal).includes(found):
-        raise Problem(problems.NOT_FOUND)
-    return found
-
-
 def _listed(principal: Principal, partner_id: str | None) -> KeyVisibility:
     """Return which keys a list shows: those the caller sees, of one partner if that is asked for."""
     visibility = visibility_of(principal)
@@ -327,9 +260,3 @@ def _listed(principal: Principal, partner_id: str | None) -> KeyVisibility:
 
 def _error(code: str) -> FieldError:
     return FieldError("/query/partner_id", code, refusals.FIELD_CODES[code])
-
-
-def _note(request: Request, key_id: str) -> None:
-    context = context_of(request)
-    context.log_event = "api_key.changed"
-    context.log_fields["changed_key_id"] = key_id

@@ -52,7 +52,7 @@ def _differences(caller: Caller, first: FirstUse) -> list[str]:
     if any(fingerprint(method, path, caller.body) == first.fingerprint for method, path in addresses):
         return ["path"]
     was_create = first.status == _CREATED or first.version == 0
-    is_same_order = caller.path.lower().startswith(f"{ORDERS}/{first.stream_id}")
+    is_same_order = caller.path.startswith(f"{ORDERS}/{first.stream_id}")
     is_known_path = caller.path == ORDERS if was_create else is_same_order
     return ["body"] if is_known_path else ["path", "body"]
 

@@ -25,6 +25,7 @@ _WRITE: Final = """
 _COLUMNS: Final = """
     e.event_number, e.key_id, e.type, e.actor_type, e.actor_id, e.request_id, e.recorded_at, e.details::text AS details,
     k.partner_id, k.livemode,
+    nullif(a.label, '') AS actor_label,
     coalesce(a.partner_id = k.partner_id AND a.livemode = k.livemode, false) AS is_by_owner
 """
 _FROM: Final = """
@@ -47,7 +48,10 @@ _NEWEST: Final = f"""
 
 @dataclass(frozen=True, slots=True)
 class KeyEvent:
-    """One event of a key. `is_by_owner`: done with a key of the same partner and mode."""
+    """One event of a key. `is_by_owner`: done with a key of the same partner and mode.
+
+    `actor_label` is that of the acting key, None without a key or a label. Labels never change, and keys are kept.
+    """
 
     number: int
     key_id: str
@@ -55,6 +59,7 @@ class KeyEvent:
     livemode: bool
     type: str
     actor: KeyActor
+    actor_label: str | None
     is_by_owner: bool
     recorded_at: datetime
     details: Mapping[str, Any]
@@ -104,6 +109,7 @@ def _event(row: asyncpg.Record) -> KeyEvent:
         livemode=row["livemode"],
         type=row["type"],
         actor=KeyActor(row["actor_type"], row["actor_id"], row["request_id"]),
+        actor_label=row["actor_label"],
         is_by_owner=row["is_by_owner"],
         recorded_at=row["recorded_at"],
         details=orjson.loads(row["details"]),

@@ -16,6 +16,7 @@ from infra.postgres.connection import Connection
 from infra.security.api_key_events import write_event
 from infra.security.api_keys import (
     MAX_LIVE_KEYS,
+    MAX_OVERLAP,
     KeyActor,
     KeyRecord,
     KeyRequest,
@@ -49,9 +50,14 @@ _PAGE: Final = f"""
 # the acting key is still live) cannot change before it commits, and no two can deadlock.
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('harbor.api_keys', 0))"
 _MADE_BY_REQUEST: Final = "SELECT key_id, fingerprint, recorded_at FROM harbor.api_key_events WHERE claim = $1"
+# $1 partner, $2 mode, $3 now, $4 the key that is being replaced (or NULL). A key that was rotated works only until its
+# overlap ends; its successor has its place.
 _COUNT_LIVE: Final = """
-    SELECT count(*) FROM harbor.api_keys
+    SELECT count(*) FROM harbor.api_keys k
     WHERE partner_id = $1 AND livemode = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)
+        AND key_id IS DISTINCT FROM $4 AND NOT EXISTS (
+            SELECT FROM harbor.api_key_events e WHERE e.key_id = k.key_id AND e.type = 'api_key.rotated'
+        )
 """
 _INSERT: Final = """
     INSERT INTO harbor.api_keys (key_id, partner_id, livemode, scopes, hashed, label, created_at, expires_at)
@@ -161,9 +167,13 @@ async def rotate_key(
     Return the text of the successor, its record, and the record of the old key. Both keys get an event.
 
     Raises:
+        ValueError: the overlap is not one of 0 to 7 days.
         UnknownKeyError: there is no such key, or it is not live.
-        TooManyKeysError, KeyAlreadyMadeError, RequestMismatchError: as `create_key`.
+        TooManyKeysError: the key was rotated before, so that it has no place to give up, and none is free.
+        KeyAlreadyMadeError, RequestMismatchError: as `create_key`.
     """
+    if not timedelta() <= overlap <= MAX_OVERLAP:
+        raise ValueError(f"an overlap has 0 to {MAX_OVERLAP.days} days")
     async with changing_keys(connection):
         await _require_first(connection, request)
         old = await find_key(connection, key_id)
@@ -173,7 +183,7 @@ async def rotate_key(
         successor = replace(
             old, key_id=key.key_id, hashed=hash_key(pepper, key.text), created_at=now, last_used_at=None
         )
-        await _insert(connection, successor)
+        await _insert(connection, successor, replaces=key_id)
         ended = _record(await connection.fetchrow(_EXPIRE, key_id, now + overlap))
         await connection.execute(_NOTIFY, key_id)
         created = {"predecessor": key_id} | _rights(successor)
@@ -235,10 +245,10 @@ async def _require_first(connection: Connection, request: KeyRequest | None) -> 
     raise KeyAlreadyMadeError(row["key_id"])
 
 
-async def _insert(connection: Connection, record: KeyRecord) -> None:
+async def _insert(connection: Connection, record: KeyRecord, replaces: str | None = None) -> None:
     partner_id, livemode, now = record.partner_id, record.livemode, record.created_at
     if partner_id is not None:
-        live = await connection.fetchval(_COUNT_LIVE, partner_id, livemode, now)
+        live = await connection.fetchval(_COUNT_LIVE, partner_id, livemode, now, replaces)
         if live >= MAX_LIVE_KEYS:
             raise TooManyKeysError(partner_id)
     rights = (sorted(record.scopes), record.hashed, record.label, now, record.expires_at)

@@ -11,7 +11,7 @@ import secrets
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 SCOPE_MEANINGS: Final[Mapping[str, str]] = {
@@ -38,8 +38,11 @@ SCOPES: Final = frozenset(SCOPE_MEANINGS)
 PARTNER_SCOPES: Final = SCOPES - {"audit:read", "dashboard:read"}
 """Scopes of a partner's key, which reaches only that partner's data in the key's mode."""
 
-MAX_LIVE_KEYS: Final = 2
-"""Live keys of one partner in one mode: one in use and one to rotate to."""
+MAX_LIVE_KEYS: Final = 20
+"""Live keys of one partner in one mode; one that was rotated, and works only until its overlap ends, is not counted."""
+
+MAX_OVERLAP: Final = timedelta(days=7)
+"""How long a key may still work after it was rotated."""
 
 MAX_LABEL: Final = 100
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -55,8 +58,8 @@ _FORM: Final = re.compile(rf"hbr_(live|test)_({KEY_ID})_([0-9A-Za-z]{{30}})([0-9
 def too_many_live_keys(*, lists: str, revokes: str) -> str:
     """Return why a partner gets no further key; `lists` and `revokes` are what the reader can type or send."""
     return (
-        "The partner has two live keys in this mode; a new one, or a successor, would be the third. "
-        f"Revoke one first: {lists} lists them, {revokes} revokes one."
+        f"The partner has {MAX_LIVE_KEYS} live keys in this mode, and no more fit; to replace one, rotate it. "
+        f"Otherwise revoke one first: {lists} lists them, {revokes} revokes one."
     )
 
 

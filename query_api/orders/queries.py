@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     ColumnElement,
     DateTime,
+    FromClause,
     Integer,
     Select,
     SmallInteger,
@@ -46,6 +48,28 @@ event_documents = table(
     column("payload", JSON),
     schema="harbor",
 )
+api_keys = table(
+    "api_keys",
+    column("key_id", Text),
+    column("partner_id", Text),
+    column("livemode", Boolean),
+    column("label", Text),
+    schema="harbor",
+)
+
+
+def _named_actor(events: FromClause) -> ColumnElement[Any]:
+    """Return the actor of each event with the label of its key: one look-up by id, and only of the owner's keys."""
+    label = (
+        select(func.nullif(api_keys.c.label, literal("", Text)))
+        .where(
+            api_keys.c.key_id == events.c.actor["key_id"].astext,
+            api_keys.c.partner_id == events.c.partner_id,
+            api_keys.c.livemode == events.c.livemode,
+        )
+        .scalar_subquery()
+    )
+    return events.c.actor.op("||")(func.jsonb_build_object(literal("label", Text), label)).label("actor")
 
 
 @cache
@@ -109,8 +133,9 @@ def _within_bytes(page: Subquery) -> Select[Any]:
 def timeline_page(*, is_partner: bool) -> Query:
     """Return a page of the events of one order, oldest first, after a sequence number."""
     statuses = order_timeline.c.from_status.label("from"), order_timeline.c.to_status.label("to")
+    others = (each for each in order_timeline.c if each.name != "actor")
     return compiled(
-        select(order_timeline, *statuses)
+        select(*others, _named_actor(order_timeline), *statuses)
         .where(
             order_timeline.c.order_id == bindparam("order_id"),
             *visible(order_timeline, is_partner=is_partner),
@@ -153,5 +178,5 @@ def notes_page(*, is_partner: bool) -> Query:
         )
         .scalar_subquery()
     )
-    columns = (page.c.sequence, page.c.event_id, page.c.occurred_at, page.c.actor, page.c.partner_id, page.c.visibility)
-    return compiled(select(*columns, text.label("note")).order_by(page.c.sequence))
+    columns = (page.c.sequence, page.c.event_id, page.c.occurred_at, page.c.partner_id, page.c.visibility)
+    return compiled(select(*columns, _named_actor(page), text.label("note")).order_by(page.c.sequence))

@@ -35,6 +35,10 @@ class Actor(Document):
     type: str = Field(examples=["api_key"])
     id: str = Field(examples=["acme"])
     key_id: str | None = Field(examples=["8Zk2Qp1x"])
+    label: str | None = Field(
+        description="what the key is called, also after it was revoked; null without a key or a label",
+        examples=["checkout, 2026"],
+    )
 
 
 class TimelineEntry(RowDocument):

@@ -67,17 +67,24 @@ async def test_a_cursor_is_signed_and_good_only_for_the_list_caller_and_filter_t
     assert [(each.status_code, each.json()["code"]) for each in refused] == [(422, "cursor_invalid")] * len(refused)
 
 
-async def test_the_history_of_a_key_hides_from_a_partner_which_operator_acted(desk: KeyDesk) -> None:
-    acme, operator = await desk.key("acme"), await desk.key(None)
+async def test_the_history_of_a_key_names_the_key_that_acted_and_hides_from_a_partner_which_operator_did(
+    desk: KeyDesk,
+) -> None:
+    first, operator = await desk.key("acme"), await desk.key(None)
+    acme = (await desk.create(first, scopes=["orders:read", "keys:manage"], label="key desk")).json()["key"]
     made = (await desk.create(acme, scopes=["orders:read"])).json()["id"]
+    await desk.post(first, f"{KEYS}/{id_of(acme)}/revoke")
     await desk.post(operator, f"{KEYS}/{made}/revoke")
 
-    to_partner, to_operator = [(await desk.get(key, f"{KEYS}/{made}/events")).json() for key in (acme, operator)]
+    to_partner, to_operator = [(await desk.get(key, f"{KEYS}/{made}/events")).json() for key in (first, operator)]
 
-    by_acme = {"type": "api_key", "id": id_of(acme)}
-    by_operator = {"type": "api_key", "id": id_of(operator)}
+    by_acme = {"type": "api_key", "id": id_of(acme), "label": "key desk"}
+    by_operator = {"type": "api_key", "id": id_of(operator), "label": None}
     assert [event["type"] for event in to_partner["data"]] == ["api_key.created", "api_key.revoked"]
-    assert [event["actor"] for event in to_partner["data"]] == [by_acme, {"type": "operator", "id": None}]
+    assert [event["actor"] for event in to_partner["data"]] == [
+        by_acme,
+        {"type": "operator", "id": None, "label": None},
+    ]
     assert [event["actor"] for event in to_operator["data"]] == [by_acme, by_operator]
     assert id_of(operator) not in str(to_partner)
     assert (to_partner["has_more"], to_partner["next_cursor"]) == (False, None)

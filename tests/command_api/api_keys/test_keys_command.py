@@ -7,9 +7,9 @@ import pwd
 from click.testing import CliRunner, Result
 
 from command_api.__main__ import main
-from infra.security.api_keys import parse
+from infra.security.api_keys import MAX_LIVE_KEYS, parse
 from tests.support.orders.builders import order_body
-from tests.support.services.command_service import PEPPER, postgres_service
+from tests.support.services.command_service import PEPPER, partner_key, postgres_service
 from tests.support.services.servers import Database
 
 
@@ -44,26 +44,23 @@ async def test_a_created_key_opens_what_its_scopes_say(database: Database) -> No
     assert await statuses(database, writer, reader) == [201, 403]
 
 
-async def test_a_third_key_is_refused_in_the_same_words_over_http_and_to_operators(database: Database) -> None:
-    first, _second = [await create(database) for _ in range(2)]
+async def test_one_key_too_many_is_refused_in_the_same_words_over_http_and_to_operators(database: Database) -> None:
+    keys = [await partner_key(database) for _ in range(MAX_LIVE_KEYS)]
 
-    by_command = [
-        await run(database, "keys", "create", "--partner", "acme", "--mode", "test"),
-        await run(database, "keys", "rotate", parse(first).key_id),
-    ]
-    async with postgres_service(database, first) as service:
-        over_http = await service.post("/api/v1/api-keys", {"label": "third", "scopes": ["orders:read"]})
+    by_command = await run(database, "keys", "create", "--partner", "acme", "--mode", "test")
+    rotated = await run(database, "keys", "rotate", parse(keys[0]).key_id)
+    async with postgres_service(database, keys[0]) as service:
+        over_http = await service.post("/api/v1/api-keys", {"scopes": ["orders:read"]})
 
-    detail = over_http.json()["detail"]
-    assert by_command[0].output == (
-        "Error: The partner has two live keys in this mode; a new one, or a successor, would be the third. "
-        "Revoke one first: python -m command_api keys list --partner acme lists them, "
+    assert by_command.output == (
+        "Error: The partner has 20 live keys in this mode, and no more fit; to replace one, rotate it. "
+        "Otherwise revoke one first: python -m command_api keys list --partner acme lists them, "
         "python -m command_api keys revoke KEY_ID revokes one.\n"
     )
-    for refused in by_command:
-        said = refused.output.replace("python -m command_api keys list --partner acme", "GET /api/v1/api-keys")
-        said = said.replace("python -m command_api keys revoke KEY_ID", "POST /api/v1/api-keys/{id}/revoke")
-        assert said == f"Error: {detail}\n"
+    said = by_command.output.replace("python -m command_api keys list --partner acme", "GET /api/v1/api-keys")
+    said = said.replace("python -m command_api keys revoke KEY_ID", "POST /api/v1/api-keys/{id}/revoke")
+    assert said == f"Error: {over_http.json()['detail']}\n"
+    assert rotated.exit_code == 0, rotated.output
 
 
 async def test_a_rotated_key_has_a_successor_and_both_work_during_the_overlap(database: Database) -> None:

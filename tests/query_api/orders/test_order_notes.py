@@ -42,6 +42,10 @@ async def noted(database: Database) -> AsyncIterator[Noted]:
     (foreign,) = await fill_log(database.command_url, 1, "note_internal", "note", tenant_id="globex.test")
     async with store_worker(database), query_service(database) as service:
         await caught_up(database)
+        await service.rows.execute(
+            "INSERT INTO harbor.api_keys (key_id, partner_id, livemode, scopes, hashed, label, created_at)"
+            " VALUES ('k3y00001', 'acme', false, '{orders:write}', decode(repeat('00', 32), 'hex'), 'till 7', now())"
+        )
         yield Noted(service, database, order_id, plain, foreign, await service.key())
 
 
@@ -52,9 +56,12 @@ async def test_the_notes_of_an_order_are_listed_with_their_texts_oldest_first(no
     events = await noted.database.fetch(
         "SELECT event_id FROM harbor.events WHERE type = 'order.note_added' ORDER BY position"
     )
-    assert [(note.event_id, note.sequence, note.note, note.visibility, note.actor.id) for note in page.data] == [
-        (row["event_id"], sequence, TEXT, "partner", "acme") for row, sequence in zip(events, (2, 4, 6), strict=False)
+    assert [(note.event_id, note.sequence, note.note, note.visibility) for note in page.data] == [
+        (row["event_id"], sequence, TEXT, "partner") for row, sequence in zip(events, (2, 4, 6), strict=False)
     ]
+    assert {note.actor for note in page.data} == {
+        responses.Actor(type="api_key", id="acme", key_id="k3y00001", label="till 7")
+    }
     assert (page.has_more, page.next_cursor) == (False, None)
     assert {"x-read-position", "x-request-id"} <= set(answer.headers)
 

@@ -162,7 +162,7 @@ async def test_a_timeline_says_who_when_why_and_from_which_status_to_which(servi
         "event_id": "",
         "occurred_at": "2026-11-23T01:02:03.000000Z",
         "recorded_at": "2026-11-23T01:02:03.000000Z",
-        "actor": {"type": "api_key", "id": "ABCDEFGH", "key_id": "ABCDEFGH"},
+        "actor": {"type": "api_key", "id": "ABCDEFGH", "key_id": "ABCDEFGH", "label": None},
         "from": "authorized",
         "to": "captured",
         "reason": "asked by phone",
@@ -174,6 +174,29 @@ async def test_a_timeline_says_who_when_why_and_from_which_status_to_which(servi
     assert list(answer.json()["data"][1]) == [
         field.alias or name for name, field in responses.TimelineEntry.model_fields.items()
     ]
+
+
+async def test_a_timeline_names_the_key_that_acted_also_after_it_was_revoked_and_none_of_others(
+    service: QueryService,
+) -> None:
+    own, foreign = order_row(), order_row(partner_id="globex")
+    for row in (own, foreign):
+        await service.rows.add_events(row)
+    await service.rows.execute(
+        "INSERT INTO harbor.api_keys (key_id, partner_id, livemode, scopes, hashed, label, created_at, revoked_at)"
+        " VALUES ('ABCDEFGH', 'acme', false, '{orders:write}', decode(repeat('00', 32), 'hex'), 'till 7', now(), now())"
+    )
+
+    shown = [
+        (await service.get(f"{ORDERS}/{row.order_id}/timeline", key)).json()["data"][0]["actor"]["label"]
+        for row, key in (
+            (own, await service.key()),
+            (own, await service.key(None, scopes=["dashboard:read"])),
+            (foreign, await service.key("globex")),
+        )
+    ]
+
+    assert shown == ["till 7", "till 7", None]
 
 
 async def test_a_long_timeline_comes_in_pages(service: QueryService) -> None:

@@ -84,11 +84,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it."""
+    """Who did it; `label` is what the key is called."""
 
     type: str
     id: str
     key_id: str | None
+    label: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,10 +223,11 @@ class RotatedApiKey(NewApiKey):
 
 @dataclass(frozen=True, slots=True)
 class KeyActor:
-    """Who changed a key; another than its owner is `operator`, without an id."""
+    """Who changed a key, and what that key is called; another than its owner is `operator`, without an id."""
 
     type: str
     id: str | None
+    label: str | None
 
 
 @dataclass(frozen=True, slots=True)
