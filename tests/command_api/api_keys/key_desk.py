@@ -12,8 +12,14 @@ import httpx
 from infra.security.api_keys import PARTNER_SCOPES
 from tests.support.services.command_service import Service, id_of, partner_key, postgres_service
 from tests.support.services.servers import Database
+from tests.support.waiting import eventually
 
 KEYS: Final = "/api/v1/api-keys"
+_LISTENS: Final = """
+    SELECT 1 FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'harbor-command-keys'
+        AND state = 'idle' AND query = 'SELECT 1'
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +43,13 @@ class KeyDesk:
 
     async def revoke_unheard(self, key: str) -> None:
         """Revoke a key that the service has just cached, without notifying it."""
+        await eventually(self._listens)  # when it begins to, it forgets all keys
         assert (await self.get(key, KEYS)).status_code == 200
         await self.database.fetch("UPDATE harbor.api_keys SET revoked_at = now() WHERE key_id = $1", id_of(key))
+
+    async def _listens(self) -> bool:
+        """Return whether the service listens for changes of keys: it then probes the connection with this query."""
+        return bool(await self.database.fetch(_LISTENS))
 
     async def send(self, key: str, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
         """Send any request with a key."""
