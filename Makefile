@@ -66,7 +66,8 @@ requirements: .venv/stamp ## compile requirements/*.txt from pyproject.toml (nee
 	uv pip compile pyproject.toml --extra local --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/dev.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/runtime.txt
 
-CACHES := .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/docs/asyncapi/node_modules
+CACHES := .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/docs/asyncapi/node_modules \
+	examples/harbor_client/build
 clean: $(if $(HAS_DATA),.venv/stamp) ## stop the stack and delete its data, caches and .venv; HARBOR_HOME=/path: only that home
 	@if test -e .venv/stamp; then $(PY) -m infra.local clean; fi
 	@$(if $(HARBOR_HOME),,rm -rf $(CACHES) && echo "deleted $(CACHES)")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import signal
 import sys
 from contextlib import suppress
@@ -11,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import click
 
-from infra.local import running
+from infra.local import directories, running
 from infra.local import status as stack_status
 from infra.local.addresses import environment_for
 from infra.local.backups import create
@@ -159,6 +160,10 @@ def clean() -> None:
     except AlreadyRunsError:
         _stop(home)
         _wipe(home)
+    for path in () if os.environ.get("HARBOR_HOME") else directories.shared_by_all():
+        say(
+            f"kept {path}, which all checkouts share and the next start saves time with: rm -r {shlex.quote(str(path))}"
+        )
 
 
 @main.command(epilog="Example: python -m infra.local backup backups/monday")

@@ -91,6 +91,12 @@ def shared_dir(name: str) -> Path:
     return _open_directory() / name
 
 
+def shared_by_all() -> list[Path]:
+    """Return what exists of the directories that no home owns: fetched or copied once, used by every checkout."""
+    copies = (path for directory in _OPEN_DIRECTORIES for path in directory.glob("postgresql-*") if path.is_dir())
+    return [path for path in (cache_dir(), *sorted(copies)) if path.exists()]
+
+
 def write_owned(path: Path, text: str, account: Account | None = None) -> None:
     """Replace a file that only the account can read; None: this process's own."""
     path.unlink(missing_ok=True)

@@ -28,6 +28,24 @@ def test_a_home_is_deleted_and_named(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_all_checkouts_share_stays_and_is_named(copied: Path, tmp_path: Path) -> None:
+    jars = tmp_path / "cache" / "harbor-orders"
+    jars.mkdir(parents=True)
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "infra.local", "clean"],
+        cwd=copied,
+        env={"XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    line = f"kept {jars}, which all checkouts share and the next start saves time with: rm -r {jars}"
+    assert ended.stdout.splitlines()[0] == line
+    assert jars.exists()
+
+
 def test_what_is_not_the_stacks_stays(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     home.make()
@@ -47,6 +65,7 @@ def checkout(tmp_path: Path) -> Path:
     made = tmp_path / "checkout"
     (made / ".venv" / "bin").mkdir(parents=True)
     (made / "requirements").mkdir()
+    (made / "examples" / "harbor_client" / "build").mkdir(parents=True)
     (made / "infra" / "local").mkdir(parents=True)
     (made / "infra" / "local" / "__main__.py").write_text("import sys; print('asked', *sys.argv[1:])")
     shutil.copy(CHECKOUT / "Makefile", made)
@@ -81,6 +100,7 @@ def test_without_one_it_is_deleted_too(checkout: Path) -> None:
     assert (ended.returncode, ended.stdout.splitlines()[0]) == (0, "asked clean")
     assert "deleted .venv" in ended.stdout.splitlines()[1]
     assert not (checkout / ".venv").exists()
+    assert not (checkout / "examples" / "harbor_client" / "build").exists()
 
 
 def test_what_refuses_the_data_keeps_the_environment(checkout: Path) -> None:
