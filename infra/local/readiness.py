@@ -11,14 +11,13 @@ from typing import Any, Final
 from infra import clock
 from infra.local.errors import LocalError
 from infra.local.probe import response
-from infra.local.processes.supervisor import Say, Supervised, tail
+from infra.local.processes.supervisor import PROGRESS_S, Say, Supervised, tail
 from infra.observability.health import MEANINGS
 from infra.settings import EXIT_STATUS
 
 PATIENCE_S = 90.0
 STEADY_S: Final = 2.0
 """A state is said when it has lasted this long: on a good start there is nothing to say."""
-PROGRESS_S: Final = 10.0
 _POLL_S = 0.2
 _ASK_S = 5.0
 _STARTING = "starting"

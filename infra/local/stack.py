@@ -23,7 +23,7 @@ from infra.local.servers.postgres import PostgresServer
 from infra.local.servers.valkey import ValkeyServer
 from infra.postgres.login_roles import LOGIN_ROLES
 
-READY_S = 90.0
+READY_S = 600.0  # a server may have much to recover
 LOG_CHECK_S = 60.0
 SERVERS = ("kafka", "valkey", "postgres")
 # name in stack.json -> (arguments of python -m, login role)
@@ -63,14 +63,15 @@ class Stack:
         starting = asyncio.create_task(self._start())
         stopped = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if starting.done():
-                starting.result()
-                if sys.stdin.isatty():
-                    self._say("Ctrl-C stops everything")
-                while not stop.is_set():
-                    await asyncio.wait({stopped}, timeout=LOG_CHECK_S)
-                    self._home.bound_logs()
+            waits = {starting, stopped}
+            while not stopped.done():
+                await asyncio.wait(waits, timeout=LOG_CHECK_S, return_when=asyncio.FIRST_COMPLETED)
+                if starting.done() and starting in waits:
+                    waits.remove(starting)
+                    starting.result()
+                    if sys.stdin.isatty():
+                        self._say("Ctrl-C stops everything")
+                self._home.bound_logs()
         finally:
             self._is_canceled.set()
             for task in (starting, stopped, writing):
@@ -116,6 +117,7 @@ class Stack:
         await self._install(addresses)
         if "valkey" in self._supervisor.supervised:
             await self._supervisor.until_ready("valkey", READY_S)
+        self._say("starting the services")
         self._start_services(["command_api", "query_api", "expiry", "webhooks"], addresses)
 
     def _start_services(self, names: Sequence[str], addresses: Addresses) -> None:

@@ -30,6 +30,7 @@ SETTLED_AFTER_S = 1.0
 # Ends that somebody asked for; a JVM reports the signal as 128 + its number.
 _CLEAN_ENDS = frozenset({0, -signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGINT})
 READY_POLL_S = 0.05
+PROGRESS_S = 10.0
 Say = Callable[[str], None]
 
 
@@ -108,18 +109,22 @@ class Supervisor:
         self._begin(each)
 
     async def until_ready(self, name: str, timeout_s: float) -> None:
-        """Wait until the program is ready.
+        """Wait until the program is ready; say every ten seconds that it is not, with the last line of its log.
 
         Raises:
             LocalError: its first start failed, it did not get ready in `timeout_s` seconds, or it failed three times;
                 the message shows the end of its log.
         """
         each = self._supervised[name]
-        deadline = clock.monotonic_s() + timeout_s
+        began = said = clock.monotonic_s()
         while not (each.process and await each.program.is_ready()):
             if each.start_error and each.restarts == 0:
                 raise LocalError(f"{name}: {each.last_end}") from each.start_error
-            if clock.monotonic_s() > deadline or each.failures >= 3:  # noqa: PLR2004  # as documented
+            now = clock.monotonic_s()
+            if now - said > PROGRESS_S:
+                said = now
+                self._tell(f"waiting for {name} ({now - began:.0f} s): {tail(each.program.log, 1)}")
+            if now - began > timeout_s or each.failures >= 3:  # noqa: PLR2004  # as documented
                 why = f"ended again and again ({each.last_end})" if each.last_end else f"not ready in {timeout_s:g} s"
                 raise LocalError(f"{name}: {why}. Its log is {each.program.log} and ends:\n{tail(each.program.log)}")
             await asyncio.sleep(READY_POLL_S)

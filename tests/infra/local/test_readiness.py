@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.local import readiness
 from infra.local.errors import LocalError
 from infra.local.processes.launch import Launch
 from infra.local.processes.supervisor import Program, Supervised, Supervisor
@@ -77,7 +78,10 @@ async def test_a_good_start_has_nothing_to_say(tmp_path: Path) -> None:
     assert (said, late) == ([], [])
 
 
-async def test_what_it_waits_for_is_said_with_its_meaning_and_when_it_is_over(tmp_path: Path) -> None:
+async def test_what_it_waits_for_is_said_with_its_meaning_and_when_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "STEADY_S", 0.05)
     process = Process("broker_unreachable")
     async with started(tmp_path, process) as (task, said, late):
         await eventually(lambda: said)
@@ -102,6 +106,6 @@ async def test_after_its_patience_it_says_who_waits_for_what_and_goes_on(tmp_pat
 
 
 async def test_a_process_that_refuses_its_settings_ends_the_start_with_its_reason(tmp_path: Path) -> None:
-    async with started(tmp_path, Process(), script="echo HARBOR_X: not a number; exit 2") as (task, _, _):
+    async with started(tmp_path, Process("starting"), script="echo HARBOR_X: not a number; exit 2") as (task, _, _):
         with pytest.raises(LocalError, match=r"(?s)relay: ends again and again \(exit 2\).*HARBOR_X: not a number"):
             await asyncio.wait_for(task, 60)

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from infra.local.errors import LocalError
+from infra.local.processes import supervisor
 from infra.local.processes.launch import Launch
 from infra.local.processes.supervisor import BACKOFF_S, Program, Supervisor, backoff_s, failures_after
 from tests.support.waiting import eventually
@@ -129,6 +130,18 @@ async def test_a_process_that_ends_again_and_again_is_reported_with_the_end_of_i
         await workshop.supervisor.until_ready("broken", timeout_s=60)
 
 
+async def test_a_long_wait_shows_the_end_of_the_log(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "PROGRESS_S", 0.1)
+    recovers = ("/bin/sh", "-c", "echo redo in progress; exec sleep 600")
+    workshop.supervisor.keep(workshop.program("postgres", recovers, is_ready=False))
+
+    waiting = asyncio.create_task(workshop.supervisor.until_ready("postgres", timeout_s=3600))
+    await eventually(lambda: any("redo" in line for line in workshop.said))
+    waiting.cancel()
+
+    assert re.fullmatch(r"waiting for postgres \(\d+ s\): redo in progress", workshop.said[-1])
+
+
 async def test_a_program_that_cannot_be_started_is_reported(workshop: Workshop) -> None:
     workshop.supervisor.keep(workshop.program("missing", ("/no/such/program",), is_ready=False))
 
@@ -137,16 +150,16 @@ async def test_a_program_that_cannot_be_started_is_reported(workshop: Workshop) 
 
 
 async def test_whoever_is_told_cannot_end_what_keeps_a_process_alive(workshop: Workshop) -> None:
-    supervisor = Supervisor(raises(BrokenPipeError()), raises(OSError(errno.ENOSPC, "no space")))
-    supervisor.keep(workshop.program("sleeper", FOREVER))
-    first = await eventually(lambda: supervisor.supervised["sleeper"].pid)
+    watching = Supervisor(raises(BrokenPipeError()), raises(OSError(errno.ENOSPC, "no space")))
+    watching.keep(workshop.program("sleeper", FOREVER))
+    first = await eventually(lambda: watching.supervised["sleeper"].pid)
 
     os.kill(first or 0, signal.SIGKILL)
 
-    second = await eventually(lambda: (pid := supervisor.supervised["sleeper"].pid) and pid != first and pid)
+    second = await eventually(lambda: (pid := watching.supervised["sleeper"].pid) and pid != first and pid)
     os.kill(second or 0, signal.SIGKILL)
-    await eventually(lambda: supervisor.supervised["sleeper"].pid not in {None, first, second})
-    await supervisor.stop(["sleeper"])
+    await eventually(lambda: watching.supervised["sleeper"].pid not in {None, first, second})
+    await watching.stop(["sleeper"])
 
 
 async def test_a_start_that_fails_on_the_way_is_tried_again(workshop: Workshop) -> None:
