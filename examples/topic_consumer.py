@@ -1,15 +1,18 @@
 """A downstream service in small: takes every event of the topic once, each order's in order. Ctrl-C ends it.
 
-Usage: python examples/topic_consumer.py [--database revenue.sqlite3] [--bootstrap HOST:PORT]
+Usage: python examples/topic_consumer.py [--database FILE] [--bootstrap HOST:PORT]
 
 It keeps what was earned by currency, and the status of each order, in a SQLite file. Start it as often as you like,
-kill it, delete the file: it continues, or starts over. The parts that matter to your own consumer:
+kill it, delete the file: it continues, or starts over. Without --bootstrap it reads the topic of the running stack and
+keeps the file in its home. The parts that matter to your own consumer:
 
 * Kafka delivers every record at least once. `Ledger.take` makes that once: work and checkpoint are one transaction of
   *your* database, and a record whose `position` is not above the checkpoint of its partition was seen before.
 * Reading continues where your own checkpoint says, not where the group's offsets do (`FromCheckpoints`).
 * Records of one order come in order, because they share a partition: take the records of a partition one by one.
 * `previous` names the record before: when you have not seen that one, the topic has lost something. Stop and look.
+* Event types that you do not know will come: move on. A new `schema_version` of one you book from may name an amount
+  otherwise: stop before it, update, and continue there.
 """
 
 import argparse
@@ -22,7 +25,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Collection
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,6 +34,8 @@ from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 EARNS = {"order.captured": 1, "order.refunded": -1}
+KNOWN_VERSIONS = {"order.captured": 3, "order.refunded": 1}
+"""Up to which `schema_version` this service knows what it books from (docs/schemas)."""
 TABLES = """
 CREATE TABLE IF NOT EXISTS checkpoints
     (partition INTEGER PRIMARY KEY, position INTEGER NOT NULL, next_offset INTEGER NOT NULL, taken INTEGER NOT NULL);
@@ -62,12 +67,20 @@ class MissedError(Exception):
     """Records came whose predecessors did not."""
 
 
+class NewVersionError(Exception):
+    """An event that is booked came in a version that was written after this program."""
+
+
 class Ledger:
     """The service's own database: its work, and how far it came in each partition."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-        self._connection.executescript(TABLES)
+        try:
+            self._connection.executescript(TABLES)
+        except sqlite3.Error:
+            self._connection.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""
@@ -83,6 +96,7 @@ class Ledger:
 
         Raises:
             MissedError: the record before it was never taken.
+            NewVersionError: this program is too old for it; nothing was done.
             One of `NOT_OURS`: it is not one of the relay's records; nothing was done.
         """
         headers = {name: value.decode() for name, value in record.headers}
@@ -97,15 +111,18 @@ class Ledger:
                 raise MissedError(f"partition {record.partition}: {previous} should have come after {stands_at}")
             if not self._connection.execute(MOVE, place).rowcount:
                 return False
-            self._work(headers["ce_type"], event)
+            self._work(headers["ce_type"], int(headers["schema_version"]), event)
         return True
 
-    def _work(self, event_type: str, event: dict[str, Any]) -> None:
+    def _work(self, event_type: str, schema_version: int, event: dict[str, Any]) -> None:
         """Do what this service is for. Whatever it writes here stands or falls with the checkpoint."""
         data = event["data"]
         if event_type in EARNS:
+            if schema_version > KNOWN_VERSIONS[event_type]:
+                raise NewVersionError(f"{event_type} comes in schema version {schema_version}")
             self._connection.execute(EARN, [data["currency"], EARNS[event_type] * data["amount_minor"]])
-        self._connection.execute(STANDS, [event["order_id"], event["sequence"], data["to_status"]])
+        if "to_status" in data:  # a later type may have none
+            self._connection.execute(STANDS, [event["order_id"], event["sequence"], data["to_status"]])
 
     def count(self) -> int:
         """Return how many events were taken so far."""
@@ -158,25 +175,28 @@ async def main(arguments: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     # A rebalance needs no action; the library itself logs a lost broker.
     logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.CRITICAL)
-    with closing(Ledger(arguments.database)) as ledger:
-        bootstrap = arguments.bootstrap or _of_the_stack()
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
-            group_id=arguments.group,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            session_timeout_ms=6_000,  # after which the others take over from a consumer that was killed
-            heartbeat_interval_ms=2_000,
-        )
-        consumer.subscribe([arguments.topic], listener=FromCheckpoints(consumer, ledger))
+    bootstrap = arguments.bootstrap or _of_the_stack()
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=arguments.group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        session_timeout_ms=6_000,  # after which the others take over from a consumer that was killed
+        heartbeat_interval_ms=2_000,
+    )
+    with ExitStack() as kept:  # the ledger is closed last: until the consumer has stopped, a rebalance may ask it
         try:
             await consumer.start()
+            ledger = kept.enter_context(closing(_open_ledger(arguments.database)))
+            consumer.subscribe([arguments.topic], listener=FromCheckpoints(consumer, ledger))
             known = f"{ledger.count()} events taken before"
             print(f"listening to {arguments.topic} on {bootstrap}; {known}, Ctrl-C ends", flush=True)
             await consume(consumer, ledger, stop)
         except KafkaConnectionError:
             sys.exit(f"there is no broker at {bootstrap}")
+        except NewVersionError as error:
+            sys.exit(f"{error}, which is newer than this program: update it, and it continues there")
         except MissedError as error:
             sys.exit(
                 f"the topic has lost records, or one that was stepped over was the relay's: {error}. "
@@ -186,14 +206,27 @@ async def main(arguments: argparse.Namespace) -> None:
             await consumer.stop()
 
 
+def _open_ledger(path: Path) -> Ledger:
+    """Open the file, once there is something to read: a start that fails leaves none behind."""
+    try:
+        path.parent.mkdir(exist_ok=True)
+        return Ledger(path)
+    except (OSError, sqlite3.Error) as error:
+        sys.exit(f"{path} cannot be used ({error}): choose another file with --database")
+
+
 def _no_fraction(text: str) -> NoReturn:
     """Refuse it: the numbers of an event are whole, and an amount must never become a float."""
     raise ValueError(f"{text} is not a whole number")
 
 
+def _home() -> Path:
+    return Path(os.environ.get("HARBOR_HOME") or CHECKOUT / ".harbor")
+
+
 def _of_the_stack() -> str:
     """Return the broker of the running local stack."""
-    home = Path(os.environ.get("HARBOR_HOME") or CHECKOUT / ".harbor")
+    home = _home()
     named = os.environ.get("HARBOR_HOME")
     start = f"{f'HARBOR_HOME={shlex.quote(named)} ' if named else ''}make up DETACH=1"
     try:
@@ -207,7 +240,12 @@ def _of_the_stack() -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--database", default="revenue.sqlite3", help="SQLite file (default: %(default)s)")
+    parser.add_argument(
+        "--database",
+        type=Path,
+        default=_home() / "examples" / "revenue.sqlite3",
+        help="SQLite file, which goes with the topic: another topic needs another file (default: %(default)s)",
+    )
     parser.add_argument("--bootstrap", help="address of a broker (default: that of the running stack)")
     parser.add_argument("--topic", default="orders.events.v1", help="default: %(default)s")
     parser.add_argument("--group", default="revenue", help="consumer group (default: %(default)s)")

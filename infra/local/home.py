@@ -7,6 +7,7 @@ $HARBOR_HOME (default: .harbor in the checkout)
     lock         held by the supervisor as long as it lives
     logs/        one file per process, bounded
     postgres/ valkey/ kafka/
+    examples/    what the examples keep about this stack's log
 """
 
 import base64
@@ -170,7 +171,7 @@ class Home:
         """Delete the data of a stack that does not run, also outside the home, and return what was deleted."""
         self.load()
         # Only what this module's docstring lists: HARBOR_HOME may point at a directory with other things in it.
-        folders = {self.path / name for name in ("postgres", "valkey", "kafka", "logs")}
+        folders = {self.path / name for name in ("postgres", "valkey", "kafka", "logs", "examples")}
         if self.kept.postgres_dir:
             folders.add(Path(self.kept.postgres_dir))
         files = {self.path / name for name in ("home.json", "stack.json", "run.json", "lock")}

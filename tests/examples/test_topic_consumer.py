@@ -1,6 +1,7 @@
 """examples/topic_consumer.py: every event has its effect once and in order, through kills, repeats and rebalances."""
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -9,14 +10,21 @@ from asyncio.subprocess import PIPE, Process
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+from domain.codec import encode
+from domain.order.commands import NewLine
+from domain.order.event_parts import MAX_LINES, MAX_QUANTITY
+from domain.text import MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS, MAX_SKU_CHARS
 from infra.event_store.protocol import StoredEvent
+from infra.local.home import Home
 from infra.local.ports import free_port
 from tests.support.event_store.log_filler import fill_log
+from tests.support.orders.builders import recorded_history
 from tests.support.services.projecting import Topics, log_of, predecessors, writable_topic
 from tests.support.services.relaying import PARTITIONS, topic_of
 from tests.support.services.servers import Database, KafkaServer
@@ -57,6 +65,11 @@ def rows(ledger: Path, statement: str) -> list[Row]:
             return connection.execute(statement).fetchall()
         except sqlite3.OperationalError:
             return []
+
+
+def names_in(directory: Path) -> list[str]:
+    """Return the names of what is in a directory."""
+    return [path.name for path in directory.iterdir()]
 
 
 def taken(ledger: Path) -> int:
@@ -163,6 +176,56 @@ async def test_what_the_relay_did_not_write_is_stepped_over(
     assert sorted(rows(ledger, "SELECT * FROM orders")) == expected(log)[1]
 
 
+async def test_a_type_of_later_days_is_taken_and_a_new_version_of_what_is_booked_stops_it(
+    database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path
+) -> None:
+    await fill_log(database.command_url, 1, "authorize", "capture", "refund_some")
+    log, ledger = await log_of(database), tmp_path / "revenue.sqlite3"
+    fact = {"order_id": str(log[0].stream_id), "sequence": 2, "data": {"currency": "EUR"}}
+    later = [
+        log[0],
+        replace(log[1], type="order.teleported", payload=orjson.dumps(fact)),
+        log[2],
+        replace(log[3], schema_version=99),
+    ]
+    async with writable_topic(kafka, topic_prefix) as topic:
+        await topic.relay(later, predecessors(log))
+    async with consumer(kafka, topic_prefix, ledger) as process:
+        _, errors = await asyncio.wait_for(process.communicate(), 30)
+
+    assert errors.decode() == (
+        "order.refunded comes in schema version 99, which is newer than this program: "
+        "update it, and it continues there\n"
+    )
+    assert (process.returncode, taken(ledger)) == (1, 3)
+    assert (rows(ledger, "SELECT * FROM revenue"), rows(ledger, "SELECT * FROM orders")) == expected(log[:3])
+
+
+async def test_an_order_as_large_as_can_be_is_taken(
+    database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path
+) -> None:
+    lines = tuple(NewLine("X" * MAX_SKU_CHARS, MAX_QUANTITY, 1_000_000) for _ in range(MAX_LINES))
+    metadata = {f"{number:0{MAX_METADATA_KEY_CHARS}}": "x" * MAX_METADATA_VALUE_CHARS for number in range(50)}
+    recorded = recorded_history("authorize", "capture", lines=lines, metadata=metadata)
+    await fill_log(database.command_url, 1)
+    [row] = await log_of(database)
+    log = [
+        replace(row, position=number, stream_id=each.envelope.order_id, version=number, type=each.event.type,
+                schema_version=each.event.schema_version, payload=encode(*each))
+        for number, each in enumerate(recorded, start=1)
+    ]  # fmt: skip
+    ledger = tmp_path / "revenue.sqlite3"
+    async with writable_topic(kafka, topic_prefix) as topic:
+        await topic.relay(log, predecessors(log))
+    async with consumer(kafka, topic_prefix, ledger) as process:
+        await eventually(lambda: taken(ledger) == len(log))
+        process.terminate()
+        _, errors = await process.communicate()
+
+    assert errors == b""
+    assert rows(ledger, "SELECT * FROM revenue") == [("EUR", MAX_LINES * MAX_QUANTITY * 1_000_000)]
+
+
 async def _foreign(topic: Topics, partition: int) -> None:
     await topic.put_raw(partition, b"k", b"{}")
     await topic.put_raw(partition, b"k", None, [("position", b"1")])
@@ -174,13 +237,12 @@ async def _foreign(topic: Topics, partition: int) -> None:
 
 async def test_without_a_stack_it_says_how_to_start_one(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(CONSUMER), "--database", str(tmp_path / "revenue.sqlite3")),
-        env=os.environ | {"HARBOR_HOME": str(tmp_path)},
-        stderr=PIPE,
+        *(sys.executable, str(CONSUMER)), cwd=tmp_path, env=os.environ | {"HARBOR_HOME": str(tmp_path)}, stderr=PIPE
     )
     _, errors = await process.communicate()
 
     assert errors.decode() == f"nothing runs in {tmp_path}; start it with: HARBOR_HOME={tmp_path} make up DETACH=1\n"
+    assert names_in(tmp_path) == [], "a start that fails leaves no file behind"
 
 
 async def test_without_a_broker_it_says_so_in_one_line(tmp_path: Path) -> None:
@@ -192,3 +254,41 @@ async def test_without_a_broker_it_says_so_in_one_line(tmp_path: Path) -> None:
     _, errors = await process.communicate()
 
     assert (process.returncode, errors.decode().splitlines()[-1]) == (1, f"there is no broker at {nowhere}")
+    assert names_in(tmp_path) == []
+
+
+async def test_what_is_no_database_is_said_in_one_line_and_stays_as_it_is(
+    kafka: KafkaServer, topic_prefix: str, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "notes.txt"
+    ledger.write_text("this is no database at all")
+    async with writable_topic(kafka, topic_prefix), consumer(kafka, topic_prefix, ledger) as process:
+        _, errors = await asyncio.wait_for(process.communicate(), 30)
+
+    assert (process.returncode, errors.decode()) == (
+        1,
+        f"{ledger} cannot be used (file is not a database): choose another file with --database\n",
+    )
+    assert ledger.read_text() == "this is no database at all"
+
+
+async def test_its_file_is_kept_in_the_home_of_the_stack_and_deleted_with_its_log(
+    kafka: KafkaServer, topic_prefix: str, tmp_path: Path
+) -> None:
+    (tmp_path / "stack.json").write_text(json.dumps({"kafka": kafka.bootstrap}))
+    ledger = tmp_path / "examples" / "revenue.sqlite3"
+    async with writable_topic(kafka, topic_prefix):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(CONSUMER), "--topic", topic_of(topic_prefix).name, "--group", topic_prefix),
+            env=os.environ | {"HARBOR_HOME": str(tmp_path)},
+            stdout=PIPE,
+        )
+        assert process.stdout is not None
+        first = await asyncio.wait_for(process.stdout.readline(), 30)
+        process.terminate()
+        await process.communicate()
+
+    assert b"listening" in first
+    assert ledger.exists()
+    assert tmp_path in Home(tmp_path).wipe()
+    assert not ledger.exists()
