@@ -10,25 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
-import idna
-
 from infra.security.net_guard.addresses import IPAddress, IPNetwork, deny_reason, in_networks
+from infra.security.net_guard.names import HostNameError, is_loopback, is_never_public, read_name
 
 MAX_URL_CHARS = 2048
-MAX_HOST_CHARS = 253
 SAFE_PORTS = frozenset({443, 8443})
 HTTP_PORT = 80
 MAX_PORT = 65535
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?")
 _LITERAL_V6 = re.compile(r"\[(?P<address>[0-9a-fA-F:.]+)\](?::(?P<port>[0-9]{1,5}))?")
-_AUTHORITY = re.compile(r"(?P<host>[^:\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_PATH = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
-_QUERY = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
+_AUTHORITY = re.compile(r"(?P<host>[^:\[\]]*)(?::(?P<port>.*))?")
+_PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
+_REST = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
-_INSIDE = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "onion", "home.arpa")
-"""Names that no public resolver has: never those of a live endpoint."""
+_CONTROLS = 0x20
+_DELETE = 0x7F
 
 
 class TargetRefusedError(Exception):
@@ -51,6 +48,12 @@ class AddressRules:
     def for_mode(cls, *, livemode: bool, allow_networks: Sequence[IPNetwork]) -> "AddressRules":
         """Return the rules of a mode; the operator's networks count in test mode only."""
         return cls(livemode, () if livemode else tuple(allow_networks))
+
+    def may_open(self, name: str) -> bool:
+        """Return whether a name may lead into the operator's networks; what it does lead to, dialling will show."""
+        if all(network.is_loopback for network in self.allow_networks):
+            return bool(self.allow_networks) and is_loopback(name)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,25 +85,22 @@ def parse_target(url: str, rules: AddressRules) -> Target:
             `fragment_not_allowed`, `address_denied`.
     """
     if len(url) > MAX_URL_CHARS:
-        raise TargetRefusedError("url_too_long", f"A URL has at most {MAX_URL_CHARS} characters.")
-    if "\\" in url or any(character <= " " or character == "\x7f" for character in url):
-        raise TargetRefusedError("url_malformed", "A URL has no backslash, space or control character.")
-    if "#" in url:
-        raise TargetRefusedError("fragment_not_allowed", "A fragment is never sent; leave it out.")
+        raise TargetRefusedError("url_too_long", f"A URL has at most {MAX_URL_CHARS} characters; this has {len(url)}.")
+    _check_characters(url)
     match = _URL.fullmatch(url)
     if match is None:
-        raise TargetRefusedError("url_malformed", "Expected https://host[:port]/path.")
+        raise TargetRefusedError("url_malformed", "A URL begins with https:// and the host: https://host[:port]/path.")
     scheme = match["scheme"].lower()
     path, query = match["path"] or "/", (match["query"] or "")[1:]
-    if not _PATH.fullmatch(path) or not _QUERY.fullmatch(query):
-        raise TargetRefusedError("url_malformed", "Path and query are ASCII; percent-encode the rest.")
     _check_scheme(scheme, rules)
     host, port_text, literal = _read_authority(match["authority"], rules)
-    port = int(port_text) if port_text else (443 if scheme == "https" else HTTP_PORT)
-    target = Target(scheme, host, port, path, query, literal)
-    _check_port(target, rules)
+    _check_rest("path", path)
+    _check_rest("query", query)
+    target = Target(scheme, host, _read_port(scheme, port_text, rules), path, query, literal)
     if literal is not None:
-        check_addresses(scheme, port, [literal], rules)
+        check_addresses(scheme, target.port, [literal], rules)
+    else:
+        _check_name(target, rules)
     return target
 
 
@@ -119,16 +119,54 @@ def check_addresses(scheme: str, port: int, addresses: Sequence[IPAddress], rule
             raise TargetRefusedError("address_denied", f"The host has an address that is not public ({reason}).")
 
 
+def _check_characters(url: str) -> None:
+    for place, character in enumerate(url, start=1):
+        name = {"\\": "backslash", " ": "space"}.get(character)
+        if ord(character) < _CONTROLS or ord(character) == _DELETE:
+            name = "control character"
+        if name:
+            raise TargetRefusedError("url_malformed", f"The URL has a {name}: its character {place}.")
+    if "#" in url:
+        raise TargetRefusedError("fragment_not_allowed", "A fragment (# and what follows) is never sent; leave it out.")
+
+
+def _check_rest(part: str, text: str) -> None:
+    """Refuse what must be percent-encoded in a path or query, and name the first character of it."""
+    found = _REST.match(text)
+    place = found.end() if found else 0
+    if place < len(text):
+        character = text[place]
+        code = "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "replace"))
+        how = "a % without two hexadecimal digits" if character == "%" else f"a character to be written as {code}"
+        raise TargetRefusedError("url_malformed", f"The {part} has {how}: its character {place + 1}.")
+
+
 def _check_scheme(scheme: str, rules: AddressRules) -> None:
     if scheme == "https" or (scheme == "http" and rules.allow_networks):
         return
     raise TargetRefusedError("scheme_not_allowed", "The scheme must be https.")
 
 
-def _check_port(target: Target, rules: AddressRules) -> None:
-    if _is_plain(target.scheme, target.port) or (rules.allow_networks and 0 < target.port <= MAX_PORT):
-        return
+def _read_port(scheme: str, text: str | None, rules: AddressRules) -> int:
+    if text is not None and not _PORT.fullmatch(text):
+        raise TargetRefusedError("port_not_allowed", "What follows the colon after the host is not a port number.")
+    port = int(text) if text else (443 if scheme == "https" else HTTP_PORT)
+    if _is_plain(scheme, port) or (rules.allow_networks and 0 < port <= MAX_PORT):
+        return port
     raise TargetRefusedError("port_not_allowed", "The port must be 443 or 8443.")
+
+
+def _check_name(target: Target, rules: AddressRules) -> None:
+    """Refuse a name that dialling would have to refuse, whatever it resolves to."""
+    if rules.may_open(target.host):
+        return
+    if is_never_public(target.host):
+        what = "has one part only" if "." not in target.host else "ends in a name that no public resolver answers"
+        raise TargetRefusedError("host_not_public", f"The host is not a public name: it {what}.")
+    if target.scheme != "https":
+        raise TargetRefusedError("scheme_not_allowed", "The scheme must be https; http reaches this machine alone.")
+    if target.port not in SAFE_PORTS:
+        raise TargetRefusedError("port_not_allowed", "The port must be 443 or 8443, except on this machine.")
 
 
 def _is_plain(scheme: str, port: int) -> bool:
@@ -138,7 +176,9 @@ def _is_plain(scheme: str, port: int) -> bool:
 
 def _read_authority(authority: str, rules: AddressRules) -> tuple[str, str | None, IPAddress | None]:
     if "@" in authority:
-        raise TargetRefusedError("userinfo_not_allowed", "A URL carries no user name or password.")
+        raise TargetRefusedError(
+            "userinfo_not_allowed", "A URL carries no user name or password: leave out the @ part."
+        )
     if "%" in authority:
         raise TargetRefusedError("hostname_invalid", "A host is not percent-encoded.")
     if match := _LITERAL_V6.fullmatch(authority):
@@ -149,18 +189,20 @@ def _read_authority(authority: str, rules: AddressRules) -> tuple[str, str | Non
         return _accept_literal(literal, match["port"], rules)
     match = _AUTHORITY.fullmatch(authority)
     if match is None:
-        raise TargetRefusedError("hostname_invalid", "Expected host or host:port.")
-    host = _to_ascii(match["host"])
-    labels = host.split(".")
+        raise TargetRefusedError("hostname_invalid", "The brackets of the host do not hold an IPv6 address.")
+    if not match["host"]:
+        raise TargetRefusedError("hostname_invalid", "The URL has no host.")
+    try:
+        host = read_name(match["host"])
+    except HostNameError as error:
+        raise TargetRefusedError("hostname_invalid", str(error)) from None
     # To some parser a host that ends in a number is an IPv4 address: 127.1, 0x7f.1, 2130706433, 0177.0.0.1.
-    if _NUMBER.fullmatch(labels[-1]):
+    if _NUMBER.fullmatch(host.rpartition(".")[2]):
         try:
             literal = IPv4Address(host)
         except AddressValueError:
             raise TargetRefusedError("hostname_invalid", "The host is an odd spelling of an address.") from None
         return _accept_literal(literal, match["port"], rules)
-    if rules.livemode and (len(labels) == 1 or any(host == name or host.endswith("." + name) for name in _INSIDE)):
-        raise TargetRefusedError("host_not_public", "The host is not a public name.")
     return host, match["port"], None
 
 
@@ -168,20 +210,5 @@ def _accept_literal(
     literal: IPAddress, port: str | None, rules: AddressRules
 ) -> tuple[str, str | None, IPAddress | None]:
     if rules.livemode:
-        raise TargetRefusedError("ip_literal_not_allowed", "Live endpoints are named, not numbered.")
+        raise TargetRefusedError("ip_literal_not_allowed", "Live endpoints are named, not numbered: use a host name.")
     return str(literal), port, literal
-
-
-def _to_ascii(host: str) -> str:
-    """Return the host as IDNA 2008 A-labels, lower case (UTS 46 mapping, non-transitional)."""
-    try:
-        ascii_host = host.lower() if host.isascii() else idna.encode(host, uts46=True).decode()
-        for label in ascii_host.split("."):
-            if label.startswith("xn--"):
-                idna.decode(label)  # an A-label that does not decode is a disguise
-    except (idna.IDNAError, UnicodeError):
-        raise TargetRefusedError("hostname_invalid", "The host is not a valid domain name.") from None
-    labels = ascii_host.split(".")
-    if len(ascii_host) > MAX_HOST_CHARS or not all(_LABEL.fullmatch(label) for label in labels):
-        raise TargetRefusedError("hostname_invalid", "The host is not a valid domain name.")
-    return ascii_host

@@ -138,7 +138,7 @@ async def test_a_name_that_does_not_exist_is_a_dns_failure() -> None:
     async def nothing(_host: str, _port: int) -> Sequence[str]:
         raise OSError("no such name")
 
-    assert (await _send("https://gone.example/", lookup=nothing)).outcome is AttemptOutcome.DNS
+    assert (await _send("https://gone.example.com/", lookup=nothing)).outcome is AttemptOutcome.DNS
 
 
 @pytest.mark.parametrize(
@@ -167,12 +167,12 @@ async def test_a_name_that_is_rebound_between_attempts_is_judged_each_time_it_is
         return next(answers)
 
     async with LoopbackReceiver() as receiver:
-        url = receiver.url.replace("127.0.0.1", "hooks.example.com")
+        url = receiver.url.replace("127.0.0.1", "hooks.localhost")
         outcomes = [(await _send(url, lookup=rebinding)).outcome for _ in range(3)]
     assert outcomes == [AttemptOutcome.DELIVERED, AttemptOutcome.BLOCKED, AttemptOutcome.BLOCKED]
     assert asked == 3, "once per connection: what was vetted is what is dialled"
     [received] = receiver.received
-    assert received.headers["host"].startswith("hooks.example.com:"), "the original name is kept"
+    assert received.headers["host"].startswith("hooks.localhost:"), "the original name is kept"
 
 
 async def test_the_rules_of_live_mode_hold_when_it_is_dialled() -> None:
@@ -190,7 +190,9 @@ async def test_a_name_that_hangs_is_bounded_by_the_connect_deadline() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    reply = await _send("https://slow.example/", lookup=hanging, deadlines=Deadlines(connect_s=0.1, total_s=ENDLESS_S))
+    reply = await _send(
+        "https://slow.example.com/", lookup=hanging, deadlines=Deadlines(connect_s=0.1, total_s=ENDLESS_S)
+    )
     assert reply.outcome is AttemptOutcome.CONNECT
 
 

@@ -10,6 +10,7 @@ from infra.security.net_guard.target import AddressRules, TargetRefusedError, pa
 
 LIVE = AddressRules.for_mode(livemode=True, allow_networks=[ip_network("127.0.0.0/8")])
 TEST = AddressRules.for_mode(livemode=False, allow_networks=[])
+CONTAINERS = AddressRules.for_mode(livemode=False, allow_networks=[ip_network("172.16.0.0/12")])
 DEVELOPMENT = AddressRules.for_mode(livemode=False, allow_networks=[ip_network("127.0.0.0/8"), ip_network("::1/128")])
 
 HOSTILE_IN_LIVE = {
@@ -43,16 +44,20 @@ HOSTILE_IN_LIVE = {
         "https://exa%6dple.com/", "https:///path", "https://:443/", "https://.example.com/", "https://example..com/",
         "https://example.com./", "https://-example.com/", "https://exa_mple.com/", "https://exa*mple.com/",
         "https://xn--a/", "https://xn--/", "https://\u200dexample.com/", f"https://{'a' * 64}.com/",
-        f"https://{'a.' * 130}com/", "https://example.com:/", "https://example.com:443:80/",
-        "https://example.com:-1/", "https://example.com:٤٤٣/",
+        f"https://{'a.' * 130}com/",
     ],
     "host_not_public": [
         "https://localhost/", "https://LOCALHOST/", "https://redis/", "https://app.localhost/",
         "https://metadata.google.internal/", "https://printer.local/", "https://router.home.arpa/",
-        "https://hidden.onion/",
+        "https://hidden.onion/", "https://foo.invalid/", "https://foo.test/", "https://foo.example/", "https://foo.alt/",
+        "https://kubernetes.default.svc/", "https://kubernetes.default.svc.cluster.local/", "https://nas.lan/",
+        "https://1.0.0.127.in-addr.arpa/", "https://service.arpa/", "https://host.docker.internal/", "https://www.corp/",
+        "https://invalid/", "https://LOCALHOST.LocalDomain/", "https://bücher.example/",
     ],
     "port_not_allowed": [
         "https://example.com:22/", "https://example.com:0/", "https://example.com:80/", "https://example.com:99999/",
+        "https://example.com:/", "https://example.com:443:80/", "https://example.com:-1/", "https://example.com:٤٤٣/",
+        "https://example.com:https/",
     ],
     "url_too_long": [
         f"https://example.com/{'a' * 2048}",
@@ -67,6 +72,8 @@ HOSTILE_IN_TEST = [
     ("https://[::127.0.0.1]/", "address_denied"),
     ("https://[64:ff9b::7f00:1]/", "address_denied"),
     ("https://[2002:7f00:1::]/", "address_denied"),
+    ("https://foo.invalid/", "host_not_public"),
+    ("https://redis/", "host_not_public"),
 ]
 
 HOSTILE_IN_DEVELOPMENT = [
@@ -78,6 +85,11 @@ HOSTILE_IN_DEVELOPMENT = [
     ("http://127.0.0.1:70000/", "port_not_allowed"),
     ("http://8.8.8.8\\@127.0.0.1/", "url_malformed"),
     ("http://user@127.0.0.1/", "userinfo_not_allowed"),
+    ("http://example.com/", "scheme_not_allowed"),
+    ("http://example.com:9000/", "scheme_not_allowed"),
+    ("https://example.com:9000/", "port_not_allowed"),
+    ("http://notlocalhost/", "host_not_public"),
+    ("https://foo.invalid/", "host_not_public"),
 ]
 
 
@@ -99,18 +111,62 @@ def test_a_hostile_url_is_refused_with_its_code(rules: AddressRules, url: str, c
         (LIVE, "https://example.com", "https://example.com/"),
         (LIVE, "HTTPS://Example.COM:443/Hook?a=1&b=%20", "https://example.com/Hook?a=1&b=%20"),
         (LIVE, "https://hooks.example.com:8443/x", "https://hooks.example.com:8443/x"),
-        (LIVE, "https://bücher.example/x", "https://xn--bcher-kva.example/x"),
-        (LIVE, "https://faß.example/", "https://xn--fa-hia.example/"),
+        (LIVE, "https://bücher.com/x", "https://xn--bcher-kva.com/x"),
+        (LIVE, "https://faß.de/", "https://xn--fa-hia.de/"),
+        (LIVE, "https://internal.example.com/", "https://internal.example.com/"),
+        (LIVE, "https://test.svc.example.com/", "https://test.svc.example.com/"),
         (TEST, "https://8.8.8.8/", "https://8.8.8.8/"),
         (DEVELOPMENT, "http://127.0.0.1:9000/hook", "http://127.0.0.1:9000/hook"),
         (DEVELOPMENT, "http://localhost:9000/hook", "http://localhost:9000/hook"),
         (DEVELOPMENT, "http://[::1]:9000/", "http://[::1]:9000/"),
+        (DEVELOPMENT, "http://hooks.localhost:9000/", "http://hooks.localhost:9000/"),
+        (CONTAINERS, "http://receiver:9000/", "http://receiver:9000/"),
+        (CONTAINERS, "http://hooks.test/", "http://hooks.test/"),
     ],
 )
 def test_an_honest_url_is_kept_in_canonical_form(rules: AddressRules, url: str, canonical: str) -> None:
     target = parse_target(url, rules)
     assert target.url == canonical
     assert parse_target(target.url, rules) == target
+
+
+@pytest.mark.parametrize(
+    ("url", "part"),
+    [
+        ("example.com/hook", "begins with https://"),
+        ("ftp://example.com/", "The scheme must be https."),
+        ("https://exam ple.com/", "has a space: its character 13"),
+        ("https://example.com\\@evil.net/", "has a backslash: its character 20"),
+        ("https://example.com/\n", "has a control character: its character 21"),
+        ("https://example.com/#top", "A fragment (# and what follows)"),
+        ("https://example.com/{tenant}", "The path has a character to be written as %7B: its character 2"),
+        ("https://example.com/?q=ü", "The query has a character to be written as %C3%BC: its character 3"),
+        ("https://example.com/100%", "The path has a % without two hexadecimal digits: its character 5"),
+        ("https://me:secret@example.com/", "leave out the @ part"),
+        ("https://8.8.8.8/", "use a host name"),
+        ("https://[::zz]/", "brackets"),
+        ("https:///hook", "no host"),
+        ("https://my_host.example.com/", "underscore"),
+        ("https://example.com./", "ends in a dot"),
+        ("https://example..com/", "two in a row"),
+        ("https://-a.example.com/", "hyphen"),
+        (f"https://{'a' * 64}.com/", "longer than 63"),
+        (f"https://{'a.' * 130}com/", "at most 253"),
+        ("https://exa*mple.com/", "other than letters, digits"),
+        ("https://\u200dexample.com/", "IDNA 2008"),
+        ("https://xn--a/", "valid A-label"),
+        ("https://example.com:abc/", "not a port number"),
+        ("https://example.com:8080/", "443 or 8443"),
+        ("https://redis/", "one part only"),
+        ("https://foo.invalid/", "no public resolver"),
+        (f"https://example.com/{'a' * 2048}", "this has 2068"),
+    ],
+)
+def test_a_refusal_names_the_part_that_is_wrong(url: str, part: str) -> None:
+    with pytest.raises(TargetRefusedError) as refused:
+        parse_target(url, LIVE)
+    assert part in refused.value.detail
+    assert "secret" not in refused.value.detail
 
 
 def test_the_operators_networks_count_in_test_mode_only() -> None:

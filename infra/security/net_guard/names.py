@@ -1,0 +1,80 @@
+"""Which host names may be dialled, and what is wrong with those that may not.
+
+A name is plain ASCII as it goes to the resolver. Names that the Internet never resolves are listed here, so that a live
+endpoint under one is refused when it is saved and not when its first webhook is lost.
+"""
+
+import re
+
+import idna
+
+MAX_HOST_CHARS = 253
+MAX_LABEL_CHARS = 63
+
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+NEVER_PUBLIC = frozenset(
+    {
+        *("invalid", "test", "example", "localhost"),  # RFC 6761
+        "local",  # RFC 6762, and with it cluster.local of Kubernetes
+        "onion",  # RFC 7686
+        "alt",  # RFC 9476
+        "arpa",  # RFC 3172: the infrastructure's own, with home.arpa (RFC 8375) and every in-addr.arpa
+        "internal",  # ICANN reserved it for private use in 2024
+        *("corp", "home", "mail"),  # ICANN delegates these to nobody, because networks use them inside
+        *("localdomain", "domain", "workgroup", "intranet", "private", "lan", "svc"),  # in use inside, too
+    }
+)
+"""Last labels of names that no public resolver answers, or none with what a partner means."""
+
+
+class HostNameError(Exception):
+    """A host name is not one; the message says in which part."""
+
+
+def read_name(host: str) -> str:
+    """Return a host as IDNA 2008 A-labels, lower case (UTS 46 mapping, non-transitional).
+
+    Raises:
+        HostNameError: it is no name.
+    """
+    try:
+        name = host.lower() if host.isascii() else idna.encode(host, uts46=True).decode()
+    except (idna.IDNAError, UnicodeError):
+        raise HostNameError("The host is not a valid internationalised name (IDNA 2008).") from None
+    if len(name) > MAX_HOST_CHARS:
+        raise HostNameError(f"A host name has at most {MAX_HOST_CHARS} characters.")
+    if name.endswith("."):
+        raise HostNameError("The host ends in a dot; leave it out.")
+    for label in name.split("."):
+        _check_label(label)
+    return name
+
+
+def is_never_public(name: str) -> bool:
+    """Return whether a name (of `read_name`) is one that only a private network can answer."""
+    parent, _, last = name.rpartition(".")
+    return not parent or last in NEVER_PUBLIC
+
+
+def is_loopback(name: str) -> bool:
+    """Return whether a name means this machine, whatever a resolver says (RFC 6761)."""
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def _check_label(label: str) -> None:
+    if not label:
+        raise HostNameError("The host has an empty part: it begins with a dot, or has two in a row.")
+    if "_" in label:
+        raise HostNameError("The host has an underscore, which no host name may have.")
+    if label.startswith("-") or label.endswith("-"):
+        raise HostNameError("A part of the host begins or ends with a hyphen.")
+    if len(label) > MAX_LABEL_CHARS:
+        raise HostNameError(f"A part of the host is longer than {MAX_LABEL_CHARS} characters.")
+    if not _LABEL.fullmatch(label):
+        raise HostNameError("The host has a character other than letters, digits, hyphens and dots.")
+    if label.startswith("xn--"):
+        try:
+            idna.decode(label)  # an A-label that does not decode is a disguise
+        except (idna.IDNAError, UnicodeError):
+            raise HostNameError("A part of the host begins with xn-- and is not a valid A-label (IDNA 2008).") from None
