@@ -24,7 +24,8 @@ FIELD_CODES: Final = field_codes.FIELD_CODES | api_key_problems.FIELD_CODES
 _CATALOGUE_HEAD: Final = """# Errors
 
 Generated from the code; do not edit. Every error is `application/problem+json` (RFC 9457). `code` is for programs: it
-never changes its meaning. `retryable`: the same request, with the same Idempotency-Key, may succeed later.
+never changes its meaning. `type` is the address of a page about it, at the service that sent it. `retryable`: the same
+request, with the same Idempotency-Key, may succeed later.
 
 | status | code | title | retryable | detail |
 |---|---|---|---|---|"""

@@ -59,7 +59,7 @@ PROBLEM_SCHEMA: Final = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "instance", "code", "request_id", "retryable"],
     "properties": {
-        "type": {"type": "string"},
+        "type": {"type": "string", "description": "address of a page about the error, at the service that sent it"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
