@@ -41,6 +41,24 @@ _LZ4_LEVEL: Final = 1
 for batches 14 % larger. It has no setting for the level."""
 
 
+class BrokerTimeoutError(TimeoutError):
+    """The broker did not respond in time."""
+
+
+@asynccontextmanager
+async def responding_within(deadline_s: float) -> AsyncIterator[asyncio.Timeout]:
+    """Limit a block of calls to the broker to `deadline_s` seconds; the limit that is given may be put off.
+
+    Raises:
+        BrokerTimeoutError: the time is over.
+    """
+    try:
+        async with asyncio.timeout(deadline_s) as limit:
+            yield limit
+    except TimeoutError:
+        raise BrokerTimeoutError(f"the broker did not respond within {deadline_s:g} s") from None
+
+
 def make_producer(bootstrap_servers: str, *, client_id: str) -> AIOKafkaProducer:
     """Return an idempotent producer that waits for all replicas; must be made inside a running event loop."""
     _quieten()
@@ -119,7 +137,7 @@ async def started_admin(
     """
     admin = make_admin(bootstrap_servers, client_id=client_id)
     try:
-        async with asyncio.timeout(deadline_s):
+        async with responding_within(deadline_s):
             await admin.start()
             yield admin
     finally:

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from infra.kafka.chain import Chain, Span
-from infra.kafka.clients import close, make_reader, started_admin
+from infra.kafka.clients import close, make_reader, responding_within, started_admin
 from infra.kafka.records import ForeignRecordError, TopicRecord, from_record
 
 _STEP_BACK: Final = 64
@@ -57,7 +57,7 @@ async def read_offsets(bootstrap_servers: str, topic: str, *, deadline_s: float)
         KafkaError: it cannot be reached, or the topic does not exist.
     """
     async with _reader(bootstrap_servers, deadline_s) as (reader, _):
-        partitions = await _partitions(reader, topic)
+        partitions = await partitions_of(reader, topic)
         begins = await reader.beginning_offsets(partitions)
         ends = await reader.end_offsets(partitions)
     return {each.partition: (begins[each], ends[each]) for each in partitions}
@@ -71,7 +71,7 @@ async def read_ends(bootstrap_servers: str, topic: str, *, deadline_s: float) ->
         KafkaError: it cannot be reached, or the topic does not exist.
     """
     async with _reader(bootstrap_servers, deadline_s) as (reader, extend):
-        partitions = await _partitions(reader, topic)
+        partitions = await partitions_of(reader, topic)
         reader.assign(partitions)
         begins = await reader.beginning_offsets(partitions)
         ends = await reader.end_offsets(partitions)
@@ -129,14 +129,15 @@ async def _reader(
     """Return a started reader, and what puts its deadline off: to be called whenever the broker has answered."""
     reader = make_reader(bootstrap_servers, client_id="harbor-relay-tail")
     try:
-        async with asyncio.timeout(deadline_s) as limit:
+        async with responding_within(deadline_s) as limit:
             await reader.start()
             yield reader, lambda: limit.reschedule(asyncio.get_running_loop().time() + deadline_s)
     finally:
         await close(reader)
 
 
-async def _partitions(reader: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+async def partitions_of(reader: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    """Return the partitions of a topic in order; the caller limits how long a topic that is new may take to appear."""
     # Right after a topic is created its metadata may not have arrived everywhere: wait for it, under the deadline.
     numbers = await reader._client._wait_on_metadata(topic)  # noqa: SLF001  # no public call waits
     return [TopicPartition(topic, number) for number in sorted(numbers)]

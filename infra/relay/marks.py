@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from infra.event_store.protocol import StoreUnavailableError
+from infra.observability.reasons import reason_of
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.pool import Pool
 from infra.relay.resume import Marks
 
@@ -21,11 +24,26 @@ WHERE marks.epoch <= excluded.epoch
 
 
 async def read_marks(pool: Pool, topic: str) -> Marks | None:
-    """Return what was written down for this topic, if anything."""
-    row = await pool.fetchrow(_READ, topic, timeout=_TIMEOUT_S)
+    """Return what was written down for this topic, if anything.
+
+    Raises:
+        StoreUnavailableError: PostgreSQL does not serve.
+    """
+    try:
+        row = await pool.fetchrow(_READ, topic, timeout=_TIMEOUT_S)
+    except ANY_DATABASE_ERROR as error:
+        raise StoreUnavailableError(reason_of(error)) from error
     return None if row is None else Marks(row["low_water"], tuple(row["acked"]), tuple(row["ends"]))
 
 
 async def write_marks(pool: Pool, topic: str, marks: Marks, epoch: int) -> None:
-    """Write down `marks`; a relay that has been replaced in the meantime changes nothing."""
-    await pool.execute(_WRITE, topic, marks.low_water, list(marks.acked), list(marks.ends), epoch, timeout=_TIMEOUT_S)
+    """Write down `marks`; a relay that has been replaced in the meantime changes nothing.
+
+    Raises:
+        StoreUnavailableError: PostgreSQL does not serve.
+    """
+    values = (topic, marks.low_water, list(marks.acked), list(marks.ends), epoch)
+    try:
+        await pool.execute(_WRITE, *values, timeout=_TIMEOUT_S)
+    except ANY_DATABASE_ERROR as error:
+        raise StoreUnavailableError(reason_of(error)) from error

@@ -11,7 +11,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
 from infra.event_store.protocol import StoredEvent
-from infra.kafka.clients import CLOSE_DEADLINE_S, abandon, make_producer
+from infra.kafka.clients import CLOSE_DEADLINE_S, abandon, make_producer, responding_within
 from infra.kafka.records import to_record
 
 _UNKNOWN_OFFSET: Final = -1
@@ -56,7 +56,7 @@ class Publisher:
 
     async def __aenter__(self) -> Self:
         try:
-            async with asyncio.timeout(self._deadline_s):
+            async with responding_within(self._deadline_s):
                 await self._producer.start()
         except BaseException:
             await abandon(self._producer)
@@ -85,7 +85,7 @@ class Publisher:
         batches = {partition: self._batches(partition, of_partition) for partition, of_partition in events.items()}
         sent: list[tuple[int, int, asyncio.Future[RecordMetadata]]] = []
         try:
-            async with asyncio.timeout(self._deadline_s):
+            async with responding_within(self._deadline_s):
                 # First batches of all partitions, then second ones: a second waits until its first is on its way.
                 for rank in zip_longest(*batches.values()):
                     for partition, batch in zip(batches, rank, strict=True):

@@ -13,8 +13,9 @@ import asyncpg
 from infra.background import run_in_background
 from infra.event_store.protocol import EventStoreError, LogCorruptError, StoreUnavailableError
 from infra.kafka.topics import TopicsError
-from infra.observability.health import NotReadyReason
+from infra.observability.health import MEANINGS, NotReadyReason
 from infra.observability.logs import get_logger
+from infra.observability.reasons import reason_of
 from infra.postgres.failures import ANY_DATABASE_ERROR, NO_CONNECTION_LEFT
 from infra.postgres.leases import Lease
 from infra.relay.publisher import TopicRewoundError
@@ -24,7 +25,7 @@ from infra.retry_loop import Cause, RetryLoop
 
 State = Literal["starting", "standby", "leading", "waiting", "halted", "stopped"]
 
-_HALTED_RETRY_S: Final = 10.0
+_HALTED_RETRY_S: Final = 3.0
 _HALTING: Final = (TopicAheadOfStoreError, LogCorruptError, TopicsError)
 _CAUSES: Final = (
     Cause(TopicAheadOfStoreError, "topic_ahead_of_store", _HALTED_RETRY_S),
@@ -89,7 +90,7 @@ class Relay:
         try:
             return await self._lease.try_acquire()
         except ANY_DATABASE_ERROR as error:
-            raise StoreUnavailableError(f"database: {error!r}") from error
+            raise StoreUnavailableError(reason_of(error)) from error
 
     async def _start_leading(self) -> None:
         self._ports.metrics.leader.set(1)
@@ -132,7 +133,8 @@ class Relay:
     def _log(self, reason: NotReadyReason | None, error: Exception | None) -> None:
         if error is not None:
             state: State = "halted" if isinstance(error, _HALTING) else "waiting"
-            self._enter(state, waiting_for=reason, reason=f"{type(error).__name__}: {error}")
+            what_next = MEANINGS[reason] if reason is not None else ""
+            self._enter(state, waiting_for=reason, reason=reason_of(error), what_next=what_next)
 
     def _enter(self, state: State, **fields: object) -> None:
         if state != self._state or state in {"waiting", "halted"}:

@@ -94,7 +94,9 @@ async def test_a_topic_emptied_under_an_idle_relay_is_filled_again_without_a_new
         await log.is_published()
 
 
-async def test_a_frozen_broker_does_not_freeze_the_relay(log: RelayedLog) -> None:
+async def test_a_frozen_broker_does_not_freeze_the_relay_which_says_what_it_waits_for(
+    log: RelayedLog, capsys: pytest.CaptureFixture[str]
+) -> None:
     # No look at offsets meanwhile: aiokafka leaks a connection that is cut off while it asks for metadata.
     async with log.relay(flush_deadline_s=1.0, offsets_every_s=3600.0) as running:
         await eventually(lambda: running.relay.state == "leading")
@@ -105,6 +107,9 @@ async def test_a_frozen_broker_does_not_freeze_the_relay(log: RelayedLog) -> Non
         finally:
             log.kafka.running.resume()
         await log.is_published()
+    output = capsys.readouterr().out
+    assert "reason='the broker did not respond within 1 s (BrokerTimeoutError)'" in output
+    assert "what_next='Kafka does not serve; the process tries again by itself.'" in output
 
 
 async def test_every_database_connection_cut_again_and_again_loses_nothing(log: RelayedLog) -> None:

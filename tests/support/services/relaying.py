@@ -12,7 +12,7 @@ from infra.clock import new_id
 from infra.event_store.postgres import open_event_store
 from infra.kafka.clients import close, make_reader
 from infra.kafka.records import TopicRecord, from_record
-from infra.kafka.tail import _partitions
+from infra.kafka.tail import partitions_of
 from infra.kafka.topics import Topic, events_topic
 from infra.postgres.leases import Lease
 from infra.postgres.pool import connect, open_pool
@@ -136,7 +136,7 @@ async def topic_records(kafka: KafkaServer, topic: str, *, deadline_s: float = 6
     try:
         async with asyncio.timeout(deadline_s):
             await reader.start()
-            partitions = await _partitions(reader, topic)
+            partitions = await partitions_of(reader, topic)
             reader.assign(partitions)
             ends = await reader.end_offsets(partitions)
             await reader.seek_to_beginning(*partitions)
