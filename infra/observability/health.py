@@ -51,7 +51,7 @@ MEANINGS: Final[Mapping[NotReadyReason, str]] = MappingProxyType(
         "topic_unusable": "The topic is not as it has to be; the log says how. An operator is needed.",
         "topic_rewound": "The topic has lost records; they are being sent again.",
         "topic_ahead_of_store": "The topic holds what the store does not know: was the store restored from a copy? "
-        "Nothing is sent until they agree; an operator is needed.",
+        "Nothing is sent until they agree: connect the right store, or run `python -m infra.relay refill`.",
         "too_many_poison_orders": "A projection fails with too many orders and has stopped; an operator is needed.",
         "memory_short": "The process ran out of memory and tries again.",
     }

@@ -17,6 +17,7 @@ from infra.observability.ops_server import OpsServer
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import connect, open_pool
 from infra.postgres.wakeup import Wakeup
+from infra.relay.commands import refill, verify
 from infra.relay.metrics import RelayMetrics
 from infra.relay.relay import Relay, relay_lease
 from infra.relay.run import Ports
@@ -25,11 +26,22 @@ from infra.settings import KafkaSettings, OpsSettings, PostgresSettings, RelaySe
 _APPLICATION = "harbor-relay"
 
 
-@click.command(
-    epilog="Example: HARBOR_POSTGRES__URL=... HARBOR_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:9092 python -m infra.relay"
+@click.group(
+    invoke_without_command=True,
+    epilog="Example: HARBOR_POSTGRES__URL=... HARBOR_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:9092 python -m infra.relay",
 )
-def main() -> None:
-    """Relay the event log to Kafka. All settings are HARBOR_* variables: docs/settings.md."""
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Relay the event log to Kafka, or run a command. All settings are HARBOR_* variables: docs/settings.md."""
+    if context.invoked_subcommand is None:
+        _relay()
+
+
+main.add_command(verify)
+main.add_command(refill)
+
+
+def _relay() -> None:
     try:
         runtime.begin("relay")
         kafka = load(KafkaSettings)

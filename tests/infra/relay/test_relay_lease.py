@@ -1,7 +1,7 @@
 """A relay and its lease: what one must not do that has lost it, and what it must forget when it gets it again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -13,8 +13,7 @@ from infra.postgres.leases import Lease
 from infra.relay.run import Ports, Run
 from tests.support.event_store.log_filler import append_orders
 from tests.support.services.relayed_log import RelayedLog
-from tests.support.services.relaying import relay_ports, topic_records
-from tests.support.services.servers import Database, KafkaServer
+from tests.support.services.relaying import topic_records
 from tests.support.waiting import eventually
 
 
@@ -44,12 +43,6 @@ class Hold:
 
     def is_lost(self) -> None:
         self._at_s += 3.0
-
-
-@pytest.fixture
-async def ports(database: Database, kafka: KafkaServer, topic_prefix: str) -> AsyncIterator[Ports]:
-    async with relay_ports(database, kafka, topic_prefix) as opened:
-        yield opened
 
 
 def run_of(ports: Ports, lease: Lease) -> Run:

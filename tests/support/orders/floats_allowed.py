@@ -46,6 +46,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "infra/postgres/leases.py": {FLOAT, SECONDS, DIVISION},
         "infra/event_store/partitions.py": {FLOAT, LITERAL, SECONDS},
         "infra/postgres/pool.py": {LITERAL},
+        "infra/relay/comparison.py": {FLOAT, LITERAL, SECONDS},
         "infra/relay/marks.py": {LITERAL},
         "infra/relay/publisher.py": {FLOAT},
         "infra/relay/relay.py": {FLOAT, LITERAL},
@@ -108,6 +109,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
             DIVISION,
             an_import("time"),
         },
+        "infra/relay/commands.py": {LITERAL, SECONDS, DIVISION},
         "projections/commands.py": {FLOAT, LITERAL, SECONDS, DIVISION},
     },
     "decimals of the client: exact, and refused when they are floats": {

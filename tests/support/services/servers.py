@@ -158,6 +158,12 @@ class PostgresCluster:
         await self.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         return self.database(name)
 
+    async def copy_database(self, source: Database) -> Database:
+        """Copy a database as it is, like a backup and its restoration; nobody may be connected to it."""
+        name = f"test_{secrets.token_hex(6)}"
+        await self.execute(f"CREATE DATABASE {name} TEMPLATE {source.name}")
+        return self.database(name)
+
     async def drop_database(self, name: str) -> None:
         """Drop it, ending whatever is still connected."""
         await self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
