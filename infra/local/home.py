@@ -2,7 +2,7 @@
 
 $HARBOR_HOME (default: .harbor in the checkout)
     home.json    ports, passwords and secrets made at the first start, the API keys (0600)
-    stack.json   what runs where, for scripts; only while it runs (0600)
+    stack.json   what runs where and how far the start is (`state`), for scripts; only while it runs (0600)
     run.json     which processes were started, to find what a killed supervisor left (0600)
     lock         held by the supervisor as long as it lives
     logs/        one file per process, bounded
@@ -33,8 +33,9 @@ LOG_LIMIT_BYTES = 20_000_000
 
 @dataclass(slots=True)
 class Kept:
-    """What the home keeps between starts."""
+    """What the home keeps between starts; `home` is its own path, by which a copy knows that it is one."""
 
+    home: str = ""
     postgres_dir: str = ""
     ports: dict[str, int] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
@@ -102,7 +103,7 @@ class Home:
         """Read what the last start kept.
 
         Raises:
-            LocalError: the file is damaged.
+            LocalError: the file is damaged, or is a copy and names another home's data.
         """
         path = self.path / "home.json"
         try:
@@ -114,11 +115,18 @@ class Home:
                 f"{path} cannot be read: restore it, or `{make_command('clean')}` to start with empty data"
             ) from error
         # In a home that was moved or copied, what it kept names the first one's data.
+        first = self.kept.home or str(self.path)
         if (self.path / "postgres" / "data").exists():
             self.kept.postgres_dir = str(self.path / "postgres")
+        elif self.kept.postgres_dir and first != str(self.path) and (Path(first) / "home.json").exists():
+            raise LocalError(
+                f"{self.path} is a copy of {first} without its data, which is in {self.kept.postgres_dir}: "
+                "delete the copy; `make backup` and `make restore` copy a stack"
+            )
 
     def save(self) -> None:
         """Write what the next start needs."""
+        self.kept.home = str(self.path)
         write_private(self.path / "home.json", asdict(self.kept))
 
     def secret(self, name: str) -> str:

@@ -70,6 +70,23 @@ def test_a_home_that_was_moved_or_copied_has_its_own_data(home: Home, tmp_path: 
     assert not copy.path.exists()
 
 
+def test_a_copy_does_not_touch_data_that_is_outside_the_first_home(home: Home, tmp_path: Path) -> None:
+    data = tmp_path / "outside" / "data"  # where root's PostgreSQL keeps it when the home is closed to its account
+    data.mkdir(parents=True)
+    home.kept.postgres_dir = str(data.parent)
+    home.save()
+    copy, moved = Home(tmp_path / "copy"), Home(tmp_path / "moved")
+    shutil.copytree(home.path, copy.path)
+
+    with pytest.raises(LocalError, match=f"is a copy of {home.path} without its data"):
+        copy.wipe()
+    home.path.rename(moved.path)
+    moved.load()
+
+    assert data.exists()
+    assert moved.postgres_dir() == data.parent
+
+
 def test_files_with_secrets_are_for_their_owner_only(home: Home) -> None:
     home.secret("pepper")
     home.save()
