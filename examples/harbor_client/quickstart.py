@@ -4,7 +4,7 @@ import os
 import sys
 from decimal import Decimal
 
-from harbor_orders_client import Conflict, ConnectionFailed, HarborOrders, NewLine, NewOrder
+from harbor_orders_client import Conflict, ConnectionFailed, HarborError, HarborOrders, NewLine, NewOrder
 
 names = ("HARBOR_API_KEY", "HARBOR_COMMAND_URL", "HARBOR_QUERY_URL")
 if missing := [name for name in names if not os.environ.get(name)]:
@@ -28,3 +28,5 @@ try:
         print(sum(1 for _ in harbor.orders.list(created_from=order.created_at, page_size=2)), "orders listed")
 except ConnectionFailed as error:
     sys.exit(f"{error}: does the stack run? make up DETACH=1")
+except (HarborError, ValueError) as error:  # a wrong key or address, or a refusal
+    sys.exit(f"{error}: README.md next to this file says where the key and the addresses come from")

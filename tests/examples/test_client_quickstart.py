@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+from infra.security.api_keys import generate
 from tests.demo.stack import Stack
 from tests.support.services.harbor_clients import CLIENT
 from tests.support.services.ports import free_port
@@ -46,6 +47,23 @@ async def test_without_a_stack_it_says_how_to_start_one() -> None:
         [],
         f"cannot reach {nowhere} (Connection refused): does the stack run? make up DETACH=1\n",
     )
+
+
+async def test_a_key_that_is_not_valid_and_an_address_that_is_none_are_said_in_one_line(stack: Stack) -> None:
+    hint = "README.md next to this file says where the key and the addresses come from\n"
+    unknown = generate(livemode=False).text
+    addresses = {"HARBOR_COMMAND_URL": stack.command_api, "HARBOR_QUERY_URL": stack.query_api}
+
+    of_key = await run(HARBOR_API_KEY=unknown, **addresses)
+    of_address = await run(HARBOR_API_KEY=unknown, **(addresses | {"HARBOR_QUERY_URL": "localhost"}))
+
+    assert [(status, printed, errors.count("\n")) for status, printed, errors in (of_key, of_address)] == [
+        (1, [], 1)
+    ] * 2
+    assert of_key[2].startswith("401 ")
+    assert of_key[2].endswith(hint)
+    assert unknown not in of_key[2] + of_address[2]
+    assert of_address[2].startswith("command_url and query_url are addresses")
 
 
 async def test_the_quickstart_prints_what_it_should(stack: Stack) -> None:

@@ -115,8 +115,8 @@ def test_a_missing_response_is_reported_once_until_there_is_one_again() -> None:
     drive(lambda made: send_until_known(made, CHANGE, {}), [UNREACHED, UNREACHED, LOST, BUSY, UNREACHED, DONE], rules)
 
     assert reports == [
-        "ConnectError; trying for 30 s (is it up? make up DETACH=1 starts the local one)",
-        "ConnectError; trying for 60 s (is it up? make up DETACH=1 starts the local one)",
+        "ConnectError; trying for up to 30 s (is it up? make up DETACH=1 starts the local one)",
+        "ConnectError; trying for up to 60 s (is it up? make up DETACH=1 starts the local one)",
     ]
 
 

@@ -176,6 +176,22 @@ async def test_refused_lines_are_written_to_a_file_that_is_corrected_and_importe
     assert await partner.orders() == 6
 
 
+async def test_refused_lines_are_in_the_order_of_the_file_however_many_batches_are_sent_at_once(
+    partner: Partner,
+) -> None:
+    bad = order_body(currency="eur")
+    lines: list[object] = [
+        each for number in range(60) for each in (order_body(metadata={"n": str(number)}), bad, b"{")
+    ]
+    path = partner.write(*lines)
+
+    await partner.run(path, "--batch", "3", "--in-flight", "16")
+
+    refused = path.with_name("orders.ndjson.refused.ndjson").read_bytes().splitlines()
+    numbers = [orjson.loads(line)["refused"]["line"] for line in refused]
+    assert numbers == [number for number in range(1, 181) if number % 3 != 1]
+
+
 async def test_a_service_killed_in_the_middle_loses_and_doubles_nothing(partner: Partner) -> None:
     path = partner.write(*many())
     process = await partner.start(path, "--batch", "100")

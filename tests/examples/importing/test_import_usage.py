@@ -108,9 +108,49 @@ def test_a_service_that_cannot_be_reached_is_reported_at_once_and_in_plain_words
     status, printed = command.run("--url", url, "--give-up", "0.3")
 
     assert status == 2
-    assert f"cannot reach {url} (Connection refused); trying for 0.3 s (is it up? make up DETACH=1 starts" in printed
+    assert (
+        f"cannot reach {url} (Connection refused); trying for up to 0.3 s (is it up? make up DETACH=1 starts" in printed
+    )
     assert printed.count("is it up?") == 1
     assert f"Error: gave up: cannot reach {url} (Connection refused). Run the same command again" in printed
+
+
+def test_what_went_wrong_is_printed_before_the_summary(command: Command) -> None:
+    (command.directory / "orders.ndjson").write_text("{}\n")
+
+    ended = subprocess.run(  # noqa: S603  # our own command
+        [sys.executable, "-m", "harbor_orders_client", "import", str(command.directory / "orders.ndjson"), *NOWHERE],
+        cwd=CLIENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+    *_, error, summary = ended.stdout.splitlines()
+    assert error.startswith("Error: gave up")
+    assert summary.startswith("0 orders in 0:0")
+
+
+@pytest.mark.parametrize(
+    ("imported", "refused"),
+    [
+        ("orders.ndjson", "orders.ndjson.refused.ndjson"),
+        ("orders.ndjson.refused.ndjson", "orders.ndjson.refused-2.ndjson"),
+        ("orders.ndjson.refused-2.ndjson", "orders.ndjson.refused-3.ndjson"),
+        ("orders.ndjson.refused-10.ndjson", "orders.ndjson.refused-11.ndjson"),
+    ],
+)
+def test_the_refused_lines_of_a_file_of_refused_lines_go_to_the_next_number(
+    command: Command, imported: str, refused: str
+) -> None:
+    (command.directory / imported).write_text(NOT_JSON)
+
+    status, printed = command.run_with(str(command.directory / imported))
+
+    assert status == 1
+    assert f"refused lines: {command.directory / refused}\n" in printed
+    assert sorted(path.name for path in command.directory.iterdir()) == sorted([imported, refused])
 
 
 @pytest.fixture
@@ -228,6 +268,12 @@ def test_a_refused_line_is_in_the_file_as_soon_as_it_is_counted(tmp_path: Path) 
     assert refused.count == 1
     assert orjson.loads(refused.path.read_bytes())["refused"]["line"] == 1
     refused.close()
+
+
+def test_one_order_is_not_called_orders(command: Command) -> None:
+    _, printed = command.run(lines=NOT_JSON)
+
+    assert printed.startswith("1 order in 0:0")
 
 
 def test_a_full_disk_stops_the_import_and_says_what_to_do(tmp_path: Path) -> None:

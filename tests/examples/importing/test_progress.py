@@ -18,6 +18,7 @@ def test_the_line_has_percent_count_rate_refusals_and_time_left() -> None:
     tally = Tally(created=900, replayed=50, refused=50, file_bytes=250_000)
 
     assert progress_line(tally, 1_000_000, 0.5) == " 25%  1,000 orders, 2,000/s, 50 refused, 0:02 left"
+    assert progress_line(Tally(created=1), 0, 0.5) == "100%  1 order, 2/s, 0:00 left"
     assert progress_line(Tally(), 1_000_000, 0.5) == "  0%  0 orders, 0/s, ? left"
     assert [clock_text(seconds) for seconds in (0, 59.6, 3599, 3600)] == ["0:00", "1:00", "59:59", "1:00:00"]
 

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from harbor_orders_client.errors import ApiError, HarborError, OutcomeUnknown, Unauthorized, UnexpectedResponse
-from harbor_orders_client.importing.progress import Progress, Tally, clock_text
-from harbor_orders_client.importing.refusals import RefusedFile, RefusedFileError
+from harbor_orders_client.importing.progress import Progress, Tally, clock_text, orders_text
+from harbor_orders_client.importing.refusals import RefusedFile, RefusedFileError, refused_path
 from harbor_orders_client.importing.run import Import
 from harbor_orders_client.importing.slices import read_slices
 from harbor_orders_client.operations.batches import MAX_ORDERS, SliceSize
@@ -47,8 +47,8 @@ external_reference keeps an order from being made again. To make the same orders
 another --run.
 
 Refused lines go to FILE.refused.ndjson with code and pointer, and the import continues. Correct the orders there (of a
-line that was not an order, its text) and import that file; correct them in one file only, not in both. An older file
-of that name is kept as .1, .2, ...
+line that was not an order, its text) and import that file; correct them in one file only, not in both. What is refused
+then goes to FILE.refused-2.ndjson, and so on. An older file of that name is kept as .1, .2, ...
 
 Exit status: 0 all orders are there; 1 some lines were refused; 2 wrong usage, or the import stopped: run it again.
 """
@@ -118,7 +118,7 @@ def import_orders(command: argparse.ArgumentParser, arguments: argparse.Namespac
     if not _KEY.fullmatch(api_key):
         command.error(f"{API_KEY} does not hold an API key (hbr_live_... or hbr_test_...)")
     file: Path = arguments.file
-    refused = RefusedFile(arguments.refused or file.with_name(f"{file.name}.refused.ndjson"))
+    refused = RefusedFile(arguments.refused or refused_path(file))
     try:
         refused.check(file)
     except RefusedFileError as error:
@@ -138,9 +138,10 @@ def import_orders(command: argparse.ArgumentParser, arguments: argparse.Namespac
     except (HarborError, RefusedFileError, OSError) as error:
         reason = _why(error)
     progress.end()
+    if reason:
+        print(f"Error: {reason}", file=sys.stderr, flush=True)
     print(summary(tally, progress.elapsed_s), flush=True)
     if reason:
-        print(f"Error: {reason}", file=sys.stderr)
         return _STOPPED
     if tally.refused:
         print(f"refused lines: {refused.path}")
@@ -219,6 +220,6 @@ def summary(tally: Tally, elapsed_s: float) -> str:
     """Return what was done in one line."""
     rate = tally.orders_done / elapsed_s if elapsed_s else 0.0
     return (
-        f"{tally.orders_done:,} orders in {clock_text(elapsed_s)} ({rate:,.0f}/s): {tally.created:,} created, "
+        f"{orders_text(tally)} in {clock_text(elapsed_s)} ({rate:,.0f}/s): {tally.created:,} created, "
         f"{tally.replayed:,} were there already, {tally.refused:,} refused"
     )

@@ -30,7 +30,12 @@ def progress_line(tally: Tally, total_bytes: int, elapsed_s: float) -> str:
     rate = tally.orders_done / elapsed_s if elapsed_s else 0.0
     left = clock_text(elapsed_s / share - elapsed_s) if share else "?"
     refused = f", {tally.refused:,} refused" if tally.refused else ""
-    return f"{share:4.0%}  {tally.orders_done:,} orders, {rate:,.0f}/s{refused}, {left} left"
+    return f"{share:4.0%}  {orders_text(tally)}, {rate:,.0f}/s{refused}, {left} left"
+
+
+def orders_text(tally: Tally) -> str:
+    """Return how many orders are done with, in words."""
+    return f"{tally.orders_done:,} order{'' if tally.orders_done == 1 else 's'}"
 
 
 def clock_text(seconds: float) -> str:

@@ -17,6 +17,17 @@ _RECORDED: Final = "duplicate_external_reference"
 """The refusal that is recorded: no order will ever be under that key, so a corrected one needs another key."""
 
 
+_REFUSED: Final = re.compile(r"(?P<name>.+)\.refused(?:-(?P<number>[0-9]{1,9}))?\.ndjson", re.DOTALL)
+
+
+def refused_path(imported: Path) -> Path:
+    """Return where the refused lines of a file go; those of a file of refused lines go under the next number."""
+    found = _REFUSED.fullmatch(imported.name)
+    if found is None:
+        return imported.with_name(f"{imported.name}.refused.ndjson")
+    return imported.with_name(f"{found['name']}.refused-{int(found['number'] or 1) + 1}.ndjson")
+
+
 class RefusedFileError(Exception):
     """Refused lines cannot be written there; the message says why and what to do."""
 

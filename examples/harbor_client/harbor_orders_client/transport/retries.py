@@ -78,7 +78,7 @@ class Contact:
         self.is_reached = self.is_reached or not isinstance(outcome, NoReply) or outcome.was_sent
         if isinstance(outcome, NoReply) and not self._is_reported:
             hint = "" if outcome.was_sent else " (is it up? make up DETACH=1 starts the local one)"
-            self.report(f"{outcome.reason}; trying for {self.allowed_s(patience):g} s{hint}")
+            self.report(f"{outcome.reason}; trying for up to {self.allowed_s(patience):g} s{hint}")
         self._is_reported = is_lost
 
 
