@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Header, Path
 from pydantic import BeforeValidator, Field
 
-from domain.instants import NaiveInstantError, parse_instant
+from domain.instants import DateAloneError, InstantError, NaiveInstantError, parse_instant
 from infra.http.validation import coded
 from infra.ids import UUID_PATTERN, canonical_uuid
 from query_api.problems import FIELD_CODES
@@ -16,15 +16,16 @@ from query_api.problems import FIELD_CODES
 def _instant(value: Any) -> datetime:
     try:
         return parse_instant(value)
+    except DateAloneError as error:
+        raise coded("timestamp_without_time", str(error)) from None
     except NaiveInstantError:
-        code = "timestamp_without_offset"
-    except ValueError:
-        code = "timestamp_invalid"
-    raise coded(code, FIELD_CODES[code])
+        raise coded("timestamp_without_offset", FIELD_CODES["timestamp_without_offset"]) from None
+    except InstantError as error:
+        raise coded("timestamp_invalid", str(error)) from None
 
 
 Timestamp = Annotated[datetime, BeforeValidator(_instant)]
-"""An RFC 3339 instant with an offset; the value is in UTC."""
+"""An RFC 3339 instant with an offset; the value is in UTC, cut to microseconds."""
 
 _UUID_TEXT: Final = Annotated[str, Field(pattern=f"^{UUID_PATTERN}$")]
 

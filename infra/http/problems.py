@@ -2,10 +2,12 @@
 
 A service refuses by raising `Problem` with one of its `ProblemType`s; the request middleware renders it.
 Codes are for programs and never change their meaning; titles and details are for people. What a client sent is never
-repeated in a response, so a response cannot carry somebody else's script or secret.
+repeated in a response, so a response cannot carry somebody else's script or secret; only a pointer holds names that a
+client chose, as far as they are short and plain.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +19,7 @@ MAX_ERRORS: Final = 20
 _MAX_POINTER: Final = 120
 _MAX_INSTANCE: Final = 200
 _RETRY_AFTER_S: Final = "1"
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.~/ -]{1,40}", re.ASCII)
 
 MemberValue = str | int | bool | None | list[str]
 """What an extension member of a problem may hold."""
@@ -46,7 +49,10 @@ class FieldError:
 
 
 class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem
-    """A refusal. `headers` go out with the response; `members` are extension members of the document."""
+    """A refusal. `headers` go out with the response; `members` are extension members of the document.
+
+    `more_errors`: how many errors were found besides `errors`.
+    """
 
     def __init__(
         self,
@@ -54,6 +60,7 @@ class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem
         detail: str | None = None,
         *,
         errors: tuple[FieldError, ...] = (),
+        more_errors: int = 0,
         headers: Mapping[str, str] | None = None,
         members: Mapping[str, MemberValue] | None = None,
     ) -> None:
@@ -61,10 +68,27 @@ class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem
         self.kind = kind
         self.detail = detail or kind.detail
         self.errors = errors
+        self.more_errors = more_errors
         self.headers = dict(headers or {})
         self.members = dict(members or {})
         if kind.status in {429, 503}:
             self.headers.setdefault("retry-after", _RETRY_AFTER_S)
+
+
+def pointer(path: Iterable[int | str]) -> str:
+    """Return the JSON pointer (RFC 6901) of a path, or of the object above a name that is not short and plain.
+
+    >>> pointer(["metadata", "a/b"]), pointer(["metadata", "<b>"])
+    ('/metadata/a~1b', '/metadata')
+    """
+    text = ""
+    for step in path:
+        if isinstance(step, str):
+            if not _PLAIN_NAME.fullmatch(step):
+                break
+            step = step.replace("~", "~0").replace("/", "~1")  # noqa: PLW2901  # as it is written in a pointer
+        text += f"/{step}"
+    return text
 
 
 def body_too_large(max_bytes: int) -> Problem:
@@ -83,17 +107,20 @@ def request_urn(request_id: str) -> str:
 
 
 def render(problem: Problem, instance: str, request_id: str) -> bytes:
-    """Return the problem document, at most `MAX_PROBLEM_BYTES` long: errors are dropped from the end to fit."""
+    """Return the problem document, at most `MAX_PROBLEM_BYTES` long: errors are dropped from the end to fit.
+
+    `errors_omitted` says how many were.
+    """
     errors = problem.errors[:MAX_ERRORS]
     while True:
         body = orjson.dumps(document_of(problem, errors, instance, request_id))
         if len(body) <= MAX_PROBLEM_BYTES or not errors:
             return body
-        errors = errors[: len(errors) // 2]
+        errors = errors[:-1]
 
 
 def document_of(problem: Problem, errors: tuple[FieldError, ...], instance: str, request_id: str) -> dict[str, object]:
-    """Return a problem as a document with these errors."""
+    """Return a problem as a document with these of its errors."""
     kind = problem.kind
     document: dict[str, object] = {
         "type": type_of(kind.code),
@@ -110,6 +137,9 @@ def document_of(problem: Problem, errors: tuple[FieldError, ...], instance: str,
         document["errors"] = [
             {"pointer": error.pointer[:_MAX_POINTER], "code": error.code, "detail": error.detail} for error in errors
         ]
+    omitted = problem.more_errors + len(problem.errors) - len(errors)
+    if omitted > 0:
+        document["errors_omitted"] = omitted
     return document
 
 

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 from urllib.parse import parse_qsl
 
-from infra.http.problems import VALIDATION_FAILED, FieldError, Problem
+from infra.http.problems import VALIDATION_FAILED, FieldError, Problem, pointer
 
 MAX_QUERY_BYTES: Final = 4096
 _MAX_FIELDS: Final = 20
@@ -40,7 +40,7 @@ def read_values(query_string: bytes, known: AbstractSet[str]) -> dict[str, str]:
     for name, value in pairs:
         if name not in known:
             detail = f"This address takes: {', '.join(sorted(known)) or 'no parameters'}."
-            errors.append(FieldError("/query", "parameter_unknown", detail))
+            errors.append(FieldError(pointer(("query", name)), "parameter_unknown", detail))
         elif name in values or not value:
             code = "parameter_repeated" if name in values else "parameter_empty"
             errors.append(FieldError(f"/query/{name}", code, PARAMETER_CODES[code]))

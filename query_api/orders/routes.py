@@ -3,16 +3,16 @@
 A new filter of the list is a field of `OrderFilters` and a condition in `queries.ORDER_FILTERS`.
 """
 
-import unicodedata
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import asyncpg
 import orjson
 from fastapi import APIRouter, Header, Query, Request, Response
-from pydantic import AfterValidator, BaseModel, Field, PlainValidator
+from pydantic import AfterValidator, BaseModel, Field, PlainValidator, ValidationInfo
 
+from domain import text
 from domain.order.status import Status
-from domain.text import MAX_EXTERNAL_REFERENCE_CHARS
 from infra.etags import ETags, parse_etags
 from infra.http import addresses
 from infra.http.auth import requires
@@ -21,11 +21,12 @@ from infra.http.cursors import RowKey
 from infra.http.problems import CURSOR_INVALID, NOT_FOUND, Problem
 from infra.http.server.raw_route import RawRequest, RawRoute, ReadyResponse
 from infra.http.strict_route import StrictRoute
+from infra.http.validation import coded
 from query_api.freshness import ORDER_TIMELINE, ORDERS
 from query_api.orders import queries
 from query_api.orders.responses import Note, NotePage, OrderPage, ShownOrder, TimelineEntry, TimelinePage, shown_order
 from query_api.parameters import ConsistencyToken, OrderId, Timestamp
-from query_api.problems import IF_NONE_MATCH_MALFORMED, refused_as
+from query_api.problems import FIELD_CODES, IF_NONE_MATCH_MALFORMED, refused_as
 from query_api.reading import Pages, Reads, open_read, read_responses
 from query_api.tokens import Token
 
@@ -52,11 +53,11 @@ raw_router = APIRouter(route_class=RawRoute, tags=["orders"])
 """Routes whose speed is promised (decision 0040)."""
 
 
-def _printable(text: str) -> str:
-    """Return a text in NFC, as every text is kept."""
-    if not text.isprintable():
-        raise ValueError
-    return unicodedata.normalize("NFC", text)
+def _not_before_from(created_to: datetime | None, others: ValidationInfo) -> datetime | None:
+    created_from = others.data.get("created_from")
+    if created_from is not None and created_to is not None and created_from > created_to:
+        raise coded("range_reversed", FIELD_CODES["range_reversed"])
+    return created_to
 
 
 class OrderFilters(BaseModel):
@@ -66,9 +67,18 @@ class OrderFilters(BaseModel):
         Status | None, refused_as("status_invalid"), Field(description="Only orders in this status now.")
     ] = None
     created_from: Annotated[Timestamp | None, Field(description="Created at this instant or later.")] = None
-    created_to: Annotated[Timestamp | None, Field(description="Created before this instant.")] = None
+    created_to: Annotated[
+        Timestamp | None,
+        AfterValidator(_not_before_from),
+        Field(description="Created before this instant, which is not before `created_from`."),
+    ] = None
     external_reference: Annotated[
-        Annotated[str, Field(min_length=1, max_length=MAX_EXTERNAL_REFERENCE_CHARS), AfterValidator(_printable)] | None,
+        Annotated[
+            str,
+            Field(min_length=1, max_length=text.MAX_EXTERNAL_REFERENCE_CHARS),
+            AfterValidator(text.external_reference),
+        ]
+        | None,
         refused_as("external_reference_invalid"),
         Field(description="The partner's own reference, exactly.", examples=["PO-2026-0042"]),
     ] = None

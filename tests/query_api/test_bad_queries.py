@@ -33,6 +33,6 @@ async def test_an_unknown_status_is_refused_with_a_plain_list_of_those_there_are
 async def test_nothing_of_a_bad_query_comes_back(service: QueryService) -> None:
     canary, key = "canary7f3a9", await service.key()
 
-    for name in ("limit", "status", "created_from", "cursor", canary):
+    for name in ("limit", "status", "created_from", "cursor", "%3Cb%3E"):
         answer = await service.get(f"{ORDERS}?{name}={canary}", key)
         assert (answer.status_code, canary in answer.text) == (422, False), name

@@ -79,6 +79,11 @@ PROBLEM_SCHEMA: Final = {
                 "properties": {name: {"type": "string"} for name in ("pointer", "code", "detail")},
             },
         },
+        "errors_omitted": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "how many more errors there are than `errors` has room for",
+        },
     },
 }
 

@@ -18,6 +18,7 @@ from infra.http.problems import (
     FieldError,
     Problem,
     ProblemType,
+    pointer,
     render,
 )
 from query_api import openapi as query_openapi
@@ -51,7 +52,34 @@ def test_a_problem_lists_twenty_errors_at_most_and_fits_into_4_kilobytes_whateve
     body = render(Problem(VALIDATION_FAILED, errors=(long,) * count), "/" + "b" * 100_000, "r" * 128)
 
     assert len(listed.get("errors", [])) == min(count, 20)
+    assert listed.get("errors_omitted", 0) == max(0, count - 20)
+    shown = orjson.loads(body)
+    assert len(shown.get("errors", [])) + shown.get("errors_omitted", 0) == count
     assert len(body) <= MAX_PROBLEM_BYTES
+
+
+def test_errors_that_were_only_counted_are_among_those_omitted() -> None:
+    error = FieldError("/a", "required", "The field is missing.")
+
+    shown = orjson.loads(render(Problem(VALIDATION_FAILED, errors=(error,), more_errors=7), "/", "r"))
+
+    assert (len(shown["errors"]), shown["errors_omitted"]) == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ((), ""),
+        (("lines", 0, "sku"), "/lines/0/sku"),
+        (("metadata", "a/b~1"), "/metadata/a~1b~01"),
+        (("metadata", "<script>"), "/metadata"),
+        (("metadata", "x" * 41), "/metadata"),
+        (("metadata", "", "deeper"), "/metadata"),
+        (("caf\u00e9",), ""),
+    ],
+)
+def test_a_pointer_stops_at_a_name_that_is_not_short_and_plain(path: tuple[int | str, ...], expected: str) -> None:
+    assert pointer(path) == expected
 
 
 def test_extension_members_stand_beside_the_others() -> None:
