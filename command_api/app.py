@@ -159,7 +159,7 @@ def assemble(
 def _problem(error: Exception) -> Problem | None:
     """Return what the routes raise as a problem; None for what is unexpected."""
     if isinstance(error, InvalidBodyError):
-        return invalid_body(error.model, error.error)
+        return invalid_body(error.model, error.error, error.value)
     return translate(error)
 
 

@@ -15,7 +15,7 @@ from infra.event_store.protocol import (
     StoreUnavailableError,
 )
 from infra.http import json_body, problems
-from infra.http.problems import FieldError, Problem, ProblemType
+from infra.http.problems import FieldError, Problem, ProblemType, pointer
 
 CATALOGUE: Final[tuple[ProblemType, ...]] = (
     *json_body.PROBLEMS,
@@ -118,7 +118,7 @@ def invalid_values(errors: Iterable[FieldError]) -> Problem:
 
 def invalid_command(error: InvalidCommandError) -> Problem:
     """Return the 422 that lists the rules which a command breaks; not recorded either."""
-    return invalid_values(FieldError(broken.pointer, broken.code, broken.detail) for broken in error.violations)
+    return invalid_values(FieldError(pointer(each.path), each.code, each.detail) for each in error.violations)
 
 
 def translate(error: Exception) -> Problem | None:

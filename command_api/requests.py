@@ -7,11 +7,13 @@ from fastapi import Depends, Header, Path
 from pydantic import PlainValidator
 from starlette.responses import Response
 
+from command_api.errors import invalid_command
 from command_api.handling.appends import Caller, CommandResponse
 from command_api.handling.handle import MakeCommand, handle
 from command_api.handling.idempotency import IdempotencyKey, fingerprint
 from command_api.handling.if_match import IfMatch, OptionalIfMatch, Versions
 from command_api.state import CommandState, state_of
+from domain.order.errors import InvalidCommandError
 from domain.order.ids import OrderId
 from infra.http import problems
 from infra.http.auth import principal_of
@@ -122,7 +124,7 @@ async def respond(command: CommandRequest, kind: str, make: MakeCommand, *, stat
     """Handle a command and return its response; `kind` names it in metrics and logs.
 
     Raises:
-        Problem, EventStoreError: as `handle`.
+        Problem, EventStoreError: as `handle`; 422 for values that break rules.
     """
     state, context = state_of(command.request), command.request.context
     context.log_event = "command.handled"
@@ -134,6 +136,9 @@ async def respond(command: CommandRequest, kind: str, make: MakeCommand, *, stat
     except Problem:
         outcome = "refused"
         raise
+    except InvalidCommandError as error:
+        outcome = "refused"
+        raise invalid_command(error) from None
     finally:
         state["metrics"].count(kind, outcome)
     order_id = str(response.order_id)

@@ -1,7 +1,7 @@
 """Money: integer minor units with an ISO 4217 currency; decimal strings only at the edge, floats nowhere.
 
-An amount is a string because most clients read JSON numbers as binary floats. It is matched by an ASCII pattern of
-bounded length and converted as an integer: input never becomes a Decimal, because `int(Decimal("1E+1000000"))` alone
+An amount is a string because most clients read JSON numbers as binary floats. It is matched by an ASCII pattern and, if
+it is short, converted as an integer: input never becomes a Decimal, because `int(Decimal("1E+1000000"))` alone
 keeps a CPU busy for half a minute.
 """
 
@@ -16,8 +16,9 @@ from domain.errors import MoneyError
 MAX_AMOUNT_MINOR = 10**15
 """Largest total of an order in minor units; sums of it still fit a signed 64-bit integer."""
 
-_MAX_AMOUNT_CHARS = 21
-_AMOUNT = re.compile(r"(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,4})?", re.ASCII)
+_MAX_WHOLE_DIGITS = 16
+_MAX_EXPONENT = max(EXPONENTS.values())
+_AMOUNT = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +67,38 @@ def parse_amount(text: object, currency: Currency) -> int:
 
     Raises:
         MoneyError: `money_must_be_string` (a JSON number), `amount_malformed` (sign, exponent, spaces, leading zeros,
-            non-ASCII digits), `currency_precision` (more decimals than the currency has) or `amount_too_large`.
+            non-ASCII digits), `amount_too_large` or `currency_precision` (more decimals than the currency has).
     """
     if not isinstance(text, str):
         raise MoneyError("money_must_be_string", 'an amount is a decimal string such as "19.99"')
-    if len(text) > _MAX_AMOUNT_CHARS or not _AMOUNT.fullmatch(text):
+    if not _AMOUNT.fullmatch(text):
         raise MoneyError("amount_malformed", 'an amount is ASCII digits with an optional point, such as "19.99"')
     whole, _, decimals = text.partition(".")
+    if len(whole) > _MAX_WHOLE_DIGITS:  # before it is converted, which costs time that grows with the square
+        raise MoneyError("amount_too_large", f"an amount is at most {MAX_AMOUNT_MINOR} minor units")
     exponent = currency.exponent
     if len(decimals) != exponent:
         if len(decimals) > exponent:
-            raise MoneyError("currency_precision", f"{currency.code} has {exponent} digits after the point")
+            raise MoneyError("currency_precision", f"{currency.code} has at most {exponent} digits after the point")
         decimals = decimals.ljust(exponent, "0")
     minor = int(whole + decimals)
     if minor > MAX_AMOUNT_MINOR:
         raise MoneyError("amount_too_large", f"an amount is at most {MAX_AMOUNT_MINOR} minor units")
     return minor
+
+
+def check_amount(text: object) -> None:
+    """Check an amount as far as that is possible without its currency.
+
+    Raises:
+        MoneyError: as `parse_amount`, if it would in every currency.
+    """
+    try:
+        parse_amount(text, Currency("a currency", _MAX_EXPONENT))
+    except MoneyError as error:
+        if error.code != "amount_too_large" or not isinstance(text, str):
+            raise
+        parse_amount(text.partition(".")[0], Currency("a currency", 0))
 
 
 def amount_text(amount_minor: int, currency: Currency) -> str:

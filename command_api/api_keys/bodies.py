@@ -1,5 +1,7 @@
-"""What requests about API keys look like, and how each value is checked. Pure."""
+"""What requests about API keys look like, and how each value is checked."""
 
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,9 +10,12 @@ from pydantic import Field
 
 from command_api.api_keys.problems import FIELD_CODES
 from command_api.errors import invalid_values
-from command_api.handling.bodies import RequestBody
-from domain.instants import parse_instant
+from domain import text
+from domain.errors import TextError
+from domain.instants import InstantError, parse_instant
+from infra import clock
 from infra.http.problems import FieldError
+from infra.http.validation import RequestBody
 from infra.security.api_keys import (
     INSTALLATION_SCOPES,
     MAX_LABEL,
@@ -19,7 +24,6 @@ from infra.security.api_keys import (
     SCOPE_MEANINGS,
     SCOPES,
     KeyRecord,
-    is_label,
     is_partner_id,
 )
 
@@ -62,6 +66,11 @@ class NewApiKeyBody(RequestBody):
         examples=["acme"],
     )
 
+    def value_errors(self, broken: AbstractSet[str]) -> Sequence[FieldError]:
+        """Return what is wrong with the values, whatever the acting key is."""
+        possible = SCOPES if "/partner_id" in broken or self.partner_id is None else PARTNER_SCOPES
+        return [*_wrong_scopes(self.scopes, possible), *_wrong_values(self, clock.now())]
+
 
 class RotationBody(RequestBody):
     """How a key is rotated."""
@@ -95,17 +104,13 @@ def wanted_key(body: NewApiKeyBody, acting: KeyRecord, now: datetime) -> WantedK
     if body.partner_id is not None:
         if acting.partner_id is not None:
             found.append(_error("/partner_id", "partner_from_key"))
-        elif not is_partner_id(body.partner_id):
-            found.append(_error("/partner_id", "partner_malformed"))
         partner_id = body.partner_id
     found += _wrong_scopes(body.scopes, PARTNER_SCOPES if partner_id is not None else INSTALLATION_SCOPES)
-    if not is_label(body.label):
-        found.append(_error("/label", "label_malformed"))
-    expires_at, wrong = _expiry(body.expires_at, now)
-    found += wrong
+    found += [each for each in _wrong_values(body, now) if each.pointer != "/partner_id" or acting.partner_id is None]
     if found:
         raise invalid_values(found)
-    return WantedKey(partner_id, frozenset(body.scopes), body.label, expires_at or acting.expires_at)
+    expires_at = acting.expires_at if body.expires_at is None else parse_instant(body.expires_at)
+    return WantedKey(partner_id, frozenset(body.scopes), text.label(body.label), expires_at)
 
 
 def overlap(body: RotationBody, *, is_own: bool) -> timedelta:
@@ -129,16 +134,20 @@ def _wrong_scopes(scopes: list[str], possible: frozenset[str]) -> list[FieldErro
     return [FieldError(f"/scopes/{index}", "scope_unknown", detail) for index in wrong]
 
 
-def _expiry(text: str | None, now: datetime) -> tuple[datetime | None, list[FieldError]]:
-    if text is None:
-        return None, []
+def _wrong_values(body: NewApiKeyBody, now: datetime) -> Iterator[FieldError]:
+    """Yield what is wrong whatever the acting key is."""
     try:
-        expires_at = parse_instant(text)
-    except ValueError:
-        return None, [_error("/expires_at", "expiry_malformed")]
-    if not now < expires_at <= now + MAX_LIFE:
-        return None, [_error("/expires_at", "expiry_out_of_range")]
-    return expires_at, []
+        text.label(body.label)
+    except TextError as broken:
+        yield FieldError("/label", "label_malformed", broken.detail)
+    if body.expires_at is not None:
+        try:
+            if not now < parse_instant(body.expires_at) <= now + MAX_LIFE:
+                yield _error("/expires_at", "expiry_out_of_range")
+        except InstantError as error:
+            yield FieldError("/expires_at", "expiry_malformed", str(error))
+    if body.partner_id is not None and not is_partner_id(body.partner_id):
+        yield _error("/partner_id", "partner_malformed")
 
 
 def _error(pointer: str, code: str) -> FieldError:

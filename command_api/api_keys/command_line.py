@@ -9,6 +9,8 @@ from typing import Final, TypeVar
 
 import click
 
+from domain import text
+from domain.errors import TextError
 from infra import clock
 from infra.postgres.advice import advice
 from infra.postgres.connection import DedicatedConnection
@@ -52,7 +54,7 @@ def create(partner: str | None, mode: str, scopes: tuple[str, ...], label: str, 
             livemode=mode == "live",
             scopes=frozenset(scopes) or possible,
             now=now,
-            label=label,
+            label=_label(label),
             expires_at=expires_at,
             by=_operator(),
         )
@@ -114,6 +116,13 @@ def audit(key_id: str | None, partner: str | None, limit: int) -> None:
         click.echo(
             f"{when}  {event.type:<16} {event.key_id}  {owner}  by {by}  request {event.actor.request_id}  {details}"
         )
+
+
+def _label(value: str) -> str:
+    try:
+        return text.label(value)
+    except TextError as error:
+        raise click.ClickException(f"a label {error.detail}") from None
 
 
 def _operator() -> KeyActor:

@@ -4,10 +4,10 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, PlainValidator
 
-from command_api.handling.bodies import RequestBody
 from command_api.handling.idempotency import KEY_PATTERN
 from command_api.orders.bodies import CreateOrderBody
 from infra.http.json_body import Json
+from infra.http.validation import RequestBody
 
 MAX_ORDERS: Final = 500
 

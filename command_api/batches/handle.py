@@ -8,7 +8,7 @@ import asyncio
 import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar, assert_never
+from typing import Final, NamedTuple, TypeVar, assert_never
 from uuid import UUID
 
 from command_api.errors import (
@@ -39,7 +39,7 @@ from infra.event_store.protocol import (
 )
 from infra.http.json_body import Json, canonical
 from infra.http.problems import INTERNAL_ERROR, FieldError, Problem
-from infra.http.validation import unknown_field
+from infra.http.validation import in_body_order, unknown_field, wrong_type
 from infra.observability.logs import get_logger
 
 SLICE: Final = 64
@@ -82,6 +82,13 @@ class _Decided:
     caller: Caller
     append: AppendCommand
     refusal: Problem | None = None
+
+
+class _Place(NamedTuple):
+    """A part of the body: where it is, and its value."""
+
+    pointer: str
+    value: Json
 
 
 async def slices(things: Sequence[T], weigh: Callable[[T], int] = lambda _: USUAL) -> AsyncIterator[Sequence[T]]:
@@ -146,10 +153,10 @@ def _weight(value: Json) -> int:
 
 def _decide(path: WritePath, sender: Caller, place: int, value: Json, item: Item) -> _Decided | None:
     """Decide one order; None when it has its response already."""
-    pointer = f"/orders/{place}"
+    part = _Place(f"/orders/{place}", value)
     try:
         order = _order_of(value, item)
-        pointer += "/order"
+        part = _Place(f"/orders/{place}/order", order)
         body_bytes = canonical(order)
         caller = sender._replace(
             idempotency_key=item.key or "", fingerprint=fingerprint("POST", sender.path, body_bytes), body=body_bytes
@@ -159,12 +166,12 @@ def _decide(path: WritePath, sender: Caller, place: int, value: Json, item: Item
         try:
             return _Decided(item, caller, decide_create(path, caller, command))
         except WithdrawnCurrencyError as error:
-            refusal = _in_batch(invalid_command(error), pointer)
+            refusal = _in_batch(invalid_command(error), part)
             return _Decided(item, caller, probe_for_recorded_response(caller, refusal, command.order_id), refusal)
     except Problem as problem:
-        item.response = _in_batch(problem, pointer)
+        item.response = _in_batch(problem, part)
     except InvalidCommandError as error:
-        item.response = _in_batch(translate(error) or Problem(INTERNAL_ERROR), pointer)
+        item.response = _in_batch(invalid_command(error), part)
     except Exception as error:  # noqa: BLE001  # a bug in one order must not cost the others their responses
         _log(error)
         item.response = Problem(INTERNAL_ERROR)
@@ -178,17 +185,18 @@ def _order_of(value: Json, item: Item) -> Json:
         Problem: 400 or 422; pointers are relative to the item.
     """
     if not isinstance(value, dict):
-        raise _invalid("", "wrong_type")
+        raise invalid_values([wrong_type((), "an object")])
     if "idempotency_key" not in value:
         raise Problem(IDEMPOTENCY_KEY_REQUIRED, _KEY_OF_ITEM)
     key = value["idempotency_key"]
     if not isinstance(key, str):
-        raise _invalid("/idempotency_key", "wrong_type")
+        raise invalid_values([wrong_type(("idempotency_key",), "a string")])
     item.key = parse_key(key)
     if not value.keys() <= _ITEM:
-        raise invalid_values([unknown_field("", sorted(_ITEM))])
+        unknown = [unknown_field((name,), sorted(_ITEM)) for name in value if name not in _ITEM]
+        raise invalid_values(dict.fromkeys(unknown))
     if "order" not in value:
-        raise _invalid("/order", "required")
+        raise invalid_values([field_error("/order", "required")])
     return value["order"]
 
 
@@ -234,15 +242,12 @@ def _response(decided: _Decided, outcome: AppendOutcome | EventStoreError) -> Co
             assert_never(outcome)
 
 
-def _invalid(pointer: str, code: str) -> Problem:
-    return invalid_values([field_error(pointer, code)])
-
-
-def _in_batch(problem: Problem, prefix: str) -> Problem:
+def _in_batch(problem: Problem, place: _Place) -> Problem:
     """Return a problem whose pointers lead into the body of the batch. It is not recorded, so its bytes may differ."""
     if not problem.errors:
         return problem
-    errors = tuple(FieldError(prefix + each.pointer, each.code, each.detail) for each in problem.errors)
+    ordered = in_body_order(problem.errors, place.value)
+    errors = tuple(FieldError(place.pointer + each.pointer, each.code, each.detail) for each in ordered)
     return Problem(problem.kind, problem.detail, errors=errors)
 
 

@@ -4,18 +4,25 @@ Shapes are checked here; what a value may be is the domain's rule. Server-set fi
 models and so are refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.config import JsonDict
-from pydantic_core import ErrorDetails
 
-from command_api.errors import invalid_values
+from command_api.errors import invalid_command, invalid_values
 from command_api.handling.field_codes import FIELD_CODES
+from domain.order.commands import OrderCommand
+from domain.order.decisions.values import check_values
+from domain.order.errors import InvalidCommandError
+from domain.order.ids import OrderId
+from infra import clock
 from infra.http.json_body import Json
-from infra.http.problems import MAX_ERRORS, FieldError, Problem
-from infra.http.validation import fields_at, pointer, unknown_field, value_error
+from infra.http.problems import VALIDATION_FAILED, FieldError, Problem, pointer
+from infra.http.validation import MAX_READ, Path, RequestBody, body_errors, value_error
 
 AMOUNT_PATTERN: Final = r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,4})?$"
 _AMOUNTS: Final = frozenset({"unit_price", "amount", "gross", "fee", "net"})
@@ -30,11 +37,8 @@ _COUNT_CODES: Final[Mapping[tuple[int | str, str], str]] = {
 }
 
 
-class RequestBody(BaseModel):
-    """A closed, strictly typed request body."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
+NO_ORDER: Final = OrderId(UUID(int=0))
+"""The order of a command whose values are checked before there is one."""
 
 B = TypeVar("B", bound=RequestBody)
 
@@ -48,14 +52,14 @@ def parse_body(model: type[B], value: Json) -> B:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise invalid_body(model, error) from None
+        raise invalid_body(model, error, value) from None
 
 
-def invalid_body(model: type[BaseModel], error: ValidationError) -> Problem:
-    """Return the 422 with at most 20 field errors; a pointer holds our field names and places, never a client's key."""
+def invalid_body(model: type[BaseModel], error: ValidationError, value: Json) -> Problem:
+    """Return the 422 with all that is wrong with a body; a pointer holds names of the client's if they are plain."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    # An object with several unknown fields is named once.
-    return invalid_values(dict.fromkeys(_field_error(model, item) for item in found[:MAX_ERRORS]))
+    errors = body_errors(model, value, found[:MAX_READ], partial(_field_error, model), _place)
+    return Problem(VALIDATION_FAILED, errors=errors, more_errors=len(found[MAX_READ:]))
 
 
 def with_example(example: dict[str, Any]) -> ConfigDict:
@@ -73,19 +77,38 @@ def field_error(place: str, code: str) -> FieldError:
     return FieldError(place, code, FIELD_CODES[code])
 
 
-def _field_error(model: type[BaseModel], item: ErrorDetails) -> FieldError:
-    path = item["loc"]
+def value_errors_of(make: Callable[[datetime], OrderCommand]) -> Sequence[FieldError]:
+    """Return what is wrong with the values of a command, whatever its order is."""
+    try:
+        check_values(make(clock.now()))
+    except Problem as problem:
+        return problem.errors
+    except InvalidCommandError as error:
+        return invalid_command(error).errors
+    return ()
+
+
+def also_broken(found: Sequence[FieldError], command: OrderCommand) -> Problem:
+    """Return the refusal of values that are in no command; the command has all the others."""
+    return invalid_values([*found, *value_errors_of(lambda _now: command)])
+
+
+def _place(path: Path) -> Path:
+    """Return the place of a value in the body: the tag that chose the model of a change is none."""
     if len(path) > _AT_TAG and path[0] == "changes":
-        path = path[:_AT_TAG] + path[_AT_TAG + 1 :]  # the tag that chose the model is no place in the body
+        return path[:_AT_TAG] + path[_AT_TAG + 1 :]
+    return path
+
+
+def _field_error(model: type[BaseModel], item: Mapping[str, Any]) -> FieldError:
+    place = _place(item["loc"])
     match item["type"]:
-        case "extra_forbidden":
-            return unknown_field(pointer(path[:-1]), fields_at(model, item["loc"][:-1]))
         case "too_short" | "too_long":
-            return field_error(pointer(path), _COUNT_CODES[path[-1], item["type"]])
+            return field_error(pointer(place), _COUNT_CODES[place[-1], item["type"]])
         case "union_tag_not_found":
-            return field_error(f"{pointer(path)}/op", "required")
+            return field_error(f"{pointer(place)}/op", "required")
         case "union_tag_invalid":
-            return field_error(f"{pointer(path)}/op", "op_unknown")
-        case "string_type" if path[-1] in _AMOUNTS:
-            return field_error(pointer(path), "money_must_be_string")
-    return value_error(item, path[:1] if path[:1] == ("metadata",) else path, model)
+            return field_error(f"{pointer(place)}/op", "op_unknown")
+        case "string_type" if place[-1] in _AMOUNTS:
+            return field_error(pointer(place), "money_must_be_string")
+    return value_error(item, place, model)

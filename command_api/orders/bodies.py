@@ -4,29 +4,37 @@ Shapes and money are checked here; everything else about a value is the domain's
 bounds below are documentation.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from command_api.errors import invalid_command, invalid_values
-from command_api.handling.bodies import AMOUNT_PATTERN, RequestBody, described, with_example
+from command_api.handling.bodies import (
+    AMOUNT_PATTERN,
+    NO_ORDER,
+    also_broken,
+    described,
+    value_errors_of,
+    with_example,
+)
 from command_api.handling.field_codes import FIELD_CODES
 from domain import money, text
 from domain.errors import MoneyError
 from domain.money import Currency
-from domain.order.commands import CreateOrder, NewLine
-from domain.order.decisions.rules import checked_new_order
-from domain.order.errors import InvalidCommandError
+from domain.order.commands import Authorize, Cancel, CreateOrder, NewLine, SetStatus
 from domain.order.event_parts import MAX_LINES, MAX_QUANTITY
 from domain.order.ids import OrderId
 from domain.order.status import Status
-from infra.http.problems import MAX_ERRORS, FieldError
+from infra.http.problems import FieldError
+from infra.http.validation import RequestBody
 from infra.tenancy import Tenant
 
 _STAND_IN: Final = money.currency("EUR")
 """Stands in for a currency that is not one, while the other values are checked."""
+_NOBODY: Final = Tenant("-", livemode=False)
 
 LineId = Annotated[
     int, Field(description="the line's `line_id`", json_schema_extra={"minimum": 1, "maximum": 2**31 - 1}, examples=[1])
@@ -90,11 +98,20 @@ class CreateOrderBody(RequestBody):
         examples=[{"channel": "web"}],
     )
 
+    def value_errors(self, broken: AbstractSet[str]) -> Sequence[FieldError]:
+        """Return what is wrong with the values; those of amounts that depend on a broken currency are not known."""
+        body = self.model_copy(update={"currency": ""}) if "/currency" in broken else self
+        return value_errors_of(partial(create_order, body, NO_ORDER, _NOBODY))
+
 
 class AuthorizeBody(RequestBody):
     """Why the order is authorized, if a reason is to be kept."""
 
     reason: Reason | None = None
+
+    def value_errors(self, _broken: AbstractSet[str]) -> Sequence[FieldError]:
+        """Return what is wrong with the reason."""
+        return value_errors_of(lambda now: Authorize(NO_ORDER, now, self.reason))
 
 
 class CancelBody(RequestBody):
@@ -103,6 +120,10 @@ class CancelBody(RequestBody):
     model_config = with_example(CANCEL)
 
     reason: Reason | None = None
+
+    def value_errors(self, _broken: AbstractSet[str]) -> Sequence[FieldError]:
+        """Return what is wrong with the reason."""
+        return value_errors_of(lambda now: Cancel(NO_ORDER, self.reason, now))
 
 
 class SetStatusBody(RequestBody):
@@ -114,6 +135,10 @@ class SetStatusBody(RequestBody):
     reason: Reason | None = Field(
         default=None, description="kept on the event that this causes; the status it has already causes none"
     )
+
+    def value_errors(self, _broken: AbstractSet[str]) -> Sequence[FieldError]:
+        """Return what is wrong with the status and the reason."""
+        return value_errors_of(partial(set_status, self, NO_ORDER))
 
 
 def create_order(body: CreateOrderBody, order_id: OrderId, tenant: Tenant, now: datetime) -> CreateOrder:
@@ -142,41 +167,39 @@ def create_order(body: CreateOrderBody, order_id: OrderId, tenant: Tenant, now: 
         now=now,
     )
     if found:
-        raise invalid_values([*found, *_rules_broken(command)][:MAX_ERRORS])
+        raise also_broken(found, command)
     return command
 
 
-def parse_status(body: SetStatusBody) -> Status:
-    """Return the status that a body asks for.
+def set_status(body: SetStatusBody, order_id: OrderId, now: datetime) -> SetStatus:
+    """Return the command that a body asks for.
 
     Raises:
-        Problem: 422, there is no such status.
+        Problem: 422, there is no such status; with the rules that the reason breaks.
     """
     try:
-        return Status(body.status)
+        return SetStatus(order_id, Status(body.status), body.reason, now)
     except ValueError:
         one_of = f"{FIELD_CODES['status_unknown']} One of: {', '.join(Status)}."
-        raise invalid_values([FieldError("/status", "status_unknown", one_of)]) from None
+        found = [FieldError("/status", "status_unknown", one_of)]
+        raise also_broken(found, Cancel(order_id, body.reason, now)) from None
 
 
 def _new_lines(lines: Iterable[LineBody], currency: Currency | None, found: list[FieldError]) -> tuple[NewLine, ...]:
-    """Return the lines; a price that is malformed goes to `found`, and the smallest amount stands in for it."""
+    """Return the lines; a price that is malformed goes to `found`, and the smallest amount stands in for it.
+
+    Without a currency only the form of the prices is checked.
+    """
     new_lines: list[NewLine] = []
     for index, line in enumerate(lines):
         minor = 1
-        if currency is not None and len(found) < MAX_ERRORS:
-            try:
+        try:
+            if currency is None:
+                money.check_amount(line.unit_price)
+                minor = int(line.unit_price.strip("0.") != "")
+            else:
                 minor = money.parse_amount(line.unit_price, currency)
-            except MoneyError as error:
-                found.append(FieldError(f"/lines/{index}/unit_price", error.code, error.detail))
+        except MoneyError as error:
+            found.append(FieldError(f"/lines/{index}/unit_price", error.code, error.detail))
         new_lines.append(NewLine(line.sku, line.quantity, minor))
     return tuple(new_lines)
-
-
-def _rules_broken(command: CreateOrder) -> list[FieldError]:
-    """Return what else is wrong with an order whose money is refused: all errors go into one response."""
-    try:
-        checked_new_order(command)
-    except InvalidCommandError as error:
-        return list(invalid_command(error).errors)
-    return []

@@ -1,13 +1,15 @@
 """Bodies of requests that edit an order: its lines, its details, notes on it. They become commands as in `bodies`."""
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from fastapi.openapi.models import Example
 from pydantic import Field
 
-from command_api.errors import invalid_values
-from command_api.handling.bodies import RequestBody, described, field_error, with_example
+from command_api.handling.bodies import NO_ORDER, also_broken, described, field_error, value_errors_of, with_example
 from command_api.orders.bodies import Amount, LineId, Quantity, Reason
 from domain import text
 from domain.order.commands import (
@@ -22,6 +24,8 @@ from domain.order.commands import (
 )
 from domain.order.event_parts import MAX_CHANGES
 from domain.order.ids import OrderId
+from infra.http.problems import FieldError
+from infra.http.validation import RequestBody
 
 _VISIBILITIES: dict[str, Literal["internal", "partner"]] = {"internal": "internal", "partner": "partner"}
 
@@ -86,6 +90,10 @@ class AmendmentBody(RequestBody):
         default=None, description="kept on the event that this causes; changes that change nothing cause none"
     )
 
+    def value_errors(self, _broken: AbstractSet[str]) -> Sequence[FieldError]:
+        """Return what is wrong with the values, but for what depends on the order and its currency."""
+        return value_errors_of(partial(amend_lines, self, NO_ORDER))
+
 
 DETAILS: Final[dict[str, Any]] = {"customer_email": "purchasing@example.com", "metadata": {"channel": "phone"}}
 
@@ -114,6 +122,10 @@ class DetailsBody(RequestBody):
         examples=[{"channel": "phone"}],
     )
 
+    def value_errors(self, _broken: AbstractSet[str]) -> Sequence[FieldError]:
+        """Return what is wrong with the values."""
+        return value_errors_of(partial(update_details, self, NO_ORDER))
+
 
 class NoteBody(RequestBody):
     """A note on an order."""
@@ -125,6 +137,10 @@ class NoteBody(RequestBody):
         json_schema_extra={"enum": list(_VISIBILITIES)},
         examples=["partner"],
     )
+
+    def value_errors(self, _broken: AbstractSet[str]) -> Sequence[FieldError]:
+        """Return what is wrong with the values."""
+        return value_errors_of(partial(add_note, self, NO_ORDER))
 
 
 AMENDMENTS: Final = {
@@ -167,9 +183,10 @@ def add_note(body: NoteBody, order_id: OrderId, now: datetime) -> AddNote:
     """Return the command that a body asks for.
 
     Raises:
-        Problem: 422, there is no such visibility.
+        Problem: 422, there is no such visibility; with the rules that the note breaks.
     """
     visibility = _VISIBILITIES.get(body.visibility)
     if visibility is None:
-        raise invalid_values([field_error("/visibility", "visibility_unknown")])
+        found = [field_error("/visibility", "visibility_unknown")]
+        raise also_broken(found, AddNote(order_id, body.note, "internal", now))
     return AddNote(order_id, body.note, visibility, now)

@@ -3,7 +3,7 @@
 Every example begins with the order that the example of a new order makes.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -45,7 +45,7 @@ def response_examples() -> ResponseExamples:
     captures = {name: _capture(example["value"]) for name, example in money_bodies.CAPTURES.items()}
     amendments = {name: _amendment(example["value"]) for name, example in change_bodies.AMENDMENTS.items()}
     refund, cancel = money_bodies.REFUND, bodies.CANCEL
-    payout = Settle(_ORDER, "19.99", "0.60", "19.39", date(2026, 11, 25), None, _minute(3), None)
+    payout = Settle(_ORDER, "19.99", "0.60", "19.39", "2026-11-25", None, _minute(3), None)
     details = change_bodies.DETAILS
     changed = UpdateDetails(_ORDER, details["customer_email"], None, details["metadata"], _minute(1))
     created = _order()

@@ -1,21 +1,22 @@
 """Bodies of requests that move money: captures, voids, refunds, settlements. Amounts stay texts until `decide`."""
 
-import re
-from datetime import date, datetime
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from fastapi.openapi.models import Example
 from pydantic import Field
 
-from command_api.errors import invalid_values
-from command_api.handling.bodies import RequestBody, described, field_error, with_example
+from command_api.handling.bodies import NO_ORDER, also_broken, described, field_error, value_errors_of, with_example
 from command_api.orders.bodies import Amount, LineId, Quantity, Reason
 from domain import text
-from domain.order.commands import Capture, LineShare, Settle
+from domain.order.commands import Capture, LineShare, Refund, Settle, Void
 from domain.order.event_parts import MAX_LINES
 from domain.order.ids import OrderId
-
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+from infra.http.problems import FieldError
+from infra.http.validation import RequestBody
 
 
 class LineShareBody(RequestBody):
@@ -35,11 +36,19 @@ class CaptureBody(RequestBody):
     )
     reason: Reason | None = None
 
+    def value_errors(self, _broken: AbstractSet[str]) -> Sequence[FieldError]:
+        """Return what is wrong with the values, but for what depends on the order and its currency."""
+        return value_errors_of(partial(capture, self, NO_ORDER))
+
 
 class VoidBody(RequestBody):
     """Why the rest is released, if a reason is to be kept."""
 
     reason: Reason | None = None
+
+    def value_errors(self, _broken: AbstractSet[str]) -> Sequence[FieldError]:
+        """Return what is wrong with the reason."""
+        return value_errors_of(lambda now: Void(NO_ORDER, self.reason, now))
 
 
 REFUND: Final[dict[str, Any]] = {"amount": "7.50", "reason": "the rope was frayed"}
@@ -53,6 +62,10 @@ class RefundBody(RequestBody):
     amount: Amount | None = None
     reason: Reason | None = None
 
+    def value_errors(self, _broken: AbstractSet[str]) -> Sequence[FieldError]:
+        """Return what is wrong with the values, but for what depends on the currency of the order."""
+        return value_errors_of(lambda now: Refund(NO_ORDER, self.amount, self.reason, now))
+
 
 class SettlementBody(RequestBody):
     """A payout of captured money: `gross` = `fee` + `net`."""
@@ -61,7 +74,9 @@ class SettlementBody(RequestBody):
     fee: Amount = Field(examples=["0.60"])
     net: Amount = Field(examples=["19.39"])
     value_date: str = Field(
-        description="the day the money counts from", json_schema_extra={"format": "date"}, examples=["2026-11-25"]
+        description="the day the money counts from: at most ten years ago, at most a year ahead",
+        json_schema_extra={"format": "date"},
+        examples=["2026-11-25"],
     )
     batch: str | None = Field(
         default=None,
@@ -70,6 +85,10 @@ class SettlementBody(RequestBody):
         examples=["2026-11-25-EUR"],
     )
     reason: Reason | None = None
+
+    def value_errors(self, _broken: AbstractSet[str]) -> Sequence[FieldError]:
+        """Return what is wrong with the values, but for what depends on the currency of the order."""
+        return value_errors_of(partial(settle, self, NO_ORDER))
 
 
 CAPTURES: Final = {
@@ -85,28 +104,15 @@ def capture(body: CaptureBody, order_id: OrderId, now: datetime) -> Capture:
     """Return the command that a body asks for.
 
     Raises:
-        Problem: 422, it names an amount and lines.
+        Problem: 422, it names an amount and lines; with the rules that their values break.
     """
-    if body.amount is not None and body.lines is not None:
-        raise invalid_values([field_error("", "amount_or_lines")])
     lines = None if body.lines is None else tuple(LineShare(line.line_id, line.quantity) for line in body.lines)
-    return Capture(order_id, now, body.amount, lines, body.final, body.reason)
+    command = Capture(order_id, now, body.amount, lines, body.final, body.reason)
+    if body.amount is not None and lines is not None:
+        raise also_broken([field_error("", "amount_or_lines")], command)
+    return command
 
 
 def settle(body: SettlementBody, order_id: OrderId, now: datetime) -> Settle:
-    """Return the command that a body asks for.
-
-    Raises:
-        Problem: 422, it is not a day.
-    """
-    value_date = _date(body.value_date)
-    return Settle(order_id, body.gross, body.fee, body.net, value_date, body.batch, now, body.reason)
-
-
-def _date(value: str) -> date:
-    try:
-        if _DATE.fullmatch(value):
-            return date.fromisoformat(value)
-    except ValueError:
-        pass
-    raise invalid_values([field_error("/value_date", "date_malformed")])
+    """Return the command that a body asks for."""
+    return Settle(order_id, body.gross, body.fee, body.net, body.value_date, body.batch, now, body.reason)

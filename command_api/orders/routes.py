@@ -12,7 +12,7 @@ from starlette.responses import Response
 from command_api.orders import bodies, change_bodies, money_bodies
 from command_api.orders.responses import CHANGED, CREATED, EDITED, PAID
 from command_api.requests import EditRequest, NewOrderRequest, OrderIdPath, VerbRequest, respond
-from domain.order.commands import Authorize, Cancel, Refund, SetStatus, Void
+from domain.order.commands import Authorize, Cancel, Refund, Void
 from domain.order.ids import OrderId
 from domain.order.status import Status
 from infra import clock
@@ -99,11 +99,10 @@ async def set_status(
 
     The key needs the scope of the verb that leads to the status asked for.
     """
-    status = bodies.parse_status(body)
-    scope = _SCOPE_OF_STATUS.get(status)
+    scope = _SCOPE_OF_STATUS.get(bodies.set_status(body, order_id, clock.now()).status)
     if scope is not None and scope not in principal.scopes:
         raise Problem(problems.SCOPE_MISSING, members={"required_scopes": [scope]})
-    return await respond(command, "set_status", lambda now: SetStatus(order_id, status, body.reason, now))
+    return await respond(command, "set_status", partial(bodies.set_status, body, order_id))
 
 
 @router.post(

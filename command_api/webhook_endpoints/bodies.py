@@ -1,22 +1,26 @@
 """What requests about webhook endpoints look like, and how each value is checked."""
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from ipaddress import ip_network
 from typing import Final
 
 from pydantic import Field
 
 from command_api.errors import invalid_values
-from command_api.handling.bodies import RequestBody
 from command_api.handling.field_codes import FIELD_CODES
 from command_api.webhook_endpoints.store import NewEndpoint
 from domain import text
 from domain.errors import TextError
 from domain.order.events import EVENT_TYPES
-from infra.http.problems import FieldError
+from infra.http.problems import FieldError, Problem
+from infra.http.validation import RequestBody
 from infra.security.net_guard.target import MAX_URL_CHARS, AddressRules, TargetRefusedError, parse_target
 from infra.webhook_filters import is_pattern, matches
 
 MAX_FILTERS: Final = 32
 PAYLOADS: Final = ("snapshot", "thin")
+_MOST_OPEN: Final = AddressRules(livemode=False, allow_networks=(ip_network("0.0.0.0/0"), ip_network("::/0")))
 
 
 class WebhookEndpointBody(RequestBody):
@@ -26,7 +30,7 @@ class WebhookEndpointBody(RequestBody):
         json_schema_extra={"maxLength": MAX_URL_CHARS, "format": "uri"}, examples=["https://example.com/webhooks"]
     )
     description: str = Field(
-        default="", json_schema_extra={"maxLength": text.MAX_REASON_CHARS}, examples=["order desk"]
+        default="", json_schema_extra={"maxLength": text.MAX_DESCRIPTION_CHARS}, examples=["order desk"]
     )
     event_types: list[str] = Field(
         default=["*"],
@@ -39,6 +43,14 @@ class WebhookEndpointBody(RequestBody):
         description="both say what happened; `snapshot` carries the whole order, `thin` only its id and version",
         json_schema_extra={"enum": list(PAYLOADS)},
     )
+
+    def value_errors(self, _broken: AbstractSet[str]) -> Sequence[FieldError]:
+        """Return what is wrong with the values, whatever addresses are open."""
+        try:
+            new_endpoint(self, _MOST_OPEN)
+        except Problem as problem:
+            return problem.errors
+        return ()
 
 
 def new_endpoint(body: WebhookEndpointBody, rules: AddressRules) -> NewEndpoint:
@@ -53,11 +65,11 @@ def new_endpoint(body: WebhookEndpointBody, rules: AddressRules) -> NewEndpoint:
         url = parse_target(body.url, rules).url
     except TargetRefusedError as refused:
         found.append(FieldError("/url", refused.code, refused.detail))
-    if body.description:
-        try:
-            text.reason(body.description)
-        except TextError as broken:
-            found.append(FieldError("/description", broken.code, broken.detail))
+    description = ""
+    try:
+        description = text.description(body.description)
+    except TextError as broken:
+        found.append(FieldError("/description", broken.code, broken.detail))
     if not 1 <= len(body.event_types) <= MAX_FILTERS:
         found.append(_error("/event_types", "event_types_count"))
     else:
@@ -67,7 +79,7 @@ def new_endpoint(body: WebhookEndpointBody, rules: AddressRules) -> NewEndpoint:
         found.append(_error("/payload", "payload_unknown"))
     if found:
         raise invalid_values(found)
-    return NewEndpoint(url, body.description, tuple(dict.fromkeys(body.event_types)), body.payload)
+    return NewEndpoint(url, description, tuple(dict.fromkeys(body.event_types)), body.payload)
 
 
 def _is_known(pattern: str) -> bool:

@@ -4,7 +4,7 @@ The example of a type comes from the first history that has it.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -80,7 +80,7 @@ def _histories(order_id: OrderId) -> tuple[tuple[OrderCommand, ...], ...]:
     authorize = Authorize(order_id, after(1), "credit checked")
     capture = Capture(order_id, after(2))
     refund = Refund(order_id, "5.00", "one hanger was broken", after(3))
-    settle = Settle(order_id, "64.97", "1.30", "63.67", date(2026, 11, 25), "2026-11-25-EUR", after(4))
+    settle = Settle(order_id, "64.97", "1.30", "63.67", "2026-11-25", "2026-11-25-EUR", after(4))
     changes = (AddLine("LANTERN-2", 2, "24.90"), SetQuantity(2, 3))
     return (
         (authorize, capture, refund, settle),

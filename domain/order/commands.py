@@ -5,7 +5,7 @@ Amounts of commands on an existing order are decimal texts: only the order knows
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from domain.money import Currency
@@ -159,13 +159,13 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Record that captured money was paid out: `gross` = `fee` + `net`."""
+    """Record that captured money was paid out: `gross` = `fee` + `net`. `value_date` is a day such as 2026-11-25."""
 
     order_id: OrderId
     gross: str
     fee: str
     net: str
-    value_date: date
+    value_date: str
     batch: str | None
     now: datetime
     reason: str | None = None

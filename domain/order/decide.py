@@ -119,6 +119,7 @@ def set_status(command: SetStatus, state: OrderState) -> tuple[OrderEvent, ...]:
         case Verb.SETTLE:
             rest = amount_text(state.ledger.unsettled_minor, state.currency)
             nothing = amount_text(0, state.currency)
-            return settle(Settle(order_id, rest, nothing, rest, now.date(), None, now, reason), state)
+            today = now.date().isoformat()
+            return settle(Settle(order_id, rest, nothing, rest, today, None, now, reason), state)
         case verb:
             raise AssertionError(f"no status is set by {verb}")

@@ -1,7 +1,7 @@
 """The errors of an order, as one tree. Leaves have a stable `code`; fields are typed, so nobody parses messages.
 
 OrderError (domain.errors.DomainError)
-├── InvalidCommandError                 invalid_command: values break rules; at most 20 of them are listed
+├── InvalidCommandError                 invalid_command: values break rules; all of them are listed
 │   └── WithdrawnCurrencyError          the only broken rule: the currency of a new order is not active any more
 ├── OrderNotFoundError                  order_not_found
 ├── OrderExistsError                    order_exists: created twice under one id
@@ -35,8 +35,6 @@ from domain.errors import DomainError
 from domain.money import Currency
 from domain.order.status import Status
 
-MAX_VIOLATIONS = 20
-
 
 class OrderError(DomainError):
     """Base of everything an order refuses."""
@@ -51,23 +49,18 @@ class OrderError(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken rule: where (a path in the request's own names), which, and a sentence without the value."""
+    """One broken rule: where (a path in the request's own names and keys), which, and a sentence without the value."""
 
     path: tuple[str | int, ...]
     code: str
     detail: str
-
-    @property
-    def pointer(self) -> str:
-        """Return the path as a JSON pointer (RFC 6901); it holds only field names and places, never input."""
-        return "".join(f"/{step}" for step in self.path)
 
 
 class InvalidCommandError(OrderError, code="invalid_command"):
     """Values of a command break rules."""
 
     def __init__(self, violations: tuple[Violation, ...]) -> None:
-        super().__init__("; ".join(f"{violation.pointer}: {violation.detail}" for violation in violations))
+        super().__init__(", ".join(dict.fromkeys(violation.code for violation in violations)))
         self.violations = violations
 
 

@@ -10,6 +10,7 @@ I-JSON): unique keys, whole Unicode characters, numbers inside 64 bits, depth <=
 import json
 import math
 import re
+from collections import Counter
 from typing import Final, NamedTuple, NoReturn, TypeAlias
 
 import orjson
@@ -18,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from infra.deadlines import Deadlines
 from infra.http.context import context_of
-from infra.http.problems import Problem, ProblemType, body_too_large
+from infra.http.problems import Problem, ProblemType, body_too_large, pointer
 
 PROBLEMS: Final[tuple[ProblemType, ...]] = (
     BODY_EMPTY := ProblemType("body_empty", 400, "Empty body", "This request needs a JSON object as its body."),
@@ -63,6 +64,9 @@ MAX_COMMAS = 131_072
 """Commas of one body, so that its values are not many more; the smallest lines that fill 1 MiB have 75,000."""
 
 _INT64_CHARS = 20
+_TOKEN_START = 64
+"""Characters of a refused number that are looked for in the body."""
+
 _INT64 = range(-(2**63), 2**63)
 _NULL_CHARACTER = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _OPENERS = (b"[", b"{")
@@ -80,14 +84,24 @@ class JsonBody(NamedTuple):
 class InvalidBodyError(Exception):
     """JSON that does not fit the model of a body; the service turns it into a problem in its own words."""
 
-    def __init__(self, model: type[BaseModel], error: ValidationError) -> None:
+    def __init__(self, model: type[BaseModel], error: ValidationError, value: Json) -> None:
         super().__init__(model.__name__)
         self.model = model
         self.error = error
+        self.value = value
 
 
 NO_BODY = JsonBody({}, b"{}")
 """What a request without a body is read as where it may be left out."""
+
+
+class _TokenError(Exception):
+    """A number or word that a body must not hold; the scanner does not say where it is."""
+
+    def __init__(self, kind: ProblemType, token: str) -> None:
+        super().__init__(kind.code)
+        self.kind = kind
+        self.token = token
 
 
 class BodyLimits:
@@ -166,17 +180,34 @@ def _scan(data: bytes) -> Json:
         raise Problem(BODY_EMPTY)
     try:
         value: Json = _DECODER.decode(data.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise Problem(NOT_UTF8) from None
+    except UnicodeDecodeError as error:
+        raise Problem(NOT_UTF8, f"{NOT_UTF8.detail} The byte at index {error.start} is none of it.") from None
     except RecursionError:
         raise Problem(JSON_TOO_COMPLEX) from None
-    except json.JSONDecodeError:
+    except _TokenError as error:
+        raise Problem(error.kind, f"{error.kind.detail} {_place_of(error.token, data.decode('utf-8'))}") from None
+    except json.JSONDecodeError as error:
         # The UTF-8 mark, and UTF-16 without a mark, decode as UTF-8 and then look like wrong syntax.
-        is_marked = data.startswith(b"\xef\xbb\xbf") or b"\x00" in data[:2]
-        raise Problem(NOT_UTF8 if is_marked else MALFORMED_JSON) from None
-    if b"\\u0000" in data and _NULL_CHARACTER.search(data):
-        raise Problem(INVALID_UNICODE)
+        if data.startswith(b"\xef\xbb\xbf") or b"\x00" in data[:2]:
+            raise Problem(NOT_UTF8) from None
+        place = f"Line {error.lineno}, column {error.colno}: {error.msg.removesuffix(' at')}."
+        raise Problem(MALFORMED_JSON, f"{MALFORMED_JSON.detail} {place}") from None
+    if b"\\u0000" in data and (found := _NULL_CHARACTER.search(data)):
+        place = _line_and_column(data.decode("utf-8"), len(data[: found.start()].decode("utf-8")))
+        raise Problem(INVALID_UNICODE, f"{INVALID_UNICODE.detail} {place}")
     return value
+
+
+def _place_of(token: str, text: str) -> str:
+    """Say where a text has a number or a word for the first time outside of strings."""
+    start = re.escape(token[:_TOKEN_START])
+    outside = re.compile(rf'"[^"\\]*(?:\\.[^"\\]*)*"|(?P<token>(?<![\d.eE+-]){start})')
+    return _line_and_column(text, next((each.start() for each in outside.finditer(text) if each["token"]), 0))
+
+
+def _line_and_column(text: str, index: int) -> str:
+    line_start = text.rfind("\n", 0, index) + 1
+    return f"Line {text.count(chr(10), 0, index) + 1}, column {index - line_start + 1}."
 
 
 def _check_media_type(content_type: bytes | None) -> None:
@@ -213,7 +244,9 @@ async def _read(request: Request, limits: BodyLimits) -> bytes:
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise Problem(DUPLICATE_JSON_KEY)
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        named = f' It is "{twice}".' if pointer((twice,)) else ""
+        raise Problem(DUPLICATE_JSON_KEY, DUPLICATE_JSON_KEY.detail + named)
     if len(members) > MAX_MEMBERS:
         raise Problem(JSON_TOO_COMPLEX)
     return members
@@ -222,20 +255,20 @@ def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 def _int(text: str) -> int:
     # Converting many digits costs time that grows with their square.
     if len(text) > _INT64_CHARS or (value := int(text)) not in _INT64:
-        raise Problem(NUMBER_OUT_OF_RANGE)
+        raise _TokenError(NUMBER_OUT_OF_RANGE, text)
     return value
 
 
 def _float(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise Problem(NUMBER_OUT_OF_RANGE)
+        raise _TokenError(NUMBER_OUT_OF_RANGE, text)
     return value
 
 
-def _constant(_name: str) -> NoReturn:
+def _constant(name: str) -> NoReturn:
     # NaN, Infinity and -Infinity: Python's scanner knows them, JSON does not.
-    raise Problem(MALFORMED_JSON)
+    raise _TokenError(MALFORMED_JSON, name)
 
 
 def _is_too_complex(value: Json) -> bool:

@@ -22,6 +22,7 @@ from fastapi.routing import APIRoute
 
 from infra.http.auth import required_scope
 from infra.http.json_body import NO_BODY, Json
+from infra.http.problems import Problem
 from infra.http.query_string import read_values
 from infra.http.server.raw_route import RawRequest
 from infra.http.validation import is_model, with_dependencies
@@ -60,7 +61,11 @@ class StrictRoute(APIRoute):
                 if wrong:
                     raise RequestValidationError(wrong)
                 await strict.strict_json()  # here, since FastAPI makes a 400 of its own of what it meets while reading
-            return await serve(strict)
+            try:
+                return await serve(strict)
+            except Problem as problem:
+                strict.sort_errors(problem)
+                raise
 
         return serve_strictly
 

@@ -5,26 +5,46 @@ A type may bring a code of its own: `refused_as("status_invalid", "...")` in its
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Final, TypeGuard, get_args
+from typing import Any, Final, TypeGuard, get_args, get_origin
 
+import orjson
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, core_schema
 
-from infra.http.problems import MAX_ERRORS, NOT_FOUND, VALIDATION_FAILED, FieldError, Problem, ProblemType
+from infra.http.json_body import Json
+from infra.http.problems import NOT_FOUND, VALIDATION_FAILED, FieldError, Problem, ProblemType, pointer
 
 BODY_CODES: Final[Mapping[str, str]] = {
     "required": "The field is missing.",
-    "unknown_field": "The object has a field that this request does not take; the pointer names the object.",
+    "unknown_field": "This request does not take the field. The pointer names it, or the object that has it when its "
+    "name is not short and plain.",
     "wrong_type": "The value is of another JSON type than the field takes.",
 }
 """Codes inside the `errors` of a `validation_failed` that any body may get."""
 
 Kind = type[BaseModel]
+Path = tuple[int | str, ...]
+ToFieldError = Callable[[Mapping[str, Any]], FieldError]
+_WANTED: Final[Mapping[str, str]] = {
+    "string_type": "a string",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "list_type": "an array",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+}
+"""What a value should be, by pydantic's type of the error."""
+
+MAX_READ: Final = 1_000
+"""Errors of pydantic's that are looked at; a body of 1 MiB may have 10^5, and the event loop waits meanwhile."""
 _PYDANTICS_OWN: Final = frozenset(get_args(core_schema.ErrorType))
 _CHOICES: Final = frozenset({"literal_error", "enum"})
 _QUOTED: Final = re.compile("'([^']*)'")
@@ -35,6 +55,19 @@ class MissingAs:
     """In the annotation of a required header: the problem that a request without it is refused with."""
 
     kind: ProblemType
+
+
+class RequestBody(BaseModel):
+    """A closed, strictly typed request body."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    def value_errors(self, broken: AbstractSet[str]) -> Iterable[FieldError]:  # noqa: ARG002  # for those that need it
+        """Return the errors of values that nothing could make right, when other parts of the body have a wrong shape.
+
+        `broken`: the pointers of those parts; what stands at them now is made up.
+        """
+        return ()
 
 
 def coded(code: str, detail: str) -> PydanticCustomError:
@@ -68,10 +101,14 @@ def validation_problem(error: RequestValidationError, route: APIRoute) -> Proble
             return Problem(NOT_FOUND)
         if where == "header" and item["type"] == "missing" and (kind := _missing(route, rest[0])):
             return Problem(kind)
+    errors = [value_error(item, item["loc"], None) for item in found if item["loc"][0] != "body"]
     model = None if route.body_field is None else route.body_field.field_info.annotation
-    body = model if is_model(model) else None
-    errors = dict.fromkeys(_request_error(item, body) for item in found)  # one per object, of unknown fields
-    return Problem(VALIDATION_FAILED, errors=tuple(errors)[:MAX_ERRORS])
+    if is_model(model):
+        of_body = [item for item in found if item["loc"][0] == "body"]
+        read = [{**item, "loc": item["loc"][1:]} for item in of_body[:MAX_READ]]
+        errors += body_errors(model, error.body, read)
+        return Problem(VALIDATION_FAILED, errors=tuple(errors), more_errors=len(of_body) - len(read))
+    return Problem(VALIDATION_FAILED, errors=tuple(errors))
 
 
 def with_dependencies(dependant: Dependant) -> Iterator[Dependant]:
@@ -87,9 +124,53 @@ def _missing(route: APIRoute, header: str) -> ProblemType | None:
     return next((mark.kind for mark in marks if isinstance(mark, MissingAs)), None)
 
 
-def _request_error(item: Mapping[str, Any], body: Kind | None) -> FieldError:
-    where, *path = item["loc"]
-    return value_error(item, path if where == "body" else item["loc"], body)
+def body_errors(
+    model: Kind,
+    value: Json,
+    found: Sequence[Mapping[str, Any]],
+    field_error: ToFieldError | None = None,
+    place_of: Callable[[Path], Path] = tuple,
+) -> tuple[FieldError, ...]:
+    """Return everything that is wrong with a body, in its order: shapes, and values where the shape is right.
+
+    Args:
+        model: of the body.
+        value: the body.
+        found: pydantic's `errors()`; `loc` is a path from the top of the body.
+        field_error: returns one of them as ours; `value_error` by default.
+        place_of: returns the place in the body for a `loc`, which may hold tags of unions.
+    """
+    to_error = field_error or (lambda item: value_error(item, place_of(item["loc"]), model))
+    errors = [to_error(item) for item in found]
+    parts = [(place_of(item["loc"]), item["type"] == "extra_forbidden") for item in found]
+    mended = mended_body(model, value, parts)
+    broken = {pointer(path) for path, is_extra in parts if not is_extra}
+    if isinstance(mended, RequestBody):
+        errors += [each for each in mended.value_errors(broken) if not _is_below(each.pointer, broken)]
+    return in_body_order(dict.fromkeys(errors), value)  # several odd names in one object are one error
+
+
+def in_body_order(errors: Iterable[FieldError], value: Json) -> tuple[FieldError, ...]:
+    """Return errors in the order in which a body has their values; what it lacks comes after the rest of its object."""
+    return tuple(sorted(errors, key=lambda each: _places(each.pointer, value)))
+
+
+def _places(pointer: str, value: Json) -> list[int]:
+    places: list[int] = []
+    for step in pointer.split("/")[1:]:
+        if isinstance(value, dict):
+            name = step.replace("~1", "/").replace("~0", "~")
+            places.append(list(value).index(name) if name in value else len(value))
+            value = value.get(name)
+        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+            places.append(int(step))
+            value = value[int(step)]
+    return places
+
+
+def _is_below(pointer: str, others: AbstractSet[str]) -> bool:
+    steps = pointer.split("/")
+    return any("/".join(steps[: depth + 1]) in others for depth in range(len(steps)))
 
 
 def value_error(item: Mapping[str, Any], place: Sequence[int | str], model: Kind | None) -> FieldError:
@@ -100,19 +181,74 @@ def value_error(item: Mapping[str, Any], place: Sequence[int | str], model: Kind
         case "missing":
             return FieldError(pointer(place), "required", BODY_CODES["required"])
         case "extra_forbidden":
-            return unknown_field(pointer(place[:-1]), fields_at(model, place[:-1]) if model else ())
-    return FieldError(pointer(place), "wrong_type", BODY_CODES["wrong_type"])
+            return unknown_field(place, fields_at(model, item["loc"][:-1]) if model else ())
+    return wrong_type(place, _WANTED.get(item["type"]))
 
 
-def unknown_field(pointer: str, known: Iterable[str]) -> FieldError:
-    """Return the error of an object with a field it does not take; the detail names those it takes."""
-    detail = f"{BODY_CODES['unknown_field']} The object takes: {', '.join(known) or 'no field'}."
-    return FieldError(pointer, "unknown_field", detail)
+def wrong_type(place: Iterable[int | str], wanted: str | None) -> FieldError:
+    """Return the error of a value of another type than is wanted (`a string`)."""
+    detail = BODY_CODES["wrong_type"]
+    return FieldError(pointer(place), "wrong_type", f"{detail[:-1]}: send {wanted}." if wanted else detail)
 
 
-def pointer(path: Iterable[int | str]) -> str:
-    """Return the JSON pointer (RFC 6901) of a path."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+def unknown_field(place: Iterable[int | str], known: Iterable[str]) -> FieldError:
+    """Return the error of a field that its object does not take; the detail names those it takes."""
+    detail = f"This request does not take the field. The object takes: {', '.join(known) or 'no field'}."
+    return FieldError(pointer(place), "unknown_field", detail)
+
+
+def mended_body(model: Kind, value: Json, broken: Iterable[tuple[Path, bool]]) -> BaseModel | None:
+    """Return a body with examples and defaults in place of its broken parts; None where that makes no body.
+
+    `broken`: the path of each part, and whether it is one too many.
+    """
+    whole: Any = orjson.loads(orjson.dumps(value))
+    try:
+        for path, is_extra in broken:
+            parent = whole
+            for step in path[:-1]:
+                parent = parent[step]
+            if is_extra:
+                del parent[path[-1]]
+            else:
+                parent[path[-1]] = _stand_in(*_declared_at(model, path))
+        return model.model_validate(whole)
+    except (LookupError, TypeError, ValidationError):  # the body itself is broken, or a place is not one in it
+        return None
+
+
+def _declared_at(model: Kind, path: Path) -> tuple[Any, FieldInfo | None]:
+    """Return the annotation of the value at a place in the body, and its field if it is one."""
+    annotation: Any = model
+    field: FieldInfo | None = None
+    for step in path:
+        if isinstance(step, str) and (fields := _fields_in(annotation, step)):
+            field = fields[0]
+            annotation = field.annotation
+        else:  # an item of a list, a value of a mapping
+            held = [each for each in (annotation, *get_args(annotation)) if get_origin(each) in {list, dict}]
+            field, annotation = None, get_args(held[0])[-1]
+    return annotation, field
+
+
+def _fields_in(annotation: Any, name: str) -> list[FieldInfo]:
+    return [kind.model_fields[name] for kind in _kinds_in(annotation) if name in kind.model_fields]
+
+
+def _stand_in(annotation: Any, field: FieldInfo | None) -> Json:
+    """Return a value that fits; it is in a copy of the body and never leaves this module."""
+    if field is not None and field.examples:
+        example: Json = field.examples[0]
+        return example
+    if field is not None and not field.is_required():
+        default: Json = field.get_default(call_default_factory=True, validated_data={})
+        return default
+    if get_origin(annotation) is list:
+        return [_stand_in(get_args(annotation)[0], None)]
+    if kind := next(_kinds_in(annotation), None):
+        required = {name: each for name, each in kind.model_fields.items() if each.is_required()}
+        return {name: _stand_in(each.annotation, each) for name, each in required.items()}
+    return str(next(iter(get_args(annotation)), ""))  # the first of some words, or any text
 
 
 def is_model(annotation: Any) -> TypeGuard[Kind]:

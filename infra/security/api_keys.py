@@ -49,6 +49,7 @@ _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 _ID_LENGTH: Final = 8
 KEY_ID: Final = "[0-9A-Za-z]{8}"
 """The id of a key as a regular expression, without anchors."""
+_JOINERS: Final = dict.fromkeys(map(ord, "\u200c\u200d"))
 _SECRET_LENGTH: Final = 30
 _CHECKSUM_LENGTH: Final = 6
 _PARTNER: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
@@ -165,8 +166,8 @@ def is_partner_id(text: str) -> bool:
 
 
 def is_label(text: str) -> bool:
-    """Return whether a text may be the label of a key."""
-    return len(text) <= MAX_LABEL and text.isprintable()
+    """Return whether a text may be the label of a key: one line, joiners of scripts and emoji included."""
+    return len(text) <= MAX_LABEL and text.translate(_JOINERS).isprintable()
 
 
 def check_owner(partner_id: str | None, label: str) -> None:

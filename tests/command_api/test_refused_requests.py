@@ -20,23 +20,40 @@ async def test_a_refusal_for_syntax_leaves_the_key_free_for_the_corrected_reques
     assert mended.status_code == 201
 
 
-async def test_nothing_that_was_sent_comes_back(service: Service) -> None:
+async def test_nothing_that_was_sent_comes_back_but_short_and_plain_names(service: Service) -> None:
     canary = "canary7f3a9"
     bodies: list[dict[str, object]] = [
-        GOOD | {canary: 1},
+        GOOD | {f"<{canary}>": 1},
+        GOOD | {canary * 4: 1},
         GOOD | {"currency": canary},
         GOOD | {"customer_email": f"\n{canary}"},
         GOOD | {"external_reference": f"\x01{canary}"},
-        GOOD | {"metadata": {canary: 1}},
-        GOOD | {"metadata": {f"{canary} ": "x"}},
+        GOOD | {"metadata": {"a": [canary]}},
+        GOOD | {"metadata": {f"{canary}\n": 1}},
+        GOOD | {"metadata": {f'{canary}"': "x"}},
         GOOD | {"lines": [{"sku": f"{canary}\x01", "quantity": 1, "unit_price": canary}]},
-        GOOD | {"lines": [{canary: 1}]},
+        GOOD | {"lines": [{f"{canary}'": 1}]},
     ]
 
     for body in bodies:
         answer = await service.post(body=body)
         assert answer.status_code == 422
         assert canary.encode() not in answer.content
+
+
+async def test_a_pointer_leads_to_the_field_or_key_as_far_as_its_name_is_short_and_plain(service: Service) -> None:
+    body = GOOD | {"metadata": {"a/b~c d": "x", "ok": " ", "x" * 41: "y", "n": 1}, "colour": "red", "<i>": 1, "<b>": 1}
+
+    answer = await service.post(body=body)
+
+    assert [(error["pointer"], error["code"]) for error in answer.json()["errors"]] == [
+        ("", "unknown_field"),
+        ("/metadata", "metadata_key"),
+        ("/metadata/a~1b~0c d", "metadata_key"),
+        ("/metadata/ok", "text_blank"),
+        ("/metadata/n", "wrong_type"),
+        ("/colour", "unknown_field"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import MoneyError
-from domain.money import MAX_AMOUNT_MINOR, Currency, amount_document, parse_amount
+from domain.money import MAX_AMOUNT_MINOR, Currency, amount_document, check_amount, parse_amount
 
 EUR = Currency("EUR", 2)
 JPY = Currency("JPY", 0)
@@ -42,7 +42,7 @@ def test_an_amount_is_read_in_the_currencys_own_digits(text: str, money: Currenc
     "text",
     [
         "", " ", " 1", "1 ", "1\n", "1E+1000000", "0E+1000000", "NaN", "Infinity", "-0", "-1", "+1", "1_000", "1,50",
-        ".5", "5.", "007", "00", "0x10", "1.2.3", "1.00000", "9" * 100_000, "0." + "0" * 100_000,
+        ".5", "5.", "007", "00", "0x10", "1.2.3",
         "\u0663", "\uff11\uff12",  # Arabic and full-width digits
     ],
 )  # fmt: skip
@@ -55,14 +55,41 @@ def test_money_must_be_a_string(value: object) -> None:
     assert refusal(value) == "money_must_be_string"
 
 
-@pytest.mark.parametrize(("text", "money"), [("100.00", JPY), ("1.001", EUR), ("1.000", EUR), ("1.0001", KWD)])
+@pytest.mark.parametrize(
+    ("text", "money"),
+    [("100.00", JPY), ("1.001", EUR), ("1.000", EUR), ("1.0001", KWD), ("1.00000", EUR), ("0." + "0" * 100_000, EUR)],
+)
 def test_more_decimals_than_the_currency_has_are_refused_even_if_zero(text: str, money: Currency) -> None:
     assert refusal(text, money) == "currency_precision"
 
 
-@pytest.mark.parametrize(("text", "money"), [("10000000000000.01", EUR), ("9999999999999999", JPY)])
+@pytest.mark.parametrize(
+    ("text", "money"), [("10000000000000.01", EUR), ("9999999999999999", JPY), ("9" * 17, JPY), ("9" * 100_000, EUR)]
+)
 def test_an_amount_has_an_upper_bound(text: str, money: Currency) -> None:
     assert refusal(text, money) == "amount_too_large"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("1.50", ""),
+        ("1.0001", ""),
+        ("999999999999999", ""),
+        ("9999999999999.99", ""),
+        ("1.00001", "currency_precision"),
+        ("-1", "amount_malformed"),
+        (1, "money_must_be_string"),
+        ("9999999999999999", "amount_too_large"),
+    ],
+)
+def test_without_a_currency_only_what_none_takes_is_refused(text: object, code: str) -> None:
+    if code:
+        with pytest.raises(MoneyError) as refused:
+            check_amount(text)
+        assert refused.value.code == code
+    else:
+        check_amount(text)
 
 
 def test_money_in_a_document_has_text_minor_units_and_currency() -> None:

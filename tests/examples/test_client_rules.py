@@ -23,7 +23,7 @@ from harbor_orders_client import (
 from harbor_orders_client.documents.new_orders import amount_text
 from harbor_orders_client.documents.reading import read
 from harbor_orders_client.documents.responses import Amount
-from harbor_orders_client.errors import error_of, problem_of
+from harbor_orders_client.errors import error_of, problem_from, problem_of
 from harbor_orders_client.operations import orders, payments, requests
 from harbor_orders_client.operations import webhooks as hooks
 from harbor_orders_client.transport.consistency import Consistency
@@ -159,6 +159,17 @@ def test_a_delete_whose_response_was_lost_is_done_when_the_thing_is_gone() -> No
     gone = refusal(404, "not_found")
     assert play(DELETE, [LOST, gone]).end is gone
     assert isinstance(play(DELETE, [gone]).end, Exception)
+
+
+def test_a_refused_value_is_shown_with_its_place_and_reason_and_what_is_not_listed_is_counted() -> None:
+    errors = [{"pointer": "/metadata/a", "code": "text_blank", "detail": "has nothing to see"}]
+    document = {"code": "validation_failed", "detail": "See errors.", "errors": errors, "errors_omitted": 37}
+
+    error = error_of(problem_from(422, document, "r-1"))
+
+    assert (error.errors_omitted, error.problem.members) == (37, {})
+    assert "; /metadata/a: text_blank: has nothing to see; and 37 more (request r-1)" in str(error)
+    assert error_of(problem_from(422, document | {"errors_omitted": "x"})).errors_omitted == 0
 
 
 @pytest.mark.parametrize("error", [play(CHANGE, [FINAL]).end, play(KEYLESS, [LOST]).end, UnexpectedResponse("why")])

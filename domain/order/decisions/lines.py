@@ -6,9 +6,8 @@ from typing import Literal, assert_never
 from domain import text
 from domain.money import MAX_AMOUNT_MINOR
 from domain.order.commands import AddLine, AmendLines, LineAmendment, RemoveLine, SetPrice, SetQuantity
-from domain.order.decisions.rules import Violations, checked_reason
+from domain.order.decisions.rules import Violations
 from domain.order.decisions.shared_members import shared_members
-from domain.order.errors import MAX_VIOLATIONS
 from domain.order.event_parts import MAX_CHANGES, MAX_LINES, AmendedLine, LineChange
 from domain.order.events import OrderAmended
 from domain.order.state import Line, OrderState
@@ -19,9 +18,11 @@ _Op = Literal["add", "remove", "set_quantity", "set_price"]
 
 def amend(command: AmendLines, state: OrderState) -> tuple[OrderAmended, ...]:
     """Change lines; nothing when they are as asked already."""
-    reason = checked_reason(command.reason)
-    require(Verb.AMEND, state, command.now)
-    amendment = _amendment(command.changes, state)
+    found = Violations()
+    reason = found.optional(text.reason, command.reason, "reason")
+    if not found:
+        require(Verb.AMEND, state, command.now)
+    amendment = _amendment(command.changes, state, found)
     lines = tuple(amendment.lines.values())
     if lines == state.lines:
         return ()
@@ -45,34 +46,51 @@ def amend(command: AmendLines, state: OrderState) -> tuple[OrderAmended, ...]:
     )
 
 
-def _amendment(changes: Sequence[LineAmendment], state: OrderState) -> "_Amendment":
-    """Return an order's lines after all `changes`, made one after the other.
+def check_amendment(command: AmendLines) -> None:
+    """Check the values of an amendment as far as that is possible without its order.
 
     Raises:
-        InvalidCommandError: with at most 20 violations.
+        InvalidCommandError: with every violation.
     """
-    amendment = _Amendment(state)
+    found = Violations()
+    for index, change in enumerate(command.changes):
+        path = ("changes", index)
+        if isinstance(change, AddLine):
+            found.checked(text.sku, change.sku, *path, "sku")
+        if isinstance(change, AddLine | SetQuantity):
+            found.quantity(change.quantity, *path, "quantity")
+        if isinstance(change, AddLine | SetPrice):
+            found.price(change.unit_price, None, *path, "unit_price")
+    found.optional(text.reason, command.reason, "reason")
+    found.require_none()
+
+
+def _amendment(changes: Sequence[LineAmendment], state: OrderState, found: Violations) -> "_Amendment":
+    """Return an order's lines after all `changes`, made one after the other; `found`: what is broken besides.
+
+    Raises:
+        InvalidCommandError: with every violation.
+    """
+    amendment = _Amendment(state, found)
     if not changes:
-        amendment.found.add("changes_required", "names at least one change", "changes")
+        found.add("changes_required", "names at least one change", "changes")
     elif len(changes) > MAX_CHANGES:
-        amendment.found.add("too_many_changes", f"holds at most {MAX_CHANGES} changes", "changes")
+        found.add("too_many_changes", f"holds at most {MAX_CHANGES} changes", "changes")
     else:
         for index, each in enumerate(changes):
             amendment.do(index, each)
-            if len(amendment.found) >= MAX_VIOLATIONS:
-                break
         amendment.check_sum()
-    amendment.found.require_none()
+    found.require_none()
     return amendment
 
 
 class _Amendment:
     """An amendment under way: the lines so far, what was done, and every rule broken."""
 
-    def __init__(self, state: OrderState) -> None:
+    def __init__(self, state: OrderState, found: Violations) -> None:
         self.lines = {line.line_id: line for line in state.lines}
         self.done: list[LineChange] = []
-        self.found = Violations()
+        self.found = found
         self._currency = state.currency
         self._last_line_id = state.last_line_id
 

@@ -3,9 +3,10 @@
 from datetime import timedelta
 from typing import Literal
 
+from domain import text
 from domain.order.commands import Authorize, Cancel, Capture, Expire, LineShare, Void
 from domain.order.decisions.payouts import settled
-from domain.order.decisions.rules import Violations, checked_optional_amount, checked_reason, require_available
+from domain.order.decisions.rules import Violations, checked_reason, require_available
 from domain.order.decisions.shared_members import shared_members
 from domain.order.due import due_at
 from domain.order.errors import AmountExceedsCapturableError
@@ -43,13 +44,17 @@ def authorize(command: Authorize, state: OrderState) -> tuple[OrderAuthorized]:
 
 def capture(command: Capture, state: OrderState) -> tuple[OrderEvent, ...]:
     """Capture the amount asked for; a final capture of less than what is left releases the rest."""
-    reason = checked_reason(command.reason)
-    amount_minor = checked_optional_amount(command.amount, state.currency, "amount")
-    require(Verb.CAPTURE, state, command.now)
+    found = Violations()
+    amount_minor = None if command.amount is None else found.amount(command.amount, state.currency, "amount")
+    reason = found.optional(text.reason, command.reason, "reason")
+    if command.lines is None:
+        found.require_none()
+    if not found:
+        require(Verb.CAPTURE, state, command.now)
     left_minor = state.ledger.capturable_minor
     lines: tuple[CapturedLine, ...] = ()
     if command.lines is not None:
-        lines, amount_minor = _line_shares(command.lines, state.lines)
+        lines, amount_minor = _line_shares(command.lines, state.lines, found)
     elif amount_minor is None:
         amount_minor = left_minor
     require_available(amount_minor, left_minor, AmountExceedsCapturableError, state)
@@ -65,6 +70,21 @@ def capture(command: Capture, state: OrderState) -> tuple[OrderEvent, ...]:
     if is_all or not command.final:
         return (captured,)
     return (captured, *_released(state._replace(ledger=after), "final_capture", None))
+
+
+def check_capture(command: Capture) -> None:
+    """Check the values of a capture as far as that is possible without its order.
+
+    Raises:
+        InvalidCommandError: with every violation.
+    """
+    found = Violations()
+    if command.amount is not None:
+        found.amount(command.amount, None, "amount")
+    found.optional(text.reason, command.reason, "reason")
+    for index, share in enumerate(command.lines or ()):
+        found.quantity(share.quantity, "lines", index, "quantity")
+    found.require_none()
 
 
 def void(command: Void, state: OrderState) -> tuple[OrderEvent, ...]:
@@ -114,27 +134,27 @@ def _released(
     return (released, *settled(state, after))
 
 
-def _line_shares(shares: tuple[LineShare, ...], lines: tuple[Line, ...]) -> tuple[tuple[CapturedLine, ...], int]:
-    """Return the shares of lines that are captured, and their price together.
+def _line_shares(
+    shares: tuple[LineShare, ...], lines: tuple[Line, ...], found: Violations
+) -> tuple[tuple[CapturedLine, ...], int]:
+    """Return the shares of lines that are captured, and their price together; `found`: what is broken besides.
 
     Raises:
         InvalidCommandError: a line is unknown or named twice, or less of it is left than is asked for.
     """
     known = {line.line_id: line for line in lines}
-    found = Violations()
     captured: list[CapturedLine] = []
     amount_minor = 0
     if not shares:
         found.add("lines_required", "names at least one line", "lines")
     for index, share in enumerate(shares[: len(lines) + 1]):
         line = known.pop(share.line_id, None)
+        is_quantity = found.quantity(share.quantity, "lines", index, "quantity")
         if line is None:
             found.add("line_unknown", "is no line of the order, or named twice", "lines", index, "line_id")
-        elif not found.quantity(share.quantity, "lines", index, "quantity"):
-            continue
-        elif share.quantity > line.quantity - line.captured_quantity:
+        elif is_quantity and share.quantity > line.quantity - line.captured_quantity:
             found.add("quantity_exceeds_line", "is more than is left of the line", "lines", index, "quantity")
-        else:
+        elif is_quantity:
             captured.append(CapturedLine(line_id=share.line_id, quantity=share.quantity))
             amount_minor += share.quantity * line.unit_price_minor
     found.require_none()

@@ -5,10 +5,9 @@ from typing import NamedTuple, TypeVar
 
 from domain import text
 from domain.errors import MoneyError, ValueRefusedError
-from domain.money import MAX_AMOUNT_MINOR, Currency, currency, parse_amount
+from domain.money import MAX_AMOUNT_MINOR, Currency, check_amount, currency, parse_amount
 from domain.order.commands import CreateOrder, NewLine, UpdateDetails
 from domain.order.errors import (
-    MAX_VIOLATIONS,
     AmountError,
     AmountZeroError,
     InvalidCommandError,
@@ -40,16 +39,31 @@ class Violations(list[Violation]):
         """Return None for a value that is not given, else as `checked`."""
         return None if value is None else self.checked(rule, value, *path)
 
-    def price(self, value: str, currency: Currency, *path: str | int) -> int:
-        """Return the minor units of a price, which is more than zero; 0 when it is refused."""
-        minor = 0
+    def metadata(self, pairs: Mapping[str, str], *path: str | int) -> dict[str, str]:
+        """Return the partner's own pairs with their values as they are kept, in their order."""
+        if len(pairs) > text.MAX_METADATA_ENTRIES:
+            self.add("metadata_too_many", f"holds at most {text.MAX_METADATA_ENTRIES} entries", *path)
+            return {}
+        for key in pairs:
+            self.checked(text.metadata_key, key, *path, key)
+        return {key: self.checked(text.metadata_value, value, *path, key) for key, value in pairs.items()}
+
+    def amount(self, value: str, currency: Currency | None, *path: str | int) -> int:
+        """Return the minor units of an amount; 0 when it is refused. Without a currency check only its form."""
         try:
-            minor = parse_amount(value, currency)
+            if currency is not None:
+                return parse_amount(value, currency)
+            check_amount(value)
         except MoneyError as error:
             self.add(error.code, error.detail, *path)
-        else:
-            if minor == 0:
-                self.add("amount_zero", "is more than zero", *path)
+        return 0
+
+    def price(self, value: str, currency: Currency | None, *path: str | int) -> int:
+        """Return the minor units of a price, as `amount`; it is more than zero."""
+        broken_before = len(self)
+        minor = self.amount(value, currency, *path)
+        if minor == 0 and len(self) == broken_before and not value.strip("0."):
+            self.add("amount_zero", "is more than zero", *path)
         return minor
 
     def quantity(self, value: int, *path: str | int) -> bool:
@@ -63,10 +77,10 @@ class Violations(list[Violation]):
         """Raise if a rule is broken.
 
         Raises:
-            InvalidCommandError: with at most 20 violations.
+            InvalidCommandError: with all of them.
         """
         if self:
-            raise InvalidCommandError(tuple(self[:MAX_VIOLATIONS]))
+            raise InvalidCommandError(tuple(self))
 
 
 class CheckedOrder(NamedTuple):
@@ -91,34 +105,33 @@ def checked_new_order(command: CreateOrder) -> CheckedOrder:
     """Return the values of a new order with texts in NFC.
 
     Raises:
-        InvalidCommandError: with at most 20 violations.
+        InvalidCommandError: with every violation.
         WithdrawnCurrencyError: the currency is not active any more, and no other rule is broken.
     """
     found = Violations()
     email = found.checked(text.email, command.customer_email, "customer_email")
     reference = found.optional(text.external_reference, command.external_reference, "external_reference")
-    # The path stops at the field: a key is input, and input is never echoed.
-    metadata = found.checked(text.metadata, command.metadata, "metadata")
+    metadata = found.metadata(command.metadata, "metadata")
     lines = _lines(command.lines, found)
     total_minor = sum(line.total_minor for line in lines)
     if total_minor > MAX_AMOUNT_MINOR:
         found.add("amount_too_large", f"sum to at most {MAX_AMOUNT_MINOR} minor units", "lines")
     found.require_none()
     _require_active(command.currency)
-    return CheckedOrder(lines, total_minor, email, reference, dict(metadata))
+    return CheckedOrder(lines, total_minor, email, reference, metadata)
 
 
 def checked_details(command: UpdateDetails) -> CheckedDetails:
     """Return the details asked for with texts in NFC.
 
     Raises:
-        InvalidCommandError: with at most one violation for each field.
+        InvalidCommandError: with every violation.
     """
     found = Violations()
     details = CheckedDetails(
         found.optional(text.email, command.customer_email, "customer_email"),
         found.optional(text.external_reference, command.external_reference, "external_reference"),
-        found.optional(text.metadata, command.metadata, "metadata"),
+        None if command.metadata is None else found.metadata(command.metadata, "metadata"),
     )
     found.require_none()
     return details
@@ -143,23 +156,6 @@ def checked_text(rule: Callable[[str], str], value: str, field: str) -> str:
     kept = found.checked(rule, value, field)
     found.require_none()
     return kept
-
-
-def checked_amount(value: str, currency: Currency, field: str) -> int:
-    """Return the minor units of a decimal text.
-
-    Raises:
-        InvalidCommandError: with one violation.
-    """
-    try:
-        return parse_amount(value, currency)
-    except MoneyError as error:
-        raise InvalidCommandError((Violation((field,), error.code, error.detail),)) from None
-
-
-def checked_optional_amount(value: str | None, currency: Currency, field: str) -> int | None:
-    """Return None for an amount that is not given, else as `checked_amount`."""
-    return None if value is None else checked_amount(value, currency, field)
 
 
 def require_available(amount_minor: int, available_minor: int, error: type[AmountError], state: OrderState) -> None:
@@ -195,8 +191,6 @@ def _lines(new_lines: tuple[NewLine, ...], found: Violations) -> tuple[EventLine
         checked = _line(index, line, found)
         if checked is not None:
             lines.append(checked)
-        if len(found) >= MAX_VIOLATIONS:
-            break
     return tuple(lines)
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from harbor_orders_client.operations.batches import BatchItem
 
 _KNOWN: Final = frozenset(
-    {"type", "title", "status", "detail", "instance", "code", "request_id", "retryable", "errors"}
+    {"type", "title", "status", "detail", "instance", "code", "request_id", "retryable", "errors", "errors_omitted"}
 )
 _RETRYABLE_WITHOUT_WORD: Final = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -48,7 +48,10 @@ class FieldError:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A refusal as the service words it (RFC 9457); `members` are those that depend on `code`."""
+    """A refusal as the service words it (RFC 9457); `members` are those that depend on `code`.
+
+    `errors_omitted`: how many more broken values there are than `errors` lists.
+    """
 
     status: int
     code: str
@@ -58,6 +61,7 @@ class Problem:
     errors: tuple[FieldError, ...] = ()
     members: Mapping[str, Any] = field(default_factory=dict)
     retry_after_s: float | None = None
+    errors_omitted: int = 0
 
 
 class HarborError(Exception):
@@ -93,7 +97,7 @@ class ApiError(HarborError):
 
     @property
     def errors(self) -> tuple[FieldError, ...]:
-        """Return the broken values, 20 at most."""
+        """Return the broken values, 20 at most; `errors_omitted` are not among them."""
         return self.problem.errors
 
     @property
@@ -103,12 +107,19 @@ class ApiError(HarborError):
         return found if isinstance(found, str) else None
 
     @property
+    def errors_omitted(self) -> int:
+        """Return how many more broken values there are."""
+        return self.problem.errors_omitted
+
+    @property
     def retryable(self) -> bool:
         """Return whether the same request may succeed later; this client has then tried for as long as it may."""
         return self.problem.retryable
 
     def __str__(self) -> str:
-        broken = "".join(f"; {each.pointer}: {each.code}" for each in self.errors)
+        broken = "".join(f"; {each.pointer}: {each.code}: {each.detail}" for each in self.errors)
+        if self.errors_omitted:
+            broken += f"; and {self.errors_omitted} more"
         return f"{self.status} {self.code}: {self.detail}{broken} (request {self.request_id or 'without id'})"
 
 
@@ -257,6 +268,7 @@ def problem_from(
 ) -> Problem:
     """Make a problem of its document; what is missing or of another type gets a default."""
     retryable = document.get("retryable")
+    omitted = document.get("errors_omitted")
     return Problem(
         status=status,
         code=str(document.get("code") or f"http_{status}"),
@@ -266,6 +278,7 @@ def problem_from(
         errors=_field_errors(document.get("errors")),
         members={name: value for name, value in document.items() if name not in _KNOWN},
         retry_after_s=retry_after_s,
+        errors_omitted=omitted if isinstance(omitted, int) else 0,
     )
 
 

@@ -37,7 +37,9 @@ from infra.http.auth import required_scope
 from infra.http.context import context_of
 from infra.http.guards import SENT_ONCE
 from infra.http.json_body import InvalidBodyError, JsonBody, read_json
+from infra.http.problems import Problem
 from infra.http.query_string import read_values
+from infra.http.validation import in_body_order
 
 
 class ReadyResponse(Response):
@@ -77,6 +79,11 @@ class RawRequest(Request):
             self._parsed = await read_json(self, limits, is_optional=self._is_body_optional)
         return self._parsed
 
+    def sort_errors(self, problem: Problem) -> None:
+        """Put the errors of a problem in the order of the body."""
+        if self._parsed is not None:
+            problem.errors = in_body_order(problem.errors, self._parsed.value)
+
 
 class RawRoute(APIRoute):
     """An `APIRoute` that calls its endpoint with what the signature declares; the endpoint returns a `Response`."""
@@ -96,7 +103,11 @@ class RawRoute(APIRoute):
             read_values(scope["query_string"], frozenset())
         for dependency in self._before:
             await dependency(request)
-        response: Response = await self._respond(request)
+        try:
+            response: Response = await self._respond(request)
+        except Problem as problem:
+            request.sort_errors(problem)
+            raise
         await response(scope, receive, send)
 
 
@@ -185,7 +196,7 @@ def _body_reader(field: FieldInfo) -> Callable[[RawRequest], Any]:
         try:
             return validate(body.value)
         except ValidationError as error:
-            raise InvalidBodyError(model, error) from None
+            raise InvalidBodyError(model, error, body.value) from None
 
     return read
 

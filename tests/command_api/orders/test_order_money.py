@@ -158,7 +158,10 @@ async def test_a_verb_that_the_order_does_not_allow_is_refused_with_its_code_and
         ("captures", {"lines": [{"line_id": 7, "quantity": 1}]}, "/lines/0/line_id", "line_unknown"),
         ("refunds", {"amount": "1", "reason": ""}, "/reason", "text_empty"),
         ("settlements", PAYOUT | {"fee": "1.3000"}, "/fee", "currency_precision"),
-        ("void", {"reason": "\n"}, "/reason", "text_character"),
+        ("void", {"reason": "\r"}, "/reason", "text_character"),
+        ("void", {"reason": " \n\u200d"}, "/reason", "text_blank"),
+        ("settlements", PAYOUT | {"value_date": "9999-12-31"}, "/value_date", "date_out_of_range"),
+        ("settlements", PAYOUT | {"value_date": "2026-02-30"}, "/value_date", "date_malformed"),
     ],
 )
 async def test_a_value_that_breaks_a_rule_is_named_and_leaves_the_key_free(

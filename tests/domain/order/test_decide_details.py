@@ -17,6 +17,7 @@ from domain.order.commands import (
     SetQuantity,
     UpdateDetails,
 )
+from domain.order.decide import decide
 from domain.order.errors import FieldLockedError
 from domain.order.event_parts import AmendedLine, ClearNote, ClearPersonal, LineChange
 from domain.order.events import OrderAmended, OrderDetailsChanged, OrderNoteAdded
@@ -161,10 +162,24 @@ def test_a_note_keeps_its_text_as_personal_data() -> None:
 def test_details_and_notes_keep_the_rules_for_texts() -> None:
     broken = UpdateDetails(ORDER_ID, "nobody", " PO", {"a b": "c"}, LATER)
     given().when(broken).then_violates(
-        ("/customer_email", "email_malformed"), ("/external_reference", "text_spaces"), ("/metadata", "metadata_key")
+        ("/customer_email", "email_malformed"),
+        ("/external_reference", "text_spaces"),
+        ("/metadata/a b", "metadata_key"),
     )
-    given().when(AddNote(ORDER_ID, "two\nlines", "partner", LATER)).then_violates(("/note", "text_character"))
+    given().when(AddNote(ORDER_ID, "\u202etwo", "partner", LATER)).then_violates(("/note", "text_character"))
     given().when(AddNote(ORDER_ID, "a" * 501, "partner", LATER)).then_violates(("/note", "text_too_long"))
+
+
+def test_a_note_keeps_its_lines_and_joiners() -> None:
+    (noted,) = decide(AddNote(ORDER_ID, "ring:\r\n\t1. \u0645\u06cc\u200c\u062e", "partner", LATER), given().state)
+
+    assert isinstance(noted, OrderNoteAdded)
+    assert noted.personal == ClearNote(scheme="clear", note="ring:\n\t1. \u0645\u06cc\u200c\u062e")
+
+
+def test_the_reason_and_the_changes_of_an_amendment_are_refused_together() -> None:
+    command = AmendLines(ORDER_ID, (RemoveLine(9),), " ", LATER)
+    given().when(command).then_violates(("/reason", "text_blank"), ("/changes/0/line_id", "line_unknown"))
 
 
 def test_a_thousand_lines_can_be_amended_at_once() -> None:

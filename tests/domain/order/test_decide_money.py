@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from domain.order.commands import Capture, Expire, LineShare, NewLine, Refund, SetStatus, Settle, Void
+from domain.order.decide import decide
 from domain.order.errors import (
     AmountError,
     AmountExceedsCapturableError,
@@ -40,7 +41,7 @@ from tests.support.orders.spec import (
     totals,
 )
 
-PAID_ON = date(2026, 11, 25)
+PAID_ON = "2026-11-25"
 DAY = timedelta(days=1)
 MOMENT = timedelta(microseconds=1)
 
@@ -60,7 +61,7 @@ def released(amounts: Totals, cause: str, reason: str | None = None) -> OrderAut
 def paid_out(after: Status, gross: int, fee: int, batch: str | None) -> OrderSettlementRecorded:
     amounts = {"gross_minor": gross, "fee_minor": fee, "net_minor": gross - fee}
     so_far = totals(captured=6497, settled=gross)
-    rest = {"value_date": PAID_ON, "batch": batch, "reason": None}
+    rest = {"value_date": date(2026, 11, 25), "batch": batch, "reason": None}
     return event(OrderSettlementRecorded, CAPTURED, after, so_far, **amounts, **rest)
 
 
@@ -202,6 +203,48 @@ def test_a_settlement_adds_up_to_at_most_the_captured_amount(
 ) -> None:
     spec = given("authorize", "capture_some").when(Settle(ORDER_ID, *amounts, PAID_ON, None, LATER))
     spec.then_amount_refused(error, requested_minor=requested_minor, available_minor=available_minor)
+
+
+@pytest.mark.parametrize(
+    ("value_date", "code"),
+    [
+        (str(LATER.date() + timedelta(days=367)), "date_out_of_range"),
+        (str(LATER.date() - timedelta(days=3661)), "date_out_of_range"),
+        ("9999-12-31", "date_out_of_range"),
+        ("0001-01-01", "date_out_of_range"),
+        ("2026-02-30", "date_malformed"),
+        ("2026-11-25T00:00:00Z", "date_malformed"),
+        ("20261125", "date_malformed"),
+        ("\u0662\u0660\u0662\u0666-\u0661\u0661-\u0662\u0665", "date_malformed"),
+        ("", "date_malformed"),
+    ],
+)
+def test_a_payout_counts_from_a_day_that_is_not_far_away(value_date: str, code: str) -> None:
+    broken = Settle(ORDER_ID, "64.97", "0", "64.97", value_date, None, LATER)
+    given("authorize", "capture").when(broken).then_violates(("/value_date", code))
+
+
+@pytest.mark.parametrize("days", [-3660, 366])
+def test_a_payout_may_count_from_ten_years_ago_or_in_a_year(days: int) -> None:
+    value_date = LATER.date() + timedelta(days=days)
+    command = Settle(ORDER_ID, "64.97", "0", "64.97", str(value_date), None, LATER)
+    recorded, _ = decide(command, given("authorize", "capture").state)
+    assert isinstance(recorded, OrderSettlementRecorded)
+    assert recorded.value_date == value_date
+
+
+def test_all_broken_values_of_a_payout_and_of_a_refund_are_listed_at_once() -> None:
+    payout = Settle(ORDER_ID, "1.999", "-1", "9" * 17, "soon", " B", LATER)
+    given("authorize", "capture").when(payout).then_violates(
+        ("/gross", "currency_precision"),
+        ("/fee", "amount_malformed"),
+        ("/net", "amount_too_large"),
+        ("/value_date", "date_malformed"),
+        ("/batch", "text_spaces"),
+    )
+    given("authorize", "capture").when(Refund(ORDER_ID, "x", "\n", LATER)).then_violates(
+        ("/amount", "amount_malformed"), ("/reason", "text_blank")
+    )
 
 
 def test_a_refund_does_not_reduce_what_can_be_settled() -> None:

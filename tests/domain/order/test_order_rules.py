@@ -7,7 +7,6 @@ import pytest
 from domain.money import MAX_AMOUNT_MINOR
 from domain.order.commands import Cancel, NewLine, SetStatus
 from domain.order.decide import decide
-from domain.order.errors import MAX_VIOLATIONS
 from domain.order.events import OrderCreated
 from domain.order.status import Status
 from tests.support.orders.builders import create_order_command
@@ -58,17 +57,17 @@ def test_all_broken_rules_are_listed_at_once() -> None:
     given_nothing().when(command).then_violates(
         ("/customer_email", "email_malformed"),
         ("/external_reference", "text_spaces"),
-        ("/metadata", "metadata_key"),
+        ("/metadata/a b", "metadata_key"),
         ("/lines/0/quantity", "quantity_out_of_range"),
         ("/lines/0/unit_price", "amount_zero"),
     )
 
 
-def test_at_most_twenty_are_listed() -> None:
+def test_there_may_be_thousands() -> None:
     command = create_order_command(lines=(NewLine("", 0, 0),) * 1000)
     broken = [("sku", "text_empty"), ("quantity", "quantity_out_of_range"), ("unit_price", "amount_zero")]
-    expected = [(f"/lines/{n}/{field}", code) for n in range(7) for field, code in broken]
-    given_nothing().when(command).then_violates(*expected[:MAX_VIOLATIONS])
+    expected = [(f"/lines/{n}/{field}", code) for n in range(1000) for field, code in broken]
+    given_nothing().when(command).then_violates(*expected)
 
 
 def test_a_refusal_never_repeats_what_was_sent() -> None:
@@ -81,7 +80,8 @@ def test_a_refusal_never_repeats_what_was_sent() -> None:
     )
     violations = given_nothing().when(command).violations()
     assert len(violations) == 6
-    assert canary not in repr(violations)
+    assert not [each for each in violations if canary in each.detail]
+    assert [each.path for each in violations if canary in repr(each.path)] == [("metadata", f"{canary} ")]
 
 
 def test_texts_are_kept_in_nfc() -> None:
@@ -92,7 +92,7 @@ def test_texts_are_kept_in_nfc() -> None:
 
 
 def test_a_reason_keeps_the_rules_of_texts_in_every_status() -> None:
-    given().when(Cancel(ORDER_ID, "a\nb", LATER)).then_violates(("/reason", "text_character"))
+    given().when(Cancel(ORDER_ID, "a\rb", LATER)).then_violates(("/reason", "text_character"))
     given("cancel").when(Cancel(ORDER_ID, "", LATER)).then_violates(("/reason", "text_empty"))
     command = SetStatus(ORDER_ID, Status.PENDING, "x" * 501, LATER)
     given().when(command).then_violates(("/reason", "text_too_long"))

@@ -92,7 +92,7 @@ def test_a_new_order_in_a_withdrawn_currency_is_refused_by_its_currency() -> Non
     with withdrawn("EUR"), pytest.raises(WithdrawnCurrencyError) as refused:
         decide(create_order_command(), None)
 
-    assert [(each.pointer, each.code) for each in refused.value.violations] == [("/currency", "currency_unknown")]
+    assert [(each.path, each.code) for each in refused.value.violations] == [(("currency",), "currency_unknown")]
 
 
 def test_a_new_order_that_breaks_other_rules_is_refused_by_those() -> None:

@@ -87,6 +87,38 @@ def test_strict_json_is_parsed(body: bytes, value: object) -> None:
     assert parse_json(body).value == value
 
 
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (b'{"a": 1,\n "b" 2}', "Line 2, column 6: Expecting ':' delimiter."),
+        (b'{"a": 1,}', "Line 1, column "),
+        ('{"\u00e9": "\u00e9", x}'.encode(), "Line 1, column 12"),
+        (b'{"a": "b\nc"}', "Line 1, column 9: Invalid control character."),
+        (b'{"a": 1} 2', "Line 1, column 10: Extra data."),
+        (b'{"NaN": "NaN \\" NaN",\n\n  "b": NaN}', "Line 3, column 8."),
+        (b'{"a": [1, -Infinity]}', "Line 1, column 11."),
+        (b'{"a": 0.9223372036854775808, "b":\n9223372036854775808}', "Line 2, column 1."),
+        (b'{"a": 1e999}', "Line 1, column 7."),
+        (b'{"a": ' + b"9" * 100_000 + b"}", "Line 1, column 7."),
+        (b'{"a":\n"b\\u0000"}', "Line 2, column 3."),
+        (b'{"a": "\xff"}', "The byte at index 7 is none of it."),
+        (b'{"a": 1, "b": {"key": 1, "key": 2}}', 'It is "key".'),
+    ],
+)
+def test_a_refusal_says_where(body: bytes, place: str) -> None:
+    with pytest.raises(Problem) as refused:
+        parse_json(body)
+
+    assert place in refused.value.detail
+
+
+def test_a_key_that_is_not_plain_is_not_repeated() -> None:
+    with pytest.raises(Problem) as refused:
+        parse_json(b'{"<b>": 1, "<b>": 2}')
+
+    assert refused.value.detail == "An object in the body has the same key twice."
+
+
 def test_spacing_key_order_and_escapes_do_not_change_the_canonical_form() -> None:
     one = parse_json(b'{"b": {"d": 1, "c": "\\u00e9"}, "a": [1, 2]}')
     other = parse_json('{"a":[1,2],"b":{"c":"é","d":1}}'.encode())

@@ -6,7 +6,7 @@ through commands and return its stream. Hypothesis strategies: `tests.support.or
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypedDict, Unpack
 from uuid import UUID
 
@@ -37,7 +37,7 @@ from infra.clock import new_id
 
 NOW = datetime(2026, 11, 23, 1, 2, 3, 123456, tzinfo=UTC)
 EUR = currency("EUR")
-_PAID_ON: Final = date(2026, 11, 25)
+_PAID_ON: Final = "2026-11-25"
 
 
 class EnvelopeFields(TypedDict, total=False):

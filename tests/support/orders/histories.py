@@ -4,7 +4,7 @@ Everything that can be asked of an order is asked, allowed or not, with amounts 
 """
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Final, Literal
 
@@ -41,7 +41,7 @@ from tests.support.orders.invariants import Sums, check_command, check_event, ch
 
 _CURRENCIES: Final = tuple(currency(code) for code in ("EUR", "JPY", "KWD", "CLF"))
 _ACTOR: Final = Actor(type="api_key", id="acme", key_id="k3y00001")
-_VALUE_DATE: Final = date(2026, 11, 25)
+_VALUE_DATE: Final = "2026-11-25"
 _VERBS: Final = (
     "amend", "details", "note", "authorize", "authorize", "capture", "capture", "capture_lines", "void", "cancel",
     "refund", "refund", "settle", "settle", "set_status", "expire", "wait",

@@ -106,7 +106,7 @@ class When:
     def then_violates(self, *expected: tuple[str, str]) -> tuple[Violation, ...]:
         """Expect exactly these violations, as (pointer, code)."""
         violations = self.violations()
-        assert tuple((violation.pointer, violation.code) for violation in violations) == expected
+        assert tuple(("".join(f"/{step}" for step in each.path), each.code) for each in violations) == expected
         return violations
 
 

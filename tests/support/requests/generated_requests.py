@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ import asyncpg
 import iso4217
 
 from domain.order.document import render_order
+from infra import clock
 from projections.tables import orders
 from tests.support.orders.builders import order_body, order_state
 from tests.support.services.command_service import Service, id_of, insert_key, postgres_service
@@ -195,12 +197,16 @@ REFUSALS: Final[Mapping[str, str]] = {
     "event_type_unknown": "create_webhook_endpoint",
     "scope_unknown": "create_api_key",
     "expiry_out_of_range": "create_api_key",
+    "date_out_of_range": "settle_order",
+    # two parameters that contradict each other
+    "range_reversed": "list_orders",
     # more than zero, and as many digits and as much as the currency of the order has
     "amount_zero": "create_order|amend_order|capture_order|refund_order|settle_order",
     "currency_precision": "create_order|amend_order|capture_order|refund_order|settle_order",
     "amount_too_large": "create_order|amend_order|capture_order|refund_order|settle_order",
     # classes of Unicode, and forms that have grammars of their own
     "text_character": "create_webhook_endpoint|create_api_key|add_order_note|set_order_status|.*_order",
+    "text_blank": "create_webhook_endpoint|create_api_key|add_order_note|set_order_status|.*_order",
     "metadata_key": "create_order|update_order",
     "email_malformed": "create_order|update_order",
     "hostname_invalid": "create_webhook_endpoint",
@@ -220,6 +226,7 @@ _IS_TRUE: Final[Mapping[str, Callable[[Any], bool]]] = {
     "currency_unknown": lambda value: value not in {each.code for each in iso4217.Currency},
     "amount_zero": lambda value: Decimal(value) == 0,
     "amount_too_large": lambda value: Decimal(value) > 10**11,  # 10^15 minor units of the finest currency
+    "date_out_of_range": lambda value: abs(date.fromisoformat(value) - clock.now().date()) > timedelta(days=365),
 }
 
 

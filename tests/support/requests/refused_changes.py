@@ -10,7 +10,6 @@ _ORDER: Final = f"{ORDERS}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
 _EDIT: Final = KEY | JSON | {"if-match": '"1"'}
 _ADD: Final[dict[str, object]] = {"op": "add", "sku": "a", "quantity": 1, "unit_price": "1.00"}
 _LINE: Final = {"line_id": 1, "quantity": 1}
-_ARABIC_DAY: Final = "\u0662\u0660\u0662\u0666-\u0661\u0661-\u0662\u0665"
 _PAYOUT: Final[dict[str, object]] = {"gross": "10.00", "fee": "1.00", "net": "9.00", "value_date": "2026-11-25"}
 
 
@@ -52,18 +51,18 @@ REFUSED_CHANGES: Final = {
     "amendment: an op that is a number": _amendment("/changes/0/op", "op_unknown", {"op": 1}),
     "amendment: a change that is a text": _amendment("/changes/0", "wrong_type", "add"),
     "amendment: an unknown member": _amendment(
-        "/changes/1", "unknown_field", _ADD, {"op": "remove", "line_id": 1, "sku": "a"}
+        "/changes/1/sku", "unknown_field", _ADD, {"op": "remove", "line_id": 1, "sku": "a"}
     ),
     "amendment: a missing member": _amendment("/changes/0/quantity", "required", {"op": "set_quantity", "line_id": 1}),
     "amendment: a numeric price": _amendment("/changes/0/unit_price", "money_must_be_string", _ADD | {"unit_price": 1}),
     "amendment: a line id as a text": _amendment("/changes/0/line_id", "wrong_type", {"op": "remove", "line_id": "1"}),
     "amendment: a reason as a number": _amendment("/reason", "wrong_type", _ADD, reason=1),
     "amendment: without a body": Refused(400, "body_empty", path=f"{_ORDER}/amendments", headers=_EDIT),
-    "details: an unknown field": _details("", "unknown_field", currency="USD"),
+    "details: an unknown field": _details("/currency", "unknown_field", currency="USD"),
     "details: a null address": _details("/customer_email", "wrong_type", customer_email=None),
     "details: a null reference": _details("/external_reference", "wrong_type", external_reference=None),
     "details: null metadata": _details("/metadata", "wrong_type", metadata=None),
-    "details: metadata with a number": _details("/metadata", "wrong_type", metadata={"a": 1}),
+    "details: metadata with a number": _details("/metadata/a", "wrong_type", metadata={"a": 1}),
     "details: no If-Match": _if_match(428, "precondition_required", None),
     "details: a weak If-Match": _if_match(*_NO_ORDER, 'W/"1"'),
     "details: any version": _if_match(*_NO_ORDER, "*"),
@@ -83,13 +82,10 @@ REFUSED_CHANGES: Final = {
     "capture: 1,001 lines": _verb("captures", "/lines", "too_many_lines", lines=[{}] * 1001),
     "capture: a line without a quantity": _verb("captures", "/lines/0/quantity", "required", lines=[{"line_id": 1}]),
     "capture: final as a text": _verb("captures", "/final", "wrong_type", final="false"),
-    "void: an amount": _verb("void", "", "unknown_field", amount="1.00"),
+    "void: an amount": _verb("void", "/amount", "unknown_field", amount="1.00"),
     "refund: an amount as a float": _verb("refunds", "/amount", "money_must_be_string", amount=1.5),
     "refund: a reason as a list": _verb("refunds", "/reason", "wrong_type", reason=[]),
     "settlement: without a day": _verb("settlements", "/value_date", "required", gross="1", fee="0", net="1"),
-    "settlement: a day with a time": _payout("/value_date", "date_malformed", value_date="2026-11-25T00:00:00Z"),
-    "settlement: a day that is none": _payout("/value_date", "date_malformed", value_date="2026-02-30"),
-    "settlement: a day in other digits": _payout("/value_date", "date_malformed", value_date=_ARABIC_DAY),
     "settlement: a fee as a number": _payout("/fee", "money_must_be_string", fee=1),
     "settlement: without a body": Refused(400, "body_empty", path=f"{_ORDER}/settlements"),
 }

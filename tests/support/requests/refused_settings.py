@@ -11,7 +11,7 @@ _ENDPOINT: Final[dict[str, object]] = {"url": "https://hooks.example.com/orders"
 BAD_ENDPOINTS: Final[list[tuple[dict[str, Any], str, str]]] = [
     ({}, "/url", "required"),
     ({"url": 1}, "/url", "wrong_type"),
-    (_ENDPOINT | {"secret": "whsec_mine"}, "", "unknown_field"),
+    (_ENDPOINT | {"secret": "whsec_mine"}, "/secret", "unknown_field"),
     ({"url": "http://example.com/"}, "/url", "scheme_not_allowed"),
     ({"url": "https://8.8.8.8\\@127.0.0.1/"}, "/url", "url_malformed"),
     ({"url": "https://127.0.0.1/"}, "/url", "address_denied"),
@@ -26,7 +26,9 @@ BAD_ENDPOINTS: Final[list[tuple[dict[str, Any], str, str]]] = [
     (_ENDPOINT | {"event_types": ["*", "*.created"]}, "/event_types/1", "event_type_unknown"),
     (_ENDPOINT | {"event_types": [7]}, "/event_types/0", "wrong_type"),
     (_ENDPOINT | {"payload": "fat"}, "/payload", "payload_unknown"),
+    (_ENDPOINT | {"event_types": [7] * 100_000}, "/event_types/0", "wrong_type"),
     (_ENDPOINT | {"description": "\u202e"}, "/description", "text_character"),
+    (_ENDPOINT | {"description": " \n"}, "/description", "text_blank"),
     (_ENDPOINT | {"description": "x" * 501}, "/description", "text_too_long"),
 ]
 _BAD_KEYS: Final[list[tuple[dict[str, Any], str, str]]] = [
@@ -37,14 +39,18 @@ _BAD_KEYS: Final[list[tuple[dict[str, Any], str, str]]] = [
     ({"scopes": ["audit:read"]}, "/scopes/0", "scope_unknown"),
     ({"label": "x" * 101}, "/label", "label_malformed"),
     ({"label": "\u202e"}, "/label", "label_malformed"),
+    ({"label": " "}, "/label", "label_malformed"),
+    ({"label": "\u3164"}, "/label", "label_malformed"),
+    ({"label": "two\nlines"}, "/label", "label_malformed"),
+    ({"expires_at": "2027-01-31T24:00:00Z"}, "/expires_at", "expiry_malformed"),
     ({"expires_at": 1764000000}, "/expires_at", "wrong_type"),
     ({"expires_at": "2027-01-31"}, "/expires_at", "expiry_malformed"),
     ({"expires_at": "2027-01-31T00:00:00"}, "/expires_at", "expiry_malformed"),
     ({"expires_at": "2020-01-31T00:00:00Z"}, "/expires_at", "expiry_out_of_range"),
     ({"expires_at": "9999-12-31T23:59:59-14:00"}, "/expires_at", "expiry_malformed"),
     ({"expires_at": "2999-12-31T00:00:00Z"}, "/expires_at", "expiry_out_of_range"),
-    ({"key": "hbr_test_mine"}, "", "unknown_field"),
-    ({"livemode": True}, "", "unknown_field"),
+    ({"key": "hbr_test_mine"}, "/key", "unknown_field"),
+    ({"livemode": True}, "/livemode", "unknown_field"),
 ]
 BAD_KEYS: Final = [
     ({}, "/scopes", "required"),

@@ -127,6 +127,8 @@ def _refused(line: OrderLine, error: ApiError | None) -> bytes:
     if error is not None:
         reason |= {"status": error.status, "code": error.code, "detail": error.detail}
         reason["errors"] = [_in_order(each) for each in error.errors]
+        if error.errors_omitted:
+            reason["errors_omitted"] = error.errors_omitted
         if error.existing_order_id is not None:
             reason["existing_order_id"] = error.existing_order_id
     record: dict[str, object] = {"refused": reason}
