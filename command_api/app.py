@@ -149,6 +149,7 @@ def assemble(
         ),
         translate=_problem,
         services=services("command", public),
+        public=public,
         errors=Errors((*problems.CATALOGUE, *catalogue.CATALOGUE), catalogue.FIELD_CODES),
         registry=registry,
         webhooks=Webhooks(webhook_events.router, webhook_events.examples),

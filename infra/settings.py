@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, TypeVar, get_type_hints
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -17,6 +17,16 @@ Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 PublicUrl = Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+)?$")]
 """Scheme, host and perhaps a port; no slash at the end."""
+Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.:\[\]-]+$")]
+HostName = Annotated[str, Field(pattern=r"^(\*\.)?([a-z0-9.-]+|\[[0-9a-f:.]+\])$")]
+
+
+def _parts(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+LISTED = (NoDecode, BeforeValidator(_parts))
+"""Of a setting that is a list, separated by commas."""
 
 
 EXIT_STATUS = 2
@@ -106,7 +116,7 @@ class QueryApiSettings(Settings, env_prefix="HARBOR_QUERY_API__"):
 
 
 class PublicSettings(Settings, env_prefix="HARBOR_PUBLIC__"):
-    """Where clients reach the two HTTP services: for links, `Location`, hints and the OpenAPI documents."""
+    """How clients reach the two HTTP services: their addresses, for links and hints, and who may use them how."""
 
     command_url: PublicUrl = Field(
         default="",
@@ -114,13 +124,27 @@ class PublicSettings(Settings, env_prefix="HARBOR_PUBLIC__"):
         "have the same one, a proxy in front of them decides by method and path",
     )
     query_url: PublicUrl = Field(default="", description="address of the query service for clients; empty: the same")
+    cors_origins: Annotated[tuple[Origin, ...], *LISTED] = Field(
+        default=(),
+        description="comma-separated origins (https://app.example.com) whose web pages may call the services; "
+        "empty: none",
+    )
+    trusted_hosts: Annotated[tuple[HostName, ...], *LISTED] = Field(
+        default=(),
+        description="comma-separated names that requests may be for, without a port; *.example.com: every name below "
+        "it. Others get 421, except at health and metrics. Empty: any",
+    )
+    docs_enabled: bool = Field(default=True, description="false: /docs and /openapi.json are 404")
+    gzip_min_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=4096, description="smallest response in bytes that is compressed for clients that accept gzip; 0: none"
+    )
 
 
 class OpsSettings(Settings, env_prefix="HARBOR_OPS__"):
     """Health and metrics port of the processes that serve no API (relay, worker, dispatcher, timer)."""
 
-    host: str = Field(default="127.0.0.1", description="address of /livez, /readyz, /metrics")
-    port: Port = Field(default=0, description="port of /livez, /readyz, /metrics; 0: any free port")
+    host: str = Field(default="127.0.0.1", description="address of /livez, /readyz, /health, /metrics")
+    port: Port = Field(default=0, description="port of /livez, /readyz, /health, /metrics; 0: any free port")
 
 
 class RelaySettings(Settings, env_prefix="HARBOR_RELAY__"):
@@ -169,18 +193,13 @@ class WebhookSettings(Settings, env_prefix="HARBOR_WEBHOOKS__"):
         default=60.0, description="seconds until another dispatcher may take an unfinished delivery"
     )
     poll_s: Seconds = Field(default=0.5, description="seconds between looks at the queue when no wake-up arrives")
-    allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+    allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], *LISTED] = Field(
         default=(), description="comma-separated CIDRs of endpoints that are not public (development)"
     )
     schedule_scale: Annotated[float, Field(gt=0, le=1)] = Field(
         default=1.0, description="factor on every retry delay; below 1 only for demonstrations and tests"
     )
     max_endpoints: Count = Field(default=20, description="webhook endpoints a partner may have in one mode")
-
-    @field_validator("allow_networks", mode="before")
-    @classmethod
-    def _split_networks(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 class ExpirySettings(Settings, env_prefix="HARBOR_EXPIRY__"):

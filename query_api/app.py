@@ -106,6 +106,7 @@ def assemble(
         ),
         translate=problems.translate,
         services=services("query", public),
+        public=public,
         errors=Errors((*shared_problems.CATALOGUE, *problems.CATALOGUE), problems.FIELD_CODES),
         registry=registry,
     )

@@ -27,22 +27,23 @@ from infra.http.cursors import Cursors
 from infra.http.guards import Limits
 from infra.http.json_body import BodyLimits
 from infra.http.metrics import HttpMetrics
-from infra.http.middleware import RequestMiddleware, Translate
+from infra.http.middleware import OPS_PATHS, RequestMiddleware, Translate
 from infra.http.openapi import response_examples
 from infra.http.openapi.docs_page import docs_routes
-from infra.http.openapi.document import Webhooks, completed
+from infra.http.openapi.document import HEADERS, Webhooks, completed
 from infra.http.openapi.response_examples import ResponseExamples
 from infra.http.openapi.servers import servers
 from infra.http.pages.errors import Errors, error_routes
 from infra.http.pages.home import home_route
+from infra.http.policies.cross_origin import CrossOrigin, Preflight
+from infra.http.policies.hosts import TrustedHosts
 from infra.http.server.route_table import RouteTable
-from infra.observability.health import Health, ReadyCheck, liveness, readiness
+from infra.observability.health import Health, ReadyCheck, liveness, readiness, state_of_health
+from infra.settings import PublicSettings
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
 
-PUBLIC_PATHS: Final = frozenset(
-    {"/", "/livez", "/readyz", "/metrics", "/docs", "/docs/{name}", "/openapi.json", "/errors", "/errors/{code}"}
-)
+PUBLIC_PATHS: Final = OPS_PATHS | {"/", "/docs", "/docs/{name}", "/openapi.json", "/errors", "/errors/{code}"}
 """The only addresses without an API key."""
 
 
@@ -101,6 +102,7 @@ def build_app(
     limits: Limits,
     translate: Translate,
     services: Services,
+    public: PublicSettings,
     errors: Errors,
     registry: CollectorRegistry | None = None,
     webhooks: Webhooks | None = None,
@@ -116,6 +118,7 @@ def build_app(
         limits: requests at once, seconds and bytes per request.
         translate: the service's own exceptions as problems.
         services: this service and the other one, as clients reach them.
+        public: which pages and hosts may be used, whether there are API pages, what is compressed.
         errors: every error that the service sends, for the pages about them.
         registry: where the service counts; a new one when None.
         webhooks: what is sent to clients, for the document only.
@@ -123,12 +126,16 @@ def build_app(
     """
     metrics = HttpMetrics(registry if registry is not None else CollectorRegistry())
     app = ServiceApp(
-        middleware=lambda routes: RequestMiddleware(
-            routes,
-            limits=limits,
-            metrics=metrics,
-            translate=translate,
-            elsewhere=Elsewhere(services.other),
+        middleware=lambda routes: _in_front(
+            RequestMiddleware(
+                _around(routes, public),
+                limits=limits,
+                metrics=metrics,
+                translate=translate,
+                elsewhere=Elsewhere(services.other),
+                gzip_min_bytes=public.gzip_min_bytes,
+            ),
+            public,
         ),
         examples=examples,
         title=title,
@@ -147,31 +154,51 @@ def build_app(
     # Not include_router: it walks a second router for every request and hides the route template from the metrics.
     for router in routers:
         app.router.routes.extend(router.routes)
-    app.router.routes.extend(
-        [*_ops_routes(app, metrics), *docs_routes(title, services, app.openapi), *error_routes(errors)]
-    )
+    app.router.routes.extend([*_ops_routes(metrics), *error_routes(errors)])
+    if public.docs_enabled:
+        app.router.routes.extend([_openapi_route(app), *docs_routes(title, services, app.openapi)])
     app.router.routes.append(home_route(title, services, app.router.routes))
     return app
 
 
-def _ops_routes(app: FastAPI, metrics: HttpMetrics) -> list[Route]:
+def _around(routes: ASGIApp, public: PublicSettings) -> ASGIApp:
+    """Put around the routes what refuses requests for others; what is not asked for costs nothing."""
+    if public.cors_origins:
+        routes = Preflight(routes, public.cors_origins)
+    if public.trusted_hosts:
+        routes = TrustedHosts(routes, public.trusted_hosts, OPS_PATHS)
+    return routes
+
+
+def _in_front(middleware: ASGIApp, public: PublicSettings) -> ASGIApp:
+    return CrossOrigin(middleware, public.cors_origins, tuple(HEADERS)) if public.cors_origins else middleware
+
+
+def _openapi_route(app: FastAPI) -> Route:
+    async def openapi(_request: Request) -> Response:
+        return Response(orjson.dumps(app.openapi()), media_type="application/json")
+
+    return Route("/openapi.json", openapi)
+
+
+def _ops_routes(metrics: HttpMetrics) -> list[Route]:
     async def livez(_request: Request) -> Response:
         return _health(liveness())
 
     async def readyz(request: Request) -> Response:
         return _health(readiness(await request.state.ready()))
 
+    async def health(request: Request) -> Response:
+        return _health(state_of_health(await request.state.ready()))
+
     async def exposition(_request: Request) -> Response:
         return Response(generate_latest(metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
-
-    async def openapi(_request: Request) -> Response:
-        return Response(orjson.dumps(app.openapi()), media_type="application/json")
 
     return [
         Route("/livez", livez),
         Route("/readyz", readyz),
+        Route("/health", health),
         Route("/metrics", exposition),
-        Route("/openapi.json", openapi),
     ]
 
 

@@ -25,6 +25,7 @@ from infra.http.problems import (
 SENT_ONCE: Final = frozenset(
     {
         b"accept",
+        b"accept-encoding",
         b"authorization",
         b"consistency-token",
         b"content-encoding",
@@ -41,7 +42,7 @@ SENT_ONCE: Final = frozenset(
     }
 )
 """Headers that may be sent once, and the only ones that routes read."""
-_LISTS: Final = frozenset({b"accept", b"if-match", b"if-none-match"})
+_LISTS: Final = frozenset({b"accept", b"accept-encoding", b"if-match", b"if-none-match"})
 """Those whose lines are parts of one list (RFC 9110, 5.3)."""
 
 _VERSIONS: Final = frozenset({"1.0", "1.1", "2", "2.0"})

@@ -27,6 +27,7 @@ from infra.http.admission import Admission, Admitted
 from infra.http.context import RequestContext, accepted_request_id, accepted_traceparent
 from infra.http.guards import Limits
 from infra.http.metrics import UNMATCHED, HttpMetrics
+from infra.http.policies.compression import GzipSend, accepts_gzip
 from infra.http.problems import (
     DEADLINE_EXCEEDED,
     INTERNAL_ERROR,
@@ -48,7 +49,7 @@ from infra.security.api_keys import KEY_ID
 Translate = Callable[[Exception], Problem | None]
 """A service's own errors as problems; None: not one of its own."""
 
-OPS_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics"})
+OPS_PATHS: Final = frozenset({"/livez", "/readyz", "/health", "/metrics"})
 """Served even when the service is full: an operator must see it, and a supervisor must not restart it."""
 
 _UNKNOWN_ADDRESS: Final = "There is nothing here; / shows what there is."
@@ -64,7 +65,7 @@ _ID: Final = re.compile(f"{UUID_PATTERN}|{KEY_ID}", re.ASCII)
 class RequestMiddleware:
     """ASGI middleware. `translate` maps a service's own exceptions.
 
-    `elsewhere` knows what the other service takes.
+    `elsewhere` knows what the other service takes. `gzip_min_bytes`: the smallest response that is compressed; 0: none.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class RequestMiddleware:
         metrics: HttpMetrics,
         translate: Translate,
         elsewhere: Elsewhere,
+        gzip_min_bytes: int = 0,
     ) -> None:
         self._app = app
         self._limits = limits
@@ -84,6 +86,7 @@ class RequestMiddleware:
         self._write_line = wide_line()
         self._translate = translate
         self._elsewhere = elsewhere
+        self._gzip_min_bytes = gzip_min_bytes
         self._admission = Admission(limits)
         metrics.in_flight = lambda: self._admission.count
 
@@ -113,7 +116,7 @@ class RequestMiddleware:
         deadline = self._deadlines.limit()
         try:
             with deadline:
-                await self._app(scope, receive, response.send)
+                await self._app(scope, receive, self._sender(response))
         except asyncio.CancelledError:  # the process is cut off, and the server would respond in words of its own
             if not response.started:
                 await response.refuse(Problem(DEADLINE_EXCEEDED, headers={"connection": "close"}))
@@ -125,6 +128,12 @@ class RequestMiddleware:
             problem = Problem(DEADLINE_EXCEEDED) if deadline.expired else self._problem(error, scope, response)
             if problem is not None:
                 await response.refuse(problem)
+
+    def _sender(self, response: "_Response") -> Send:
+        accepted = response.context.headers.get(b"accept-encoding")
+        if accepted is not None and self._gzip_min_bytes and accepts_gzip(accepted):
+            return GzipSend(response.send, self._gzip_min_bytes)
+        return response.send
 
     def _problem(self, error: Exception, scope: Scope, response: "_Response") -> Problem | None:
         match error:
@@ -170,12 +179,13 @@ class RequestMiddleware:
 class _Response:
     """The response to one request: adds the headers that all have, and remembers whether it has started."""
 
-    __slots__ = ("_send", "context", "scope", "started", "status")
+    __slots__ = ("_is_head", "_send", "context", "scope", "started", "status")
 
     def __init__(self, scope: Scope, context: RequestContext, send: Send) -> None:
         self.scope = scope
         self.context = context
         self._send = send
+        self._is_head = scope["method"] == "HEAD"
         self.started = False
         self.status = 0
 
@@ -192,6 +202,8 @@ class _Response:
             else:
                 headers.append(_NO_STORE)
             message["headers"] = headers
+        elif self._is_head:  # the same head as for GET, and no body
+            message["body"] = b""
         await self._send(message)
 
     async def refuse(self, problem: Problem) -> None:
@@ -200,7 +212,7 @@ class _Response:
         headers = [(b"content-type", PROBLEM_JSON), (b"content-length", str(len(body)).encode("ascii"))]
         headers.extend((name.encode("ascii"), value.encode("latin-1")) for name, value in problem.headers.items())
         await self.send({"type": "http.response.start", "status": problem.kind.status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": b"" if self.scope["method"] == "HEAD" else body})
+        await self.send({"type": "http.response.body", "body": body})
 
     def fail(self, error: Exception) -> None:
         """Put the place of an unexpected error, never its message (it may hold data), on the log line."""

@@ -239,6 +239,18 @@ SOME_ROUTES: Final[tuple[ProblemType, ...]] = (
         "More than the rate allows at once",
         "The request carries more commands than this partner's rate ever allows at once; max_commands says how many.",
     ),
+    CROSS_ORIGIN_REFUSED := ProblemType(
+        "cross_origin_refused",
+        403,
+        "Cross-origin request refused",
+        "Web pages of this origin may not send this request; the operator lists the origins that may.",
+    ),
+    HOST_NOT_SERVED := ProblemType(
+        "host_not_served",
+        421,
+        "Host not served",
+        "The service does not answer to the host in this request; the operator lists those it answers to.",
+    ),
     CURSOR_INVALID := ProblemType(
         "cursor_invalid", 422, "Cursor not valid", "The cursor is not one that this list gave for these filters."
     ),

@@ -11,6 +11,8 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import orjson
 
+from infra.observability import build_info
+
 NotReadyReason: TypeAlias = Literal[
     "starting",
     "stopping",
@@ -69,7 +71,11 @@ Services and workers alike:
 | `/livez` | 200 `{"status": "alive"}` while its event loop turns |
 | `/readyz`, ready | 200 `{"status": "ready", "waiting_for": []}` |
 | `/readyz`, not ready | 503 with `Retry-After` and `{"status": "waiting", "waiting_for": [codes]}` |
+| `/health` | as `/readyz`, with the `service` (the process, as in its log) and its `version` |
 | `/metrics` | Prometheus' text format |
+
+HEAD is served like GET. Probes need no API key and, by HTTP/1.0, no Host; a full service serves them too, and under any
+name, whatever `HARBOR_PUBLIC__TRUSTED_HOSTS` says.
 
 A standby is ready: it only waits for the lease. The log has the details of a code.
 
@@ -95,6 +101,13 @@ def readiness(waiting: Sequence[NotReadyReason]) -> Health:
     if not waiting:
         return _health(200, {"status": "ready", "waiting_for": []})
     return _health(503, {"status": "waiting", "waiting_for": list(waiting)}, {"retry-after": "1"})
+
+
+def state_of_health(waiting: Sequence[NotReadyReason]) -> Health:
+    """Return the response of /health: that of /readyz, and which process of which version it is."""
+    ready = readiness(waiting)
+    about = {"service": build_info.process_name(), "version": build_info.VERSION}
+    return ready._replace(body=orjson.dumps(about | orjson.loads(ready.body)))
 
 
 def markdown() -> str:

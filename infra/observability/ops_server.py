@@ -1,4 +1,4 @@
-"""Health and metrics port of the processes that serve no API: /livez, /readyz, /metrics.
+"""Health and metrics port of the processes that serve no API: /livez, /readyz, /health, /metrics.
 
 The responses are those of every process (`infra.observability.health`).
 """
@@ -6,16 +6,18 @@ The responses are those of every process (`infra.observability.health`).
 from types import TracebackType
 from typing import Self
 
+import orjson
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
-from infra.observability.health import Health, ReadyCheck, liveness, readiness
+from infra.observability.health import Health, ReadyCheck, liveness, readiness, state_of_health
 from infra.observability.logs import get_logger
 from infra.settings import OpsSettings
 
 
 class OpsServer:
-    """Serves the three paths while the context is open.
+    """Serves these paths while the context is open.
 
     ```python
     async with OpsServer(settings, ready) as ops:
@@ -29,8 +31,9 @@ class OpsServer:
         self._ready = ready
         self._registry = registry
         self.port = settings.port
-        application = web.Application()
-        for path, respond in (("/livez", self._live), ("/readyz", self._readiness), ("/metrics", self._metrics)):
+        application = web.Application(middlewares=[_refuse])
+        served = {"/livez": self._live, "/readyz": self._readiness, "/health": self._health, "/metrics": self._metrics}
+        for path, respond in served.items():
             application.router.add_get(path, respond)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
 
@@ -57,8 +60,25 @@ class OpsServer:
     async def _readiness(self, _request: web.Request) -> web.Response:
         return _response(readiness(await self._ready()))
 
+    async def _health(self, _request: web.Request) -> web.Response:
+        return _response(state_of_health(await self._ready()))
+
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+@web.middleware
+async def _refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse with a problem document (RFC 9457), as the services do."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        detail = "This port serves GET and HEAD of /livez, /readyz, /health and /metrics."
+        problem = {"type": "about:blank", "title": error.reason, "status": error.status, "detail": detail}
+        headers = {"content-type": "application/problem+json"}
+        if "Allow" in error.headers:
+            headers["allow"] = error.headers["Allow"]
+        return web.Response(status=error.status, headers=headers, body=orjson.dumps(problem))
 
 
 def _response(health: Health) -> web.Response:

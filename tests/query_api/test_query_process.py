@@ -27,11 +27,13 @@ async def test_the_process_serves_and_ends_with_0_on_sigterm_with_connections_op
         try:
             await system.ready(NAME)
             answer = await http.get(ORDERS, headers=await service.key())
+            health = await http.get("/health")
         finally:
             statuses = await system.stop()
 
     lines = [orjson.loads(line) for line in system.log(NAME).splitlines()]
     assert answer.status_code == 200
+    assert (health.json()["service"], health.json()["status"]) == (NAME, "ready")
     assert statuses == {NAME: 0}
     assert {line["process"] for line in lines} == {NAME}
     assert [line["status"] for line in lines if line.get("route") == ORDERS] == [200]

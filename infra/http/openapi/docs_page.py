@@ -59,7 +59,7 @@ _POLICY: Final = {
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 }
-_CACHED: Final = {"cache-control": "public, max-age=86400"}
+_CACHED: Final = {"cache-control": "public, max-age=86400", "vary": "accept-encoding"}
 
 
 def docs_routes(title: str, services: Services, document: Callable[[], dict[str, Any]]) -> list[BaseRoute]:

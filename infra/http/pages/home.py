@@ -17,6 +17,7 @@ _LINKS: Final = {
     "/errors": "every error code, and what to do",
     "/livez": "whether the process lives",
     "/readyz": "whether it can serve, and what it waits for",
+    "/health": "the same, with the name and version of the service",
     "/metrics": "measurements, for Prometheus",
 }
 _ABOUT: Final = {

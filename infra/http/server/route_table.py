@@ -12,7 +12,7 @@ from typing import Final
 from starlette.convertors import StringConvertor
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.http.server.raw_route import RawRoute
 
@@ -55,14 +55,10 @@ class RouteTable:
         await self._others(scope, receive, send)
 
     async def _serve_head(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the request as GET and send everything but the body (RFC 9110, 9.3.2)."""
+        """Serve the request as GET; the request middleware leaves out the body (RFC 9110, 9.3.2)."""
         as_get = {**scope, "method": "GET"}
-
-        async def send_head(message: Message) -> None:
-            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
-
         try:
-            await self(as_get, receive, send_head)
+            await self(as_get, receive, send)
         finally:
             scope.update({name: as_get[name] for name in _FOUND if name in as_get})
 

@@ -88,6 +88,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         limits=LIMITS,
         translate=translate,
         services=services("command", PublicSettings()),
+        public=PublicSettings(),
         errors=Errors((), {}),
     )
     async with client_of(app, Authorization=f"Bearer {keys.issue()}", If_Match="3") as client:

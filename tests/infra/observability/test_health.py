@@ -11,7 +11,8 @@ import orjson
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from infra.observability.health import MEANINGS, NotReadyReason, liveness, readiness
+from infra.observability.build_info import VERSION
+from infra.observability.health import MEANINGS, NotReadyReason, liveness, readiness, state_of_health
 from infra.observability.ops_server import OpsServer
 from infra.settings import OpsSettings
 from tests.support.services.small_service import client_of, small_service
@@ -45,7 +46,7 @@ async def service(waiting: Sequence[NotReadyReason]) -> AsyncIterator[httpx.Asyn
 @pytest.mark.parametrize("waiting", [(), ("database_unreachable",), ("starting", "partitions_short")])
 async def test_a_service_and_a_worker_respond_with_the_same_bytes(waiting: Sequence[NotReadyReason]) -> None:
     async with service(waiting) as client, worker(waiting) as port:
-        for path in ("/livez", "/readyz"):
+        for path in ("/livez", "/readyz", "/health"):
             of_service, of_worker = await client.get(path), await port.get(path)
             assert of_service.content == of_worker.content
             assert of_service.status_code == of_worker.status_code
@@ -63,6 +64,28 @@ def test_a_response_says_what_is_waited_for_and_when_to_ask_again() -> None:
         {"status": "waiting", "waiting_for": ["broker_unreachable"]},
     )
     assert ("retry-after" in ready.headers, waits.headers["retry-after"]) == (False, "1")
+
+
+@pytest.mark.parametrize("waiting", [(), ("broker_unreachable",)])
+def test_health_is_readiness_with_the_name_and_the_version_of_the_process(waiting: Sequence[NotReadyReason]) -> None:
+    ready, health = readiness(waiting), state_of_health(waiting)
+
+    about = {"service": "harbor-orders", "version": VERSION}  # a process that has a name says that one
+    assert orjson.loads(health.body) == about | orjson.loads(ready.body)
+    assert (health.status, health.headers) == (ready.status, ready.headers)
+
+
+async def test_the_port_of_a_worker_refuses_with_problem_documents() -> None:
+    async with worker(()) as port:
+        refused = [await port.get("/livez/"), await port.get("/nothing"), await port.post("/livez")]
+        head = await port.head("/readyz")
+
+    assert [response.status_code for response in refused] == [404, 404, 405]
+    for response in refused:
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["status"] == response.status_code
+    assert refused[2].headers["allow"] == "GET,HEAD"
+    assert (head.status_code, head.content) == (200, b"")
 
 
 async def test_a_worker_has_metrics_in_the_text_format_of_prometheus() -> None:

@@ -79,9 +79,12 @@ class SmallService:
     waiting: list[NotReadyReason] = field(default_factory=list)
 
 
-def small_service(limits: Limits = LIMITS, routers: Sequence[APIRouter] = ()) -> SmallService:
-    """Return a service of POST things, GET things/{id} (none is found), slow, broken, PUT and GET twice, and more."""
-    keys, release = KnownKeys(), asyncio.Event()
+def small_service(limits: Limits = LIMITS, routers: Sequence[APIRouter] = (), **public: Any) -> SmallService:
+    """Return a service of POST things, GET things/{id} (none is found), slow, broken, PUT and GET twice, and more.
+
+    `public` are fields of the settings of that name.
+    """
+    keys, release, settings = KnownKeys(), asyncio.Event(), PublicSettings(**public)
     router = APIRouter(route_class=RawRoute)
     waiting: list[NotReadyReason] = []
 
@@ -128,7 +131,8 @@ def small_service(limits: Limits = LIMITS, routers: Sequence[APIRouter] = ()) ->
         lifespan=lifespan,
         limits=limits,
         translate=lambda _error: None,
-        services=services("command", PublicSettings()),
+        services=services("command", settings),
+        public=settings,
         errors=Errors(CATALOGUE, {"text_empty": "The text is empty."}),
     )
     return SmallService(app, keys, release, waiting)
