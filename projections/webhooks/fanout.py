@@ -88,10 +88,12 @@ class WebhookFanout:
             return
         snapshots = {record.event_id: record for record, sub in wanted if sub.payload is PayloadKind.SNAPSHOT}
         documents = await _read_documents(connection, snapshots.values())
-        heads = {record.event_id: orjson.loads(record.payload) for record, _ in wanted}
+        events = {record.event_id: record for record, _ in wanted}
+        heads = {event_id: orjson.loads(record.payload) for event_id, record in events.items()}
+        changes = {event_id: _change(record) for event_id, record in events.items()}
         bodies = {
-            (record.event_id, sub.payload): _render(record, heads[record.event_id], sub.payload, documents)
-            for record, sub in wanted
+            (event_id, kind): _render(events[event_id], heads[event_id], changes[event_id], kind, documents)
+            for event_id, kind in dict.fromkeys((record.event_id, sub.payload) for record, sub in wanted)
         }
         await connection.execute(
             _INSERT_BODIES, [event_id for event_id, _ in bodies], [kind for _, kind in bodies], list(bodies.values())
@@ -132,7 +134,17 @@ async def _read_documents(connection: Connection, records: Iterable[LogRecord]) 
     return documents
 
 
-def _render(record: LogRecord, event: dict[str, object], kind: PayloadKind, documents: _Documents) -> bytes:
+def _change(record: LogRecord) -> dict[str, object]:
+    return change_document(decode(record.type, record.schema_version, record.payload).event)
+
+
+def _render(
+    record: LogRecord,
+    event: dict[str, object],
+    change: dict[str, object],
+    kind: PayloadKind,
+    documents: _Documents,
+) -> bytes:
     request_id = event["request_id"]
     head = EventHead(
         event_id=str(record.event_id),
@@ -143,7 +155,6 @@ def _render(record: LogRecord, event: dict[str, object], kind: PayloadKind, docu
         order_id=str(record.order_id),
         request_id=None if request_id is None else str(request_id),
     )
-    change = change_document(decode(record.type, record.schema_version, record.payload).event)
     if kind is PayloadKind.THIN:
         return render_thin(head, change)
     after = documents[record.order_id, record.sequence]
