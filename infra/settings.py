@@ -33,6 +33,9 @@ EXIT_STATUS = 2
 """Of a process that refuses its settings: starting it again would not help."""
 
 
+EVENTS_TOPIC = "orders.events.v1"
+
+
 class SettingsError(Exception):
     """A setting is missing or wrong; the message is the one line to show."""
 
@@ -71,6 +74,11 @@ class KafkaSettings(Settings, env_prefix="HARBOR_KAFKA__"):
     topic_prefix: str = Field(default="", pattern=r"^[a-z0-9._-]{0,64}$", description="put before every topic name")
     partitions: Count = Field(default=12, description="partitions of orders.events.v1; can never be changed later")
     replication_factor: Count = Field(default=1, description="copies of each partition; 3 in production")
+
+    @property
+    def events_topic(self) -> str:
+        """The name of the topic of all order events."""
+        return f"{self.topic_prefix}{EVENTS_TOPIC}"
 
 
 class RedisSettings(Settings, env_prefix="HARBOR_REDIS__"):
@@ -178,7 +186,9 @@ class WorkerSettings(Settings, env_prefix="HARBOR_WORKER__"):
         default=10.0, description="seconds until the group assigns a silent worker's partitions to others"
     )
     lease_ttl_s: Seconds = Field(
-        default=3.0, description="seconds until a standby takes over from a silent worker when the store is the source"
+        default=3.0,
+        description="seconds until a standby takes over from a silent worker when the store is the source; until then "
+        "a new worker under the name of a silent one (instance_id) waits as well",
     )
 
 

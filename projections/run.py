@@ -1,11 +1,13 @@
 """Composition of the worker process: settings -> pool -> source -> worker."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+from infra.background import run_in_background
 from infra.clock import new_id
 from infra.event_store.postgres import open_event_store
 from infra.kafka.clients import make_group_consumer
@@ -18,8 +20,10 @@ from infra.postgres.pool import Pool, connect, open_pool
 from infra.postgres.wakeup import Wakeup
 from infra.settings import KafkaSettings, OpsSettings, PostgresSettings, SettingsError, WorkerSettings, load
 from projections.catalogue import PROJECTIONS
+from projections.instance import Instance
 from projections.sources.kafka import KafkaSource
 from projections.sources.store import Source, StoreSource
+from projections.standing import StandingWatch
 from projections.worker import Worker
 
 _APPLICATION: Final = "harbor-projections"
@@ -34,9 +38,12 @@ async def main(stop: asyncio.Event) -> None:
     postgres, kafka, settings = load(PostgresSettings), load(KafkaSettings), load(WorkerSettings)
     brokers = brokers_of(settings, kafka)
     worker: Worker | None = None
+    standing: StandingWatch | None = None
 
     async def ready() -> Sequence[NotReadyReason]:
-        return await database.check() or (worker.waiting_for() if worker else ("starting",))
+        if worker is None or standing is None:
+            return await database.check() or ("starting",)
+        return await database.check() or worker.waiting_for() or standing.waiting_for()
 
     database = DeferredPool(lambda: open_pool(postgres, application_name=_APPLICATION))
     async with OpsServer(load(OpsSettings), ready), database:
@@ -44,8 +51,25 @@ async def main(stop: asyncio.Event) -> None:
         if pool is None:
             return
         async with _source(pool, postgres, kafka, settings, brokers) as source:
-            worker = Worker(pool, source, PROJECTIONS, max_poison_orders=settings.max_poison_orders)
-            await worker.run(stop)
+            worker = Worker(
+                pool,
+                source,
+                PROJECTIONS,
+                max_poison_orders=settings.max_poison_orders,
+                instance=instance_of(pool, settings, kafka),
+            )
+            standing = StandingWatch(pool, kafka.partitions, [each.name for each in PROJECTIONS])
+            async with run_in_background(standing.run(), "standing"):
+                await worker.run(stop)
+
+
+def instance_of(pool: Pool, settings: WorkerSettings, kafka: KafkaSettings) -> Instance | None:
+    """Return the hold on this worker's name among all workers of its group; None without a name."""
+    if settings.instance_id is None:
+        return None
+    name = f"worker {kafka.topic_prefix}{settings.group_id} {settings.instance_id}"
+    holder = f"process {os.getpid()} on {socket.gethostname()}"
+    return Instance(settings.instance_id, Lease(pool, name=name, holder=holder, ttl_s=settings.lease_ttl_s))
 
 
 def brokers_of(settings: WorkerSettings, kafka: KafkaSettings) -> str | None:

@@ -24,6 +24,7 @@ from infra.postgres.failures import NO_CONNECTION_LEFT
 from infra.retry_loop import BACKOFF_S, Cause, RetryLoop
 from projections import metrics
 from projections.failures import TRANSIENT, TooMuchPoisonError, describe, is_poison
+from projections.instance import Instance, InstanceTakenError
 from projections.projection import Projection
 from projections.read_models.create_tables import create_tables
 from projections.sources.broker_watch import BrokerSilentError
@@ -34,6 +35,7 @@ from projections.transaction import AppliedBatch, FencedError, apply_batch
 
 _CAUSES: Final = (
     Cause(TooMuchPoisonError, "too_many_poison_orders", retry_s=10.0),
+    Cause(InstanceTakenError, "instance_id_taken"),
     Cause(MemoryError, "memory_short"),
     Cause(TopicsError, "topic_unusable"),
     Cause(KafkaError, "broker_unreachable"),
@@ -75,11 +77,13 @@ class Worker:
         projections: Sequence[Projection],
         *,
         max_poison_orders: int = 20,
+        instance: Instance | None = None,
     ) -> None:
         self._pool = pool
         self._source = source
         self._projections = tuple(projections)
         self._max_poison_orders = max_poison_orders
+        self._instance = instance
         self._foreign = None if source.is_truth else ForeignRecords()
         self._ownership: _Ownership | None = None
         self._tables_exist = False
@@ -105,10 +109,14 @@ class Worker:
             await self._loop.run(self._step, stop)
         finally:
             await self._source.close()
+            if self._instance is not None:
+                await self._instance.let_go()
             self._summarise()
 
     async def _step(self) -> float:
         try:
+            if self._instance is not None:
+                await self._instance.hold()
             if not self._tables_exist:
                 await self._create_tables()
                 self._tables_exist = True
@@ -206,7 +214,7 @@ class Worker:
         self._ownership = None
         metrics.FAILURES.labels(type(error).__name__).inc()
         metrics.HALTED.set(isinstance(error, TooMuchPoisonError))
-        if isinstance(error, _SOURCE_ERRORS):
+        if isinstance(error, (*_SOURCE_ERRORS, InstanceTakenError)):
             with suppress(*_SOURCE_ERRORS, *TRANSIENT):
                 await self._source.close()
 

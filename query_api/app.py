@@ -24,6 +24,7 @@ from infra.http.guards import Limits
 from infra.http.json_body import BodyLimits
 from infra.http.pages.errors import Errors
 from infra.observability.health import NotReadyReason
+from infra.postgres.backlogs import OutsideView, look
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import Pool, connect, open_pool
 from infra.postgres.wakeup import Wakeup
@@ -41,9 +42,10 @@ from infra.settings import (
 )
 from projections.tables import order_timeline, orders
 from query_api import problems
-from query_api.freshness import CHANNELS, Freshness, FreshnessWatch
-from query_api.metrics import FreshnessMetrics
+from query_api.freshness import CHANNELS, VERSIONS, Freshness, FreshnessWatch
+from query_api.metrics import FreshnessMetrics, QueryMetrics
 from query_api.orders import routes as order_routes
+from query_api.outside import OutsideMetrics, OutsideWatch
 from query_api.progress import read_progress
 from query_api.state import QueryState
 from query_api.webhooks import routes as webhook_routes
@@ -88,12 +90,12 @@ def create_app(settings: Settings) -> ServiceApp:
 
 
 def assemble(
-    service: QueryApiSettings, opened: Callable[[FreshnessMetrics], StateContext], public: PublicSettings
+    service: QueryApiSettings, opened: Callable[[QueryMetrics], StateContext], public: PublicSettings
 ) -> ServiceApp:
     """Return the application over whatever state `opened` opens."""
     registry = CollectorRegistry()
     registry.register(REGISTRY)  # the process
-    metrics = FreshnessMetrics(registry)
+    metrics = QueryMetrics(FreshnessMetrics(registry), OutsideMetrics(registry))
     return build_app(
         title="Harbor Orders: query API",
         description=_DESCRIPTION,
@@ -113,14 +115,15 @@ def assemble(
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, metrics: FreshnessMetrics) -> AsyncIterator[QueryState]:
+async def _opened(settings: Settings, metrics: QueryMetrics) -> AsyncIterator[QueryState]:
     postgres, partitions = settings.postgres, settings.kafka.partitions
     pepper = settings.security.api_key_pepper.get_secret_value().encode()
     freshness = Freshness(partitions, clock.now)
-    metrics.watch(freshness)
+    metrics.freshness.watch(freshness)
     async with (
         DeferredPool(lambda: open_pool(postgres, application_name=_NAME), _what_is_missing) as database,
         run_in_background(_watch_freshness(postgres, database, freshness), "freshness"),
+        run_in_background(_watch_backlogs(database, settings.kafka, metrics.outside), "outside"),
         open_rate_limiter(settings.redis, settings.limits, "query") as limiter,
     ):
         keys = KeyCache(finder(database))
@@ -140,6 +143,17 @@ async def _opened(settings: Settings, metrics: FreshnessMetrics) -> AsyncIterato
 
 async def _what_is_missing(pool: Pool) -> NotReadyReason | None:
     return None if await pool.fetchval(TABLES_EXIST, READ_MODELS) else "read_models_missing"
+
+
+async def _watch_backlogs(database: DeferredPool, kafka: KafkaSettings, metrics: OutsideMetrics) -> None:
+    topic = kafka.events_topic if kafka.bootstrap_servers else None
+
+    async def look_around() -> OutsideView:
+        async with database.pool.acquire() as connection:
+            return await look(connection, topic=topic, partitions=kafka.partitions, projections=VERSIONS)
+
+    await database.opened()
+    await OutsideWatch(look_around, metrics).run()
 
 
 async def _watch_freshness(settings: PostgresSettings, database: DeferredPool, freshness: Freshness) -> None:

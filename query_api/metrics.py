@@ -1,13 +1,21 @@
 """Prometheus metrics of the query service: how far each read model is behind, asked when somebody scrapes."""
 
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Gauge
 
 from query_api.freshness import VERSIONS, Freshness
+from query_api.outside import OutsideMetrics
 
 _MS_PER_S: Final = 1000
+
+
+class QueryMetrics(NamedTuple):
+    """All metrics of the query service beside those of its requests."""
+
+    freshness: "FreshnessMetrics"
+    outside: OutsideMetrics
 
 
 class FreshnessMetrics:

@@ -6,7 +6,7 @@ from infra.http.addresses import services
 from infra.http.openapi.servers import servers_anywhere
 from infra.settings import PublicSettings, QueryApiSettings
 from query_api.app import StateContext, assemble
-from query_api.metrics import FreshnessMetrics
+from query_api.metrics import QueryMetrics
 
 
 def document() -> dict[str, Any]:
@@ -16,5 +16,5 @@ def document() -> dict[str, Any]:
     return assemble(QueryApiSettings(), _never_opened, public).openapi() | {"servers": anywhere}
 
 
-def _never_opened(_metrics: FreshnessMetrics) -> StateContext:
+def _never_opened(_metrics: QueryMetrics) -> StateContext:
     raise AssertionError("a document needs no lifespan")

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from infra.kafka.components import IN_COMPONENTS, Json, as_components
-from infra.kafka.topics import EVENTS_TOPIC, MAX_RECORD_BYTES
+from infra.kafka.topics import MAX_RECORD_BYTES
+from infra.settings import EVENTS_TOPIC
 
 _COUNT = r"^[1-9][0-9]*$"
 _INSTANT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"

@@ -12,7 +12,6 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrP
 from infra.kafka.clients import started_admin
 from infra.settings import KafkaSettings
 
-EVENTS_TOPIC: Final = "orders.events.v1"
 MAX_RECORD_BYTES: Final = 4_194_304
 """Largest record the topic takes; the command side refuses bodies far below, so every accepted event fits."""
 
@@ -47,7 +46,7 @@ class Topic:
 def events_topic(settings: KafkaSettings) -> Topic:
     """Return the topic of all order events for these settings."""
     return Topic(
-        name=f"{settings.topic_prefix}{EVENTS_TOPIC}",
+        name=settings.events_topic,
         partitions=settings.partitions,
         replication_factor=settings.replication_factor,
         config=_EVENTS_CONFIG,

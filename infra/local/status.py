@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import asyncpg
 import psutil
@@ -15,8 +16,11 @@ from infra.local.home import Home, make_command
 from infra.local.processes.supervisor import Say
 from infra.local.report import aligned
 from infra.observability.health import MEANINGS
+from infra.postgres.backlogs import look, standing
+from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.security.api_key_store import find_key
 from infra.security.api_keys import KeyRecord, MalformedKeyError, parse
+from infra.settings import KafkaSettings
 
 _TIMEOUT_S = 1.0
 _COLUMNS = ("process", "pid", "restarts", "memory", "state", "address", "log")
@@ -38,7 +42,7 @@ def status(home: Home, progress: Say) -> list[str]:
         return [f"starting in {home.path}"]
     urls = {name: facts[name] for name in ("command_api", "query_api")} | facts["ops"]
     key = facts["api_keys"]["partner_a"]
-    states, warning = asyncio.run(_ask(states_of.everything(facts, urls), facts["postgres"], key, progress))
+    states, warning, stands = asyncio.run(_ask(states_of.everything(facts, urls), facts, key, progress))
     rows = [_COLUMNS]
     for name, process in facts["processes"].items():
         pid, address = process["pid"], urls.get(name) or shown(facts[_SERVERS[name]])
@@ -51,7 +55,7 @@ def status(home: Home, progress: Say) -> list[str]:
             )
     numbers = range(1, 4)
     lines = [f"{'data':12}  {facts['data_dir']}", f"{'test API key':12}  {key}{f'  ({warning})' if warning else ''}"]
-    return [*aligned(rows, numbers), *_meanings(states.values()), *lines]
+    return [*aligned(rows, numbers), *_meanings(states.values()), *stands, *lines]
 
 
 def _meanings(states: Iterable[str]) -> list[str]:
@@ -61,15 +65,16 @@ def _meanings(states: Iterable[str]) -> list[str]:
 
 
 async def _ask(
-    asked: Mapping[str, states_of.Asked], admin_url: str, key: str, progress: Say
-) -> tuple[dict[str, str], str]:
-    """Ask all at once, and the database about the key, so that one that hangs delays no other."""
+    asked: Mapping[str, states_of.Asked], facts: Mapping[str, Any], key: str, progress: Say
+) -> tuple[dict[str, str], str, list[str]]:
+    """Ask all at once, and the database about the key and what waits, so that one that hangs delays no other."""
     tasks = {name: asyncio.create_task(states_of.state(each)) for name, each in asked.items()}
-    warning = asyncio.create_task(key_warning(admin_url, key))
-    await asyncio.wait({*tasks.values(), warning}, timeout=states_of.SLOW_S)
+    warning = asyncio.create_task(key_warning(facts["postgres"], key))
+    waits = asyncio.create_task(standing_lines(facts["postgres"], has_broker=bool(facts["kafka"])))
+    await asyncio.wait({*tasks.values(), warning, waits}, timeout=states_of.SLOW_S)
     if late := [name for name, task in tasks.items() if not task.done()]:
         progress(f"waiting up to {states_of.LIVE_S:g} s for {', '.join(late)}")
-    return {name: await task for name, task in tasks.items()}, await warning
+    return {name: await task for name, task in tasks.items()}, await warning, await waits
 
 
 def _memory_mb(pid: int | None) -> str:
@@ -82,6 +87,26 @@ def _memory_mb(pid: int | None) -> str:
     except psutil.Error:
         return "-"
     return f"{total / 1e6:.0f} MB"
+
+
+async def standing_lines(admin_url: str, *, has_broker: bool) -> list[str]:
+    """Return one line for each thing that makes no progress, and for parked orders; none when that cannot be known."""
+    kafka = KafkaSettings()
+    topic = kafka.events_topic if has_broker else None
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            connection = await asyncpg.connect(admin_url)
+            try:
+                view = await look(connection, topic=topic, partitions=kafka.partitions)
+            finally:
+                connection.terminate()
+    except ANY_DATABASE_ERROR:
+        return []
+    lines = [f"{of} stands: {sentence}" for of, sentence in standing(view).items()]
+    if view.parked_orders:
+        listed = "`.venv/bin/python -m infra.local run projections dlq list`"
+        lines.append(f"{view.parked_orders} orders are parked, each in a projection: {listed} shows them")
+    return lines
 
 
 async def key_warning(admin_url: str, text: str) -> str:

@@ -30,6 +30,9 @@ NotReadyReason: TypeAlias = Literal[
     "topic_ahead_of_store",
     "too_many_poison_orders",
     "memory_short",
+    "projection_standing",
+    "instance_id_taken",
+    "secrets_key_wrong",
 ]
 """What a process waits for."""
 
@@ -56,6 +59,11 @@ MEANINGS: Final[Mapping[NotReadyReason, str]] = MappingProxyType(
         "Nothing is sent until they agree: connect the right store, or run `python -m infra.relay refill`.",
         "too_many_poison_orders": "A projection fails with too many orders and has stopped; an operator is needed.",
         "memory_short": "The process ran out of memory and tries again.",
+        "projection_standing": "Events wait, and neither this worker nor another one applies them. See the log.",
+        "instance_id_taken": "Another worker that runs has the same HARBOR_WORKER__INSTANCE_ID; the log names it. Give "
+        "each its own.",
+        "secrets_key_wrong": "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY does not open the endpoints' secrets: nothing can "
+        "be signed, and no attempt is made.",
     }
 )
 """Each code with what it means, in the order of docs/health.md."""

@@ -75,11 +75,17 @@ class Lease:
         self._epoch = 0
         self._believed_until = float("-inf")
         self._seen: tuple[int, float] | None = None
+        self._holder_seen: str | None = None
 
     @property
     def epoch(self) -> int:
         """The fencing epoch under which the lease is or was last held; 0 before the first."""
         return self._epoch
+
+    @property
+    def holder_seen(self) -> str | None:
+        """Who held the lease when `try_acquire` last found it held."""
+        return self._holder_seen
 
     @property
     def look_every_s(self) -> float:
@@ -103,6 +109,7 @@ class Lease:
         elif row["holder"] is None or self._is_silent(row["renewals"], row["silence"], asked_at):
             epoch = await self._pool.fetchval(_TAKE, self._name, self._holder, row["renewals"], timeout=self._ttl_s)
         else:
+            self._holder_seen = row["holder"]
             return False
         if epoch is None:
             return False

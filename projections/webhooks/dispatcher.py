@@ -21,11 +21,12 @@ from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.failures import ANY_DATABASE_ERROR, NO_CONNECTION_LEFT
 from infra.postgres.wakeup import Wakeup
 from infra.retry_loop import Cause, RetryLoop
-from infra.security.secrets_at_rest import SealedSecretError, SecretBox
+from infra.security.secrets_at_rest import SecretBox
 from infra.settings import WebhookSettings
 from projections.webhooks import queue
 from projections.webhooks.attempt import conclude, headers_of
 from projections.webhooks.breaker import Breaker
+from projections.webhooks.endpoint_secrets import EndpointSecrets
 from projections.webhooks.fairness import share_slots
 from projections.webhooks.metrics import DispatcherMetrics
 from projections.webhooks.outcomes import VERDICTS, AttemptOutcome, Verdict
@@ -38,6 +39,7 @@ GATHER_S: Final = 0.002
 
 DRAIN_S: Final = 10.0
 DEPTH_EVERY_S: Final = 15.0
+NOTE_EVERY_S: Final = 5.0
 _BACKOFF_S: Final = 0.5
 _BREAKERS_KEPT: Final = 10_000
 
@@ -71,15 +73,15 @@ class Dispatcher:
         self._attempts: set[asyncio.Task[None]] = set()
         self._waits_for_slots = False
         self._wake_planned = False
-        self._unreadable: set[UUID] = set()
-        self._next_depth_s = 0.0
+        self._secrets = EndpointSecrets(ports.box)
+        self._next_depth_s = self._next_note_s = 0.0
         self._loop = RetryLoop(
-            (NO_CONNECTION_LEFT, Cause(ANY_DATABASE_ERROR, "database_unreachable")), _log, (_BACKOFF_S,)
+            (NO_CONNECTION_LEFT, Cause(ANY_DATABASE_ERROR, "database_unreachable")), self._log, (_BACKOFF_S,)
         )
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
-        """Return why the queue cannot be read; nothing when it can."""
-        return self._loop.waiting_for()
+        """Return why nothing can be delivered; nothing when it can."""
+        return self._loop.waiting_for() or self._secrets.waiting_for()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Dispatch until `stop` is set, then let attempts under way end and record them."""
@@ -225,26 +227,24 @@ class Dispatcher:
         """Return the signing secret of an endpoint that may be called; None when it may not, or cannot, be."""
         if endpoint.status != "enabled" or endpoint.sealed_secret is None:
             return None
-        try:
-            secret = self._ports.box.open(endpoint.sealed_secret, str(endpoint.endpoint_id))
-        except SealedSecretError:
-            if endpoint.endpoint_id not in self._unreadable:
-                get_logger().error("delivery.secret_unreadable", endpoint_id=str(endpoint.endpoint_id))
-            self._unreadable.add(endpoint.endpoint_id)
-            return None
-        self._unreadable.discard(endpoint.endpoint_id)
-        return secret
+        return self._secrets.open(endpoint.endpoint_id, endpoint.sealed_secret)
 
     async def _measure(self, connection: Connection, now_s: float) -> None:
-        if now_s < self._next_depth_s:
-            return
+        if now_s >= self._next_depth_s:
+            await self._measure_depth(connection, now_s)
+        if now_s >= self._next_note_s and not self._secrets.waiting_for():
+            self._next_note_s = now_s + NOTE_EVERY_S
+            await queue.note_turn(connection)
+
+    async def _measure_depth(self, connection: Connection, now_s: float) -> None:
         self._next_depth_s = now_s + DEPTH_EVERY_S
         metrics = self._ports.metrics
         queued, dead = await queue.depth(connection)
         metrics.queued.set(queued)
         metrics.dead.set(dead)
         metrics.breakers_open.set(sum(not each.is_closed for each in self._breakers.values()))
-        metrics.unreadable.set(len(self._unreadable))
+        self._secrets.judge(await queue.newest_secrets(connection))
+        metrics.unreadable.set(self._secrets.unreadable)
 
     async def _drain(self) -> None:
         """Let attempts end; cancel what outlasts the deadline (its lease ends and it is repeated)."""
@@ -253,9 +253,8 @@ class Dispatcher:
             for task in late:
                 task.cancel()
 
-
-def _log(reason: NotReadyReason | None, error: Exception | None) -> None:
-    if error is None:
-        get_logger().info("dispatcher.ready")
-    else:
-        get_logger().warning("dispatcher.waiting", waiting_for=reason, reason=reason_of(error))
+    def _log(self, reason: NotReadyReason | None, error: Exception | None) -> None:
+        if error is not None:
+            get_logger().warning("dispatcher.waiting", waiting_for=reason, reason=reason_of(error))
+        elif not self._secrets.waiting_for():
+            get_logger().info("dispatcher.ready")

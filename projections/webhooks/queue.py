@@ -100,6 +100,13 @@ SELECT (SELECT count(*) FROM (SELECT FROM harbor.webhook_deliveries
 """
 
 
+_NOTE_TURN = "UPDATE harbor.webhook_dispatch SET last_turn_at = clock_timestamp()"
+_NEWEST_SECRETS = """
+SELECT endpoint_id, sealed_secret FROM harbor.webhook_endpoints
+WHERE sealed_secret IS NOT NULL ORDER BY endpoint_id DESC LIMIT 20
+"""
+
+
 class QueuedEndpoint(NamedTuple):
     """An endpoint with queued deliveries; `due_in_s` is negative when the oldest is overdue."""
 
@@ -175,6 +182,16 @@ async def record(connection: Connection, results: Sequence[Result], suspend: Map
 async def discard(connection: Connection, endpoint_id: UUID) -> None:
     """Discard what is queued for a deleted endpoint, some rows at once."""
     await connection.execute(_DISCARD, endpoint_id)
+
+
+async def note_turn(connection: Connection) -> None:
+    """Note that a dispatcher works; others see when that was."""
+    await connection.execute(_NOTE_TURN)
+
+
+async def newest_secrets(connection: Connection) -> list[tuple[UUID, bytes]]:
+    """Return the sealed secrets of the newest endpoints, by endpoint."""
+    return [(row["endpoint_id"], row["sealed_secret"]) for row in await connection.fetch(_NEWEST_SECRETS)]
 
 
 async def depth(connection: Connection) -> tuple[int, int]:

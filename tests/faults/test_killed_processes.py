@@ -4,16 +4,18 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.demo.journey import travel
 from tests.demo.orders import Draft, generated
-from tests.support.services.servers import Database, KafkaServer
+from tests.support.services.servers import Database, KafkaServer, PostgresCluster
 from tests.support.services.system import COMMANDS, READY_S, System, running_system
 from tests.support.waiting import eventually
 
 VICTIMS = ("relay", "worker", "dispatcher", "command_api")
 AT_ONCE = 4
+FROZEN_S = 4.0
 BETWEEN = 10
 """Orders begun between two kills, so that each kill finds some under way."""
 
@@ -50,18 +52,46 @@ async def kill_and_restart(system: System, orders: Orders, kills: int) -> None:
     orders.is_over = True
 
 
+async def healths_of_frozen(postgres_cluster: PostgresCluster, system: System) -> dict[str, tuple[int, object]]:
+    """Return what /readyz of each process says while PostgreSQL is frozen; long before a statement's own deadline."""
+
+    async def health(port: int) -> tuple[int, object]:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=FROZEN_S)) as session,
+            session.get(f"http://127.0.0.1:{port}/readyz") as response,
+        ):
+            return response.status, await response.json()
+
+    postgres_cluster.running.pause()
+    try:
+        answers = await asyncio.gather(*map(health, system.ports.values()))
+    finally:
+        postgres_cluster.running.resume()
+    return dict(zip(system.ports, answers, strict=True))
+
+
 @pytest.mark.timeout(900)
 async def test_kill_nine_in_mid_stream_loses_and_doubles_nothing(
-    database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path, *, is_full: bool
+    database: Database,
+    postgres_cluster: PostgresCluster,
+    kafka: KafkaServer,
+    topic_prefix: str,
+    tmp_path: Path,
+    *,
+    is_full: bool,
 ) -> None:
     orders = Orders()
     async with running_system(database, kafka, topic_prefix, tmp_path) as (system, stack):
         async with asyncio.TaskGroup() as group:
             journey = group.create_task(travel(stack, orders, AT_ONCE, "killed"))
             group.create_task(kill_and_restart(system, orders, kills=6 if is_full else 2))
+        frozen = await healths_of_frozen(postgres_cluster, system)
         statuses = await system.stop()
 
     assert journey.result().anomalies() == []
     assert len(journey.result().history.orders or ()) == orders.begun
+    # and a PostgreSQL that is frozen, which closes nothing, is noticed by every process,
+    document = {"status": "waiting", "waiting_for": ["database_unreachable"]}
+    assert frozen == dict.fromkeys(COMMANDS, (503, document))
     # and SIGTERM ends every process cleanly
     assert statuses == dict.fromkeys(COMMANDS, 0)

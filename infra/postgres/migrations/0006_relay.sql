@@ -22,3 +22,4 @@ CREATE TABLE harbor.relay_marks (
 ) WITH (fillfactor = 25);
 
 GRANT SELECT, INSERT, UPDATE ON harbor.leases, harbor.relay_marks TO harbor_worker;
+GRANT SELECT ON harbor.relay_marks TO harbor_query; -- to show from outside that a relay stands

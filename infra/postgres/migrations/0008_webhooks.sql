@@ -67,8 +67,19 @@ CREATE TABLE harbor.webhook_deliveries (
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 CREATE INDEX webhook_deliveries_due ON harbor.webhook_deliveries (endpoint_id, next_attempt_at, position)
     WHERE state IN ('pending', 'leased');
+-- The oldest undelivered one of each endpoint, for the view from outside.
+CREATE INDEX webhook_deliveries_undelivered ON harbor.webhook_deliveries (endpoint_id, position)
+    WHERE state IN ('pending', 'leased');
 CREATE INDEX webhook_deliveries_dead ON harbor.webhook_deliveries (tenant_id, delivery_id) WHERE state = 'dead';
 CREATE INDEX webhook_deliveries_by_tenant ON harbor.webhook_deliveries (tenant_id, delivery_id);
+
+-- When a dispatcher last looked for due deliveries, whichever it was: an endpoint that fails waits for long by itself, so the
+-- queue cannot show that nobody works on it.
+CREATE TABLE harbor.webhook_dispatch (
+    only_row     boolean     PRIMARY KEY DEFAULT true CHECK (only_row),
+    last_turn_at timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (fillfactor = 25);
+INSERT INTO harbor.webhook_dispatch DEFAULT VALUES;
 
 -- Every POST. `response_body` holds at most the first 4 KiB of the response.
 CREATE TABLE harbor.webhook_attempts (
@@ -134,10 +145,11 @@ GRANT EXECUTE ON FUNCTION harbor.webhook_resend(text, uuid) TO harbor_command;
 GRANT SELECT ON harbor.webhook_endpoints TO harbor_worker;
 GRANT UPDATE (status, status_reason, status_changed_at) ON harbor.webhook_endpoints TO harbor_worker;
 GRANT SELECT, INSERT, UPDATE ON harbor.webhook_deliveries TO harbor_worker;
+GRANT SELECT, UPDATE (last_turn_at) ON harbor.webhook_dispatch TO harbor_worker;
 GRANT SELECT, INSERT ON harbor.webhook_bodies, harbor.webhook_attempts TO harbor_worker;
 GRANT EXECUTE ON FUNCTION harbor.webhook_order_events(text[], uuid[], integer[]) TO harbor_worker;
 
 -- Neither the sealed secrets nor the bodies: the query service has no use for them.
 GRANT SELECT (endpoint_id, tenant_id, livemode, url, description, event_types, payload, status, status_reason,
     status_changed_at, registered_position, created_at) ON harbor.webhook_endpoints TO harbor_query;
-GRANT SELECT ON harbor.webhook_deliveries, harbor.webhook_attempts TO harbor_query;
+GRANT SELECT ON harbor.webhook_deliveries, harbor.webhook_attempts, harbor.webhook_dispatch TO harbor_query;

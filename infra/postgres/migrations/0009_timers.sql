@@ -19,3 +19,4 @@ INSERT INTO harbor.timer_position (position) VALUES (0);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON harbor.timers TO harbor_command;
 GRANT SELECT, UPDATE ON harbor.timer_position TO harbor_command;
+GRANT SELECT (attempt_at) ON harbor.timers TO harbor_query; -- to show from outside that a timer stands

@@ -5,7 +5,7 @@ from domain.catalogue import json_schemas, older_json_schemas
 from infra.event_store.protocol import StoredEvent
 from infra.kafka.asyncapi import document
 from infra.kafka.records import dataschema, to_record
-from infra.kafka.topics import EVENTS_TOPIC
+from infra.settings import EVENTS_TOPIC
 from tests.support.event_store.stored_events import stored_events
 
 

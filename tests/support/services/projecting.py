@@ -24,10 +24,12 @@ from infra.partitioning import partition_of
 from infra.postgres.leases import Lease
 from infra.postgres.pool import Pool, connect, open_pool
 from infra.postgres.wakeup import Wakeup
-from infra.settings import PostgresSettings
+from infra.settings import KafkaSettings, PostgresSettings, WorkerSettings
 from projections import verify
 from projections.catalogue import PROJECTIONS
+from projections.instance import Instance
 from projections.projection import Projection
+from projections.run import instance_of
 from projections.sources.broker_watch import ASK_EVERY_S
 from projections.sources.kafka import KafkaSource
 from projections.sources.store import Source, StoreSource
@@ -66,7 +68,11 @@ class RunningWorker:
 
 @asynccontextmanager
 async def store_worker(
-    database: Database, projections: Sequence[Projection] = PROJECTIONS, *, batch: int = 200
+    database: Database,
+    projections: Sequence[Projection] = PROJECTIONS,
+    *,
+    batch: int = 200,
+    instance_id: str | None = None,
 ) -> AsyncIterator[RunningWorker]:
     """Run a worker that tails the event store, while the context is open."""
     settings = postgres_settings(database)
@@ -75,7 +81,8 @@ async def store_worker(
     lease = Lease(pool, name="harbor-projections", holder=str(new_id()), ttl_s=2.0)
     async with pool, open_event_store(settings, pool) as store:
         source = StoreSource(store, lease, wakeup, partitions=PARTITIONS, batch=batch, poll_s=0.05)
-        async with _running(pool, source, projections) as running:
+        instance = instance_of(pool, WorkerSettings(instance_id=instance_id, lease_ttl_s=1.0), KafkaSettings())
+        async with _running(pool, source, projections, instance) as running:
             yield running
 
 
@@ -108,8 +115,10 @@ async def kafka_worker(
 
 
 @asynccontextmanager
-async def _running(pool: Pool, source: Source, projections: Sequence[Projection]) -> AsyncIterator[RunningWorker]:
-    worker, stop = Worker(pool, source, projections), asyncio.Event()
+async def _running(
+    pool: Pool, source: Source, projections: Sequence[Projection], instance: Instance | None = None
+) -> AsyncIterator[RunningWorker]:
+    worker, stop = Worker(pool, source, projections, instance=instance), asyncio.Event()
     running = RunningWorker(worker, source, pool, stop, asyncio.create_task(worker.run(stop)))
     try:
         yield running

@@ -88,14 +88,19 @@ class RunningServer:
         self._end(signal.SIGKILL)
 
     def pause(self) -> None:
-        """Freeze it: connections stay, nothing answers."""
-        if self.process:
-            self.process.send_signal(signal.SIGSTOP)
+        """Freeze it with all its processes: connections stay, nothing answers."""
+        self._signal_all(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let a frozen server go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
         if self.process:
-            self.process.send_signal(signal.SIGCONT)
+            parent = psutil.Process(self.process.pid)
+            for each in [parent, *parent.children(recursive=True)]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.send_signal(number)
 
     def _end(self, number: signal.Signals) -> None:
         if self.process:

@@ -67,7 +67,7 @@ class System:
 
     def __init__(self, environments: Mapping[str, Mapping[str, str]], ports: Mapping[str, int], logs: Path) -> None:
         self.environments = environments
-        self._ports = ports
+        self.ports = ports
         self._logs = logs
         self._processes: dict[str, Process] = {}
 
@@ -101,7 +101,7 @@ class System:
             try:
                 async with (
                     aiohttp.ClientSession() as session,
-                    session.get(f"http://127.0.0.1:{self._ports[name]}/readyz") as response,
+                    session.get(f"http://127.0.0.1:{self.ports[name]}/readyz") as response,
                 ):
                     return response.status == 200  # HTTP OK
             except aiohttp.ClientError:

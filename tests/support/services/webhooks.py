@@ -155,7 +155,10 @@ async def wait_for_states(database: Database, expected: Mapping[str, int], timeo
 
 @asynccontextmanager
 async def dispatching(
-    database: Database, settings: WebhookSettings | None = None, lookup: Lookup | None = None
+    database: Database,
+    settings: WebhookSettings | None = None,
+    lookup: Lookup | None = None,
+    key: bytes = SECRETS_KEY,
 ) -> AsyncIterator[Dispatcher]:
     """Run a dispatcher in this loop; it drains when the block ends."""
     settings = settings or webhook_settings()
@@ -169,7 +172,7 @@ async def dispatching(
     ):
         seeded = Random(7)  # noqa: S311  # jitter, and the same in every run
         metrics = DispatcherMetrics(CollectorRegistry())
-        dispatcher = Dispatcher(Ports(late, wakeup, sender, SecretBox(SECRETS_KEY), settings, metrics, seeded))
+        dispatcher = Dispatcher(Ports(late, wakeup, sender, SecretBox(key), settings, metrics, seeded))
         running = asyncio.create_task(dispatcher.run(stop))
         try:
             yield dispatcher
