@@ -10,7 +10,8 @@ keeps the file in its home. The parts that matter to your own consumer:
   *your* database, and a record whose `position` is not above the checkpoint of its partition was seen before.
 * Reading continues where your own checkpoint says, not where the group's offsets do (`FromCheckpoints`).
 * Records of one order come in order, because they share a partition: take the records of a partition one by one.
-* `previous` names the record before: when you have not seen that one, the topic has lost something. Stop and look.
+* `previous` names the record before: when you have not seen that one, the topic was made again or has lost something.
+  Go to the beginning of the partition, where you drop what you know. When it is missing there as well, stop and look.
 * Event types that you do not know will come: move on. A new `schema_version` of one you book from may name an amount
   otherwise: stop before it, update, and continue there.
 """
@@ -154,12 +155,22 @@ class FromCheckpoints(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
 
 async def consume(consumer: AIOKafkaConsumer, ledger: Ledger, stop: asyncio.Event) -> None:
     """Take what comes until `stop` is set; the batch under way is finished."""
+    begun_again: set[TopicPartition] = set()
     while not stop.is_set():
         taken = 0
         for place, records in (await consumer.getmany(timeout_ms=300, max_records=500)).items():
             for record in records:
                 try:
-                    taken += ledger.take(record)
+                    if ledger.take(record):
+                        taken += 1
+                        begun_again.discard(place)
+                except MissedError:
+                    if place in begun_again:
+                        raise
+                    begun_again.add(place)
+                    with suppress(IllegalStateError):  # assigned to another consumer in the meantime
+                        await consumer.seek_to_beginning(place)
+                    break
                 except NOT_OURS as error:
                     print(f"stepped over {place.partition}/{record.offset}: {error!r}", file=sys.stderr, flush=True)
         if taken:
@@ -200,7 +211,8 @@ async def main(arguments: argparse.Namespace) -> None:
         except MissedError as error:
             sys.exit(
                 f"the topic has lost records, or one that was stepped over was the relay's: {error}. "
-                f"Delete {arguments.database} to begin again"
+                "Start again when the relay is ready: it sends what was lost. If that does not help, delete "
+                f"{arguments.database} to begin again"
             )
         finally:
             await consumer.stop()

@@ -26,6 +26,7 @@ from infra.local.ports import free_port
 from tests.support.event_store.log_filler import fill_log
 from tests.support.orders.builders import recorded_history
 from tests.support.services.projecting import Topics, log_of, predecessors, writable_topic
+from tests.support.services.relayed_log import relayed_log
 from tests.support.services.relaying import PARTITIONS, topic_of
 from tests.support.services.servers import Database, KafkaServer
 from tests.support.waiting import eventually
@@ -156,6 +157,27 @@ async def test_what_the_topic_has_lost_stops_it_before_it_takes_more(
     assert (process.returncode, taken(ledger)) == (1, 1)
     assert errors.decode().startswith("the topic has lost records")
     assert "2 should have come after 1" in errors.decode()
+
+
+async def test_a_topic_that_was_made_again_is_taken_from_its_beginning(
+    database: Database, kafka: KafkaServer, topic_prefix: str, tmp_path: Path
+) -> None:
+    await fill_log(database.command_url, 1, "authorize", "capture")
+    log, ledger = await log_of(database), tmp_path / "revenue.sqlite3"
+    # given a consumer that has read three records, two of them the same
+    async with writable_topic(kafka, topic_prefix) as topic:
+        await topic.relay([log[0], log[0], log[0]], predecessors(log))
+        async with consumer(kafka, topic_prefix, ledger):
+            await eventually(lambda: taken(ledger) == 1)
+    with closing(sqlite3.connect(ledger)) as connection, connection:
+        connection.execute("UPDATE checkpoints SET next_offset = 2")
+    # when the topic at its offset has an event whose predecessor it does not know
+    await relayed_log(database, kafka, topic_prefix).make_topic_again()
+    async with writable_topic(kafka, topic_prefix) as topic:
+        await topic.relay(log, predecessors(log))
+    async with consumer(kafka, topic_prefix, ledger):
+        await eventually(lambda: taken(ledger) == len(log))
+    assert rows(ledger, "SELECT * FROM revenue") == expected(log)[0]
 
 
 async def test_what_the_relay_did_not_write_is_stepped_over(
