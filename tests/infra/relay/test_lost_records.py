@@ -57,6 +57,19 @@ async def test_a_relay_that_fills_the_topic_again_is_not_ready_until_it_is_whole
         await log.is_published()
 
 
+async def test_filling_a_partition_again_goes_on_where_it_was_interrupted(log: RelayedLog) -> None:
+    await log.fill(100, "authorize")
+    async with log.relay():
+        await log.is_published()
+    await log.delete_before(dict.fromkeys(range(PARTITIONS), 5))
+    async with log.relay(batch=1) as running:
+        await eventually(lambda: running.metric("harbor_relay_position") > 50)
+    async with log.relay() as running:
+        await log.is_published()
+        assert mended(running, "purged") == mended(running, "filled") == 0
+        assert running.metric("harbor_relay_published_events_total") < 150
+
+
 async def ends_at(log: RelayedLog, records: int) -> bool:
     """Whether so many records were ever sent to the topic."""
     return sum(end for _begin, end in (await log.offsets()).values()) >= records
