@@ -31,11 +31,11 @@ Work = Callable[[EventStore, str, Topic], Awaitable[T]]
 _PROGRESS_EVERY_S: Final = 1.0
 _DEADLINE_S: Final = 30.0
 _SHOWN: Final = 20
-_MEANINGS: Final[dict[Kind, str]] = {
-    "missing": "events are missing before others",
-    "unsent": "events at the end are not on the topic (yet)",
-    "unknown": "records are of events that the store does not hold",
-    "different": "records differ from their event",
+_MEANINGS: Final[dict[Kind, tuple[str, str]]] = {
+    "missing": ("event", "missing before others"),
+    "unsent": ("event", "not on the topic yet"),
+    "unknown": ("record", "whose event the store does not hold"),
+    "different": ("record", "unlike the event"),
 }
 
 
@@ -112,7 +112,7 @@ async def _compared(
     if len(comparison.runs) > _SHOWN:
         click.echo("... more are counted, not shown")
     seconds = max(monotonic_s() - started, 1e-9)
-    result = ", ".join(f"{count} {_MEANINGS[kind]}" for kind, count in comparison.counts.items())
+    result = ", ".join(_counted(kind, count) for kind, count in comparison.counts.items())
     click.echo(
         f"{topic.name}: {comparison.records} records compared with {comparison.events} events in {seconds:.1f} s "
         f"({comparison.records / seconds:,.0f} records/s); {comparison.repeats} repeats and {comparison.foreign} "
@@ -123,7 +123,12 @@ async def _compared(
 
 def _line(run: Difference) -> str:
     where = f"position {run.first}" if run.first == run.last else f"positions {run.first} to {run.last}"
-    return f"partition {run.partition}: {run.count} {_MEANINGS[run.kind]}, {where}"
+    return f"partition {run.partition}: {_counted(run.kind, run.count)}, {where}"
+
+
+def _counted(kind: Kind, count: int) -> str:
+    noun, meaning = _MEANINGS[kind]
+    return f"{count} {noun}{'' if count == 1 else 's'} {meaning}"
 
 
 def _new_file(path: Path) -> TextIO:

@@ -66,7 +66,7 @@ async def test_after_an_old_copy_was_restored_refill_makes_topic_and_read_models
 
         # when the operator does not say what becomes of the records that only the topic has, nothing happens
         status, output = await run(log, "refill", "--yes")
-        assert (status, "30 records are of events that the store does not hold" in output) == (1, True), output
+        assert (status, "30 records whose event the store does not hold" in output) == (1, True), output
         assert "--save FILE" in output
         # nor without a yes
         status, output = await run(log, "refill", "--save", str(saved))
