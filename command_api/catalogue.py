@@ -32,7 +32,10 @@ request, with the same Idempotency-Key, may succeed later.
 _FIELDS_HEAD: Final = """
 ## Codes inside `errors`
 
-`validation_failed` lists at most 20 broken values, each with a JSON pointer into the body, or to `/query/<parameter>`.
+`validation_failed` lists at most 20 broken values in the order of the body, each with a JSON pointer (RFC 6901) into
+the body, or to `/query/<parameter>`; `errors_omitted` says how many more there are. Shapes and values come together,
+but for what only the order knows. A pointer ends above a name that is not short and plain: 1 to 40 of
+`A-Z a-z 0-9 _ . ~ / -` and spaces.
 
 | code | meaning |
 |---|---|"""

@@ -190,7 +190,7 @@ def _prose(value: str, least: int, most: int) -> str:
 def _seen(value: str) -> str:
     """Return a text that is empty or has something to see."""
     if value.isspace() or (value and not value.isascii() and not _INVISIBLE.sub("", value).strip()):
-        raise TextError("text_blank", "has at least one character that can be seen")
+        raise TextError("text_blank", "must have at least one character that can be seen")
     return value
 
 
@@ -237,9 +237,9 @@ def _check_domain(domain: str) -> None:
     if len(labels) == 1 or not all(_is_domain_label(each) for each in labels):
         raise TextError("email_malformed", "must be an email address such as buyer@example.com")
     if labels[-1].isdigit():
-        raise TextError("email_malformed", "names the host after the @, not its address: a domain ends in letters")
+        raise TextError("email_malformed", "must name a host after the @, not an IP address: a domain ends in letters")
     if sum(len(_in_ascii(each)) + 1 for each in labels) - 1 > _MAX_DOMAIN_CHARS:
-        raise TextError("email_malformed", f"has a domain of at most {_MAX_DOMAIN_CHARS} characters")
+        raise TextError("email_malformed", f"must have a domain of at most {_MAX_DOMAIN_CHARS} characters")
 
 
 def _is_domain_label(label: str) -> bool:

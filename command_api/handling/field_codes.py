@@ -6,7 +6,7 @@ from infra.http.validation import BODY_CODES
 
 FIELD_CODES: Final = {
     **BODY_CODES,
-    "lines_required": "At least one line is needed: in an order, and in a capture by lines.",
+    "lines_required": "Send at least one line.",
     "too_many_lines": "An order has at most 1,000 lines.",
     "orders_required": "A batch has at least one order.",
     "too_many_orders": "A batch has at most 500 orders.",

@@ -22,10 +22,10 @@ from fastapi.routing import APIRoute
 
 from infra.http.auth import required_scope
 from infra.http.json_body import NO_BODY, Json
-from infra.http.problems import Problem
+from infra.http.problems import FieldError, Problem, pointer
 from infra.http.query_string import read_values
 from infra.http.server.raw_route import RawRequest
-from infra.http.validation import is_model, with_dependencies
+from infra.http.validation import is_model, value_error, with_dependencies
 
 
 class StrictRequest(RawRequest):
@@ -54,7 +54,12 @@ class StrictRoute(APIRoute):
 
         async def serve_strictly(request: Request) -> Response:
             await required(request)
-            read_values(request.scope["query_string"], known)
+            try:
+                read_values(request.scope["query_string"], known)
+            except Problem as refused:
+                if refused.errors:
+                    refused.errors = _with_wrong_values(refused.errors, self.dependant, request)
+                raise
             strict = StrictRequest(request.scope, request.receive, is_body_optional=is_body_optional)
             if body is not None:
                 _, wrong = request_params_to_args(headers, strict.headers)
@@ -68,6 +73,19 @@ class StrictRoute(APIRoute):
                 raise
 
         return serve_strictly
+
+
+def _with_wrong_values(
+    errors: tuple[FieldError, ...], dependant: Dependant, request: Request
+) -> tuple[FieldError, ...]:
+    """Return errors of parameters that are unknown, repeated or empty with those of the values of the others."""
+    found = {each.pointer: each for each in errors}
+    for each in with_dependencies(dependant):
+        _, wrong = request_params_to_args(each.query_params, request.query_params)
+        for error in (value_error(item, item["loc"], None) for item in wrong):
+            found.setdefault(error.pointer, error)
+    sent = [pointer(("query", name)) for name in request.query_params]
+    return tuple(sorted(found.values(), key=lambda each: sent.index(each.pointer) if each.pointer in sent else -1))
 
 
 def _query_parameters(dependant: Dependant) -> Iterator[str]:

@@ -112,6 +112,16 @@ async def test_unknown_repeated_and_empty_parameters_are_named_at_once(http: htt
     assert "red" not in response.text
 
 
+async def test_an_unknown_parameter_does_not_hide_a_wrong_value_of_another(http: httpx.AsyncClient) -> None:
+    response = await http.get(f"{LIST}?limit=0&colour=red&size=10")
+
+    assert errors_of(response) == [
+        ("/query/limit", "limit_invalid"),
+        ("/query/colour", "parameter_unknown"),
+        ("/query/size", "size_invalid"),
+    ]
+
+
 async def test_everything_that_does_not_fit_is_in_one_problem(http: httpx.AsyncClient) -> None:
     body = {"inner": {"count": True, "canary": 1}, "other": 1}
     response = await http.post(f"{ONE}?size=10", json=body, headers=STAMP)
