@@ -17,8 +17,10 @@ from schemathesis.core import NotSet
 
 SUPPLY: Final = "HARBOR_TEST_SUPPLY"
 _KEY: Final = "Idempotency-Key"
+_CONDITION: Final = "if-none-match"
+_AN_ETAG: Final = '"1"'
 _OURS: Final = ("cursor", "partner_id")
-_OURS_OR_CONDITIONAL: Final = ("consistency-token", "if-none-match")
+_OURS_OR_CONDITIONAL: Final = ("consistency-token", _CONDITION)
 
 _supply: Final[dict[str, list[dict[str, dict[str, str]]]]] = json.loads(Path(os.environ[SUPPLY]).read_bytes())
 _keys_used: Final[set[str]] = set()
@@ -28,12 +30,14 @@ _used: Final[defaultdict[str, int]] = defaultdict(int)
 
 @schemathesis.hook
 def before_call(_context: schemathesis.HookContext, case: schemathesis.Case[Any], _kwargs: dict[str, Any]) -> None:
-    """Give a well-formed request a key of its own and an existing id, and drop texts that only we can make."""
+    """Give a well-formed request a key of its own, an existing id and an ETag; drop texts that only we can make."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     if case.headers.get(_KEY) in _keys_used:
         case.headers[_KEY] = secrets.token_hex(8)
     _keys_used.add(case.headers.get(_KEY, ""))
+    if not case.headers.get(_CONDITION, _AN_ETAG).startswith('"'):
+        case.headers[_CONDITION] = _AN_ETAG
     if case.meta.phase.name.value == "stateful":  # it leads itself, from one answer to the next request
         return
     operation = case.operation.definition.raw["operationId"]

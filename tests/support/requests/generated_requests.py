@@ -210,6 +210,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "metadata_key": "create_order|update_order",
     "email_malformed": "create_order|update_order",
     "hostname_invalid": "create_webhook_endpoint",
+    "host_not_public": "create_webhook_endpoint",
     "external_reference_invalid": "list_orders",
     "parameter_empty": "list_.*|get_order_timeline",
     # what we have signed, or counted
