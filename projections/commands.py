@@ -11,6 +11,7 @@ import click
 
 from infra.clock import monotonic_s
 from infra.postgres.advice import advice
+from infra.postgres.backlogs import STANDING_S
 from infra.postgres.connection import DedicatedConnection
 from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.pool import connect
@@ -27,7 +28,8 @@ T = TypeVar("T")
 
 _COMMAND_S = 3600.0
 _PROGRESS_EVERY_S = 1.0
-_SHOWN_DIFFERENCES = 20
+_SHOWN = 20
+_INCOMPLETE = 3
 _BY_NAME = {(each.name, each.version): each for each in PROJECTIONS}
 _SEE_LIST = "see `python -m projections dlq list --all`"
 
@@ -53,7 +55,11 @@ def create_tables_command() -> None:
 @main.command("verify", epilog="Example: python -m projections verify orders")
 @click.argument("name", type=click.Choice(list(verify.VERIFIABLE)))
 def verify_command(name: str) -> None:
-    """Fold the whole log again and compare the read model NAME with it, row by row; exit 1 if any row differs."""
+    """Fold the whole log again and compare the read model NAME with it, row by row.
+
+    Exit status: 0 all is compared and equal, 1 rows differ, 3 nothing differs, but some could not be compared (parked
+    orders, or events that no worker has applied for some time).
+    """
     started = monotonic_s()
     try:
         partitions = load(KafkaSettings).partitions
@@ -65,9 +71,40 @@ def verify_command(name: str) -> None:
         f"{name}: {tally.rows} rows from {tally.events} events compared in {seconds:.1f} s "
         f"({tally.events / seconds:,.0f} events/s), {found} differences"
     )
+    for line in _not_compared(tally):
+        click.echo(line)
     if found:
-        click.echo("Next: look at `python -m projections dlq list`; the event store is right, the read model is not.")
+        click.echo(
+            "Next: the event store is right, the read model is not. No command mends single rows; fill it again from "
+            'the log as docs/guides/operators.md says ("Fill a read model again")'
+        )
         sys.exit(1)
+    if not tally.is_complete:
+        sys.exit(_INCOMPLETE)
+
+
+def _not_compared(tally: verify.Tally) -> list[str]:
+    """Return what was left out, and what to do about it."""
+    lines: list[str] = []
+    for each in tally.parked[:_SHOWN]:
+        place = f"from event #{each.sequence} on ({each.events} events)"
+        lines.append(f"{each.order_id} is parked {place} and NOT VERIFIED: dead letter {each.dead_letter_id}")
+    if tally.parked:
+        lines.append(
+            f"NOT VERIFIED: {len(tally.parked)} parked orders. Next: `python -m projections dlq show "
+            f"{tally.parked[0].dead_letter_id}` says what failed; once that is mended, `python -m projections dlq "
+            "retry --all` applies them"
+        )
+    if tally.behind and tally.behind_s > STANDING_S:
+        lines.append(
+            f"NOT VERIFIED: {tally.behind} events that no worker has applied, the first for {tally.behind_s:.0f} s. "
+            "Next: see /readyz and the log of the workers, then verify again"
+        )
+    elif tally.behind:
+        lines.append(
+            f"{tally.behind} events of the last {tally.behind_s:.1f} s were not compared: workers apply them now"
+        )
+    return lines
 
 
 @main.group(epilog="Example: python -m projections dlq list")
@@ -78,19 +115,23 @@ def dlq() -> None:
 @dlq.command("list", epilog="Example: python -m projections dlq list --projection orders")
 @click.option("--projection", type=click.Choice([each.name for each in PROJECTIONS]), help="only this projection")
 @click.option("--all", "everything", is_flag=True, help="also discarded events")
-@click.option("--limit", default=100, show_default=True, help="events shown, at most")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="events shown, at most")
 def list_command(projection: str | None, limit: int, *, everything: bool) -> None:
     """List parked events, oldest first."""
     status = None if everything else "parked"
-    found = _run(
-        lambda connection: dead_letters.list_dead_letters(connection, status=status, projection=projection, limit=limit)
-    )
+
+    async def work(connection: DedicatedConnection) -> tuple[list[DeadLetter], int]:
+        found = await dead_letters.list_dead_letters(connection, status=status, projection=projection, limit=limit)
+        return found, await dead_letters.count_dead_letters(connection, status=status, projection=projection)
+
+    found, total = _run(work)
     for each in found:
         click.echo(
             f"{each.dead_letter_id:>8}  {each.status:<9} {each.projection:<15} {each.reason:<7} "
             f"{each.order_id} #{each.sequence:<4} {each.type:<17} {each.error}"
         )
-    click.echo(f"{len(found)} dead letters" + ("" if found else ": nothing is parked"))
+    shown = f", the first {len(found)} shown (--limit)" if len(found) < total else ""
+    click.echo(f"{total} dead letters{shown}" if found else "no dead letters: nothing is parked")
 
 
 @dlq.command("show", epilog="Example: python -m projections dlq show 17")
@@ -115,9 +156,13 @@ def retry_command(dead_letter_id: int | None, *, everything: bool) -> None:
             chosen = await dead_letters.parked(connection)
         else:
             chosen = [await _find(connection, dead_letter_id)]
+        if not chosen:
+            click.echo("nothing is parked")
         return sum([await _retry(connection, each) for each in chosen])
 
-    sys.exit(1 if _run(work) else 0)
+    if still_parked := _run(work):
+        click.echo(f"{still_parked} events are still parked. Next: python -m projections dlq list")
+        sys.exit(1)
 
 
 @dlq.command("discard", epilog="Example: python -m projections dlq discard 17 --yes")
@@ -141,8 +186,8 @@ async def _retry(connection: DedicatedConnection, parked: DeadLetter) -> int:
     projection = _BY_NAME.get((parked.projection, parked.version))
     if projection is None:
         name = f"{parked.projection} v{parked.version}"
-        click.echo(f"{parked.dead_letter_id}: {name} is unknown to this version; skipped")
-        return 0
+        click.echo(f"{parked.dead_letter_id}: {name} is unknown to this version; skipped, still parked")
+        return 1
     outcome = await dead_letters.retry(connection, projection, parked)
     because = f": {outcome.error}" if outcome.error else ""
     click.echo(
@@ -169,19 +214,21 @@ async def _verify(
     async def show_progress() -> None:
         while True:
             await asyncio.sleep(_PROGRESS_EVERY_S)
+            if not tally.events:
+                click.echo(f"sorting {head:,} events", err=True)
+                continue
             rate = tally.events / (monotonic_s() - started)
-            left_s = (head - tally.events) / rate if rate else float("inf")
-            percent = 100 * tally.events / head if head else 100
+            percent, left_s = 100 * tally.events / head, (head - tally.events) / rate
             click.echo(f"{percent:5.1f} %  {rate:,.0f} events/s  {left_s:.0f} s left", err=True)
 
     progress = asyncio.create_task(show_progress())
     try:
         async for difference in verify.differences(connection, model, partitions=partitions, tally=tally):
             found += 1
-            if found <= _SHOWN_DIFFERENCES:
+            if found <= _SHOWN:
                 order_id, sequence = difference.key
                 click.echo(f"{order_id}{f' #{sequence}' if sequence else ''} {difference.what}")
-            elif found == _SHOWN_DIFFERENCES + 1:
+            elif found == _SHOWN + 1:
                 click.echo("... more differences are counted, not shown")
     finally:
         progress.cancel()

@@ -1,13 +1,15 @@
 """Check a read model: fold the log again and compare row by row, from one snapshot, in constant memory.
 
 Both sides are read in the order of order ids from one REPEATABLE READ transaction, with the checkpoints: expected are
-only events before a partition's checkpoint, and none that is parked. So workers may run at the same time.
+only events before a partition's checkpoint, and none that is parked. So workers may run at the same time. What was left
+out for that is counted: a read model without differences is exact only as far as it was compared.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import takewhile
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 from uuid import UUID
 
 import orjson
@@ -16,6 +18,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.errors import DomainError
 from infra.event_store.log_reads import COLUMNS, stored_event
+from infra.postgres.backlogs import STANDING_S
 from infra.postgres.connection import DedicatedConnection
 from projections import tables
 from projections.failures import describe
@@ -30,6 +33,11 @@ _CHECKPOINTS: Final = "SELECT partition, last_position FROM harbor.checkpoints W
 # Parked or discarded events, and those missing before a gap.
 _LEFT_OUT: Final = """
 SELECT order_id, generate_series(retry_from, sequence) FROM harbor.dead_letters WHERE projection = $1 AND version = $2
+"""
+_PARKED: Final = """
+SELECT order_id, min(dead_letter_id) AS dead_letter_id, min(sequence) AS sequence, count(*) AS events
+FROM harbor.dead_letters WHERE projection = $1 AND version = $2 AND status = 'parked'
+GROUP BY order_id ORDER BY min(dead_letter_id)
 """
 # Here the whole log is sorted, so scans beat indexes.
 _PLANS: Final = "SET LOCAL enable_seqscan = on; SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '64MB'"
@@ -64,12 +72,41 @@ class Difference:
     what: str
 
 
+class ParkedOrder(NamedTuple):
+    """An order that is compared only up to its first parked event."""
+
+    order_id: UUID
+    dead_letter_id: int
+    sequence: int
+    events: int
+
+
 @dataclass(slots=True)
 class Tally:
-    """What was compared so far."""
+    """What was compared so far, and what was not: parked orders, and events that no worker has applied yet.
+
+    `started_at` is the database's time of the snapshot; `first_behind_at`, when the first event not applied was
+    recorded.
+    """
 
     events: int = 0
     rows: int = 0
+    parked: Sequence[ParkedOrder] = ()
+    behind: int = 0
+    started_at: datetime | None = None
+    first_behind_at: datetime | None = None
+
+    @property
+    def behind_s(self) -> float:
+        """For how long the first event that is not applied had waited; 0.0 when all are applied."""
+        if self.started_at is None or self.first_behind_at is None:
+            return 0.0
+        return max(0.0, (self.started_at - self.first_behind_at).total_seconds())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all was compared but what workers are applying right now."""
+        return not self.parked and self.behind_s <= STANDING_S
 
 
 def _orders_rows(records: Sequence[LogRecord]) -> list[Row]:
@@ -99,6 +136,8 @@ async def differences(
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.execute(_PLANS)
+        tally.started_at = await connection.fetchval("SELECT now()")
+        tally.parked = [ParkedOrder(*row) for row in await connection.fetch(_PARKED, model.name, model.version)]
         expected, actual = _expected(connection, model, partitions, tally), _actual(connection, model)
         wanted: Row | str | None
         row: Row | None
@@ -153,11 +192,11 @@ async def _expected(
     reached: dict[int, int] = {row["partition"]: row["last_position"] for row in passed}
     left_out = {tuple(row) for row in await connection.fetch(_LEFT_OUT, model.name, model.version)}
     async for order in _orders(connection, partitions, tally):
-        records = [
-            each
-            for each in order
-            if each.position <= reached.get(each.partition, 0) and (each.order_id, each.sequence) not in left_out
-        ]
+        applied = [each for each in order if each.position <= reached.get(each.partition, 0)]
+        if behind := order[len(applied) :]:
+            tally.behind += len(behind)
+            tally.first_behind_at = min(tally.first_behind_at or behind[0].recorded_at, behind[0].recorded_at)
+        records = [each for each in applied if (each.order_id, each.sequence) not in left_out]
         try:
             rows = model.expected(records)
         except (ProjectionError, DomainError) as error:

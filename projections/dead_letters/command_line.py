@@ -22,6 +22,11 @@ SELECT * FROM harbor.dead_letters
 WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR projection = $2)
 ORDER BY dead_letter_id LIMIT $3
 """
+# $1 status or NULL, $2 projection or NULL
+_COUNT = """
+SELECT count(*) FROM harbor.dead_letters
+WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR projection = $2)
+"""
 _SHOW = "SELECT * FROM harbor.dead_letters WHERE dead_letter_id = $1"
 _OF_ORDER = """
 SELECT * FROM harbor.dead_letters WHERE projection = $1 AND version = $2 AND order_id = $3 ORDER BY sequence
@@ -57,6 +62,12 @@ async def list_dead_letters(
 ) -> list[DeadLetter]:
     """Return dead letters, oldest first."""
     return [dead_letter(row) for row in await connection.fetch(_LIST, status, projection, limit)]
+
+
+async def count_dead_letters(connection: Connection, *, status: str | None, projection: str | None) -> int:
+    """Return how many dead letters there are."""
+    count: int = await connection.fetchval(_COUNT, status, projection)
+    return count
 
 
 async def find_dead_letter(connection: Connection, dead_letter_id: int) -> DeadLetter | None:
