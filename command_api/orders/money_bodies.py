@@ -32,7 +32,8 @@ class CaptureBody(RequestBody):
     amount: Amount | None = None
     lines: list[LineShareBody] | None = Field(default=None, min_length=1, max_length=MAX_LINES)
     final: bool = Field(
-        default=True, description="release what is then still authorized; false: another capture may follow"
+        default=True,
+        description="release what is then still authorized; false: another capture may follow, as long as any is left",
     )
     reason: Reason | None = None
 

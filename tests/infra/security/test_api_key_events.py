@@ -53,6 +53,7 @@ async def test_the_history_of_a_key_says_who_made_rotated_and_revoked_it(connect
         ("api_key.created", KeyActor("api_key", old, "r-2"), rights | {"predecessor": old})
     ]
     assert [event.is_by_owner for event in history[0]] == [False, True, False]
+    assert [event.actor_label for event in history[0]] == [None, "till", None]
 
 
 async def test_a_change_that_is_rolled_back_has_no_event(connection: Connection) -> None:
