@@ -11,8 +11,9 @@ import pytest
 from starlette.routing import Route
 
 from infra.http.app import PUBLIC_PATHS
+from infra.http.openapi.examples import resolved
 from infra.security.api_keys import INSTALLATION_SCOPES, PARTNER_SCOPES, SCOPES, generate
-from tests.support.requests.route_matrix import Call, ServiceName, app_of, calls, without_database
+from tests.support.requests.route_matrix import DOCUMENTS, Call, ServiceName, app_of, calls, without_database
 from tests.support.services.small_service import KnownKeys
 
 CALLS = calls()
@@ -124,3 +125,17 @@ async def test_blanks_around_header_values_are_no_part_of_them(
 
     assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable"), "it lacks only a database"
     assert answer.headers["x-request-id"] == "r"
+
+
+@pytest.mark.parametrize("service_name", ["command", "query"])
+def test_every_list_comes_in_pages(service_name: ServiceName) -> None:
+    document = DOCUMENTS[service_name]
+    lists = {}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            media = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+            if "data" in resolved(document, media.get("schema", {})).get("properties", {}):
+                lists[path] = {each["name"] for each in operation["parameters"] if each["in"] == "query"}
+
+    assert len(lists) >= 3
+    assert [path for path, parameters in lists.items() if not {"limit", "cursor"} <= parameters] == []

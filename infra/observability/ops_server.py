@@ -3,6 +3,7 @@
 The responses are those of every process (`infra.observability.health`).
 """
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -72,13 +73,18 @@ async def _refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse with a problem document (RFC 9457), as the services do."""
     try:
         return await handler(request)
-    except web.HTTPException as error:
-        detail = "This port serves GET and HEAD of /livez, /readyz, /health and /metrics."
-        problem = {"type": "about:blank", "title": error.reason, "status": error.status, "detail": detail}
-        headers = {"content-type": "application/problem+json"}
-        if "Allow" in error.headers:
-            headers["allow"] = error.headers["Allow"]
-        return web.Response(status=error.status, headers=headers, body=orjson.dumps(problem))
+    except web.HTTPException as refusal:
+        allow = {"allow": refusal.headers["Allow"]} if "Allow" in refusal.headers else {}
+        return _problem(refusal, "This port serves GET and HEAD of /livez, /readyz, /health and /metrics.", allow)
+    except Exception:  # noqa: BLE001  # the library would respond in a text of its own
+        get_logger().exception("ops.failed")
+        return _problem(web.HTTPInternalServerError(), "Something went wrong here; the log says what.", {})
+
+
+def _problem(error: web.HTTPException, detail: str, headers: Mapping[str, str]) -> web.Response:
+    document = {"type": "about:blank", "title": error.reason, "status": error.status, "detail": detail}
+    media_type = {"content-type": "application/problem+json"}
+    return web.Response(status=error.status, headers=media_type | dict(headers), body=orjson.dumps(document))
 
 
 def _response(health: Health) -> web.Response:

@@ -88,6 +88,18 @@ async def test_the_port_of_a_worker_refuses_with_problem_documents() -> None:
     assert (head.status_code, head.content) == (200, b"")
 
 
+async def test_a_worker_that_cannot_tell_whether_it_is_ready_says_so_in_a_problem_document() -> None:
+    async def broken() -> Sequence[NotReadyReason]:
+        raise RuntimeError("secret-canary")
+
+    ops = OpsServer(OpsSettings(host="127.0.0.1", port=0), broken, CollectorRegistry())
+    async with ops, httpx.AsyncClient(base_url=f"http://127.0.0.1:{ops.port}", trust_env=False) as port:
+        response = await port.get("/readyz")
+
+    assert (response.status_code, response.headers["content-type"]) == (500, "application/problem+json")
+    assert "canary" not in response.text
+
+
 async def test_a_worker_has_metrics_in_the_text_format_of_prometheus() -> None:
     registry = CollectorRegistry()
     Counter("harbor_example", "An example.", registry=registry).inc(3)
