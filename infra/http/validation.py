@@ -248,6 +248,8 @@ def _stand_in(annotation: Any, field: FieldInfo | None) -> Json:
     if kind := next(_kinds_in(annotation), None):
         required = {name: each for name, each in kind.model_fields.items() if each.is_required()}
         return {name: _stand_in(each.annotation, each) for name, each in required.items()}
+    if annotation in {int, bool, dict}:
+        return annotation()  # type: ignore[no-any-return]  # 0, false or {}
     return str(next(iter(get_args(annotation)), ""))  # the first of some words, or any text
 
 

@@ -1,6 +1,7 @@
 """A typed route: who may is settled before anything of a request is read, and whatever does not fit is said at once."""
 
 from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
 from typing import Annotated, NoReturn
 from uuid import UUID
 
@@ -12,15 +13,16 @@ from starlette.types import Message
 
 from infra.http.auth import requires
 from infra.http.cursors import Page, Paging, RowKey, paging
-from infra.http.problems import ProblemType
+from infra.http.problems import FieldError, ProblemType
 from infra.http.strict_route import StrictRoute
-from infra.http.validation import MissingAs, refused_as
+from infra.http.validation import MissingAs, RequestBody, refused_as
 from infra.ids import canonical_uuid
 from tests.support.services.small_service import SmallService, WithState, client_of, listening, small_service, talk
 
 LIST = "/api/v1/lists"
 ONE = f"{LIST}/019a8b5c-0000-7000-8000-000000000000"
 OPTIONAL = "/api/v1/optional"
+CHECKED = "/api/v1/checked"
 STAMP = {"x-stamp": "s"}
 STAMP_REQUIRED = ProblemType("stamp_required", 400, "Stamp required", "Send an X-Stamp header.")
 GOOD = {"name": "a", "inner": {"count": 1}}
@@ -37,6 +39,15 @@ class Inner(Closed):
 class Thing(Closed):
     name: str
     inner: Inner
+
+
+class Checked(RequestBody):
+    name: str
+    sizes: list[int] = Field(examples=[[1]])
+
+    def value_errors(self, broken: AbstractSet[str]) -> list[FieldError]:
+        too_large = [FieldError(f"/sizes/{place}", "size_invalid", "") for place, size in enumerate(self.sizes) if size]
+        return [*too_large, FieldError("/name", "name_taken", f"beside {sorted(broken)}")]
 
 
 class Filters(BaseModel):
@@ -75,6 +86,11 @@ async def add(
 @router.post(OPTIONAL)
 async def optional(thing: Annotated[Thing, Body()] = NOTHING) -> Thing:
     return thing
+
+
+@router.post(CHECKED)
+async def checked(body: Checked) -> Checked:
+    return body
 
 
 @pytest.fixture
@@ -136,6 +152,24 @@ async def test_everything_that_does_not_fit_is_in_one_problem(http: httpx.AsyncC
     details = [error["detail"] for error in response.json()["errors"]]
     assert details[0] == "A size is at most 9."
     assert [detail.rpartition(": ")[2] for detail in details[1:4]] == ["send a whole number.", "count.", "name, inner."]
+
+
+async def test_a_wrong_shape_does_not_hide_what_the_body_itself_finds_wrong_with_its_values(
+    http: httpx.AsyncClient,
+) -> None:
+    response = await http.post(CHECKED, json={"x": 1, "sizes": [0, "1", 2], "name": "a"})
+    without_sizes = await http.post(CHECKED, json={"name": "a"})
+    no_object = await http.post(CHECKED, json=[])
+
+    assert errors_of(response) == [
+        ("/x", "unknown_field"),
+        ("/sizes/1", "wrong_type"),
+        ("/sizes/2", "size_invalid"),
+        ("/name", "name_taken"),
+    ]
+    assert response.json()["errors"][-1]["detail"] == "beside ['/sizes/1']"
+    assert errors_of(without_sizes) == [("/name", "name_taken"), ("/sizes", "required")]
+    assert errors_of(no_object) == [("", "wrong_type")]
 
 
 @pytest.mark.parametrize(
