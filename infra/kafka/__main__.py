@@ -8,6 +8,7 @@ import click
 from aiokafka.errors import KafkaError
 
 from infra.kafka.topics import Topic, TopicsError, check_topics, ensure_topics, events_topic
+from infra.observability.reasons import reason_of
 from infra.settings import KafkaSettings, SettingsError, load
 from infra.settings_names import warn_of_mistyped
 
@@ -57,7 +58,9 @@ async def _run(bootstrap_servers: str, wanted: list[Topic], *, check: bool, dead
                     break
                 except KafkaError as error:
                     if not error.retriable:
-                        raise TopicsError(f"the broker refused: {error!r}") from error
+                        raise TopicsError(
+                            f"the broker refused ({reason_of(error)}): may this login create and describe topics?"
+                        ) from error
                     await asyncio.sleep(0.2)
     except TimeoutError:
         raise TopicsError(
