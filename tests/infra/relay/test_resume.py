@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.kafka.chain import Chain, Span
@@ -117,8 +117,9 @@ def test_without_marks_everything_is_followed() -> None:
     assert spans_to_follow(found(7, 9), None) == {0: Span(0, 7), 1: Span(0, 9)}
 
 
-LAYOUT = st.lists(st.integers(0, 3), max_size=60)
-NUMBER = st.integers(0, 60)
+COUNT = 2
+LAYOUT = st.lists(st.integers(0, COUNT - 1), min_size=4, max_size=30)
+FEW = st.one_of(st.integers(0, 4), st.just(100))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,14 +176,15 @@ class Partition:
 
 
 @given(data=st.data(), layout=LAYOUT, is_noted=st.booleans())
+@settings(max_examples=max(500, settings().max_examples))
 def test_whatever_was_cut_off_anywhere_while_events_were_sent_the_plan_makes_every_partition_whole(
     data: st.DataObject, layout: list[int], is_noted: bool
 ) -> None:
     # given a log whose event at position i belongs to partition layout[i - 1], published and noted down up to somewhere
-    noted_at = data.draw(NUMBER.map(lambda at: min(at, len(layout))), label="noted at")
-    sent_to = data.draw(st.integers(noted_at, len(layout)), label="sent to")
-    topic = [Partition() for _ in range(4)]
-    events = [[at for at, each in enumerate(layout, start=1) if each == partition] for partition in range(4)]
+    sent_to = data.draw(st.integers(0, len(layout)), label="sent to")
+    noted_at = max(0, sent_to - data.draw(FEW, label="sent since the marks"))
+    topic = [Partition() for _ in range(COUNT)]
+    events = [[at for at, each in enumerate(layout, start=1) if each == partition] for partition in range(COUNT)]
     acked, ends = [], []
     for partition, of_partition in zip(topic, events, strict=True):
         noted = [at for at in of_partition if at <= noted_at]
@@ -191,15 +193,14 @@ def test_whatever_was_cut_off_anywhere_while_events_were_sent_the_plan_makes_eve
         ends.append(partition.end)
         partition.append([at for at in of_partition if noted_at < at <= sent_to], acked[-1])
     marks = Marks(noted_at, tuple(acked), tuple(ends))
-    # and records then deleted from the beginning, lost at the end, or all with the topic, while a batch was under way
-    under_way = data.draw(st.integers(sent_to, len(layout)), label="under way")
+    # and records lost at the end, or all with the topic, while a batch was under way, or deleted from the beginning
+    under_way = min(len(layout), sent_to + data.draw(FEW, label="under way"))
     for partition, of_partition in zip(topic, events, strict=True):
         reached = max((at for at in of_partition if at <= sent_to), default=EMPTY)
-        if data.draw(st.booleans(), label="recreated"):
-            partition.begin, partition.records = 0, []
-        partition.truncate(data.draw(NUMBER, label="truncated to"))
+        partition.truncate(partition.end - data.draw(FEW, label="lost at the end"))
         partition.append([at for at in of_partition if sent_to < at <= under_way], reached)
-        partition.delete_before(data.draw(NUMBER, label="deleted before"))
+        if data.draw(st.booleans(), label="deleted"):
+            partition.delete_before(data.draw(st.integers(0, partition.end), label="before"))
 
     # when a run follows the plan
     known = marks if is_noted else None
@@ -209,7 +210,7 @@ def test_whatever_was_cut_off_anywhere_while_events_were_sent_the_plan_makes_eve
     plan = plan_run(found_ends, known, broken)
     for each in plan.purge:
         topic[each].delete_before(topic[each].end)
-    reached_in = [EMPTY if each in plan.purge else found_ends[each].tail for each in range(4)]
+    reached_in = [EMPTY if each in plan.purge else found_ends[each].tail for each in range(COUNT)]
     for position in range(plan.start + 1, len(layout) + 1):
         each = layout[position - 1]
         if position > plan.held[each]:
