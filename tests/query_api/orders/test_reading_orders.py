@@ -109,6 +109,7 @@ FILTERS = {
     "external_reference=ref%C3%A9%202": {2},
     "external_reference=refe%CC%81%202": {2},  # however its accents are composed
     "created_from=2026-11-23T01:02:05.123456Z": {2, 3},
+    "created_from=2026-11-23+01:02:05.123456789Z": {2, 3},
     "created_to=2026-11-23T01:02:05.123456Z": {0, 1},
     "created_from=2026-11-23T02:02:04%2B01:00&created_to=2026-11-23t01:02:05.2z": {1, 2},
     "status=pending&created_to=2026-11-23T01:02:05Z": {0},
