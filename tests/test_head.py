@@ -1,4 +1,4 @@
-"""HEAD is served wherever GET is: the same head, no body (RFC 9110, 9.3.2)."""
+"""HEAD is served wherever GET is: the same head, no body (RFC 9110, 9.3.2); what is public takes no parameters."""
 
 import httpx
 import pytest
@@ -39,6 +39,15 @@ async def test_so_has_every_public_address(service: ServiceName) -> None:
         counted = await http.head("/metrics")
 
     assert (counted.status_code, counted.content) == (200, b"")
+
+
+@pytest.mark.parametrize("service", ["command", "query"])
+async def test_a_public_address_ignores_what_somebody_appends_to_it(service: ServiceName) -> None:
+    async with without_database(service) as (http, _keys):
+        for path in PUBLIC_PATHS - {"/metrics"}:
+            address = path.format(name="start.js", code="not_found")
+            plain, appended = await http.get(address), await http.get(f"{address}?a=1&a=1")
+            assert (appended.status_code, appended.content) == (plain.status_code, plain.content), address
 
 
 async def test_an_address_without_get_has_no_head() -> None:
