@@ -20,6 +20,7 @@ from infra.postgres.pool_metrics import POOL_METRICS
 from infra.retry_loop import Cause, RetryLoop
 
 CHECK_S: Final = 0.5
+FIRST_ATTEMPT_S: Final = 1.0
 _CAUSES: Final = (
     Cause(DangerousSettingsError, "database_settings_dangerous"),
     Cause((SchemaBehindError, MigrationError), "migrations_missing"),
@@ -111,17 +112,29 @@ class DeferredPool:
             return NO_CONNECTION_LEFT.reason if NO_CONNECTION_LEFT.fits(error) else "database_unreachable"
 
     async def __aenter__(self) -> Self:
-        """Return after the first attempt, whatever came of it.
+        """Return after the first attempt, whatever came of it, or after a second: a frozen server answers none.
 
         Raises:
             Exception: an error that no later attempt could do without.
         """
-        await self._loop.attempt(self._attempt)
+        first = asyncio.create_task(self._loop.attempt(self._attempt), name="deferred-pool-first")
+        try:
+            await asyncio.wait({first}, timeout=FIRST_ATTEMPT_S)
+        except asyncio.CancelledError:
+            first.cancel()
+            raise
+        if first.done():
+            first.result()
         if self._pool is None:
-            # From here on nothing may end the attempts: nobody would see it.
-            trying = self._loop.run(self._attempt, self._opened, otherwise="database_unreachable")
-            self._task = asyncio.create_task(trying, name="deferred-pool")
+            self._task = asyncio.create_task(self._go_on(first), name="deferred-pool")
         return self
+
+    async def _go_on(self, first: asyncio.Task[float]) -> None:
+        try:
+            await first
+        except Exception as error:  # noqa: BLE001  # from here on nothing may end the attempts: nobody would see it
+            _log("database_unreachable", error)
+        await self._loop.run(self._attempt, self._opened, otherwise="database_unreachable")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -25,6 +25,7 @@ _CAUSES: Final = (Cause(Exception, "database_unreachable"),)  # whatever `connec
 _BUFFERED: Final = 10_000
 _STRETCHED_POLL_S: Final = 1.0
 _CONNECT_TIMEOUT_S: Final = 5.0
+_FIRST_ATTEMPT_S: Final = 1.0
 _PROBE_EVERY_S: Final = 15.0
 _RECONNECT_S: Final = 0.05
 
@@ -77,10 +78,10 @@ class Wakeup:
         self.wake()
 
     async def __aenter__(self) -> Self:
-        """Return once the first attempt to listen has succeeded or failed."""
+        """Return once the first attempt to listen has succeeded or failed, or after a second."""
         listening = self._loop.run(self._listen, asyncio.Event())
         self._task = asyncio.create_task(listening, name="wakeup")
-        await self._tried.wait()
+        await pause(self._tried, _FIRST_ATTEMPT_S)
         return self
 
     async def __aexit__(

@@ -38,6 +38,15 @@ async def test_until_it_is_open_it_says_what_it_waits_for() -> None:
             _ = late.pool
 
 
+async def test_a_process_starts_while_a_frozen_server_answers_no_attempt() -> None:
+    async def attempt() -> Never:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with asyncio.timeout(60), DeferredPool(attempt) as late:
+        assert await late.check() == ("starting",)
+
+
 async def test_its_connections_are_metrics_while_it_is_open(database: Database) -> None:
     settings = PostgresSettings.model_validate({"url": database.query_url, "pool_max": 3})
 
