@@ -87,18 +87,18 @@ def _not_compared(tally: verify.Tally) -> list[str]:
     """Return what was left out, and what to do about it."""
     lines: list[str] = []
     for each in tally.parked[:_SHOWN]:
-        place = f"from event #{each.sequence} on ({each.events} events)"
+        place = f"from event #{each.sequence} on (events parked: {each.events})"
         lines.append(f"{each.order_id} is parked {place} and NOT VERIFIED: dead letter {each.dead_letter_id}")
     if tally.parked:
         lines.append(
-            f"NOT VERIFIED: {len(tally.parked)} parked orders. Next: `python -m projections dlq show "
+            f"NOT VERIFIED: parked orders, {len(tally.parked)} in all. Next: `python -m projections dlq show "
             f"{tally.parked[0].dead_letter_id}` says what failed; once that is mended, `python -m projections dlq "
             "retry --all` applies them"
         )
     if tally.behind and tally.behind_s > STANDING_S:
         lines.append(
-            f"NOT VERIFIED: {tally.behind} events that no worker has applied, the first for {tally.behind_s:.0f} s. "
-            "Next: see /readyz and the log of the workers, then verify again"
+            f"NOT VERIFIED: events that no worker has applied, {tally.behind} in all, the first for "
+            f"{tally.behind_s:.0f} s. Next: see /readyz and the log of the workers, then verify again"
         )
     elif tally.behind:
         lines.append(

@@ -13,6 +13,8 @@ import asyncpg
 MAX_CHARS: Final = 500
 
 _LOST: Final = "the connection to PostgreSQL was lost in the middle of a statement"
+_SAID_OF_LOST: Final = ("cannot switch to state", "got result for unknown", "released back to the pool")
+"""What asyncpg says when the connection was lost just then."""
 _NO_ANSWER: Final = "no answer in time"
 _QUOTES_VALUES: Final = ("22", "23")
 """Classes of SQLSTATE whose messages quote what was refused."""
@@ -32,7 +34,9 @@ def _sentence(error: BaseException) -> str:
             return f"PostgreSQL refused a value, code {error.sqlstate}"
         case asyncpg.PostgresError():
             return f"PostgreSQL: {_first_line(error) or error.sqlstate}"
-        case asyncpg.InternalClientError():
+        case asyncpg.InternalClientError() | asyncpg.InterfaceError() if any(
+            said in str(error) for said in _SAID_OF_LOST
+        ):
             return _LOST
         case OSError(errno=int(number)) if number > 0:
             return f"{os.strerror(number).lower()}{_address(error)}"

@@ -149,7 +149,7 @@ def standing(view: OutsideView) -> dict[str, str]:
     old = [each for each in view.backlogs if each.oldest_s > STANDING_S]
     unsent = next((each.first_position for each in old if each.of == RELAY), None)
     found = {
-        each.of: f"{each.events} events wait, the first for {each.oldest_s:.0f} s{_SEE} of the {_process_of(each)}"
+        each.of: f"{_events_of(each)}, the first for {each.oldest_s:.0f} s{_SEE} of the {_process_of(each)}"
         for each in old
         if each.of == RELAY or unsent is None or each.first_position < unsent  # the others wait for the relay
     }
@@ -162,6 +162,10 @@ def standing(view: OutsideView) -> dict[str, str]:
     if view.timer_late_s > STANDING_S:
         found["timer"] = f"an order should have expired {view.timer_late_s:.0f} s ago{_SEE} of the timer"
     return found
+
+
+def _events_of(backlog: Backlog) -> str:
+    return "1 event waits" if backlog.events == 1 else f"{backlog.events} events wait"
 
 
 def _process_of(backlog: Backlog) -> str:

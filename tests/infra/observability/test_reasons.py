@@ -30,6 +30,8 @@ from infra.observability.reasons import MAX_CHARS, reason_of
         (KafkaTimeoutError(), "kafka timeout error (KafkaTimeoutError)"),
         (NotLeaderForPartitionError(), "not leader for partition error (NotLeaderForPartitionError)"),
         (StoreUnavailableError(reason_of(TimeoutError())), "no answer in time (TimeoutError)"),
+        (asyncpg.InterfaceError("cannot call Connection.execute(): connection has been released back to the pool"),
+         "the connection to PostgreSQL was lost in the middle of a statement (InterfaceError)"),
         (MemoryError(), "memory error (MemoryError)"),
         (ValueError("one\ntwo"), "one (ValueError)"),
     ],
