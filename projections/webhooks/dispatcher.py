@@ -103,6 +103,8 @@ class Dispatcher:
                     await self._ports.wakeup.wait(wait_s)
         except ANY_DATABASE_ERROR:
             self._ports.metrics.errors.inc()
+            self._ports.metrics.forget()
+            self._next_depth_s = 0.0
             raise
         return 0
 

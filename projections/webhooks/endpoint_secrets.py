@@ -30,7 +30,7 @@ class EndpointSecrets:
         try:
             secret = self._box.open(sealed, str(endpoint_id))
         except SealedSecretError:
-            if endpoint_id not in self._unreadable:
+            if endpoint_id not in self._unreadable and not self._is_key_wrong:
                 get_logger().error("delivery.secret_unreadable", endpoint_id=str(endpoint_id))
             self._unreadable.add(endpoint_id)
             return None
@@ -38,9 +38,8 @@ class EndpointSecrets:
         return secret
 
     def judge(self, sealed: Sequence[tuple[UUID, bytes]]) -> None:
-        """Take a key that opens none of some stored secrets for a wrong one."""
-        opened = sum(self.open(endpoint_id, secret) is not None for endpoint_id, secret in sealed)
-        is_wrong = bool(sealed) and not opened
+        """Take a key that opens none of some stored secrets for a wrong one: one line for all of them."""
+        is_wrong = bool(sealed) and not any(self._fits(endpoint_id, secret) for endpoint_id, secret in sealed)
         if is_wrong and not self._is_key_wrong:
             get_logger().error(
                 "dispatcher.waiting",
@@ -49,3 +48,10 @@ class EndpointSecrets:
                 "signed, and no attempt is made; start the dispatcher with the key of the command service",
             )
         self._is_key_wrong = is_wrong
+
+    def _fits(self, endpoint_id: UUID, sealed: bytes) -> bool:
+        try:
+            self._box.open(sealed, str(endpoint_id))
+        except SealedSecretError:
+            return False
+        return True

@@ -35,4 +35,10 @@ class DispatcherMetrics:
         self.unreadable = Gauge(
             "harbor_webhook_unreadable_secrets", "endpoints whose secret cannot be decrypted", registry=registry
         )
+        self.forget()
         self.errors = Counter("harbor_webhook_queue_errors", "failed reads and writes of the queue", registry=registry)
+
+    def forget(self) -> None:
+        """Show nothing of the queue: before the first look, and while it cannot be read, it is unknown."""
+        for gauge in (self.queued, self.dead, self.oldest_due_s, self.unreadable):
+            gauge.set(float("nan"))
