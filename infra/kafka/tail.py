@@ -22,6 +22,10 @@ _STEP_BACK: Final = 64
 """Foreign records at the end of a partition are stepped over: 1 record back, then 64, then 4,096, ..."""
 
 
+_AT_ONCE: Final = 500
+"""Records parsed without a pause; a lease must be renewed meanwhile."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tail:
     """The last of the relay's records in a partition."""
@@ -194,7 +198,7 @@ async def _read(
     """Read each partition from where it was sought to its end, or until `take` wants no more of it."""
     behind = set(ends)
     while behind:
-        for place, records in (await reader.getmany(*behind, timeout_ms=200)).items():
+        for place, records in (await reader.getmany(*behind, timeout_ms=200, max_records=_AT_ONCE)).items():
             extend()
             for record in records:
                 try:

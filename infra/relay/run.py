@@ -55,7 +55,8 @@ class Run:
     """One run under one lease.
 
     `known` is what an earlier run under the same lease left (read `marks` when it has ended), `rewound` the partitions
-    whose offsets it saw go back, `attempted` the last position ever sent to each partition, kept up to date here.
+    whose offsets it saw go back, `attempted` the last position ever sent to each partition, kept up to date here. With
+    `is_doubted` the run follows every record, whatever the marks vouch for.
     """
 
     def __init__(
@@ -63,12 +64,14 @@ class Run:
         ports: Ports,
         lease: Lease,
         *,
+        is_doubted: bool,
         known: Marks | None,
         rewound: frozenset[int],
         attempted: MutableMapping[int, int],
     ) -> None:
         self._ports = ports
         self._lease = lease
+        self._is_doubted = is_doubted
         self._known = known
         self._rewound = rewound
         self._acked: list[int] = []
@@ -125,7 +128,7 @@ class Run:
         ends = await read_ends(ports.bootstrap_servers, ports.topic.name, deadline_s=deadline_s)
         await self._compare_with_store(ends)
         marks = self._known or await read_marks(ports.pool, ports.topic.name)
-        spans = spans_to_follow(ends, marks)
+        spans = spans_to_follow(ends, None if self._is_doubted else marks)
         broken = await find_broken(ports.bootstrap_servers, ports.topic.name, spans, deadline_s=deadline_s)
         return ends, plan_run(ends, marks, self._rewound | broken)
 
@@ -262,15 +265,19 @@ class Run:
 
     async def _compare_with_topic(self) -> None:
         """Notice a topic that lost records at either end, though nobody is sending: the next run fills it again."""
-        ports = self._ports
+        ports, deadline_s = self._ports, self._ports.settings.flush_deadline_s
         head = await ports.store.head()
         if head < self._low_water:
             raise TopicAheadOfStoreError(
                 f"the store ends with position {head}, but the topic holds events up to {self._low_water}: {_REMEDY}"
             )
-        offsets = await read_offsets(
-            ports.bootstrap_servers, ports.topic.name, deadline_s=ports.settings.flush_deadline_s
-        )
+        # A topic whose records are about to be deleted by age, or one by one, raises the alarm before they are.
+        created = await ensure_topics(ports.bootstrap_servers, [ports.topic], deadline_s=deadline_s)
+        if created:
+            raise TopicRewoundError(
+                f"topic {ports.topic.name} was deleted: it is made again, and all of it is sent again"
+            )
+        offsets = await read_offsets(ports.bootstrap_servers, ports.topic.name, deadline_s=deadline_s)
         for partition, (begin, end) in enumerate(zip(self._begins, self._ends, strict=True)):
             found_begin, found_end = offsets.get(partition, (0, 0))
             if found_begin != begin or found_end < end:

@@ -70,6 +70,23 @@ async def test_filling_a_partition_again_goes_on_where_it_was_interrupted(log: R
         assert running.metric("harbor_relay_published_events_total") < 150
 
 
+async def test_a_topic_that_may_lose_records_halts_the_relay_which_then_looks_at_each_of_them(log: RelayedLog) -> None:
+    await log.fill(100, "authorize")
+    async with log.relay() as running:
+        await log.is_published()
+        # when the topic is to be compacted, then the alarm comes before the compaction
+        await log.configure("cleanup.policy", "compact")
+        await eventually(lambda: running.relay.waiting_for() == ("topic_unusable",))
+    # given a record in the middle that was compacted away, in a partition with the same ends
+    await log.replace_by_foreign(partition=1, offset=7)
+    await log.configure("cleanup.policy", "compact")
+    async with log.relay() as running:
+        await eventually(lambda: running.relay.waiting_for() == ("topic_unusable",))
+        await log.configure("cleanup.policy", "delete")
+        await eventually(lambda: mended(running, "purged") == 1)
+        await log.is_published()
+
+
 async def ends_at(log: RelayedLog, records: int) -> bool:
     """Whether so many records were ever sent to the topic."""
     return sum(end for _begin, end in (await log.offsets()).values()) >= records

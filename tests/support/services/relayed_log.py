@@ -8,6 +8,7 @@ from functools import partial
 import asyncpg
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from infra.kafka.clients import make_producer, started_admin
 from infra.kafka.tail import read_offsets
@@ -79,6 +80,26 @@ class RelayedLog:
                 key, headers = str(each.record.order_id).encode(), list(each.headers.items())
                 await producer.send(self.topic.name, each.value, key, partition=partition, headers=headers)
         await producer.stop()
+
+    async def replace_by_foreign(self, partition: int, offset: int) -> None:
+        """Make the topic again as it was, but for one record."""
+        records = await topic_records(self.kafka, self.topic.name)
+        await self.make_topic_again()
+        producer = make_producer(self.kafka.bootstrap, client_id="test-restore")
+        await producer.start()
+        for each in records:
+            place = each.record.partition
+            key, headers = str(each.record.order_id).encode(), list(each.headers.items())
+            if (place, each.record.offset) == (partition, offset):
+                headers = []
+            await producer.send(self.topic.name, each.value, key, partition=place, headers=headers)
+        await producer.stop()
+
+    async def configure(self, name: str, value: str) -> None:
+        """Change one setting of the topic."""
+        async with self._admin() as admin:
+            settings = dict(self.topic.config) | {name: value}
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, self.topic.name, settings)])
 
     async def delete_topic(self) -> None:
         """Delete the topic and wait until it is gone."""
