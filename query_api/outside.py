@@ -61,6 +61,11 @@ class OutsideMetrics(Collector):
             "Since when no dispatcher has looked for due deliveries",
             view.dispatcher_silent_s,
         )
+        yield _gauge(
+            "harbor_webhook_endpoints_without_secret",
+            "Endpoints whose secret the dispatcher could not open",
+            view.unreadable_secrets,
+        )
         yield _gauge("harbor_expiry_overdue_seconds", "Since when an order should have expired", view.timer_late_s)
         yield _gauge("harbor_parked_orders", "Orders parked in dead letters, per projection", view.parked_orders)
 

@@ -50,12 +50,12 @@ WITH RECURSIVE oldest AS (
         ORDER BY d.endpoint_id, d.position LIMIT 1) AS later
 )
 SELECT clock_timestamp() AS now, undelivered.of_all, undelivered.of_enabled,
-    (SELECT last_turn_at FROM harbor.webhook_dispatch) AS dispatched_at,
+    dispatch.last_turn_at AS dispatched_at, dispatch.unreadable_secrets,
     (SELECT attempt_at FROM harbor.timers ORDER BY attempt_at LIMIT 1) AS due_at,
     (SELECT count(DISTINCT (projection, order_id)) FROM (SELECT projection, order_id FROM harbor.dead_letters
         WHERE status = 'parked' LIMIT 10000) AS parked) AS parked_orders
 FROM (SELECT min(oldest.created_at) AS of_all, min(oldest.created_at) FILTER (WHERE e.status = 'enabled') AS of_enabled
-    FROM oldest JOIN harbor.webhook_endpoints e USING (endpoint_id)) AS undelivered
+    FROM oldest JOIN harbor.webhook_endpoints e USING (endpoint_id)) AS undelivered, harbor.webhook_dispatch AS dispatch
 """
 
 
@@ -79,6 +79,7 @@ class OutsideView:
         undelivered_s: age of the oldest delivery that is still to be made, of all endpoints.
         undelivered_enabled_s: the same, of enabled endpoints only.
         dispatcher_silent_s: since when no dispatcher has looked for due deliveries.
+        unreadable_secrets: endpoints whose signing secret no dispatcher could open.
         timer_late_s: since when the timer should have asked an order to expire.
         parked_orders: orders in `dead_letters`, per projection, among the first 10,000 parked events.
     """
@@ -88,6 +89,7 @@ class OutsideView:
     undelivered_s: float
     undelivered_enabled_s: float
     dispatcher_silent_s: float
+    unreadable_secrets: int
     timer_late_s: float
     parked_orders: int
 
@@ -115,6 +117,7 @@ async def look(
         undelivered_s=_age_s(rest["of_all"], now),
         undelivered_enabled_s=_age_s(rest["of_enabled"], now),
         dispatcher_silent_s=_age_s(rest["dispatched_at"], now),
+        unreadable_secrets=rest["unreadable_secrets"],
         timer_late_s=_age_s(rest["due_at"], now),
         parked_orders=rest["parked_orders"],
     )
@@ -158,6 +161,11 @@ def standing(view: OutsideView) -> dict[str, str]:
         found["webhooks"] = (
             f"nobody has looked for due deliveries for {view.dispatcher_silent_s:.0f} s, the oldest waits for "
             f"{view.undelivered_enabled_s:.0f} s{_SEE} of the dispatcher"
+        )
+    if view.unreadable_secrets:
+        found["webhooks without a secret"] = (
+            f"the dispatcher cannot open the secrets of endpoints, {view.unreadable_secrets} in all, and delivers "
+            "nothing to them: does the command service have the same HARBOR_SECURITY__WEBHOOK_SECRETS_KEY?"
         )
     if view.timer_late_s > STANDING_S:
         found["timer"] = f"an order should have expired {view.timer_late_s:.0f} s ago{_SEE} of the timer"

@@ -228,6 +228,7 @@ class Dispatcher:
     def _secret(self, endpoint: QueuedEndpoint) -> bytes | None:
         """Return the signing secret of an endpoint that may be called; None when it may not, or cannot, be."""
         if endpoint.status != "enabled" or endpoint.sealed_secret is None:
+            self._secrets.forget(endpoint.endpoint_id)
             return None
         return self._secrets.open(endpoint.endpoint_id, endpoint.sealed_secret)
 
@@ -236,7 +237,7 @@ class Dispatcher:
             await self._measure_depth(connection, now_s)
         if now_s >= self._next_note_s and not self._secrets.waiting_for():
             self._next_note_s = now_s + NOTE_EVERY_S
-            await queue.note_turn(connection)
+            await queue.note_turn(connection, self._secrets.unreadable)
 
     async def _measure_depth(self, connection: Connection, now_s: float) -> None:
         self._next_depth_s = now_s + DEPTH_EVERY_S

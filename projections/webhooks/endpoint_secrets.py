@@ -48,6 +48,13 @@ class EndpointSecrets:
                 "signed, and no attempt is made; start the dispatcher with the key of the command service",
             )
         self._is_key_wrong = is_wrong
+        if not is_wrong:
+            for endpoint_id, secret in sealed:
+                self.open(endpoint_id, secret)
+
+    def forget(self, endpoint_id: UUID) -> None:
+        """Note that nothing is to be sent to an endpoint."""
+        self._unreadable.discard(endpoint_id)
 
     def _fits(self, endpoint_id: UUID, sealed: bytes) -> bool:
         try:

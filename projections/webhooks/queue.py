@@ -100,10 +100,10 @@ SELECT (SELECT count(*) FROM (SELECT FROM harbor.webhook_deliveries
 """
 
 
-_NOTE_TURN = "UPDATE harbor.webhook_dispatch SET last_turn_at = clock_timestamp()"
+_NOTE_TURN = "UPDATE harbor.webhook_dispatch SET last_turn_at = clock_timestamp(), unreadable_secrets = $1"
 _NEWEST_SECRETS = """
 SELECT endpoint_id, sealed_secret FROM harbor.webhook_endpoints
-WHERE sealed_secret IS NOT NULL ORDER BY endpoint_id DESC LIMIT 20
+WHERE sealed_secret IS NOT NULL AND status = 'enabled' ORDER BY endpoint_id DESC LIMIT 20
 """
 
 
@@ -184,9 +184,9 @@ async def discard(connection: Connection, endpoint_id: UUID) -> None:
     await connection.execute(_DISCARD, endpoint_id)
 
 
-async def note_turn(connection: Connection) -> None:
-    """Note that a dispatcher works; others see when that was."""
-    await connection.execute(_NOTE_TURN)
+async def note_turn(connection: Connection, unreadable_secrets: int) -> None:
+    """Note that a dispatcher works, and for how many endpoints it cannot; others see that, and when it was."""
+    await connection.execute(_NOTE_TURN, unreadable_secrets)
 
 
 async def newest_secrets(connection: Connection) -> list[tuple[UUID, bytes]]:

@@ -11,7 +11,7 @@ from tests.support.services.query_service import query_service
 from tests.support.services.servers import Database
 from tests.support.waiting import eventually
 
-CALM = OutsideView(7, (Backlog("relay"), Backlog("orders")), 0.0, 0.0, 0.0, 0.0, 0)
+CALM = OutsideView(7, (Backlog("relay"), Backlog("orders")), 0.0, 0.0, 0.0, 0, 0.0, 0)
 STANDS = replace(CALM, backlogs=(Backlog("relay"), Backlog("orders", 3, 5, 47.2)), parked_orders=2)
 
 

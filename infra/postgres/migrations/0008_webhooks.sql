@@ -77,7 +77,9 @@ CREATE INDEX webhook_deliveries_by_tenant ON harbor.webhook_deliveries (tenant_i
 -- queue cannot show that nobody works on it.
 CREATE TABLE harbor.webhook_dispatch (
     only_row     boolean     PRIMARY KEY DEFAULT true CHECK (only_row),
-    last_turn_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    last_turn_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- Endpoints whose secret it could not open: their deliveries wait.
+    unreadable_secrets integer NOT NULL DEFAULT 0 CHECK (unreadable_secrets >= 0)
 ) WITH (fillfactor = 25);
 INSERT INTO harbor.webhook_dispatch DEFAULT VALUES;
 
@@ -145,7 +147,7 @@ GRANT EXECUTE ON FUNCTION harbor.webhook_resend(text, uuid) TO harbor_command;
 GRANT SELECT ON harbor.webhook_endpoints TO harbor_worker;
 GRANT UPDATE (status, status_reason, status_changed_at) ON harbor.webhook_endpoints TO harbor_worker;
 GRANT SELECT, INSERT, UPDATE ON harbor.webhook_deliveries TO harbor_worker;
-GRANT SELECT, UPDATE (last_turn_at) ON harbor.webhook_dispatch TO harbor_worker;
+GRANT SELECT, UPDATE (last_turn_at, unreadable_secrets) ON harbor.webhook_dispatch TO harbor_worker;
 GRANT SELECT, INSERT ON harbor.webhook_bodies, harbor.webhook_attempts TO harbor_worker;
 GRANT EXECUTE ON FUNCTION harbor.webhook_order_events(text[], uuid[], integer[]) TO harbor_worker;
 

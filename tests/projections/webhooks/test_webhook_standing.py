@@ -55,6 +55,8 @@ async def test_one_secret_that_cannot_be_opened_stops_only_its_endpoint(database
         async with dispatching(database) as dispatcher:
             await wait_for_states(database, {"delivered": 1, "pending": 1})
             assert dispatcher.waiting_for() == ()
+        [noted] = await database.fetch("SELECT unreadable_secrets FROM harbor.webhook_dispatch")
+    assert noted["unreadable_secrets"] == 1, "others see that its deliveries wait"
 
 
 def test_a_queue_that_was_not_read_is_unknown_and_not_empty() -> None:
