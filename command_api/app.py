@@ -7,6 +7,7 @@ missing and every command gets 503.
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
 from fastapi import APIRouter
@@ -190,10 +191,10 @@ async def _opened(settings: Settings, metrics: CommandMetrics) -> AsyncIterator[
         open_rate_limiter(settings.redis, settings.limits, "command") as limiter,
     ):
         keys, readiness = KeyCache(finder(database)), Readiness(database, appender)
-        key_watch = watch_keys(lambda: connect(postgres, application_name=f"{_NAME}-keys"), database, keys)
+        listen = partial(connect, postgres, application_name=f"{_NAME}-keys")
         async with (
-            run_in_background(key_watch, "api-keys"),
-            run_in_background(_watch_partitions(database, readiness), "partitions"),
+            run_in_background(lambda: watch_keys(listen, database, keys), "api-keys"),
+            run_in_background(lambda: _watch_partitions(database, readiness), "partitions"),
         ):
             yield {
                 "authenticator": Authenticator(pepper, keys, limiter=limiter),

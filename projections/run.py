@@ -59,7 +59,7 @@ async def main(stop: asyncio.Event) -> None:
                 instance=instance_of(pool, settings, kafka),
             )
             standing = StandingWatch(pool, kafka.partitions, [each.name for each in PROJECTIONS])
-            async with run_in_background(standing.run(), "standing"):
+            async with run_in_background(standing.run, "standing"):
                 await worker.run(stop)
 
 

@@ -122,13 +122,13 @@ async def _opened(settings: Settings, metrics: QueryMetrics) -> AsyncIterator[Qu
     metrics.freshness.watch(freshness)
     async with (
         DeferredPool(lambda: open_pool(postgres, application_name=_NAME), _what_is_missing) as database,
-        run_in_background(_watch_freshness(postgres, database, freshness), "freshness"),
-        run_in_background(_watch_backlogs(database, settings.kafka, metrics.outside), "outside"),
+        run_in_background(lambda: _watch_freshness(postgres, database, freshness), "freshness"),
+        run_in_background(lambda: _watch_backlogs(database, settings.kafka, metrics.outside), "outside"),
         open_rate_limiter(settings.redis, settings.limits, "query") as limiter,
     ):
         keys = KeyCache(finder(database))
-        key_watch = watch_keys(lambda: connect(postgres, application_name=f"{_NAME}-keys"), database, keys)
-        async with run_in_background(key_watch, "api-keys"):
+        listen = partial(connect, postgres, application_name=f"{_NAME}-keys")
+        async with run_in_background(lambda: watch_keys(listen, database, keys), "api-keys"):
             yield QueryState(
                 authenticator=Authenticator(pepper, keys, limiter=limiter),
                 ready=database.check,

@@ -70,7 +70,7 @@ class Relay:
     async def relay(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set; the flush under way is finished and the lease given up."""
         try:
-            async with run_in_background(self._ports.wakeup.wake_on(stop), "wake relay"):
+            async with run_in_background(lambda: self._ports.wakeup.wake_on(stop), "wake relay"):
                 await self._loop.run(lambda: self._turn(stop), stop)
         finally:
             await self._stop_leading()

@@ -79,7 +79,7 @@ async def test_a_backup_taken_while_events_are_written_becomes_the_log_of_one_mo
         while True:
             await postgres_store.append(a_command())
 
-    async with run_in_background(keep_writing(), "writer"):
+    async with run_in_background(keep_writing, "writer"):
         manifest = await back_up(home, database.admin_url, target, ignore)
     restored = an_empty_home(directory)
     found = await restore(restored, target, secrets_file(target), ignore)

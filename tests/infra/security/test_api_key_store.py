@@ -1,6 +1,7 @@
 """Keys in PostgreSQL and the cache in front of them; the routes of keys test what becomes of a key."""
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -197,7 +198,10 @@ async def test_a_notification_makes_a_revocation_effective_at_once(database: Dat
             record = await keys.get(key_id)
             return record is not None and record.revoked_at is not None
 
-        async with run_in_background(watch_keys(lambda: asyncpg.connect(database.command_url), pool, keys), "keys"):
+        def watch() -> Coroutine[None, None, None]:
+            return watch_keys(lambda: asyncpg.connect(database.command_url), pool, keys)
+
+        async with run_in_background(watch, "keys"):
             assert not await is_revoked()
             await revoke_key(connection, key_id=key_id, now=clock.now(), by=BY)
             await eventually(is_revoked)

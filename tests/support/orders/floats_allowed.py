@@ -20,6 +20,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "command_api/handling/appender.py": {LITERAL},
         "command_api/handling/backoff.py": {DIVISION, SECONDS, an_import("random")},
         "examples/replay_with_eventsourcing.py": {JSON, LITERAL, DIVISION},
+        "infra/background.py": {LITERAL},
         "infra/clock.py": {FLOAT, an_import("time"), SECONDS},
         "infra/deadlines.py": {FLOAT, LITERAL, SECONDS},
         "infra/eventsourcing_module/database.py": {FLOAT, LITERAL},
