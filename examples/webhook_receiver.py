@@ -39,14 +39,14 @@ async def main(port: int) -> None:
         sys.exit(f"nothing runs in {home}; start it with: {_same_home()}make up DETACH=1")
     headers = {"Authorization": f"Bearer {stack['api_keys']['partner_a']}"}
     endpoints = f"{stack['command_api']}/api/v1/webhook-endpoints"
-    secret: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    verifier: asyncio.Future[Webhook] = asyncio.get_running_loop().create_future()
     seen: set[str] = set()  # yours is a table, with the id as its key, written in the transaction that does the work
 
     async def receive(request: web.Request) -> web.Response:
         body, headers = await request.read(), dict(request.headers)
         try:
             # The first webhook may arrive before the response that brings the secret.
-            event = Webhook(await secret).verify(body, headers)
+            event = (await verifier).verify(body, headers)
         except (WebhookVerificationError, ValueError):
             return web.Response(status=400, text="signature does not verify")
         webhook_id = request.headers["webhook-id"]
@@ -71,7 +71,7 @@ async def main(port: int) -> None:
         except aiohttp.ClientError as error:
             await runner.cleanup()
             sys.exit(f"the endpoint could not be registered ({_reason(error)})")
-        secret.set_result(endpoint["secret"])
+        verifier.set_result(Webhook(endpoint["secret"]))
         print(f"registered {url}; waiting for webhooks, Ctrl-C ends", flush=True)
         try:
             await _asked_to_end()
