@@ -127,8 +127,8 @@ def verify(
     )
     if not (webhook_id and _SECONDS.fullmatch(timestamp)):
         raise WebhookNotVerified("webhook-id or webhook-timestamp is missing or malformed")
-    signed = b".".join([webhook_id.encode(), timestamp.encode(), body])
-    given = [each.removeprefix(_VERSION).encode() for each in signatures.split() if each.startswith(_VERSION)]
+    signed = b".".join([_bytes(webhook_id), timestamp.encode(), body])
+    given = [_bytes(each.removeprefix(_VERSION)) for each in signatures.split() if each.startswith(_VERSION)]
     if not any([_is_signed(signed, key, each) for key in keys for each in given]):  # noqa: C419  # all, in the same time
         raise WebhookNotVerified("no signature of this body by this secret")
     if abs((time.time() if now_s is None else now_s) - int(timestamp)) > tolerance_s:
@@ -137,6 +137,11 @@ def verify(
         return read(WebhookEvent, exact.parse(body))
     except (ValueError, UnexpectedResponse):
         raise WebhookNotVerified("signed, but not an event") from None
+
+
+def _bytes(header: str) -> bytes:
+    """Return a header's value as bytes, other values as other bytes; a server may have decoded what is not UTF-8."""
+    return header.encode(errors="surrogatepass")
 
 
 def _is_signed(signed: bytes, key: bytes, given: bytes) -> bool:
