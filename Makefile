@@ -70,4 +70,5 @@ CACHES := .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter
 	examples/harbor_client/build
 clean: $(if $(HAS_DATA),.venv/stamp) ## stop the stack and delete its data, caches and .venv; HARBOR_HOME=/path: only that home
 	@if test -e .venv/stamp; then $(PY) -m infra.local clean; fi
-	@$(if $(HARBOR_HOME),,rm -rf $(CACHES) && echo "deleted $(CACHES)")
+	@$(if $(HARBOR_HOME),,rm -rf $(CACHES) && echo "deleted $(CACHES)"; \
+		if test -e backups; then echo "kept backups/, with its secrets"; fi)

@@ -77,6 +77,7 @@ class OutsideWatch:
         self._look = look
         self._metrics = metrics
         self._standing: frozenset[str] = frozenset()
+        self._before: OutsideView | None = None
 
     async def run(self) -> None:
         """Look until canceled."""
@@ -94,7 +95,8 @@ class OutsideWatch:
             self._metrics.show(None)
             return
         self._metrics.show(view)
-        found = standing(view)
+        found = standing(view, self._before)
+        self._before = view
         for name in found.keys() - self._standing:
             get_logger().error("outside.standing", of=name, reason=found[name])
         for name in self._standing - found.keys():

@@ -26,6 +26,9 @@ from infra.local.stack import Stack
 from infra.security.api_keys import parse
 from infra.settings_names import warn_of_mistyped
 
+NEED_A_BROKER = frozenset({"infra.kafka", "infra.relay"})
+"""Modules whose commands are about the topic."""
+
 
 class Commands(click.Group):
     """Shows an error that a person can fix as one message, without a trace."""
@@ -140,6 +143,10 @@ def run(module: str, arguments: tuple[str, ...]) -> None:
     home = locate()
     facts = _facts(home)
     home.load()
+    if module in NEED_A_BROKER and not facts.get("kafka"):
+        sys.exit(
+            f"this stack runs without a broker: `{make_command('down')}`, then `{make_command('up')} BROKER=kafka`"
+        )
     environment = environment_for(module, home, facts)
     os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environment)  # noqa: S606  # no shell wanted
 
@@ -196,8 +203,10 @@ def restore(directory: Path, secrets: Path | None) -> None:
             found = asyncio.run(restoring.restore(home, directory, secrets or secrets_file(directory), say))
     except AlreadyRunsError:
         sys.exit(f"a stack runs in {home.path}: restore into another home (HARBOR_HOME=/path)")
-    except OSError as error:
-        sys.exit(f"the restore failed, and nothing is left of it: {error}")
+    except (LocalError, OSError) as error:
+        if not home.has_data():
+            home.wipe()  # the lock and the logs
+        sys.exit(str(error) if isinstance(error, LocalError) else f"the restore failed, nothing is left of it: {error}")
     say(f"restored {found.events:,} events, up to position {found.head}; `{make_command('up')}` continues from there")
 
 

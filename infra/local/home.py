@@ -59,6 +59,10 @@ class Home:
         """Return the file in which the supervisor writes what it started."""
         return self.path / "run.json"
 
+    def has_data(self) -> bool:
+        """Return whether a stack was ever started here."""
+        return (self.path / "home.json").exists()
+
     def log_file(self, name: str) -> Path:
         """Return the log of a process."""
         return self.path / "logs" / f"{name}.log"

@@ -16,13 +16,15 @@ from infra.local.home import Home, make_command
 from infra.local.processes.supervisor import Say
 from infra.local.report import aligned
 from infra.observability.health import MEANINGS
-from infra.postgres.backlogs import look, standing
+from infra.postgres.backlogs import SEE, look, standing
 from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.security.api_key_store import find_key
 from infra.security.api_keys import KeyRecord, MalformedKeyError, parse
 from infra.settings import KafkaSettings
 
 _TIMEOUT_S = 1.0
+# The relay notes down how far it is once a second.
+_BETWEEN_LOOKS_S = 1.5
 _COLUMNS = ("process", "pid", "restarts", "memory", "state", "address", "log")
 _SERVERS = {"postgres": "postgres", "valkey": "redis", "kafka": "kafka"}
 
@@ -94,15 +96,22 @@ async def standing_lines(admin_url: str, *, has_broker: bool) -> list[str]:
     kafka = KafkaSettings()
     topic = kafka.events_topic if has_broker else None
     try:
-        async with asyncio.timeout(_TIMEOUT_S):
-            connection = await asyncpg.connect(admin_url)
+        async with asyncio.timeout(_BETWEEN_LOOKS_S + 2 * _TIMEOUT_S):
+            connection = await asyncpg.connect(admin_url, timeout=_TIMEOUT_S)
             try:
                 view = await look(connection, topic=topic, partitions=kafka.partitions)
+                found = standing(view)
+                stands = found
+                if found:  # or it only catches up, which a second look shows
+                    await asyncio.sleep(_BETWEEN_LOOKS_S)
+                    later = await look(connection, topic=topic, partitions=kafka.partitions)
+                    stands = standing(later, view)
             finally:
                 connection.terminate()
     except ANY_DATABASE_ERROR:
         return []
-    lines = [f"{of} stands: {sentence}" for of, sentence in standing(view).items()]
+    lines = [f"{of} stands: {sentence}" for of, sentence in stands.items()]
+    lines += [f"{of} catches up: {found[of].partition(SEE)[0]}" for of in found.keys() - stands.keys()]
     if view.parked_orders:
         listed = "`.venv/bin/python -m infra.local run projections dlq list`"
         lines.append(f"{view.parked_orders} orders are parked, each in a projection: {listed} shows them")

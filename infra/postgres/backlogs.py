@@ -17,7 +17,9 @@ STANDING_S: Final = 15.0
 """What has waited longer than this is shown as standing."""
 
 RELAY: Final = "relay"
-_SEE: Final = ": see /readyz and the log"
+SEE: Final = ": see /readyz and the log"
+"""Ends what is known of a backlog, and begins where to look."""
+
 _CHUNK: Final = 2_000
 _MOST_CHUNKS: Final = 10
 
@@ -147,12 +149,20 @@ async def projection_backlogs(
     return tuple(backlogs)
 
 
-def standing(view: OutsideView) -> dict[str, str]:
-    """Return what makes no progress, each with a sentence that says since when and where to look; pure."""
-    old = [each for each in view.backlogs if each.oldest_s > STANDING_S]
+def standing(view: OutsideView, before: OutsideView | None = None) -> dict[str, str]:
+    """Return what makes no progress, each with a sentence that says since when and where to look; pure.
+
+    Whatever has moved since the view `before` is catching up and does not stand, however old its events are.
+    """
+    places = {} if before is None else {each.of: each.first_position for each in before.backlogs if each.events}
+    old = [
+        each
+        for each in view.backlogs
+        if each.oldest_s > STANDING_S and each.first_position <= places.get(each.of, each.first_position)
+    ]
     unsent = next((each.first_position for each in old if each.of == RELAY), None)
     found = {
-        each.of: f"{_events_of(each)}, the first for {each.oldest_s:.0f} s{_SEE} of the {_process_of(each)}"
+        each.of: f"{_events_of(each)}, the first for {each.oldest_s:.0f} s{SEE} of the {_process_of(each)}"
         for each in old
         if each.of == RELAY or unsent is None or each.first_position < unsent  # the others wait for the relay
     }
@@ -160,7 +170,7 @@ def standing(view: OutsideView) -> dict[str, str]:
     if min(view.undelivered_enabled_s, view.dispatcher_silent_s) > STANDING_S:
         found["webhooks"] = (
             f"nobody has looked for due deliveries for {view.dispatcher_silent_s:.0f} s, the oldest waits for "
-            f"{view.undelivered_enabled_s:.0f} s{_SEE} of the dispatcher"
+            f"{view.undelivered_enabled_s:.0f} s{SEE} of the dispatcher"
         )
     if view.unreadable_secrets:
         found["webhooks without a secret"] = (
@@ -168,7 +178,7 @@ def standing(view: OutsideView) -> dict[str, str]:
             "nothing to them: does the command service have the same HARBOR_SECURITY__WEBHOOK_SECRETS_KEY?"
         )
     if view.timer_late_s > STANDING_S:
-        found["timer"] = f"an order should have expired {view.timer_late_s:.0f} s ago{_SEE} of the timer"
+        found["timer"] = f"an order should have expired {view.timer_late_s:.0f} s ago{SEE} of the timer"
     return found
 
 

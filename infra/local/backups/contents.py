@@ -2,7 +2,7 @@
 
 DIRECTORY/database.dump    the database by pg_dump (custom format): events, responses, keys, endpoints, read models
 DIRECTORY/backup.json      what the dump holds: `Manifest`
-DIRECTORY.secrets.json     pepper of the API keys, key of the webhook secrets, secret of the cursors (0600)
+DIRECTORY.secrets.json     pepper of the API keys, key of the webhook secrets, secret of the cursors (0600): `Secrets`
 
 The topic is not in it: the relay fills an empty topic again from the log.
 """
@@ -10,7 +10,7 @@ The topic is not in it: the relay fills an empty topic again from the log.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Self
@@ -45,7 +45,7 @@ class LogState:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What backup.json says. `backup_id` is also in the file with the secrets that belong to it."""
+    """What backup.json says. `backup_id` and a digest of the file are those of the secrets that belong to it."""
 
     backup_id: str
     made_at: str
@@ -54,6 +54,7 @@ class Manifest:
     log: LogState
     dump_bytes: int
     dump_sha256: str
+    secrets_sha256: str
 
     @classmethod
     def read(cls, directory: Path) -> Self:
@@ -82,6 +83,42 @@ class Manifest:
             raise LocalError(f"{dump_file(directory)} cannot be read ({error.strerror})") from error
         if found != self.dump_sha256:
             raise LocalError(f"{dump_file(directory)} is damaged: it is not what the backup wrote. Use another backup")
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The file apart: the secrets by their names in the home, and the API keys that the local stack shows."""
+
+    secrets: dict[str, str] = field(repr=False)
+    api_keys: dict[str, str] = field(repr=False)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all of them; they are random, so it tells nothing."""
+        return hashlib.sha256(json.dumps([self.secrets, self.api_keys], sort_keys=True).encode()).hexdigest()
+
+    @classmethod
+    def read(cls, path: Path, manifest: Manifest) -> Self:
+        """Return the secrets of a backup.
+
+        Raises:
+            LocalError: they are missing, damaged, or those of another backup.
+        """
+        try:
+            document = json.loads(path.read_text())
+            kept = cls({name: str(document["secrets"][name]) for name in SECRETS}, dict(document["api_keys"]))
+            backup_id = document["backup_id"]
+        except FileNotFoundError:
+            raise LocalError(
+                f"{path} is missing. Without its secrets every API key would be 401 and no webhook could be signed: "
+                "fetch the file that `make backup` wrote beside the backup, and name it with SECRETS="
+            ) from None
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise LocalError(f"{path} cannot be read ({type(error).__name__})") from error
+        if backup_id != manifest.backup_id:
+            raise LocalError(f"{path} belongs to another backup: name the one of this backup with SECRETS=")
+        if kept.digest() != manifest.secrets_sha256:
+            raise LocalError(f"{path} is damaged: it is not what the backup wrote. Use another copy of it")
+        return kept
 
 
 def dump_file(directory: Path) -> Path:

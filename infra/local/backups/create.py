@@ -10,7 +10,16 @@ from typing import Final
 import asyncpg
 
 from infra import clock
-from infra.local.backups.contents import SECRETS, LogState, Manifest, digest, dump_file, log_state, secrets_file
+from infra.local.backups.contents import (
+    SECRETS,
+    LogState,
+    Manifest,
+    Secrets,
+    digest,
+    dump_file,
+    log_state,
+    secrets_file,
+)
 from infra.local.backups.programs import Say, database_of, megabytes, run_program
 from infra.local.errors import LocalError
 from infra.local.home import Home, write_private
@@ -34,7 +43,8 @@ async def back_up(home: Home, admin_url: str, directory: Path, say: Say) -> Mani
         OSError, asyncpg.PostgresError: the database cannot be reached, or a file not be written.
     """
     secrets = secrets_file(directory)
-    kept = {name: os.environ.get(variable) or home.secret(name) for name, variable in SECRETS.items()}
+    values = {name: os.environ.get(variable) or home.secret(name) for name, variable in SECRETS.items()}
+    kept = Secrets(values, home.kept.api_keys)
     for path in (directory, secrets):
         if path.exists():
             raise LocalError(f"{path} exists already: name another directory with TO=")
@@ -42,17 +52,17 @@ async def back_up(home: Home, admin_url: str, directory: Path, say: Say) -> Mani
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True, mode=0o700)
     try:
-        manifest = await _dump(admin_url, unfinished, say)
-        await _check_pepper(admin_url, home.kept.api_keys.values(), kept["api_key_pepper"].encode())
+        manifest = await _dump(admin_url, unfinished, kept, say)
+        await _check_pepper(admin_url, kept.api_keys.values(), kept.secrets["api_key_pepper"].encode())
         write_private(unfinished / "backup.json", asdict(manifest))
-        write_private(secrets, {"backup_id": manifest.backup_id, "secrets": kept, "api_keys": home.kept.api_keys})
+        write_private(secrets, {"backup_id": manifest.backup_id, **asdict(kept)})
         unfinished.rename(directory)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return manifest
 
 
-async def _dump(admin_url: str, directory: Path, say: Say) -> Manifest:
+async def _dump(admin_url: str, directory: Path, kept: Secrets, say: Say) -> Manifest:
     target = dump_file(directory)
     connection = await asyncpg.connect(admin_url, timeout=_CONNECT_S)
     try:
@@ -67,7 +77,7 @@ async def _dump(admin_url: str, directory: Path, say: Say) -> Manifest:
     finally:
         await connection.close()
     _sync(target)
-    return _manifest(target, log, server)
+    return _manifest(target, log, server, kept.digest())
 
 
 async def _check_pepper(admin_url: str, keys: Iterable[str], pepper: bytes) -> None:
@@ -83,7 +93,7 @@ async def _check_pepper(admin_url: str, keys: Iterable[str], pepper: bytes) -> N
         await connection.close()
 
 
-def _manifest(target: Path, log: LogState, server: str) -> Manifest:
+def _manifest(target: Path, log: LogState, server: str, secrets_sha256: str) -> Manifest:
     return Manifest(
         backup_id=clock.new_id_text(),
         made_at=clock.now().isoformat(timespec="seconds"),
@@ -92,6 +102,7 @@ def _manifest(target: Path, log: LogState, server: str) -> Manifest:
         log=log,
         dump_bytes=target.stat().st_size,
         dump_sha256=digest(target),
+        secrets_sha256=secrets_sha256,
     )
 
 

@@ -1,15 +1,14 @@
 """`make restore`: a backup becomes the data of a home that has none, and is compared with what was backed up."""
 
 import asyncio
-import json
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
 from infra.local.addresses import DATABASE, Addresses, environment_of, role_url
-from infra.local.backups.contents import SECRETS, LogState, Manifest, dump_file, log_state
+from infra.local.backups.contents import LogState, Manifest, Secrets, dump_file, log_state
 from infra.local.backups.programs import Say, run_program
 from infra.local.errors import LocalError
 from infra.local.home import CHECKOUT, Home, make_command
@@ -45,16 +44,16 @@ async def restore(home: Home, directory: Path, secrets: Path, say: Say) -> LogSt
         OSError, asyncpg.PostgresError: the server failed.
     """
     manifest = Manifest.read(directory)
-    kept = _read_secrets(secrets, manifest)
-    if (home.path / "home.json").exists():
+    kept = Secrets.read(secrets, manifest)
+    if home.has_data():
         raise LocalError(
             f"{home.path} has data already: restore into another home (HARBOR_HOME=/path), "
             f"or delete these data first: {make_command('clean')}"
         )
     say("checking the dump")
     manifest.check_dump(directory)
-    home.kept.secrets |= kept["secrets"]
-    home.kept.api_keys |= kept["api_keys"]
+    home.kept.secrets |= kept.secrets
+    home.kept.api_keys |= kept.api_keys
     supervisor = Supervisor(say, lambda: None)
     try:
         restored = await _fill(home, supervisor, directory, manifest, say)
@@ -65,23 +64,6 @@ async def restore(home: Home, directory: Path, secrets: Path, say: Say) -> LogSt
         raise
     await supervisor.stop(["postgres"])
     return restored
-
-
-def _read_secrets(path: Path, manifest: Manifest) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = json.loads(path.read_text())
-        kept = {"secrets": {name: str(document["secrets"][name]) for name in SECRETS}, "api_keys": document["api_keys"]}
-        backup_id = document["backup_id"]
-    except FileNotFoundError:
-        raise LocalError(
-            f"{path} is missing. Without its secrets every API key would be 401 and no webhook could be signed: "
-            "fetch the file that `make backup` wrote beside the backup, and name it with SECRETS="
-        ) from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise LocalError(f"{path} cannot be read ({type(error).__name__})") from error
-    if backup_id != manifest.backup_id:
-        raise LocalError(f"{path} belongs to another backup: name the one of this backup with SECRETS=")
-    return kept
 
 
 async def _fill(home: Home, supervisor: Supervisor, directory: Path, manifest: Manifest, say: Say) -> LogState:

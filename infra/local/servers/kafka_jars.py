@@ -21,6 +21,7 @@ ROOTS = ("org.apache.kafka:kafka_2.13:4.4.0", "org.slf4j:slf4j-simple:1.7.36")
 LOCK_FILE = Path(__file__).with_name("kafka-jars.lock")
 Progress = Callable[[int, int, str], None]
 _SAY_EVERY = 10
+_CERTIFICATES = "; behind a proxy with a certificate of its own, set REQUESTS_CA_BUNDLE and SSL_CERT_FILE to its file"
 
 
 class JarsUnavailableError(LocalError):
@@ -177,7 +178,14 @@ def _download(jar: LockedJar, repository: Path) -> Path:
         component = MavenContext(repo_cache=repository, timeout=60).project(jar.group, jar.artifact)
         return Path(component.at_version(jar.version).artifact().resolve())
     except Exception as error:  # jgo raises what its HTTP library, its parser or the file system raise
-        raise JarsUnavailableError(f"{jar.file_name} cannot be fetched ({str(error).splitlines()[0]})") from error
+        raise unavailable(jar, error) from error
+
+
+def unavailable(jar: LockedJar, error: Exception) -> JarsUnavailableError:
+    """Return why a jar is not there, in one line, with what to do where that is known."""
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    advice = _CERTIFICATES if "CERTIFICATE" in reason.upper() else ""
+    return JarsUnavailableError(f"{jar.file_name} cannot be fetched ({reason}{advice})")
 
 
 def _sha256(path: Path) -> str:

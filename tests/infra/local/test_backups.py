@@ -7,9 +7,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from click.testing import CliRunner
 
 from infra.background import run_in_background
 from infra.event_store.postgres import PostgresEventStore, open_event_store
+from infra.local.__main__ import main
 from infra.local.backups import restore as restoring
 from infra.local.backups.contents import SECRETS, LogState, dump_file, secrets_file
 from infra.local.backups.create import back_up
@@ -138,8 +140,8 @@ async def test_what_cannot_be_restored_is_told_and_leaves_the_home_without_data(
 ) -> None:
     good = directory / "good"
     await back_up(home, database.admin_url, good, ignore)
-    damaged, foreign, none = (directory / name for name in ("damaged", "foreign", "none"))
-    for copy in (damaged, foreign):
+    damaged, foreign, changed, none = (directory / name for name in ("damaged", "foreign", "changed", "none"))
+    for copy in (damaged, foreign, changed):
         shutil.copytree(good, copy)
         shutil.copy(secrets_file(good), secrets_file(copy))
     content = bytearray(dump_file(damaged).read_bytes())
@@ -147,7 +149,10 @@ async def test_what_cannot_be_restored_is_told_and_leaves_the_home_without_data(
     dump_file(damaged).write_bytes(content)
     secrets = json.loads(secrets_file(foreign).read_text())
     secrets_file(foreign).write_text(json.dumps(secrets | {"backup_id": "another"}))
+    secrets["secrets"]["webhook_secrets_key"] = "another"
+    secrets_file(changed).write_text(json.dumps(secrets))
     refused = {
+        (changed, secrets_file(changed)): "is damaged",
         (damaged, secrets_file(damaged)): "is damaged",
         (foreign, secrets_file(foreign)): "belongs to another backup",
         (none, secrets_file(good)): "is no backup",
@@ -184,3 +189,13 @@ async def test_a_restored_log_that_is_not_the_one_of_the_backup_is_deleted(
 
 def test_every_read_model_that_can_be_verified_is_verified_after_a_restore() -> None:
     assert set(restoring.READ_MODELS) == set(VERIFIABLE)
+
+
+def test_a_refused_restore_leaves_no_home_behind(directory: Path) -> None:
+    home = directory / "new"
+
+    ended = CliRunner().invoke(main, ["restore", str(directory / "none")], env={"HARBOR_HOME": str(home)})
+
+    assert ended.exit_code == 1
+    assert "is no backup" in ended.output
+    assert not home.exists()

@@ -67,3 +67,11 @@ def test_no_choice_accepts_a_tampered_jar(tmp_path: Path, choice: str) -> None:
 
     with pytest.raises(TamperedJarError):
         jars_for(choice, lambda _line: None, lambda: True, tmp_path)
+
+
+def test_a_certificate_that_is_not_trusted_is_told_with_what_to_set() -> None:
+    refused = kafka_jars.unavailable(JAR, OSError("SSLError: [SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate"))
+    absent = kafka_jars.unavailable(JAR, OSError("connection refused"))
+
+    assert "REQUESTS_CA_BUNDLE and SSL_CERT_FILE" in str(refused)
+    assert str(absent) == "example-1.0.jar cannot be fetched (connection refused)"

@@ -100,3 +100,20 @@ def test_without_a_stack_it_says_how_to_start_one_in_this_home(
 
     monkeypatch.delenv("HARBOR_HOME", raising=False)
     assert make_command("down") == "make down"
+
+
+@pytest.mark.parametrize("command", [("infra.relay", "verify"), ("infra.relay", "refill"), ("infra.kafka", "topics")])
+def test_a_command_about_the_topic_says_how_a_stack_without_a_broker_gets_one(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    home = Home(tmp_path)
+    home.save()
+    home.stack_file.write_text(json.dumps(FACTS | {"kafka": None}))
+
+    code, said = run(tmp_path, "run", *command)
+
+    assert code == 1
+    assert said == (
+        f"this stack runs without a broker: `HARBOR_HOME={tmp_path} make down`, "
+        f"then `HARBOR_HOME={tmp_path} make up BROKER=kafka`"
+    )

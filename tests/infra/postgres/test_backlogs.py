@@ -1,6 +1,7 @@
 """What waits shows in the tables, without a word from the processes that should work on it."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -62,6 +63,17 @@ async def test_events_that_no_relay_and_no_worker_take_wait_from_the_first_on(
     assert list(standing(view)) == ["relay"]
     assert standing(view)["relay"].endswith("see /readyz and the log of the relay")
     assert standing(await view_of(reader)).keys() == set(NAMES)
+
+
+async def test_what_moves_catches_up_however_old_its_events_are(reader: DedicatedConnection) -> None:
+    view = await view_of(reader, TOPIC)
+
+    def behind(events: int, position: int) -> OutsideView:
+        return replace(view, backlogs=(Backlog("relay", events, position, 3600.0),))
+
+    assert standing(behind(900, 101), behind(1000, 1)) == {}
+    assert standing(behind(1001, 1), behind(1000, 1)).keys() == {"relay"}
+    assert standing(behind(1000, 1), view).keys() == {"relay"}, "nothing waited before: nothing has moved"
 
 
 async def test_a_partition_that_stands_shows_while_all_others_go_on(

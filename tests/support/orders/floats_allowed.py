@@ -153,7 +153,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "infra/local/backups/contents.py": {JSON},
         "infra/local/backups/create.py": {LITERAL},
         "infra/local/backups/programs.py": {LITERAL, DIVISION},
-        "infra/local/backups/restore.py": {JSON, LITERAL},
+        "infra/local/backups/restore.py": {LITERAL},
         "infra/local/processes/bookkeeping.py": {FLOAT, LITERAL},
         "infra/local/readiness.py": {JSON, FLOAT, LITERAL, SECONDS},
         "infra/local/running.py": {JSON},
