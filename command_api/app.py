@@ -13,7 +13,6 @@ from typing import Final, TypeAlias
 from fastapi import APIRouter
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from command_api import catalogue
 from command_api.api_keys import examples as key_examples
 from command_api.api_keys import routes as api_key_routes
 from command_api.batches import routes as batch_routes
@@ -33,7 +32,6 @@ from infra.event_store import metrics as append_metrics
 from infra.event_store.appender import Appender
 from infra.event_store.partitions import PartitionsReport, keep_partitions
 from infra.event_store.postgres import PostgresEventStore
-from infra.http import problems
 from infra.http.addresses import orders_url, services
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
@@ -41,7 +39,6 @@ from infra.http.cursors import Cursors
 from infra.http.guards import Limits
 from infra.http.json_body import BodyLimits, InvalidBodyError
 from infra.http.openapi.document import Webhooks
-from infra.http.pages.errors import Errors
 from infra.http.problems import Problem
 from infra.observability.health import NotReadyReason
 from infra.postgres.deferred_pool import DeferredPool
@@ -151,7 +148,6 @@ def assemble(
         translate=_problem,
         services=services("command", public),
         public=public,
-        errors=Errors((*problems.CATALOGUE, *catalogue.CATALOGUE), catalogue.FIELD_CODES),
         registry=registry,
         webhooks=Webhooks(webhook_events.router, webhook_events.examples),
         examples=lambda: {**order_examples.response_examples(), **key_examples.response_examples()},

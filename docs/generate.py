@@ -22,6 +22,7 @@ import infra.settings_catalogue  # noqa: E402
 import query_api.openapi  # noqa: E402
 import query_api.problems  # noqa: E402
 from docs.contract.gate import AcceptanceError, Verdict, judge_all, publish  # noqa: E402
+from infra.http.pages.errors import Errors  # noqa: E402
 
 
 def _json(document: object) -> str:
@@ -29,7 +30,8 @@ def _json(document: object) -> str:
 
 
 ROUTES = "../infra/http/addresses/routes.json"
-"""Not a document: what each service knows of the other."""
+ERRORS = "../infra/http/pages/errors.json"
+"""No documents: what each service knows of the other."""
 
 
 def documents() -> dict[str, Callable[[], str]]:
@@ -40,9 +42,8 @@ def documents() -> dict[str, Callable[[], str]]:
         "states.md": domain.catalogue.states_markdown,
         "health.md": infra.observability.health.markdown,
         "settings.md": infra.settings_catalogue.markdown,
-        "errors.md": lambda: command_api.catalogue.catalogue_markdown(
-            query_api.problems.CATALOGUE, query_api.problems.FIELD_CODES
-        ),
+        "errors.md": lambda: command_api.catalogue.catalogue_markdown(errors()),
+        ERRORS: lambda: _json(errors().document()),
         "openapi/command.json": lambda: _json(command_api.openapi.document()),
         "openapi/query.json": lambda: _json(query_api.openapi.document()),
         ROUTES: routes,
@@ -51,6 +52,11 @@ def documents() -> dict[str, Callable[[], str]]:
     for (event_type, version), schema in schemas.items():
         files[f"schemas/{event_type}.v{version}.json"] = lambda schema=schema: _json(schema)  # type: ignore[misc]  # binds now
     return files
+
+
+def errors() -> Errors:
+    """Return the errors of both services."""
+    return command_api.catalogue.errors_of_both(query_api.problems.CATALOGUE, query_api.problems.FIELD_CODES)
 
 
 def routes() -> str:

@@ -15,14 +15,12 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from infra import clock
 from infra.background import run_in_background
-from infra.http import problems as shared_problems
 from infra.http.addresses import services
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
 from infra.http.cursors import Cursors
 from infra.http.guards import Limits
 from infra.http.json_body import BodyLimits
-from infra.http.pages.errors import Errors
 from infra.observability.health import NotReadyReason
 from infra.postgres.backlogs import OutsideView, look
 from infra.postgres.deferred_pool import DeferredPool
@@ -109,7 +107,6 @@ def assemble(
         translate=problems.translate,
         services=services("query", public),
         public=public,
-        errors=Errors((*shared_problems.CATALOGUE, *problems.CATALOGUE), problems.FIELD_CODES),
         registry=registry,
     )
 

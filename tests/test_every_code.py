@@ -1,12 +1,14 @@
-"""Every code that clients rely on is named by a test; otherwise its meaning could change unnoticed."""
+"""Every code that clients rely on is named by a test, or its meaning could change unnoticed, and has a page."""
 
 from pathlib import Path
 
+import httpx
 import pytest
 
 from command_api import catalogue
 from infra.http import problems
 from query_api import problems as query_problems
+from tests.support.requests.route_matrix import ServiceName, app_of
 
 TESTS = Path(__file__).parent
 CODES = sorted(kind.code for kind in (*problems.CATALOGUE, *catalogue.CATALOGUE, *query_problems.CATALOGUE))
@@ -22,3 +24,11 @@ def tests() -> str:
 @pytest.mark.parametrize("code", CODES + FIELD_CODES)
 def test_a_code_is_expected_by_some_test(tests: str, code: str) -> None:
     assert f'"{code}"' in tests
+
+
+@pytest.mark.parametrize("service", ["command", "query"])
+async def test_either_service_has_a_page_about_every_code_of_both(service: ServiceName) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app_of(service)), base_url="http://a.test") as client:
+        pages = {code: (await client.get(f"/errors/{code}")).status_code for code in CODES + FIELD_CODES}
+
+    assert pages == dict.fromkeys(pages, 200)

@@ -10,23 +10,20 @@ from dataclasses import dataclass
 import orjson
 import pytest
 
-from command_api import catalogue
 from command_api.app import create_app
 from infra import clock
-from infra.http import problems
 from infra.http.app import ServiceApp
+from infra.http.pages.errors import read_errors
 from infra.http.problems import MAX_PROBLEM_BYTES
-from query_api import problems as query_problems
 from tests.support.requests.hostile import HEADS, LAST, OF_COMMAND, OF_QUERY, Hostile, hostile_requests
 from tests.support.requests.route_matrix import ServiceName, app_of
 from tests.support.services.command_service import command_settings, partner_key
 from tests.support.services.servers import Database
 from tests.support.services.small_service import listening, talk
 
-FIELD_CODES = {*catalogue.FIELD_CODES, *query_problems.FIELD_CODES}
-STATUS_OF_CODE = {
-    kind.code: kind.status for kind in (*problems.CATALOGUE, *catalogue.CATALOGUE, *query_problems.CATALOGUE)
-}
+PAGES = read_errors()
+"""What the address in `type` leads to, at either service."""
+STATUS_OF_CODE = {kind.code: kind.status for kind in PAGES.problems}
 AT_ONCE = 8
 ANSWERED_WITHIN_S = 20.0
 """More than any deadline of a service, and a while for a machine that stalls; whatever waits for one has its status."""
@@ -139,8 +136,8 @@ def judged(hostile: Hostile, received: bytes) -> list[str]:
     errors = problem.get("errors", [])
     if hostile.field_code not in {None, *(each["code"] for each in errors)}:
         wrong.append(f"errors {errors}")
-    if unknown := {each["code"] for each in errors} - FIELD_CODES:
-        wrong.append(f"codes that the catalogue lacks: {unknown}")
+    if unknown := {each["code"] for each in errors} - PAGES.fields.keys():
+        wrong.append(f"codes without a page: {unknown}")
     if hostile.pointer is not None and errors[0]["pointer"] != hostile.pointer:
         wrong.append(f"pointer {errors[0]['pointer']}")
     if len(answer.body) > MAX_PROBLEM_BYTES:

@@ -1,6 +1,7 @@
 """A partner has two base addresses: whatever leads from one service to the other arrives."""
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import httpx
@@ -11,7 +12,8 @@ from infra.http.addresses.elsewhere import Elsewhere
 from infra.security.api_keys import PARTNER_SCOPES
 from infra.settings import PublicSettings
 from tests.support.orders.builders import order_body
-from tests.support.requests.route_matrix import UNKNOWN_UUID, Call, calls
+from tests.support.requests.refused_queries import BAD_DELIVERY_LISTS, BAD_LISTS
+from tests.support.requests.route_matrix import UNKNOWN_UUID, Call, calls, without_database
 from tests.support.services.command_service import BATCH, ORDERS, memory_service, partner_key, postgres_service
 from tests.support.services.projecting import caught_up, store_worker
 from tests.support.services.query_service import query_service
@@ -67,6 +69,32 @@ def test_a_read_of_the_head_alone_is_a_read_and_a_fixed_address_is_no_parameter(
     assert query.hint("HEAD", ORDER) == "The query service takes GET /api/v1/orders/{order_id}."
     assert command.hint("POST", BATCH) == "The command service takes POST /api/v1/orders/batch."
     assert command.hint("PATCH", BATCH) is None
+
+
+async def test_behind_one_address_the_type_of_every_problem_leads_to_its_page() -> None:
+    """The proxy that docs/guides/operators.md describes: reads of orders and deliveries go to the query service."""
+    async with without_database("command") as (command, command_keys), without_database("query") as (query, query_keys):
+        keys = {command: f"Bearer {command_keys.issue()}", query: f"Bearer {query_keys.issue()}"}
+
+        async def get(address: str, headers: Mapping[str, str]) -> httpx.Response:
+            client = query if address.startswith((ORDERS, "/api/v1/webhook-deliveries")) else command
+            return await client.get(address, headers={"authorization": keys[client], **headers})
+
+        refused = [
+            await get(f"{ORDER}?x=1", {}),
+            await get(ORDERS, {}),
+            await get(ORDERS, {"consistency-token": "x"}),
+            *[await get(f"{ORDERS}?{query}", {}) for query in BAD_LISTS],
+            *[await get(f"/api/v1/webhook-deliveries?{query}", {}) for query in BAD_DELIVERY_LISTS],
+            *[await get(f"/api/v1/api-keys?{query}", {}) for query in BAD_LISTS],
+        ]
+        types = {answer.json()["type"] for answer in refused}
+        inside = {f"/errors/{each['code']}" for answer in refused for each in answer.json().get("errors", ())}
+        missing = {address for address in types | inside if (await get(address, {})).status_code != 200}
+
+    assert {"/errors/consistency_token_invalid", "/errors/validation_failed", "/errors/store_unavailable"} <= types
+    assert {"/errors/limit_invalid", "/errors/parameter_unknown", "/errors/status_invalid"} <= inside
+    assert not missing
 
 
 async def test_every_location_shows_what_was_created(database: Database) -> None:

@@ -33,7 +33,7 @@ from infra.http.openapi.docs_page import docs_routes
 from infra.http.openapi.document import HEADERS, Webhooks, completed
 from infra.http.openapi.response_examples import ResponseExamples
 from infra.http.openapi.servers import servers
-from infra.http.pages.errors import Errors, error_routes
+from infra.http.pages.errors import error_routes
 from infra.http.pages.home import home_route
 from infra.http.policies.cross_origin import CrossOrigin, Preflight
 from infra.http.policies.hosts import TrustedHosts
@@ -103,7 +103,6 @@ def build_app(
     translate: Translate,
     services: Services,
     public: PublicSettings,
-    errors: Errors,
     registry: CollectorRegistry | None = None,
     webhooks: Webhooks | None = None,
     examples: Callable[[], ResponseExamples] = dict,
@@ -119,7 +118,6 @@ def build_app(
         translate: the service's own exceptions as problems.
         services: this service and the other one, as clients reach them.
         public: which pages and hosts may be used, whether there are API pages, what is compressed.
-        errors: every error that the service sends, for the pages about them.
         registry: where the service counts; a new one when None.
         webhooks: what is sent to clients, for the document only.
         examples: returns what the responses to the examples of requests are, for the document.
@@ -154,7 +152,7 @@ def build_app(
     # Not include_router: it walks a second router for every request and hides the route template from the metrics.
     for router in routers:
         app.router.routes.extend(router.routes)
-    app.router.routes.extend([*_ops_routes(metrics), *error_routes(errors)])
+    app.router.routes.extend([*_ops_routes(metrics), *error_routes()])
     if public.docs_enabled:
         app.router.routes.extend([_openapi_route(app), *docs_routes(title, services, app.openapi)])
     app.router.routes.append(home_route(title, services, app.router.routes))

@@ -97,7 +97,7 @@ def body_too_large(max_bytes: int) -> Problem:
 
 
 def type_of(code: str) -> str:
-    """Return the `type` of a problem: the page about it, at the service that sent it."""
+    """Return the `type` of a problem: the page about it, at either service."""
     return f"/errors/{code}"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from command_api.catalogue import CATALOGUE, catalogue_markdown
+from command_api.catalogue import CATALOGUE, catalogue_markdown, errors_of_both
 from command_api.errors import translate
 from command_api.order_problems import AMOUNT_PROBLEMS, ORDER_PROBLEMS
 from domain.order.errors import AmountError, OrderError, TransitionError
@@ -32,10 +32,10 @@ def test_codes_are_unique_and_every_503_may_be_repeated() -> None:
 
 def test_one_code_with_two_meanings_stops_the_catalogue() -> None:
     with pytest.raises(ValueError, match="queue_full"):
-        catalogue_markdown([ProblemType("queue_full", 400, "Something else", "Other.")])
+        errors_of_both([ProblemType("queue_full", 400, "Something else", "Other.")], {})
     with pytest.raises(ValueError, match="amount_zero"):
-        catalogue_markdown(other_fields={"amount_zero": "Something else."})
+        errors_of_both((), {"amount_zero": "Something else."})
 
 
 def test_field_codes_of_the_other_service_are_listed_too() -> None:
-    assert "\n| `limit_invalid` | A limit. |\n" in catalogue_markdown(other_fields={"limit_invalid": "A limit."})
+    assert "\n| `limit_invalid` | A limit. |\n" in catalogue_markdown(errors_of_both((), {"limit_invalid": "A limit."}))

@@ -1,16 +1,22 @@
-"""/errors and /errors/{code}: what the `type` of a problem leads to."""
+"""/errors and /errors/{code}: what the `type` of a problem leads to.
+
+`errors.json` lists the errors of both services. `docs/generate.py` writes it, because neither service may know the
+other's code, and behind one address for both every page is the command service's.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from infra.http.pages.page import PageRoute, code, link, respond, table
-from infra.http.problems import NOT_FOUND, ProblemType, type_of
+from infra.http.problems import NOT_FOUND, Problem, ProblemType, type_of
 
 _RETRYABLE: Final = {
     True: "The same request, with the same Idempotency-Key if it had one, may succeed later.",
@@ -25,13 +31,24 @@ class Errors:
     problems: Sequence[ProblemType]
     fields: Mapping[str, str]
 
+    def document(self) -> dict[str, Any]:
+        """Return them as JSON, problems by status and code."""
+        problems = sorted(self.problems, key=lambda each: (each.status, each.code))
+        return {"problems": [asdict(each) for each in problems], "fields": dict(sorted(self.fields.items()))}
 
-def error_routes(errors: Errors) -> list[BaseRoute]:
+
+def read_errors() -> Errors:
+    """Return the errors of both services."""
+    document = orjson.loads(_TABLE.read_bytes())
+    return Errors([ProblemType(**each) for each in document["problems"]], document["fields"])
+
+
+def error_routes() -> list[BaseRoute]:
     """Return the routes of the list and of each error."""
-    problems = sorted(errors.problems, key=lambda each: (each.status, each.code))
-    by_code = {each.code: each for each in problems}
-    everything = {"problems": [asdict(each) for each in problems], "fields": dict(sorted(errors.fields.items()))}
-    every_page = _list(problems, errors.fields)
+    errors = read_errors()
+    by_code = {each.code: each for each in errors.problems}
+    everything = errors.document()
+    every_page = _list(errors.problems, errors.fields)
 
     async def show_all(request: Request) -> Response:
         return respond(request, "Errors", every_page, everything)
@@ -40,7 +57,7 @@ def error_routes(errors: Errors) -> list[BaseRoute]:
         asked = request.path_params["code"]
         kind, meaning = by_code.get(asked), errors.fields.get(asked)
         if kind is None and meaning is None:
-            return respond(request, NOT_FOUND.title, _UNKNOWN, {"code": NOT_FOUND.code}, NOT_FOUND.status)
+            raise Problem(NOT_FOUND, "There is no error with this code; /errors lists them all.")
         parts = [*([_problem(kind)] if kind else ()), *([_field(meaning)] if meaning else ()), _ALL]
         document = (asdict(kind) if kind else {"code": asked}) | ({"in_errors": meaning} if meaning else {})
         return respond(request, kind.title if kind else asked, "\n".join(parts), document)
@@ -48,8 +65,8 @@ def error_routes(errors: Errors) -> list[BaseRoute]:
     return [PageRoute("/errors", show_all), PageRoute("/errors/{code}", show_one)]
 
 
-_ALL: Final = f"<p>{link('/errors', 'All errors')} of this service, {link('/', 'its other pages')}.</p>"
-_UNKNOWN: Final = f"<p>This service has no error with this code.</p>{_ALL}"
+_TABLE: Final = Path(__file__).with_name("errors.json")
+_ALL: Final = f"<p>{link('/errors', 'All errors')}, {link('/', 'the first page')}.</p>"
 
 
 def _problem(kind: ProblemType) -> str:
@@ -83,6 +100,6 @@ def _list(problems: Sequence[ProblemType], fields: Mapping[str, str]) -> str:
             f"<h2>Codes inside {code('errors')}</h2>",
             f"<p>{code('validation_failed')} lists the broken values, each with a JSON pointer to it.</p>",
             table(("Code", "Meaning"), inside),
-            f"<p>{link('/', 'Other pages of this service')}</p>",
+            f"<p>{link('/', 'The first page')}</p>",
         ]
     )

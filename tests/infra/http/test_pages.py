@@ -59,6 +59,7 @@ async def test_a_code_that_nothing_has_is_404_and_not_repeated(headers: dict[str
 
     assert page.status_code == 404
     assert "canary7f3a9" not in page.text
+    assert headers or (page.headers["content-type"], page.json()["code"]) == ("application/problem+json", "not_found")
 
 
 async def test_the_first_page_leads_to_all_others_and_to_the_other_service() -> None:

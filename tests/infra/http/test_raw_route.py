@@ -15,7 +15,6 @@ from infra.http.addresses import services
 from infra.http.app import build_app
 from infra.http.auth import Authenticator, Principal, principal_of, requires
 from infra.http.json_body import BodyLimits, InvalidBodyError
-from infra.http.pages.errors import Errors
 from infra.http.problems import NOT_FOUND, VALIDATION_FAILED, Problem
 from infra.http.server.raw_route import RawRequest, RawRoute
 from infra.settings import PublicSettings
@@ -89,7 +88,6 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         translate=translate,
         services=services("command", PublicSettings()),
         public=PublicSettings(),
-        errors=Errors((), {}),
     )
     async with client_of(app, Authorization=f"Bearer {keys.issue()}", If_Match="3") as client:
         yield client

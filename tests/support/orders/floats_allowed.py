@@ -143,7 +143,10 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "query_api/documents.py": {JSON},
         "projections/webhooks/fanout.py": {JSON},
     },
-    "JSON of the routes of both services": {"infra/http/addresses/elsewhere.py": {JSON}},
+    "JSON of the routes and errors of both services": {
+        "infra/http/addresses/elsewhere.py": {JSON},
+        "infra/http/pages/errors.py": {JSON},
+    },
     "JSON of health documents": {"infra/observability/health.py": {JSON}},
     "JSON of the history of API keys": {"infra/security/api_key_events.py": {JSON}},
     "processes and files on this machine: paths joined with `/`, facts in JSON, waiting, sizes": {

@@ -21,8 +21,7 @@ from infra.http.context import context_of
 from infra.http.cursors import Cursors
 from infra.http.guards import Limits
 from infra.http.json_body import BodyLimits
-from infra.http.pages.errors import Errors
-from infra.http.problems import CATALOGUE, NOT_FOUND, Problem
+from infra.http.problems import NOT_FOUND, Problem
 from infra.http.server.raw_route import RawRoute
 from infra.http.server.server import Listen, serve
 from infra.observability.health import NotReadyReason
@@ -133,7 +132,6 @@ def small_service(limits: Limits = LIMITS, routers: Sequence[APIRouter] = (), **
         translate=lambda _error: None,
         services=services("command", settings),
         public=settings,
-        errors=Errors(CATALOGUE, {"text_empty": "The text is empty."}),
     )
     return SmallService(app, keys, release, waiting)
 
