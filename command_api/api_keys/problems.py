@@ -27,7 +27,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
         409,
         "API key created before",
         "This request made a key before, and its secret is shown only once. If you do not have it: revoke the key that "
-        "key_id names, and create another one under a new Idempotency-Key.",
+        "key_id names, then create or rotate again under a new Idempotency-Key.",
     ),
 )
 """Append only."""

@@ -26,7 +26,10 @@ class ApiKeyDocument(Document):
     scopes: list[str] = Field(examples=[["orders:read", "orders:write"]])
     status: Literal["live", "revoked", "expired"]
     created_at: Instant
-    expires_at: Instant | None = Field(examples=["2027-11-23T00:00:00.000000Z"])
+    expires_at: Instant | None = Field(
+        description="when it stops to work; of a key that was rotated, when its overlap ends, if that is sooner",
+        examples=["2027-11-23T00:00:00.000000Z"],
+    )
     revoked_at: Instant | None = Field(examples=[None])
     last_used_at: Instant | None = Field(description="to the minute", examples=["2026-11-24T08:15:00.000000Z"])
 
@@ -42,7 +45,7 @@ class ApiKeyDocument(Document):
             scopes=sorted(record.scopes),
             status="revoked" if record.revoked_at else "live" if record.is_live(now) else "expired",
             created_at=record.created_at,
-            expires_at=record.expires_at,
+            expires_at=record.ends_at,
             revoked_at=record.revoked_at,
             last_used_at=record.last_used_at,
             **more,

@@ -2,7 +2,8 @@
 
 A key sees the keys of its own partner and mode, one of the installation all keys of its mode. It may revoke any key
 it sees. It may create only keys that can do no more than itself; one of the installation also any key of a partner,
-since the operator manages the partners' keys with it.
+since the operator manages the partners' keys with it. A key that was rotated grants what it did before, until its
+overlap ends.
 """
 
 from datetime import datetime

@@ -171,6 +171,7 @@ async def rotate(
 ) -> RotatedApiKeyDocument:
     """Create a successor with the same owner, mode, scopes and expiry; the old key works until the overlap ends.
 
+    Rotated again, because a response was lost, the old key still passes on the expiry that it was created with.
     The key that asks must have every scope of the successor; one of the installation rotates any key of a partner. A
     key that was rotated counts no longer among the live keys that a partner may have, so a rotation finds room also
     where all places are taken. A repeated request gets 409, as with `create_api_key`; a key that rotates itself works

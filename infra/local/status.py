@@ -136,7 +136,7 @@ async def key_warning(admin_url: str, text: str) -> str:
 def _end(record: KeyRecord) -> str:
     if record.revoked_at:
         return f"revoked at {record.revoked_at:%Y-%m-%d %H:%M:%S} UTC;"
-    if record.expires_at is None:
+    if record.ends_at is None:
         return ""
-    at = f"{record.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+    at = f"{record.ends_at:%Y-%m-%d %H:%M:%S} UTC"
     return f"expires at {at}; after that" if record.is_live(clock.now()) else f"expired at {at};"

@@ -32,7 +32,8 @@ from infra.security.key_cache import LOOKUP_TIMEOUT_S
 CHANNEL: Final = "harbor_keys"
 
 _COLUMNS: Final = (
-    "key_id, partner_id, livemode, scopes, hashed, label, created_at, expires_at, revoked_at, last_used_at"
+    "key_id, partner_id, livemode, scopes, hashed, label, created_at, expires_at, revoked_at, last_used_at, "
+    "overlap_ends_at"
 )
 _FIND: Final = f"SELECT {_COLUMNS} FROM harbor.api_keys WHERE key_id = $1"
 _LIST: Final = f"""
@@ -53,11 +54,9 @@ _MADE_BY_REQUEST: Final = "SELECT key_id, fingerprint, recorded_at FROM harbor.a
 # $1 partner, $2 mode, $3 now, $4 the key that is being replaced (or NULL). A key that was rotated works only until its
 # overlap ends; its successor has its place.
 _COUNT_LIVE: Final = """
-    SELECT count(*) FROM harbor.api_keys k
+    SELECT count(*) FROM harbor.api_keys
     WHERE partner_id = $1 AND livemode = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)
-        AND key_id IS DISTINCT FROM $4 AND NOT EXISTS (
-            SELECT FROM harbor.api_key_events e WHERE e.key_id = k.key_id AND e.type = 'api_key.rotated'
-        )
+        AND overlap_ends_at IS NULL AND key_id IS DISTINCT FROM $4
 """
 _INSERT: Final = """
     INSERT INTO harbor.api_keys (key_id, partner_id, livemode, scopes, hashed, label, created_at, expires_at)
@@ -66,9 +65,10 @@ _INSERT: Final = """
 _REVOKE: Final = f"""
     UPDATE harbor.api_keys SET revoked_at = $2 WHERE key_id = $1 AND revoked_at IS NULL RETURNING {_COLUMNS}
 """
-# An overlap only ever shortens the life of the old key.
-_EXPIRE: Final = f"""
-    UPDATE harbor.api_keys SET expires_at = least(expires_at, $2::timestamptz) WHERE key_id = $1 RETURNING {_COLUMNS}
+# A second rotation makes no overlap longer. The expiry stays, for the successors.
+_END_OVERLAP: Final = f"""
+    UPDATE harbor.api_keys SET overlap_ends_at = least(overlap_ends_at, $2::timestamptz)
+    WHERE key_id = $1 RETURNING {_COLUMNS}
 """
 _USED: Final = """
     UPDATE harbor.api_keys SET last_used_at = $2::timestamptz
@@ -164,6 +164,7 @@ async def rotate_key(
 ) -> tuple[str, KeyRecord, KeyRecord]:
     """Create a successor with the same owner, mode, scopes, label and expiry; the old key works until `overlap` ends.
 
+    A key that is rotated again, because its successor was lost, still passes on the expiry that it was created with.
     Return the text of the successor, its record, and the record of the old key. Both keys get an event.
 
     Raises:
@@ -181,14 +182,19 @@ async def rotate_key(
             raise UnknownKeyError(f"there is no live key {key_id}")
         key = generate(old.livemode)
         successor = replace(
-            old, key_id=key.key_id, hashed=hash_key(pepper, key.text), created_at=now, last_used_at=None
+            old,
+            key_id=key.key_id,
+            hashed=hash_key(pepper, key.text),
+            created_at=now,
+            last_used_at=None,
+            overlap_ends_at=None,
         )
         await _insert(connection, successor, replaces=key_id)
-        ended = _record(await connection.fetchrow(_EXPIRE, key_id, now + overlap))
+        ended = _record(await connection.fetchrow(_END_OVERLAP, key_id, now + overlap))
         await connection.execute(_NOTIFY, key_id)
         created = {"predecessor": key_id} | _rights(successor)
         await write_event(connection, successor.key_id, "api_key.created", by, created, request)
-        rotated = {"successor": successor.key_id, "expires_at": optional_instant_text(ended.expires_at)}
+        rotated = {"successor": successor.key_id, "expires_at": optional_instant_text(ended.ends_at)}
         await write_event(connection, key_id, "api_key.rotated", by, rotated)
     return key.text, successor, ended
 

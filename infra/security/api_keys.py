@@ -79,7 +79,10 @@ class ParsedKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A stored key. `partner_id` is None for an installation key. `hashed` is `hash_key` of the key."""
+    """A stored key. `partner_id` is None for an installation key. `hashed` is `hash_key` of the key.
+
+    `expires_at` is what the key was given and what it may give; `overlap_ends_at` is None until it is rotated.
+    """
 
     key_id: str
     partner_id: str | None
@@ -91,10 +94,18 @@ class KeyRecord:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    overlap_ends_at: datetime | None = None
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """Return when the key stops to work unless it is revoked: at its expiry or the end of its overlap."""
+        return min((each for each in (self.expires_at, self.overlap_ends_at) if each is not None), default=None)
 
     def is_live(self, now: datetime) -> bool:
         """Return whether the key is valid at `now`."""
-        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+        if self.revoked_at is not None or (self.expires_at is not None and now >= self.expires_at):
+            return False
+        return self.overlap_ends_at is None or now < self.overlap_ends_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ CREATE TABLE harbor.api_keys (
     expires_at   timestamptz CHECK (expires_at > created_at),
     revoked_at   timestamptz,
     last_used_at timestamptz,
+    -- A rotated key works until then at most; its successors have its expires_at.
+    overlap_ends_at timestamptz,
     -- Even a mistake in the services cannot let an installation key write, or one of a partner see all partners.
     CHECK (CASE WHEN partner_id IS NULL
                 THEN scopes <@ ARRAY['audit:read', 'dashboard:read', 'events:read', 'keys:manage']
@@ -42,8 +44,8 @@ CREATE TABLE harbor.api_key_events (
 );
 CREATE INDEX api_key_events_by_key ON harbor.api_key_events (key_id, event_number);
 
--- Whose a key is and what it opens never changes: a different right is a different key.
-GRANT SELECT, INSERT, UPDATE (expires_at, revoked_at, last_used_at) ON harbor.api_keys TO harbor_command;
+-- Whose a key is, what it opens and its expiry never change: a different right is a different key.
+GRANT SELECT, INSERT, UPDATE (overlap_ends_at, revoked_at, last_used_at) ON harbor.api_keys TO harbor_command;
 GRANT SELECT, UPDATE (last_used_at) ON harbor.api_keys TO harbor_query;
 GRANT SELECT, INSERT (key_id, type, actor_type, actor_id, request_id, details, claim, fingerprint)
     ON harbor.api_key_events TO harbor_command;

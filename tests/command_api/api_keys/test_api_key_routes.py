@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from functools import partial
 
 import pytest
@@ -148,6 +148,26 @@ async def test_a_successor_expires_when_the_old_key_would_have(desk: KeyDesk) ->
     rotated = await desk.post(operator, f"{KEYS}/{made.json()['id']}/rotate", {"overlap_s": 0})
 
     assert rotated.json()["expires_at"] == EXPIRY_IN_AN_ANSWER
+
+
+@pytest.mark.parametrize(("expires_at", "shown"), [(None, None), (EXPIRY, EXPIRY_IN_AN_ANSWER)])
+async def test_what_follows_a_lost_rotation_lives_as_long_as_the_key_would_have_without_any(
+    desk: KeyDesk, expires_at: datetime | None, shown: str | None
+) -> None:
+    key = await desk.key("acme", expires_at=expires_at)
+    address = f"{KEYS}/{id_of(key)}/rotate"
+
+    lost, repeated = [await desk.post(key, address, {"overlap_s": 60}, idempotency_key="r-1") for _ in range(2)]
+    await desk.post(key, f"{KEYS}/{repeated.json()['key_id']}/revoke")
+    rotated = await desk.post(key, address, {"overlap_s": 3600}, idempotency_key="r-2")
+    created = await desk.create(key, scopes=["keys:manage"])
+    next_one = await desk.post(rotated.json()["key"], f"{KEYS}/{rotated.json()['id']}/rotate")
+
+    made = (lost, rotated, created, next_one)
+    assert [(answer.status_code, answer.json()["expires_at"]) for answer in made] == [(201, shown)] * 4
+    ends = [answer.json()["predecessor"]["expires_at"] for answer in (lost, rotated)]
+    assert ends[0] == ends[1], "no overlap is ever made longer"
+    assert datetime.fromisoformat(ends[0]) < clock.now() + timedelta(seconds=60)
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,12 @@ async def test_no_service_may_change_what_a_key_opens_and_the_query_service_only
     database: Database, connection: Connection
 ) -> None:
     await make(connection)
-    for change in ("SET scopes = '{orders:cancel}'", "SET partner_id = 'globex'", "SET hashed = hashed"):
+    for change in (
+        "SET scopes = '{orders:cancel}'",
+        "SET partner_id = 'globex'",
+        "SET hashed = hashed",
+        "SET expires_at = NULL",
+    ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(f"UPDATE harbor.api_keys {change}")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
