@@ -16,8 +16,9 @@ from infra.postgres.advice import advice
 from infra.postgres.connection import DedicatedConnection
 from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.pool import DangerousSettingsError, connect
+from infra.security.api_key_errors import KeyStoreError
 from infra.security.api_key_events import newest_events
-from infra.security.api_key_store import KeyStoreError, create_key, list_keys, revoke_key, rotate_key
+from infra.security.api_key_store import create_key, list_keys, revoke_key, rotate_key
 from infra.security.api_keys import INSTALLATION_SCOPES, MAX_OVERLAP, PARTNER_SCOPES, KeyActor, KeyRecord
 from infra.settings import PostgresSettings, SecuritySettings, SettingsError, load
 from infra.settings_names import warn_of_mistyped

@@ -3,7 +3,7 @@
 from typing import Final
 
 from infra.http.problems import ProblemType
-from infra.security.api_keys import too_many_live_keys
+from infra.security.api_keys import too_many_live_keys, too_many_overlapping_keys
 
 CATALOGUE: Final[tuple[ProblemType, ...]] = (
     GRANT_EXCEEDS_KEY := ProblemType(
@@ -28,6 +28,16 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
         "API key created before",
         "This request made a key before, and its secret is shown only once. If you do not have it: revoke the key that "
         "key_id names, then create or rotate again under a new Idempotency-Key.",
+    ),
+    TOO_MANY_OVERLAPPING_KEYS := ProblemType(
+        "too_many_overlapping_keys",
+        409,
+        "Too many rotated keys that still work",
+        too_many_overlapping_keys(
+            ends="The first to end is key_id, at ends_at.",
+            rotates="overlap_s 0",
+            revokes="POST /api/v1/api-keys/{id}/revoke",
+        ),
     ),
 )
 """Append only."""

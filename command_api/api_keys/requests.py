@@ -24,7 +24,7 @@ from infra.http.strict_route import StrictRequest
 from infra.http.validation import MissingAs
 from infra.postgres.connection import Connection
 from infra.postgres.failures import UNAVAILABLE
-from infra.security import api_key_store
+from infra.security import api_key_errors, api_key_store
 from infra.security.api_keys import KEY_ID, KeyActor, KeyRecord, KeyRequest
 
 _KEY_ID: Final = re.compile(KEY_ID, re.ASCII)
@@ -72,14 +72,17 @@ async def changing(request: Request) -> AsyncIterator[Connection]:
         try:
             async with api_key_store.changing_keys(connection):
                 yield connection
-        except api_key_store.TooManyKeysError:
+        except api_key_errors.TooManyKeysError:
             raise Problem(refusals.TOO_MANY_LIVE_KEYS) from None
-        except api_key_store.UnknownKeyError:
+        except api_key_errors.TooManyOverlappingKeysError as full:
+            first_to_end: dict[str, MemberValue] = {"key_id": full.key_id, "ends_at": instant_text(full.ends_at)}
+            raise Problem(refusals.TOO_MANY_OVERLAPPING_KEYS, members=first_to_end) from None
+        except api_key_errors.UnknownKeyError:
             raise Problem(refusals.API_KEY_NOT_LIVE) from None
-        except api_key_store.RequestMismatchError as other:
+        except api_key_errors.RequestMismatchError as other:
             first: dict[str, MemberValue] = {"first_used_at": instant_text(other.first_used_at), "key_id": other.key_id}
             raise Problem(errors.IDEMPOTENCY_KEY_MISMATCH, members=first) from None
-        except api_key_store.KeyAlreadyMadeError as made:
+        except api_key_errors.KeyAlreadyMadeError as made:
             raise Problem(refusals.API_KEY_ALREADY_CREATED, members={"key_id": made.key_id}) from None
 
 

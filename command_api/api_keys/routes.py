@@ -158,7 +158,10 @@ async def get(request: Request, principal: ManagesKeys, key_id: KeyId) -> ApiKey
     operation_id="rotate_api_key",
     summary="Rotate an API key",
     response_description="The successor, with its text.",
-    responses={201: _LOCATION, **_responses(*_CREATING, problems.NOT_FOUND, refusals.API_KEY_NOT_LIVE)},
+    responses={
+        201: _LOCATION,
+        **_responses(*_CREATING, problems.NOT_FOUND, refusals.API_KEY_NOT_LIVE, refusals.TOO_MANY_OVERLAPPING_KEYS),
+    },
 )
 async def rotate(
     request: Request,
@@ -174,8 +177,9 @@ async def rotate(
     Rotated again, because a response was lost, the old key still passes on the expiry that it was created with.
     The key that asks must have every scope of the successor; one of the installation rotates any key of a partner. A
     key that was rotated counts no longer among the live keys that a partner may have, so a rotation finds room also
-    where all places are taken. A repeated request gets 409, as with `create_api_key`; a key that rotates itself works
-    for at least 60 seconds more, so that it can repeat.
+    where all places are taken. While 20 rotated keys of a partner still work, a further rotation has no overlap. A
+    repeated request gets 409, as with `create_api_key`; a key that rotates itself works for at least 60 seconds more,
+    so that it can repeat.
     """
     overlap_ = overlap(body, is_own=key_id == principal.key_id)
     async with changing(request) as connection:

@@ -13,10 +13,18 @@ import asyncpg
 
 from domain.instants import optional_instant_text
 from infra.postgres.connection import Connection
+from infra.security.api_key_errors import (
+    KeyAlreadyMadeError,
+    RequestMismatchError,
+    TooManyKeysError,
+    TooManyOverlappingKeysError,
+    UnknownKeyError,
+)
 from infra.security.api_key_events import write_event
 from infra.security.api_keys import (
     MAX_LIVE_KEYS,
     MAX_OVERLAP,
+    MAX_OVERLAPPING_KEYS,
     KeyActor,
     KeyRecord,
     KeyRequest,
@@ -25,7 +33,6 @@ from infra.security.api_keys import (
     check_scopes,
     generate,
     hash_key,
-    too_many_live_keys,
 )
 from infra.security.key_cache import LOOKUP_TIMEOUT_S
 
@@ -58,6 +65,13 @@ _COUNT_LIVE: Final = """
     WHERE partner_id = $1 AND livemode = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)
         AND overlap_ends_at IS NULL AND key_id IS DISTINCT FROM $4
 """
+# $1 partner, $2 mode, $3 now: the rotated key that is the first to end, and how many still work
+_FIRST_TO_END: Final = """
+    SELECT key_id, least(overlap_ends_at, expires_at) AS ends_at, count(*) OVER () AS overlapping FROM harbor.api_keys
+    WHERE partner_id = $1 AND livemode = $2 AND revoked_at IS NULL AND least(overlap_ends_at, expires_at) > $3
+        AND overlap_ends_at IS NOT NULL
+    ORDER BY ends_at, key_id LIMIT 1
+"""
 _INSERT: Final = """
     INSERT INTO harbor.api_keys (key_id, partner_id, livemode, scopes, hashed, label, created_at, expires_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -75,41 +89,6 @@ _USED: Final = """
     WHERE key_id = ANY($1) AND (last_used_at IS NULL OR last_used_at <= $2::timestamptz - interval '60 seconds')
 """
 _NOTIFY: Final = "SELECT pg_notify('harbor_keys', $1)"
-
-
-class KeyStoreError(Exception):
-    """Base of what this module raises."""
-
-
-class TooManyKeysError(KeyStoreError):
-    """The partner has `MAX_LIVE_KEYS` live keys in this mode; the message says what an operator can do."""
-
-    def __init__(self, partner_id: str) -> None:
-        keys = "python -m command_api keys"
-        super().__init__(
-            too_many_live_keys(lists=f"{keys} list --partner {partner_id}", revokes=f"{keys} revoke KEY_ID")
-        )
-
-
-class UnknownKeyError(KeyStoreError):
-    """There is no key with this id, or it is not live."""
-
-
-class KeyAlreadyMadeError(KeyStoreError):
-    """This request made `key_id` before; the secret was shown then and is not kept."""
-
-    def __init__(self, key_id: str) -> None:
-        super().__init__(f"an earlier request of this name made the key {key_id}")
-        self.key_id = key_id
-
-
-class RequestMismatchError(KeyStoreError):
-    """A request of the same name asked for something else, at `first_used_at`, and made `key_id`."""
-
-    def __init__(self, key_id: str, first_used_at: datetime) -> None:
-        super().__init__(f"another request of this name made the key {key_id}")
-        self.key_id = key_id
-        self.first_used_at = first_used_at
 
 
 @asynccontextmanager
@@ -171,6 +150,7 @@ async def rotate_key(
         ValueError: the overlap is not one of 0 to 7 days.
         UnknownKeyError: there is no such key, or it is not live.
         TooManyKeysError: the key was rotated before, so that it has no place to give up, and none is free.
+        TooManyOverlappingKeysError: there is an overlap, and too many other keys are in theirs.
         KeyAlreadyMadeError, RequestMismatchError: as `create_key`.
     """
     if not timedelta() <= overlap <= MAX_OVERLAP:
@@ -180,6 +160,8 @@ async def rotate_key(
         old = await find_key(connection, key_id)
         if old is None or not old.is_live(now):
             raise UnknownKeyError(f"there is no live key {key_id}")
+        if overlap and old.overlap_ends_at is None:
+            await _require_overlap(connection, old, now)
         key = generate(old.livemode)
         successor = replace(
             old,
@@ -249,6 +231,13 @@ async def _require_first(connection: Connection, request: KeyRequest | None) -> 
     if row["fingerprint"] != request.fingerprint:
         raise RequestMismatchError(row["key_id"], row["recorded_at"])
     raise KeyAlreadyMadeError(row["key_id"])
+
+
+async def _require_overlap(connection: Connection, record: KeyRecord, now: datetime) -> None:
+    """Raise if no other key of the partner may go on working after its rotation."""
+    first = await connection.fetchrow(_FIRST_TO_END, record.partner_id, record.livemode, now)
+    if first is not None and first["overlapping"] >= MAX_OVERLAPPING_KEYS:
+        raise TooManyOverlappingKeysError(first["key_id"], first["ends_at"])
 
 
 async def _insert(connection: Connection, record: KeyRecord, replaces: str | None = None) -> None:

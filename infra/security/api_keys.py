@@ -41,6 +41,9 @@ PARTNER_SCOPES: Final = SCOPES - {"audit:read", "dashboard:read"}
 MAX_LIVE_KEYS: Final = 20
 """Live keys of one partner in one mode; one that was rotated, and works only until its overlap ends, is not counted."""
 
+MAX_OVERLAPPING_KEYS: Final = 20
+"""Rotated keys of one partner in one mode that still work: each of its live keys may be rotated in one overlap."""
+
 MAX_OVERLAP: Final = timedelta(days=7)
 """How long a key may still work after it was rotated."""
 
@@ -61,6 +64,14 @@ def too_many_live_keys(*, lists: str, revokes: str) -> str:
     return (
         f"The partner has {MAX_LIVE_KEYS} live keys in this mode, and no more fit; to replace one, rotate it. "
         f"Otherwise revoke one first: {lists} lists them, {revokes} revokes one."
+    )
+
+
+def too_many_overlapping_keys(*, ends: str, rotates: str, revokes: str) -> str:
+    """Return why a rotation has no overlap; `ends` says which key ends when, the others as in `too_many_live_keys`."""
+    return (
+        f"The partner has {MAX_OVERLAPPING_KEYS} keys in this mode that were rotated and still work. {ends} Wait until "
+        f"then, rotate without an overlap ({rotates}), or revoke one of them first ({revokes})."
     )
 
 

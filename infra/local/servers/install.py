@@ -14,7 +14,8 @@ from infra.postgres.connection import Connection
 from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.login_roles import create_login_roles
 from infra.postgres.migrate import MigrationError, migrate
-from infra.security.api_key_store import TooManyKeysError, create_key, find_key
+from infra.security.api_key_errors import TooManyKeysError
+from infra.security.api_key_store import create_key, find_key
 from infra.security.api_keys import (
     INSTALLATION_SCOPES,
     PARTNER_SCOPES,

@@ -9,7 +9,7 @@ import pytest
 
 import command_api.app
 from infra import clock
-from infra.security.api_keys import INSTALLATION_SCOPES, MAX_LIVE_KEYS, PARTNER_SCOPES
+from infra.security.api_keys import INSTALLATION_SCOPES, MAX_LIVE_KEYS, MAX_OVERLAPPING_KEYS, PARTNER_SCOPES
 from infra.security.key_cache import TTL_S, KeyCache
 from tests.command_api.api_keys.key_desk import KEYS, KeyDesk, key_desk
 from tests.support.orders.builders import order_body
@@ -121,6 +121,27 @@ async def test_a_rotation_needs_no_free_place_until_the_same_key_is_rotated_agai
     assert [answer.status_code for answer in rotated] == [201, 201, 201]
     assert [answer.json()["code"] for answer in (again, created)] == ["too_many_live_keys"] * 2
     assert instead.status_code == 201
+
+
+async def test_twenty_rotated_keys_work_at_once_and_then_a_rotation_has_no_overlap_until_one_of_them_ends(
+    desk: KeyDesk,
+) -> None:
+    first = newest = await desk.key("acme")
+    for overlap_s in range(1000, 1000 + MAX_OVERLAPPING_KEYS):
+        newest = (await desk.post(newest, f"{KEYS}/{id_of(newest)}/rotate", {"overlap_s": overlap_s})).json()["key"]
+    ends_at = (await desk.get(newest, f"{KEYS}/{id_of(first)}")).json()["expires_at"]
+    other = (await desk.create(newest, scopes=["orders:read"])).json()["id"]
+
+    refused = await desk.post(newest, f"{KEYS}/{id_of(newest)}/rotate", {"overlap_s": 60})
+    again = await desk.post(newest, f"{KEYS}/{id_of(first)}/rotate", {"overlap_s": 60})
+    at_once = await desk.post(newest, f"{KEYS}/{other}/rotate", {"overlap_s": 0})
+    await desk.post(newest, f"{KEYS}/{id_of(first)}/revoke")
+    rotated = await desk.post(newest, f"{KEYS}/{id_of(newest)}/rotate", {"overlap_s": 60})
+    full_again = await desk.post(newest, f"{KEYS}/{at_once.json()['id']}/rotate", {})
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_overlapping_keys")
+    assert (refused.json()["key_id"], refused.json()["ends_at"]) == (id_of(first), ends_at), "the first that ends"
+    assert [answer.status_code for answer in (again, at_once, rotated, full_again)] == [201, 201, 201, 409]
 
 
 async def test_a_rotated_key_has_a_successor_that_can_do_the_same_and_works_until_the_overlap_ends(

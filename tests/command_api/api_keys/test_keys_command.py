@@ -7,7 +7,7 @@ import pwd
 from click.testing import CliRunner, Result
 
 from command_api.__main__ import main
-from infra.security.api_keys import MAX_LIVE_KEYS, parse
+from infra.security.api_keys import MAX_LIVE_KEYS, MAX_OVERLAPPING_KEYS, parse
 from tests.support.orders.builders import order_body
 from tests.support.services.command_service import PEPPER, partner_key, postgres_service
 from tests.support.services.servers import Database
@@ -61,6 +61,25 @@ async def test_one_key_too_many_is_refused_in_the_same_words_over_http_and_to_op
     said = said.replace("python -m command_api keys revoke KEY_ID", "POST /api/v1/api-keys/{id}/revoke")
     assert said == f"Error: {over_http.json()['detail']}\n"
     assert rotated.exit_code == 0, rotated.output
+
+
+async def test_one_overlap_too_many_is_refused_with_what_to_type_instead(database: Database) -> None:
+    rotated = [parse(await partner_key(database)).key_id for _ in range(MAX_OVERLAPPING_KEYS)]
+    await database.fetch("UPDATE harbor.api_keys SET overlap_ends_at = '2100-01-03'")
+    sooner = "UPDATE harbor.api_keys SET expires_at = '2100-01-01' WHERE key_id = $1"
+    await database.fetch(sooner, rotated[3])
+    key_id = parse(await partner_key(database)).key_id
+
+    refused = await run(database, "keys", "rotate", key_id)
+    at_once = await run(database, "keys", "rotate", key_id, "--overlap-minutes", "0")
+
+    assert refused.exit_code == 1
+    assert refused.output == (
+        "Error: The partner has 20 keys in this mode that were rotated and still work. "
+        f"The first to end is {rotated[3]}, at 2100-01-01T00:00:00.000000Z. Wait until then, rotate without an overlap "
+        "(--overlap-minutes 0), or revoke one of them first (python -m command_api keys revoke KEY_ID).\n"
+    )
+    assert at_once.exit_code == 0, at_once.output
 
 
 async def test_a_rotated_key_has_a_successor_and_both_work_during_the_overlap(database: Database) -> None:

@@ -12,8 +12,8 @@ from infra.background import run_in_background
 from infra.postgres.connection import Connection
 from infra.postgres.deferred_pool import DeferredPool
 from infra.postgres.pool import open_pool
+from infra.security.api_key_errors import TooManyKeysError
 from infra.security.api_key_store import (
-    TooManyKeysError,
     create_key,
     find_key,
     list_keys,
