@@ -178,7 +178,7 @@ def key_slots(service: CommandApiSettings) -> Slots:
 
 @asynccontextmanager
 async def _opened(settings: Settings, metrics: CommandMetrics) -> AsyncIterator[CommandState]:
-    postgres, security = settings.postgres, settings.security
+    postgres, security, webhooks = settings.postgres, settings.security, settings.webhooks
     pepper = security.api_key_pepper.get_secret_value().encode()
     box = SecretBox.from_setting(security.webhook_secrets_key)
     async with (
@@ -202,7 +202,9 @@ async def _opened(settings: Settings, metrics: CommandMetrics) -> AsyncIterator[
                 "orders_url": orders_url(settings.public),
                 "metrics": metrics,
                 "database": database,
-                "webhooks": WebhookConfig(box, settings.webhooks.allow_networks, settings.webhooks.max_endpoints),
+                "webhooks": WebhookConfig(
+                    box, webhooks.allow_networks, webhooks.max_endpoints, webhooks.extra_top_level_domains
+                ),
                 "key_changes": KeyChanges(pepper, key_slots(settings.service)),
                 "cursors": Cursors(security.cursor_secret.get_secret_value().encode()),
             }

@@ -11,16 +11,26 @@ from command_api.slots import Slots
 from infra.http.app import ServiceState
 from infra.postgres.deferred_pool import DeferredPool
 from infra.security.net_guard.addresses import IPNetwork
+from infra.security.net_guard.target import AddressRules
 from infra.security.secrets_at_rest import SecretBox
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookConfig:
-    """What the installation says about webhook endpoints. `allow_networks` opens addresses in test mode only."""
+    """What the installation says about webhook endpoints; the rules of their addresses are those of `AddressRules`."""
 
     box: SecretBox
     allow_networks: tuple[IPNetwork, ...]
     max_endpoints: int
+    extra_top_level_domains: tuple[str, ...] = ()
+
+    def rules(self, *, livemode: bool) -> AddressRules:
+        """Return the rules for addresses in a mode."""
+        return AddressRules.for_mode(
+            livemode=livemode,
+            allow_networks=self.allow_networks,
+            extra_top_level_domains=self.extra_top_level_domains,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ Count = Annotated[int, Field(ge=1)]
 PublicUrl = Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+)?$")]
 """Scheme, host and perhaps a port; no slash at the end."""
 Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.:\[\]-]+$")]
+TopLevelDomain = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
 HostName = Annotated[str, Field(pattern=r"^(\*\.)?([a-z0-9.-]+|\[[0-9a-f:.]+\])$")]
 
 
@@ -205,6 +206,11 @@ class WebhookSettings(Settings, env_prefix="HARBOR_WEBHOOKS__"):
     poll_s: Seconds = Field(default=0.5, description="seconds between looks at the queue when no wake-up arrives")
     allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], *LISTED] = Field(
         default=(), description="comma-separated CIDRs of endpoints that are not public (development)"
+    )
+    extra_top_level_domains: Annotated[tuple[TopLevelDomain, ...], *LISTED] = Field(
+        default=(),
+        description="comma-separated top-level domains of endpoints besides those of the Public Suffix List, for one "
+        "that is newer than the installed list; internationalised ones as xn--...",
     )
     schedule_scale: Annotated[float, Field(gt=0, le=1)] = Field(
         default=1.0, description="factor on every retry delay; below 1 only for demonstrations and tests"

@@ -43,7 +43,7 @@ FIELD_CODES: Final = {
     "userinfo_not_allowed": "A URL carries no user name or password.",
     "fragment_not_allowed": "A URL has no fragment.",
     "hostname_invalid": "The host is not a plain domain name.",
-    "host_not_public": "The host is not a public name.",
+    "host_not_public": "The host is not a public name: it does not end in a top-level domain that exists.",
     "ip_literal_not_allowed": "Live endpoints are named, not numbered.",
     "port_not_allowed": "The port must be 443 or 8443.",
     "address_denied": "The address is not one that webhooks may be sent to.",

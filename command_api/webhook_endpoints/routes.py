@@ -30,7 +30,6 @@ from infra.http.problems import Problem, ProblemType
 from infra.http.strict_route import StrictRoute
 from infra.ids import canonical_uuid
 from infra.postgres.failures import UNAVAILABLE
-from infra.security.net_guard.target import AddressRules
 
 ENDPOINTS: Final = "/api/v1/webhook-endpoints"
 
@@ -106,8 +105,7 @@ async def create_endpoint(
 ) -> CreatedWebhookEndpointDocument:
     """Register where webhooks go. It gets all later events; its signing secret is shown in this response only."""
     tenant, config = principal.tenant, state_of(request)["webhooks"]
-    rules = AddressRules.for_mode(livemode=tenant.livemode, allow_networks=config.allow_networks)
-    wanted = new_endpoint(body, rules)
+    wanted = new_endpoint(body, config.rules(livemode=tenant.livemode))
     async with _store(request) as store:
         try:
             created = await store.create(tenant, wanted)

@@ -37,7 +37,9 @@ async def main(stop: asyncio.Event) -> None:
         raise SettingsError(str(error)) from None
     async with (
         DeferredPool(lambda: open_pool(postgres, application_name="harbor-webhooks")) as database,
-        WebhookSender(_deadlines(settings), settings.allow_networks) as sender,
+        WebhookSender(
+            _deadlines(settings), settings.allow_networks, extra_top_level_domains=settings.extra_top_level_domains
+        ) as sender,
         Wakeup(lambda: connect(postgres, application_name="harbor-webhooks"), CHANNELS) as wakeup,
     ):
         metrics = DispatcherMetrics(REGISTRY)

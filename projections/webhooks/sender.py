@@ -136,11 +136,20 @@ class WebhookSender:
     """
 
     def __init__(
-        self, deadlines: Deadlines, allow_networks: Sequence[IPNetwork] = (), lookup: Lookup | None = None
+        self,
+        deadlines: Deadlines,
+        allow_networks: Sequence[IPNetwork] = (),
+        lookup: Lookup | None = None,
+        *,
+        extra_top_level_domains: Sequence[str] = (),
     ) -> None:
         self._deadlines = deadlines
         self._rules = {
-            livemode: AddressRules.for_mode(livemode=livemode, allow_networks=allow_networks)
+            livemode: AddressRules.for_mode(
+                livemode=livemode,
+                allow_networks=allow_networks,
+                extra_top_level_domains=extra_top_level_domains,
+            )
             for livemode in (True, False)
         }
         self._system = SystemLookup()  # starts a thread with the first look-up

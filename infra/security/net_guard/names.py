@@ -1,31 +1,29 @@
 """Which host names may be dialled, and what is wrong with those that may not.
 
-A name is plain ASCII as it goes to the resolver. Names that the Internet never resolves are listed here, so that a live
-endpoint under one is refused when it is saved and not when its first webhook is lost.
+A name is plain ASCII as it goes to the resolver. A public name ends in a top-level domain that exists: one of the
+Public Suffix List, in the `publicsuffixlist` package. Any other is known to a private network at most, so a live
+endpoint under it is refused when it is saved and not when its first webhook is lost (decision 0082).
 """
 
 import re
+from collections.abc import Collection
 
 import idna
+from publicsuffixlist import PublicSuffixList
 
 MAX_HOST_CHARS = 253
 MAX_LABEL_CHARS = 63
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
-NEVER_PUBLIC = frozenset(
+_SUFFIXES = PublicSuffixList(only_icann=True, accept_unknown=False, accept_encoded_idn=False)
+_NO_HOSTS = frozenset(
     {
-        *("invalid", "test", "example", "localhost"),  # RFC 6761
-        "local",  # RFC 6762, and with it cluster.local of Kubernetes
-        "onion",  # RFC 7686
-        "alt",  # RFC 9476
+        "onion",  # RFC 7686: no resolver answers
         "arpa",  # RFC 3172: the infrastructure's own, with home.arpa (RFC 8375) and every in-addr.arpa
-        "internal",  # ICANN reserved it for private use in 2024
-        *("corp", "home", "mail"),  # ICANN delegates these to nobody, because networks use them inside
-        *("localdomain", "domain", "workgroup", "intranet", "private", "lan", "svc"),  # in use inside, too
     }
 )
-"""Last labels of names that no public resolver answers, or none with what a partner means."""
+"""Of the list, those under which no partner has a host."""
 
 
 class HostNameError(Exception):
@@ -51,10 +49,17 @@ def read_name(host: str) -> str:
     return name
 
 
-def is_never_public(name: str) -> bool:
-    """Return whether a name (of `read_name`) is one that only a private network can answer."""
+def is_public_name(name: str, extra_top_level_domains: Collection[str] = ()) -> bool:
+    """Return whether a name (of `read_name`) has two parts or more and ends in a top-level domain that exists.
+
+    Args:
+        name: lower-case A-labels.
+        extra_top_level_domains: those the operator knows of and the list does not.
+    """
     parent, _, last = name.rpartition(".")
-    return not parent or last in NEVER_PUBLIC
+    if not parent:
+        return False
+    return last in extra_top_level_domains or (last not in _NO_HOSTS and _SUFFIXES.is_public(idna.decode(last)))
 
 
 def is_loopback(name: str) -> bool:

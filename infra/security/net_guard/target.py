@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from infra.security.net_guard.addresses import IPAddress, IPNetwork, deny_reason, in_networks
-from infra.security.net_guard.names import HostNameError, is_loopback, is_never_public, read_name
+from infra.security.net_guard.names import HostNameError, is_loopback, is_public_name, read_name
 
 MAX_URL_CHARS = 2048
 SAFE_PORTS = frozenset({443, 8443})
@@ -39,15 +39,22 @@ class TargetRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AddressRules:
-    """What may be dialled for one mode. In live mode `allow_networks` is empty by construction (`for_mode`)."""
+    """What may be dialled for one mode. In live mode `allow_networks` is empty by construction (`for_mode`).
+
+    `extra_top_level_domains` are names that the operator knows to be public although the list of them does not; which
+    addresses may be dialled they do not change.
+    """
 
     livemode: bool
     allow_networks: tuple[IPNetwork, ...] = ()
+    extra_top_level_domains: tuple[str, ...] = ()
 
     @classmethod
-    def for_mode(cls, *, livemode: bool, allow_networks: Sequence[IPNetwork]) -> "AddressRules":
+    def for_mode(
+        cls, *, livemode: bool, allow_networks: Sequence[IPNetwork], extra_top_level_domains: Sequence[str] = ()
+    ) -> "AddressRules":
         """Return the rules of a mode; the operator's networks count in test mode only."""
-        return cls(livemode, () if livemode else tuple(allow_networks))
+        return cls(livemode, () if livemode else tuple(allow_networks), tuple(extra_top_level_domains))
 
     def may_open(self, name: str) -> bool:
         """Return whether a name may lead into the operator's networks; what it does lead to, dialling will show."""
@@ -160,8 +167,8 @@ def _check_name(target: Target, rules: AddressRules) -> None:
     """Refuse a name that dialling would have to refuse, whatever it resolves to."""
     if rules.may_open(target.host):
         return
-    if is_never_public(target.host):
-        what = "has one part only" if "." not in target.host else "ends in a name that no public resolver answers"
+    if not is_public_name(target.host, rules.extra_top_level_domains):
+        what = "has one part only" if "." not in target.host else "does not end in a top-level domain that exists"
         raise TargetRefusedError("host_not_public", f"The host is not a public name: it {what}.")
     if target.scheme != "https":
         raise TargetRefusedError("scheme_not_allowed", "The scheme must be https; http reaches this machine alone.")

@@ -73,6 +73,17 @@ async def test_a_partner_has_twenty_endpoints_at_most(service: Service) -> None:
     assert refused.json()["code"] == "too_many_webhook_endpoints"
 
 
+async def test_the_operator_names_top_level_domains_that_are_newer_than_the_list(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARBOR_WEBHOOKS__EXTRA_TOP_LEVEL_DOMAINS", "brandnew, xn--brandnew-abc")
+    async with postgres_service(database) as service:
+        taken = await service.http.post(ENDPOINTS, json={"url": "https://hooks.brandnew/"})
+        refused = await service.http.post(ENDPOINTS, json={"url": "https://hooks.notatld/"})
+    assert (taken.status_code, refused.status_code) == (201, 422)
+    assert refused.json()["errors"][0]["code"] == "host_not_public"
+
+
 async def test_a_delivery_that_does_not_exist_cannot_be_sent_again(service: Service) -> None:
     for delivery_id in (UNKNOWN, UNKNOWN.upper(), "1", "9223372036854775808", "%00", "a" * 500):
         answer = await service.http.post(f"/api/v1/webhook-deliveries/{delivery_id}/resend")

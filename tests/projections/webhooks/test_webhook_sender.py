@@ -196,6 +196,19 @@ async def test_a_name_that_hangs_is_bounded_by_the_connect_deadline() -> None:
     assert reply.outcome is AttemptOutcome.CONNECT
 
 
+async def test_a_top_level_domain_that_the_operator_named_is_dialled() -> None:
+    async def lookup(host: str, _port: int) -> list[str]:
+        asked.append(host)
+        return ["10.0.0.1"]
+
+    asked: list[str] = []
+    async with WebhookSender(UNHURRIED, (), lookup, extra_top_level_domains=["brandnew"]) as sender:
+        for host in ("hooks.brandnew", "hooks.notatld"):
+            reply = await sender.send(f"https://{host}/", livemode=True, headers={}, body=b"{}", now=now())
+            assert reply.outcome is AttemptOutcome.BLOCKED
+    assert asked == ["hooks.brandnew"]
+
+
 async def test_cookies_are_not_kept_between_attempts() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for _ in range(2):

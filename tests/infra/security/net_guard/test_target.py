@@ -52,7 +52,10 @@ HOSTILE_IN_LIVE = {
         "https://hidden.onion/", "https://foo.invalid/", "https://foo.test/", "https://foo.example/", "https://foo.alt/",
         "https://kubernetes.default.svc/", "https://kubernetes.default.svc.cluster.local/", "https://nas.lan/",
         "https://1.0.0.127.in-addr.arpa/", "https://service.arpa/", "https://host.docker.internal/", "https://www.corp/",
-        "https://invalid/", "https://LOCALHOST.LocalDomain/", "https://bücher.example/",
+        "https://invalid/", "https://LOCALHOST.LocalDomain/", "https://bücher.example/", "https://kubernetes.default/",
+        "https://billing.production/", "https://vault.service.consul/", "https://api.docker/", "https://api.k8s/",
+        "https://api.cluster/", "https://home.router/", "https://my.belkin/", "https://a.notatld/",
+        "https://a.xn--bcher-kva/", "https://onion/", "https://com/",
     ],
     "port_not_allowed": [
         "https://example.com:22/", "https://example.com:0/", "https://example.com:80/", "https://example.com:99999/",
@@ -114,6 +117,10 @@ def test_a_hostile_url_is_refused_with_its_code(rules: AddressRules, url: str, c
         (LIVE, "https://bücher.com/x", "https://xn--bcher-kva.com/x"),
         (LIVE, "https://faß.de/", "https://xn--fa-hia.de/"),
         (LIVE, "https://internal.example.com/", "https://internal.example.com/"),
+        (LIVE, "https://hooks.ck/", "https://hooks.ck/"),
+        (LIVE, "https://hooks.production.run.app/", "https://hooks.production.run.app/"),
+        (LIVE, "https://пример.рф/", "https://xn--e1afmkfd.xn--p1ai/"),
+        (LIVE, "https://例.中国/", "https://xn--fsq.xn--fiqs8s/"),
         (LIVE, "https://test.svc.example.com/", "https://test.svc.example.com/"),
         (TEST, "https://8.8.8.8/", "https://8.8.8.8/"),
         (DEVELOPMENT, "http://127.0.0.1:9000/hook", "http://127.0.0.1:9000/hook"),
@@ -158,7 +165,7 @@ def test_an_honest_url_is_kept_in_canonical_form(rules: AddressRules, url: str, 
         ("https://example.com:abc/", "not a port number"),
         ("https://example.com:8080/", "443 or 8443"),
         ("https://redis/", "one part only"),
-        ("https://foo.invalid/", "no public resolver"),
+        ("https://foo.invalid/", "does not end in a top-level domain that exists"),
         (f"https://example.com/{'a' * 2048}", "this has 2068"),
     ],
 )
@@ -167,6 +174,15 @@ def test_a_refusal_names_the_part_that_is_wrong(url: str, part: str) -> None:
         parse_target(url, LIVE)
     assert part in refused.value.detail
     assert "secret" not in refused.value.detail
+
+
+def test_a_top_level_domain_newer_than_the_list_is_public_as_soon_as_the_operator_names_it() -> None:
+    named = AddressRules.for_mode(livemode=True, allow_networks=[], extra_top_level_domains=["brandnew"])
+
+    assert parse_target("https://hooks.brandnew/", named).host == "hooks.brandnew"
+    for still_refused in ("https://brandnew/", "https://hooks.brandnew.notatld/"):
+        with pytest.raises(TargetRefusedError, match="not a public name"):
+            parse_target(still_refused, named)
 
 
 def test_the_operators_networks_count_in_test_mode_only() -> None:
