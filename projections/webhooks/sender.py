@@ -246,8 +246,7 @@ def _read_url(text: str, rules: AddressRules) -> tuple[str, URL]:
         scheme=target.scheme,
         host=target.host,
         port=target.port,
-        path=target.path,
-        query_string=target.query,
+        path=target.path + target.query,  # in one, because as a query an empty one would lose its ?
         encoded=True,
     )
     if url.raw_host != target.host or url.port != target.port:

@@ -36,6 +36,9 @@ def read_name(host: str) -> str:
     Raises:
         HostNameError: it is no name.
     """
+    for place, character in enumerate(host, start=1):
+        if _is_dropped(character):
+            raise HostNameError(f"The host has an invisible character (U+{ord(character):04X}): its character {place}.")
     try:
         name = host.lower() if host.isascii() else idna.encode(host, uts46=True).decode()
     except (idna.IDNAError, UnicodeError):
@@ -65,6 +68,14 @@ def is_public_name(name: str, extra_top_level_domains: Collection[str] = ()) -> 
 def is_loopback(name: str) -> bool:
     """Return whether a name means this machine, whatever a resolver says (RFC 6761)."""
     return name == "localhost" or name.endswith(".localhost")
+
+
+def _is_dropped(character: str) -> bool:
+    """Return whether the mapping of UTS 46 makes nothing of it: a host may not turn into another one unseen."""
+    try:
+        return not character.isascii() and not idna.uts46_remap(character, std3_rules=False)
+    except (idna.IDNAError, UnicodeError):
+        return False
 
 
 def _check_label(label: str) -> None:

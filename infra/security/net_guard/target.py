@@ -65,7 +65,10 @@ class AddressRules:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One parsed URL. `host` is lower-case ASCII; `literal` is set when it is an address and not a name."""
+    """One parsed URL. `host` is lower-case ASCII; `literal` is set when it is an address and not a name.
+
+    `query` begins with its question mark; it is empty where there is none.
+    """
 
     scheme: str
     host: str
@@ -80,7 +83,7 @@ class Target:
         host = f"[{self.host}]" if isinstance(self.literal, IPv6Address) else self.host
         default = 443 if self.scheme == "https" else HTTP_PORT
         port = "" if self.port == default else f":{self.port}"
-        return f"{self.scheme}://{host}{port}{self.path}{'?' + self.query if self.query else ''}"
+        return f"{self.scheme}://{host}{port}{self.path}{self.query}"
 
 
 def parse_target(url: str, rules: AddressRules) -> Target:
@@ -98,11 +101,11 @@ def parse_target(url: str, rules: AddressRules) -> Target:
     if match is None:
         raise TargetRefusedError("url_malformed", "A URL begins with https:// and the host: https://host[:port]/path.")
     scheme = match["scheme"].lower()
-    path, query = match["path"] or "/", (match["query"] or "")[1:]
+    path, query = match["path"] or "/", match["query"] or ""
     _check_scheme(scheme, rules)
     host, port_text, literal = _read_authority(match["authority"], rules)
     _check_rest("path", path)
-    _check_rest("query", query)
+    _check_rest("query", query[1:])
     target = Target(scheme, host, _read_port(scheme, port_text, rules), path, query, literal)
     if literal is not None:
         check_addresses(scheme, target.port, [literal], rules)
@@ -158,7 +161,9 @@ def _read_port(scheme: str, text: str | None, rules: AddressRules) -> int:
     if text is not None and not _PORT.fullmatch(text):
         raise TargetRefusedError("port_not_allowed", "What follows the colon after the host is not a port number.")
     port = int(text) if text else (443 if scheme == "https" else HTTP_PORT)
-    if _is_plain(scheme, port) or (rules.allow_networks and 0 < port <= MAX_PORT):
+    if not 0 < port <= MAX_PORT:
+        raise TargetRefusedError("port_not_allowed", f"A port is a number from 1 to {MAX_PORT}.")
+    if _is_plain(scheme, port) or rules.allow_networks:
         return port
     raise TargetRefusedError("port_not_allowed", "The port must be 443 or 8443.")
 

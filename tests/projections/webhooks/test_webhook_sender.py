@@ -185,6 +185,20 @@ async def test_the_rules_of_live_mode_hold_when_it_is_dialled() -> None:
     assert reply == Reply(AttemptOutcome.BLOCKED, detail="scheme_not_allowed"), "saved under other rules"
 
 
+@pytest.mark.parametrize("target", ["/", "/x", "/x?", "/x??", "/x?a=1&b=%2f;%C3%BC+", "//x/../y?", "/%7Ea;b/?&&=?"])
+async def test_path_and_query_are_sent_byte_for_byte(target: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await _read_request(reader))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    heads: list[bytes] = []
+    async with _listening(serve) as url:
+        await _send(url.removesuffix("/") + target)
+
+    assert heads[0].splitlines()[0] == f"POST {target} HTTP/1.1".encode()
+
+
 async def test_a_name_that_hangs_is_bounded_by_the_connect_deadline() -> None:
     async def hanging(_host: str, _port: int) -> Sequence[str]:
         await asyncio.Event().wait()

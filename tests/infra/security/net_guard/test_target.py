@@ -43,7 +43,9 @@ HOSTILE_IN_LIVE = {
         "https://::1/", "https://[127.0.0.1]/", "https://[v1.fe80::a+en1]/", "https://%31%32%37.0.0.1/",
         "https://exa%6dple.com/", "https:///path", "https://:443/", "https://.example.com/", "https://example..com/",
         "https://example.com./", "https://-example.com/", "https://exa_mple.com/", "https://exa*mple.com/",
-        "https://xn--a/", "https://xn--/", "https://\u200dexample.com/", f"https://{'a' * 64}.com/",
+        "https://xn--a/", "https://xn--/", "https://\u200dexample.com/", "https://ex\u200bample.com/",
+        "https://exam\u00adple.com/", "https://\ufeffexample.com/", "https://b\u00fccher\u2060.com/", "https://\u200b/",
+        f"https://{'a' * 64}.com/",
         f"https://{'a.' * 130}com/",
     ],
     "host_not_public": [
@@ -113,6 +115,9 @@ def test_a_hostile_url_is_refused_with_its_code(rules: AddressRules, url: str, c
     [
         (LIVE, "https://example.com", "https://example.com/"),
         (LIVE, "HTTPS://Example.COM:443/Hook?a=1&b=%20", "https://example.com/Hook?a=1&b=%20"),
+        (LIVE, "https://example.com/x?", "https://example.com/x?"),
+        (LIVE, "https://example.com?", "https://example.com/?"),
+        (LIVE, "https://example.com/x??a=?", "https://example.com/x??a=?"),
         (LIVE, "https://hooks.example.com:8443/x", "https://hooks.example.com:8443/x"),
         (LIVE, "https://bücher.com/x", "https://xn--bcher-kva.com/x"),
         (LIVE, "https://faß.de/", "https://xn--fa-hia.de/"),
@@ -161,9 +166,12 @@ def test_an_honest_url_is_kept_in_canonical_form(rules: AddressRules, url: str, 
         (f"https://{'a.' * 130}com/", "at most 253"),
         ("https://exa*mple.com/", "other than letters, digits"),
         ("https://\u200dexample.com/", "IDNA 2008"),
+        ("https://ex\u200bample.com/", "The host has an invisible character (U+200B): its character 3."),
         ("https://xn--a/", "valid A-label"),
         ("https://example.com:abc/", "not a port number"),
         ("https://example.com:8080/", "443 or 8443"),
+        ("https://example.com:0/", "from 1 to 65535"),
+        ("https://example.com:65536/", "from 1 to 65535"),
         ("https://redis/", "one part only"),
         ("https://foo.invalid/", "does not end in a top-level domain that exists"),
         (f"https://example.com/{'a' * 2048}", "this has 2068"),
@@ -183,6 +191,12 @@ def test_a_top_level_domain_newer_than_the_list_is_public_as_soon_as_the_operato
     for still_refused in ("https://brandnew/", "https://hooks.brandnew.notatld/"):
         with pytest.raises(TargetRefusedError, match="not a public name"):
             parse_target(still_refused, named)
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999"])
+def test_a_number_that_no_port_has_is_called_so_where_every_port_is_open(port: str) -> None:
+    with pytest.raises(TargetRefusedError, match="A port is a number from 1 to 65535"):
+        parse_target(f"http://127.0.0.1:{port}/", DEVELOPMENT)
 
 
 def test_the_operators_networks_count_in_test_mode_only() -> None:
