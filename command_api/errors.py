@@ -74,7 +74,8 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
         "too_many_webhook_endpoints",
         409,
         "Too many webhook endpoints",
-        "Delete an endpoint before you add another one.",
+        "A partner has a limited number of webhook endpoints in one mode, 20 unless the operator has set another one: "
+        "delete one before you add another.",
     ),
     WEBHOOK_ENDPOINT_NOT_ENABLED := ProblemType(
         "webhook_endpoint_not_enabled",
@@ -119,6 +120,12 @@ def invalid_values(errors: Iterable[FieldError]) -> Problem:
 def invalid_command(error: InvalidCommandError) -> Problem:
     """Return the 422 that lists the rules which a command breaks; not recorded either."""
     return invalid_values(FieldError(pointer(each.path), each.code, each.detail) for each in error.violations)
+
+
+def too_many_webhook_endpoints(limit: int) -> Problem:
+    """Return the refusal of an endpoint beyond the limit, which it names."""
+    detail = f"A partner has at most {limit} webhook endpoints in one mode: delete one before you add another."
+    return Problem(TOO_MANY_WEBHOOK_ENDPOINTS, detail)
 
 
 def translate(error: Exception) -> Problem | None:

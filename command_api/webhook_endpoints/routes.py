@@ -110,7 +110,7 @@ async def create_endpoint(
         try:
             created = await store.create(tenant, wanted)
         except TooManyEndpointsError:
-            raise Problem(errors.TOO_MANY_WEBHOOK_ENDPOINTS) from None
+            raise errors.too_many_webhook_endpoints(config.max_endpoints) from None
     endpoint_id = created.endpoint.endpoint_id
     context_of(request).log_fields["endpoint_id"] = str(endpoint_id)
     response.headers["location"] = f"{ENDPOINTS}/{endpoint_id}"

@@ -71,6 +71,7 @@ async def test_a_partner_has_twenty_endpoints_at_most(service: Service) -> None:
     assert answers == [201] * 20 + [409]
     refused = await service.http.post(ENDPOINTS, json=GOOD)
     assert refused.json()["code"] == "too_many_webhook_endpoints"
+    assert "at most 20 webhook endpoints in one mode" in refused.json()["detail"]
 
 
 async def test_the_operator_names_top_level_domains_that_are_newer_than_the_list(
