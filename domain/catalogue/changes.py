@@ -48,7 +48,7 @@ class Change(Document):
 
 
 class CreatedChange(Change):
-    """An order was placed; it expires at `expires_at` unless it is authorized."""
+    """An order was placed; it expires at `expires_at` unless it is authorized. Its lines stand in the order alone."""
 
     external_reference: str | None = Field(examples=["PO-2026-0042"])
     metadata: dict[str, str]
@@ -56,7 +56,10 @@ class CreatedChange(Change):
 
 
 class ChangedLine(Document):
-    """One change of an amendment; what it does not touch is null, and so is the sku of a removed line."""
+    """One change of an amendment; what it does not touch is null.
+
+    Of a removed line all but `line_id` is null: a snapshot has it in the `lines` of `previous`.
+    """
 
     op: Literal["add", "remove", "set_quantity", "set_price"]
     line_id: int

@@ -35,7 +35,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedChange(Change):
-    """`order.created`: it expires at `expires_at` unless it is authorized."""
+    """`order.created`: it expires at `expires_at` unless it is authorized. Its lines stand in `event.order` alone."""
 
     external_reference: str | None
     metadata: Mapping[str, str]
@@ -44,7 +44,10 @@ class CreatedChange(Change):
 
 @dataclass(frozen=True, slots=True)
 class ChangedLine:
-    """One change of an amendment; what it does not touch is None, and so is the sku of a removed line."""
+    """One change of an amendment; what it does not touch is None.
+
+    Of a removed line all but `line_id` is None: a snapshot has it in the `lines` of `event.data["previous"]`.
+    """
 
     op: str
     line_id: int
