@@ -3,13 +3,14 @@
 import csv
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 COLUMNS = ("invoice", "stock_code", "quantity", "unit_price", "customer_id")
 CURRENCIES = ("EUR", "USD", "GBP", "JPY", "KWD")
 DIGITS = {"JPY": 0, "KWD": 3}
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _WHOLE = re.compile(r" *-?[0-9]{1,9} *", re.ASCII)
 
 
@@ -76,16 +77,14 @@ def invoices(path: Path, run: str) -> list[Draft]:
     """Return one order per invoice of a CSV, lines in file order.
 
     Raises:
-        BadFileError: the file cannot be read or lacks a column.
+        BadFileError: the file cannot be read, lacks a column or has no invoices.
     """
     groups: dict[str, list[Line]] = {}
     customers: dict[str, str] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # Excel begins its files with a byte order mark
             reader = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise BadFileError(f"{path}: no column {', '.join(missing)}; needed: {', '.join(COLUMNS)}")
+            _check_columns(path, reader.fieldnames or ())
             for number, row in enumerate(reader, start=2):
                 invoice, stock_code, quantity, unit_price, customer_id = (row[name] or "" for name in COLUMNS)
                 line = Line(stock_code, _quantity(quantity), unit_price, f"{path.name}:{number}")
@@ -97,12 +96,25 @@ def invoices(path: Path, run: str) -> list[Draft]:
         raise BadFileError(f"{path} is not CSV: {error}") from error
     except UnicodeDecodeError as error:
         raise BadFileError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    if not groups:
+        raise BadFileError(f"{path} has no invoices: nothing follows its line of columns")
     return [
         Draft(
             invoice, f"customer-{customers[invoice]}@example.com", "GBP", tuple(lines), {"run": run, "invoice": invoice}
         )
         for invoice, lines in groups.items()
     ]
+
+
+def _check_columns(path: Path, found: Sequence[str]) -> None:
+    missing = [name for name in COLUMNS if name not in found]
+    if not missing:
+        return
+    needed = f"needed: {', '.join(COLUMNS)}"
+    for separator, name in _OTHER_SEPARATORS.items():
+        if set(COLUMNS) <= set("".join(found[:1]).split(separator)):
+            raise BadFileError(f"{path}: the columns are separated by {name}; separate them by commas")
+    raise BadFileError(f"{path}: no column {', '.join(missing)}; {needed}" if found else f"{path} is empty; {needed}")
 
 
 def _quantity(text: str) -> int | str:

@@ -39,13 +39,32 @@ def test_a_line_that_is_broken_is_sent_as_it_stands_to_be_refused_and_counted(tm
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("a,b\n1,2\n", "no column invoice"), (HEADER + f"1,{'A' * 200_000},x,2,2010-12-01,1.5,9,UK\n", "field larger")],
+    [
+        ("a,b\n1,2\n", "no column invoice"),
+        (HEADER + f"1,{'A' * 200_000},x,2,2010-12-01,1.5,9,UK\n", "field larger"),
+        (
+            HEADER.replace(",", ";") + "1;A;x;2;2010-12-01;1,5;9;UK\n",
+            "separated by semicolons; separate them by commas",
+        ),
+        (HEADER.replace(",", "\t") + "1\tA\n", "separated by tabs; separate them by commas"),
+        ("a;b\n1;2\n", "no column invoice"),
+        (HEADER, "has no invoices: nothing follows"),
+        (HEADER + "\n\n", "has no invoices: nothing follows"),
+        ("", "is empty; needed: invoice"),
+    ],
 )
 def test_a_file_of_another_form_is_refused_with_the_reason(tmp_path: Path, content: str, says: str) -> None:
     file = tmp_path / "other.csv"
     file.write_text(content)
     with pytest.raises(BadFileError, match=says):
         invoices(file, "r")
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "from_excel.csv"
+    file.write_text(HEADER + "1,A,x,2,2010-12-01,1.5,9,UK\n", encoding="utf-8-sig")
+
+    assert [draft.name for draft in invoices(file, "r")] == ["1"]
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
