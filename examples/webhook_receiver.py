@@ -96,7 +96,7 @@ def describe(event: object, *, is_repeated: bool = False) -> str:
     status = member(change, "to_status") or member(event, "data", "object", "status")
     said.append(f"now {status}" if status is not None else "without a status: read the order from the API")
     if member(event, "truncated") is True:
-        said.append("too large for a snapshot")
+        said.append("shortened to fit into 64 KiB")
     return ", ".join([what, *said])
 
 

@@ -64,9 +64,7 @@ async def test_a_delivery_that_comes_again_is_printed_as_seen_before(stack: Stac
     assert again == f"verified order.created of order {created.json()['id']}, seen before\n"
 
 
-async def test_an_order_too_large_for_a_snapshot_and_what_happens_to_it_are_taken_at_once(
-    stack: Stack, home: Path
-) -> None:
+async def test_an_order_too_large_for_a_body_and_what_happens_to_it_are_taken_at_once(stack: Stack, home: Path) -> None:
     lines = [{"sku": f"SKU-{number}", "quantity": 1, "unit_price": "1.00"} for number in range(400)]
     async with receiver(home) as process, partner(stack) as client:
         assert process.stdout is not None
@@ -79,7 +77,7 @@ async def test_an_order_too_large_for_a_snapshot_and_what_happens_to_it_are_take
         attempts = await eventually(lambda: attempts_of(client, stack, endpoint["id"]), timeout_s=30)
 
     assert printed == [
-        f"verified {what}, too large for a snapshot\n"
+        f"verified {what}, shortened to fit into 64 KiB\n"
         for what in (
             f"order.authorization_released of order {order_id}, 50.00 EUR, now captured",
             f"order.authorized of order {order_id}, 400.00 EUR, now authorized",
@@ -115,6 +113,10 @@ def test_a_type_and_a_version_of_later_days_are_said() -> None:
     assert describe(later) == "order.teleported of order o1, without a status: read the order from the API"
     assert describe(later | {"api_version": "v2"}) == (
         "order.teleported of order o1, in version v2, which this receiver does not know"
+    )
+    thin = later | {"type": "order.amended", "data": {"object": {"id": "o1"}, "change": None}, "truncated": True}
+    assert describe(thin) == (
+        "order.amended of order o1, without a status: read the order from the API, shortened to fit into 64 KiB"
     )
     assert describe({"type": "endpoint.disabled", "api_version": "v1", "data": {"object": {"status": "disabled"}}}) == (
         "endpoint.disabled, now disabled"
