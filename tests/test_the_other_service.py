@@ -69,6 +69,7 @@ def test_a_read_of_the_head_alone_is_a_read_and_a_fixed_address_is_no_parameter(
     assert query.hint("HEAD", ORDER) == "The query service takes GET /api/v1/orders/{order_id}."
     assert command.hint("POST", BATCH) == "The command service takes POST /api/v1/orders/batch."
     assert command.hint("PATCH", BATCH) is None
+    assert query.hint("GET", BATCH) is None, "it is no order at the query service"
 
 
 async def test_behind_one_address_the_type_of_every_problem_leads_to_its_page() -> None:

@@ -16,11 +16,12 @@ class Elsewhere:
 
     def __init__(self, service: ServiceAddress) -> None:
         self._service = service
-        routes: dict[str, list[str]] = orjson.loads(_TABLE.read_bytes())[service.name]
-        # An address without a parameter is never a parameter of another one.
+        table: dict[str, dict[str, list[str]]] = orjson.loads(_TABLE.read_bytes())
+        # An address without a parameter, of either service, is never a parameter of another one.
+        fixed: dict[str, list[str]] = {path: [] for routes in table.values() for path in routes if "{" not in path}
         self._routes = [
             (re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), path, frozenset(methods))
-            for path, methods in sorted(routes.items(), key=lambda route: "{" in route[0])
+            for path, methods in sorted((fixed | table[service.name]).items(), key=lambda route: "{" in route[0])
         ]
 
     def hint(self, method: str, path: str) -> str | None:
