@@ -12,14 +12,12 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from infra.settings_addresses import Address, HostName
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-PublicUrl = Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+)?$")]
-"""Scheme, host and perhaps a port; no slash at the end."""
-Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.:\[\]-]+$")]
 TopLevelDomain = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
-HostName = Annotated[str, Field(pattern=r"^(\*\.)?([a-z0-9.-]+|\[[0-9a-f:.]+\])$")]
 
 
 def _parts(value: object) -> object:
@@ -127,13 +125,13 @@ class QueryApiSettings(Settings, env_prefix="HARBOR_QUERY_API__"):
 class PublicSettings(Settings, env_prefix="HARBOR_PUBLIC__"):
     """How clients reach the two HTTP services: their addresses, for links and hints, and who may use them how."""
 
-    command_url: PublicUrl = Field(
+    command_url: Address = Field(
         default="",
         description="address of the command service for clients, as https://orders.example.com; empty: both services "
         "have the same one, a proxy in front of them decides by method and path",
     )
-    query_url: PublicUrl = Field(default="", description="address of the query service for clients; empty: the same")
-    cors_origins: Annotated[tuple[Origin, ...], *LISTED] = Field(
+    query_url: Address = Field(default="", description="address of the query service for clients; empty: the same")
+    cors_origins: Annotated[tuple[Address, ...], *LISTED] = Field(
         default=(),
         description="comma-separated origins (https://app.example.com) whose web pages may call the services; "
         "empty: none",

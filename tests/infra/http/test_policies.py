@@ -223,6 +223,18 @@ async def test_without_api_pages_their_addresses_do_not_exist() -> None:
         ("TRUSTED_HOSTS", "orders.example.com:8000"),
         ("TRUSTED_HOSTS", "*"),
         ("TRUSTED_HOSTS", "https://orders.example.com"),
+        ("TRUSTED_HOSTS", "..."),
+        ("TRUSTED_HOSTS", "orders..example.com"),
+        ("TRUSTED_HOSTS", "-orders.example.com"),
+        ("TRUSTED_HOSTS", "300.1.1.1"),
+        ("TRUSTED_HOSTS", "*.[::1]"),
+        ("TRUSTED_HOSTS", "*.10.0.0.1"),
+        ("TRUSTED_HOSTS", "[::g]"),
+        ("CORS_ORIGINS", "https://a:b:c"),
+        ("CORS_ORIGINS", "https://a.example.com:99999"),
+        ("CORS_ORIGINS", "https://..."),
+        ("QUERY_URL", "http://a:b:c"),
+        ("COMMAND_URL", "https://orders.example.com/"),
         ("GZIP_MIN_BYTES", "-1"),
     ],
 )
@@ -243,3 +255,21 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert settings.cors_origins == ("https://a.example.com", "http://localhost:5173")
     assert settings.trusted_hosts == ("a.example.com", "*.b.example.com", "[::1]")
+
+
+def test_addresses_may_be_written_otherwise_than_clients_send_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    origins = "https://app.example.com:443,http://x:80,HTTPS://B.example.com:8443,http://[0:0::1]:80"
+    monkeypatch.setenv("HARBOR_PUBLIC__CORS_ORIGINS", origins)
+    monkeypatch.setenv("HARBOR_PUBLIC__TRUSTED_HOSTS", "API.harbor.test.,*.harbor.test.,[0:0::1],10.0.0.1")
+    monkeypatch.setenv("HARBOR_PUBLIC__COMMAND_URL", "")
+
+    settings = load(PublicSettings)
+
+    assert settings.cors_origins == (
+        "https://app.example.com",
+        "http://x",
+        "https://b.example.com:8443",
+        "http://[::1]",
+    )
+    assert settings.trusted_hosts == ("api.harbor.test", "*.harbor.test", "[::1]", "10.0.0.1")
+    assert settings.command_url == ""
