@@ -11,6 +11,7 @@ from infra.local.ports import is_port_free
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 DATABASE = "harbor"
+_HOSTS = "HARBOR_PUBLIC__TRUSTED_HOSTS"
 _DEFAULT_PORTS = {"HARBOR_COMMAND_API__PORT": 8000, "HARBOR_QUERY_API__PORT": 8001}
 
 # module -> login role of its commands; every other module runs as the workers do
@@ -105,6 +106,8 @@ def environment_of(name: str, home: Home, addresses: Addresses, url: str) -> dic
         "HARBOR_OPS__HOST": "127.0.0.1",
         "PYTHONUNBUFFERED": "1",
     }
+    if hosts := os.environ.get(_HOSTS):  # whatever else it is: the stack itself, the demo and `up` name this one
+        decided[_HOSTS] = f"{hosts},127.0.0.1"
     if addresses.bootstrap_servers:
         decided["HARBOR_KAFKA__BOOTSTRAP_SERVERS"] = addresses.bootstrap_servers
     else:

@@ -41,7 +41,13 @@ def stack_document(
 
 
 def table(
-    home: Home, addresses: Addresses, names: Container[str], versions: Mapping[str, str], ops: Mapping[str, str]
+    home: Home,
+    addresses: Addresses,
+    names: Container[str],
+    versions: Mapping[str, str],
+    ops: Mapping[str, str],
+    *,
+    has_docs: bool = True,
 ) -> list[str]:
     """Return the lines that say what runs where.
 
@@ -51,13 +57,15 @@ def table(
         names: the processes of the stack.
         versions: of `postgres`, `kafka` and `valkey`; or `external`, or why there is none.
         ops: base addresses of the processes that serve no API.
+        has_docs: whether the services have their API pages.
     """
+    pages = "/docs /readyz /metrics" if has_docs else "/readyz /metrics"
     python = f"Python {platform.python_version()}"
     kafka_data = str(home.path / "kafka") if "kafka" in names else ""
     valkey_data = "keeps nothing on disk" if "valkey" in names else ""
     rows = [
-        ("command service", python, addresses.command_api, "/docs /readyz /metrics"),
-        ("query service", python, addresses.query_api, "/docs /readyz /metrics"),
+        ("command service", python, addresses.command_api, pages),
+        ("query service", python, addresses.query_api, pages),
         *((name, python, url, "/readyz /metrics") for name, url in ops.items()),
         ("PostgreSQL", versions["postgres"], shown(addresses.admin_url), home.kept.postgres_dir),
         ("Kafka", versions["kafka"], addresses.bootstrap_servers or "-", kafka_data),

@@ -22,6 +22,7 @@ from infra.local.servers.kafka import KafkaServer
 from infra.local.servers.postgres import PostgresServer
 from infra.local.servers.valkey import ValkeyServer
 from infra.postgres.login_roles import LOGIN_ROLES
+from infra.settings import PublicSettings, load
 
 READY_S = 600.0  # a server may have much to recover
 LOG_CHECK_S = 60.0
@@ -225,7 +226,8 @@ class Stack:
             write_private(self._home.stack_file, document)
 
     def _report(self, addresses: Addresses) -> None:
-        lines = report.table(self._home, addresses, self._supervisor.supervised, self._versions, self._ops())
+        names, has_docs = self._supervisor.supervised, load(PublicSettings).docs_enabled
+        lines = report.table(self._home, addresses, names, self._versions, self._ops(), has_docs=has_docs)
         for line in [*lines, *report.first_request(addresses, self._home.kept.api_keys["partner_a"])]:
             self._say(line)
 

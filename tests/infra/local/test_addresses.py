@@ -8,9 +8,11 @@ import pytest
 from infra.local.addresses import Addresses, environment_of, role_url, service_port, shown
 from infra.local.errors import LocalError
 from infra.local.home import Home
+from infra.local.report import table
 
 ADMIN = "postgresql://admin:secret@db.example:5432/harbor?sslmode=require"
 VARIABLE = "HARBOR_COMMAND_API__PORT"
+HOSTS = "HARBOR_PUBLIC__TRUSTED_HOSTS"
 
 
 def test_a_taken_port_names_the_variable_to_set(tmp_path: Path) -> None:
@@ -64,3 +66,20 @@ def test_no_process_gets_the_administrators_password(tmp_path: Path) -> None:
     environment = environment_of("relay", Home(tmp_path), addresses, url)
 
     assert not [name for name, value in environment.items() if "secret@" in value]
+
+
+def test_listed_hosts_do_not_shut_out_the_stack_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = Addresses(ADMIN, "redis://localhost", None, 8000, 8001)
+
+    monkeypatch.setenv(HOSTS, "api.harbor.test")
+    assert environment_of("command_api", Home(tmp_path), addresses, ADMIN)[HOSTS] == "api.harbor.test,127.0.0.1"
+    monkeypatch.setenv(HOSTS, "")
+    assert environment_of("command_api", Home(tmp_path), addresses, ADMIN)[HOSTS] == ""
+
+
+@pytest.mark.parametrize("has_docs", [True, False])
+def test_up_names_the_api_pages_where_there_are_some(tmp_path: Path, has_docs: bool) -> None:
+    versions = dict.fromkeys(("postgres", "kafka", "valkey"), "external")
+    lines = table(Home(tmp_path), Addresses(ADMIN, "redis://a", None, 8000, 8001), (), versions, {}, has_docs=has_docs)
+
+    assert ["/docs" in line for line in lines[:2]] == [has_docs, has_docs]
