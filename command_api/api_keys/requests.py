@@ -27,6 +27,7 @@ from infra.postgres.failures import UNAVAILABLE
 from infra.security import api_key_errors, api_key_store
 from infra.security.api_keys import KEY_ID, KeyActor, KeyRecord, KeyRequest
 
+PREFIX: Final = "/api/v1/api-keys"
 _KEY_ID: Final = re.compile(KEY_ID, re.ASCII)
 
 
@@ -66,7 +67,7 @@ Actor = Annotated[KeyActor, Depends(_actor)]
 
 
 @asynccontextmanager
-async def changing(request: Request) -> AsyncIterator[Connection]:
+async def changing(request: StrictRequest) -> AsyncIterator[Connection]:
     """Hold the one transaction that may change keys; what prevents the change becomes a problem."""
     async with state_of(request)["key_changes"].slots.entered(), connection_of(request) as connection:
         try:
@@ -80,10 +81,26 @@ async def changing(request: Request) -> AsyncIterator[Connection]:
         except api_key_errors.UnknownKeyError:
             raise Problem(refusals.API_KEY_NOT_LIVE) from None
         except api_key_errors.RequestMismatchError as other:
-            first: dict[str, MemberValue] = {"first_used_at": instant_text(other.first_used_at), "key_id": other.key_id}
+            first: dict[str, MemberValue] = {
+                "first_used_at": instant_text(other.first_used_at),
+                "key_id": other.key_id,
+                "differs": await _differences(request, other),
+            }
             raise Problem(errors.IDEMPOTENCY_KEY_MISMATCH, members=first) from None
         except api_key_errors.KeyAlreadyMadeError as made:
             raise Problem(refusals.API_KEY_ALREADY_CREATED, members={"key_id": made.key_id}) from None
+
+
+async def _differences(request: StrictRequest, first: api_key_errors.RequestMismatchError) -> list[str]:
+    """Return in what a request differs from the first under its key: `path`, `body`, or both.
+
+    Of the body only a hash is kept, so the same one is found by trying it at the address of the first request.
+    """
+    path = PREFIX if first.predecessor is None else f"{PREFIX}/{first.predecessor}/rotate"
+    body = (await request.strict_json()).canonical
+    is_same_body = fingerprint("POST", path, body) == first.fingerprint
+    found = {"path": request.scope["path"] != path, "body": not is_same_body}
+    return [name for name, is_other in found.items() if is_other]
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from command_api import errors
 from command_api.api_keys import problems as refusals
 from command_api.api_keys.bodies import NewApiKeyBody, RotationBody, overlap, wanted_key
 from command_api.api_keys.requests import (
+    PREFIX,
     Actor,
     IdentifiedRequest,
     KeyId,
@@ -37,12 +38,11 @@ from infra.http.auth import Principal
 from infra.http.cursors import RowKey
 from infra.http.openapi.document import header, problem_responses
 from infra.http.problems import FieldError, ProblemType
-from infra.http.strict_route import StrictRoute
+from infra.http.strict_route import StrictRequest, StrictRoute
 from infra.security import api_key_store
 from infra.security.api_key_events import KeyEvent, events_of_key
 from infra.security.api_keys import KeyRecord, KeyVisibility, is_partner_id
 
-PREFIX: Final = "/api/v1/api-keys"
 _NO_ID: Final = UUID(int=0)
 
 router = APIRouter(route_class=StrictRoute, tags=["API keys"])
@@ -75,7 +75,7 @@ _CREATING: Final = (
     responses={201: _LOCATION, **_responses(*_CREATING)},
 )
 async def create(
-    request: Request,
+    request: StrictRequest,
     response: Response,
     body: NewApiKeyBody,
     principal: ManagesKeys,
@@ -164,7 +164,7 @@ async def get(request: Request, principal: ManagesKeys, key_id: KeyId) -> ApiKey
     },
 )
 async def rotate(
-    request: Request,
+    request: StrictRequest,
     response: Response,
     key_id: KeyId,
     principal: ManagesKeys,
@@ -208,7 +208,7 @@ async def rotate(
     response_description="The key, revoked now or before.",
     responses=_responses(problems.NOT_FOUND),
 )
-async def revoke(request: Request, key_id: KeyId, principal: ManagesKeys, actor: Actor) -> ApiKeyDocument:
+async def revoke(request: StrictRequest, key_id: KeyId, principal: ManagesKeys, actor: Actor) -> ApiKeyDocument:
     """Revoke a key, also the one that asks: every process refuses it within 5 seconds. Repeating it changes nothing."""
     async with changing(request) as connection:
         now = clock.now()

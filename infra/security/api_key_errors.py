@@ -49,9 +49,11 @@ class KeyAlreadyMadeError(KeyStoreError):
 
 
 class RequestMismatchError(KeyStoreError):
-    """A request of the same name asked for something else, at `first_used_at`, and made `key_id`."""
+    """Another request of the same name made `key_id`, at `first_used_at`; a rotation, if it has a `predecessor`."""
 
-    def __init__(self, key_id: str, first_used_at: datetime) -> None:
+    def __init__(self, key_id: str, first_used_at: datetime, predecessor: str | None, fingerprint: bytes) -> None:
         super().__init__(f"another request of this name made the key {key_id}")
         self.key_id = key_id
         self.first_used_at = first_used_at
+        self.predecessor = predecessor
+        self.fingerprint = fingerprint

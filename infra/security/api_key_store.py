@@ -57,7 +57,10 @@ _PAGE: Final = f"""
 # Changes of keys are rare, so only one runs at a time: what it has read (how many live keys, which requests, whether
 # the acting key is still live) cannot change before it commits, and no two can deadlock.
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('harbor.api_keys', 0))"
-_MADE_BY_REQUEST: Final = "SELECT key_id, fingerprint, recorded_at FROM harbor.api_key_events WHERE claim = $1"
+_MADE_BY_REQUEST: Final = """
+    SELECT key_id, fingerprint, recorded_at, details->>'predecessor' AS predecessor FROM harbor.api_key_events
+    WHERE claim = $1
+"""
 # $1 partner, $2 mode, $3 now, $4 the key that is being replaced (or NULL). A key that was rotated works only until its
 # overlap ends; its successor has its place.
 _COUNT_LIVE: Final = """
@@ -229,7 +232,7 @@ async def _require_first(connection: Connection, request: KeyRequest | None) -> 
     if request is None or row is None:
         return
     if row["fingerprint"] != request.fingerprint:
-        raise RequestMismatchError(row["key_id"], row["recorded_at"])
+        raise RequestMismatchError(row["key_id"], row["recorded_at"], row["predecessor"], row["fingerprint"])
     raise KeyAlreadyMadeError(row["key_id"])
 
 

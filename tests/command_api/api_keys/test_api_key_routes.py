@@ -13,7 +13,7 @@ from infra.security.api_keys import INSTALLATION_SCOPES, MAX_LIVE_KEYS, MAX_OVER
 from infra.security.key_cache import TTL_S, KeyCache
 from tests.command_api.api_keys.key_desk import KEYS, KeyDesk, key_desk
 from tests.support.orders.builders import order_body
-from tests.support.services.command_service import id_of
+from tests.support.services.command_service import Json, id_of
 from tests.support.services.servers import Database
 
 EXPIRY = clock.now().replace(microsecond=0) + timedelta(days=60)
@@ -76,6 +76,35 @@ async def test_a_repeated_request_makes_no_second_key_and_names_the_first(desk: 
         True,
     )
     assert len((await desk.get(key, KEYS)).json()["data"]) == 2
+
+
+READS: Json = {"scopes": ["orders:read"]}
+OTHER_USES: list[tuple[str, Json, str, Json, list[str]]] = [
+    ("", READS, "", {"scopes": ["orders:write"]}, ["body"]),
+    ("", READS, "one/rotate", {"overlap_s": 60}, ["path", "body"]),
+    ("one/rotate", {"overlap_s": 60}, "one/rotate", {"overlap_s": 61}, ["body"]),
+    ("one/rotate", {"overlap_s": 60}, "two/rotate", {"overlap_s": 60}, ["path"]),
+    ("one/rotate", {"overlap_s": 60}, "two/rotate", {}, ["path", "body"]),
+    ("one/rotate", {}, "", READS, ["path", "body"]),
+]
+
+
+@pytest.mark.parametrize(("first", "body", "then", "other_body", "differs"), OTHER_USES)
+async def test_another_use_of_an_idempotency_key_says_in_what_it_differs(
+    desk: KeyDesk, first: str, body: Json, then: str, other_body: Json, differs: list[str]
+) -> None:
+    key = await desk.key("acme")
+    ids = {name: (await desk.create(key, **READS)).json()["id"] for name in ("one", "two")}
+
+    def address(end: str) -> str:
+        name, _, verb = end.partition("/")
+        return f"{KEYS}/{ids[name]}/{verb}" if end else KEYS
+
+    done = await desk.post(key, address(first), body, idempotency_key="k-1")
+    refused = await desk.post(key, address(then), other_body, idempotency_key="k-1")
+
+    assert (done.status_code, refused.json()["code"]) == (201, "idempotency_key_mismatch")
+    assert (refused.json()["differs"], refused.json()["key_id"]) == (differs, done.json()["id"])
 
 
 async def test_ten_copies_of_one_request_at_once_make_one_key(desk: KeyDesk) -> None:
