@@ -3,10 +3,11 @@
 Refused everywhere: control characters (CR, ESC and NUL included), format and bidirectional controls, surrogates,
 private use, unassigned code points, line and paragraph separators, a combining mark at the start, more than
 `MAX_MARKS_IN_A_ROW` of them, and a text in which nothing can be seen. Prose, which people read (reasons, notes,
-descriptions, values of metadata), takes line feeds, tabs and the joiners that Persian words and emoji need; CR LF
-becomes LF. Names (SKU, external reference, email, batch) also refuse what the eye cannot tell apart: spaces at the
-ends, spaces other than U+0020, and invisible code points. NFC makes two spellings of one name the same name; lengths
-are checked before and after. Spreadsheet formulas are data: exporters escape them.
+descriptions, values of metadata), takes line feeds, tabs, the joiners that Persian words and emoji need, and tag
+characters in the flag of a region, such as Scotland's; CR LF becomes LF. Labels are one line of that, without tabs.
+Names (SKU, external reference, email, batch) also refuse what the eye cannot tell apart: spaces at the ends, spaces
+other than U+0020, and invisible code points. NFC makes two spellings of one name the same name; lengths are checked
+before and after. Spreadsheet formulas are data: exporters escape them.
 """
 
 import re
@@ -37,6 +38,8 @@ _MARKS = frozenset({"Mn", "Mc", "Me"})
 _JOINERS = frozenset("\u200c\u200d")
 _IN_PROSE = _JOINERS | {"\n", "\t"}
 _NO_CHARACTERS: AbstractSet[str] = frozenset()
+# A black flag, then the code of a region (UTS #51, C.1.1) in tag characters: too short to hide a text in.
+_REGION_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,7}\U000e007f")
 # Default_Ignorable_Code_Point without the format characters that are refused anyway; the blank Braille cell; a note
 # without a head
 _INVISIBLE = re.compile(
@@ -162,7 +165,7 @@ def metadata_value(value: str) -> str:
 def _text(value: str, least: int, most: int, also: AbstractSet[str] = _NO_CHARACTERS) -> str:
     """Apply the rules for every text. Length is checked first: normalising 10^5 marks is quadratic work.
 
-    `also`: the control and format characters that the field takes.
+    `also`: the control and format characters that the field takes; one that takes any takes flags of regions too.
     """
     if len(value) < least:
         raise TextError("text_empty", "must not be empty")
@@ -215,6 +218,10 @@ def _at(value: str, index: int) -> str:
 
 
 def _check_characters(value: str, also: AbstractSet[str]) -> None:
+    if also:
+        value = _REGION_FLAG.sub(
+            lambda flag: "-" * len(flag[0]), value
+        )  # as long, so that places are as they were sent
     for index, character in enumerate(value):
         if unicodedata.category(character) in _REFUSED_CATEGORIES and character not in also:
             detail = f"holds {_at(value, index)}, a control, format, private or unassigned character"

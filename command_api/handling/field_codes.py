@@ -34,7 +34,8 @@ FIELD_CODES: Final = {
     "text_blank": "Nothing in the text can be seen: it has only spaces, line breaks or invisible characters.",
     "text_too_long": "A text is longer than its field takes.",
     "text_character": "A text holds a control, format, invisible, private or unassigned character. Texts that people "
-    "read (notes, reasons, descriptions, values of metadata) take line feeds, tabs and joiners; names do not.",
+    "read (notes, reasons, descriptions, values of metadata) take line feeds, tabs, joiners and flags of regions; "
+    "names do not.",
     "text_marks": "A text starts with a combining mark or has too many in a row.",
     "text_spaces": "A text starts or ends with a space, or holds a space other than U+0020.",
     "url_too_long": "A URL has at most 2,048 characters.",

@@ -14,6 +14,10 @@ from domain.errors import TextError
 NAMES = [text.sku, text.external_reference, text.batch]
 PROSE = [text.reason, text.note, text.description, text.metadata_value]
 TEXTS = [*NAMES, *PROSE, text.label]
+FLAGS = [  # of England, Scotland, Wales, and of Texas, which few fonts have
+    "\U0001f3f4" + "".join(chr(0xE0000 + ord(each)) for each in region) + "\U000e007f"
+    for region in ("gbeng", "gbsct", "gbwls", "ustx")
+]
 LAYOUT = ("\n", "\t", "\u200d")
 
 
@@ -78,6 +82,37 @@ def test_names_have_no_lines_tabs_or_joiners(rule: Callable[[str], str], value: 
 @pytest.mark.parametrize("rule", PROSE)
 def test_prose_keeps_lines_tabs_joiners_and_variation_selectors(rule: Callable[[str], str], value: str) -> None:
     assert rule(value) == value
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+@pytest.mark.parametrize("rule", [*PROSE, text.label])
+def test_prose_and_labels_keep_the_flags_of_regions(rule: Callable[[str], str], flag: str) -> None:
+    assert rule(flag) == flag
+    assert rule(f"to {flag}{flag}, not {flag}") == f"to {flag}{flag}, not {flag}"
+    assert refusal(rule, f"{flag}\x1b") == "text_character"
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        (FLAGS[0][:-1], "U+E0067 at index 1"),  # not closed
+        (FLAGS[0][1:], "U+E0067 at index 0"),  # no flag before it
+        (f"{FLAGS[0]}\U000e007f", "U+E007F at index 7"),  # closed twice
+        ("\U0001f3f4\U000e007f", "U+E007F at index 1"),  # empty
+        ("\U0001f3f4" + "\U000e0061" * 8 + "\U000e007f", "U+E0061 at index 1"),  # longer than any region
+        ("\U0001f3f4\U000e0047\U000e0042\U000e0045\U000e007f", "U+E0047 at index 1"),  # hidden capitals
+        ("\U0001f469\U000e0067\U000e0062\U000e0065\U000e007f", "U+E0067 at index 1"),  # of another emoji
+    ],
+)
+@pytest.mark.parametrize("rule", [*PROSE, text.label])
+def test_tag_characters_hide_nothing_elsewhere(rule: Callable[[str], str], value: str, place: str) -> None:
+    with pytest.raises(TextError, match=re.escape(place)):
+        rule(value)
+
+
+@pytest.mark.parametrize("rule", NAMES)
+def test_names_have_no_tag_characters(rule: Callable[[str], str]) -> None:
+    assert refusal(rule, FLAGS[0]) == "text_character"
 
 
 @pytest.mark.parametrize("rule", PROSE)

@@ -16,6 +16,7 @@ from tests.support.orders.builders import order_body
 from tests.support.services.command_service import Json, id_of
 from tests.support.services.servers import Database
 
+SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
 EXPIRY = clock.now().replace(microsecond=0) + timedelta(days=60)
 EXPIRY_IN_PARIS = EXPIRY.astimezone(timezone(timedelta(hours=1))).isoformat()
 EXPIRY_IN_AN_ANSWER = EXPIRY.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
@@ -58,6 +59,13 @@ async def test_a_key_is_made_with_what_was_asked_for_and_its_text_shown_once(des
         assert shown.status_code == 200
         assert text not in shown.text
         assert "hash" not in shown.text
+
+
+@pytest.mark.parametrize("label", ["\u5e97\u3000\u4e00", "caisse\u00a07", "\U0001f469\u200d\U0001f467", SCOTLAND])
+async def test_a_label_takes_what_people_write_on_one_line(desk: KeyDesk, label: str) -> None:
+    made = await desk.create(await desk.key("acme"), scopes=["orders:read"], label=label)
+
+    assert (made.status_code, made.json()["label"]) == (201, label)
 
 
 async def test_a_repeated_request_makes_no_second_key_and_names_the_first(desk: KeyDesk) -> None:
