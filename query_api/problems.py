@@ -7,6 +7,7 @@ import asyncpg
 from pydantic import WrapValidator
 
 from infra.http import validation
+from infra.http.json_body import NOT_TAKEN_CODES
 from infra.http.problems import EVERY_ROUTE, STORE_UNAVAILABLE, Problem, ProblemType
 from infra.http.query_string import PARAMETER_CODES
 from infra.postgres.failures import UNAVAILABLE
@@ -42,6 +43,7 @@ EVERY_READ: Final = (*EVERY_ROUTE, CONSISTENCY_TOKEN_INVALID, PROJECTION_LAGGING
 
 FIELD_CODES: Final[Mapping[str, str]] = {
     **PARAMETER_CODES,
+    **NOT_TAKEN_CODES,
     "status_invalid": "The status is not one that this list can be filtered by.",
     "endpoint_id_invalid": "The id is not of the form 019a8b5c-0000-7000-8000-000000000000.",
     "external_reference_invalid": "An external reference has 1 to 128 characters, none of them invisible.",

@@ -18,6 +18,12 @@ from tests.support.services.small_service import KnownKeys
 
 CALLS = calls()
 EVERY_CALL = pytest.mark.parametrize("call", CALLS, ids=str)
+WITHOUT_BODY = pytest.mark.parametrize("call", [call for call in CALLS if call.body is None], ids=str)
+NO_BODY_TAKEN = {
+    "pointer": "",
+    "code": "body_not_taken",
+    "detail": "This request takes no body: send none, or {}.",
+}
 OWNERS: list[tuple[str | None, frozenset[str]]] = [("acme", PARTNER_SCOPES), (None, INSTALLATION_SCOPES)]
 
 
@@ -72,6 +78,22 @@ async def test_a_query_parameter_that_a_route_does_not_take_is_refused_once_the_
     stranger = await call.send(http, None, query="?dry_run=true")
 
     assert (refused.status_code, [each["code"] for each in refused.json()["errors"]]) == (422, ["parameter_unknown"])
+    assert stranger.status_code == 401
+
+
+@WITHOUT_BODY
+async def test_a_body_that_a_route_does_not_take_is_refused_once_the_key_is_known(
+    call: Call, service: tuple[httpx.AsyncClient, KnownKeys]
+) -> None:
+    http, keys = service
+    key, unwanted = keys.issue(scopes=call.scopes), (b'{"dry_run":true}', b"{bad json", b"[]", b"text")
+
+    refused = [await call.send(http, key, content=content) for content in unwanted]
+    passed = [await call.send(http, key, content=content) for content in (b"", b"{}", b" \n")]
+    stranger = await call.send(http, None, content=unwanted[0])
+
+    assert [(each.status_code, each.json()["errors"]) for each in refused] == [(422, [NO_BODY_TAKEN])] * len(refused)
+    assert [(each.status_code, each.json()["code"]) for each in passed] == [(503, "store_unavailable")] * len(passed)
     assert stranger.status_code == 401
 
 

@@ -2,10 +2,12 @@
 
 from typing import Final
 
+from infra.http.json_body import NOT_TAKEN_CODES
 from infra.http.validation import BODY_CODES
 
 FIELD_CODES: Final = {
     **BODY_CODES,
+    **NOT_TAKEN_CODES,
     "lines_required": "Send at least one line.",
     "too_many_lines": "An order has at most 1,000 lines.",
     "orders_required": "A batch has at least one order.",

@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from infra.deadlines import Deadlines
 from infra.http.context import context_of
-from infra.http.problems import Problem, ProblemType, body_too_large, pointer
+from infra.http.problems import VALIDATION_FAILED, FieldError, Problem, ProblemType, body_too_large, pointer
 
 PROBLEMS: Final[tuple[ProblemType, ...]] = (
     BODY_EMPTY := ProblemType("body_empty", 400, "Empty body", "This request needs a JSON object as its body."),
@@ -50,6 +50,9 @@ PROBLEMS: Final[tuple[ProblemType, ...]] = (
 )
 """The problems of a route that reads a body."""
 
+NOT_TAKEN_CODES: Final = {"body_not_taken": "This request takes no body: send none, or {}."}
+"""The code inside the `errors` of a `validation_failed` where a route reads no body."""
+
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """What a parsed body is made of."""
 
@@ -70,6 +73,7 @@ _TOKEN_START = 64
 _INT64 = range(-(2**63), 2**63)
 _NULL_CHARACTER = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _OPENERS = (b"[", b"{")
+_JSON_SPACES = b" \t\r\n"
 _MEMBER = b'":'
 _MANY_DIGITS = re.compile(rb"[:,\[][0-9]{19}")
 
@@ -130,6 +134,24 @@ async def read_json(request: Request, limits: BodyLimits, *, is_optional: bool =
     return parse_json(await _read(request, limits))
 
 
+async def refuse_body(request: Request, limits: BodyLimits) -> None:
+    """Refuse the body of a request to a route that takes none, in whatever form; an empty one and `{}` may pass.
+
+    Raises:
+        Problem: 422.
+    """
+    headers = context_of(request).headers
+    if headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers:
+        return
+    try:
+        body = (await _read(request, limits)).strip(_JSON_SPACES)
+    except Problem:  # too large or too slow: no need to see the rest
+        body = None
+    if body not in {b"", NO_BODY.canonical}:
+        errors = tuple(FieldError("", code, detail) for code, detail in NOT_TAKEN_CODES.items())
+        raise Problem(VALIDATION_FAILED, errors=errors)
+
+
 def parse_json(data: bytes) -> JsonBody:
     """Parse the bytes of a body; return its value and its canonical form.
 
@@ -176,7 +198,7 @@ def _as_written(data: bytes) -> Json:
 
 def _scan(data: bytes) -> Json:
     """Parse with the standard library's scanner, which hands over an object's pairs, and every rule of ours."""
-    if not data.strip(b" \t\r\n"):
+    if not data.strip(_JSON_SPACES):
         raise Problem(BODY_EMPTY)
     try:
         value: Json = _DECODER.decode(data.decode("utf-8"))

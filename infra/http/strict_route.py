@@ -7,8 +7,8 @@
 
 Before FastAPI reads the body or solves a dependency, the route authenticates, counts the request and checks the scope:
 a wrong key is refused without `100 Continue`. Then it refuses query parameters that the signature does not have or that
-are sent twice, checks the headers, and parses the body by `infra.http.json_body`. What does not fit the signature
-becomes one problem, in `infra.http.validation` (decision 0059).
+are sent twice, checks the headers, and parses the body by `infra.http.json_body`, or refuses one that the signature
+does not have. What does not fit the signature becomes one problem, in `infra.http.validation` (decision 0059).
 """
 
 from collections.abc import Callable, Coroutine, Iterator
@@ -21,7 +21,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from infra.http.auth import required_scope
-from infra.http.json_body import NO_BODY, Json
+from infra.http.json_body import NO_BODY, Json, refuse_body
 from infra.http.problems import FieldError, Problem, pointer
 from infra.http.query_string import read_values
 from infra.http.server.raw_route import RawRequest
@@ -61,7 +61,9 @@ class StrictRoute(APIRoute):
                     refused.errors = _with_wrong_values(refused.errors, self.dependant, request)
                 raise
             strict = StrictRequest(request.scope, request.receive, is_body_optional=is_body_optional)
-            if body is not None:
+            if body is None:
+                await refuse_body(strict, strict.scope["state"]["bodies"])
+            else:
                 _, wrong = request_params_to_args(headers, strict.headers)
                 if wrong:
                     raise RequestValidationError(wrong)

@@ -4,7 +4,8 @@ The signature of the endpoint says everything: FastAPI makes the OpenAPI documen
 into readers of the arguments. The solver and its exit stacks would cost more than everything else in front of an
 endpoint together (decision 0040).
 
-A route takes no query parameters: one that is sent is refused as soon as the caller is authenticated.
+A route takes no query parameters: one that is sent is refused as soon as the caller is authenticated. So is a body
+where the signature has none.
 
 Arguments are read from left to right: first the dependencies of the decorator, which authenticate, then those of the
 signature. A parameter is one of
@@ -36,10 +37,13 @@ from starlette.types import Receive, Scope, Send
 from infra.http.auth import required_scope
 from infra.http.context import context_of
 from infra.http.guards import SENT_ONCE
-from infra.http.json_body import InvalidBodyError, JsonBody, read_json
+from infra.http.json_body import InvalidBodyError, JsonBody, read_json, refuse_body
 from infra.http.problems import Problem
 from infra.http.query_string import read_values
 from infra.http.validation import in_body_order
+
+_LENGTH: Final = b"content-length"
+_CODING: Final = b"transfer-encoding"
 
 
 class ReadyResponse(Response):
@@ -93,6 +97,7 @@ class RawRoute(APIRoute):
         self._required = required_scope(self)
         self._before = [_reader_of_call(each) for each in self.dependant.dependencies if each.name is None]
         self._respond = _reader_of_call(self.dependant)
+        self.takes_body = self.body_field is not None
         self._is_body_optional = self.body_field is not None and not self.body_field.field_info.is_required()
         self.app = self._serve
 
@@ -101,6 +106,9 @@ class RawRoute(APIRoute):
         if scope["query_string"]:
             await self._required(request)
             read_values(scope["query_string"], frozenset())
+        if not self.takes_body and (_LENGTH in request.context.headers or _CODING in request.context.headers):
+            await self._required(request)
+            await refuse_body(request, scope["state"]["bodies"])
         for dependency in self._before:
             await dependency(request)
         try:

@@ -71,12 +71,15 @@ class Call:
         *,
         method: str = "",
         blanks: str = "",
+        content: bytes = b"",
     ) -> httpx.Response:
-        """Send it, under a new idempotency key and always the same request id; `blanks` around each header value."""
+        """Send it, under a new idempotency key and always the same request id; `blanks` around each header value.
+
+        `content`: the body of a route that documents none.
+        """
         headers = dict(self.headers) | {"x-request-id": "r", "idempotency-key": secrets.token_hex(8)}
         if key is not None:
             headers["authorization"] = f"Bearer {key}"
-        content = b""
         if self.body is not None:
             headers["content-type"], content = "application/json", orjson.dumps(self.body)
         headers = {name: f"{blanks}{value}{blanks}" for name, value in headers.items()}

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
@@ -68,6 +68,14 @@ class KnownKeys:
         """Take no note."""
 
 
+class BytesRoute(RawRoute):
+    """A raw route whose endpoint reads the body itself, whatever it is."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self.takes_body = True
+
+
 @dataclass(slots=True)
 class SmallService:
     """The application, the keys it knows, and an event that its slow route waits for."""
@@ -84,7 +92,7 @@ def small_service(limits: Limits = LIMITS, routers: Sequence[APIRouter] = (), **
     `public` are fields of the settings of that name.
     """
     keys, release, settings = KnownKeys(), asyncio.Event(), PublicSettings(**public)
-    router = APIRouter(route_class=RawRoute)
+    router = APIRouter(route_class=BytesRoute)
     waiting: list[NotReadyReason] = []
 
     @router.post("/api/v1/things", status_code=201)
