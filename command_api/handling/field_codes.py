@@ -3,11 +3,13 @@
 from typing import Final
 
 from infra.http.json_body import NOT_TAKEN_CODES
+from infra.http.query_string import PARAMETER_CODES
 from infra.http.validation import BODY_CODES
 
 FIELD_CODES: Final = {
     **BODY_CODES,
     **NOT_TAKEN_CODES,
+    **PARAMETER_CODES,
     "lines_required": "Send at least one line.",
     "too_many_lines": "An order has at most 1,000 lines.",
     "orders_required": "A batch has at least one order.",

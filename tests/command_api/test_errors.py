@@ -38,4 +38,4 @@ def test_one_code_with_two_meanings_stops_the_catalogue() -> None:
 
 
 def test_field_codes_of_the_other_service_are_listed_too() -> None:
-    assert "\n| `limit_invalid` | A limit. |\n" in catalogue_markdown(errors_of_both((), {"limit_invalid": "A limit."}))
+    assert "\n| `size_invalid` | A size. |\n" in catalogue_markdown(errors_of_both((), {"size_invalid": "A size."}))
