@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from fastapi import APIRouter
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from command_api import catalogue
 from command_api.api_keys import examples as key_examples
 from command_api.api_keys import routes as api_key_routes
 from command_api.batches import routes as batch_routes
@@ -32,6 +33,7 @@ from infra.event_store import metrics as append_metrics
 from infra.event_store.appender import Appender
 from infra.event_store.partitions import PartitionsReport, keep_partitions
 from infra.event_store.postgres import PostgresEventStore
+from infra.http import problems
 from infra.http.addresses import orders_url, services
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
@@ -148,6 +150,7 @@ def assemble(
         translate=_problem,
         services=services("command", public),
         public=public,
+        problems=(*problems.CATALOGUE, *catalogue.CATALOGUE),
         registry=registry,
         webhooks=Webhooks(webhook_events.router, webhook_events.examples),
         examples=lambda: {**order_examples.response_examples(), **key_examples.response_examples()},

@@ -15,7 +15,13 @@ from infra.event_store.protocol import (
     StoreUnavailableError,
 )
 from infra.http import json_body, problems
-from infra.http.problems import FieldError, Problem, ProblemType, pointer
+from infra.http.problems import FieldError, Member, Problem, ProblemType, pointer
+
+CURRENT_VERSION: Final = Member("current_version", "the order's version, the number in its ETag", 3)
+EXISTING_ORDER: Final = Member(
+    "existing_order_id", "the order that was there first", "019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
+)
+KEY_ID: Final = Member("key_id", "the API key that the refusal is about", "7f3a9c21")
 
 CATALOGUE: Final[tuple[ProblemType, ...]] = (
     *json_body.PROBLEMS,
@@ -40,6 +46,11 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
         "first_used_at says when the key was first used, existing_order_id or key_id for what, and differs in what the "
         "requests differ: path, body, or both. Bodies are compared by their JSON values, so spaces and the order of "
         'members do not count; but "10" is not "10.00", and null or {} is not a member left out.',
+        members=(
+            Member("first_used_at", "when the key was first used", "2026-11-23T01:02:03.123456Z"),
+            Member("differs", "what is certain to differ: `path` (with its method), `body`, or both", ("body",)),
+            EXISTING_ORDER,
+        ),
     ),
     # what the rules of an order refuse: final, recorded under the key
     DUPLICATE_EXTERNAL_REFERENCE := ProblemType(
@@ -48,6 +59,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
         "External reference taken",
         "Another of your orders has this external_reference, the one that existing_order_id names; a reference stays "
         "taken forever.",
+        members=(EXISTING_ORDER,),
     ),
     # which version a client edits: not recorded, so that the same key may follow the order
     PRECONDITION_REQUIRED := ProblemType(
@@ -68,6 +80,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
         412,
         "Order has changed",
         "The order is not at the version that If-Match names; read it again and decide again.",
+        members=(CURRENT_VERSION,),
     ),
     # webhooks
     TOO_MANY_WEBHOOK_ENDPOINTS := ProblemType(

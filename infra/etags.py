@@ -4,6 +4,9 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+ETAGS_PATTERN: Final = r'^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$'
+"""What clients should send; `parse_etags` also takes empty members of a list and bytes beyond ASCII."""
+
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _LIST: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 """A list may have empty members (RFC 9110, 5.6.1.2)."""

@@ -15,6 +15,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from infra import clock
 from infra.background import run_in_background
+from infra.http import problems as shared_problems
 from infra.http.addresses import services
 from infra.http.app import ServiceApp, build_app
 from infra.http.auth import Authenticator
@@ -107,6 +108,7 @@ def assemble(
         translate=problems.translate,
         services=services("query", public),
         public=public,
+        problems=(*shared_problems.CATALOGUE, *problems.CATALOGUE),
         registry=registry,
     )
 

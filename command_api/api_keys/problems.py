@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from infra.http.problems import ProblemType
+from command_api.errors import KEY_ID
+from infra.http.problems import Member, ProblemType
 from infra.security.api_keys import too_many_live_keys, too_many_overlapping_keys
 
 CATALOGUE: Final[tuple[ProblemType, ...]] = (
@@ -12,6 +13,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
         "Grant exceeds the key",
         "A key grants no life longer than its own and no scope beyond grantable_scopes: its own or, where a key of the "
         "installation makes one of a partner, all that such a key may have.",
+        members=(Member("grantable_scopes", "the scopes that this key may grant", ("orders:read", "orders:write")),),
     ),
     TOO_MANY_LIVE_KEYS := ProblemType(
         "too_many_live_keys",
@@ -28,6 +30,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
         "API key created before",
         "This request made a key before, and its secret is shown only once. If you do not have it: revoke the key that "
         "key_id names, then create or rotate again under a new Idempotency-Key.",
+        members=(KEY_ID,),
     ),
     TOO_MANY_OVERLAPPING_KEYS := ProblemType(
         "too_many_overlapping_keys",
@@ -37,6 +40,10 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
             ends="The first to end is key_id, at ends_at.",
             rotates="overlap_s 0",
             revokes="POST /api/v1/api-keys/{id}/revoke",
+        ),
+        members=(
+            KEY_ID,
+            Member("ends_at", "when it stops working", "2026-11-23T01:02:03.123456Z"),
         ),
     ),
 )

@@ -7,11 +7,11 @@ from fastapi import Header
 from pydantic import Field, PlainValidator
 
 from command_api.errors import IF_MATCH_MALFORMED, PRECONDITION_REQUIRED
-from infra.etags import parse_etags
+from infra.etags import ETAGS_PATTERN, parse_etags
 from infra.http.problems import Problem
 
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
-_ETagText = Annotated[str, Field(pattern=r'^"[1-9][0-9]{0,9}"$')]
+_ETagText = Annotated[str, Field(pattern=ETAGS_PATTERN)]
 
 Versions = frozenset[int]
 """Versions that an order may have; without any, no order has one of them."""

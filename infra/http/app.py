@@ -37,6 +37,7 @@ from infra.http.pages.errors import error_routes
 from infra.http.pages.home import home_route
 from infra.http.policies.cross_origin import CrossOrigin, Preflight
 from infra.http.policies.hosts import TrustedHosts
+from infra.http.problems import ProblemType
 from infra.http.server.route_table import RouteTable
 from infra.observability.health import Health, ReadyCheck, liveness, readiness, state_of_health
 from infra.settings import PublicSettings
@@ -64,12 +65,14 @@ class ServiceApp(FastAPI):
         *,
         middleware: Callable[[ASGIApp], ASGIApp],
         examples: Callable[[], ResponseExamples],
+        problems: Sequence[ProblemType],
         described: Webhooks | None = None,
         **options: Any,
     ) -> None:
         super().__init__(webhooks=None if described is None else described.router, **options)
         self._described = described
         self._examples = examples
+        self._problems = problems
         self._middleware = middleware
         self._stack: ASGIApp | None = None
 
@@ -88,7 +91,7 @@ class ServiceApp(FastAPI):
         """Return the OpenAPI document, completed with what FastAPI does not know."""
         if self.openapi_schema is None:
             routes = [route for route in self.routes if isinstance(route, APIRoute)]
-            document = completed(super().openapi(), routes, self._described)
+            document = completed(super().openapi(), routes, self._problems, self._described)
             self.openapi_schema = response_examples.show(document, self._examples())
         return self.openapi_schema
 
@@ -103,6 +106,7 @@ def build_app(
     translate: Translate,
     services: Services,
     public: PublicSettings,
+    problems: Sequence[ProblemType] = (),
     registry: CollectorRegistry | None = None,
     webhooks: Webhooks | None = None,
     examples: Callable[[], ResponseExamples] = dict,
@@ -118,6 +122,7 @@ def build_app(
         translate: the service's own exceptions as problems.
         services: this service and the other one, as clients reach them.
         public: which pages and hosts may be used, whether there are API pages, what is compressed.
+        problems: what the service responds with, for the document only.
         registry: where the service counts; a new one when None.
         webhooks: what is sent to clients, for the document only.
         examples: returns what the responses to the examples of requests are, for the document.
@@ -136,6 +141,7 @@ def build_app(
             public,
         ),
         examples=examples,
+        problems=problems,
         title=title,
         description=description,
         version="1",

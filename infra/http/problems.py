@@ -26,6 +26,15 @@ MemberValue = str | int | bool | None | list[str]
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """An extension member that problems of some types have, as it is documented."""
+
+    name: str
+    meaning: str
+    example: str | int | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ProblemType:
     """One entry of the catalogue. `retryable`: the same request may succeed later without being changed."""
 
@@ -34,6 +43,7 @@ class ProblemType:
     title: str
     detail: str
     retryable: bool = False
+    members: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +186,11 @@ EVERY_ROUTE: Final[tuple[ProblemType, ...]] = (
         "api_key_invalid", 401, "API key not valid", "The API key is unknown, expired or revoked."
     ),
     SCOPE_MISSING := ProblemType(
-        "scope_missing", 403, "Scope missing", "The API key does not have the scope this request needs."
+        "scope_missing",
+        403,
+        "Scope missing",
+        "The API key does not have the scope this request needs.",
+        members=(Member("required_scopes", "any one of these scopes opens the route", ("orders:write",)),),
     ),
     NOT_ACCEPTABLE := ProblemType(
         "not_acceptable", 406, "Not acceptable", "Responses are application/json; the Accept header excludes that."
@@ -238,6 +252,7 @@ SOME_ROUTES: Final[tuple[ProblemType, ...]] = (
         422,
         "More than the rate allows at once",
         "The request carries more commands than this partner's rate ever allows at once; max_commands says how many.",
+        members=(Member("max_commands", "commands that the rate allows at once", 200),),
     ),
     CROSS_ORIGIN_REFUSED := ProblemType(
         "cross_origin_refused",

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from infra.http.addresses import ORDERS
 from infra.http.auth import required_scope
 from infra.http.openapi.examples import NoExampleError, example_of
-from infra.http.problems import FieldError, Problem, ProblemType, document_of
+from infra.http.problems import FieldError, Member, Problem, ProblemType, document_of
 
 Json = dict[str, Any]
 
@@ -48,14 +48,15 @@ _RATE: Final = ("RateLimit", "RateLimit-Policy")
 _BEFORE_THE_KEY: Final = "401"
 _HEADERS_BY_STATUS: Final = {
     401: ("WWW-Authenticate",),
+    412: ("ETag",),
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
 _FIELD_ERRORS: Final = (FieldError("/lines/0/quantity", "quantity_out_of_range", "is a whole number from 1 to 999"),)
 
-PROBLEM_SCHEMA: Final = {
+_PROBLEM: Final[Json] = {
     "title": "Problem",
-    "description": "RFC 9457. `code` is stable; extension members depend on it.",
+    "description": "RFC 9457. `code` is stable; which of the members that are not required are there depends on it.",
     "type": "object",
     "required": ["type", "title", "status", "detail", "instance", "code", "request_id", "retryable"],
     "properties": {
@@ -86,6 +87,23 @@ PROBLEM_SCHEMA: Final = {
         },
     },
 }
+
+
+def problem_schema(kinds: Iterable[ProblemType]) -> Json:
+    """Return the schema of the problems of a service, with the extension members of these types."""
+    members = {member.name: _schema_of(member) for kind in kinds for member in kind.members}
+    return {**_PROBLEM, "properties": {**_PROBLEM["properties"], **members}}
+
+
+def _schema_of(member: Member) -> Json:
+    match member.example:
+        case int():
+            schema: Json = {"type": "integer"}
+        case str():
+            schema = {"type": "string"}
+        case _:
+            schema = {"type": "array", "items": {"type": "string"}}
+    return schema | {"description": member.meaning}
 
 
 def header(name: str) -> Json:
@@ -123,10 +141,15 @@ class Webhooks:
     examples: Callable[[], Mapping[str, Json]]
 
 
-def completed(document: Json, routes: Iterable[APIRoute], webhooks: Webhooks | None = None) -> Json:
-    """Return FastAPI's document with everything it lacks; the document is changed in place."""
+def completed(
+    document: Json, routes: Iterable[APIRoute], problems: Iterable[ProblemType], webhooks: Webhooks | None = None
+) -> Json:
+    """Return FastAPI's document with everything it lacks; the document is changed in place.
+
+    `problems`: all that the service responds with.
+    """
     components = document.setdefault("components", {})
-    components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+    components.setdefault("schemas", {})["Problem"] = problem_schema(problems)
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "API key: hbr_live_... or hbr_test_..."},
         "x_api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
@@ -153,7 +176,12 @@ def operations(document: Json) -> Iterator[Json]:
 
 def _example(kind: ProblemType) -> Json:
     errors = _FIELD_ERRORS if kind.code == "validation_failed" else ()
-    return document_of(Problem(kind), errors, ORDERS, "req-7f3a")
+    members = {each.name: _shown(each.example) for each in kind.members}
+    return document_of(Problem(kind, members=members), errors, ORDERS, "req-7f3a")
+
+
+def _shown(example: str | int | tuple[str, ...]) -> str | int | list[str]:
+    return list(example) if isinstance(example, tuple) else example
 
 
 def _complete(document: Json, operation: Json) -> None:

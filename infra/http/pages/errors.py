@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from infra.http.pages.page import PageRoute, code, link, respond, table
-from infra.http.problems import NOT_FOUND, Problem, ProblemType, type_of
+from infra.http.problems import NOT_FOUND, Member, Problem, ProblemType, type_of
 
 _RETRYABLE: Final = {
     True: "The same request, with the same Idempotency-Key if it had one, may succeed later.",
@@ -40,7 +40,11 @@ class Errors:
 def read_errors() -> Errors:
     """Return the errors of both services."""
     document = orjson.loads(_TABLE.read_bytes())
-    return Errors([ProblemType(**each) for each in document["problems"]], document["fields"])
+    return Errors([_problem_type(**each) for each in document["problems"]], document["fields"])
+
+
+def _problem_type(*, members: list[dict[str, Any]], **values: Any) -> ProblemType:
+    return ProblemType(**values, members=tuple(Member(**each) for each in members))
 
 
 def error_routes() -> list[BaseRoute]:
@@ -78,7 +82,9 @@ def _problem(kind: ProblemType) -> str:
             (code("retryable"), code(str(kind.retryable).lower())),
         ],
     )
-    return f"<p>{escape(kind.detail)}</p>\n{facts}\n<p>{_RETRYABLE[kind.retryable]}</p>"
+    rows = [(code(each.name), escape(each.meaning)) for each in kind.members]
+    members = f"\n{table(('Member', 'Meaning'), rows)}" if rows else ""
+    return f"<p>{escape(kind.detail)}</p>\n{facts}\n<p>{_RETRYABLE[kind.retryable]}</p>{members}"
 
 
 def _field(meaning: str) -> str:

@@ -13,6 +13,7 @@ from infra.security.api_keys import INSTALLATION_SCOPES, MAX_LIVE_KEYS, MAX_OVER
 from infra.security.key_cache import TTL_S, KeyCache
 from tests.command_api.api_keys.key_desk import KEYS, KeyDesk, key_desk
 from tests.support.orders.builders import order_body
+from tests.support.requests.documented import assert_documented
 from tests.support.services.command_service import Json, id_of
 from tests.support.services.servers import Database
 
@@ -75,7 +76,8 @@ async def test_a_repeated_request_makes_no_second_key_and_names_the_first(desk: 
     again = await desk.create(key, idempotency_key="k-1", scopes=["orders:read"])
     other = await desk.create(key, idempotency_key="k-1", scopes=["orders:write"])
 
-    assert (again.status_code, again.json()["code"]) == (409, "api_key_already_created")
+    assert again.status_code == 409
+    assert_documented(again, "api_key_already_created")
     assert again.json()["key_id"] == first.json()["id"]
     assert first.json()["key"] not in again.text
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_mismatch")
@@ -176,7 +178,7 @@ async def test_twenty_rotated_keys_work_at_once_and_then_a_rotation_has_no_overl
     rotated = await desk.post(newest, f"{KEYS}/{id_of(newest)}/rotate", {"overlap_s": 60})
     full_again = await desk.post(newest, f"{KEYS}/{at_once.json()['id']}/rotate", {})
 
-    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_overlapping_keys")
+    assert_documented(refused, "too_many_overlapping_keys")
     assert (refused.json()["key_id"], refused.json()["ends_at"]) == (id_of(first), ends_at), "the first that ends"
     assert [answer.status_code for answer in (again, at_once, rotated, full_again)] == [201, 201, 201, 409]
 
@@ -239,6 +241,7 @@ async def test_a_key_grants_no_scope_that_it_lacks(desk: KeyDesk, scopes: set[st
 
     assert (refused.status_code, refused.json()["code"]) == (403, "grant_exceeds_key")
     assert refused.json()["grantable_scopes"] == sorted(scopes)
+    assert_documented(refused, "grant_exceeds_key")
 
 
 async def test_a_key_rotates_no_key_that_can_do_more_but_may_revoke_it(desk: KeyDesk) -> None:
