@@ -210,7 +210,7 @@ async def test_a_successor_expires_when_the_old_key_would_have(desk: KeyDesk) ->
     assert rotated.json()["expires_at"] == EXPIRY_IN_AN_ANSWER
 
 
-@pytest.mark.parametrize(("expires_at", "shown"), [(None, None), (EXPIRY, EXPIRY_IN_AN_ANSWER)])
+@pytest.mark.parametrize(("expires_at", "shown"), [(None, None), (EXPIRY, EXPIRY_IN_AN_ANSWER)], ids=["never", "later"])
 async def test_what_follows_a_lost_rotation_lives_as_long_as_the_key_would_have_without_any(
     desk: KeyDesk, expires_at: datetime | None, shown: str | None
 ) -> None:
