@@ -252,6 +252,7 @@ def test_a_read_of_an_order_shows_the_newest_token_of_that_order() -> None:
     written.wrote(order, "3.10")  # a recorded response, sent again
 
     assert written.of_order(f"{order}/timeline") == "3.14"
+    assert written.of_order(order.replace("019a8b5c", "019A8B5C")) == "3.14"
     assert written.of_order(f"{order[:-1]}1") is None
 
 

@@ -15,7 +15,7 @@ from typing import Final
 TOKEN: Final = "consistency-token"  # noqa: S105  # a name, no secret
 POSITION: Final = "x-read-position"
 MAX_ORDERS: Final = 10_000
-_ORDER: Final = re.compile(r"/orders/([0-9a-f-]{36})(?:/|$)")
+_ORDER: Final = re.compile(r"/orders/([0-9a-f-]{36})(?:/|$)", re.IGNORECASE | re.ASCII)
 
 
 class Consistency:
@@ -30,20 +30,20 @@ class Consistency:
     def wrote(self, path: str, token: str) -> None:
         """Remember the token of a response about the order in `path`; an older one changes nothing."""
         partition, position = _parts(token)
-        found = _ORDER.search(path)
+        order_id = _order_of(path)
         with self._lock:
             self._written[partition] = max(self._written.get(partition, 0), position)
-            if found and position >= _parts(self._orders.get(found[1], token))[1]:
-                self._orders[found[1]] = token
-                self._orders.move_to_end(found[1])
+            if order_id and position >= _parts(self._orders.get(order_id, token))[1]:
+                self._orders[order_id] = token
+                self._orders.move_to_end(order_id)
                 if len(self._orders) > MAX_ORDERS:
                     self._orders.popitem(last=False)
 
     def of_order(self, path: str) -> str | None:
         """Return the token for a read of the order in `path`; None when this client knows of no change."""
-        found = _ORDER.search(path)
+        order_id = _order_of(path)
         with self._lock:
-            return self._orders.get(found[1]) if found else None
+            return self._orders.get(order_id) if order_id else None
 
     def of_list(self, path: str) -> list[str]:
         """Return the tokens that the list at `path` may not have seen, newest first."""
@@ -80,7 +80,13 @@ class Consistency:
 
 def is_about_order(path: str) -> bool:
     """Return whether a path is about one order."""
-    return _ORDER.search(path) is not None
+    return _order_of(path) is not None
+
+
+def _order_of(path: str) -> str | None:
+    """Return the id of the order that a path is about, in lower case: the service takes either."""
+    found = _ORDER.search(path)
+    return found[1].lower() if found else None
 
 
 def _parts(token: str) -> tuple[str, int]:
