@@ -31,6 +31,7 @@ from harbor_orders_client.documents.changes import document_of
 from harbor_orders_client.documents.reading import members
 from harbor_orders_client.operations import api_keys, batches, orders, payments
 from harbor_orders_client.operations import webhooks as hooks
+from harbor_orders_client.problems import problem_from
 from harbor_orders_client.transport.session import Listing
 from harbor_orders_client.transport.wire import Request, Service
 
@@ -302,5 +303,5 @@ def test_every_status_of_a_refusal_has_an_error_of_its_own() -> None:
         for status in promised["responses"]
         if status.startswith(("4", "5"))
     }
-    plain = {status for status in statuses if type(errors.error_of(errors.problem_from(status, {}))) is errors.ApiError}
+    plain = {status for status in statuses if type(errors.error_of(problem_from(status, {}))) is errors.ApiError}
     assert plain <= {405, 406, 408, 431}  # of a broken client, not of a caller

@@ -32,7 +32,6 @@ from harbor_orders_client.errors import (
     BatchInterrupted,
     Conflict,
     ConnectionFailed,
-    FieldError,
     Forbidden,
     HarborError,
     NotFound,
@@ -46,6 +45,7 @@ from harbor_orders_client.errors import (
     WebhookNotVerified,
 )
 from harbor_orders_client.operations.batches import BatchItem
+from harbor_orders_client.problems import FieldError
 from harbor_orders_client.transport.wire import Service
 from harbor_orders_client.webhooks import WebhookEvent
 

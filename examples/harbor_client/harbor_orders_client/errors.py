@@ -20,48 +20,15 @@ All can be pickled. None holds an API key or a secret, in its text or in what it
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
 
-from harbor_orders_client.documents import exact
-from harbor_orders_client.transport.wire import Reply
+from harbor_orders_client.problems import FieldError, Problem
 
 if TYPE_CHECKING:
     from harbor_orders_client.documents.new_orders import NewOrder
     from harbor_orders_client.operations.batches import BatchItem
-
-_KNOWN: Final = frozenset(
-    {"type", "title", "status", "detail", "instance", "code", "request_id", "retryable", "errors", "errors_omitted"}
-)
-_RETRYABLE_WITHOUT_WORD: Final = frozenset({408, 429, 500, 502, 503, 504})
-
-
-@dataclass(frozen=True, slots=True)
-class FieldError:
-    """What is wrong with one value; `pointer` is a JSON pointer into the body, or `/query/<parameter>`."""
-
-    pointer: str
-    code: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A refusal as the service words it (RFC 9457); `members` are those that depend on `code`.
-
-    `errors_omitted`: how many more broken values there are than `errors` lists.
-    """
-
-    status: int
-    code: str
-    detail: str
-    request_id: str
-    retryable: bool
-    errors: tuple[FieldError, ...] = ()
-    members: Mapping[str, Any] = field(default_factory=dict)
-    retry_after_s: float | None = None
-    errors_omitted: int = 0
 
 
 class HarborError(Exception):
@@ -103,8 +70,12 @@ class ApiError(HarborError):
     @property
     def existing_order_id(self) -> str | None:
         """Return the order that has this external reference, or for which the key was first used, if it names one."""
-        found = self.problem.members.get("existing_order_id")
-        return found if isinstance(found, str) else None
+        return self._text("existing_order_id")
+
+    @property
+    def current_version(self) -> int | None:
+        """Return the version the order has, if it is about that."""
+        return self._number("current_version")
 
     @property
     def errors_omitted(self) -> int:
@@ -122,13 +93,35 @@ class ApiError(HarborError):
             broken += f"; and {self.errors_omitted} more"
         return f"{self.status} {self.code}: {self.detail}{broken} (request {self.request_id or 'without id'})"
 
+    def _text(self, member: str) -> str | None:
+        found = self.problem.members.get(member)
+        return found if isinstance(found, str) else None
+
+    def _texts(self, member: str) -> tuple[str, ...]:
+        found = self.problem.members.get(member)
+        return tuple(map(str, found)) if isinstance(found, list) else ()
+
+    def _number(self, member: str) -> int | None:
+        found = self.problem.members.get(member)
+        return found if isinstance(found, int) else None
+
 
 class Unauthorized(ApiError):
     """401: no API key, or one that is malformed, unknown, expired or revoked."""
 
 
 class Forbidden(ApiError):
-    """403: the key does not have the scope this takes."""
+    """403: the key does not have the scope this takes, or may not grant what it was asked to."""
+
+    @property
+    def required_scopes(self) -> tuple[str, ...]:
+        """Return the scopes of which the key needs one, if it lacks them."""
+        return self._texts("required_scopes")
+
+    @property
+    def grantable_scopes(self) -> tuple[str, ...]:
+        """Return the scopes that the key may grant, if it was asked for more."""
+        return self._texts("grantable_scopes")
 
 
 class NotFound(ApiError):
@@ -136,19 +129,22 @@ class NotFound(ApiError):
 
 
 class Conflict(ApiError):
-    """409: the order does not allow this now."""
+    """409: the order does not allow this now, or something else is in the way."""
 
     @property
     def current_status(self) -> str | None:
         """Return the status the order has, if it is about that."""
-        found = self.problem.members.get("current_status")
-        return found if isinstance(found, str) else None
+        return self._text("current_status")
 
     @property
     def allowed_transitions(self) -> tuple[str, ...]:
         """Return the statuses that can be reached from there."""
-        found = self.problem.members.get("allowed_transitions")
-        return tuple(map(str, found)) if isinstance(found, list) else ()
+        return self._texts("allowed_transitions")
+
+    @property
+    def key_id(self) -> str | None:
+        """Return the API key that the same request made before (`api_key_already_created`)."""
+        return self._text("key_id")
 
 
 class PreconditionFailed(ApiError):
@@ -158,20 +154,39 @@ class PreconditionFailed(ApiError):
 class ValidationFailed(ApiError):
     """400, 413, 415 or 422: the request is not acceptable, now or later; `errors` names the values.
 
-    Of a key that another request used first (`idempotency_key_mismatch`), `first_used_at` and `differs` say more.
+    Of a key that another request used first (`idempotency_key_mismatch`), `first_used_at` and `differs` say more; of an
+    amount that does not fit, `requested_amount` and `available_amount`, in the currency of the order.
     """
 
     @property
     def first_used_at(self) -> datetime | None:
         """Return when the key was first used, by another request."""
-        found = self.problem.members.get("first_used_at")
-        return datetime.fromisoformat(found) if isinstance(found, str) else None
+        found = self._text("first_used_at")
+        return None if found is None else datetime.fromisoformat(found)
 
     @property
     def differs(self) -> tuple[str, ...]:
         """Return in what this request is another than the first under its key: `path`, `body`, or both."""
-        found = self.problem.members.get("differs")
-        return tuple(map(str, found)) if isinstance(found, list) else ()
+        return self._texts("differs")
+
+    @property
+    def requested_amount(self) -> Decimal | None:
+        """Return the amount that was asked for."""
+        return self._amount("requested_amount")
+
+    @property
+    def available_amount(self) -> Decimal | None:
+        """Return the amount that there is."""
+        return self._amount("available_amount")
+
+    @property
+    def max_commands(self) -> int | None:
+        """Return how many orders one batch may have at the partner's rate (`above_rate`)."""
+        return self._number("max_commands")
+
+    def _amount(self, member: str) -> Decimal | None:
+        found = self._text(member)
+        return None if found is None else Decimal(found)
 
 
 class RateLimited(ApiError):
@@ -253,48 +268,3 @@ def error_of(problem: Problem) -> ApiError:
     """Return the error of a problem."""
     other = Unavailable if problem.status >= _SERVER_ERRORS else ApiError
     return _BY_STATUS.get(problem.status, other)(problem)
-
-
-def problem_of(reply: Reply) -> Problem:
-    """Read a refusal; also one that is not a problem document, from something in between."""
-    document = _object(reply.content)
-    return problem_from(
-        reply.status, document, reply.headers.get("x-request-id", ""), _seconds(reply.headers.get("retry-after"))
-    )
-
-
-def problem_from(
-    status: int, document: Mapping[str, Any], request_id: str = "", retry_after_s: float | None = None
-) -> Problem:
-    """Make a problem of its document; what is missing or of another type gets a default."""
-    retryable = document.get("retryable")
-    omitted = document.get("errors_omitted")
-    return Problem(
-        status=status,
-        code=str(document.get("code") or f"http_{status}"),
-        detail=str(document.get("detail") or "The response does not say why."),
-        request_id=str(document.get("request_id") or request_id),
-        retryable=retryable if isinstance(retryable, bool) else status in _RETRYABLE_WITHOUT_WORD,
-        errors=_field_errors(document.get("errors")),
-        members={name: value for name, value in document.items() if name not in _KNOWN},
-        retry_after_s=retry_after_s,
-        errors_omitted=omitted if isinstance(omitted, int) else 0,
-    )
-
-
-def _field_errors(found: object) -> tuple[FieldError, ...]:
-    errors = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-    return tuple(FieldError(*(str(each.get(name, "")) for name in ("pointer", "code", "detail"))) for each in errors)
-
-
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        found = exact.parse(content)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _seconds(header: str | None) -> float | None:
-    """Read a Retry-After of whole seconds; a date would trust two clocks to agree."""
-    return float(header) if header is not None and header.isascii() and header.isdecimal() else None

@@ -72,7 +72,8 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "examples/harbor_client/harbor_orders_client/operations/batches.py": {FLOAT, SECONDS},
         "examples/harbor_client/harbor_orders_client/transport/http.py": {FLOAT},
         "examples/harbor_client/harbor_orders_client/clients.py": {FLOAT, LITERAL, an_import("time")},
-        "examples/harbor_client/harbor_orders_client/errors.py": {FLOAT},
+        "examples/harbor_client/harbor_orders_client/errors.py": {FLOAT, an_import("decimal")},
+        "examples/harbor_client/harbor_orders_client/problems.py": {FLOAT},
         "examples/harbor_client/harbor_orders_client/transport/retries.py": {
             FLOAT,
             LITERAL,
@@ -195,6 +196,7 @@ BESIDE_AMOUNTS: Final[Mapping[str, str]] = {
     "domain/order/cached_state.py": "reads back what it wrote from whole numbers",
     "examples/harbor_client/harbor_orders_client/operations/batches.py": "sends orders whose amounts are texts; pauses",
     "examples/harbor_client/harbor_orders_client/documents/responses.py": "an amount is a Decimal",
+    "examples/harbor_client/harbor_orders_client/errors.py": "an amount is a Decimal, a pause is a float",
     "examples/harbor_client/harbor_orders_client/documents/new_orders.py": "takes a Decimal or a text, refuses a float",
     "examples/webhook_receiver.py": "prints amounts as the texts that they are",
     "examples/replay_with_eventsourcing.py": "adds up whole numbers; tells its progress",

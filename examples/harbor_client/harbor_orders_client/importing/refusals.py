@@ -9,8 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from harbor_orders_client.errors import ApiError, FieldError
+from harbor_orders_client.errors import ApiError
 from harbor_orders_client.importing.lines import BadLine, OrderLine
+from harbor_orders_client.problems import FieldError
 
 _PLACE: Final = re.compile(r"/orders/\d+/order")
 _RECORDED: Final = "duplicate_external_reference"

@@ -22,7 +22,7 @@ def create_api_key(
     """Create a key that may do no more than the one that asks. Keep the `key` of the response: it is shown only once.
 
     When a response was lost and the request is sent again, it makes no second key and raises `Conflict`
-    (`api_key_already_created`): revoke the key that `error.problem.members["key_id"]` names, and create another.
+    (`api_key_already_created`): revoke the key that `error.key_id` names, and create another.
     `partner_id` is for installation keys only.
     """
     body = given(scopes=[*scopes], label=label, expires_at=instant(expires_at), partner_id=partner_id)

@@ -18,9 +18,9 @@ from harbor_orders_client.errors import (
     OutcomeUnknown,
     UnexpectedResponse,
     error_of,
-    problem_from,
 )
 from harbor_orders_client.operations.requests import ORDERS
+from harbor_orders_client.problems import problem_from
 from harbor_orders_client.transport.session import Session, document_of
 from harbor_orders_client.transport.wire import Pause, Program, Reply, Request
 

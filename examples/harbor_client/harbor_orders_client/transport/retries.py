@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from harbor_orders_client.errors import ApiError, ConnectionFailed, HarborError, OutcomeUnknown, error_of, problem_of
+from harbor_orders_client.errors import ApiError, ConnectionFailed, HarborError, OutcomeUnknown, error_of
+from harbor_orders_client.problems import problem_of
 from harbor_orders_client.transport.wire import NoReply, Outcome, Pause, Program, Repeat, Reply, Request, Send
 
 T = TypeVar("T")
