@@ -1,6 +1,7 @@
 """What goes in: new orders, their lines and their money."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,6 +12,7 @@ Money: TypeAlias = Decimal | str
 """An amount in the currency's own precision: `Decimal("19.99")` or `"19.99"`. A float is refused."""
 
 _MOST_DIGITS: Final = 20
+KEY: Final = re.compile(r'[!#-~]{1,255}|"[!#-~]{1,255}"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,17 @@ def new_key() -> str:
     return uuid4().hex
 
 
+def checked_key(key: str) -> str:
+    """Return an idempotency key that the API takes.
+
+    Raises:
+        ValueError: it is not 1 to 255 visible ASCII characters; a blank or a line end is none.
+    """
+    if not KEY.fullmatch(key):
+        raise ValueError(f"an idempotency_key is 1 to 255 visible ASCII characters, without blanks: {key!r}")
+    return key
+
+
 @dataclass(frozen=True, slots=True)
 class NewOrder:
     """An order to be created. It keeps its key: the same `NewOrder`, sent again, is never a second order.
@@ -37,7 +50,7 @@ class NewOrder:
         lines: 1 to 1,000.
         external_reference: your own number of it, unique among all your orders.
         metadata: your own pairs, kept and returned.
-        idempotency_key: a new one when none is given.
+        idempotency_key: a new one when none is given; one that is none raises `ValueError`.
     """
 
     customer_email: str = field(repr=False)
@@ -46,6 +59,9 @@ class NewOrder:
     external_reference: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     idempotency_key: str = field(default_factory=new_key)
+
+    def __post_init__(self) -> None:
+        checked_key(self.idempotency_key)
 
     def document(self) -> dict[str, Any]:
         """Return the body of its request.

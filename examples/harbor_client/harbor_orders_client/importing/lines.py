@@ -10,7 +10,6 @@ lines were added, removed or moved in between.
 
 import hashlib
 import json
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,13 +18,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, BinaryIO, Final, NoReturn
 
 from harbor_orders_client.documents.exact import canonical
+from harbor_orders_client.documents.new_orders import KEY
 from harbor_orders_client.operations.batches import ENVELOPE_BYTES, MAX_BYTES
 
 _MARK: Final = b"\xef\xbb\xbf"
 _BLANK: Final = b" \t\r\n"
 _MEMBERS: Final = frozenset({"idempotency_key", "order", "refused"})
 _REFUSED_TEXT: Final = frozenset({"refused", "text"})
-_KEY: Final = re.compile(r'[!#-~]{1,255}|"[!#-~]{1,255}"')
 _NOT_UTF8: Final = "body_not_utf8"
 _LOST: Final = "\ufffd"
 """Stands for bytes that were not UTF-8 in the text of a refused line, and so for nothing that anyone meant."""
@@ -178,7 +177,7 @@ _DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_float=Decima
 
 
 def _given_key(key: object) -> str:
-    if not isinstance(key, str) or not _KEY.fullmatch(key):
+    if not isinstance(key, str) or not KEY.fullmatch(key):
         raise _RefusedLineError("idempotency_key_invalid", "A key is 1 to 255 visible ASCII characters.")
     return key.strip('"')
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, TypedDict, TypeVar
 
-from harbor_orders_client.documents.new_orders import encode, new_key
+from harbor_orders_client.documents.new_orders import checked_key, encode, new_key
 from harbor_orders_client.transport.session import Listing, Page, reads, reads_page
 from harbor_orders_client.transport.wire import Repeat, Request, Service
 
@@ -17,6 +17,7 @@ API: Final = "/api/v1"
 ORDERS: Final = f"{API}/orders"
 _ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _KEYED: Final = re.compile(rf"{ORDERS}(?:/|$)|{API}/api-keys(?:/[^/]+/rotate)?$")
+_VERSION: Final = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 _READING: Final = frozenset({"GET", "HEAD"})
 
 
@@ -55,9 +56,18 @@ def request(
         if_match: the version that the order must have.
         service: which service responds; None: the query service if it reads, else the command service.
         repeat: whether it may be sent again when its outcome is unknown; None: if it reads or has a key.
+
+    Raises:
+        ValueError: the method, the path, the key or the version cannot be one; nothing was sent.
     """
+    if not (method.isascii() and method.isalpha() and path.startswith("/")):
+        raise ValueError(f"a request has a method such as POST, and a path from {API} on: {method!r} {path!r}")
+    if if_match is not None and not _VERSION.fullmatch(str(if_match)):
+        raise ValueError(f"if_match is the version of an order, such as order.version: {if_match!r}")
     is_read = method in _READING
-    if idempotency_key is None and not is_read and _KEYED.match(path):
+    if idempotency_key is not None:
+        checked_key(idempotency_key)
+    elif not is_read and _KEYED.match(path):
         idempotency_key = new_key()
     return Request(
         method,

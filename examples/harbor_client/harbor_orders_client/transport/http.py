@@ -14,7 +14,13 @@ from harbor_orders_client.transport.session import Session
 from harbor_orders_client.transport.wire import Finished, NoReply, Pause, Program, Reply, Send, advance
 
 T = TypeVar("T")
-_NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_NEVER_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
 
 
 def run(program: Program[T], http: httpx.Client, session: Session, sleep: Callable[[float], None]) -> T:

@@ -1,5 +1,6 @@
 """What both clients share: the addresses, the headers, the memory of tokens; and the programs made of one request."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,6 +16,7 @@ from harbor_orders_client.transport.wire import Program, Reply, Request, Service
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+_NOT_IN_BASE: Final = re.compile(r"[\s?#]")
 USER_AGENT: Final = "harbor-orders-client/0.1.0"
 
 
@@ -50,7 +52,7 @@ class Session:
         ):
             raise ValueError("api_key is not an API key: it has a space at an end, or a character that no key has")
         for url in (self.command_url, self.query_url):
-            if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+            if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname or _NOT_IN_BASE.search(url):
                 raise ValueError("command_url and query_url are addresses such as https://orders.example.com")
 
     def base_url(self, request: Request[Any]) -> str:
