@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from starlette.types import Scope
 
+from infra.http.policies.accepted import accepts_json
 from infra.http.problems import (
     CONTENT_ENCODING_UNSUPPORTED,
     FRAMING_AMBIGUOUS,
@@ -49,7 +50,6 @@ _VERSIONS: Final = frozenset({"1.0", "1.1", "2", "2.0"})
 _MAY_LACK_HOST: Final = "1.0"
 """The version whose requests need no Host, such as a load balancer's probes; no response depends on it."""
 _USUAL_ACCEPT: Final = frozenset({b"*/*", b"application/json"})
-_JSON_ACCEPTED: Final = (b"*/*", b"application/*", b"application/json", b"application/problem+json")
 _SEPARATORS: Final = 4
 """Bytes of ": " and of the line end."""
 _CLOSE: Final = {"connection": "close"}
@@ -148,5 +148,4 @@ def _check_accept(scope: Scope, headers: dict[bytes, bytes]) -> Problem | None:
     accept = headers.get(b"accept")
     if not accept or accept in _USUAL_ACCEPT or not scope["path"].startswith("/api/"):
         return None
-    lowered = accept.lower()
-    return None if any(kind in lowered for kind in _JSON_ACCEPTED) else Problem(NOT_ACCEPTABLE)
+    return None if accepts_json(accept) else Problem(NOT_ACCEPTABLE)

@@ -27,7 +27,10 @@ from infra.http.admission import Admission, Admitted
 from infra.http.context import RequestContext, accepted_request_id, accepted_traceparent
 from infra.http.guards import Limits
 from infra.http.metrics import UNMATCHED, HttpMetrics
-from infra.http.policies.compression import GzipSend, accepts_gzip
+from infra.http.pages.errors import page_of
+from infra.http.pages.page import PAGE_HEADERS
+from infra.http.policies.accepted import accepts_gzip, prefers_html
+from infra.http.policies.compression import GzipSend
 from infra.http.problems import (
     DEADLINE_EXCEEDED,
     INTERNAL_ERROR,
@@ -54,6 +57,10 @@ OPS_PATHS: Final = frozenset({"/livez", "/readyz", "/health", "/metrics"})
 
 _UNKNOWN_ADDRESS: Final = "There is nothing here; / shows what there is."
 _SLASH_AT_THE_END: Final = "No address here ends with a slash; leave it out."
+_PAGE_HEADERS: Final = (
+    (b"content-type", b"text/html; charset=utf-8"),
+    *((name.encode(), value.encode()) for name, value in PAGE_HEADERS.items()),
+)
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _NO_SNIFF: Final = (b"x-content-type-options", b"nosniff")
 _CLIENT_GONE: Final = 499
@@ -208,8 +215,12 @@ class _Response:
 
     async def refuse(self, problem: Problem) -> None:
         self.context.log_fields["code"] = problem.kind.code
-        body = render(problem, _instance(self.scope, self.context.request_id), self.context.request_id)
-        headers = [(b"content-type", PROBLEM_JSON), (b"content-length", str(len(body)).encode("ascii"))]
+        if _is_for_people(self.scope, self.context):
+            body, headers = page_of(problem, self.context.request_id), [*_PAGE_HEADERS]
+        else:
+            body = render(problem, _instance(self.scope, self.context.request_id), self.context.request_id)
+            headers = [(b"content-type", PROBLEM_JSON)]
+        headers.append((b"content-length", str(len(body)).encode("ascii")))
         headers.extend((name.encode("ascii"), value.encode("latin-1")) for name, value in problem.headers.items())
         await self.send({"type": "http.response.start", "status": problem.kind.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
@@ -229,6 +240,11 @@ def _open(scope: Scope, headers: dict[bytes, bytes]) -> RequestContext:
     )
     scope.setdefault("state", {})["context"] = context
     return context
+
+
+def _is_for_people(scope: Scope, context: RequestContext) -> bool:
+    """Return whether a browser asked for a page; the API answers programs, in JSON alone."""
+    return not scope["path"].startswith("/api/") and prefers_html(context.headers.get(b"accept", b""))
 
 
 def _instance(scope: Scope, request_id: str) -> str:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from infra.http.pages.page import PageRoute, code, link, respond, table
+from infra.http.pages.page import PageRoute, code, framed, link, respond, table
 from infra.http.problems import NOT_FOUND, Member, Problem, ProblemType, type_of
 
 _RETRYABLE: Final = {
@@ -67,6 +67,17 @@ def error_routes() -> list[BaseRoute]:
         return respond(request, kind.title if kind else asked, "\n".join(parts), document)
 
     return [PageRoute("/errors", show_all), PageRoute("/errors/{code}", show_one)]
+
+
+def page_of(problem: Problem, request_id: str) -> bytes:
+    """Return a problem as a page, for a browser that asked for another one."""
+    kind = problem.kind
+    parts = [
+        f"<p>{escape(problem.detail)}</p>",
+        f"<p>{code(str(kind.status))} {link(type_of(kind.code), kind.code)}, request {code(request_id)}</p>",
+        f"<p>{link('/', 'The first page')}</p>",
+    ]
+    return framed(kind.title, "\n".join(parts)).encode()
 
 
 _TABLE: Final = Path(__file__).with_name("errors.json")

@@ -12,16 +12,25 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
+from infra.http.context import context_of
+from infra.http.policies.accepted import prefers_html
+
 _STYLE: Final = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; }
 code { font-family: ui-monospace, monospace; }
+code, td { overflow-wrap: anywhere; }
 table { border-collapse: collapse; }
 th, td { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid #8884; }
+@media (max-width: 40rem) {
+  th { display: none; }
+  tr { display: block; padding: .3rem 0; border-bottom: 1px solid #8884; }
+  td { display: block; padding: 0; border: none; }
+}
 """
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_HEADERS: Final = {
+PAGE_HEADERS: Final = {
     "content-security-policy": (
         f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
@@ -41,7 +50,7 @@ class PageRoute(Route):
         return match, child
 
 
-def respond(request: Request, title: str, body: str, document: Any, status: int = 200) -> Response:
+def respond(request: Request, title: str, body: str, document: Any) -> Response:
     """Return a page for a client that asks for HTML, and the document as JSON for any other.
 
     Args:
@@ -49,11 +58,10 @@ def respond(request: Request, title: str, body: str, document: Any, status: int 
         title: plain text.
         body: HTML; whoever puts text into it escapes it.
         document: what the page says, for programs.
-        status: of the response.
     """
-    if "text/html" not in request.headers.get("accept", ""):
-        return Response(orjson.dumps(document), status, {"vary": "accept"}, media_type="application/json")
-    return HTMLResponse(_framed(title, body), status, _HEADERS)
+    if not prefers_html(context_of(request).headers.get(b"accept", b"")):
+        return Response(orjson.dumps(document), headers={"vary": "accept"}, media_type="application/json")
+    return HTMLResponse(framed(title, body), headers=PAGE_HEADERS)
 
 
 def link(address: str, text: str) -> str:
@@ -73,7 +81,8 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "<table>\n" + "\n".join(f"<tr>{line}</tr>" for line in lines) + "\n</table>"
 
 
-def _framed(title: str, body: str) -> str:
+def framed(title: str, body: str) -> str:
+    """Return a whole page; `title` is plain text, `body` HTML."""
     return f"""<!doctype html>
 <html lang="en">
 <head>

@@ -6,7 +6,6 @@ and a weak one could not be sent back as If-Match. Small responses cost more to 
 
 import asyncio
 import zlib
-from functools import lru_cache
 from typing import Final
 
 from starlette.types import Message, Send
@@ -18,17 +17,6 @@ _IN_A_THREAD_FROM: Final = 32 * 1024
 _KINDS: Final = (b"application/json", b"text/")
 _VARY: Final = (b"vary", b"accept-encoding")
 _REPLACED: Final = frozenset({b"content-length"})
-
-
-@lru_cache(maxsize=64)
-def accepts_gzip(accept_encoding: bytes) -> bool:
-    """Return whether an Accept-Encoding header takes gzip (RFC 9110, 12.5.3); a weight of 0 does not."""
-    weights: dict[bytes, bytes] = {}
-    for part in accept_encoding.lower().split(b","):
-        coding, _, parameter = part.partition(b";")
-        name, _, value = parameter.partition(b"=")
-        weights[coding.strip()] = value.strip() if name.strip() == b"q" else b"1"
-    return weights.get(b"gzip", weights.get(b"*", b"0")).strip(b"0.") != b""
 
 
 class GzipSend:

@@ -80,6 +80,24 @@ async def test_the_first_page_names_no_other_address_when_there_is_one_for_both(
         assert not any("://" in address for address in links_of(await service.http.get("/", headers=BROWSER)))
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+async def test_a_browser_at_a_wrong_address_gets_a_page(method: str) -> None:
+    async with client_of(small_service().app) as client:
+        missed = [
+            await client.request(method, path, headers=BROWSER) for path in ("/canary7f3a9", "/docs/", "/errors/x")
+        ]
+        api = await client.request(method, "/api/v1/nothing", headers=BROWSER)
+
+    for page in missed:
+        assert page.headers["content-security-policy"].startswith(NO_SCRIPT)
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert page.status_code in {404, 405}
+        assert "canary" not in page.text
+        assert method == "HEAD" or links_of(page)[-1] == "/"
+        assert method == "HEAD" or page.headers["x-request-id"] in page.text
+    assert (api.status_code, api.headers["content-type"]) == (404, "application/problem+json")
+
+
 async def test_pages_are_counted_by_their_route() -> None:
     async with client_of(small_service().app) as client:
         for path in ("/", "/errors/not_found", "/errors/rate_limited"):

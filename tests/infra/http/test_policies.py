@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from infra.http.auth import Principal, requires
 from infra.http.openapi.document import HEADERS
-from infra.http.policies.compression import accepts_gzip
+from infra.http.policies.accepted import accepts_gzip, accepts_json, prefers_html
 from infra.http.policies.hosts import name_of
 from infra.http.server.raw_route import RawRoute, ReadyResponse
 from infra.settings import PublicSettings, SettingsError, load
@@ -201,6 +201,27 @@ async def test_on_the_wire_a_compressed_response_is_whole() -> None:
 )
 def test_gzip_is_accepted_unless_its_weight_is_zero(header: bytes, accepts: bool) -> None:
     assert accepts_gzip(header) is accepts
+
+
+@pytest.mark.parametrize(
+    ("header", "html", "json"),
+    [
+        (b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True, True),
+        (b"TEXT/HTML", True, False),
+        (b"text/html;q=0", False, False),
+        (b"text/html ; level=1 ; q=0.0, */*", False, True),
+        (b"text/html;q=0.5, application/json", False, True),
+        (b"text/html;q=0.75, application/json;q=0.8", False, True),
+        (b"application/json, text/html", True, True),
+        (b"application/json;q=0, application/problem+json;q=0.0, */*", False, False),
+        (b"application/*;q=0.1", False, True),
+        (b"text/html-not, application/jsonx", False, False),
+        (b"*/*", False, True),
+        (b"", False, False),
+    ],
+)
+def test_an_accept_header_is_read_by_its_weights(header: bytes, html: bool, json: bool) -> None:
+    assert (prefers_html(header), accepts_json(header)) == (html, json)
 
 
 async def test_without_api_pages_their_addresses_do_not_exist() -> None:
