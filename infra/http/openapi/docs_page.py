@@ -1,7 +1,8 @@
 """/docs without the internet: Swagger UI from the package fastapi-swagger, under a policy that allows no other host.
 
-The page has no inline script: the start call is a file of its own, so the policy needs no exception for scripts. It
-shows a copy of the document in which "Try it out" begins with what can be sent: see `to_try_out`.
+The page has no inline script: the start call is a file of its own, so the policy needs no exception for scripts. That
+file holds a copy of the document in which "Try it out" begins with what can be sent: see `to_try_out`. It is at no
+address of its own and the page links the document itself, or somebody would generate a client from the copy.
 """
 
 import copy
@@ -29,7 +30,7 @@ _ASSETS: Final = {
 }
 _FILES: Final = Path(str(fastapi_swagger.__file__)).with_name("resources")
 _NEW_KEY: Final = "new-for-each-request"
-"""Stands in the field of an Idempotency-Key; a request that still has it is sent with a new random one."""
+"""Stands where an idempotency key is sent; a request that still has it is sent with a new random one."""
 _START: Final = b"""const newKey = () => {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
@@ -37,21 +38,25 @@ _START: Final = b"""const newKey = () => {
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 };
-const withNewKey = (request) => {
+const withNewKeys = (request) => {
   if ((request.headers ?? {})["Idempotency-Key"] === "%(new_key)b") {
     request.headers["Idempotency-Key"] = newKey();
+  }
+  if (typeof request.body === "string") {
+    request.body = request.body.replaceAll('"%(new_key)b"', () => `"${newKey()}"`);
   }
   return request;
 };
 window.ui = SwaggerUIBundle({
-  url: "/docs/openapi.json",
+  spec: %(document)b,
   dom_id: "#swagger-ui",
   deepLinking: true,
   validatorUrl: null,
-  requestInterceptor: withNewKey,
+  requestInterceptor: withNewKeys,
+  onComplete: () => window.ui.specActions.updateUrl("/openapi.json"),
   presets: [SwaggerUIBundle.presets.apis],
 });
-""" % {b"new_key": _NEW_KEY.encode()}
+"""
 _POLICY: Final = {
     # Swagger UI sets style attributes and draws its icons from data: addresses.
     "content-security-policy": (
@@ -68,8 +73,8 @@ def docs_routes(title: str, services: Services, document: Callable[[], dict[str,
     contents = {name: _FILES.joinpath(name).read_bytes() for name in _ASSETS}
 
     @cache
-    def shown() -> bytes:
-        return orjson.dumps(to_try_out(document()))
+    def start() -> bytes:
+        return _START % {b"new_key": _NEW_KEY.encode(), b"document": orjson.dumps(to_try_out(document()))}
 
     async def docs(_request: Request) -> Response:
         return HTMLResponse(page, headers=_POLICY)
@@ -77,9 +82,7 @@ def docs_routes(title: str, services: Services, document: Callable[[], dict[str,
     async def asset(request: Request) -> Response:
         name = request.path_params["name"]
         if name == "start.js":
-            return Response(_START, media_type="text/javascript", headers=_CACHED)
-        if name == "openapi.json":
-            return Response(shown(), media_type="application/json")
+            return Response(start(), media_type="text/javascript")
         if name not in contents:
             raise Problem(NOT_FOUND)
         return Response(contents[name], media_type=_ASSETS[name], headers=_CACHED)
@@ -90,9 +93,10 @@ def docs_routes(title: str, services: Services, document: Callable[[], dict[str,
 def to_try_out(document: dict[str, Any]) -> dict[str, Any]:
     """Return the document for the page: Swagger UI fills every field with its example, and sends what stands there.
 
-    So optional parameters lose theirs (an example of a cursor is no cursor), and the example of an Idempotency-Key is
-    the word that becomes a new key in each request. A parameter that may be left out is of one kind without `null`,
-    which no address can say, so that a choice is shown as one. Requests go to the service that serves the page.
+    So optional parameters lose theirs (an example of a cursor is no cursor), and the example of an idempotency key, in
+    a header or a body, is the word that becomes a new key in each request. A parameter that may be left out is of one
+    kind without `null`, which no address can say, so that a choice is shown as one. Requests go to the service that
+    serves the page.
     """
     shown = copy.deepcopy(document) | {"servers": [{"url": "/"}]}
     for parameter in _parameters(shown):
@@ -102,13 +106,26 @@ def to_try_out(document: dict[str, Any]) -> dict[str, Any]:
             parameter["example"] = _NEW_KEY
         elif not parameter.get("required"):
             _forget_examples(parameter)
+    for operation in _operations(shown):
+        _forget_keys(operation.get("requestBody"))
     return shown
 
 
-def _parameters(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for methods in document["paths"].values():
-        for operation in methods.values():
-            yield from operation.get("parameters", ())
+        yield from methods.values()
+
+
+def _parameters(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for operation in _operations(document):
+        yield from operation.get("parameters", ())
+
+
+def _forget_keys(part: Any) -> None:
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        _forget_keys(inner)
+    if isinstance(part, dict) and isinstance(part.get("idempotency_key"), str):
+        part["idempotency_key"] = _NEW_KEY
 
 
 def _forget_examples(parameter: dict[str, Any]) -> None:

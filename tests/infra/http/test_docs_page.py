@@ -12,7 +12,7 @@ from domain.order.status import Status
 from infra.http.openapi.docs_page import to_try_out
 from infra.settings import PublicSettings
 from query_api.openapi import document as query_document
-from tests.support.services.command_service import memory_service
+from tests.support.services.command_service import BATCH, memory_service
 from tests.support.services.small_service import client_of, small_service
 
 
@@ -71,21 +71,31 @@ async def test_trying_out_begins_with_nothing_that_is_only_an_example(document: 
     assert keys <= {"new-for-each-request"}
 
 
-async def test_the_page_loads_that_document_and_makes_a_new_key_for_each_request() -> None:
+def test_each_order_of_a_batch_that_is_tried_out_gets_a_new_key() -> None:
+    operation = to_try_out(command_document())["paths"][BATCH]["post"]
+    sent = operation["requestBody"]["content"]["application/json"]["example"]["orders"]
+
+    assert {each["idempotency_key"] for each in sent} == {"new-for-each-request"}
+
+
+async def test_the_page_shows_that_document_links_the_true_one_and_makes_a_new_key_for_each_request() -> None:
     service = small_service()
     async with client_of(service.app) as client:
-        loaded = (await client.get("/docs/openapi.json")).json()
         published = (await client.get("/openapi.json")).json()
         start = (await client.get("/docs/start.js")).text
+        copy = await client.get("/docs/openapi.json")
 
-    assert (loaded, published) == (to_try_out(service.app.openapi()), service.app.openapi())
-    assert loaded["openapi"] == published["openapi"] == "3.1.0"
+    [spec] = re.findall(r"^  spec: (.*),$", start, flags=re.MULTILINE)
+    assert (orjson.loads(spec), published) == (to_try_out(service.app.openapi()), service.app.openapi())
+    assert published["openapi"] == "3.1.0"
+    assert copy.status_code == 404, "a client would be generated from it"
     operation = published["paths"]["/api/v1/things"]["post"]
     assert operation["x-required-scopes"] == ["orders:write"]
     assert operation["security"] == [{"bearer": []}, {"x_api_key": []}]
-    assert 'url: "/docs/openapi.json"' in start
+    assert 'updateUrl("/openapi.json")' in start
     assert 'request.headers ?? {})["Idempotency-Key"] === "new-for-each-request"' in start
-    assert "requestInterceptor: withNewKey" in start
+    assert "request.body.replaceAll('\"new-for-each-request\"'" in start
+    assert "requestInterceptor: withNewKeys" in start
 
 
 def test_a_parameter_that_may_be_left_out_is_shown_as_what_it_is() -> None:
