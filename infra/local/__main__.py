@@ -26,6 +26,8 @@ from infra.local.stack import Stack
 from infra.security.api_keys import parse
 from infra.settings_names import warn_of_mistyped
 
+_LOOKS = 10
+_HALF_RESTORED = "a restore into {} was interrupted, and what it left is no backup: run it again (`{}`)"
 NEED_A_BROKER = frozenset({"infra.kafka", "infra.relay"})
 """Modules whose commands are about the topic."""
 
@@ -79,12 +81,17 @@ def up(broker: str, detach: bool, brief: bool) -> None:
             elif not failed and not brief:
                 say(f"running in the background: {_what_next()}")
             sys.exit(failed)
-        with home.held():
+        with home.held(_LOOKS):
             home.load()
+            if home.kept.restoring:
+                raise LocalError(_HALF_RESTORED.format(home.path, make_command("restore FROM=...")))
             _end_orphans(home)
             home.stack_file.unlink(missing_ok=True)
             asyncio.run(_run(home, broker, brief))
     except AlreadyRunsError as error:
+        home.load()
+        if home.kept.restoring:
+            sys.exit(f"a restore is under way in {home.path}: run this again when it has ended")
         say(f"{error}: {_what_next()}")
         differing = running.differences(home, broker, os.environ)
         if differing:
@@ -181,12 +188,15 @@ def backup(directory: Path) -> None:
     Orders may flow meanwhile: the dump is of one moment. Keep the two apart; together they open everything.
     """
     home = locate()
+    take_signals()
     facts = _facts(home)
     home.load()
     try:
         made = asyncio.run(create.back_up(home, str(facts["postgres"]), directory.resolve(), say))
     except OSError as error:
         sys.exit(f"the backup failed, and nothing is left of it: {error}")
+    except KeyboardInterrupt:
+        sys.exit("the backup was interrupted; nothing is left of it")
     say(f"{made.log.events:,} events, up to position {made.log.head}, {made.dump_bytes / 1e6:,.1f} MB in {directory}")
     say(f"keep {secrets_file(directory)} elsewhere: without it the backup is useless, with it everything opens")
 
@@ -197,16 +207,22 @@ def backup(directory: Path) -> None:
 def restore(directory: Path, secrets: Path | None) -> None:
     """Make a backup the data of this home, which must have none; `up` continues from there."""
     home, directory = locate(), directory.resolve()
+    take_signals()
+    is_new = not home.path.exists()
     home.make()
     try:
-        with home.held():
-            found = asyncio.run(restoring.restore(home, directory, secrets or secrets_file(directory), say))
+        with home.held(_LOOKS):
+            try:
+                found = asyncio.run(restoring.restore(home, directory, secrets or secrets_file(directory), say))
+            finally:
+                if is_new and not home.has_data():
+                    home.wipe()  # the lock and the logs
     except AlreadyRunsError:
         sys.exit(f"a stack runs in {home.path}: restore into another home (HARBOR_HOME=/path)")
-    except (LocalError, OSError) as error:
-        if not home.has_data():
-            home.wipe()  # the lock and the logs
-        sys.exit(str(error) if isinstance(error, LocalError) else f"the restore failed, nothing is left of it: {error}")
+    except OSError as error:
+        sys.exit(f"the restore failed, nothing is left of it: {error}")
+    except KeyboardInterrupt:
+        sys.exit("the restore was interrupted; nothing is left of it")
     say(f"restored {found.events:,} events, up to position {found.head}; `{make_command('up')}` continues from there")
 
 

@@ -17,10 +17,12 @@ import os
 import secrets
 import shlex
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from infra.local import directories
 from infra.local.errors import AlreadyRunsError, LocalError
@@ -29,17 +31,23 @@ from infra.local.ports import free_port, is_port_free
 CHECKOUT = Path(__file__).resolve().parents[2]
 Json = dict[str, object]
 LOG_LIMIT_BYTES = 20_000_000
+_BETWEEN_LOOKS_S = 0.05
+_DATA = ("postgres", "valkey", "kafka", "examples")
 
 
 @dataclass(slots=True)
 class Kept:
-    """What the home keeps between starts; `home` is its own path, by which a copy knows that it is one."""
+    """What the home keeps between starts.
+
+    `home` is its own path, by which a copy knows that it is one; `restoring` says that a restore has not ended.
+    """
 
     home: str = ""
     postgres_dir: str = ""
     ports: dict[str, int] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     api_keys: dict[str, str] = field(default_factory=dict)
+    restoring: bool = False
 
 
 class Home:
@@ -60,8 +68,15 @@ class Home:
         return self.path / "run.json"
 
     def has_data(self) -> bool:
-        """Return whether a stack was ever started here."""
-        return (self.path / "home.json").exists()
+        """Return whether there are data to keep; what an interrupted restore left is none."""
+        if not (self.path / "home.json").exists():
+            return False
+        self.load()
+        return not self.kept.restoring
+
+    def is_foreign(self) -> bool:
+        """Return whether the directory holds what no stack of ours put there, under the names that we would use."""
+        return not (self.path / "home.json").exists() and any((self.path / name).exists() for name in _DATA)
 
     def log_file(self, name: str) -> Path:
         """Return the log of a process."""
@@ -85,8 +100,8 @@ class Home:
             ) from error
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the home for this process.
+    def held(self, looks: int = 1) -> Iterator[None]:
+        """Hold the home for this process. With some `looks`, somebody who holds it for a moment is waited for.
 
         Raises:
             AlreadyRunsError: another process holds it.
@@ -94,10 +109,11 @@ class Home:
         """
         path = self.path / "lock"
         with path.open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise AlreadyRunsError(f"a stack already runs in {self.path}") from None
+            while not _is_locked(lock):
+                if looks <= 1:
+                    raise AlreadyRunsError(f"a stack already runs in {self.path}")
+                looks -= 1
+                time.sleep(_BETWEEN_LOOKS_S)
             # Whoever deletes the home deletes the file; a lock on the deleted one keeps nobody out.
             if not path.exists() or not os.path.samestat(path.stat(), os.fstat(lock.fileno())):
                 raise LocalError(f"{self.path} was deleted at this moment: run this again")
@@ -180,22 +196,40 @@ class Home:
         return cut
 
     def wipe(self) -> list[Path]:
-        """Delete the data of a stack that does not run, also outside the home, and return what was deleted."""
+        """Delete everything of a stack that does not run, also outside the home, and return what was deleted."""
+        found = self.delete_data()
+        lock = self.path / "lock"
+        if lock.exists():
+            lock.unlink()
+            found.append(lock)
+        with suppress(OSError):  # it holds other things, or is where a disk is mounted
+            self.path.rmdir()
+            return [self.path, *(path for path in found if self.path not in path.parents)]
+        return sorted(found)
+
+    def delete_data(self) -> list[Path]:
+        """Delete all that a start or a restore made, and return it; the lock stays, for whoever holds it."""
         self.load()
         # Only what this module's docstring lists: HARBOR_HOME may point at a directory with other things in it.
-        folders = {self.path / name for name in ("postgres", "valkey", "kafka", "logs", "examples")}
+        folders = {self.path / name for name in (*_DATA, "logs")}
         if self.kept.postgres_dir:
             folders.add(Path(self.kept.postgres_dir))
-        files = {self.path / name for name in ("home.json", "stack.json", "run.json", "lock")}
+        files = {self.path / name for name in ("home.json", "stack.json", "run.json")}
         found = sorted(path for path in folders | files if path.exists())
         for path in folders:
             shutil.rmtree(path, ignore_errors=True)
         for path in files:
             path.unlink(missing_ok=True)
-        if self.path.exists() and not any(self.path.iterdir()):
-            self.path.rmdir()
-            return [self.path, *(path for path in found if self.path not in path.parents)]
+        self.kept = Kept()
         return found
+
+
+def _is_locked(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def locate() -> Home:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ from infra.settings import KafkaSettings
 _TIMEOUT_S = 1.0
 # The relay notes down how far it is once a second.
 _BETWEEN_LOOKS_S = 1.5
+_FULL_BYTES = 1_000_000
 _COLUMNS = ("process", "pid", "restarts", "memory", "state", "address", "log")
 _SERVERS = {"postgres": "postgres", "valkey": "redis", "kafka": "kafka"}
 
@@ -57,7 +59,14 @@ def status(home: Home, progress: Say) -> list[str]:
             )
     numbers = range(1, 4)
     lines = [f"{'data':12}  {facts['data_dir']}", f"{'test API key':12}  {key}{f'  ({warning})' if warning else ''}"]
-    return [*aligned(rows, numbers), *_meanings(states.values()), *stands, *lines]
+    return [*aligned(rows, numbers), *_meanings(states.values()), *stands, *_disk(home), *lines]
+
+
+def _disk(home: Home) -> list[str]:
+    """Return a line when the disk of the home is full: then what is shown may be old as well."""
+    if shutil.disk_usage(home.path).free >= _FULL_BYTES:
+        return []
+    return [f"the disk of {home.path} is full: free some space, and everything goes on by itself"]
 
 
 def _meanings(states: Iterable[str]) -> list[str]:

@@ -42,6 +42,7 @@ class LossyOutput:
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._lost = 0
+        self._is_torn = False
         self._flushed_by: asyncio.AbstractEventLoop | None = None
         atexit.register(self._end)
 
@@ -70,18 +71,30 @@ class LossyOutput:
             loop.call_later(RETRY_S, self._flush_pass, loop)
 
     def _flush(self, patience_s: float = 0.0) -> bool:
-        """Write what waits, as far as the output takes it; return whether nothing is left."""
+        """Write what waits, as far as the output takes it; return whether nothing is left.
+
+        What an output refuses (a full disk, a reader that is gone) is counted as lost, and a line that was cut is ended
+        before the next one.
+        """
         with self._writing:
             lines, self._waiting = self._waiting, []
-            if self._lost and self._room.poll(0):
-                lines.append(self._lost_line(self._lost) + b"\n")
-                self._lost = 0
-            left = memoryview(b"".join(lines))
+            announced = self._lost if self._room.poll(0) else 0
+            if announced:
+                lines.append(self._lost_line(announced) + b"\n")
+                self._lost -= announced
+            text = b"\n" * self._is_torn + b"".join(lines)
+            left = memoryview(text)
             try:
                 while left and self._room.poll(patience_s * 1000):
                     left = left[os.write(self._descriptor, left[: self._chunk_bytes]) :]
-            except OSError:  # nobody will read it
+            except OSError:
+                written = len(text) - len(left)
+                lost = bytes(left).count(b"\n") - (self._is_torn and not written)
+                self._lost += lost + announced - (announced > 0)
+                self._is_torn = self._is_torn if not written else not text[:written].endswith(b"\n")
                 left = left[:0]
+            else:
+                self._is_torn = False
             if left:
                 self._waiting.insert(0, bytes(left))
             self._waiting_bytes = len(left)

@@ -5,7 +5,7 @@ data are never fields.
 """
 
 import logging
-import sys
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,6 +22,7 @@ WideLine = Callable[[str, dict[str, Any]], None]
 """Writes one line of level info: its event and its fields, which now belong to the line."""
 _DRIVERS: Final = frozenset({"aiokafka", "asyncpg"})
 _wide_line: WideLine | None = None
+_STANDARD = 2  # the last of standard input, output and error
 
 
 def configure(process: str, level: str = "info") -> None:
@@ -39,7 +40,7 @@ def configure(process: str, level: str = "info") -> None:
         return _render(None, "warning", complete(None, "warning", {"event": "log.lines_lost", "lines": lines}))
 
     format_error = structlog.processors.format_exc_info
-    output = LossyOutput(sys.stdout.fileno(), lost_line)
+    output = LossyOutput(_standard_output(), lost_line)
     structlog.configure(
         processors=[complete, _render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -66,6 +67,17 @@ def configure(process: str, level: str = "info") -> None:
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
     # The user of a pool logs once that the database is away; the pool itself would log a traceback at every attempt.
     logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
+
+
+def _standard_output() -> int:
+    """Return the descriptor of standard output; what was closed before the start leads nowhere from now on.
+
+    Otherwise the next socket would get the number, and with it whatever is written there.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD:
+        pass
+    os.close(descriptor)
+    return 1
 
 
 class _LibraryLines(logging.Handler):

@@ -11,7 +11,7 @@ from infra.local.addresses import DATABASE, Addresses, environment_of, role_url
 from infra.local.backups.contents import LogState, Manifest, Secrets, dump_file, log_state
 from infra.local.backups.programs import Say, run_program
 from infra.local.errors import LocalError
-from infra.local.home import CHECKOUT, Home, make_command
+from infra.local.home import CHECKOUT, Home, Kept, make_command
 from infra.local.processes.supervisor import Program, Supervisor
 from infra.local.servers import install
 from infra.local.servers.postgres import PostgresServer
@@ -50,17 +50,23 @@ async def restore(home: Home, directory: Path, secrets: Path, say: Say) -> LogSt
             f"{home.path} has data already: restore into another home (HARBOR_HOME=/path), "
             f"or delete these data first: {make_command('clean')}"
         )
+    if home.is_foreign():
+        raise LocalError(f"{home.path} holds other things: restore into an empty directory (HARBOR_HOME=/path)")
     say("checking the dump")
     manifest.check_dump(directory)
+    home.delete_data()  # what an interrupted restore left
+    home.make()
+    home.kept = Kept(restoring=True)
     home.kept.secrets |= kept.secrets
     home.kept.api_keys |= kept.api_keys
     supervisor = Supervisor(say, lambda: None)
     try:
         restored = await _fill(home, supervisor, directory, manifest, say)
+        home.kept.restoring = False
         home.save()
     except BaseException:
         await supervisor.stop(["postgres"])
-        home.wipe()
+        home.delete_data()
         raise
     await supervisor.stop(["postgres"])
     return restored
@@ -100,7 +106,7 @@ async def _verify(name: str, home: Home, admin_url: str) -> None:
     addresses = Addresses(admin_url, "", None, 0, 0)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "projections", "verify", name),
+        *("-m", "projections", "verify", name, "--without-workers"),
         cwd=CHECKOUT,
         env=environment_of("restore", home, addresses, url),
     )

@@ -1,7 +1,10 @@
 """A backup is of one moment, keeps its secrets apart, and becomes the data of another home, or nothing does."""
 
+import asyncio
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from infra.local.backups.contents import SECRETS, LogState, dump_file, secrets_f
 from infra.local.backups.create import back_up
 from infra.local.backups.restore import restore
 from infra.local.errors import LocalError
-from infra.local.home import Home
+from infra.local.home import CHECKOUT, Home
 from infra.local.servers.install import install, opens
 from infra.local.servers.postgres import PostgresServer
 from infra.postgres.pool import open_pool
@@ -25,6 +28,7 @@ from infra.settings import PostgresSettings
 from projections.verify import VERIFIABLE
 from tests.support.event_store.append_commands import a_command
 from tests.support.services.servers import Database, PostgresCluster, RunningServer, run_directory
+from tests.support.services.system import clean_environment
 
 PERMISSIONS = 0o777
 ROWS = """
@@ -199,3 +203,57 @@ def test_a_refused_restore_leaves_no_home_behind(directory: Path) -> None:
     assert ended.exit_code == 1
     assert "is no backup" in ended.output
     assert not home.exists()
+
+
+@pytest.mark.parametrize("after", ["starting PostgreSQL", "restoring"])
+async def test_a_killed_restore_is_no_home_to_start_in_and_can_be_run_again(
+    home: Home, directory: Path, database: Database, after: str
+) -> None:
+    target = directory / "monday"
+    await back_up(home, database.admin_url, target, ignore)
+    restored = directory / "restored"
+    environment = clean_environment() | {"HARBOR_HOME": str(restored)}
+    command = [sys.executable, "-u", "-m", "infra.local", "restore", str(target)]
+    process = await asyncio.create_subprocess_exec(*command, env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    while not (line := await process.stdout.readline()).startswith(after.encode()):
+        assert line, "it ended before it could be killed"
+    process.kill()
+    await process.wait()
+
+    refused = await asyncio.to_thread(CliRunner().invoke, main, ["up"], env={"HARBOR_HOME": str(restored)})
+    found = await restore(Home(restored), target, secrets_file(target), ignore)
+
+    assert refused.exit_code == 1
+    assert "was interrupted, and what it left is no backup: run it again" in refused.output
+    assert found == LogState(0, 0, None)
+
+
+async def test_an_interrupted_restore_leaves_nothing(home: Home, directory: Path, database: Database) -> None:
+    target = directory / "monday"
+    await back_up(home, database.admin_url, target, ignore)
+    restored = directory / "restored"
+    environment = clean_environment() | {"HARBOR_HOME": str(restored)}
+    command = [sys.executable, "-u", "-m", "infra.local", "restore", str(target)]
+    process = await asyncio.create_subprocess_exec(*command, env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    while not (await process.stdout.readline()).startswith(b"restoring"):
+        pass
+    process.terminate()
+
+    assert await process.wait() == 1
+    assert not await asyncio.to_thread(restored.exists)
+
+
+async def test_a_directory_with_other_things_is_not_restored_into(
+    home: Home, directory: Path, database: Database
+) -> None:
+    target = directory / "monday"
+    await back_up(home, database.admin_url, target, ignore)
+    other = an_empty_home(directory, "other")
+    (other.path / "postgres").mkdir()
+
+    with pytest.raises(LocalError, match="holds other things"):
+        await restore(other, target, secrets_file(target), ignore)
+
+    assert (other.path / "postgres").exists()

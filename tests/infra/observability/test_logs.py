@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import orjson
 import pytest
@@ -215,3 +216,36 @@ def test_work_goes_on_when_nobody_reads_the_log_any_more_or_its_disk_is_full() -
             assert run(output, ENDS_AT_ONCE).returncode == 7
         finally:
             os.close(output)
+
+
+def test_a_process_whose_standard_output_was_closed_before_it_started_works() -> None:
+    done = subprocess.run(["/bin/sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", ENDS_AT_ONCE], check=False)  # noqa: S603  # our own code
+
+    assert done.returncode == 7
+
+
+FULL_FOR_A_WHILE = """
+import resource
+from infra.observability import logs
+logs.configure("test")
+log = logs.get_logger()
+no_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, no_limit[1]))
+for number in range(50):
+    log.info("line.written", number=number)
+resource.setrlimit(resource.RLIMIT_FSIZE, no_limit)
+log.info("line.written", number=50)
+"""
+
+
+def test_lines_lost_to_a_full_disk_are_counted_and_the_next_one_is_whole(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    with file.open("ab") as output:
+        assert run(output.fileno(), FULL_FOR_A_WHILE).returncode == 0
+
+    *whole, cut, next_one, told = file.read_bytes().splitlines()
+    numbers = [orjson.loads(line)["number"] for line in whole]
+    assert numbers == list(range(len(numbers)))
+    assert cut.startswith(b'{"number":')
+    assert orjson.loads(next_one)["number"] == 50
+    assert orjson.loads(told)["lines"] == 50 - len(whole)

@@ -164,7 +164,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "infra/local/states.py": {FLOAT, LITERAL, SECONDS, an_import("struct")},
         "infra/settings_names.py": {LITERAL},
         "infra/local/processes/detached.py": {JSON, LITERAL, an_import("time"), SECONDS},
-        "infra/local/home.py": {JSON, DIVISION},
+        "infra/local/home.py": {JSON, LITERAL, DIVISION, an_import("time")},
         "infra/local/servers/kafka_jars.py": {DIVISION},
         "infra/local/processes/launch.py": {an_import("ctypes")},
         "infra/local/processes/orphans.py": {JSON, LITERAL, DIVISION},
