@@ -40,11 +40,11 @@ _IN_PROSE = _JOINERS | {"\n", "\t"}
 _NO_CHARACTERS: AbstractSet[str] = frozenset()
 # A black flag, then the code of a region (UTS #51, C.1.1) in tag characters: too short to hide a text in.
 _REGION_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,7}\U000e007f")
-# Default_Ignorable_Code_Point without the format characters that are refused anyway; the blank Braille cell; a note
-# without a head
+# Default_Ignorable_Code_Point without the format characters that are refused anyway; the blank Braille cell; what
+# stands for an object that no text has; a filler of the Khitan script; a note without a head
 _INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u200c\u200d\u2800\u3164\ufe00-\ufe0f\uffa0\U0001d159"
-    "\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u200c\u200d\u2800\u3164\ufe00-\ufe0f\uffa0\ufffc\U00016fe4"
+    "\U0001d159\U000e0100-\U000e01ef]"
 )
 _METADATA_KEY = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 _LOCAL_PART_REFUSED = re.compile(r"[\s()<>\[\]\\,;:\"@]")
@@ -73,6 +73,9 @@ def external_reference(value: str) -> str:
 
 def email(value: str) -> str:
     """Return an address with one @, a local part of 1-64 bytes and a domain of at least two labels; 254 characters.
+
+    Whether the domain exists is not asked: nothing here sends mail, partners put placeholders where a buyer gave no
+    address (`none@shop.invalid`), and no list of domains is so new that an order may depend on it.
 
     Letters beyond ASCII are allowed (RFC 6531). Quoted local parts are not, nor is an address of a host in place of its
     name: in brackets, or with a last label that is a number. Case is kept.
@@ -191,10 +194,14 @@ def _prose(value: str, least: int, most: int) -> str:
 
 
 def _seen(value: str) -> str:
-    """Return a text that is empty or has something to see."""
-    if value.isspace() or (value and not value.isascii() and not _INVISIBLE.sub("", value).strip()):
+    """Return a text that is empty or has something to see. A mark alone is nothing: it needs a letter to be on."""
+    if value.isspace() or (value and not value.isascii() and all(map(_is_blank, value))):
         raise TextError("text_blank", "must have at least one character that can be seen")
     return value
+
+
+def _is_blank(character: str) -> bool:
+    return character.isspace() or _INVISIBLE.match(character) is not None or unicodedata.category(character) in _MARKS
 
 
 def _name(value: str, most: int) -> str:

@@ -117,7 +117,7 @@ class DetailsBody(RequestBody):
     )
     metadata: dict[str, str] = Field(
         default_factory=dict,
-        description="your own pairs, all of them; kept and returned, never read",
+        description="your own pairs, all of them; kept and returned, never read; a value may be empty",
         json_schema_extra={"maxProperties": text.MAX_METADATA_ENTRIES},
         examples=[{"channel": "phone"}],
     )

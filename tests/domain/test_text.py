@@ -126,7 +126,22 @@ def test_a_label_is_one_line_that_may_have_joiners() -> None:
     assert refusal(text.label, "two\nlines") == "text_character"
 
 
-@pytest.mark.parametrize("value", [" ", "\u00a0\u3000", "\u2800", "\u3164 \uffa0", "  \ufe0f", "\U0001d159"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        " ",
+        "\u00a0\u3000",
+        "\u2800",
+        "\u3164 \uffa0",
+        "  \ufe0f",
+        "\U0001d159",
+        "\ufffc",
+        "\u115f\u0301",
+        " \U00016fe4",
+        " \u0301",
+        "\u3164\u093e\u20dd",
+    ],
+)
 @pytest.mark.parametrize("rule", [*PROSE, text.label])
 def test_a_text_in_which_nothing_can_be_seen_is_refused(rule: Callable[[str], str], value: str) -> None:
     assert refusal(rule, value) == "text_blank"
@@ -136,6 +151,12 @@ def test_a_text_in_which_nothing_can_be_seen_is_refused(rule: Callable[[str], st
 @pytest.mark.parametrize("rule", PROSE)
 def test_lines_and_joiners_alone_are_no_text(rule: Callable[[str], str], value: str) -> None:
     assert refusal(rule, value) == "text_blank"
+
+
+@pytest.mark.parametrize("rule", [text.description, text.label, text.metadata_value])
+def test_a_mark_on_a_letter_and_a_place_of_an_object_in_a_text_are_kept(rule: Callable[[str], str]) -> None:
+    for value in ("\u0915\u093e", " e\u20dd", "see \ufffc"):
+        assert rule(value) == value
 
 
 @pytest.mark.parametrize("rule", [text.description, text.label, text.metadata_value])
@@ -149,6 +170,8 @@ def test_some_texts_may_be_empty(rule: Callable[[str], str]) -> None:
         (text.note, "ab\x1bc", "U+001B at index 2"),
         (text.note, "a\r\nb\u202ec", "U+202E at index 4"),
         (text.sku, "a\u2800", "U+2800 at index 1"),
+        (text.sku, "a\ufffc", "U+FFFC at index 1"),
+        (text.external_reference, "a\U00016fe4", "U+16FE4 at index 1"),
         (text.sku, "a\u00a0b", "U+00A0 at index 1"),
         (text.sku, "\u0301a", "U+0301 at index 0"),
         (text.reason, "\U000e0041", "U+E0041 at index 0"),
