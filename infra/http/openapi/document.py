@@ -60,7 +60,7 @@ _PROBLEM: Final[Json] = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "instance", "code", "request_id", "retryable"],
     "properties": {
-        "type": {"type": "string", "description": "address of a page about the error, at the service that sent it"},
+        "type": {"type": "string", "description": "address of a page about the error, at either service"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
