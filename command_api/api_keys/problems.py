@@ -52,7 +52,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
 FIELD_CODES: Final = {
     "scopes_count": "A key has at least one scope and at most all there are.",
     "scope_unknown": "Not a scope that a key of this kind may have.",
-    "label_malformed": "A label is one line of at most 100 characters with something to see; without any, leave it out or empty.",
+    "label_malformed": "A label is one line of at most 100 characters with something to see, or empty.",
     "partner_malformed": "A partner is 1 to 63 of a-z 0-9 _ - and starts with a letter or digit.",
     "partner_from_key": "The partner comes from the key; only an installation key names one.",
     "expiry_malformed": "An expiry is an RFC 3339 instant with an offset, such as 2027-01-31T00:00:00Z.",

@@ -35,7 +35,7 @@ FIELD_CODES: Final = {
     "metadata_key": "A metadata key is 1-40 of A-Z a-z 0-9 _ . -",
     "status_unknown": "Not a status of an order.",
     "text_empty": "A text must not be empty.",
-    "text_blank": "Nothing in the text can be seen: it has only spaces, line breaks, invisible characters or bare marks.",
+    "text_blank": "Nothing in the text can be seen: only spaces, line breaks, invisible characters and bare marks.",
     "text_too_long": "A text is longer than its field takes.",
     "text_character": "A text holds a control, format, invisible, private or unassigned character. Texts that people "
     "read (notes, reasons, descriptions, values of metadata) take line feeds, tabs, joiners and flags of regions; "
