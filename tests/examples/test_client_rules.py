@@ -4,7 +4,6 @@ import json
 import pickle
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -171,40 +170,6 @@ def test_a_refused_value_is_shown_with_its_place_and_reason_and_what_is_not_list
     assert (error.errors_omitted, error.problem.members) == (37, {})
     assert "; /metadata/a: text_blank: has nothing to see; and 37 more (request r-1)" in str(error)
     assert error_of(problem_from(422, document | {"errors_omitted": "x"})).errors_omitted == 0
-
-
-MEMBERS: dict[int, dict[str, tuple[object, object]]] = {
-    403: {"required_scopes": (["a"], ("a",)), "grantable_scopes": (["a", "b"], ("a", "b"))},
-    409: {
-        "current_status": ("paid", "paid"),
-        "allowed_transitions": (["paid"], ("paid",)),
-        "existing_order_id": ("o-1", "o-1"),
-        "current_version": (3, 3),
-        "key_id": ("k-1", "k-1"),
-    },
-    412: {"current_version": (3, 3)},
-    422: {
-        "existing_order_id": ("o-1", "o-1"),
-        "first_used_at": ("2026-11-30T12:00:00.000000Z", datetime(2026, 11, 30, 12, tzinfo=UTC)),
-        "differs": (["path"], ("path",)),
-        "requested_amount": ("9.00", Decimal("9.00")),
-        "available_amount": ("4.50", Decimal("4.50")),
-        "current_version": (3, 3),
-        "max_commands": (5, 5),
-    },
-}
-"""Of each status: what a problem may say besides, as it is sent and as the error has it."""
-
-
-@pytest.mark.parametrize(
-    ("status", "member", "sent", "found"),
-    [(status, member, *pair) for status, members in MEMBERS.items() for member, pair in members.items()],
-)
-def test_what_a_refusal_says_besides_is_an_attribute_of_its_error(
-    status: int, member: str, sent: object, found: object
-) -> None:
-    assert getattr(error_of(problem_from(status, {member: sent})), member) == found
-    assert not getattr(error_of(problem_from(status, {member: {}})), member), "of another type: as if it were missing"
 
 
 @pytest.mark.parametrize("error", [play(CHANGE, [FINAL]).end, play(KEYLESS, [LOST]).end, UnexpectedResponse("why")])

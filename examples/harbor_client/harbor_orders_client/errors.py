@@ -101,6 +101,10 @@ class ApiError(HarborError):
         found = self.problem.members.get(member)
         return tuple(map(str, found)) if isinstance(found, list) else ()
 
+    def _instant(self, member: str) -> datetime | None:
+        found = self._text(member)
+        return None if found is None else datetime.fromisoformat(found)
+
     def _number(self, member: str) -> int | None:
         found = self.problem.members.get(member)
         return found if isinstance(found, int) else None
@@ -142,9 +146,19 @@ class Conflict(ApiError):
         return self._texts("allowed_transitions")
 
     @property
+    def requested(self) -> str | None:
+        """Return what was asked for: a verb, a status, or a member that cannot be changed any more."""
+        return self._text("requested")
+
+    @property
     def key_id(self) -> str | None:
-        """Return the API key that the same request made before (`api_key_already_created`)."""
+        """Return the API key that is in the way: made before by the same request, or the next of the rotated to end."""
         return self._text("key_id")
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """Return when that key ends, if it is about rotated keys."""
+        return self._instant("ends_at")
 
 
 class PreconditionFailed(ApiError):
@@ -155,14 +169,13 @@ class ValidationFailed(ApiError):
     """400, 413, 415 or 422: the request is not acceptable, now or later; `errors` names the values.
 
     Of a key that another request used first (`idempotency_key_mismatch`), `first_used_at` and `differs` say more; of an
-    amount that does not fit, `requested_amount` and `available_amount`, in the currency of the order.
+    amount that does not fit, `requested_amount` and `available_amount`, in `currency`.
     """
 
     @property
     def first_used_at(self) -> datetime | None:
         """Return when the key was first used, by another request."""
-        found = self._text("first_used_at")
-        return None if found is None else datetime.fromisoformat(found)
+        return self._instant("first_used_at")
 
     @property
     def differs(self) -> tuple[str, ...]:
@@ -178,6 +191,11 @@ class ValidationFailed(ApiError):
     def available_amount(self) -> Decimal | None:
         """Return the amount that there is."""
         return self._amount("available_amount")
+
+    @property
+    def currency(self) -> str | None:
+        """Return the currency of these amounts."""
+        return self._text("currency")
 
     @property
     def max_commands(self) -> int | None:
