@@ -7,9 +7,9 @@ import asyncpg
 from pydantic import WrapValidator
 
 from infra.http import validation
-from infra.http.json_body import NOT_TAKEN_CODES
 from infra.http.problems import EVERY_ROUTE, STORE_UNAVAILABLE, Problem, ProblemType
 from infra.http.query_string import PARAMETER_CODES
+from infra.http.server.raw_route import NOT_TAKEN_CODES
 from infra.postgres.failures import UNAVAILABLE
 
 CATALOGUE: Final[tuple[ProblemType, ...]] = (

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from infra.http.json_body import NOT_TAKEN_CODES
 from infra.http.query_string import PARAMETER_CODES
+from infra.http.server.raw_route import NOT_TAKEN_CODES
 from infra.http.validation import BODY_CODES
 
 FIELD_CODES: Final = {

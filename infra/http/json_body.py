@@ -10,8 +10,7 @@ I-JSON): unique keys, whole Unicode characters, numbers inside 64 bits, depth <=
 import json
 import math
 import re
-from collections import Counter
-from typing import Final, NamedTuple, NoReturn, TypeAlias
+from typing import Final, NamedTuple, NoReturn, TypeAlias, assert_never
 
 import orjson
 from pydantic import BaseModel, ValidationError
@@ -19,7 +18,14 @@ from starlette.requests import ClientDisconnect, Request
 
 from infra.deadlines import Deadlines
 from infra.http.context import context_of
-from infra.http.problems import VALIDATION_FAILED, FieldError, Problem, ProblemType, body_too_large, pointer
+from infra.http.json_places import (
+    Rule,
+    first_broken_rule,
+    index_of_invalid_escape,
+    index_of_token,
+    line_and_column,
+)
+from infra.http.problems import Problem, ProblemType, body_too_large, pointer
 
 PROBLEMS: Final[tuple[ProblemType, ...]] = (
     BODY_EMPTY := ProblemType("body_empty", 400, "Empty body", "This request needs a JSON object as its body."),
@@ -50,9 +56,6 @@ PROBLEMS: Final[tuple[ProblemType, ...]] = (
 )
 """The problems of a route that reads a body."""
 
-NOT_TAKEN_CODES: Final = {"body_not_taken": "This request takes no body: send none, or {}."}
-"""The code inside the `errors` of a `validation_failed` where a route reads no body."""
-
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """What a parsed body is made of."""
 
@@ -67,13 +70,9 @@ MAX_COMMAS = 131_072
 """Commas of one body, so that its values are not many more; the smallest lines that fill 1 MiB have 75,000."""
 
 _INT64_CHARS = 20
-_TOKEN_START = 64
-"""Characters of a refused number that are looked for in the body."""
-
 _INT64 = range(-(2**63), 2**63)
-_NULL_CHARACTER = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _OPENERS = (b"[", b"{")
-_JSON_SPACES = b" \t\r\n"
+JSON_SPACES: Final = b" \t\r\n"
 _MEMBER = b'":'
 _MANY_DIGITS = re.compile(rb"[:,\[][0-9]{19}")
 
@@ -97,6 +96,10 @@ class InvalidBodyError(Exception):
 
 NO_BODY = JsonBody({}, b"{}")
 """What a request without a body is read as where it may be left out."""
+
+
+class _StructureError(Exception):
+    """An object has a key twice or too many members; the scanner does not say where."""
 
 
 class _TokenError(Exception):
@@ -131,25 +134,7 @@ async def read_json(request: Request, limits: BodyLimits, *, is_optional: bool =
     if is_optional and headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers:
         return NO_BODY
     _check_media_type(headers.get(b"content-type"))
-    return parse_json(await _read(request, limits))
-
-
-async def refuse_body(request: Request, limits: BodyLimits) -> None:
-    """Refuse the body of a request to a route that takes none, in whatever form; an empty one and `{}` may pass.
-
-    Raises:
-        Problem: 422.
-    """
-    headers = context_of(request).headers
-    if headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers:
-        return
-    try:
-        body = (await _read(request, limits)).strip(_JSON_SPACES)
-    except Problem:  # too large or too slow: no need to see the rest
-        body = None
-    if body not in {b"", NO_BODY.canonical}:
-        errors = tuple(FieldError("", code, detail) for code, detail in NOT_TAKEN_CODES.items())
-        raise Problem(VALIDATION_FAILED, errors=errors)
+    return parse_json(await read_bytes(request, limits))
 
 
 def parse_json(data: bytes) -> JsonBody:
@@ -160,19 +145,22 @@ def parse_json(data: bytes) -> JsonBody:
     """
     containers = sum(map(data.count, _OPENERS))
     # What costs more to parse than any order does is refused unparsed: parsing blocks the event loop.
-    if containers > MAX_CONTAINERS or (len(data) > MAX_COMMAS and data.count(b",") > MAX_COMMAS):
-        raise Problem(JSON_TOO_COMPLEX)
+    if containers > MAX_CONTAINERS:
+        raise Problem(JSON_TOO_COMPLEX, f"The body has over {MAX_CONTAINERS:,} objects and lists.")
+    if len(data) > MAX_COMMAS and data.count(b",") > MAX_COMMAS:
+        raise Problem(JSON_TOO_COMPLEX, f"The body has over {MAX_COMMAS:,} commas.")
     value = _as_written(data)
     if value is None:
         value = _scan(data)
     # Only what has so many brackets, or so many members altogether, can break these bounds; an order has neither.
     if (containers > MAX_DEPTH or data.count(_MEMBER) > MAX_MEMBERS) and _is_too_complex(value):
-        raise Problem(JSON_TOO_COMPLEX)
+        raise _structure_problem(data.decode("utf-8"))
     try:
         return JsonBody(value, canonical(value))
     except orjson.JSONEncodeError:
         # Depth and numbers are checked: what is left that orjson cannot write is half of a surrogate pair.
-        raise Problem(INVALID_UNICODE) from None
+        text = data.decode("utf-8")
+        raise _invalid_text(text, index_of_invalid_escape(text)) from None
 
 
 def canonical(value: Json) -> bytes:
@@ -198,38 +186,51 @@ def _as_written(data: bytes) -> Json:
 
 def _scan(data: bytes) -> Json:
     """Parse with the standard library's scanner, which hands over an object's pairs, and every rule of ours."""
-    if not data.strip(_JSON_SPACES):
+    if not data.strip(JSON_SPACES):
         raise Problem(BODY_EMPTY)
     try:
-        value: Json = _DECODER.decode(data.decode("utf-8"))
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Problem(NOT_UTF8, f"{NOT_UTF8.detail} The byte at index {error.start} is none of it.") from None
-    except RecursionError:
-        raise Problem(JSON_TOO_COMPLEX) from None
+    try:
+        value: Json = _DECODER.decode(text)
+    except (RecursionError, _StructureError):
+        raise _structure_problem(text) from None
     except _TokenError as error:
-        raise Problem(error.kind, f"{error.kind.detail} {_place_of(error.token, data.decode('utf-8'))}") from None
+        place = line_and_column(text, index_of_token(error.token, text))
+        raise Problem(error.kind, f"{error.kind.detail} {place}") from None
     except json.JSONDecodeError as error:
         # The UTF-8 mark, and UTF-16 without a mark, decode as UTF-8 and then look like wrong syntax.
         if data.startswith(b"\xef\xbb\xbf") or b"\x00" in data[:2]:
             raise Problem(NOT_UTF8) from None
         place = f"Line {error.lineno}, column {error.colno}: {error.msg.removesuffix(' at')}."
         raise Problem(MALFORMED_JSON, f"{MALFORMED_JSON.detail} {place}") from None
-    if b"\\u0000" in data and (found := _NULL_CHARACTER.search(data)):
-        place = _line_and_column(data.decode("utf-8"), len(data[: found.start()].decode("utf-8")))
-        raise Problem(INVALID_UNICODE, f"{INVALID_UNICODE.detail} {place}")
+    if b"\\u0000" in data and (index := index_of_invalid_escape(text)) is not None:
+        raise _invalid_text(text, index)
     return value
 
 
-def _place_of(token: str, text: str) -> str:
-    """Say where a text has a number or a word for the first time outside of strings."""
-    start = re.escape(token[:_TOKEN_START])
-    outside = re.compile(rf'"[^"\\]*(?:\\.[^"\\]*)*"|(?P<token>(?<![\d.eE+-]){start})')
-    return _line_and_column(text, next((each.start() for each in outside.finditer(text) if each["token"]), 0))
+def _invalid_text(text: str, index: int | None) -> Problem:
+    place = "" if index is None else f" {line_and_column(text, index)}"
+    return Problem(INVALID_UNICODE, INVALID_UNICODE.detail + place)
 
 
-def _line_and_column(text: str, index: int) -> str:
-    line_start = text.rfind("\n", 0, index) + 1
-    return f"Line {text.count(chr(10), 0, index) + 1}, column {index - line_start + 1}."
+def _structure_problem(text: str) -> Problem:
+    """Return the refusal of a text with a key twice, too many members or too many levels."""
+    broken = first_broken_rule(text, MAX_DEPTH, MAX_MEMBERS)
+    if broken is None:
+        return Problem(JSON_TOO_COMPLEX)
+    place = line_and_column(text, broken.start)
+    match broken.rule:
+        case Rule.KEY_TWICE:
+            named = f' It is "{broken.key}".' if pointer((broken.key,)) else ""
+            return Problem(DUPLICATE_JSON_KEY, f"{DUPLICATE_JSON_KEY.detail}{named} {place}")
+        case Rule.DEPTH:
+            return Problem(JSON_TOO_COMPLEX, f"The body nests deeper than {MAX_DEPTH}. {place}")
+        case Rule.MEMBERS:
+            return Problem(JSON_TOO_COMPLEX, f"An object has over {MAX_MEMBERS} members. {place}")
+        case _:
+            assert_never(broken.rule)
 
 
 def _check_media_type(content_type: bytes | None) -> None:
@@ -240,7 +241,12 @@ def _check_media_type(content_type: bytes | None) -> None:
         raise Problem(UNSUPPORTED_MEDIA_TYPE)
 
 
-async def _read(request: Request, limits: BodyLimits) -> bytes:
+async def read_bytes(request: Request, limits: BodyLimits) -> bytes:
+    """Return a body, whatever it is.
+
+    Raises:
+        Problem: 408 or 413.
+    """
     max_bytes = limits.max_bytes
     try:
         with limits.deadlines.limit():
@@ -265,12 +271,8 @@ async def _read(request: Request, limits: BodyLimits) -> bytes:
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
-    if len(members) != len(pairs):
-        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        named = f' It is "{twice}".' if pointer((twice,)) else ""
-        raise Problem(DUPLICATE_JSON_KEY, DUPLICATE_JSON_KEY.detail + named)
-    if len(members) > MAX_MEMBERS:
-        raise Problem(JSON_TOO_COMPLEX)
+    if len(members) != len(pairs) or len(members) > MAX_MEMBERS:
+        raise _StructureError
     return members
 
 

@@ -21,7 +21,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from infra.http.auth import required_scope
-from infra.http.json_body import NO_BODY, Json, refuse_body
+from infra.http.json_body import NO_BODY, Json
 from infra.http.problems import FieldError, Problem, pointer
 from infra.http.query_string import read_values
 from infra.http.server.raw_route import RawRequest
@@ -62,7 +62,7 @@ class StrictRoute(APIRoute):
                 raise
             strict = StrictRequest(request.scope, request.receive, is_body_optional=is_body_optional)
             if body is None:
-                await refuse_body(strict, strict.scope["state"]["bodies"])
+                await strict.refuse_body()
             else:
                 _, wrong = request_params_to_args(headers, strict.headers)
                 if wrong:

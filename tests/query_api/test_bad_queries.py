@@ -5,7 +5,7 @@ import pytest
 from domain.order.status import Status
 from domain.text import MAX_EXTERNAL_REFERENCE_CHARS
 from infra.http.cursors import MAX_LIMIT
-from infra.http.json_body import NOT_TAKEN_CODES
+from infra.http.server.raw_route import NOT_TAKEN_CODES
 from query_api.problems import FIELD_CODES, refused_as
 from tests.support.requests.refused_queries import BAD_DELIVERY_LISTS, BAD_LISTS
 from tests.support.services.query_service import DELIVERIES, ORDERS, QueryService

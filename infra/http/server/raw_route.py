@@ -37,10 +37,13 @@ from starlette.types import Receive, Scope, Send
 from infra.http.auth import required_scope
 from infra.http.context import context_of
 from infra.http.guards import SENT_ONCE
-from infra.http.json_body import InvalidBodyError, JsonBody, read_json, refuse_body
-from infra.http.problems import Problem
+from infra.http.json_body import JSON_SPACES, NO_BODY, InvalidBodyError, JsonBody, read_bytes, read_json
+from infra.http.problems import VALIDATION_FAILED, FieldError, Problem
 from infra.http.query_string import read_values
 from infra.http.validation import in_body_order
+
+NOT_TAKEN_CODES: Final = {"body_not_taken": "This request takes no body: send none, or {}."}
+"""The code inside the `errors` of a `validation_failed` where a route reads no body."""
 
 _LENGTH: Final = b"content-length"
 _CODING: Final = b"transfer-encoding"
@@ -83,6 +86,23 @@ class RawRequest(Request):
             self._parsed = await read_json(self, limits, is_optional=self._is_body_optional)
         return self._parsed
 
+    async def refuse_body(self) -> None:
+        """Refuse a body, in whatever form, where a route takes none; an empty one and `{}` may pass.
+
+        Raises:
+            Problem: 422.
+        """
+        headers = self.context.headers
+        if headers.get(_LENGTH, b"0") == b"0" and _CODING not in headers:
+            return
+        try:
+            body = (await read_bytes(self, self.scope["state"]["bodies"])).strip(JSON_SPACES)
+        except Problem:  # too large or too slow: no need to see the rest
+            body = None
+        if body not in {b"", NO_BODY.canonical}:
+            errors = tuple(FieldError("", code, detail) for code, detail in NOT_TAKEN_CODES.items())
+            raise Problem(VALIDATION_FAILED, errors=errors)
+
     def sort_errors(self, problem: Problem) -> None:
         """Put the errors of a problem in the order of the body."""
         if self._parsed is not None:
@@ -108,7 +128,7 @@ class RawRoute(APIRoute):
             read_values(scope["query_string"], frozenset())
         if not self.takes_body and (_LENGTH in request.context.headers or _CODING in request.context.headers):
             await self._required(request)
-            await refuse_body(request, scope["state"]["bodies"])
+            await request.refuse_body()
         for dependency in self._before:
             await dependency(request)
         try:

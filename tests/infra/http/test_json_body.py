@@ -101,8 +101,21 @@ def test_strict_json_is_parsed(body: bytes, value: object) -> None:
         (b'{"a": 1e999}', "Line 1, column 7."),
         (b'{"a": ' + b"9" * 100_000 + b"}", "Line 1, column 7."),
         (b'{"a":\n"b\\u0000"}', "Line 2, column 3."),
+        (b'{"note":\n"ab\\udc00x"}', "Line 2, column 4."),
+        (b'{"a":"\\ud83d\\ude00\\ud83dx"}', "Line 1, column 19."),
+        (b'{"a":"\\\\ud800", "\\uDFff":1}', "Line 1, column 18."),
         (b'{"a": "\xff"}', "The byte at index 7 is none of it."),
-        (b'{"a": 1, "b": {"key": 1, "key": 2}}', 'It is "key".'),
+        (b'{"a": 1, "b": {"key": 1, "key": 2}}', 'It is "key". Line 1, column 26.'),
+        (b'[{"a": "{", "b": 1},\n{"b": "b", "a": ["b"], "\\u0062" : 1}]', 'It is "b". Line 2, column 24.'),
+        (b'{"a": 1} [', "Line 1, column 10: Extra data."),
+        (b'{"[": ' + b"[" * 16 + b"1" + b"]" * 16 + b"}", "The body nests deeper than 16. Line 1, column 22."),
+        (b"[" * 100_000, "The body has over 32,768 objects and lists."),
+        (b"[" * 20_000, "The body nests deeper than 16. Line 1, column 17."),
+        (b"[" + b"1," * 150_000 + b"1]", "The body has over 131,072 commas."),
+        (
+            b'{"a":\n{' + b",".join(b'"%d":1' % n for n in range(100, 400)) + b"}}",
+            "An object has over 256 members. Line 2, column 2050.",
+        ),
     ],
 )
 def test_a_refusal_says_where(body: bytes, place: str) -> None:
@@ -116,7 +129,7 @@ def test_a_key_that_is_not_plain_is_not_repeated() -> None:
     with pytest.raises(Problem) as refused:
         parse_json(b'{"<b>": 1, "<b>": 2}')
 
-    assert refused.value.detail == "An object in the body has the same key twice."
+    assert refused.value.detail == "An object in the body has the same key twice. Line 1, column 12."
 
 
 def test_spacing_key_order_and_escapes_do_not_change_the_canonical_form() -> None:

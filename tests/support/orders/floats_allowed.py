@@ -130,6 +130,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
     },
     "a body of a request: a fraction is read to be refused wherever an amount stands": {
         "infra/http/json_body.py": {JSON, FLOAT, an_import("math")},
+        "infra/http/json_places.py": {JSON},
         "infra/http/validation.py": {JSON},
     },
     "JSON of ours: events, states and documents, which `decide` made of whole numbers and strict types read again": {
