@@ -49,6 +49,9 @@ USUAL: Final = 4
 """The weight of a usual order: itself and three lines."""
 
 _ITEM: Final = frozenset({"idempotency_key", "order"})
+_KEY: Final = "/idempotency_key"
+_BLANKS: Final = " \t"
+"""They are no part of a header's value, and so of no key."""
 _KEY_OF_ITEM: Final = "Each order of a batch has an idempotency_key of its own."
 _STACK_FRAMES: Final = 8
 _UNKNOWN: Final = Problem(OUTCOME_UNKNOWN)
@@ -187,11 +190,15 @@ def _order_of(value: Json, item: Item) -> Json:
     if not isinstance(value, dict):
         raise invalid_values([wrong_type((), "an object")])
     if "idempotency_key" not in value:
-        raise Problem(IDEMPOTENCY_KEY_REQUIRED, _KEY_OF_ITEM)
+        raise Problem(IDEMPOTENCY_KEY_REQUIRED, _KEY_OF_ITEM, errors=(field_error(_KEY, "required"),))
     key = value["idempotency_key"]
     if not isinstance(key, str):
         raise invalid_values([wrong_type(("idempotency_key",), "a string")])
-    item.key = parse_key(key)
+    try:
+        item.key = parse_key(key.strip(_BLANKS))
+    except Problem as problem:
+        problem.errors = (field_error(_KEY, problem.kind.code),)
+        raise
     if not value.keys() <= _ITEM:
         unknown = [unknown_field((name,), sorted(_ITEM)) for name in value if name not in _ITEM]
         raise invalid_values(dict.fromkeys(unknown))

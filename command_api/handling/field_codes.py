@@ -12,6 +12,7 @@ FIELD_CODES: Final = {
     **PARAMETER_CODES,
     "lines_required": "Send at least one line.",
     "too_many_lines": "An order has at most 1,000 lines.",
+    "idempotency_key_invalid": "An idempotency key is 1 to 255 visible ASCII characters, bare or in double quotes.",
     "orders_required": "A batch has at least one order.",
     "too_many_orders": "A batch has at most 500 orders.",
     "changes_required": "An amendment has at least one change.",

@@ -66,10 +66,10 @@ async def test_events_tell_of_the_request_that_brought_them(service: Service) ->
 
 BAD_ITEMS: list[tuple[object, int, str, str | None, str | None]] = [
     ("order", 422, "validation_failed", "/orders/1", "wrong_type"),
-    ({"order": order_body()}, 400, "idempotency_key_required", None, None),
+    ({"order": order_body()}, 400, "idempotency_key_required", "/orders/1/idempotency_key", "required"),
     ({"idempotency_key": 1, "order": {}}, 422, "validation_failed", "/orders/1/idempotency_key", "wrong_type"),
-    (item("a b"), 400, "idempotency_key_invalid", None, None),
-    (item("k" * 256), 400, "idempotency_key_invalid", None, None),
+    (item("a b"), 400, "idempotency_key_invalid", "/orders/1/idempotency_key", "idempotency_key_invalid"),
+    (item("k" * 256), 400, "idempotency_key_invalid", "/orders/1/idempotency_key", "idempotency_key_invalid"),
     ({"idempotency_key": "k"}, 422, "validation_failed", "/orders/1/order", "required"),
     (item("k") | {"colour": "red"}, 422, "validation_failed", "/orders/1/colour", "unknown_field"),
     ({"idempotency_key": "k", "order": []}, 422, "validation_failed", "/orders/1/order", "wrong_type"),
@@ -95,6 +95,15 @@ async def test_a_bad_order_is_refused_in_its_place_and_the_others_are_created(
     assert await service.store.head() == 2
 
 
+async def test_blanks_around_a_key_are_no_part_of_it_as_in_a_header(service: Service) -> None:
+    single = await service.post(body=order_body(), key="k \t")
+    answer = await service.post(BATCH, batch(item(" k\t")))
+
+    [result] = results(answer)
+    assert (result["status"], result["replayed"], result["idempotency_key"]) == (201, True, "k")
+    assert result["body"] == single.json()
+
+
 async def test_a_refusal_for_values_leaves_the_key_free_for_the_corrected_order(service: Service) -> None:
     await service.post(BATCH, batch(item("k", currency="eur")))
 
@@ -113,7 +122,7 @@ async def test_nothing_of_an_order_comes_back_in_a_problem(service: Service) -> 
             item("b", metadata={f"<{canary}>": 1}),
             item("c", **{f"<{canary}>": 1}),
             item("d") | {f"<{canary}>": 1},
-            item(f"{canary} "),
+            item(f"{canary} a"),
             canary,
         ),
     )
