@@ -48,7 +48,10 @@ _LISTS: Final = frozenset({b"accept", b"accept-encoding", b"if-match", b"if-none
 
 _VERSIONS: Final = frozenset({"1.0", "1.1", "2", "2.0"})
 _MAY_LACK_HOST: Final = "1.0"
-"""The version whose requests need no Host, such as a load balancer's probes; no response depends on it."""
+"""The version whose requests need no Host, such as a load balancer's probes; no response depends on it.
+
+In any version it may be empty (RFC 9112, 3.2).
+"""
 _USUAL_ACCEPT: Final = frozenset({b"*/*", b"application/json"})
 _SEPARATORS: Final = 4
 """Bytes of ": " and of the line end."""
@@ -114,7 +117,7 @@ def check(scope: Scope, head: Head, limits: Limits) -> Problem | None:
         return Problem(MALFORMED_REQUEST, "Use HTTP/1.1.", headers=_CLOSE)
     if repeated is not None:
         return _repeated(repeated)
-    if not headers.get(b"host") and (b"host" in headers or scope["http_version"] != _MAY_LACK_HOST):
+    if b"host" not in headers and scope["http_version"] != _MAY_LACK_HOST:
         return Problem(HOST_INVALID, headers=_CLOSE)
     return _check_body(headers, limits) or _check_accept(scope, headers)
 
@@ -139,7 +142,7 @@ def _check_body(headers: dict[bytes, bytes], limits: Limits) -> Problem | None:
         if len(length) > len(str(limits.max_body_bytes)) + 8 or int(length) > limits.max_body_bytes:
             return body_too_large(limits.max_body_bytes)
     encoding = headers.get(b"content-encoding")
-    if encoding is not None and encoding.lower() != b"identity":
+    if encoding and encoding.lower() != b"identity":
         return Problem(CONTENT_ENCODING_UNSUPPORTED)
     return None
 

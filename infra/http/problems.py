@@ -158,7 +158,7 @@ EVERY_ROUTE: Final[tuple[ProblemType, ...]] = (
         "malformed_request", 400, "Malformed request", "The request is not well-formed HTTP."
     ),
     HOST_INVALID := ProblemType(
-        "host_invalid", 400, "Host header invalid", "A request carries exactly one non-empty Host header."
+        "host_invalid", 400, "Host header invalid", "A request carries exactly one Host header."
     ),
     HEADER_REPEATED := ProblemType(
         "header_repeated", 400, "Header sent twice", "A header that may be sent once was sent more than once."
