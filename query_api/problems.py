@@ -47,7 +47,8 @@ FIELD_CODES: Final[Mapping[str, str]] = {
     "status_invalid": "The status is not one that this list can be filtered by.",
     "endpoint_id_invalid": "The id is not of the form 019a8b5c-0000-7000-8000-000000000000.",
     "external_reference_invalid": "An external reference has 1 to 128 characters, none of them invisible.",
-    "timestamp_invalid": "Not an RFC 3339 instant such as 2026-11-23T01:02:03Z; write + as %2B.",
+    "timestamp_invalid": "Not an RFC 3339 instant such as 2026-11-23T01:02:03Z (write + as %2B), or one that is not "
+    "kept: a leap second, or a year beyond 9999 in UTC.",
     "timestamp_without_offset": "The timestamp has no offset: add Z or one such as +01:00 (write + as %2B).",
     "timestamp_without_time": "A date alone is no instant: add a time and an offset, such as 2026-11-23T00:00:00Z.",
     "range_reversed": "The range ends before it begins: created_from is later than created_to.",

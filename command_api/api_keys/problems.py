@@ -55,7 +55,8 @@ FIELD_CODES: Final = {
     "label_malformed": "A label is one line of at most 100 characters with something to see, or empty.",
     "partner_malformed": "A partner is 1 to 63 of a-z 0-9 _ - and starts with a letter or digit.",
     "partner_from_key": "The partner comes from the key; only an installation key names one.",
-    "expiry_malformed": "An expiry is an RFC 3339 instant with an offset, such as 2027-01-31T00:00:00Z.",
+    "expiry_malformed": "An expiry is an RFC 3339 instant with an offset, such as 2027-01-31T00:00:00Z; leap seconds "
+    "are not kept.",
     "expiry_out_of_range": "An expiry lies in the future, at most 3,650 days ahead.",
     "overlap_out_of_range": "An overlap is a whole number of seconds from 0 to 604,800 (7 days).",
     "overlap_too_short": "A key that rotates itself works for at least 60 seconds more, so that it can ask again.",

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Request, Response
+from pydantic import AfterValidator
 
 from command_api import errors
 from command_api.api_keys import problems as refusals
@@ -39,6 +40,7 @@ from infra.http.cursors import RowKey
 from infra.http.openapi.document import header, problem_responses
 from infra.http.problems import FieldError, ProblemType
 from infra.http.strict_route import StrictRequest, StrictRoute
+from infra.http.validation import coded
 from infra.security import api_key_store
 from infra.security.api_key_events import KeyEvent, events_of_key
 from infra.security.api_keys import KeyRecord, KeyVisibility, is_partner_id
@@ -112,6 +114,12 @@ async def create(
     return CreatedApiKeyDocument.of(record, now, key=text)
 
 
+def _partner_id(text: str) -> str:
+    if not is_partner_id(text):
+        raise coded("partner_malformed", refusals.FIELD_CODES["partner_malformed"])
+    return text
+
+
 @router.get(
     PREFIX,
     operation_id="list_api_keys",
@@ -125,6 +133,7 @@ async def list_keys(
     page: Pages,
     partner_id: Annotated[
         str | None,
+        AfterValidator(_partner_id),
         Query(description="only keys of this partner; for installation keys only", examples=["acme"]),
     ] = None,
 ) -> ApiKeyList:
@@ -258,8 +267,6 @@ def _listed(principal: Principal, partner_id: str | None) -> KeyVisibility:
         return visibility
     if visibility.partner_id is not None:
         raise invalid_values([_error("partner_from_key")])
-    if not is_partner_id(partner_id):
-        raise invalid_values([_error("partner_malformed")])
     return KeyVisibility(partner_id, visibility.livemode)
 
 

@@ -78,6 +78,7 @@ class CreateOrderBody(RequestBody):
     """A new order; its total is the sum of quantity x unit price."""
 
     model_config = with_example(NEW_ORDER)
+    about_names = frozenset({"metadata_key"})
 
     customer_email: str = Field(json_schema_extra=described(3, text.MAX_EMAIL_CHARS), examples=["buyer@example.com"])
     currency: str = Field(

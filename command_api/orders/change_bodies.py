@@ -102,6 +102,7 @@ class DetailsBody(RequestBody):
     """What to change; what is left out stays. `metadata` replaces all pairs."""
 
     model_config = with_example(DETAILS)
+    about_names = frozenset({"metadata_key"})
 
     customer_email: str = Field(
         default_factory=str,

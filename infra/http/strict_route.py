@@ -22,7 +22,7 @@ from fastapi.routing import APIRoute
 
 from infra.http.auth import required_scope
 from infra.http.json_body import NO_BODY, Json
-from infra.http.problems import FieldError, Problem, pointer
+from infra.http.problems import CURSOR_INVALID, VALIDATION_FAILED, FieldError, Problem, pointer
 from infra.http.query_string import read_values
 from infra.http.server.raw_route import RawRequest
 from infra.http.validation import is_model, value_error, with_dependencies
@@ -71,6 +71,9 @@ class StrictRoute(APIRoute):
             try:
                 return await serve(strict)
             except Problem as problem:
+                if problem.kind is CURSOR_INVALID and (others := _with_wrong_values((), self.dependant, strict)):
+                    # A cursor belongs to its filters: whether it is good shows once they are.
+                    raise Problem(VALIDATION_FAILED, errors=others) from None
                 strict.sort_errors(problem)
                 raise
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Final, TypeGuard, get_args, get_origin
+from typing import Any, ClassVar, Final, TypeGuard, get_args, get_origin
 
 import orjson
 from fastapi.dependencies.models import Dependant
@@ -61,6 +61,9 @@ class RequestBody(BaseModel):
     """A closed, strictly typed request body."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    about_names: ClassVar[AbstractSet[str]] = frozenset()
+    """Codes of `value_errors` that are about the name of a value: they stand beside the errors of the value."""
 
     def value_errors(self, broken: AbstractSet[str]) -> Iterable[FieldError]:  # noqa: ARG002  # for those that need it
         """Return the errors of values that nothing could make right, when other parts of the body have a wrong shape.
@@ -146,7 +149,9 @@ def body_errors(
     mended = mended_body(model, value, parts)
     broken = {pointer(path) for path, is_extra in parts if not is_extra}
     if isinstance(mended, RequestBody):
-        errors += [each for each in mended.value_errors(broken) if not _is_below(each.pointer, broken)]
+        names = mended.about_names
+        found_in_values = mended.value_errors(broken)
+        errors += [each for each in found_in_values if each.code in names or not _is_below(each.pointer, broken)]
     return in_body_order(dict.fromkeys(errors), value)  # several odd names in one object are one error
 
 

@@ -17,7 +17,7 @@ from tests.support.services.command_service import BATCH, ORDERS, Json, Service
 UNKNOWN_ORDER = f"{ORDERS}/019aaf2e-9d5c-7c3e-8a53-0f6f3b1f2f10"
 Broken = list[tuple[str, str]]
 BODY: Json = {
-    "metadata": {"a": " ", "b": 1},
+    "metadata": {"a": " ", "b": 1, "c d": 2},
     "lines": [
         {"sku": 5, "quantity": 0, "unit_price": "1.001"},
         {"quantity": "2", "sku": "", "unit_price": 1, "colour": "red"},
@@ -28,6 +28,8 @@ BODY: Json = {
 OF_BODY: Broken = [
     ("/metadata/a", "text_blank"),
     ("/metadata/b", "wrong_type"),
+    ("/metadata/c d", "wrong_type"),
+    ("/metadata/c d", "metadata_key"),
     ("/lines/0/sku", "wrong_type"),
     ("/lines/0/quantity", "quantity_out_of_range"),
     ("/lines/0/unit_price", "currency_precision"),

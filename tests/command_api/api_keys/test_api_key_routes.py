@@ -378,6 +378,13 @@ async def test_only_a_key_of_the_installation_names_a_partner_and_in_the_one_way
         assert (answer.status_code, error["pointer"], error["code"]) == (422, pointer, code)
 
 
+async def test_a_malformed_partner_is_named_beside_the_other_parameters(desk: KeyDesk) -> None:
+    answer = await desk.get(await desk.key(None), f"{KEYS}?partner_id=x%20y&limit=0&zz=1")
+
+    codes = [error["code"] for error in answer.json()["errors"]]
+    assert codes == ["partner_malformed", "limit_invalid", "parameter_unknown"]
+
+
 async def test_an_overlap_is_a_whole_number_of_seconds_within_seven_days_and_a_minute_for_the_key_itself(
     desk: KeyDesk,
 ) -> None:

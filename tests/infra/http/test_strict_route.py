@@ -138,6 +138,13 @@ async def test_an_unknown_parameter_does_not_hide_a_wrong_value_of_another(http:
     ]
 
 
+async def test_a_bad_cursor_does_not_hide_a_wrong_value_of_a_filter(http: httpx.AsyncClient) -> None:
+    alone, beside = await http.get(f"{LIST}?cursor=x"), await http.get(f"{LIST}?cursor=x&size=10")
+
+    assert (alone.status_code, alone.json()["code"]) == (422, "cursor_invalid")
+    assert errors_of(beside) == [("/query/size", "size_invalid")]
+
+
 async def test_everything_that_does_not_fit_is_in_one_problem(http: httpx.AsyncClient) -> None:
     body = {"inner": {"count": True, "canary": 1}, "other": 1}
     response = await http.post(f"{ONE}?size=10", json=body, headers=STAMP)
