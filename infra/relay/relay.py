@@ -51,7 +51,6 @@ class Relay:
         self._leading: AsyncExitStack | None = None
         self._known: Marks | None = None
         self._rewound: frozenset[int] = frozenset()
-        self._is_doubted = False
         self._attempted: dict[int, int] = {}
         self._running: Run | None = None
 
@@ -113,7 +112,6 @@ class Relay:
         run = Run(
             self._ports,
             self._lease,
-            is_doubted=self._is_doubted,
             known=self._known,
             rewound=self._rewound,
             attempted=self._attempted,
@@ -125,8 +123,6 @@ class Relay:
             self._ports.metrics.errors.labels(type(error).__name__).inc()
             if isinstance(error, TopicRewoundError):
                 self._rewound |= error.partitions
-            # A topic that was compacted for a while may have lost any of its records.
-            self._is_doubted |= isinstance(error, TopicsError)
             # Where topic and store contradict each other, what was known belongs to another history of the log.
             self._known = None if isinstance(error, TopicAheadOfStoreError) else run.marks
             await self._observe_backlog()
@@ -136,7 +132,7 @@ class Relay:
         self._known = run.marks
 
     def _started(self, plan: Plan) -> None:
-        self._rewound, self._is_doubted = frozenset(), False
+        self._rewound = frozenset()
         self._loop.ready()
         self._enter("leading", after_position=plan.start, epoch=self._lease.epoch)
 

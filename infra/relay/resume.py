@@ -7,7 +7,7 @@ off at either end: the first record then still begins the partition, and only th
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from infra.kafka.chain import Span
@@ -28,6 +28,10 @@ class Marks:
     low_water: int
     acked: tuple[int, ...]
     ends: tuple[int, ...]
+
+    def doubted(self) -> "Marks":
+        """Return marks that vouch for no record: all of them are followed before the rest is believed."""
+        return replace(self, ends=(0,) * len(self.ends))
 
 
 @dataclass(frozen=True, slots=True)

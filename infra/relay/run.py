@@ -13,7 +13,7 @@ from typing import Final
 from infra.clock import monotonic_s, now
 from infra.event_store.protocol import EventStore, StoredEvent
 from infra.kafka.tail import PartitionEnds, find_broken, purge, read_ends, read_offsets
-from infra.kafka.topics import Topic, ensure_topics
+from infra.kafka.topics import Topic, TopicsError, ensure_topics
 from infra.observability.logs import get_logger
 from infra.partitioning import partition_of
 from infra.postgres.leases import Lease
@@ -55,8 +55,7 @@ class Run:
     """One run under one lease.
 
     `known` is what an earlier run under the same lease left (read `marks` when it has ended), `rewound` the partitions
-    whose offsets it saw go back, `attempted` the last position ever sent to each partition, kept up to date here. With
-    `is_doubted` the run follows every record, whatever the marks vouch for.
+    whose offsets it saw go back, `attempted` the last position ever sent to each partition, kept up to date here.
     """
 
     def __init__(
@@ -64,14 +63,12 @@ class Run:
         ports: Ports,
         lease: Lease,
         *,
-        is_doubted: bool,
         known: Marks | None,
         rewound: frozenset[int],
         attempted: MutableMapping[int, int],
     ) -> None:
         self._ports = ports
         self._lease = lease
-        self._is_doubted = is_doubted
         self._known = known
         self._rewound = rewound
         self._acked: list[int] = []
@@ -101,6 +98,15 @@ class Run:
             TopicRewoundError: the topic lost records; a new run repairs it.
             Exception: whatever broker or database raised; what was under way may have arrived.
         """
+        try:
+            await self._publish(stop, started)
+        except TopicsError:
+            # A topic that was compacted for a while may have lost any of its records: whoever leads next, in whatever
+            # process, has to follow them all.
+            await self._doubt()
+            raise
+
+    async def _publish(self, stop: asyncio.Event, started: Callable[[Plan], None]) -> None:
         ends, plan = await self._resume()
         if not self._lease.is_held():
             return  # looking may take long, and what follows deletes
@@ -121,14 +127,14 @@ class Run:
 
     async def _resume(self) -> tuple[Mapping[int, PartitionEnds], Plan]:
         ports, deadline_s = self._ports, self._ports.settings.flush_deadline_s
+        self._known = marks = self._known or await read_marks(ports.pool, ports.topic.name)
         # Also here and not only at installation: a topic that somebody deleted comes back by itself.
         created = await ensure_topics(ports.bootstrap_servers, [ports.topic], deadline_s=deadline_s)
         if created:
             get_logger().warning("relay.topic_created", topic=ports.topic.name)
         ends = await read_ends(ports.bootstrap_servers, ports.topic.name, deadline_s=deadline_s)
         await self._compare_with_store(ends)
-        marks = self._known or await read_marks(ports.pool, ports.topic.name)
-        spans = spans_to_follow(ends, None if self._is_doubted else marks)
+        spans = spans_to_follow(ends, marks)
         broken = await find_broken(ports.bootstrap_servers, ports.topic.name, spans, deadline_s=deadline_s)
         return ends, plan_run(ends, marks, self._rewound | broken)
 
@@ -262,6 +268,13 @@ class Run:
         if marks is not None and marks != self._written:
             await write_marks(self._ports.pool, self._ports.topic.name, marks, self._lease.epoch)
             self._written = marks
+
+    async def _doubt(self) -> None:
+        """Make the marks vouch for nothing, here and in the database."""
+        marks = self.marks
+        if marks is not None:
+            self._acked, self._known = [], marks.doubted()
+            await self._note_down()
 
     async def _compare_with_topic(self) -> None:
         """Notice a topic that lost records at either end, though nobody is sending: the next run fills it again."""

@@ -87,6 +87,25 @@ async def test_a_topic_that_may_lose_records_halts_the_relay_which_then_looks_at
         await log.is_published()
 
 
+async def test_a_relay_that_was_not_there_when_the_settings_were_mended_looks_at_each_record_too(
+    log: RelayedLog,
+) -> None:
+    await log.fill(100, "authorize")
+    async with log.relay() as running:
+        await log.is_published()
+        await log.configure("cleanup.policy", "compact")
+        await eventually(lambda: running.relay.waiting_for() == ("topic_unusable",))
+    # given a record that was compacted away, and a topic that was mended before the next relay saw it
+    await log.replace_by_foreign(partition=1, offset=7)
+    async with log.relay() as running:
+        await eventually(lambda: mended(running, "purged") == 1)
+        await log.is_published()
+    # when all of it was looked at, then the next relay need not do so again
+    async with log.relay() as running:
+        await eventually(lambda: running.relay.state == "leading")
+        assert mended(running, "purged") == 0
+
+
 async def ends_at(log: RelayedLog, records: int) -> bool:
     """Whether so many records were ever sent to the topic."""
     return sum(end for _begin, end in (await log.offsets()).values()) >= records

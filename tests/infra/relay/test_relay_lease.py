@@ -46,7 +46,7 @@ class Hold:
 
 
 def run_of(ports: Ports, lease: Lease) -> Run:
-    return Run(ports, lease, is_doubted=False, known=None, rewound=frozenset(), attempted={})
+    return Run(ports, lease, known=None, rewound=frozenset(), attempted={})
 
 
 async def test_a_batch_that_was_read_under_a_lease_is_not_sent_without_it(log: RelayedLog, ports: Ports) -> None:

@@ -113,8 +113,9 @@ def test_a_run_follows_what_the_marks_do_not_vouch_for(partition: PartitionEnds,
     assert spans_to_follow({0: partition, 1: held(1000, 1000)}, NOTED).get(0) == span
 
 
-def test_without_marks_everything_is_followed() -> None:
-    assert spans_to_follow(found(7, 9), None) == {0: Span(0, 7), 1: Span(0, 9)}
+def test_without_marks_and_with_doubted_ones_everything_is_followed() -> None:
+    everything = {0: Span(0, 900), 1: Span(0, 1000)}
+    assert spans_to_follow(found(900, 1000), None) == spans_to_follow(found(900, 1000), NOTED.doubted()) == everything
 
 
 COUNT = 2
@@ -175,10 +176,10 @@ class Partition:
         return kept
 
 
-@given(data=st.data(), layout=LAYOUT, is_noted=st.booleans())
+@given(data=st.data(), layout=LAYOUT, noted=st.sampled_from(["marks", "doubted marks", "nothing"]))
 @settings(max_examples=max(500, settings().max_examples))
 def test_whatever_was_cut_off_anywhere_while_events_were_sent_the_plan_makes_every_partition_whole(
-    data: st.DataObject, layout: list[int], is_noted: bool
+    data: st.DataObject, layout: list[int], noted: str
 ) -> None:
     # given a log whose event at position i belongs to partition layout[i - 1], published and noted down up to somewhere
     sent_to = data.draw(st.integers(0, len(layout)), label="sent to")
@@ -187,9 +188,9 @@ def test_whatever_was_cut_off_anywhere_while_events_were_sent_the_plan_makes_eve
     events = [[at for at, each in enumerate(layout, start=1) if each == partition] for partition in range(COUNT)]
     acked, ends = [], []
     for partition, of_partition in zip(topic, events, strict=True):
-        noted = [at for at in of_partition if at <= noted_at]
-        partition.append(noted, EMPTY)
-        acked.append(max(noted, default=EMPTY))
+        before = [at for at in of_partition if at <= noted_at]
+        partition.append(before, EMPTY)
+        acked.append(max(before, default=EMPTY))
         ends.append(partition.end)
         partition.append([at for at in of_partition if noted_at < at <= sent_to], acked[-1])
     marks = Marks(noted_at, tuple(acked), tuple(ends))
@@ -203,7 +204,7 @@ def test_whatever_was_cut_off_anywhere_while_events_were_sent_the_plan_makes_eve
             partition.delete_before(data.draw(st.integers(0, partition.end), label="before"))
 
     # when a run follows the plan
-    known = marks if is_noted else None
+    known = {"marks": marks, "doubted marks": marks.doubted(), "nothing": None}[noted]
     found_ends = {each: partition.ends() for each, partition in enumerate(topic)}
     spans = spans_to_follow(found_ends, known)
     broken = frozenset(each for each, span in spans.items() if topic[each].is_broken(span))
