@@ -18,9 +18,10 @@ from infra.observability.logs import get_logger
 from infra.observability.reasons import reason_of
 from infra.postgres.failures import ANY_DATABASE_ERROR, NO_CONNECTION_LEFT
 from infra.postgres.leases import Lease
+from infra.relay.log_reader import TopicAheadOfStoreError
 from infra.relay.publisher import TopicRewoundError
 from infra.relay.resume import Marks, Plan
-from infra.relay.run import Ports, Run, TopicAheadOfStoreError
+from infra.relay.run import Ports, Run
 from infra.retry_loop import Cause, RetryLoop
 
 State = Literal["starting", "standby", "leading", "waiting", "halted", "stopped"]

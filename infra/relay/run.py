@@ -19,6 +19,7 @@ from infra.partitioning import partition_of
 from infra.postgres.leases import Lease
 from infra.postgres.pool import Pool
 from infra.postgres.wakeup import Wakeup
+from infra.relay.log_reader import LogReader
 from infra.relay.marks import read_marks, write_marks
 from infra.relay.metrics import RelayMetrics
 from infra.relay.publisher import Publisher, TopicRewoundError
@@ -27,14 +28,6 @@ from infra.settings import RelaySettings
 
 MARKS_EVERY_S: Final = 1.0
 LAG_EVERY_S: Final = 1.0
-_REMEDY: Final = (
-    "the store was restored from an old copy or is another one. Nothing is sent. Restore the right store, or have the "
-    "topic filled again from this one: python -m infra.relay refill"
-)
-
-
-class TopicAheadOfStoreError(Exception):
-    """The topic holds an event that the store does not: the store was restored from an old copy, or is another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +62,7 @@ class Run:
     ) -> None:
         self._ports = ports
         self._lease = lease
+        self._log = LogReader(ports.store, ports.topic.name)
         self._known = known
         self._rewound = rewound
         self._acked: list[int] = []
@@ -127,16 +121,21 @@ class Run:
 
     async def _resume(self) -> tuple[Mapping[int, PartitionEnds], Plan]:
         ports, deadline_s = self._ports, self._ports.settings.flush_deadline_s
+        # First, so that they can be doubted.
         self._known = marks = self._known or await read_marks(ports.pool, ports.topic.name)
         # Also here and not only at installation: a topic that somebody deleted comes back by itself.
         created = await ensure_topics(ports.bootstrap_servers, [ports.topic], deadline_s=deadline_s)
         if created:
             get_logger().warning("relay.topic_created", topic=ports.topic.name)
         ends = await read_ends(ports.bootstrap_servers, ports.topic.name, deadline_s=deadline_s)
-        await self._compare_with_store(ends)
+        await self._log.compare(ends)
         spans = spans_to_follow(ends, marks)
         broken = await find_broken(ports.bootstrap_servers, ports.topic.name, spans, deadline_s=deadline_s)
-        return ends, plan_run(ends, marks, self._rewound | broken)
+        plan = plan_run(ends, marks, self._rewound | broken)
+        if spans:
+            await self._log.compare(ends)  # again: following records may have taken long
+        await self._log.start(plan.start)
+        return ends, plan
 
     async def _mend(self, ends: Mapping[int, PartitionEnds], plan: Plan) -> None:
         """Delete what cannot be mended otherwise, and take the plan's place in the log."""
@@ -168,34 +167,21 @@ class Run:
         if plan.purge or plan.cut:
             await self._note_down()  # before the first record: older marks would vouch for what is gone
 
-    async def _compare_with_store(self, ends: Mapping[int, PartitionEnds]) -> None:
-        for partition, each in ends.items():
-            if each.last is None:
-                continue
-            stored = await self._ports.store.read_all(each.last.position - 1, 1)
-            if not stored or stored[0].position != each.last.position or stored[0].event_id != each.last.event_id:
-                raise TopicAheadOfStoreError(
-                    f"partition {partition} of {self._ports.topic.name} ends with event {each.last.event_id} at "
-                    f"position {each.last.position}, which the store does not hold: {_REMEDY}"
-                )
-
     async def _publish_after(self, plan: Plan, publisher: Publisher, stop: asyncio.Event) -> None:
         limit = self._ports.settings.batch
-        cursor = plan.start
-        reading = self._read(cursor)
+        reading = asyncio.create_task(self._log.read(limit))
         try:
             while not stop.is_set():
                 events = await reading
                 if events:
-                    cursor = events[-1].position
                     is_backlog = len(events) >= limit
                     if is_backlog:
-                        reading = self._read(cursor)  # while this batch is on its way
+                        reading = asyncio.create_task(self._log.read(limit))  # while this batch is on its way
                     if not self._lease.is_held():
                         return
                     await self._flush(events, plan, publisher)
                     if not is_backlog:
-                        reading = self._read(cursor)
+                        reading = asyncio.create_task(self._log.read(limit))
                     await self._look_around(is_backlog=is_backlog)
                 else:
                     await self._look_around(is_backlog=False)
@@ -203,14 +189,11 @@ class Run:
                         return
                     wakeup = self._ports.wakeup
                     await wakeup.wait(wakeup.idle_timeout_s(self._ports.settings.poll_s))
-                    reading = self._read(cursor)
+                    reading = asyncio.create_task(self._log.read(limit))
         finally:
             reading.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await reading
-
-    def _read(self, after_position: int) -> "asyncio.Task[Sequence[StoredEvent]]":
-        return asyncio.create_task(self._ports.store.read_all(after_position, self._ports.settings.batch))
 
     async def _flush(self, events: Sequence[StoredEvent], plan: Plan, publisher: Publisher) -> None:
         by_partition: dict[int, list[StoredEvent]] = {}
@@ -279,11 +262,6 @@ class Run:
     async def _compare_with_topic(self) -> None:
         """Notice a topic that lost records at either end, though nobody is sending: the next run fills it again."""
         ports, deadline_s = self._ports, self._ports.settings.flush_deadline_s
-        head = await ports.store.head()
-        if head < self._low_water:
-            raise TopicAheadOfStoreError(
-                f"the store ends with position {head}, but the topic holds events up to {self._low_water}: {_REMEDY}"
-            )
         # A topic whose records are about to be deleted by age, or one by one, raises the alarm before they are.
         created = await ensure_topics(ports.bootstrap_servers, [ports.topic], deadline_s=deadline_s)
         if created:

@@ -184,6 +184,18 @@ async def test_a_store_that_goes_back_under_an_idle_relay_halts_it(log: RelayedL
         assert running.relay.waiting_for() == ("topic_ahead_of_store",)
 
 
+async def test_a_store_that_goes_back_and_overtakes_the_relay_before_it_looks_halts_it(log: RelayedLog) -> None:
+    await log.fill(20)
+    async with log.relay(offsets_every_s=3600.0) as running:
+        await log.is_published()
+        # when the store is restored and grows past what was published in one go
+        await restore_to(log, 10)
+        await log.fill(30)
+        await eventually(lambda: running.relay.state == "halted")
+        assert running.relay.waiting_for() == ("topic_ahead_of_store",)
+        assert len(await topic_records(log.kafka, log.topic.name)) == 20
+
+
 async def test_records_of_somebody_else_or_unreadable_ones_at_the_end_of_a_partition_are_stepped_over(
     log: RelayedLog,
 ) -> None:
