@@ -18,7 +18,7 @@ class DomainError(Exception):
 
 
 class ValueRefusedError(DomainError, ValueError):
-    """One value breaks a rule. `code` is stable; `detail` is for people and never holds the value itself."""
+    """One value breaks a rule. `code` is stable; `detail` is a sentence and never holds the value itself."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)

@@ -70,20 +70,20 @@ def parse_amount(text: object, currency: Currency) -> int:
             non-ASCII digits), `amount_too_large` or `currency_precision` (more decimals than the currency has).
     """
     if not isinstance(text, str):
-        raise MoneyError("money_must_be_string", 'an amount is a decimal string such as "19.99"')
+        raise MoneyError("money_must_be_string", 'An amount is a decimal string such as "19.99".')
     if not _AMOUNT.fullmatch(text):
-        raise MoneyError("amount_malformed", 'an amount is ASCII digits with an optional point, such as "19.99"')
+        raise MoneyError("amount_malformed", 'An amount is ASCII digits with an optional point, such as "19.99".')
     whole, _, decimals = text.partition(".")
     if len(whole) > _MAX_WHOLE_DIGITS:  # before it is converted, which costs time that grows with the square
-        raise MoneyError("amount_too_large", f"an amount is at most {MAX_AMOUNT_MINOR} minor units")
+        raise MoneyError("amount_too_large", f"An amount is at most {largest_amount(currency)}.")
     exponent = currency.exponent
     if len(decimals) != exponent:
         if len(decimals) > exponent:
-            raise MoneyError("currency_precision", f"{currency.code} has at most {exponent} digits after the point")
+            raise MoneyError("currency_precision", f"{currency.code} has at most {exponent} digits after the point.")
         decimals = decimals.ljust(exponent, "0")
     minor = int(whole + decimals)
     if minor > MAX_AMOUNT_MINOR:
-        raise MoneyError("amount_too_large", f"an amount is at most {MAX_AMOUNT_MINOR} minor units")
+        raise MoneyError("amount_too_large", f"An amount is at most {largest_amount(currency)}.")
     return minor
 
 
@@ -94,11 +94,21 @@ def check_amount(text: object) -> None:
         MoneyError: as `parse_amount`, if it would in every currency.
     """
     try:
-        parse_amount(text, Currency("a currency", _MAX_EXPONENT))
+        parse_amount(text, Currency("A currency", _MAX_EXPONENT))
     except MoneyError as error:
         if error.code != "amount_too_large" or not isinstance(text, str):
             raise
-        parse_amount(text.partition(".")[0], Currency("a currency", 0))
+        parse_amount(text.partition(".")[0], Currency("in any currency", 0))
+
+
+def largest_amount(currency: Currency) -> str:
+    """Return `MAX_AMOUNT_MINOR` as people read it.
+
+    >>> largest_amount(Currency("EUR", 2))
+    '10,000,000,000,000.00 EUR'
+    """
+    whole, point, decimals = amount_text(MAX_AMOUNT_MINOR, currency).partition(".")
+    return f"{int(whole):,}{point}{decimals} {currency.code}"
 
 
 def amount_text(amount_minor: int, currency: Currency) -> str:
@@ -126,5 +136,5 @@ def amount_document(amount_minor: int, currency: Currency) -> AmountDocument:
 def _known(currencies: Mapping[str, Currency], code: object) -> Currency:
     known = currencies.get(code) if isinstance(code, str) else None
     if known is None:
-        raise MoneyError("currency_unknown", "must be an active ISO 4217 alphabetic code in upper case")
+        raise MoneyError("currency_unknown", "A currency is an active ISO 4217 alphabetic code in upper case.")
     return known

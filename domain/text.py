@@ -94,7 +94,7 @@ def email(value: str) -> str:
         or ".." in local
         or _LOCAL_PART_REFUSED.search(local)
     ):
-        raise TextError("email_malformed", "must be an email address such as buyer@example.com")
+        raise TextError("email_malformed", "The text must be an email address such as buyer@example.com.")
     if not _USUAL_DOMAIN.fullmatch(domain) or _PUNYCODE in domain:
         _check_domain(domain)
     return value
@@ -152,7 +152,9 @@ def metadata_key(value: str) -> str:
         TextError: `metadata_key`.
     """
     if len(value) > MAX_METADATA_KEY_CHARS or not _METADATA_KEY.fullmatch(value):
-        raise TextError("metadata_key", f"a key is 1-{MAX_METADATA_KEY_CHARS} of A-Z a-z 0-9 _ . -")
+        raise TextError(
+            "metadata_key", f"A key is 1-{MAX_METADATA_KEY_CHARS} of these: A-Z a-z 0-9 _ . - and no others."
+        )
     return value
 
 
@@ -171,9 +173,9 @@ def _text(value: str, least: int, most: int, also: AbstractSet[str] = _NO_CHARAC
     `also`: the control and format characters that the field takes; one that takes any takes flags of regions too.
     """
     if len(value) < least:
-        raise TextError("text_empty", "must not be empty")
+        raise TextError("text_empty", "The text must not be empty.")
     if len(value) > most:
-        raise TextError("text_too_long", f"is at most {most} characters long")
+        raise TextError("text_too_long", f"The text must have at most {most} characters.")
     if value.isascii() and value.isprintable():  # ASCII without its control characters
         return value
     if "\n" in also and "\r\n" in value:
@@ -183,7 +185,7 @@ def _text(value: str, least: int, most: int, also: AbstractSet[str] = _NO_CHARAC
         _check_characters(value, also)
     value = unicodedata.normalize("NFC", value)
     if len(value) > most:
-        raise TextError("text_too_long", f"is at most {most} characters long")
+        raise TextError("text_too_long", f"The text must have at most {most} characters.")
     _check_marks(value)
     return value
 
@@ -196,7 +198,7 @@ def _prose(value: str, least: int, most: int) -> str:
 def _seen(value: str) -> str:
     """Return a text that is empty or has something to see. A mark alone is nothing: it needs a letter to be on."""
     if value.isspace() or (value and not value.isascii() and all(map(_is_blank, value))):
-        raise TextError("text_blank", "must have at least one character that can be seen")
+        raise TextError("text_blank", "The text must have at least one character that can be seen.")
     return value
 
 
@@ -208,14 +210,14 @@ def _name(value: str, most: int) -> str:
     """Apply the rules for texts that identify something: nothing in them may be invisible."""
     value = _text(value, 1, most)
     if value[0] == " " or value[-1] == " ":
-        raise TextError("text_spaces", "starts or ends with a space")
+        raise TextError("text_spaces", "The text starts or ends with a space.")
     if value.isascii():
         return value
     if found := _INVISIBLE.search(value):
-        raise TextError("text_character", f"holds {_at(value, found.start())}, an invisible character")
+        raise TextError("text_character", f"The text holds {_at(value, found.start())}, an invisible character.")
     for index, character in enumerate(value):
         if character.isspace() and character != " ":
-            raise TextError("text_spaces", f"holds {_at(value, index)}, a space other than U+0020")
+            raise TextError("text_spaces", f"The text holds {_at(value, index)}, a space other than U+0020.")
     return value
 
 
@@ -231,7 +233,7 @@ def _check_characters(value: str, also: AbstractSet[str]) -> None:
         )  # as long, so that places are as they were sent
     for index, character in enumerate(value):
         if unicodedata.category(character) in _REFUSED_CATEGORIES and character not in also:
-            detail = f"holds {_at(value, index)}, a control, format, private or unassigned character"
+            detail = f"The text holds {_at(value, index)}, a control, format, private or unassigned character."
             raise TextError("text_character", detail)
 
 
@@ -242,18 +244,23 @@ def _check_marks(value: str) -> None:
         if run > MAX_MARKS_IN_A_ROW:
             raise TextError(
                 "text_marks",
-                f"starts with a combining mark or has over {MAX_MARKS_IN_A_ROW} in a row: {_at(value, index)}",
+                f"The text starts with a combining mark or has over {MAX_MARKS_IN_A_ROW} of them in a row: "
+                f"{_at(value, index)}.",
             )
 
 
 def _check_domain(domain: str) -> None:
     labels = domain.split(".")
     if len(labels) == 1 or not all(_is_domain_label(each) for each in labels):
-        raise TextError("email_malformed", "must be an email address such as buyer@example.com")
+        raise TextError("email_malformed", "The text must be an email address such as buyer@example.com.")
     if labels[-1].isdigit():
-        raise TextError("email_malformed", "must name a host after the @, not an IP address: a domain ends in letters")
+        raise TextError(
+            "email_malformed", "The address must name a host after the @, not an IP address: a domain ends in letters."
+        )
     if sum(len(_in_ascii(each)) + 1 for each in labels) - 1 > _MAX_DOMAIN_CHARS:
-        raise TextError("email_malformed", f"must have a domain of at most {_MAX_DOMAIN_CHARS} characters")
+        raise TextError(
+            "email_malformed", f"The domain of the address must have at most {_MAX_DOMAIN_CHARS} characters."
+        )
 
 
 def _is_domain_label(label: str) -> bool:

@@ -4,6 +4,7 @@ The requests are those of the tables in `tests/support`; here they go as bytes, 
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from tests.support.services.small_service import listening, talk
 PAGES = read_errors()
 """What the address in `type` leads to, at either service."""
 STATUS_OF_CODE = {kind.code: kind.status for kind in PAGES.problems}
+SENTENCE = re.compile(r"[A-Z].*\.")
 AT_ONCE = 8
 ANSWERED_WITHIN_S = 20.0
 """More than any deadline of a service, and a while for a machine that stalls; whatever waits for one has its status."""
@@ -118,6 +120,20 @@ async def first_answer(port: int, raw: bytes) -> bytes:
         writer.close()
 
 
+def judged_errors(hostile: Hostile, errors: list[dict[str, str]]) -> list[str]:
+    """Return what is wrong with the `errors` of an answer."""
+    wrong = []
+    if hostile.field_code not in {None, *(each["code"] for each in errors)}:
+        wrong.append(f"errors {errors}")
+    if unknown := {each["code"] for each in errors} - PAGES.fields.keys():
+        wrong.append(f"codes without a page: {unknown}")
+    if fragments := [each["detail"] for each in errors if not SENTENCE.fullmatch(each["detail"])]:
+        wrong.append(f"no sentences: {fragments}")
+    if hostile.pointer is not None and errors[0]["pointer"] != hostile.pointer:
+        wrong.append(f"pointer {errors[0]['pointer']}")
+    return wrong
+
+
 def judged(hostile: Hostile, received: bytes) -> list[str]:
     """Return what is wrong with an answer."""
     if not received:
@@ -133,13 +149,7 @@ def judged(hostile: Hostile, received: bytes) -> list[str]:
         wrong.append("another request id than in the header")
     if STATUS_OF_CODE.get(problem["code"]) != answer.status or hostile.code not in {None, problem["code"]}:
         wrong.append(f"code {problem['code']}")
-    errors = problem.get("errors", [])
-    if hostile.field_code not in {None, *(each["code"] for each in errors)}:
-        wrong.append(f"errors {errors}")
-    if unknown := {each["code"] for each in errors} - PAGES.fields.keys():
-        wrong.append(f"codes without a page: {unknown}")
-    if hostile.pointer is not None and errors[0]["pointer"] != hostile.pointer:
-        wrong.append(f"pointer {errors[0]['pointer']}")
+    wrong += judged_errors(hostile, problem.get("errors", []))
     if len(answer.body) > MAX_PROBLEM_BYTES:
         wrong.append(f"{len(answer.body)} bytes")
     return wrong

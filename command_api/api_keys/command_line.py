@@ -123,7 +123,7 @@ def _label(value: str) -> str:
     try:
         return text.label(value)
     except TextError as error:
-        raise click.ClickException(f"a label {error.detail}") from None
+        raise click.ClickException(f"--label: {error.detail}") from None
 
 
 def _operator() -> KeyActor:

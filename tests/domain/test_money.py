@@ -20,6 +20,18 @@ def refusal(text: object, money: Currency = EUR) -> str:
 
 
 @pytest.mark.parametrize(
+    ("money", "most"),
+    [(EUR, "10,000,000,000,000.00 EUR"), (JPY, "1,000,000,000,000,000 JPY"), (None, "0 in any currency")],
+)
+def test_the_largest_amount_is_said_in_the_currency_of_the_order(money: Currency | None, most: str) -> None:
+    with pytest.raises(MoneyError) as refused:
+        check_amount("9" * 17) if money is None else parse_amount("9" * 16, money)
+
+    assert refused.value.detail.startswith("An amount is at most 1")
+    assert refused.value.detail.endswith(f"{most}.")
+
+
+@pytest.mark.parametrize(
     ("text", "money", "minor"),
     [
         ("19.99", EUR, 1999),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal, assert_never
 
 from domain import text
-from domain.money import MAX_AMOUNT_MINOR
+from domain.money import MAX_AMOUNT_MINOR, largest_amount
 from domain.order.commands import AddLine, AmendLines, LineAmendment, RemoveLine, SetPrice, SetQuantity
 from domain.order.decisions.rules import Violations
 from domain.order.decisions.shared_members import shared_members
@@ -73,9 +73,9 @@ def _amendment(changes: Sequence[LineAmendment], state: OrderState, found: Viola
     """
     amendment = _Amendment(state, found)
     if not changes:
-        found.add("changes_required", "names at least one change", "changes")
+        found.add("changes_required", "An amendment has at least one change.", "changes")
     elif len(changes) > MAX_CHANGES:
-        found.add("too_many_changes", f"holds at most {MAX_CHANGES} changes", "changes")
+        found.add("too_many_changes", f"An amendment has at most {MAX_CHANGES:,} changes.", "changes")
     else:
         for index, each in enumerate(changes):
             amendment.do(index, each)
@@ -125,16 +125,18 @@ class _Amendment:
     def check_sum(self) -> None:
         """Check the lines that are left."""
         if not self.lines:
-            self.found.add("lines_required", "leave at least one line", "changes")
+            self.found.add("lines_required", "At least one line must be left.", "changes")
         elif len(self.lines) > MAX_LINES:
-            self.found.add("too_many_lines", f"leave at most {MAX_LINES} lines", "changes")
+            self.found.add("too_many_lines", f"At most {MAX_LINES:,} lines may be left.", "changes")
         elif sum(line.total_minor for line in self.lines.values()) > MAX_AMOUNT_MINOR:
-            self.found.add("amount_too_large", f"sum to at most {MAX_AMOUNT_MINOR} minor units", "changes")
+            self.found.add(
+                "amount_too_large", f"The lines may sum to at most {largest_amount(self._currency)}.", "changes"
+            )
 
     def _known(self, path: tuple[str | int, ...], line_id: int) -> Line | None:
         line = self.lines.get(line_id)
         if line is None:
-            self.found.add("line_unknown", "is no line of the order at this change", *path, "line_id")
+            self.found.add("line_unknown", "At this change the order has no such line.", *path, "line_id")
         return line
 
     def _keep(self, op: _Op, line: Line, quantity: int | None = None, unit_price_minor: int | None = None) -> None:

@@ -146,14 +146,16 @@ def _line_shares(
     captured: list[CapturedLine] = []
     amount_minor = 0
     if not shares:
-        found.add("lines_required", "names at least one line", "lines")
+        found.add("lines_required", "A capture of lines names at least one.", "lines")
     for index, share in enumerate(shares[: len(lines) + 1]):
         line = known.pop(share.line_id, None)
         is_quantity = found.quantity(share.quantity, "lines", index, "quantity")
         if line is None:
-            found.add("line_unknown", "is no line of the order, or named twice", "lines", index, "line_id")
+            found.add("line_unknown", "The order has no such line, or it is named twice.", "lines", index, "line_id")
         elif is_quantity and share.quantity > line.quantity - line.captured_quantity:
-            found.add("quantity_exceeds_line", "is more than is left of the line", "lines", index, "quantity")
+            found.add(
+                "quantity_exceeds_line", "The quantity is more than is left of the line.", "lines", index, "quantity"
+            )
         elif is_quantity:
             captured.append(CapturedLine(line_id=share.line_id, quantity=share.quantity))
             amount_minor += share.quantity * line.unit_price_minor

@@ -127,9 +127,9 @@ def _day(value: str, today: date) -> date:
     except ValueError:
         day = None
     if day is None:
-        raise ValueRefusedError("date_malformed", "is a day such as 2026-11-25, without a time")
+        raise ValueRefusedError("date_malformed", "A date is a day such as 2026-11-25, without a time.")
     if not timedelta(-MAX_DAYS_BEHIND) <= day - today <= timedelta(MAX_DAYS_AHEAD):
-        detail = f"is at most {MAX_DAYS_BEHIND:,} days before today and {MAX_DAYS_AHEAD} after it"
+        detail = f"The day must be at most {MAX_DAYS_BEHIND:,} days ago and at most {MAX_DAYS_AHEAD} days ahead."
         raise ValueRefusedError("date_out_of_range", detail)
     return day
 

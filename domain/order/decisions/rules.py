@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeVar
 
 from domain import text
 from domain.errors import MoneyError, ValueRefusedError
-from domain.money import MAX_AMOUNT_MINOR, Currency, check_amount, currency, parse_amount
+from domain.money import MAX_AMOUNT_MINOR, Currency, check_amount, currency, largest_amount, parse_amount
 from domain.order.commands import CreateOrder, NewLine, UpdateDetails
 from domain.order.errors import (
     AmountError,
@@ -42,7 +42,7 @@ class Violations(list[Violation]):
     def metadata(self, pairs: Mapping[str, str], *path: str | int) -> dict[str, str]:
         """Return the partner's own pairs with their values as they are kept, in their order."""
         if len(pairs) > text.MAX_METADATA_ENTRIES:
-            self.add("metadata_too_many", f"holds at most {text.MAX_METADATA_ENTRIES} entries", *path)
+            self.add("metadata_too_many", f"Metadata holds at most {text.MAX_METADATA_ENTRIES} entries.", *path)
             return {}
         for key in pairs:
             self.checked(text.metadata_key, key, *path, key)
@@ -63,14 +63,14 @@ class Violations(list[Violation]):
         broken_before = len(self)
         minor = self.amount(value, currency, *path)
         if minor == 0 and len(self) == broken_before and not value.strip("0."):
-            self.add("amount_zero", "is more than zero", *path)
+            self.add("amount_zero", "A price is more than zero.", *path)
         return minor
 
     def quantity(self, value: int, *path: str | int) -> bool:
         """Return whether a quantity keeps its bounds."""
         is_kept = 1 <= value <= MAX_QUANTITY
         if not is_kept:
-            self.add("quantity_out_of_range", f"is a whole number from 1 to {MAX_QUANTITY}", *path)
+            self.add("quantity_out_of_range", f"A quantity is a whole number from 1 to {MAX_QUANTITY}.", *path)
         return is_kept
 
     def require_none(self) -> None:
@@ -112,10 +112,10 @@ def checked_new_order(command: CreateOrder) -> CheckedOrder:
     email = found.checked(text.email, command.customer_email, "customer_email")
     reference = found.optional(text.external_reference, command.external_reference, "external_reference")
     metadata = found.metadata(command.metadata, "metadata")
-    lines = _lines(command.lines, found)
+    lines = _lines(command.lines, command.currency, found)
     total_minor = sum(line.total_minor for line in lines)
     if total_minor > MAX_AMOUNT_MINOR:
-        found.add("amount_too_large", f"sum to at most {MAX_AMOUNT_MINOR} minor units", "lines")
+        found.add("amount_too_large", f"The lines may sum to at most {largest_amount(command.currency)}.", "lines")
     found.require_none()
     _require_active(command.currency)
     return CheckedOrder(lines, total_minor, email, reference, metadata)
@@ -178,32 +178,32 @@ def _require_active(priced_in: Currency) -> None:
         raise WithdrawnCurrencyError((Violation(("currency",), error.code, error.detail),)) from None
 
 
-def _lines(new_lines: tuple[NewLine, ...], found: Violations) -> tuple[EventLine, ...]:
+def _lines(new_lines: tuple[NewLine, ...], priced_in: Currency, found: Violations) -> tuple[EventLine, ...]:
     """Return the lines, numbered from 1. How many there are is checked before any of them is read."""
     if not new_lines:
-        found.add("lines_required", "an order has at least one line", "lines")
+        found.add("lines_required", "An order has at least one line.", "lines")
         return ()
     if len(new_lines) > MAX_LINES:
-        found.add("too_many_lines", f"an order has at most {MAX_LINES} lines", "lines")
+        found.add("too_many_lines", f"An order has at most {MAX_LINES:,} lines.", "lines")
         return ()
     lines: list[EventLine] = []
     for index, line in enumerate(new_lines):
-        checked = _line(index, line, found)
+        checked = _line(index, line, priced_in, found)
         if checked is not None:
             lines.append(checked)
     return tuple(lines)
 
 
-def _line(index: int, line: NewLine, found: Violations) -> EventLine | None:
+def _line(index: int, line: NewLine, priced_in: Currency, found: Violations) -> EventLine | None:
     broken_before = len(found)
     path = ("lines", index)
     sku = found.checked(text.sku, line.sku, *path, "sku")
     found.quantity(line.quantity, *path, "quantity")
     total_minor = line.quantity * line.unit_price_minor
     if line.unit_price_minor <= 0:
-        found.add("amount_zero", "is more than zero", *path, "unit_price")
+        found.add("amount_zero", "A price is more than zero.", *path, "unit_price")
     elif total_minor > MAX_AMOUNT_MINOR:
-        detail = f"times the quantity is at most {MAX_AMOUNT_MINOR} minor units"
+        detail = f"The price times the quantity is at most {largest_amount(priced_in)}."
         found.add("amount_too_large", detail, *path, "unit_price")
     if len(found) > broken_before:
         return None

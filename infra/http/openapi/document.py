@@ -52,7 +52,9 @@ _HEADERS_BY_STATUS: Final = {
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
-_FIELD_ERRORS: Final = (FieldError("/lines/0/quantity", "quantity_out_of_range", "is a whole number from 1 to 999"),)
+_FIELD_ERRORS: Final = (
+    FieldError("/lines/0/quantity", "quantity_out_of_range", "A quantity is a whole number from 1 to 999."),
+)
 
 _PROBLEM: Final[Json] = {
     "title": "Problem",

@@ -130,8 +130,8 @@ async def test_what_an_operator_mistyped_is_said_in_one_line(database: Database)
     create_live = ("create", "--mode", "live")
     for words, said in (
         ((*create_live, "--partner", "ACME Corp"), "a partner is 1 to 63 of"),
-        ((*create_live, "--partner", "acme", "--label", "x" * 101), "a label is at most 100"),
-        ((*create_live, "--partner", "acme", "--label", "\x1b[2J"), "a label holds U+001B at index 0"),
+        ((*create_live, "--partner", "acme", "--label", "x" * 101), "--label: The text must have at most 100"),
+        ((*create_live, "--partner", "acme", "--label", "\x1b[2J"), "--label: The text holds U+001B at index 0"),
         ((*create_live, "--partner", "acme", "--scope", "orders:eat"), "orders:eat"),
         (("revoke", "00000000"), "there is no key 00000000\n"),
     ):
