@@ -39,6 +39,8 @@ class Instance:
         await self.let_go()
         await self._lease.release()  # what PostgreSQL did not hear while it was away
         if not await self._lease.try_acquire():
+            if self._lease.seems_ours:
+                raise ConnectionError("PostgreSQL has not heard yet that this worker let its earlier lease go")
             raise InstanceTakenError(self._name, self._lease.holder_seen)
         self._kept = AsyncExitStack()
         await self._kept.enter_async_context(self._lease.kept())

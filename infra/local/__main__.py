@@ -6,8 +6,6 @@ import os
 import shlex
 import signal
 import sys
-from contextlib import suppress
-from pathlib import Path
 
 import asyncpg
 import click
@@ -15,18 +13,16 @@ import click
 from infra.local import directories, running
 from infra.local import status as stack_status
 from infra.local.addresses import environment_for
-from infra.local.backups import create
-from infra.local.backups import restore as restoring
-from infra.local.backups.contents import secrets_file
+from infra.local.backups.command_line import backup, restore
 from infra.local.errors import AlreadyRunsError, LocalError
-from infra.local.home import CHECKOUT, Home, Json, locate, make_command, nothing_runs
+from infra.local.home import CHECKOUT, LOOKS, Home, locate, make_command, nothing_runs
 from infra.local.processes import detached, orphans
 from infra.local.processes.interrupts import take_signals
+from infra.local.processes.supervisor import print_line as say
 from infra.local.stack import Stack
 from infra.security.api_keys import parse
 from infra.settings_names import warn_of_mistyped
 
-_LOOKS = 10
 _HALF_RESTORED = "a restore into {} was interrupted, and what it left is no backup: run it again (`{}`)"
 NEED_A_BROKER = frozenset({"infra.kafka", "infra.relay"})
 """Modules whose commands are about the topic."""
@@ -41,12 +37,6 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except (LocalError, asyncpg.PostgresError) as error:
             sys.exit(str(error))
-
-
-def say(line: str) -> None:
-    """Print a line at once, also into a pipe; a terminal that was closed must not stop the drain."""
-    with suppress(OSError, ValueError):
-        print(line, flush=True)
 
 
 @click.group(cls=Commands)
@@ -81,7 +71,7 @@ def up(broker: str, detach: bool, brief: bool) -> None:
             elif not failed and not brief:
                 say(f"running in the background: {_what_next()}")
             sys.exit(failed)
-        with home.held(_LOOKS):
+        with home.held(LOOKS):
             home.load()
             if home.kept.restoring:
                 raise LocalError(_HALF_RESTORED.format(home.path, make_command("restore FROM=...")))
@@ -129,7 +119,7 @@ def status() -> None:
 def show(fact: str) -> None:
     """Print one fact of what runs here: command_api, query_api, kafka, api_keys.partner_a, processes.relay.pid, ..."""
     home = locate()
-    facts: object = _facts(home)
+    facts: object = running.facts_of(home)
     for name in fact.split("."):
         if not isinstance(facts, dict) or name not in facts:
             known = f"; there is {', '.join(facts)}" if isinstance(facts, dict) else ""
@@ -148,7 +138,7 @@ def show(fact: str) -> None:
 def run(module: str, arguments: tuple[str, ...]) -> None:
     """Run `python -m MODULE ARGUMENTS` against what runs here, with the login and settings of the stack's processes."""
     home = locate()
-    facts = _facts(home)
+    facts = running.facts_of(home)
     home.load()
     if module in NEED_A_BROKER and not facts.get("kafka"):
         sys.exit(
@@ -180,50 +170,8 @@ def clean() -> None:
         )
 
 
-@main.command(epilog="Example: python -m infra.local backup backups/monday")
-@click.argument("directory", type=click.Path(path_type=Path))
-def backup(directory: Path) -> None:
-    """Write the database of what runs here to DIRECTORY, and its secrets to DIRECTORY.secrets.json.
-
-    Orders may flow meanwhile: the dump is of one moment. Keep the two apart; together they open everything.
-    """
-    home = locate()
-    take_signals()
-    facts = _facts(home)
-    home.load()
-    try:
-        made = asyncio.run(create.back_up(home, str(facts["postgres"]), directory.resolve(), say))
-    except OSError as error:
-        sys.exit(f"the backup failed, and nothing is left of it: {error}")
-    except KeyboardInterrupt:
-        sys.exit("the backup was interrupted; nothing is left of it")
-    say(f"{made.log.events:,} events, up to position {made.log.head}, {made.dump_bytes / 1e6:,.1f} MB in {directory}")
-    say(f"keep {secrets_file(directory)} elsewhere: without it the backup is useless, with it everything opens")
-
-
-@main.command(epilog="Example: HARBOR_HOME=/srv/restored python -m infra.local restore backups/monday")
-@click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--secrets", type=click.Path(path_type=Path), help="Default: DIRECTORY.secrets.json")
-def restore(directory: Path, secrets: Path | None) -> None:
-    """Make a backup the data of this home, which must have none; `up` continues from there."""
-    home, directory = locate(), directory.resolve()
-    take_signals()
-    is_new = not home.path.exists()
-    home.make()
-    try:
-        with home.held(_LOOKS):
-            try:
-                found = asyncio.run(restoring.restore(home, directory, secrets or secrets_file(directory), say))
-            finally:
-                if is_new and not home.has_data():
-                    home.wipe()  # the lock and the logs
-    except AlreadyRunsError:
-        sys.exit(f"a stack runs in {home.path}: restore into another home (HARBOR_HOME=/path)")
-    except OSError as error:
-        sys.exit(f"the restore failed, nothing is left of it: {error}")
-    except KeyboardInterrupt:
-        sys.exit("the restore was interrupted; nothing is left of it")
-    say(f"restored {found.events:,} events, up to position {found.head}; `{make_command('up')}` continues from there")
+main.add_command(backup)
+main.add_command(restore)
 
 
 def _what_next() -> str:
@@ -251,20 +199,11 @@ def _wipe(home: Home) -> None:
     say(f"deleted {', '.join(map(str, deleted))}")
 
 
-def _facts(home: Home) -> Json:
-    """Return the content of `stack.json`, or end the program if nothing runs."""
-    try:
-        facts: Json = json.loads(home.stack_file.read_text())
-    except OSError:
-        sys.exit(nothing_runs())
-    return facts
-
-
 def _warn_of_end(home: Home, name: str, fact: object) -> None:
     """Say on standard error, where no script reads it, that a key was revoked or expires."""
     if not name.startswith("api_keys.") or not isinstance(fact, str):
         return
-    warning = asyncio.run(stack_status.key_warning(str(_facts(home).get("postgres")), fact))
+    warning = asyncio.run(stack_status.key_warning(str(running.facts_of(home).get("postgres")), fact))
     if warning:
         click.echo(f"{name} ({parse(fact).key_id}): {warning}", err=True)
 

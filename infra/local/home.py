@@ -31,6 +31,9 @@ from infra.local.ports import free_port, is_port_free
 CHECKOUT = Path(__file__).resolve().parents[2]
 Json = dict[str, object]
 LOG_LIMIT_BYTES = 20_000_000
+LOOKS = 10
+"""For `held`: half a second of patience with somebody who only looks whether a stack runs."""
+
 _BETWEEN_LOOKS_S = 0.05
 _DATA = ("postgres", "valkey", "kafka", "examples")
 

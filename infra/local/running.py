@@ -5,11 +5,25 @@ from collections.abc import Mapping
 
 import psutil
 
-from infra.local.home import Home, Json
+from infra.local.errors import LocalError
+from infra.local.home import Home, Json, nothing_runs
 from infra.local.processes import orphans
 
 _PORTS = {"HARBOR_COMMAND_API__PORT": "command_api", "HARBOR_QUERY_API__PORT": "query_api"}
 _ANY = "0"
+
+
+def facts_of(home: Home) -> Json:
+    """Return the content of `stack.json`.
+
+    Raises:
+        LocalError: nothing runs.
+    """
+    try:
+        facts: Json = json.loads(home.stack_file.read_text())
+    except OSError:
+        raise LocalError(nothing_runs()) from None
+    return facts
 
 
 def differences(home: Home, broker: str, environment: Mapping[str, str]) -> list[str]:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
-from infra.observability.health import NotReadyReason
+from infra.observability.health import MEANINGS, NotReadyReason
 from infra.observability.logs import get_logger
 from infra.postgres.advice import advice
 from infra.postgres.failures import ANY_DATABASE_ERROR, NO_CONNECTION_LEFT
@@ -86,7 +86,7 @@ class DeferredPool:
             PoolNotOpenError: it is not open yet.
         """
         if self._pool is None:
-            raise PoolNotOpenError(self.reason)
+            raise PoolNotOpenError(f"there is no connection yet: {MEANINGS[self.reason]}")
         return self._pool
 
     async def check(self, timeout_s: float = CHECK_S) -> tuple[NotReadyReason, ...]:

@@ -83,6 +83,11 @@ class Lease:
         return self._epoch
 
     @property
+    def seems_ours(self) -> bool:
+        """Whether the last look found this process itself: PostgreSQL has not heard yet that it let go."""
+        return self._holder_seen == self._holder
+
+    @property
     def holder_seen(self) -> str | None:
         """Who held the lease when `try_acquire` last found it held."""
         return self._holder_seen

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import socket
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ from infra.relay.metrics import RelayMetrics
 from infra.relay.relay import Relay, relay_lease
 from infra.relay.run import Ports
 from infra.settings import KafkaSettings, OpsSettings, PostgresSettings, RelaySettings, SettingsError, load
+from infra.settings_names import warn_of_mistyped
 
 _APPLICATION = "harbor-relay"
 
@@ -35,6 +37,8 @@ def main(context: click.Context) -> None:
     """Relay the event log to Kafka, or run a command. All settings are HARBOR_* variables: docs/settings.md."""
     if context.invoked_subcommand is None:
         _relay()
+    else:
+        warn_of_mistyped(os.environ)
 
 
 main.add_command(verify)

@@ -20,6 +20,7 @@ from infra.kafka.clients import BrokerTimeoutError
 from infra.kafka.tail import purge
 from infra.kafka.topics import Topic, TopicsError, check_topics, events_topic
 from infra.observability.reasons import reason_of
+from infra.postgres.advice import advice
 from infra.postgres.failures import ANY_DATABASE_ERROR
 from infra.postgres.pool import open_pool
 from infra.relay.comparison import Comparison, Difference, Kind, compare
@@ -174,4 +175,4 @@ def _run(work: Work[T]) -> T:
     except (KafkaError, BrokerTimeoutError) as error:
         raise click.ClickException(f"the broker does not serve: {reason_of(error)}") from None
     except (EventStoreError, *ANY_DATABASE_ERROR) as error:
-        raise click.ClickException(f"the event store cannot be read: {reason_of(error)}") from None
+        raise click.ClickException(f"the event store cannot be read: {advice(error)}") from None

@@ -1,11 +1,14 @@
 """A variable that nothing reads is named at the start, with the one that was meant."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from infra.settings_names import known_names, mistyped
+from tests.support.services.system import clean_environment
 
 CHECKOUT = Path(__file__).parents[2]
 NAME = re.compile(r"\bHARBOR_[A-Z0-9]+(?:_+[A-Z0-9]+)*\b")
@@ -57,3 +60,35 @@ def test_every_variable_that_the_code_and_its_documents_name_is_known() -> None:
     named = {name for path in places for name in NAME.findall(path.read_text())}
 
     assert {name for name in named if name not in known_names()} - {"HARBOR_COMMAND_API", "HARBOR_QUERY_API"} == set()
+
+
+COMMANDS = [
+    ("infra.relay", "verify"),
+    ("infra.relay", "refill"),
+    ("infra.kafka", "topics"),
+    ("infra.postgres.migrate",),
+    ("infra.postgres.login_roles",),
+    ("projections", "verify", "orders"),
+    ("projections", "dlq", "list"),
+    ("command_api", "keys", "list"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_of_an_operator_warns_of_a_mistyped_variable(command: tuple[str, ...]) -> None:
+    environment = clean_environment() | {"HARBOR_POSTGRES__URLL": "x", "HARBOR_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+
+    ended = subprocess.run(  # noqa: S603  # fixed words
+        [sys.executable, "-m", *command],
+        env=environment,
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert ended.returncode != 0, "it has no database"
+    assert (
+        "HARBOR_POSTGRES__URLL is not a setting and changes nothing: did you mean HARBOR_POSTGRES__URL?" in ended.stderr
+    )

@@ -2,12 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import asyncpg
+from pydantic import SecretStr
 
 from infra import clock
 from infra.local.backups.contents import (
@@ -25,11 +27,19 @@ from infra.local.errors import LocalError
 from infra.local.home import Home, write_private
 from infra.local.servers.install import opens
 from infra.observability.build_info import VERSION
+from infra.security.secrets_at_rest import SealedSecretError, SecretBox
 
 _CONNECT_S: Final = 10.0
+_AS_STARTED: Final = "the stack was started with other secrets than it had when they were made: mend that first"
+_SEALED: Final = """
+SELECT endpoint_id, sealed_secret FROM harbor.webhook_endpoints
+WHERE sealed_secret IS NOT NULL ORDER BY endpoint_id DESC LIMIT 20
+"""
 
 
-async def back_up(home: Home, admin_url: str, directory: Path, say: Say) -> Manifest:
+async def back_up(
+    home: Home, admin_url: str, directory: Path, say: Say, environment: Mapping[str, str] = MappingProxyType({})
+) -> Manifest:
     """Write a backup of the database and, beside it, its secrets.
 
     Args:
@@ -37,13 +47,14 @@ async def back_up(home: Home, admin_url: str, directory: Path, say: Say) -> Mani
         admin_url: of the database that the stack uses, its own or an external one.
         directory: made here; nothing is there before, and nothing is there after a failure.
         say: tells a person what happens.
+        environment: that the stack was started with; its secrets go before those of the home.
 
     Raises:
         LocalError: something is in the way; the message says what.
         OSError, asyncpg.PostgresError: the database cannot be reached, or a file not be written.
     """
     secrets = secrets_file(directory)
-    values = {name: os.environ.get(variable) or home.secret(name) for name, variable in SECRETS.items()}
+    values = {name: environment.get(variable) or home.secret(name) for name, variable in SECRETS.items()}
     kept = Secrets(values, home.kept.api_keys)
     for path in (directory, secrets):
         if path.exists():
@@ -53,7 +64,7 @@ async def back_up(home: Home, admin_url: str, directory: Path, say: Say) -> Mani
     unfinished.mkdir(parents=True, mode=0o700)
     try:
         manifest = await _dump(admin_url, unfinished, kept, say)
-        await _check_pepper(admin_url, kept.api_keys.values(), kept.secrets["api_key_pepper"].encode())
+        await _check(admin_url, kept)
         write_private(unfinished / "backup.json", asdict(manifest))
         write_private(secrets, {"backup_id": manifest.backup_id, **asdict(kept)})
         unfinished.rename(directory)
@@ -76,21 +87,35 @@ async def _dump(admin_url: str, directory: Path, kept: Secrets, say: Say) -> Man
             await run_program("pg_dump", admin_url, arguments, lambda: say(f"  {megabytes(target)} written"))
     finally:
         await connection.close()
+    target.chmod(0o600)
     _sync(target)
     return _manifest(target, log, server, kept.digest())
 
 
-async def _check_pepper(admin_url: str, keys: Iterable[str], pepper: bytes) -> None:
-    """Refuse to keep a pepper that opens no key of the stack: with it, every key would be 401 after a restore."""
+async def _check(admin_url: str, kept: Secrets) -> None:
+    """Refuse secrets that open nothing in the database: after a restore no key would work, and no webhook be signed."""
+    pepper = kept.secrets["api_key_pepper"].encode()
     connection = await asyncpg.connect(admin_url, timeout=_CONNECT_S)
     try:
-        if not any([await opens(connection, key, pepper) for key in keys]):
-            raise LocalError(
-                "the secrets of this environment are not those that the stack was started with: "
-                "set HARBOR_SECURITY__* as it was then"
-            )
+        box = SecretBox.from_setting(SecretStr(kept.secrets["webhook_secrets_key"]))
+        sealed = await connection.fetch(_SEALED)
+        fits = [await opens(connection, key, pepper) for key in kept.api_keys.values()]
+    except ValueError as error:
+        raise LocalError(f"{error}; {_AS_STARTED}") from None
     finally:
         await connection.close()
+    if not any(fits):
+        raise LocalError(f"HARBOR_SECURITY__API_KEY_PEPPER opens no API key of this stack; {_AS_STARTED}")
+    if sealed and not any(_is_opened(box, str(row["endpoint_id"]), row["sealed_secret"]) for row in sealed):
+        raise LocalError(f"HARBOR_SECURITY__WEBHOOK_SECRETS_KEY opens no endpoint of this stack; {_AS_STARTED}")
+
+
+def _is_opened(box: SecretBox, endpoint_id: str, sealed: bytes) -> bool:
+    try:
+        box.open(sealed, endpoint_id)
+    except SealedSecretError:
+        return False
+    return True
 
 
 def _manifest(target: Path, log: LogState, server: str, secrets_sha256: str) -> Manifest:

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 
@@ -30,7 +30,14 @@ CREATE ROLE harbor_worker NOLOGIN; CREATE ROLE harbor_query NOLOGIN;
 """
 
 
-async def restore(home: Home, directory: Path, secrets: Path, say: Say) -> LogState:
+class Restored(NamedTuple):
+    """How far the restored log goes, and which read models differ from it, as they did when it was backed up."""
+
+    log: LogState
+    differing: tuple[str, ...]
+
+
+async def restore(home: Home, directory: Path, secrets: Path, say: Say) -> Restored:
     """Fill an empty home from a backup, with a PostgreSQL that runs only meanwhile.
 
     Args:
@@ -72,7 +79,7 @@ async def restore(home: Home, directory: Path, secrets: Path, say: Say) -> LogSt
     return restored
 
 
-async def _fill(home: Home, supervisor: Supervisor, directory: Path, manifest: Manifest, say: Say) -> LogState:
+async def _fill(home: Home, supervisor: Supervisor, directory: Path, manifest: Manifest, say: Say) -> Restored:
     server = PostgresServer(home.postgres_dir() / "data", home.port("postgres"), home.password("postgres"))
     home.save()  # the password, before a cluster is made with it
     url = server.url(DATABASE)
@@ -87,7 +94,10 @@ async def _fill(home: Home, supervisor: Supervisor, directory: Path, manifest: M
     await _execute(url, "ANALYZE")
     found = await _log_state(url)
     if found != manifest.log:
-        raise LocalError(f"the restored log is not the one of the backup: {found} instead of {manifest.log}")
+        raise LocalError(
+            f"the restored log is not the one of the backup: it has {found.events} events up to position {found.head}, "
+            f"and the backup has {manifest.log.events} up to {manifest.log.head}"
+        )
     passwords = {role: home.password(role) for role in LOGIN_ROLES}
     keys = dict(home.kept.api_keys)
     applied = await install.install(url, passwords, home.kept.api_keys, home.secret("api_key_pepper"))
@@ -95,13 +105,11 @@ async def _fill(home: Home, supervisor: Supervisor, directory: Path, manifest: M
         say(f"  migrated to {name}")
     for name in sorted(name for name, key in keys.items() if home.kept.api_keys[name] != key):
         say(f"  the key {name} of the local stack had expired or was revoked: there is a new one")
-    for name in READ_MODELS:
-        await _verify(name, home, url)
-    return found
+    return Restored(found, tuple([name for name in READ_MODELS if not await _is_equal(name, home, url)]))
 
 
-async def _verify(name: str, home: Home, admin_url: str) -> None:
-    """Show what `projections verify` says; what it finds was so when the backup was made."""
+async def _is_equal(name: str, home: Home, admin_url: str) -> bool:
+    """Show what `projections verify` says of a read model, and return whether it is as the log says."""
     url = role_url(admin_url, _WORKER, home.password(_WORKER))
     addresses = Addresses(admin_url, "", None, 0, 0)
     process = await asyncio.create_subprocess_exec(
@@ -110,7 +118,7 @@ async def _verify(name: str, home: Home, admin_url: str) -> None:
         cwd=CHECKOUT,
         env=environment_of("restore", home, addresses, url),
     )
-    await process.wait()
+    return await process.wait() == 0
 
 
 async def _execute(url: str, sql: str) -> None:

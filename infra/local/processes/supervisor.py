@@ -34,6 +34,12 @@ PROGRESS_S = 10.0
 Say = Callable[[str], None]
 
 
+def print_line(line: str) -> None:
+    """Print a line at once, also into a pipe; a terminal that was closed must not stop what is under way."""
+    with suppress(OSError, ValueError):
+        print(line, flush=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """A program to keep alive.

@@ -1,6 +1,7 @@
 """A backup is of one moment, keeps its secrets apart, and becomes the data of another home, or nothing does."""
 
 import asyncio
+import base64
 import json
 import shutil
 import subprocess
@@ -29,6 +30,7 @@ from projections.verify import VERIFIABLE
 from tests.support.event_store.append_commands import a_command
 from tests.support.services.servers import Database, PostgresCluster, RunningServer, run_directory
 from tests.support.services.system import clean_environment
+from tests.support.services.webhooks import SECRETS_KEY, create_endpoint
 
 PERMISSIONS = 0o777
 ROWS = """
@@ -88,7 +90,7 @@ async def test_a_backup_taken_while_events_are_written_becomes_the_log_of_one_mo
     async with run_in_background(keep_writing, "writer"):
         manifest = await back_up(home, database.admin_url, target, ignore)
     restored = an_empty_home(directory)
-    found = await restore(restored, target, secrets_file(target), ignore)
+    found, _ = await restore(restored, target, secrets_file(target), ignore)
 
     assert found == manifest.log
     assert found.events == found.head >= 20
@@ -121,11 +123,22 @@ async def test_a_backup_and_its_secrets_are_apart_and_closed_to_others(
     assert not [name for name, secret in home.kept.secrets.items() if secret.encode() in inside]
 
 
-async def test_secrets_of_another_stack_are_not_kept(home: Home, directory: Path, database: Database) -> None:
-    home.kept.secrets["api_key_pepper"] = "another pepper, which opens no key of this stack"
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("HARBOR_SECURITY__API_KEY_PEPPER", "opens no API key"),
+        ("HARBOR_SECURITY__WEBHOOK_SECRETS_KEY", "opens no endpoint"),
+    ],
+)
+async def test_secrets_that_open_nothing_of_the_stack_are_not_kept(
+    home: Home, directory: Path, database: Database, variable: str, told: str
+) -> None:
+    home.kept.secrets["webhook_secrets_key"] = base64.b64encode(SECRETS_KEY).decode()
+    await create_endpoint(database, "https://hooks.acme.com/")
+    other = {variable: base64.b64encode(b"another secret of 32 bytes here!").decode()}
 
-    with pytest.raises(LocalError, match="are not those that the stack was started with"):
-        await back_up(home, database.admin_url, directory / "backup", ignore)
+    with pytest.raises(LocalError, match=told):
+        await back_up(home, database.admin_url, directory / "backup", ignore, other)
 
     assert not secrets_file(directory / "backup").exists()
     assert not (directory / "backup").exists()
@@ -226,7 +239,7 @@ async def test_a_killed_restore_is_no_home_to_start_in_and_can_be_run_again(
 
     assert refused.exit_code == 1
     assert "was interrupted, and what it left is no backup: run it again" in refused.output
-    assert found == LogState(0, 0, None)
+    assert found == (LogState(0, 0, None), ())
 
 
 async def test_an_interrupted_restore_leaves_nothing(home: Home, directory: Path, database: Database) -> None:

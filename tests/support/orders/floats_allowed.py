@@ -154,7 +154,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
     "processes and files on this machine: paths joined with `/`, facts in JSON, waiting, sizes": {
         "examples/webhook_receiver.py": {JSON},
         "infra/bootstrap.py": {an_import("time"), SECONDS, DIVISION},
-        "infra/local/__main__.py": {JSON, LITERAL, DIVISION},
+        "infra/local/backups/command_line.py": {LITERAL, DIVISION},
         "infra/local/backups/contents.py": {JSON},
         "infra/local/backups/create.py": {LITERAL},
         "infra/local/backups/programs.py": {LITERAL, DIVISION},
