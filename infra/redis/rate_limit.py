@@ -64,6 +64,7 @@ class RateLimiter:
         self._portion = max(int(rate.burst * PORTION_SHARE), 1)
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self._broken_until_s = 0.0
+        self._is_away = False
 
     async def admit(self, name: str, cost: int = 1) -> Verdict:
         """Count a request of `name` with the weight `cost`, and return whether it may go on.
@@ -140,8 +141,13 @@ class RateLimiter:
             )
         except (RedisError, OSError, TimeoutError) as error:
             self._broken_until_s = self._now_s() + BREAK_S
-            get_logger().warning("redis.unavailable", reason=reason_of(error), fallback="local", for_s=BREAK_S)
+            if not self._is_away:
+                get_logger().warning("redis.unavailable", reason=reason_of(error), fallback="local", again_in_s=BREAK_S)
+            self._is_away = True
             return None
+        if self._is_away:
+            self._is_away = False
+            get_logger().info("redis.available")
         return Taken(granted, remaining, wait_us, 0.0)
 
 

@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 
 import redis.asyncio
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from infra import clock
 from infra.redis.gcra import LUA, Rate
 from infra.redis.rate_limit import MAX_BUCKETS, RateLimiter, open_rate_limiter
 from infra.settings import LimitSettings, RedisSettings
+from tests.support.services.ports import free_port
 
 SLOW = Rate(per_s=1, burst=40)
 HOUR_US = 3_600_000_000
@@ -72,6 +74,18 @@ async def test_a_dead_redis_is_asked_once_and_refuses_nobody() -> None:
         assert await allowed(limits, "acme.test", 30) == 30
 
     assert asked == 1
+
+
+async def test_a_redis_that_stays_away_is_told_once() -> None:
+    now_s = 0.0
+    with capture_logs() as logs:
+        async with limiter(f"redis://127.0.0.1:{free_port()}/0") as limits:
+            limits._now_s = lambda: now_s
+            for _ in range(3):
+                await allowed(limits, "acme.test", 40)
+                now_s += 60.0
+
+    assert [line["event"] for line in logs] == ["redis.unavailable"]
 
 
 async def test_without_redis_concurrent_requests_are_counted_exactly_once_each() -> None:
