@@ -25,6 +25,8 @@ from tests.support.services.small_service import listening, talk
 PAGES = read_errors()
 """What the address in `type` leads to, at either service."""
 STATUS_OF_CODE = {kind.code: kind.status for kind in PAGES.problems}
+MEMBERS_OF_CODE = {kind.code: {member.name for member in kind.members} for kind in PAGES.problems}
+OF_EVERY_PROBLEM = {"type", "title", "status", "detail", "instance", "code", "request_id", "retryable"}
 SENTENCE = re.compile(r"[A-Z].*\.")
 AT_ONCE = 8
 ANSWERED_WITHIN_S = 20.0
@@ -149,6 +151,9 @@ def judged(hostile: Hostile, received: bytes) -> list[str]:
         wrong.append("another request id than in the header")
     if STATUS_OF_CODE.get(problem["code"]) != answer.status or hostile.code not in {None, problem["code"]}:
         wrong.append(f"code {problem['code']}")
+    members = problem.keys() - OF_EVERY_PROBLEM - {"errors", "errors_omitted"}
+    if members != MEMBERS_OF_CODE.get(problem["code"]):
+        wrong.append(f"members {members}")
     wrong += judged_errors(hostile, problem.get("errors", []))
     if len(answer.body) > MAX_PROBLEM_BYTES:
         wrong.append(f"{len(answer.body)} bytes")
