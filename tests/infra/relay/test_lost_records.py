@@ -1,7 +1,11 @@
 """Records that vanish from the topic, at any place and while events come in: the relay notices and fills it again."""
 
-import pytest
+import gc
 
+import pytest
+from aiokafka import ConsumerRecord
+
+from infra.kafka.tail import read_ends
 from tests.support.services.relayed_log import RelayedLog
 from tests.support.services.relaying import PARTITIONS, RunningRelay
 from tests.support.waiting import eventually
@@ -104,6 +108,21 @@ async def test_a_relay_that_was_not_there_when_the_settings_were_mended_looks_at
     async with log.relay() as running:
         await eventually(lambda: running.relay.state == "leading")
         assert mended(running, "purged") == 0
+
+
+async def test_looking_for_the_ends_again_and_again_keeps_nothing_of_what_was_read(log: RelayedLog) -> None:
+    await log.fill(800, "authorize")  # more than one look takes
+    async with log.relay():
+        await log.is_published()
+    gc.collect()
+    gc.disable()  # the relay collects garbage rarely
+    try:
+        for _ in range(3):
+            await read_ends(log.kafka.bootstrap, log.topic.name, deadline_s=30.0)
+        kept = [each for each in gc.get_objects() if type(each) is ConsumerRecord]
+    finally:
+        gc.enable()
+    assert len(kept) == 0
 
 
 async def ends_at(log: RelayedLog, records: int) -> bool:
