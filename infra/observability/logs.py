@@ -6,6 +6,7 @@ data are never fields.
 
 import logging
 import os
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -102,13 +103,24 @@ def _condense(record: logging.LogRecord) -> None:
     A rebalance or the restart of a server is no error: the driver's caller tries again, and logs what it waits for.
     """
     error = record.exc_info[1] if record.exc_info else None
-    if not _DRIVERS & {record.name.partition(".")[0], type(error).__module__.partition(".")[0]}:
+    if not _DRIVERS & {_package(record.name), _package(type(error).__module__), _failed_in(error)}:
         return
     if record.levelno > logging.WARNING:
         record.levelno, record.levelname = logging.WARNING, "WARNING"
     if error is not None:
         record.msg, record.args = f"{_first_line(record)}: {reason_of(error)}", ()
         record.exc_info = record.exc_text = None
+
+
+def _failed_in(error: BaseException | None) -> str | None:
+    """Return the package whose task or callback failed; asyncio logs those that nobody waits for."""
+    frames = traceback.walk_tb(error.__traceback__ if error else None)
+    packages = (_package(str(frame.f_globals.get("__name__"))) for frame, _ in frames)
+    return next((each for each in packages if each != "asyncio"), None)
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _first_line(record: logging.LogRecord) -> str:

@@ -88,6 +88,32 @@ def test_a_drivers_traceback_is_one_line_with_a_reason_and_no_alarm() -> None:
     assert (other["level"], "Traceback" in other["exception"]) == ("error", True)
 
 
+CALLBACK_LINES = """
+import asyncio
+from aiokafka.producer.message_accumulator import MessageAccumulator
+from infra.observability import logs
+logs.configure("test")
+
+async def work():
+    loop = asyncio.get_running_loop()
+    loop.call_soon(MessageAccumulator._pop_batch, None, "gone")
+    loop.call_soon(lambda: {}["ours"])
+    loop.call_soon(lambda: MessageAccumulator._pop_batch(None, "called by us"))
+    await asyncio.sleep(0)
+
+asyncio.run(work())
+"""
+
+
+def test_a_drivers_callback_that_failed_is_one_line_too() -> None:
+    done = run(subprocess.PIPE, CALLBACK_LINES)
+
+    driver, *others = [orjson.loads(line) for line in done.stdout.splitlines()]
+    assert driver["event"].startswith("Exception in callback MessageAccumulator._pop_batch(")
+    assert (driver["level"], driver["logger"], "exception" in driver) == ("warning", "asyncio", False)
+    assert [(each["level"], "Traceback" in each["exception"]) for each in others] == [("error", True)] * 2
+
+
 STALLED = """
 import asyncio, os, sys, time
 from infra.observability import logs
