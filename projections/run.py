@@ -68,7 +68,8 @@ def instance_of(pool: Pool, settings: WorkerSettings, kafka: KafkaSettings) -> I
     if settings.instance_id is None:
         return None
     name = f"worker {kafka.topic_prefix}{settings.group_id} {settings.instance_id}"
-    holder = f"process {os.getpid()} on {socket.gethostname()}"
+    # Two containers may have the same process ids and host names.
+    holder = f"process {os.getpid()} on {socket.gethostname()} ({new_id()})"
     return Instance(settings.instance_id, Lease(pool, name=name, holder=holder, ttl_s=settings.lease_ttl_s))
 
 
