@@ -195,7 +195,7 @@ async def test_refused_lines_are_in_the_order_of_the_file_however_many_batches_a
 async def test_a_service_killed_in_the_middle_loses_and_doubles_nothing(partner: Partner) -> None:
     path = partner.write(*many())
     process = await partner.start(path, "--batch", "100")
-    await partner.has_orders(300)
+    await partner.has_orders(150)
     assert process.returncode is None
     await partner.service.kill()
     await partner.service.start()
@@ -209,7 +209,7 @@ async def test_a_service_killed_in_the_middle_loses_and_doubles_nothing(partner:
 async def test_an_import_killed_in_the_middle_is_continued_by_the_same_command(partner: Partner) -> None:
     path = partner.write(*many())
     process = await partner.start(path, "--batch", "100")
-    await partner.has_orders(300)
+    await partner.has_orders(150)
     assert process.returncode is None
     process.kill()
     await process.wait()
