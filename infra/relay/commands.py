@@ -4,8 +4,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, TextIO, TypeVar
 
@@ -68,7 +68,7 @@ def refill(*, yes: bool, path: Path | None) -> None:
     found. Consumers that keep positions drop what they know. Nothing is deleted without --yes.
     """
     with ExitStack() as stack:
-        keep = None if path is None else _saving_to(stack.enter_context(_new_file(path)))
+        keep = None if path is None else _saving_to(stack.enter_context(_new_file(path)), path)
         comparison = _run(lambda *ports: _compared(*ports, keep=keep))
     unknown = comparison.counts.get("unknown", 0)
     click.echo(f"This deletes {comparison.records} records; the relay then sends {comparison.events} events.")
@@ -132,16 +132,37 @@ def _counted(kind: Kind, count: int) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'} {meaning}"
 
 
-def _new_file(path: Path) -> TextIO:
-    """Open a new file that nobody else may read: it will hold whole orders."""
+@contextmanager
+def _new_file(path: Path) -> Iterator[TextIO]:
+    """Open a new file that nobody else may read, since it will hold whole orders; afterwards it is on the disk."""
+    is_kept = path != Path(os.devnull)
     try:
-        flags = os.O_WRONLY if path == Path(os.devnull) else os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        return os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL if is_kept else os.O_WRONLY
+        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            if is_kept:
+                os.fsync(file.fileno())
+                _sync_directory(path.parent)
     except OSError as error:
-        raise click.ClickException(f"{path} cannot be written as a new file: {reason_of(error)}") from None
+        raise _not_written(path, error) from None
 
 
-def _saving_to(file: TextIO) -> Callable[[ConsumerRecord], None]:
+def _sync_directory(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _not_written(path: Path, error: OSError) -> click.ClickException:
+    return click.ClickException(
+        f"{path} cannot be written as a new file: {reason_of(error)}. Nothing was deleted. Next: name another one"
+    )
+
+
+def _saving_to(file: TextIO, path: Path) -> Callable[[ConsumerRecord], None]:
     def save(record: ConsumerRecord) -> None:
         document = {
             "partition": record.partition,
@@ -150,7 +171,10 @@ def _saving_to(file: TextIO) -> Callable[[ConsumerRecord], None]:
             "headers": {name: value.decode() for name, value in record.headers},
             "value": record.value.decode(),
         }
-        file.write(json.dumps(document, ensure_ascii=False) + "\n")
+        try:
+            file.write(json.dumps(document, ensure_ascii=False) + "\n")
+        except OSError as error:  # of the file: others mean that the database is away
+            raise _not_written(path, error) from None
 
     return save
 

@@ -1,15 +1,19 @@
 """`python -m infra.relay verify` and `refill`: a store restored from an old copy, with a topic that is ahead of it."""
 
 import asyncio
+import errno
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 
 from infra.local.home import CHECKOUT
+from infra.relay.commands import _new_file
 from tests.support.services.projecting import caught_up, differences, kafka_worker
 from tests.support.services.relayed_log import RelayedLog, relayed_log
 from tests.support.services.relaying import PARTITIONS, topic_records
@@ -87,6 +91,31 @@ async def test_after_an_old_copy_was_restored_refill_makes_topic_and_read_models
     positions = [int(json.loads(line)["headers"]["position"]) for line in saved.read_text().splitlines()]
     assert sorted(positions) == list(range(41, 71))
     assert saved.stat().st_mode & 0o777 == 0o600
+
+
+def test_saved_records_are_on_the_disk_before_anything_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, synced = tmp_path / "saved.jsonl", []
+
+    def note(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_ino, path.read_text()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    with _new_file(path) as file:
+        file.write("the last trace")
+    assert synced == [(each.stat().st_ino, "the last trace") for each in (path, tmp_path)]
+
+
+def test_a_disk_that_is_full_stops_a_refill_before_anything_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(click.ClickException, match="Nothing was deleted"), _new_file(tmp_path / "file"):
+        pass
 
 
 async def test_what_is_in_the_way_is_one_line(log: RelayedLog, tmp_path: Path) -> None:
