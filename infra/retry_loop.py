@@ -33,6 +33,8 @@ class Cause(NamedTuple):
     retry_s: float | None = None
     or_below: bool = False
     """Whether it also fits an error that was raised from one of these."""
+    each_message: bool = False
+    """Whether an error with another message is another change: each says something else for an operator to do."""
 
     def fits(self, error: Exception) -> bool:
         """Return whether this explains the error."""
@@ -55,6 +57,7 @@ class RetryLoop:
         self._clock = clock
         self._failures = 0
         self._reason: NotReadyReason | None = "starting"
+        self._message = ""
 
     def waiting_for(self) -> tuple[NotReadyReason, ...]:
         """Return why the process is not ready; nothing when it is."""
@@ -94,14 +97,14 @@ class RetryLoop:
                 self._failures = 0
             pause_s = self._backoff_s[min(self._failures, len(self._backoff_s) - 1)]
             self._failures += 1
-            self._change(reason, error)
+            self._change(reason, error, str(error) if cause is not None and cause.each_message else "")
             return pause_s if cause is None or cause.retry_s is None else cause.retry_s
         self.ready()
         return due_s
 
-    def _change(self, reason: NotReadyReason | None, error: Exception | None) -> None:
-        if reason != self._reason:
-            self._reason = reason
+    def _change(self, reason: NotReadyReason | None, error: Exception | None, message: str = "") -> None:
+        if (reason, message) != (self._reason, self._message):
+            self._reason, self._message = reason, message
             self._log(reason, error)
 
 

@@ -37,9 +37,9 @@ _CAUSES: Final = (
     Cause(TooMuchPoisonError, "too_many_poison_orders", retry_s=10.0),
     Cause(InstanceTakenError, "instance_id_taken"),
     Cause(MemoryError, "memory_short"),
-    Cause(TopicsError, "topic_unusable"),
+    Cause(TopicsError, "topic_unusable", each_message=True),
     Cause(KafkaError, "broker_unreachable"),
-    Cause(LogCorruptError, "log_corrupt"),
+    Cause(LogCorruptError, "log_corrupt", each_message=True),
     NO_CONNECTION_LEFT,
     Cause((*TRANSIENT, EventStoreError), "database_unreachable"),
 )

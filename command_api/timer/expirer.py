@@ -73,7 +73,7 @@ class Expirer:
         self._metrics = metrics
         self._loop = RetryLoop(
             (
-                Cause(LogCorruptError, "log_corrupt"),
+                Cause(LogCorruptError, "log_corrupt", each_message=True),
                 NO_CONNECTION_LEFT,
                 Cause((EventStoreError, *ANY_DATABASE_ERROR), "database_unreachable"),
             ),

@@ -30,6 +30,7 @@ NotReadyReason: TypeAlias = Literal[
     "topic_ahead_of_store",
     "too_many_poison_orders",
     "memory_short",
+    "unexpected_error",
     "projection_standing",
     "instance_id_taken",
     "secrets_key_wrong",
@@ -59,6 +60,8 @@ MEANINGS: Final[Mapping[NotReadyReason, str]] = MappingProxyType(
         "Nothing is sent until they agree: connect the right store, or run `python -m infra.relay refill`.",
         "too_many_poison_orders": "A projection fails with too many orders and has stopped; an operator is needed.",
         "memory_short": "The process ran out of memory and tries again.",
+        "unexpected_error": "The process met an error that it has no name for, and tries again by itself. The log has "
+        "the traceback: report it.",
         "projection_standing": "Events wait, and neither this worker nor another one applies them. See the log.",
         "instance_id_taken": "Another worker that runs has the same HARBOR_WORKER__INSTANCE_ID; the log names it. Give "
         "each its own.",

@@ -22,8 +22,8 @@ from infra.retry_loop import Cause, RetryLoop
 CHECK_S: Final = 0.5
 FIRST_ATTEMPT_S: Final = 1.0
 _CAUSES: Final = (
-    Cause(DangerousSettingsError, "database_settings_dangerous"),
-    Cause((SchemaBehindError, MigrationError), "migrations_missing"),
+    Cause(DangerousSettingsError, "database_settings_dangerous", each_message=True),
+    Cause((SchemaBehindError, MigrationError), "migrations_missing", each_message=True),
     NO_CONNECTION_LEFT,
     Cause(ANY_DATABASE_ERROR, "database_unreachable"),
 )

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import Final, Literal
 
 import asyncpg
+from aiokafka.errors import KafkaError
 
 from infra.background import run_in_background
 from infra.event_store.protocol import EventStoreError, LogCorruptError, StoreUnavailableError
@@ -29,14 +30,15 @@ State = Literal["starting", "standby", "leading", "waiting", "halted", "stopped"
 _HALTED_RETRY_S: Final = 3.0
 _HALTING: Final = (TopicAheadOfStoreError, LogCorruptError, TopicsError)
 _CAUSES: Final = (
-    Cause(TopicAheadOfStoreError, "topic_ahead_of_store", _HALTED_RETRY_S),
+    Cause(TopicAheadOfStoreError, "topic_ahead_of_store", _HALTED_RETRY_S, each_message=True),
     Cause(TopicRewoundError, "topic_rewound"),
-    Cause(TopicsError, "topic_unusable", _HALTED_RETRY_S),
-    Cause(LogCorruptError, "log_corrupt", _HALTED_RETRY_S),
+    Cause(TopicsError, "topic_unusable", _HALTED_RETRY_S, each_message=True),
+    Cause(LogCorruptError, "log_corrupt", _HALTED_RETRY_S, each_message=True),
     Cause(MemoryError, "memory_short"),
     NO_CONNECTION_LEFT,
     Cause((EventStoreError, asyncpg.PostgresError, asyncpg.InterfaceError), "database_unreachable"),
-    Cause(Exception, "broker_unreachable"),  # whatever broker or driver raise: a new run repairs it
+    Cause((KafkaError, OSError), "broker_unreachable"),
+    Cause(Exception, "unexpected_error"),  # a fault of a driver or of our own: a new run may repair it
 )
 _OBSERVE_TIMEOUT_S: Final = 2.0
 
@@ -141,7 +143,8 @@ class Relay:
         if error is not None:
             state: State = "halted" if isinstance(error, _HALTING) else "waiting"
             what_next = MEANINGS[reason] if reason is not None else ""
-            self._enter(state, waiting_for=reason, reason=reason_of(error), what_next=what_next)
+            trace = {"exc_info": error} if reason == "unexpected_error" else {}
+            self._enter(state, waiting_for=reason, reason=reason_of(error), what_next=what_next, **trace)
 
     def _enter(self, state: State, **fields: object) -> None:
         if state != self._state or state in {"waiting", "halted"}:

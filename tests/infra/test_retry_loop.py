@@ -8,7 +8,11 @@ import pytest
 from infra.observability.health import NotReadyReason
 from infra.retry_loop import CALM_S, Cause, RetryLoop
 
-CAUSES = (Cause(MemoryError, "memory_short", retry_s=10.0), Cause((OSError, ValueError), "database_unreachable"))
+CAUSES = (
+    Cause(MemoryError, "memory_short", retry_s=10.0),
+    Cause((OSError, ValueError), "database_unreachable"),
+    Cause(LookupError, "topic_unusable", each_message=True),
+)
 
 
 class Steps:
@@ -51,6 +55,16 @@ async def test_each_change_of_the_reason_is_logged_once() -> None:
     assert steps.loop.waiting_for() == ("database_unreachable",)
 
 
+async def test_another_message_under_the_same_reason_is_a_change_where_each_says_what_to_do() -> None:
+    steps = Steps(
+        LookupError("retention"), LookupError("retention"), LookupError("compaction"), OSError("a"), OSError("b")
+    )
+
+    await steps.attempts()
+
+    assert steps.logged == ["topic_unusable", "topic_unusable", "database_unreachable"]
+
+
 def test_a_cause_may_fit_what_an_error_was_raised_from() -> None:
     wrapped = LookupError()
     wrapped.__cause__ = OSError()
@@ -72,9 +86,9 @@ async def test_a_cause_may_have_a_pause_of_its_own_and_pauses_start_again_after_
 
 
 async def test_an_error_without_a_cause_ends_the_loop_unless_there_is_a_reason_for_all_others() -> None:
-    steps = Steps(KeyError(), KeyError(), None)
+    steps = Steps(RuntimeError(), RuntimeError(), None)
 
-    with pytest.raises(KeyError):
+    with pytest.raises(RuntimeError):
         await steps.loop.run(steps.step, steps.stop)
     await steps.loop.run(steps.step, steps.stop, otherwise="broker_unreachable")
 

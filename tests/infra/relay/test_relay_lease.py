@@ -10,6 +10,7 @@ import pytest
 
 from infra.event_store.protocol import EventStore, StoredEvent
 from infra.postgres.leases import Lease
+from infra.relay.relay import Relay, relay_lease
 from infra.relay.run import Ports, Run
 from tests.support.event_store.log_filler import append_orders
 from tests.support.services.relayed_log import RelayedLog
@@ -75,6 +76,23 @@ async def test_nothing_is_deleted_without_a_lease(log: RelayedLog, ports: Ports)
     hold.is_lost()
     await run_of(ports, hold.lease).publish(asyncio.Event(), lambda _plan: None)
     assert await log.offsets() == before
+
+
+async def test_a_fault_of_our_own_is_not_taken_for_one_of_the_broker(
+    ports: Ports, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class FaultyStore:
+        async def read_all(self, _after_position: int, _limit: int) -> Sequence[StoredEvent]:
+            raise LookupError("a fault")
+
+    faulty = replace(ports, store=cast(EventStore, FaultyStore()))
+    relay, stop = Relay(faulty, relay_lease(faulty, holder="test")), asyncio.Event()
+    relaying = asyncio.create_task(relay.relay(stop))
+    await eventually(lambda: relay.waiting_for() == ("unexpected_error",))
+    stop.set()
+    await relaying
+    output = capsys.readouterr().out
+    assert output.count("a fault (LookupError)") == output.count("Traceback") == 1
 
 
 async def test_what_was_known_under_an_earlier_lease_is_forgotten(
