@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from secrets import randbelow
 from typing import Final
 from uuid import UUID
 
@@ -21,6 +22,9 @@ from infra.kafka.records import ForeignRecordError, TopicRecord, from_record
 _STEP_BACK: Final = 64
 """Foreign records at the end of a partition are stepped over: 1 record back, then 64, then 4,096, ..."""
 
+
+_SAMPLE: Final = 100
+"""Records of each partition that are looked at where nobody has reason to doubt it."""
 
 _AT_ONCE: Final = 500
 """Records parsed without a pause; a lease must be renewed meanwhile."""
@@ -110,6 +114,40 @@ async def find_broken(
             reader.seek(place, chain.span.start)
         await _read(reader, {place: chain.span.end for place, chain in chains.items()}, take, extend)
     return frozenset(place.partition for place, chain in chains.items() if chain.is_broken)
+
+
+async def is_whole_at_random(
+    bootstrap_servers: str, topic: str, ends: Mapping[int, PartitionEnds], *, deadline_s: float
+) -> bool:
+    """Return whether some records of each partition, at a place that differs each time, follow each other.
+
+    A repeat may look like a hole here: `find_broken` tells them apart. What was compacted has holes everywhere.
+
+    Raises:
+        TimeoutError: the broker did not answer within `deadline_s` seconds.
+        KafkaError: it cannot be reached, or the topic does not exist.
+    """
+    spans = {
+        TopicPartition(topic, partition): Span(at, min(at + _SAMPLE, found.end))
+        for partition, found in ends.items()
+        if found.begin < found.end
+        for at in [found.begin + randbelow(max(1, found.end - found.begin - _SAMPLE + 1))]
+    }
+    if not spans:
+        return True
+    chains: dict[TopicPartition, Chain] = {}
+
+    def take(place: TopicPartition, record: TopicRecord) -> bool:
+        chain = chains.setdefault(place, Chain(spans[place], record.position))
+        chain.add(record.offset, record.position, record.previous)
+        return not chain.is_broken
+
+    async with _reader(bootstrap_servers, deadline_s) as (reader, extend):
+        reader.assign(list(spans))
+        for place, span in spans.items():
+            reader.seek(place, span.start)
+        await _read(reader, {place: span.end for place, span in spans.items()}, take, extend)
+    return len(chains) == len(spans) and not any(chain.is_broken for chain in chains.values())
 
 
 async def purge(bootstrap_servers: str, topic: str, before: Mapping[int, int], *, deadline_s: float) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from infra.clock import monotonic_s, now
 from infra.event_store.protocol import EventStore, StoredEvent
-from infra.kafka.tail import PartitionEnds, find_broken, purge, read_ends, read_offsets
+from infra.kafka.tail import PartitionEnds, find_broken, is_whole_at_random, purge, read_ends, read_offsets
 from infra.kafka.topics import Topic, TopicsError, ensure_topics
 from infra.observability.logs import get_logger
 from infra.partitioning import partition_of
@@ -122,6 +122,7 @@ class Run:
     async def _resume(self) -> tuple[Mapping[int, PartitionEnds], Plan]:
         ports, deadline_s = self._ports, self._ports.settings.flush_deadline_s
         # First, so that they can be doubted.
+        is_first = self._known is None
         self._known = marks = self._known or await read_marks(ports.pool, ports.topic.name)
         # Also here and not only at installation: a topic that somebody deleted comes back by itself.
         created = await ensure_topics(ports.bootstrap_servers, [ports.topic], deadline_s=deadline_s)
@@ -130,6 +131,10 @@ class Run:
         ends = await read_ends(ports.bootstrap_servers, ports.topic.name, deadline_s=deadline_s)
         await self._log.compare(ends)
         spans = spans_to_follow(ends, marks)
+        if is_first and not await is_whole_at_random(
+            ports.bootstrap_servers, ports.topic.name, ends, deadline_s=deadline_s
+        ):
+            spans = spans_to_follow(ends, None)  # compacted perhaps while no relay looked, or only repeated
         broken = await find_broken(ports.bootstrap_servers, ports.topic.name, spans, deadline_s=deadline_s)
         plan = plan_run(ends, marks, self._rewound | broken)
         if spans:

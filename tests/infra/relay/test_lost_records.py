@@ -110,6 +110,16 @@ async def test_a_relay_that_was_not_there_when_the_settings_were_mended_looks_at
         assert mended(running, "purged") == 0
 
 
+async def test_records_compacted_away_while_no_relay_looked_are_found_by_a_sample(log: RelayedLog) -> None:
+    await log.fill(100, "authorize")
+    async with log.relay():
+        await log.is_published()
+    await log.replace_by_foreign(partition=1, offset=7)
+    async with log.relay() as running:
+        await eventually(lambda: mended(running, "purged") == 1)
+        await log.is_published()
+
+
 async def test_looking_for_the_ends_again_and_again_keeps_nothing_of_what_was_read(log: RelayedLog) -> None:
     await log.fill(800, "authorize")  # more than one look takes
     async with log.relay():
