@@ -64,7 +64,7 @@ def parse_instant(text: str) -> datetime:
     """
     if not _INSTANT.fullmatch(text):
         raise _form_error(text)
-    if text[11:13] == "24":  # some versions of Python take it
+    if text[11:13] == "24" or (text[-3] == ":" and text[-2:] > "59"):  # some versions of Python take them
         raise _no_such_time(text)
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)

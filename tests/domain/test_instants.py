@@ -39,6 +39,8 @@ def test_an_instant_has_any_offset_and_is_cut_to_microseconds(text: str) -> None
         ("2026-02-29T00:00:00Z", InstantError, "no such day"),
         ("2026-11-30T00:60:00Z", InstantError, "no such day"),
         ("2026-11-30T00:00:00+24:00", InstantError, "offset"),
+        ("2026-11-30T00:00:00+01:60", InstantError, "offset"),
+        ("2026-11-30T00:00:00-00:99", InstantError, "offset"),
         ("0001-01-01T00:00:00+14:00", InstantError, "out of range"),
         ("9999-12-31T23:59:59-14:00", InstantError, "out of range"),
         ("2026-11-30T00:00:00+0100", InstantError, "RFC 3339"),

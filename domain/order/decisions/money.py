@@ -147,7 +147,7 @@ def _line_shares(
     amount_minor = 0
     if not shares:
         found.add("lines_required", "A capture of lines names at least one.", "lines")
-    for index, share in enumerate(shares[: len(lines) + 1]):
+    for index, share in enumerate(shares):
         line = known.pop(share.line_id, None)
         is_quantity = found.quantity(share.quantity, "lines", index, "quantity")
         if line is None:

@@ -113,6 +113,12 @@ def test_a_capture_by_lines_names_each_line_once_and_at_most_its_rest(
     given("authorize").when(Capture(ORDER_ID, LATER, lines=lines)).then_violates((pointer, code))
 
 
+def test_every_line_of_a_capture_is_looked_at_however_few_the_order_has() -> None:
+    command = Capture(ORDER_ID, LATER, lines=tuple(LineShare(line_id, 0) for line_id in range(9, 39)))
+
+    assert len(given("authorize").when(command).violations()) == 60
+
+
 def test_an_earlier_capture_by_amount_may_leave_too_little_for_lines() -> None:
     command = Capture(ORDER_ID, LATER, lines=(LineShare(1, 3),))
     given("authorize", "capture_some").when(command).then_amount_refused(
