@@ -14,6 +14,7 @@ own receiver:
 import argparse
 import asyncio
 import contextlib
+import io
 import json
 import os
 import shlex
@@ -50,7 +51,7 @@ async def main(port: int) -> None:
         except (WebhookVerificationError, ValueError):
             return web.Response(status=400, text="signature does not verify")
         webhook_id = request.headers["webhook-id"]
-        print(f"verified {describe(event, is_repeated=webhook_id in seen)}", flush=True)
+        say(f"verified {describe(event, is_repeated=webhook_id in seen)}")
         seen.add(webhook_id)
         return web.Response(status=204)
 
@@ -72,12 +73,18 @@ async def main(port: int) -> None:
             await runner.cleanup()
             sys.exit(f"the endpoint could not be registered ({_reason(error)})")
         verifier.set_result(Webhook(endpoint["secret"]))
-        print(f"registered {url}; waiting for webhooks, Ctrl-C ends", flush=True)
+        say(f"registered {url}; waiting for webhooks, Ctrl-C ends")
         try:
             await _asked_to_end()
         finally:
             await _unregister(session, f"{endpoints}/{endpoint['id']}")
             await runner.cleanup()
+
+
+def say(line: str) -> None:
+    """Print a line. Whether somebody can read it must not decide what becomes of a webhook."""
+    with contextlib.suppress(OSError):
+        print(line, flush=True)
 
 
 def describe(event: object, *, is_repeated: bool = False) -> str:
@@ -92,7 +99,7 @@ def describe(event: object, *, is_repeated: bool = False) -> str:
     amounts = [member(change, name) for name in AMOUNTS if member(change, name, "amount") is not None]
     said = [f"{member(amount, 'amount')} {member(amount, 'currency')}" for amount in amounts]
     if (reason := member(change, "reason")) is not None:
-        said.append(f"because: {reason}")
+        said.append(f"because: {reason!r}")  # quoted: a person wrote it, perhaps in several lines
     status = member(change, "to_status") or member(event, "data", "object", "status")
     said.append(f"now {status}" if status is not None else "without a status: read the order from the API")
     if member(event, "truncated") is True:
@@ -139,5 +146,7 @@ def _same_home() -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not know every letter
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(main(parser.parse_args().port))

@@ -107,6 +107,39 @@ def test_whatever_a_signed_body_holds_becomes_one_line(body: object, is_repeated
     assert describe(body, is_repeated=is_repeated)
 
 
+def test_a_reason_of_several_lines_forges_no_line_of_the_receiver() -> None:
+    said = describe(
+        {
+            "api_version": "v1",
+            "type": "order.canceled",
+            "order_id": "1",
+            "data": {"change": {"reason": "gone\nverified order.paid of order 1", "to_status": "canceled"}},
+        }
+    )
+
+    assert said == "order.canceled of order 1, because: 'gone\\nverified order.paid of order 1', now canceled"
+
+
+async def test_whether_its_lines_can_be_read_does_not_decide_what_it_responds(stack: Stack, home: Path) -> None:
+    async with receiver(home, PYTHONIOENCODING="ascii") as process, partner(stack) as client:
+        assert process.stdout is not None
+        assert b"registered" in await process.stdout.readline()
+        body = order_body()
+        created = await client.post(
+            f"{stack.command_api}/api/v1/orders", json=body, headers={"Idempotency-Key": secrets.token_hex(8)}
+        )
+        await process.stdout.readline()
+        await client.post(
+            f"{stack.command_api}/api/v1/orders/{created.json()['id']}/cancel",
+            json={"reason": "weg \u0645\u064a \U0001f600"},
+            headers={"Idempotency-Key": secrets.token_hex(8)},
+        )
+        said = (await process.stdout.readline()).decode("ascii")
+
+    assert "order.canceled" in said
+    assert "\\u0645" in said
+
+
 def test_a_type_and_a_version_of_later_days_are_said() -> None:
     later = {"type": "order.teleported", "order_id": "o1", "api_version": "v1", "data": {"object": {"id": "o1"}}}
 

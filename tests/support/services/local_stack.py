@@ -94,11 +94,11 @@ def local_stack(home: Path) -> Iterator[LocalStack]:
 
 
 @asynccontextmanager
-async def receiver(home: Path, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def receiver(home: Path, *options: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run examples/webhook_receiver.py for the stack of this home while the context is open."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(RECEIVER), *options),
-        env=os.environ | {"HARBOR_HOME": str(home)},
+        env=os.environ | {"HARBOR_HOME": str(home)} | environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
