@@ -26,7 +26,7 @@ from infra.settings_names import warn_of_mistyped
 T = TypeVar("T")
 _MODES: Final = ("live", "test")
 _SCOPE_HELP: Final = "May be repeated; without any: all scopes of such a key. events:read opens nothing yet."
-_KEY_ROW: Final = "{:<8}  {:<8}  {:<20}  {:<4}  {:<22}  {}  {}"
+_KEY_ROW: Final = "{:<8}  {:<8}  {:<20}  {:<4}  {:<22}  {:<22}  {}  {}"
 
 
 @click.group(help="Create, list, rotate, revoke and audit API keys.")
@@ -69,14 +69,15 @@ def list_command(partner: str | None) -> None:
     """List keys, oldest first; the keys themselves are not stored and cannot be shown."""
     now = clock.now()
     records = _run(lambda connection: list_keys(connection, partner_id=partner))
-    click.echo(_KEY_ROW.format("key", "state", "partner", "mode", "used", "scopes", "label"))
+    click.echo(_KEY_ROW.format("key", "state", "partner", "mode", "used", "ends", "scopes", "label"))
     for record in records:
         state = "live" if record.is_live(now) else "revoked" if record.revoked_at else "expired"
         used = record.last_used_at.isoformat(timespec="minutes") if record.last_used_at else "never"
+        ends = record.ends_at.isoformat(timespec="minutes") if record.ends_at else "never"
         mode = "live" if record.livemode else "test"
         owner = record.partner_id or "(installation)"
         scopes = ",".join(sorted(record.scopes))
-        click.echo(_KEY_ROW.format(record.key_id, state, owner, mode, used, scopes, record.label))
+        click.echo(_KEY_ROW.format(record.key_id, state, owner, mode, used, ends, scopes, record.label))
 
 
 @keys.command(epilog="Example: python -m command_api keys rotate 8Zk2Qp1x --overlap-minutes 1440")
@@ -112,11 +113,18 @@ def audit(key_id: str | None, partner: str | None, limit: int) -> None:
     for event in _run(lambda connection: newest_events(connection, key_id=key_id, partner_id=partner, rows=limit)):
         owner = f"{event.partner_id or '(installation)'} {'live' if event.livemode else 'test'}"
         when = event.recorded_at.isoformat(timespec="milliseconds")
-        details = " ".join(f"{name}={value}" for name, value in event.details.items() if value not in (None, ""))
-        by = f"{event.actor.type}:{event.actor.id}" + (f" ({event.actor_label})" if event.actor_label else "")
+        details = " ".join(
+            f"{name}={_shown(name, value)}" for name, value in event.details.items() if value not in (None, "")
+        )
+        by = f"{event.actor.type}:{event.actor.id}" + (f" ({event.actor_label!r})" if event.actor_label else "")
         click.echo(
             f"{when}  {event.type:<16} {event.key_id}  {owner}  by {by}  request {event.actor.request_id}  {details}"
         )
+
+
+def _shown(name: str, value: object) -> object:
+    """Return a detail for people; a label is quoted, or it could pass for other details."""
+    return repr(value) if name == "label" else value
 
 
 def _label(value: str) -> str:

@@ -38,7 +38,7 @@ CATALOGUE: Final[tuple[ProblemType, ...]] = (
         "Too many rotated keys that still work",
         too_many_overlapping_keys(
             ends="The first to end is key_id, at ends_at.",
-            rotates="overlap_s 0",
+            rotates="overlap_s 0, by another key than the one that is rotated",
             revokes="POST /api/v1/api-keys/{id}/revoke",
         ),
         members=(

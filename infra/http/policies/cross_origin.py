@@ -38,7 +38,12 @@ class _Rules(CORSMiddleware):
 
     def __init__(self, app: ASGIApp, origins: Collection[str], exposed: Collection[str] = ()) -> None:
         super().__init__(
-            app, allow_origins=origins, allow_methods=METHODS, allow_headers=REQUEST_HEADERS, expose_headers=exposed
+            app,
+            allow_origins=origins,
+            allow_methods=METHODS,
+            allow_headers=REQUEST_HEADERS,
+            allow_private_network=True,  # whoever lists an origin means it wherever the service runs
+            expose_headers=exposed,
         )
 
 

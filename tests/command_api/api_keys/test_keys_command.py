@@ -100,7 +100,16 @@ async def test_a_revoked_key_opens_nothing_and_is_listed_as_revoked(database: Da
 
     assert revoked.exit_code == 0
     assert await statuses(database, key) == [401]
-    assert listed.output.splitlines()[0].split() == ["key", "state", "partner", "mode", "used", "scopes", "label"]
+    assert listed.output.splitlines()[0].split() == [
+        "key",
+        "state",
+        "partner",
+        "mode",
+        "used",
+        "ends",
+        "scopes",
+        "label",
+    ]
     assert listed.output.splitlines()[1].index("test") == listed.output.index("mode")
     assert "revoked" in listed.output
     assert "till 7" in listed.output
@@ -120,7 +129,7 @@ async def test_the_history_shows_who_did_what_and_never_a_key(database: Database
     lines = audit.output.splitlines()
     assert [line.split()[1] for line in lines] == ["api_key.created", "api_key.rotated", "api_key.revoked"]
     assert all(f"acme test  by cli:{me}  request " in line for line in lines)
-    assert "label=till 7 scopes=['orders:write']" in lines[0]
+    assert "label='till 7' scopes=['orders:write']" in lines[0]
     assert f"successor={parse(rotated.stdout.strip()).key_id}" in lines[1]
     assert key not in audit.output
     assert of_others.output == ""

@@ -60,6 +60,9 @@ def cors_headers(response: httpx.Response) -> dict[str, str]:
 async def test_a_page_of_a_listed_origin_may_call_the_service_and_read_its_headers() -> None:
     async with service(cors_origins=(PAGE,)) as client:
         preflight = await client.options("/api/v1/things", headers=asked())
+        private = await client.options(
+            "/api/v1/things", headers=asked() | {"access-control-request-private-network": "true"}
+        )
         made = await client.post("/api/v1/things", headers={"origin": PAGE})
         refused = await client.post("/api/v1/things", headers={"origin": PAGE, "authorization": ""})
         malformed = await client.post("/api/v1/things", headers={"origin": PAGE, "accept": "text/html"})
@@ -70,6 +73,7 @@ async def test_a_page_of_a_listed_origin_may_call_the_service_and_read_its_heade
     assert "PATCH" in allowed["access-control-allow-methods"]
     assert {"Idempotency-Key", "If-Match"} <= set(allowed["access-control-allow-headers"].split(", "))
     assert "x-request-id" in preflight.headers
+    assert (private.status_code, private.headers["access-control-allow-private-network"]) == (204, "true")
     for response, status in ((made, 201), (refused, 401), (malformed, 406)):
         assert (response.status_code, response.headers["access-control-allow-origin"]) == (status, PAGE)
         assert response.headers["access-control-expose-headers"].split(", ") == list(HEADERS)
