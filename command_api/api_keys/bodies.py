@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ from domain.errors import TextError
 from domain.instants import InstantError, parse_instant
 from infra import clock
 from infra.http.problems import FieldError
-from infra.http.validation import RequestBody
+from infra.http.validation import NeverNull, RequestBody
 from infra.security.api_keys import (
     INSTALLATION_SCOPES,
     MAX_LABEL,
@@ -53,13 +53,13 @@ class NewApiKeyBody(RequestBody):
         json_schema_extra={"maxLength": MAX_LABEL},
         examples=["checkout, 2026"],
     )
-    expires_at: str | None = Field(
+    expires_at: Annotated[str | None, NeverNull()] = Field(
         default=None,
         description="until when it works; without, as long as the key that asks",
         json_schema_extra={"format": "date-time"},
         examples=["2035-01-31T00:00:00Z"],
     )
-    partner_id: str | None = Field(
+    partner_id: Annotated[str | None, NeverNull()] = Field(
         default=None,
         description="for installation keys only: whose key it will be; without, one of the installation",
         json_schema_extra={"pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"},

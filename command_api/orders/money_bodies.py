@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from fastapi.openapi.models import Example
 from pydantic import Field
@@ -16,7 +16,10 @@ from domain.order.commands import Capture, LineShare, Refund, Settle, Void
 from domain.order.event_parts import MAX_LINES
 from domain.order.ids import OrderId
 from infra.http.problems import FieldError
-from infra.http.validation import RequestBody
+from infra.http.validation import NeverNull, RequestBody
+
+_AmountOrAll = Annotated[Amount | None, NeverNull()]
+"""None: all that is left."""
 
 
 class LineShareBody(RequestBody):
@@ -29,8 +32,8 @@ class LineShareBody(RequestBody):
 class CaptureBody(RequestBody):
     """An amount, or lines to be paid for, or neither: then all that is left."""
 
-    amount: Amount | None = None
-    lines: list[LineShareBody] | None = Field(default=None, min_length=1, max_length=MAX_LINES)
+    amount: _AmountOrAll = None
+    lines: Annotated[list[LineShareBody] | None, NeverNull()] = Field(default=None, min_length=1, max_length=MAX_LINES)
     final: bool = Field(
         default=True,
         description="release what is then still authorized; false: another capture may follow, as long as any is left",
@@ -60,7 +63,7 @@ class RefundBody(RequestBody):
 
     model_config = with_example(REFUND)
 
-    amount: Amount | None = None
+    amount: _AmountOrAll = None
     reason: Reason | None = None
 
     def value_errors(self, _broken: AbstractSet[str]) -> Sequence[FieldError]:

@@ -14,7 +14,14 @@ import orjson
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, core_schema
 
@@ -55,6 +62,17 @@ class MissingAs:
     """In the annotation of a required header: the problem that a request without it is refused with."""
 
     kind: ProblemType
+
+
+class NeverNull:
+    """In the annotation of an optional member: None when it is left out, but a null that was sent is refused.
+
+    For members whose absence means something, such as all that is left: a null is more often a mistake than that.
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        schema = handler(source)
+        return schema["schema"] if schema["type"] == "nullable" else schema
 
 
 class RequestBody(BaseModel):
@@ -213,10 +231,11 @@ def mended_body(model: Kind, value: Json, broken: Iterable[tuple[Path, bool]]) -
             parent = whole
             for step in path[:-1]:
                 parent = parent[step]
-            if is_extra:
+            stand_in = None if is_extra else _stand_in(*_declared_at(model, path))
+            if stand_in is None:
                 del parent[path[-1]]
             else:
-                parent[path[-1]] = _stand_in(*_declared_at(model, path))
+                parent[path[-1]] = stand_in
         return model.model_validate(whole)
     except (LookupError, TypeError, ValidationError):  # the body itself is broken, or a place is not one in it
         return None
@@ -241,7 +260,7 @@ def _fields_in(annotation: Any, name: str) -> list[FieldInfo]:
 
 
 def _stand_in(annotation: Any, field: FieldInfo | None) -> Json:
-    """Return a value that fits; it is in a copy of the body and never leaves this module."""
+    """Return a value that fits, None for a member to leave out; it is in a copy of the body and never leaves it."""
     if field is not None and field.examples:
         example: Json = field.examples[0]
         return example

@@ -133,6 +133,13 @@ OF_VERBS: list[tuple[str, str, Json, Broken]] = [
         ],
     ),
     ("POST", "/captures", {"final": 1, "amount": "-1"}, [("/final", "wrong_type"), ("/amount", "amount_malformed")]),
+    ("POST", "/captures", {"lines": None, "reason": " "}, [("/lines", "wrong_type"), ("/reason", "text_blank")]),
+    (
+        "POST",
+        "/refunds",
+        {"amount": None, "reason": " "},
+        [("/amount", "money_must_be_string"), ("/reason", "text_blank")],
+    ),
     ("POST", "/refunds", {"amount": "1e2", "reason": 7}, [("/amount", "amount_malformed"), ("/reason", "wrong_type")]),
     ("POST", "/void", {"reason": "\n", "amount": "1"}, [("/reason", "text_blank"), ("/amount", "unknown_field")]),
     ("POST", "/cancel", {"reason": "\n", "amount": "1"}, [("/reason", "text_blank"), ("/amount", "unknown_field")]),

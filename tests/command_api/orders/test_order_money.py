@@ -60,6 +60,18 @@ async def test_an_order_is_captured_in_two_parts_refunded_and_settled(service: S
     ]
 
 
+async def test_a_null_for_a_text_is_no_text(service: Service) -> None:
+    order = f"{ORDERS}/{(await service.post(body=order_body(external_reference=None))).json()['id']}"
+
+    answers = [
+        await service.post(f"{order}/authorize", {"reason": None}),
+        await service.post(f"{order}/captures", {"amount": "64.97", "reason": None}),
+        await service.post(f"{order}/settlements", PAYOUT | {"batch": None, "reason": None}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+
+
 async def test_a_capture_by_lines_takes_their_price(service: Service) -> None:
     order = await authorized(service)
 

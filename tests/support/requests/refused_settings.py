@@ -44,6 +44,8 @@ _BAD_KEYS: Final[list[tuple[dict[str, Any], str, str]]] = [
     ({"label": "two\nlines"}, "/label", "label_malformed"),
     ({"expires_at": "2027-01-31T24:00:00Z"}, "/expires_at", "expiry_malformed"),
     ({"expires_at": 1764000000}, "/expires_at", "wrong_type"),
+    ({"expires_at": None}, "/expires_at", "wrong_type"),
+    ({"partner_id": None}, "/partner_id", "wrong_type"),
     ({"expires_at": "2027-01-31"}, "/expires_at", "expiry_malformed"),
     ({"expires_at": "2027-01-31T00:00:00"}, "/expires_at", "expiry_malformed"),
     ({"expires_at": "2020-01-31T00:00:00Z"}, "/expires_at", "expiry_out_of_range"),
