@@ -1,9 +1,10 @@
 """What `webhooks.verify` accepts and what it refuses; the official package signs."""
 
+import base64
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import orjson
 import pytest
@@ -138,10 +139,21 @@ def test_what_is_too_old_or_from_the_future_does_not_verify(age_s: int) -> None:
     assert verify(BODY, signed(at_s=NOW_S - (300 if age_s > 0 else -300))).sequence == 1
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_not base64!"])
-def test_a_malformed_secret_is_refused_and_not_shown(secret: str) -> None:
-    with pytest.raises(ValueError, match="whsec_ and base64"):
+SHORT: Final = "whsec_" + base64.b64encode(b"23 bytes are too short.").decode()
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "whsec_", "whsec_not base64!", "whsec_AAAA", SHORT, None, SECRET.encode(), 5, [], [SECRET, SHORT]]
+)
+def test_a_malformed_secret_is_refused_and_not_shown(secret: Any) -> None:
+    with pytest.raises(ValueError, match="whsec_ and base64 of 24 bytes or more") as refused:
         verify(BODY, signed(), secret)
+    assert "AAAA" not in str(refused.value)
+
+
+def test_a_body_that_was_decoded_already_is_refused_in_words() -> None:
+    with pytest.raises(TypeError, match="the bytes as they arrived, not str"):
+        verify(BODY.decode(), signed())  # type: ignore[arg-type]  # what a caller without types does
 
 
 def test_a_fraction_that_is_added_one_day_arrives_with_every_digit_and_no_float() -> None:

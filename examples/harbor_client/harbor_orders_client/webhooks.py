@@ -7,7 +7,6 @@ Verify the bytes as they arrived, before anything parses them; respond with 2xx 
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -62,6 +61,7 @@ API_VERSION: Final = "v1"
 TOLERANCE_S: Final = 300
 _PREFIX: Final = "whsec_"
 _VERSION: Final = "v1,"
+_LEAST_KEY_BYTES: Final = 24
 _SECONDS: Final = re.compile(r"[0-9]{1,12}")
 
 
@@ -118,9 +118,12 @@ def verify(
 
     Raises:
         WebhookNotVerified: anything else; the text never holds a secret or what was sent.
-        ValueError: a secret is malformed.
+        TypeError: the body is not bytes.
+        ValueError: a secret is malformed, or there is none.
     """
-    keys = [_key(each) for each in ([secret] if isinstance(secret, str) else secret)]
+    if not isinstance(body, bytes | bytearray | memoryview):
+        raise TypeError(f"the body is the bytes as they arrived, not {type(body).__name__}")
+    keys = _keys(secret)
     named = {name.lower(): value for name, value in headers.items()}
     webhook_id, timestamp, signatures = (
         named.get(name, "") for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
@@ -148,11 +151,17 @@ def _is_signed(signed: bytes, key: bytes, given: bytes) -> bool:
     return hmac.compare_digest(base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()), given)
 
 
-def _key(secret: str) -> bytes:
+def _keys(secret: object) -> list[bytes]:
+    several = secret if isinstance(secret, Sequence) and not isinstance(secret, str | bytes) else [secret]
+    keys = [_key(each) for each in several]
+    if not keys or min(map(len, keys)) < _LEAST_KEY_BYTES:
+        raise ValueError("a webhook secret is a str: whsec_ and base64 of 24 bytes or more")
+    return keys
+
+
+def _key(secret: object) -> bytes:
+    """Return the key of a secret; empty where there is none."""
     try:
-        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not key:
-        raise ValueError("a webhook secret is whsec_ and base64")
-    return key
+        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True) if isinstance(secret, str) else b""
+    except ValueError:
+        return b""

@@ -63,6 +63,7 @@ def test_help_has_an_example(command: Command) -> None:
 ADDRESSES = (
     "", "orders.example.com", "ftp://orders.example.com", "http://", "http://:8000", "http://[::1", "http://[x]:1",
     "http://localhost:port", "http://localhost:99999", "http://localhost:0", "http://localhost?a", "http://localhost#a",
+    "http://u:s3cret@localhost", "http://s3cret@localhost",
 )  # fmt: skip
 
 
@@ -84,6 +85,7 @@ def test_wrong_usage_ends_with_2_before_anything_is_sent(
     assert status == 2
     assert complaint in printed
     assert "cannot reach" not in printed
+    assert "s3cret" not in printed
 
 
 @pytest.mark.parametrize(

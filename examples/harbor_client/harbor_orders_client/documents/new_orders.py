@@ -29,13 +29,13 @@ def new_key() -> str:
     return uuid4().hex
 
 
-def checked_key(key: str) -> str:
+def checked_key(key: object) -> str:
     """Return an idempotency key that the API takes.
 
     Raises:
         ValueError: it is not 1 to 255 visible ASCII characters; a blank or a line end is none.
     """
-    if not KEY.fullmatch(key):
+    if not isinstance(key, str) or not KEY.fullmatch(key):
         raise ValueError(f"an idempotency_key is 1 to 255 visible ASCII characters, without blanks: {key!r}")
     return key
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -20,7 +19,7 @@ from harbor_orders_client.importing.run import Import
 from harbor_orders_client.importing.slices import read_slices
 from harbor_orders_client.operations.batches import MAX_ORDERS, SliceSize
 from harbor_orders_client.transport.retries import Contact, Patience, Rules
-from harbor_orders_client.transport.session import Session
+from harbor_orders_client.transport.session import Session, is_base_url
 
 Number = TypeVar("Number", int, float)
 API_KEY: Final = "HARBOR_API_KEY"
@@ -191,15 +190,11 @@ def _regular_file(text: str) -> Path:
 
 
 def _address(url: str) -> str:
-    """Return an address that requests can be sent to: a scheme of HTTP, a host, and a port that exists if any."""
-    try:
-        parts = urlsplit(url)
-        is_plain = not parts.query and not parts.fragment
-        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and is_plain
-    except ValueError:
-        is_address = False
-    if not is_address:
-        raise argparse.ArgumentTypeError("an address is http://HOST or https://HOST, with :PORT if it needs one")
+    """Return an address that requests can be sent to."""
+    if not is_base_url(url):
+        raise argparse.ArgumentTypeError(
+            "an address is http://HOST or https://HOST, with :PORT if it needs one, without a user name or password"
+        )
     return url.rstrip("/").removesuffix(_API)
 
 

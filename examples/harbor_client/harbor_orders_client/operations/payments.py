@@ -71,11 +71,17 @@ def settle_order(
         gross=_text(gross),
         fee=_text(fee),
         net=_text(net),
-        value_date=value_date.strftime("%Y-%m-%d"),
+        value_date=_day(value_date),
         batch=batch,
         reason=reason,
     )
     return request("POST", order_path(order_id, "settlements"), Order, body=body, idempotency_key=idempotency_key)
+
+
+def _day(value: date) -> str:
+    if not isinstance(value, date):
+        raise TypeError(f"value_date is a date, not {type(value).__name__}")
+    return value.strftime("%Y-%m-%d")
 
 
 def _text(amount: Money | None) -> str | None:

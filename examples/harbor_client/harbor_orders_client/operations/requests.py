@@ -97,10 +97,10 @@ def order_path(order_id: str, *verb: str) -> str:
     return item_path(ORDERS, order_id, *verb)
 
 
-def item_path(collection: str, identifier: str, *verb: str) -> str:
+def item_path(collection: str, identifier: object, *verb: str) -> str:
     """Return the path of one thing of a collection, or of what is done to it. Raises `ValueError`: it is not an id."""
-    if not _ID.fullmatch(identifier):
-        raise ValueError(f"{identifier!r} is not an id")
+    if not isinstance(identifier, str) or not _ID.fullmatch(identifier):
+        raise ValueError(f"{identifier!r} is not an id such as the text order.id")
     return "/".join([collection, identifier, *verb])
 
 
@@ -122,5 +122,16 @@ def listing(
 
 
 def instant(value: datetime | None) -> str | None:
-    """Return an instant as it is sent."""
-    return None if value is None else value.isoformat()
+    """Return an instant as it is sent.
+
+    Raises:
+        TypeError: it is no datetime.
+        ValueError: it has no offset, so it is another instant on every machine.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, datetime):
+        raise TypeError(f"an instant is a datetime, not {type(value).__name__}")
+    if value.utcoffset() is None:
+        raise ValueError(f"an instant has an offset, as datetime.now(UTC) does; this one has no offset: {value}")
+    return value.isoformat()

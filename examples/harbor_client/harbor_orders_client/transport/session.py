@@ -16,7 +16,7 @@ from harbor_orders_client.transport.wire import Program, Reply, Request, Service
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-_NOT_IN_BASE: Final = re.compile(r"[\s?#]")
+_NOT_IN_BASE: Final = re.compile(r"[\s?#\x00-\x1f\x7f]")
 USER_AGENT: Final = "harbor-orders-client/0.1.0"
 
 
@@ -47,13 +47,13 @@ class Session:
     consistency: Consistency = field(default_factory=Consistency, repr=False)
 
     def __post_init__(self) -> None:
-        if not (
-            self.api_key.isascii() and self.api_key.isprintable() and self.api_key.strip(" ") == self.api_key != ""
-        ):
-            raise ValueError("api_key is not an API key: it has a space at an end, or a character that no key has")
-        for url in (self.command_url, self.query_url):
-            if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname or _NOT_IN_BASE.search(url):
-                raise ValueError("command_url and query_url are addresses such as https://orders.example.com")
+        if not _is_key(self.api_key):
+            raise ValueError("api_key is not an API key: no text, a space at an end, or a character that no key has")
+        if not (is_base_url(self.command_url) and is_base_url(self.query_url)):
+            raise ValueError(
+                "command_url and query_url are addresses such as https://orders.example.com, without a user name or "
+                "password"
+            )
 
     def base_url(self, request: Request[Any]) -> str:
         """Return the address of the service of a request."""
@@ -93,6 +93,26 @@ class Session:
 
     def _shows_tokens(self, request: Request[Any]) -> bool:
         return self.read_your_writes and request.service is Service.QUERY
+
+
+def is_base_url(url: object) -> bool:
+    """Return whether requests can be sent below an address: a scheme of HTTP, a host, and a port that exists if any.
+
+    One with a user name or a password is none: errors name the address.
+    """
+    if not isinstance(url, str) or _NOT_IN_BASE.search(url):
+        return False
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+        )
+    except ValueError:
+        return False
+
+
+def _is_key(key: object) -> bool:
+    return isinstance(key, str) and key.isascii() and key.isprintable() and key.strip(" ") == key != ""
 
 
 def document_of(reply: Reply) -> object:
