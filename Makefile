@@ -31,7 +31,7 @@ status: $(if $(HAS_DATA),.venv/stamp) ## what runs where
 	@$(if $(HAS_DATA),$(PY) -m infra.local status $(ARGS),$(NOTHING_RUNS); exit 1)
 
 backup: .venv/stamp ## the database of what runs, and its secrets apart. TO=directory
-	@$(PY) -m infra.local backup $(or $(TO),backups/harbor-$(shell date -u +%Y%m%dT%H%M%SZ)) $(ARGS)
+	@$(PY) -m infra.local backup "$(or $(TO),backups/harbor-$(shell date -u +%Y%m%dT%H%M%SZ))" $(ARGS)
 
 restore: .venv/stamp ## a backup becomes the data of a home without data. FROM=directory SECRETS=file
 	@$(PY) -m infra.local restore "$(or $(FROM),$(error name the backup: make restore FROM=directory))" $(if $(SECRETS),--secrets "$(SECRETS)",) $(ARGS)

@@ -63,6 +63,7 @@ def up(broker: str, detach: bool, brief: bool) -> None:
         warn_of_mistyped(os.environ)
     try:
         home.make()
+        detached.await_stop(home, say)
         if detach:
             take_signals()
             failed = detached.start(home, ["up", "--broker", broker, *(["--brief"] if brief else [])], say)

@@ -16,7 +16,7 @@ _FIRST_ORDER = (
 )
 
 
-State = Literal["starting", "waiting", "ready"]
+State = Literal["starting", "waiting", "ready", "stopping"]
 """How far the start has come. waiting: longer than usual for what a process waits for; all runs on."""
 
 

@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 
 from infra.local import report
@@ -235,6 +236,10 @@ class Stack:
         running = self._supervisor.supervised
         if running:
             self._say("stopping: services drain, then the servers")
+        if self._state:
+            self._state = "stopping"
+            with suppress(OSError):  # only for an `up` that comes now
+                self._write_down()
         await self._supervisor.stop([name for name in running if name not in SERVERS])
         await self._supervisor.stop(SERVERS)
         self._home.stack_file.unlink(missing_ok=True)

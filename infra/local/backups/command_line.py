@@ -18,6 +18,7 @@ from infra.local.home import LOOKS, Home, locate, make_command
 from infra.local.processes import orphans
 from infra.local.processes.interrupts import take_signals
 from infra.local.processes.supervisor import print_line as say
+from infra.observability.reasons import reason_of
 
 
 @click.command(epilog="Example: python -m infra.local backup backups/monday")
@@ -27,15 +28,17 @@ def backup(directory: Path) -> None:
 
     Orders may flow meanwhile: the dump is of one moment. Keep the two apart; together they open everything.
     """
-    home = locate()
+    home, directory = locate(), directory.resolve()
     take_signals()
     facts = running.facts_of(home)
     home.load()
     try:
-        made = asyncio.run(create.back_up(home, str(facts["postgres"]), directory.resolve(), say, _environment(home)))
+        made = asyncio.run(create.back_up(home, str(facts["postgres"]), directory, say, _environment(home)))
     except OSError as error:
-        sys.exit(f"the backup failed, and nothing is left of it: {error}")
+        sys.exit(f"the backup failed, and nothing is left of it: {reason_of(error)}")
     except KeyboardInterrupt:
+        if directory.exists():
+            sys.exit(f"the interruption came too late: the backup is complete in {directory}, and so are its secrets")
         sys.exit("the backup was interrupted; nothing is left of it")
     say(f"{made.log.events:,} events, up to position {made.log.head}, {made.dump_bytes / 1e6:,.1f} MB in {directory}")
     say(f"keep {secrets_file(directory)} elsewhere: without it the backup is useless, with it everything opens")
@@ -65,8 +68,10 @@ def restore(directory: Path, secrets: Path | None) -> None:
     except AlreadyRunsError:
         sys.exit(f"a stack runs in {home.path}: restore into another home (HARBOR_HOME=/path)")
     except OSError as error:
-        sys.exit(f"the restore failed, nothing is left of it: {error}")
+        sys.exit(f"the restore failed, nothing is left of it: {reason_of(error)}")
     except KeyboardInterrupt:
+        if home.has_data():
+            sys.exit(f"the interruption came too late: the restore into {home.path} is complete")
         sys.exit("the restore was interrupted; nothing is left of it")
     log = found.log
     say(f"restored {log.events:,} events, up to position {log.head}; `{make_command('up')}` continues from there")

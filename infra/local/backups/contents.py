@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Final, Self
 
 from infra.local.errors import LocalError
+from infra.observability.reasons import reason_of
 from infra.postgres.connection import Connection
 
 SECRETS: Final[Mapping[str, str]] = MappingProxyType(
@@ -68,8 +69,10 @@ class Manifest:
             return cls(**document | {"log": LogState(**document["log"])})
         except FileNotFoundError:
             raise LocalError(f"{directory} is no backup: backup.json is missing") from None
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise LocalError(f"{directory / 'backup.json'} cannot be read ({type(error).__name__})") from error
+        except TypeError:
+            raise LocalError(f"{directory} was written by another version: restore with that one") from None
+        except (OSError, ValueError, KeyError) as error:
+            raise LocalError(f"{directory / 'backup.json'} cannot be read: {reason_of(error)}") from error
 
     def check_dump(self, directory: Path) -> None:
         """Compare the dump with the manifest.

@@ -53,6 +53,8 @@ async def back_up(
         LocalError: something is in the way; the message says what.
         OSError, asyncpg.PostgresError: the database cannot be reached, or a file not be written.
     """
+    if not directory.name:
+        raise LocalError(f"{directory} cannot be made: name a new directory")
     secrets = secrets_file(directory)
     values = {name: environment.get(variable) or home.secret(name) for name, variable in SECRETS.items()}
     kept = Secrets(values, home.kept.api_keys)
@@ -62,14 +64,18 @@ async def back_up(
     unfinished = directory.with_name(f"{directory.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True, mode=0o700)
+    is_complete = False
     try:
         manifest = await _dump(admin_url, unfinished, kept, say)
         await _check(admin_url, kept)
         write_private(unfinished / "backup.json", asdict(manifest))
         write_private(secrets, {"backup_id": manifest.backup_id, **asdict(kept)})
         unfinished.rename(directory)
+        is_complete = True
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+        if not is_complete:
+            secrets.unlink(missing_ok=True)
     return manifest
 
 

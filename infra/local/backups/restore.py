@@ -22,6 +22,9 @@ READ_MODELS: Final = ("orders", "order_timeline")
 
 _READY_S: Final = 90.0
 _CONNECT_S: Final = 10.0
+_VERIFIED: Final = frozenset({0, 1, 3})
+"""Exit statuses of `projections verify` that tell what it found."""
+
 _WORKER: Final = "harbor_worker_login"
 # The dump grants to these roles, which belong to the cluster and not to the database.
 _ROLES: Final = """
@@ -69,13 +72,13 @@ async def restore(home: Home, directory: Path, secrets: Path, say: Say) -> Resto
     supervisor = Supervisor(say, lambda: None)
     try:
         restored = await _fill(home, supervisor, directory, manifest, say)
+        await supervisor.stop(["postgres"])
         home.kept.restoring = False
-        home.save()
+        home.save()  # last: from here on there is a home
     except BaseException:
         await supervisor.stop(["postgres"])
         home.delete_data()
         raise
-    await supervisor.stop(["postgres"])
     return restored
 
 
@@ -105,10 +108,10 @@ async def _fill(home: Home, supervisor: Supervisor, directory: Path, manifest: M
         say(f"  migrated to {name}")
     for name in sorted(name for name, key in keys.items() if home.kept.api_keys[name] != key):
         say(f"  the key {name} of the local stack had expired or was revoked: there is a new one")
-    return Restored(found, tuple([name for name in READ_MODELS if not await _is_equal(name, home, url)]))
+    return Restored(found, tuple([name for name in READ_MODELS if not await _is_equal(name, home, url, say)]))
 
 
-async def _is_equal(name: str, home: Home, admin_url: str) -> bool:
+async def _is_equal(name: str, home: Home, admin_url: str, say: Say) -> bool:
     """Show what `projections verify` says of a read model, and return whether it is as the log says."""
     url = role_url(admin_url, _WORKER, home.password(_WORKER))
     addresses = Addresses(admin_url, "", None, 0, 0)
@@ -117,8 +120,16 @@ async def _is_equal(name: str, home: Home, admin_url: str) -> bool:
         *("-m", "projections", "verify", name, "--without-workers"),
         cwd=CHECKOUT,
         env=environment_of("restore", home, addresses, url),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
-    return await process.wait() == 0
+    output, errors = await process.communicate()
+    if process.returncode not in _VERIFIED:
+        raise LocalError(f"{name} could not be verified: {errors.decode(errors='replace').strip()[-800:]}")
+    for line in output.decode(errors="replace").splitlines():
+        say(line)
+    return process.returncode == 0
 
 
 async def _execute(url: str, sql: str) -> None:

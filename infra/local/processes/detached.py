@@ -6,13 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from infra import clock
-from infra.local.errors import LocalError
-from infra.local.home import CHECKOUT, Home
+from infra.local.errors import AlreadyRunsError, LocalError
+from infra.local.home import CHECKOUT, LOOKS, Home
 from infra.local.processes import orphans
 from infra.local.processes.interrupts import undisturbed
 from infra.local.processes.supervisor import Say
@@ -29,7 +30,7 @@ def start(home: Home, arguments: Sequence[str], say: Say) -> int:
     Raises:
         AlreadyRunsError: a stack runs in this home.
     """
-    with home.held():  # only to fail early: the new process takes the lock for itself
+    with home.held(LOOKS):  # only to fail early: the new process takes the lock for itself
         home.stack_file.unlink(missing_ok=True)
     log = home.log_file("up")
     with log.open("ab") as output:
@@ -73,6 +74,16 @@ def _state(home: Home) -> object:
         return None
 
 
+def await_stop(home: Home, say: Say) -> None:
+    """Return when nothing is being stopped in this home."""
+    if _state(home) != "stopping" or orphans.supervisor_of(home.run_file) is None:
+        return
+    say(f"waiting until what runs in {home.path} has stopped")
+    deadline = clock.monotonic_s() + _STOP_S
+    while clock.monotonic_s() < deadline and _state(home) == "stopping":
+        time.sleep(_POLL_S)
+
+
 def stop(home: Home) -> None:
     """Ask the supervisor of this home to drain and stop, and return when none of its processes is left.
 
@@ -86,8 +97,9 @@ def stop(home: Home) -> None:
     except psutil.TimeoutExpired:
         supervisor.kill()
         supervisor.wait(_STOP_S)
-    orphans.end_orphans(home.run_file)
-    home.stack_file.unlink(missing_ok=True)
+    with suppress(AlreadyRunsError), home.held():  # somebody may have started it again: these are not ours to end
+        orphans.end_orphans(home.run_file)
+        home.stack_file.unlink(missing_ok=True)
 
 
 def _supervisor(home: Home) -> psutil.Process:

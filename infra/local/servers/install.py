@@ -1,7 +1,7 @@
 """Make a database ready for the processes: create and migrate it, add login roles and API keys. Safe to repeat."""
 
 import hmac
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from types import MappingProxyType
 
 import asyncpg
@@ -20,6 +20,7 @@ from infra.security.api_keys import (
     INSTALLATION_SCOPES,
     PARTNER_SCOPES,
     KeyActor,
+    KeyRecord,
     MalformedKeyError,
     hash_key,
     parse,
@@ -75,6 +76,7 @@ async def install(
 async def _create_keys(admin_url: str, keys: MutableMapping[str, str], pepper: bytes) -> None:
     connection, request_id = await asyncpg.connect(admin_url, timeout=10), clock.new_id_text()
     try:
+        await _check_pepper(connection, keys.values(), pepper)
         for name, (partner_id, scopes) in API_KEYS.items():
             if not await opens(connection, keys.get(name, ""), pepper):
                 text, _record = await create_key(
@@ -92,13 +94,26 @@ async def _create_keys(admin_url: str, keys: MutableMapping[str, str], pepper: b
         await connection.close()
 
 
+async def _check_pepper(connection: Connection, texts: Iterable[str], pepper: bytes) -> None:
+    """Refuse a pepper that fits none of the keys that the database knows: everybody else's key would be 401 too."""
+    known = [(text, record) for text in texts if (record := await _record_of(connection, text)) is not None]
+    if known and not any(hmac.compare_digest(record.hashed, hash_key(pepper, text)) for text, record in known):
+        raise LocalError(
+            "the API keys of this database were made with another pepper, and all of them would be refused: "
+            "set HARBOR_SECURITY__API_KEY_PEPPER to that one, or unset it to use the one of the home"
+        )
+
+
+async def _record_of(connection: Connection, text: str) -> KeyRecord | None:
+    try:
+        return await find_key(connection, parse(text).key_id)
+    except MalformedKeyError:
+        return None
+
+
 async def opens(connection: Connection, text: str, pepper: bytes) -> bool:
     """Return whether an API key is live, and its hash was made with this pepper."""
-    try:
-        key = parse(text)
-    except MalformedKeyError:
-        return False
-    record = await find_key(connection, key.key_id)
+    record = await _record_of(connection, text)
     if record is None or not record.is_live(clock.now()):
         return False
     return hmac.compare_digest(record.hashed, hash_key(pepper, text))

@@ -42,6 +42,19 @@ async def test_a_key_that_was_revoked_is_replaced(database: Database, postgres_c
     assert keys["partner_a"] != revoked
 
 
+async def test_a_pepper_that_fits_no_key_of_the_database_is_refused(
+    database: Database, postgres_cluster: PostgresCluster
+) -> None:
+    keys: dict[str, str] = {}
+    await install(database.admin_url, postgres_cluster.passwords, keys, PEPPER)
+    made = dict(keys)
+
+    with pytest.raises(LocalError, match="made with another pepper"):
+        await install(database.admin_url, postgres_cluster.passwords, keys, "q" * 32)
+
+    assert keys == made
+
+
 async def test_a_role_that_may_not_create_roles_is_told_so(
     database: Database, postgres_cluster: PostgresCluster
 ) -> None:

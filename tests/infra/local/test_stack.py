@@ -1,12 +1,14 @@
 """`python -m infra.local up` as a whole: an order goes in and comes out, what dies is restarted, nothing remains."""
 
 import asyncio
+import json
 import os
 import re
 import shlex
 import signal
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import psutil
@@ -112,3 +114,26 @@ async def test_a_second_start_says_that_it_already_runs(running: LocalStack) -> 
 
     assert again.returncode == 0
     assert re.search("already runs in .*make status.*make down", again.stdout)
+
+
+async def test_a_start_while_it_is_being_stopped_waits_and_loses_nothing(tmp_path: Path) -> None:
+    up = ("up", "--broker", "none", "--detach", "--brief")
+    first = await asyncio.to_thread(local, tmp_path, *up)
+    assert first.returncode == 0, first.stdout + first.stderr
+    stopping = asyncio.create_task(asyncio.to_thread(local, tmp_path, "down"))
+
+    def is_stopping() -> bool:
+        try:
+            return bool(json.loads((tmp_path / "stack.json").read_text())["state"] == "stopping")
+        except FileNotFoundError:  # it has just ended
+            return True
+
+    await eventually(is_stopping)
+    again = await asyncio.to_thread(local, tmp_path, *up)
+    await stopping
+    processes = json.loads((tmp_path / "stack.json").read_text())["processes"]
+    await asyncio.to_thread(local, tmp_path, "down")
+
+    assert again.returncode == 0
+    assert "already runs" not in again.stdout
+    assert {each["restarts"] for each in processes.values()} == {0}, "none was taken for one of the first start"
