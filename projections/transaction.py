@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from infra.event_store.log_reads import events_at, identities
-from infra.postgres.checkpoints import Advance, Checkpoint, CheckpointKey, advance
+from infra.postgres.checkpoints import Advance, Checkpoint, CheckpointKey, advance, read
 from infra.postgres.connection import Connection
 from projections.dead_letters.isolation import apply_or_park
 from projections.dead_letters.store import ParkedEvent, park, parked_behind, parked_orders
@@ -27,10 +27,10 @@ Checkpoints = Mapping[CheckpointKey, Checkpoint]
 
 
 class FencedError(Exception):
-    """Another worker owns a checkpoint now; the transaction was rolled back."""
+    """A checkpoint is not ours any more: another worker owns it, or it was set back; nothing was written."""
 
     def __init__(self, partitions: frozenset[int]) -> None:
-        super().__init__(f"another worker owns partitions {sorted(partitions)}")
+        super().__init__(f"another worker owns partitions {sorted(partitions)}, or they were set back")
         self.partitions = partitions
 
 
@@ -84,6 +84,23 @@ async def apply_batch(
             await notify(connection, moved.values())
     most = max(fresh.values(), key=len, default=())
     return AppliedBatch(moved, tuple(most), tuple(parked))
+
+
+async def assert_owned(connection: Connection, checkpoints: Checkpoints) -> None:
+    """Check that `checkpoints` are still as last seen; a worker that writes nothing learns it only here.
+
+    Raises:
+        FencedError: another worker took a partition, or an operator set it back.
+    """
+    present = await read(connection, checkpoints.keys())
+    lost = frozenset(
+        key.partition
+        for key, seen in checkpoints.items()
+        if (now := present.get(key)) is None
+        or (now.owner_epoch, now.last_position) != (seen.owner_epoch, seen.last_position)
+    )
+    if lost:
+        raise FencedError(lost)
 
 
 async def _verified(

@@ -31,7 +31,7 @@ from projections.sources.broker_watch import BrokerSilentError
 from projections.sources.foreign import ForeignRecords
 from projections.sources.gaps import Gap, MissedEventsError, read_missed
 from projections.sources.store import Assignment, Batch, Source, Start
-from projections.transaction import AppliedBatch, FencedError, apply_batch
+from projections.transaction import AppliedBatch, FencedError, apply_batch, assert_owned
 
 _CAUSES: Final = (
     Cause(TooMuchPoisonError, "too_many_poison_orders", retry_s=10.0),
@@ -46,6 +46,8 @@ _CAUSES: Final = (
 _SOURCE_ERRORS: Final = (KafkaError, TopicsError)
 _BACKOFF_S: Final = (*BACKOFF_S, 2.0)
 _SUMMARY_EVERY_S: Final = 1.0
+_LOOK_EVERY_S: Final = 2.0
+"""How often a worker compares its checkpoints with the table: a write tells it too, but an idle one writes nothing."""
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class _Ownership:
 
     assignment: Assignment
     checkpoints: dict[CheckpointKey, Checkpoint]
+    looked_at_s: float
 
 
 @dataclass(slots=True)
@@ -146,8 +149,22 @@ class Worker:
         # A rebalance while we waited: the batch belongs to the new owner of its partitions.
         if (await self._source.assignment()).generation != assignment.generation:
             return
-        if batch.records or batch.next_offsets or batch.scanned_to is not None:
-            await self._apply(self._ownership, batch)
+        try:
+            await self._look(self._ownership)
+            if batch.records or batch.next_offsets or batch.scanned_to is not None:
+                await self._apply(self._ownership, batch)
+        except FencedError as fenced:
+            metrics.FENCED.inc()
+            get_logger().warning("projection.fenced", partitions=sorted(fenced.partitions))
+            self._ownership = None
+            self._source.let_go()
+
+    async def _look(self, ownership: _Ownership) -> None:
+        """See every few seconds that the partitions are still ours."""
+        if ownership.checkpoints and monotonic_s() - ownership.looked_at_s >= _LOOK_EVERY_S:
+            async with self._pool.acquire() as connection:
+                await assert_owned(connection, ownership.checkpoints)
+            ownership.looked_at_s = monotonic_s()
 
     async def _take(self, assignment: Assignment) -> None:
         """Become the owner of what is assigned, and continue from the slowest projection of each partition."""
@@ -160,7 +177,7 @@ class Worker:
         if keys:
             async with self._pool.acquire() as connection:
                 checkpoints = await take(connection, keys)
-        self._ownership = _Ownership(assignment, checkpoints)
+        self._ownership = _Ownership(assignment, checkpoints, monotonic_s())
         self._source.start_at(starts_of(checkpoints.values()))
         metrics.PARTITIONS.set(len(assignment.partitions))
         get_logger().info(
@@ -174,12 +191,6 @@ class Worker:
         except MissedEventsError as missed:
             await self._fill(ownership, missed.gaps)
             self._ownership = None  # read the topic again from the checkpoints, which have moved
-            return
-        except FencedError as fenced:
-            metrics.FENCED.inc()
-            get_logger().warning("projection.fenced", partitions=sorted(fenced.partitions))
-            self._ownership = None
-            self._source.let_go()
             return
         ownership.checkpoints.update(outcome.checkpoints)
         await self._source.applied(batch.next_offsets)

@@ -77,6 +77,12 @@ WHERE c.projection = m.projection AND c.version = m.version AND c.partition = m.
 RETURNING {_COLUMNS}
 """
 
+_READ = f"""
+SELECT {_COLUMNS} FROM harbor.checkpoints AS c
+JOIN unnest($1::text[], $2::int[], $3::smallint[]) AS w (projection, version, partition)
+USING (projection, version, partition)
+"""
+
 _ADD_APPLIED = """
 UPDATE harbor.checkpoints SET applied_count = applied_count + $4, updated_at = clock_timestamp()
 WHERE projection = $1 AND version = $2 AND partition = $3
@@ -94,6 +100,14 @@ async def take(connection: Connection, keys: Collection[CheckpointKey]) -> dict[
     """
     rows = await connection.fetch(
         _TAKE, [key.projection for key in keys], [key.version for key in keys], [key.partition for key in keys]
+    )
+    return {checkpoint.key: checkpoint for checkpoint in map(_checkpoint, rows)}
+
+
+async def read(connection: Connection, keys: Collection[CheckpointKey]) -> dict[CheckpointKey, Checkpoint]:
+    """Return the rows of `keys` that exist, and change nothing."""
+    rows = await connection.fetch(
+        _READ, [key.projection for key in keys], [key.version for key in keys], [key.partition for key in keys]
     )
     return {checkpoint.key: checkpoint for checkpoint in map(_checkpoint, rows)}
 

@@ -5,6 +5,7 @@ import re
 from uuid import UUID
 
 import asyncpg
+import pytest
 from click.testing import CliRunner
 
 from infra.local.home import CHECKOUT
@@ -12,9 +13,9 @@ from infra.partitioning import partition_of
 from projections.__main__ import main
 from projections.read_models.create_tables import create_tables
 from tests.support.event_store.log_filler import fill_log
-from tests.support.services.projecting import caught_up, differences, store_worker
+from tests.support.services.projecting import caught_up, differences, kafka_worker, log_of, store_worker, writable_topic
 from tests.support.services.relaying import PARTITIONS
-from tests.support.services.servers import Database
+from tests.support.services.servers import Database, KafkaServer
 
 GUIDE = CHECKOUT / "docs/guides/operators.md"
 PARK = """
@@ -101,27 +102,31 @@ async def test_events_that_no_worker_applies_are_counted_as_not_verified(databas
     )
 
 
-async def test_a_read_model_that_differs_is_filled_again_as_the_guide_says(database: Database) -> None:
+@pytest.mark.parametrize("source", ["store", "kafka"])
+async def test_a_read_model_that_differs_is_filled_again_as_the_guide_says_while_a_worker_idles(
+    database: Database, kafka: KafkaServer, topic_prefix: str, source: str
+) -> None:
     order_ids = await fill_log(database.command_url, 3, "authorize")
-    async with store_worker(database):
-        await caught_up(database)
-    await database.fetch("DELETE FROM harbor_read.orders_v1 WHERE order_id = $1", order_ids[0])
-    await park(database, order_ids[1], 2, "orders")
+    async with writable_topic(kafka, topic_prefix) as topic:
+        await topic.relay(await log_of(database))
+        async with store_worker(database) if source == "store" else kafka_worker(database, kafka, topic_prefix):
+            await caught_up(database)
+            await database.fetch("DELETE FROM harbor_read.orders_v1 WHERE order_id = $1", order_ids[0])
+            await park(database, order_ids[1], 2, "orders")
 
-    status, output = await run_command(database, "verify", "orders")
-    assert (status, 'docs/guides/operators.md says ("Fill a read model again")' in output) == (1, True)
+            status, output = await run_command(database, "verify", "orders")
+            assert (status, 'docs/guides/operators.md says ("Fill a read model again")' in output) == (1, True)
 
-    [script] = re.findall(
-        r"### Fill a read model again.*?^```sql\n(.*?)^```", GUIDE.read_text(), re.DOTALL | re.MULTILINE
-    )
-    worker = await asyncpg.connect(database.worker_url)
-    try:
-        await worker.execute(script)
-    finally:
-        await worker.close()
-    async with store_worker(database):
-        await caught_up(database)
-    assert (await run_command(database, "verify", "orders"))[0] == 0
+            [script] = re.findall(
+                r"### Fill a read model again.*?^```sql\n(.*?)^```", GUIDE.read_text(), re.DOTALL | re.MULTILINE
+            )
+            worker = await asyncpg.connect(database.worker_url)
+            try:
+                await worker.execute(script)
+            finally:
+                await worker.close()
+            await caught_up(database, timeout_s=20)
+            assert (await run_command(database, "verify", "orders"))[0] == 0
 
 
 async def test_a_list_that_is_cut_off_says_how_many_there_are(database: Database) -> None:
