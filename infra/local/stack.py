@@ -176,7 +176,7 @@ class Stack:
         passwords = {role: home.password(role) for role in LOGIN_ROLES}
         pepper = os.environ.get("HARBOR_SECURITY__API_KEY_PEPPER") or home.secret("api_key_pepper")
         home.save()
-        applied = await install.install(addresses.admin_url, passwords, home.kept.api_keys, pepper)
+        applied = await install.install(addresses.admin_url, passwords, home.kept.api_keys, pepper, self._say)
         home.save()
         if applied:
             self._say(f"database migrated to {applied[-1]}")

@@ -38,7 +38,7 @@ async def create_login_roles(admin_url: str, passwords: Mapping[str, str]) -> No
         admin_url: address of a superuser, or of a role with CREATEROLE that administers the group roles.
         passwords: login role -> password.
     """
-    connection = await asyncpg.connect(admin_url, timeout=10)
+    connection = await asyncpg.connect(admin_url, timeout=10, command_timeout=10)
     try:
         async with connection.transaction():
             # Two installers at once would both find a role missing.

@@ -3,7 +3,7 @@
 First `migrations/roles.sql`, which may run any number of times (roles belong to the cluster, not to the database), then
 every `migrations/NNNN_name.sql` that `harbor.migrations` does not list, in order, each in its own transaction and as
 `harbor_owner`, so that everything it creates belongs to that role. Several migrators may run at once: they queue on an
-advisory lock.
+advisory lock, for `_GIVE_UP_S` at most. A file takes as long as it needs; everything else has a deadline.
 
 Until the first release the files are one baseline, a file per subject, and may be rewritten. From the first tag on,
 migrations only move forward: a change is a new file, and an applied file never changes. `migrate` refuses a database
@@ -17,10 +17,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import asyncpg
 import click
 
+from infra.clock import monotonic_s
 from infra.postgres.advice import advice
 from infra.postgres.connection import Connection
 from infra.postgres.failures import ANY_DATABASE_ERROR
@@ -31,6 +33,17 @@ OLDEST_SERVER = 18
 FOLDER = Path(__file__).with_name("migrations")
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _LOCK = 0x686172626F72  # "harbor": any number works as long as every migrator takes the same
+_ANSWER_S: Final = 10.0
+"""How long a connection, and each statement that is quick by nature, may take."""
+_LOOK_EVERY_S: Final = 0.1
+_SAY_AFTER_S: Final = 1.0
+_GIVE_UP_S: Final = 300.0
+# $1 the lock: who has it
+_HOLDER: Final = """
+SELECT pid FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid::bigint << 32 | objid::bigint = $1
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 _START_AGAIN = (
     "this database was made by other migration files: "
     "before the first release, delete it (`make clean`) and start again"
@@ -70,24 +83,33 @@ def migrations(folder: Path = FOLDER) -> list[Migration]:
     return [found[number] for number in sorted(found)]
 
 
-async def migrate(admin_url: str, report: Callable[[str], object] = lambda _name: None) -> list[str]:
-    """Apply what is missing and return the names of what was applied; `report` gets each at once.
+async def migrate(
+    admin_url: str,
+    report: Callable[[str], object] = lambda _name: None,
+    say: Callable[[str], object] = lambda _line: None,
+) -> list[str]:
+    """Apply what is missing and return the names of what was applied.
 
-    `admin_url` is a superuser or a role with CREATEROLE that may create schemas in the database.
+    Args:
+        admin_url: of a superuser, or of a role with CREATEROLE that may create schemas in the database.
+        report: gets each name at once.
+        say: gets a line when there is another migration to wait for.
 
     Raises:
-        MigrationError: an applied file was changed afterwards, or is not on disk, or the server is too old.
+        MigrationError: an applied file was changed afterwards, or is not on disk, or the server is too old, or another
+            migration does not end.
+        one of `ANY_DATABASE_ERROR`: the database does not answer, or refuses.
     """
-    connection = await asyncpg.connect(admin_url, server_settings={"application_name": "harbor-migrate"})
+    connection = await asyncpg.connect(
+        admin_url, timeout=_ANSWER_S, server_settings={"application_name": "harbor-migrate"}
+    )
     try:
         assert_version(connection.get_server_version().major)
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await _lock(connection, say)
         async with connection.transaction():
-            await connection.execute((FOLDER / "roles.sql").read_text())
-        applied = {
-            row["number"]: row["sha256"]
-            for row in await connection.fetch("SELECT number, sha256 FROM harbor.migrations")
-        }
+            await connection.execute((FOLDER / "roles.sql").read_text(), timeout=_ANSWER_S)
+        rows = await connection.fetch("SELECT number, sha256 FROM harbor.migrations", timeout=_ANSWER_S)
+        applied = {row["number"]: row["sha256"] for row in rows}
         wanted = migrations()
         unknown = applied.keys() - {each.number for each in wanted}
         if unknown:
@@ -99,7 +121,25 @@ async def migrate(admin_url: str, report: Callable[[str], object] = lambda _name
             report(names[-1])
         return names
     finally:
-        await connection.close()
+        await connection.close(timeout=_ANSWER_S)
+
+
+async def _lock(connection: Connection, say: Callable[[str], object]) -> None:
+    """Wait until no other migration is under way in this database; say so when that takes longer than a moment."""
+    started_s, is_said = monotonic_s(), False
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK, timeout=_ANSWER_S):
+        waited_s = monotonic_s() - started_s
+        if waited_s >= _SAY_AFTER_S and not is_said:
+            holder = await connection.fetchval(_HOLDER, _LOCK, timeout=_ANSWER_S)
+            say(f"waiting for another migration, up to {_GIVE_UP_S:g} s: session {holder} of pg_stat_activity")
+            is_said = True
+        if waited_s >= _GIVE_UP_S:
+            holder = await connection.fetchval(_HOLDER, _LOCK, timeout=_ANSWER_S)
+            raise MigrationError(
+                f"another migration has not ended within {_GIVE_UP_S:g} s, and nothing was done: look at session "
+                f"{holder} of pg_stat_activity, and run this again when it is over"
+            )
+        await asyncio.sleep(_LOOK_EVERY_S)
 
 
 def assert_version(major: int) -> None:
@@ -161,7 +201,7 @@ def main() -> None:
     try:
         warn_of_mistyped(os.environ)
         url = load(PostgresSettings).url.get_secret_value()
-        asyncio.run(migrate(url, lambda name: click.echo(f"applied {name}")))
+        asyncio.run(migrate(url, lambda name: click.echo(f"applied {name}"), lambda line: click.echo(line, err=True)))
     except (SettingsError, MigrationError) as error:
         raise click.ClickException(str(error)) from error
     except ANY_DATABASE_ERROR as error:

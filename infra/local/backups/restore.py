@@ -103,7 +103,7 @@ async def _fill(home: Home, supervisor: Supervisor, directory: Path, manifest: M
         )
     passwords = {role: home.password(role) for role in LOGIN_ROLES}
     keys = dict(home.kept.api_keys)
-    applied = await install.install(url, passwords, home.kept.api_keys, home.secret("api_key_pepper"))
+    applied = await install.install(url, passwords, home.kept.api_keys, home.secret("api_key_pepper"), say)
     for name in applied:
         say(f"  migrated to {name}")
     for name in sorted(name for name, key in keys.items() if home.kept.api_keys[name] != key):

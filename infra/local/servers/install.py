@@ -1,7 +1,7 @@
 """Make a database ready for the processes: create and migrate it, add login roles and API keys. Safe to repeat."""
 
 import hmac
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from types import MappingProxyType
 
 import asyncpg
@@ -49,7 +49,11 @@ async def create_database(admin_url: str) -> None:
 
 
 async def install(
-    admin_url: str, passwords: Mapping[str, str], keys: MutableMapping[str, str], pepper: str
+    admin_url: str,
+    passwords: Mapping[str, str],
+    keys: MutableMapping[str, str],
+    pepper: str,
+    say: Callable[[str], object] = lambda _line: None,
 ) -> list[str]:
     """Migrate, create login roles and API keys, and return the names of the applied migrations.
 
@@ -58,12 +62,13 @@ async def install(
         passwords: login role -> password.
         keys: name -> API key; keys that are missing here, or unknown to the database, are added.
         pepper: HMAC key over API keys.
+        say: gets a line when there is another migration to wait for.
 
     Raises:
         LocalError: the database cannot be reached or refuses.
     """
     try:
-        applied = await migrate(admin_url)
+        applied = await migrate(admin_url, say=say)
         await create_login_roles(admin_url, passwords)
         await _create_keys(admin_url, keys, pepper.encode())
     except (MigrationError, TooManyKeysError) as error:

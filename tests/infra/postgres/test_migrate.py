@@ -14,7 +14,8 @@ from click.testing import CliRunner
 import infra.postgres.migrate as migrate_module
 from infra.postgres.connection import DedicatedConnection
 from infra.postgres.migrate import MigrationError, migrate, migrations, unapplied
-from tests.support.services.servers import Database
+from tests.support.services.servers import Database, PostgresCluster
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -72,6 +73,53 @@ async def test_the_command_names_each_file_when_it_is_applied_also_before_one_th
     assert (failed.exit_code, failed.output.splitlines()[0]) == (1, "applied 0001_good")
     assert "nothing" in failed.output.splitlines()[1]
     assert (done.exit_code, done.output.splitlines()) == (0, ["applied 0002_bad", "the schema is current"])
+
+
+async def test_a_server_that_does_not_answer_ends_the_command_with_advice(
+    postgres_cluster: PostgresCluster, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate_module, "_ANSWER_S", 0.5)
+    monkeypatch.setenv("HARBOR_POSTGRES__URL", database.admin_url)
+    postgres_cluster.running.pause()
+    try:
+        async with asyncio.timeout(10):
+            ended = await asyncio.to_thread(CliRunner().invoke, migrate_module.main)
+    finally:
+        postgres_cluster.running.resume()
+
+    assert (ended.exit_code, "PostgreSQL cannot be reached: is it up" in ended.output) == (1, True), ended.output
+
+
+async def test_one_that_waits_for_another_says_so_and_goes_on_when_that_ends(
+    database: Database, admin: DedicatedConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate_module, "_SAY_AFTER_S", 0.2)
+    said: list[str] = []
+    await admin.execute("SELECT pg_advisory_lock($1)", migrate_module._LOCK)
+
+    migrating = asyncio.create_task(migrate(database.admin_url, say=said.append))
+    await eventually(lambda: said)
+    await admin.execute("SELECT pg_advisory_unlock($1)", migrate_module._LOCK)
+
+    assert await migrating == []
+    assert said == [f"waiting for another migration, up to 300 s: session {admin.get_server_pid()} of pg_stat_activity"]
+
+
+async def test_one_that_waits_for_another_in_vain_ends_with_advice(
+    database: Database, admin: DedicatedConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate_module, "_SAY_AFTER_S", 0.1)
+    monkeypatch.setattr(migrate_module, "_GIVE_UP_S", 0.5)
+    monkeypatch.setenv("HARBOR_POSTGRES__URL", database.admin_url)
+    await admin.execute("SELECT pg_advisory_lock($1)", migrate_module._LOCK)
+
+    async with asyncio.timeout(10):
+        ended = await asyncio.to_thread(CliRunner().invoke, migrate_module.main)
+
+    assert ended.exit_code == 1
+    waiting, error = ended.output.splitlines()
+    assert waiting.startswith("waiting for another migration, up to 0.5 s: session ")
+    assert f"look at session {admin.get_server_pid()} of pg_stat_activity, and run this again" in error
 
 
 async def test_a_service_learns_what_its_database_lacks(admin: DedicatedConnection, empty_url: str) -> None:

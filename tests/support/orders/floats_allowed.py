@@ -47,6 +47,7 @@ ALLOWED_FOR: Final[Mapping[str, Mapping[str, set[str]]]] = {
         "infra/postgres/backlogs.py": {FLOAT, LITERAL, SECONDS},
         "infra/postgres/deferred_pool.py": {FLOAT, LITERAL},
         "infra/postgres/leases.py": {FLOAT, SECONDS, DIVISION},
+        "infra/postgres/migrate.py": {LITERAL, SECONDS},
         "infra/event_store/partitions.py": {FLOAT, LITERAL, SECONDS},
         "infra/postgres/pool.py": {LITERAL},
         "infra/relay/comparison.py": {FLOAT, LITERAL, SECONDS},
