@@ -145,7 +145,7 @@ def run(module: str, arguments: tuple[str, ...]) -> None:
         sys.exit(
             f"this stack runs without a broker: `{make_command('down')}`, then `{make_command('up')} BROKER=kafka`"
         )
-    environment = environment_for(module, home, facts)
+    environment = environment_for(module, home, facts) | running.secrets_of_stack(home)
     os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environment)  # noqa: S606  # no shell wanted
 
 

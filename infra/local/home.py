@@ -18,11 +18,12 @@ import secrets
 import shlex
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TextIO
+from types import MappingProxyType
+from typing import Final, TextIO
 
 from infra.local import directories
 from infra.local.errors import AlreadyRunsError, LocalError
@@ -31,6 +32,15 @@ from infra.local.ports import free_port, is_port_free
 CHECKOUT = Path(__file__).resolve().parents[2]
 Json = dict[str, object]
 LOG_LIMIT_BYTES = 20_000_000
+SECRETS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "api_key_pepper": "HARBOR_SECURITY__API_KEY_PEPPER",
+        "webhook_secrets_key": "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY",
+        "cursor_secret": "HARBOR_SECURITY__CURSOR_SECRET",
+    }
+)
+"""Each secret by its name in the home, with the variable that overrides it."""
+
 LOOKS = 10
 """For `held`: half a second of patience with somebody who only looks whether a stack runs."""
 

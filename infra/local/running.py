@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import psutil
 
 from infra.local.errors import LocalError
-from infra.local.home import Home, Json, nothing_runs
+from infra.local.home import SECRETS, Home, Json, nothing_runs
 from infra.local.processes import orphans
 
 _PORTS = {"HARBOR_COMMAND_API__PORT": "command_api", "HARBOR_QUERY_API__PORT": "query_api"}
@@ -53,3 +53,18 @@ def differences(home: Home, broker: str, environment: Mapping[str, str]) -> list
     if broker == "none" and facts.get("kafka"):
         lines.append("it runs with a broker, not with BROKER=none")
     return lines
+
+
+def environment_of_stack(home: Home) -> Mapping[str, str]:
+    """Return the environment of the supervisor: not that of this shell decides which secrets the stack has."""
+    supervisor = orphans.supervisor_of(home.run_file)
+    try:
+        return supervisor.environ() if supervisor else {}
+    except psutil.Error as error:
+        raise LocalError(f"the stack belongs to somebody else ({error}): run this as that account") from None
+
+
+def secrets_of_stack(home: Home) -> dict[str, str]:
+    """Return the variables of the secrets that the running stack has, whatever this shell says of them."""
+    started = environment_of_stack(home)
+    return {variable: started.get(variable) or home.secret(name) for name, variable in SECRETS.items()}

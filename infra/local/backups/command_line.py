@@ -3,19 +3,16 @@
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
-import psutil
 
 from infra.local import running
 from infra.local.backups import create
 from infra.local.backups import restore as restoring
 from infra.local.backups.contents import secrets_file
-from infra.local.errors import AlreadyRunsError, LocalError
-from infra.local.home import LOOKS, Home, locate, make_command
-from infra.local.processes import orphans
+from infra.local.errors import AlreadyRunsError
+from infra.local.home import LOOKS, locate, make_command
 from infra.local.processes.interrupts import take_signals
 from infra.local.processes.supervisor import print_line as say
 from infra.observability.reasons import reason_of
@@ -33,7 +30,9 @@ def backup(directory: Path) -> None:
     facts = running.facts_of(home)
     home.load()
     try:
-        made = asyncio.run(create.back_up(home, str(facts["postgres"]), directory, say, _environment(home)))
+        made = asyncio.run(
+            create.back_up(home, str(facts["postgres"]), directory, say, running.environment_of_stack(home))
+        )
     except OSError as error:
         sys.exit(f"the backup failed, and nothing is left of it: {reason_of(error)}")
     except KeyboardInterrupt:
@@ -80,12 +79,3 @@ def restore(directory: Path, secrets: Path | None) -> None:
             f"but {' and '.join(found.differing)} differ from the log, or could not be compared, as when the backup "
             "was made: see above, and docs/guides/operators.md, `Fill a read model again`"
         )
-
-
-def _environment(home: Home) -> Mapping[str, str]:
-    """Return the environment of the supervisor: not that of this shell decides which secrets the stack has."""
-    supervisor = orphans.supervisor_of(home.run_file)
-    try:
-        return supervisor.environ() if supervisor else {}
-    except psutil.Error as error:
-        raise LocalError(f"the stack belongs to somebody else ({error}): run this as that account") from None

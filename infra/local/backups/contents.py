@@ -9,24 +9,14 @@ The topic is not in it: the relay fills an empty topic again from the log.
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final, Self
 
 from infra.local.errors import LocalError
+from infra.local.home import SECRETS
 from infra.observability.reasons import reason_of
 from infra.postgres.connection import Connection
-
-SECRETS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "api_key_pepper": "HARBOR_SECURITY__API_KEY_PEPPER",
-        "webhook_secrets_key": "HARBOR_SECURITY__WEBHOOK_SECRETS_KEY",
-        "cursor_secret": "HARBOR_SECURITY__CURSOR_SECRET",
-    }
-)
-"""Each secret by its name in the home, with the variable that overrides it."""
 
 _LOG: Final = """
 SELECT count(*) AS events, coalesce(max(position), 0) AS head,

@@ -9,11 +9,9 @@ from types import MappingProxyType
 from typing import Final
 
 import asyncpg
-from pydantic import SecretStr
 
 from infra import clock
 from infra.local.backups.contents import (
-    SECRETS,
     LogState,
     Manifest,
     Secrets,
@@ -24,17 +22,12 @@ from infra.local.backups.contents import (
 )
 from infra.local.backups.programs import Say, database_of, megabytes, run_program
 from infra.local.errors import LocalError
-from infra.local.home import Home, write_private
-from infra.local.servers.install import opens
+from infra.local.home import SECRETS, Home, write_private
+from infra.local.servers.install import opens, opens_endpoints
 from infra.observability.build_info import VERSION
-from infra.security.secrets_at_rest import SealedSecretError, SecretBox
 
 _CONNECT_S: Final = 10.0
 _AS_STARTED: Final = "the stack was started with other secrets than it had when they were made: mend that first"
-_SEALED: Final = """
-SELECT endpoint_id, sealed_secret FROM harbor.webhook_endpoints
-WHERE sealed_secret IS NOT NULL ORDER BY endpoint_id DESC LIMIT 20
-"""
 
 
 async def back_up(
@@ -103,8 +96,7 @@ async def _check(admin_url: str, kept: Secrets) -> None:
     pepper = kept.secrets["api_key_pepper"].encode()
     connection = await asyncpg.connect(admin_url, timeout=_CONNECT_S)
     try:
-        box = SecretBox.from_setting(SecretStr(kept.secrets["webhook_secrets_key"]))
-        sealed = await connection.fetch(_SEALED)
+        can_sign = await opens_endpoints(connection, kept.secrets["webhook_secrets_key"])
         fits = [await opens(connection, key, pepper) for key in kept.api_keys.values()]
     except ValueError as error:
         raise LocalError(f"{error}; {_AS_STARTED}") from None
@@ -112,16 +104,8 @@ async def _check(admin_url: str, kept: Secrets) -> None:
         await connection.close()
     if not any(fits):
         raise LocalError(f"HARBOR_SECURITY__API_KEY_PEPPER opens no API key of this stack; {_AS_STARTED}")
-    if sealed and not any(_is_opened(box, str(row["endpoint_id"]), row["sealed_secret"]) for row in sealed):
+    if not can_sign:
         raise LocalError(f"HARBOR_SECURITY__WEBHOOK_SECRETS_KEY opens no endpoint of this stack; {_AS_STARTED}")
-
-
-def _is_opened(box: SecretBox, endpoint_id: str, sealed: bytes) -> bool:
-    try:
-        box.open(sealed, endpoint_id)
-    except SealedSecretError:
-        return False
-    return True
 
 
 def _manifest(target: Path, log: LogState, server: str, secrets_sha256: str) -> Manifest:

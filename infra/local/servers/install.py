@@ -3,8 +3,10 @@
 import hmac
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from types import MappingProxyType
+from typing import Final
 
 import asyncpg
+from pydantic import SecretStr
 
 from infra import clock
 from infra.local.addresses import DATABASE
@@ -25,6 +27,7 @@ from infra.security.api_keys import (
     hash_key,
     parse,
 )
+from infra.security.secrets_at_rest import SealedSecretError, SecretBox
 
 # name in stack.json -> (partner, scopes); all are test-mode keys
 API_KEYS: Mapping[str, tuple[str | None, frozenset[str]]] = MappingProxyType(
@@ -36,6 +39,11 @@ API_KEYS: Mapping[str, tuple[str | None, frozenset[str]]] = MappingProxyType(
         "operator": (None, INSTALLATION_SCOPES),
     }
 )
+
+_SEALED: Final = """
+SELECT endpoint_id, sealed_secret FROM harbor.webhook_endpoints
+WHERE sealed_secret IS NOT NULL ORDER BY endpoint_id DESC LIMIT 100
+"""
 
 
 async def create_database(admin_url: str) -> None:
@@ -122,6 +130,45 @@ async def opens(connection: Connection, text: str, pepper: bytes) -> bool:
     if record is None or not record.is_live(clock.now()):
         return False
     return hmac.compare_digest(record.hashed, hash_key(pepper, text))
+
+
+async def opens_endpoints(connection: Connection, key: str) -> bool:
+    """Return whether a key for webhook secrets opens one of the newest endpoints; True without endpoints.
+
+    Raises:
+        ValueError: it is not base64 of 32 bytes.
+    """
+    box = SecretBox.from_setting(SecretStr(key))
+    rows = await connection.fetch(_SEALED)
+    return not rows or any(_is_opened(box, str(row["endpoint_id"]), row["sealed_secret"]) for row in rows)
+
+
+def _is_opened(box: SecretBox, endpoint_id: str, sealed: bytes) -> bool:
+    try:
+        box.open(sealed, endpoint_id)
+    except SealedSecretError:
+        return False
+    return True
+
+
+async def refuse_other_webhook_key(admin_url: str, key: str) -> None:
+    """Refuse a key that opens no endpoint: new ones would be sealed with it, and be unreadable with the right one.
+
+    Raises:
+        LocalError: it is another one, or none.
+    """
+    connection = await asyncpg.connect(admin_url, timeout=10)
+    try:
+        is_right = await opens_endpoints(connection, key)
+    except ValueError as error:
+        raise LocalError(str(error)) from None
+    finally:
+        await connection.close()
+    if not is_right:
+        raise LocalError(
+            "webhook endpoints of this database were made with another key for their secrets, and nothing would be "
+            "delivered to them: set HARBOR_SECURITY__WEBHOOK_SECRETS_KEY to that one, or unset it to use the home's"
+        )
 
 
 async def server_version(admin_url: str) -> str:

@@ -17,11 +17,11 @@ from infra.background import run_in_background
 from infra.event_store.postgres import PostgresEventStore, open_event_store
 from infra.local.__main__ import main
 from infra.local.backups import restore as restoring
-from infra.local.backups.contents import SECRETS, LogState, dump_file, secrets_file
+from infra.local.backups.contents import LogState, dump_file, secrets_file
 from infra.local.backups.create import back_up
 from infra.local.backups.restore import restore
 from infra.local.errors import LocalError
-from infra.local.home import CHECKOUT, Home
+from infra.local.home import CHECKOUT, SECRETS, Home
 from infra.local.servers.install import install, opens
 from infra.local.servers.postgres import PostgresServer
 from infra.postgres.pool import open_pool

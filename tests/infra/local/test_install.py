@@ -1,5 +1,6 @@
 """A database is made ready once and may be made ready again."""
 
+import base64
 import secrets
 
 import asyncpg
@@ -7,10 +8,11 @@ import pytest
 
 from infra import clock
 from infra.local.errors import LocalError
-from infra.local.servers.install import API_KEYS, install
+from infra.local.servers.install import API_KEYS, install, refuse_other_webhook_key
 from infra.security.api_key_store import revoke_key
 from infra.security.api_keys import KeyActor, parse
 from tests.support.services.servers import Database, PostgresCluster
+from tests.support.services.webhooks import SECRETS_KEY, create_endpoint
 
 PEPPER = "p" * 32
 
@@ -53,6 +55,18 @@ async def test_a_pepper_that_fits_no_key_of_the_database_is_refused(
         await install(database.admin_url, postgres_cluster.passwords, keys, "q" * 32)
 
     assert keys == made
+
+
+async def test_a_key_that_opens_no_webhook_endpoint_of_the_database_is_refused(database: Database) -> None:
+    right, other = (base64.b64encode(key).decode() for key in (SECRETS_KEY, b"another secret of 32 bytes here!"))
+    await refuse_other_webhook_key(database.admin_url, other)  # there is no endpoint yet
+    await create_endpoint(database, "https://hooks.acme.com/")
+
+    await refuse_other_webhook_key(database.admin_url, right)
+    with pytest.raises(LocalError, match="made with another key"):
+        await refuse_other_webhook_key(database.admin_url, other)
+    with pytest.raises(LocalError, match="base64 of 32 bytes"):
+        await refuse_other_webhook_key(database.admin_url, "short")
 
 
 async def test_a_role_that_may_not_create_roles_is_told_so(

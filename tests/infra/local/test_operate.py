@@ -10,6 +10,7 @@ from infra.local.__main__ import main
 from infra.local.addresses import environment_for
 from infra.local.errors import LocalError
 from infra.local.home import Home, Json, make_command
+from infra.local.running import secrets_of_stack
 
 FACTS: Json = {
     "command_api": "http://127.0.0.1:8100",
@@ -117,3 +118,14 @@ def test_a_command_about_the_topic_says_how_a_stack_without_a_broker_gets_one(
         f"this stack runs without a broker: `HARBOR_HOME={tmp_path} make down`, "
         f"then `HARBOR_HOME={tmp_path} make up BROKER=kafka`"
     )
+
+
+def test_a_command_by_hand_has_the_secrets_of_the_stack_and_not_of_this_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path)
+    monkeypatch.setenv("HARBOR_SECURITY__API_KEY_PEPPER", "of this shell alone, which the stack never had")
+
+    secrets = secrets_of_stack(home)
+
+    assert secrets["HARBOR_SECURITY__API_KEY_PEPPER"] == home.secret("api_key_pepper")
