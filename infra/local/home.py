@@ -168,6 +168,10 @@ class Home:
             self.kept.secrets[name] = base64.b64encode(secrets.token_bytes(32)).decode()
         return self.kept.secrets[name]
 
+    def secrets_in(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return `SECRETS` by name: what their variables say in this environment, else those of the home."""
+        return {name: environment.get(variable) or self.secret(name) for name, variable in SECRETS.items()}
+
     def password(self, name: str) -> str:
         """Return a random password, made at the first start, that needs no quoting in an address."""
         return self.kept.secrets.setdefault(name, secrets.token_hex(20))

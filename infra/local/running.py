@@ -1,4 +1,4 @@
-"""How a stack that runs differs from one that would be started now."""
+"""What is known of the stack that runs: its facts, its secrets, and how it differs from one started now."""
 
 import json
 from collections.abc import Mapping
@@ -66,5 +66,5 @@ def environment_of_stack(home: Home) -> Mapping[str, str]:
 
 def secrets_of_stack(home: Home) -> dict[str, str]:
     """Return the variables of the secrets that the running stack has, whatever this shell says of them."""
-    started = environment_of_stack(home)
-    return {variable: started.get(variable) or home.secret(name) for name, variable in SECRETS.items()}
+    found = home.secrets_in(environment_of_stack(home))
+    return {SECRETS[name]: secret for name, secret in found.items()}

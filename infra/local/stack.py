@@ -11,7 +11,7 @@ from importlib.metadata import version
 from infra.local import report
 from infra.local.addresses import DATABASE, Addresses, environment_of, role_url, service_port
 from infra.local.errors import LocalError
-from infra.local.home import CHECKOUT, SECRETS, Home, write_private
+from infra.local.home import CHECKOUT, Home, write_private
 from infra.local.probe import is_ready
 from infra.local.processes import orphans
 from infra.local.processes.bookkeeping import Bookkeeping
@@ -174,12 +174,13 @@ class Stack:
             await self._supervisor.until_ready("postgres", READY_S)
             await install.create_database(addresses.admin_url)
         passwords = {role: home.password(role) for role in LOGIN_ROLES}
-        pepper = os.environ.get("HARBOR_SECURITY__API_KEY_PEPPER") or home.secret("api_key_pepper")
+        secrets = home.secrets_in(os.environ)
         home.save()
-        applied = await install.install(addresses.admin_url, passwords, home.kept.api_keys, pepper, self._say)
+        applied = await install.install(
+            addresses.admin_url, passwords, home.kept.api_keys, secrets["api_key_pepper"], self._say
+        )
         home.save()
-        key = os.environ.get(SECRETS["webhook_secrets_key"]) or home.secret("webhook_secrets_key")
-        await install.refuse_other_webhook_key(addresses.admin_url, key)
+        await install.refuse_other_webhook_key(addresses.admin_url, secrets["webhook_secrets_key"])
         if applied:
             self._say(f"database migrated to {applied[-1]}")
         self._versions["postgres"] = await install.server_version(addresses.admin_url)

@@ -22,7 +22,7 @@ from infra.local.backups.contents import (
 )
 from infra.local.backups.programs import Say, database_of, megabytes, run_program
 from infra.local.errors import LocalError
-from infra.local.home import SECRETS, Home, write_private
+from infra.local.home import Home, write_private
 from infra.local.servers.install import opens, opens_endpoints
 from infra.observability.build_info import VERSION
 
@@ -49,8 +49,7 @@ async def back_up(
     if not directory.name:
         raise LocalError(f"{directory} cannot be made: name a new directory")
     secrets = secrets_file(directory)
-    values = {name: environment.get(variable) or home.secret(name) for name, variable in SECRETS.items()}
-    kept = Secrets(values, home.kept.api_keys)
+    kept = Secrets(home.secrets_in(environment), home.kept.api_keys)
     for path in (directory, secrets):
         if path.exists():
             raise LocalError(f"{path} exists already: name another directory with TO=")
