@@ -154,16 +154,22 @@ async def test_a_dead_endpoint_delays_nobody_else(database: Database) -> None:
         return web.Response()
 
     other = Tenant("other", livemode=False)
-    async with LoopbackReceiver(silence) as dead, LoopbackReceiver() as good:
+    held: list[int] = []
+
+    async def note(_request: web.Request) -> web.Response:
+        held.append(len(dead.received))
+        return web.Response(status=204)
+
+    async with LoopbackReceiver(silence) as dead, LoopbackReceiver(note) as good:
         await create_endpoint(database, dead.url)
         await create_endpoint(database, good.url, tenant=other)
         await queue_orders(database, 200)
         await queue_orders(database, 100, tenant=other)
         async with dispatching(database, unhurried(max_in_flight=20, max_in_flight_per_endpoint=20)):
             await good.wait_for(100, timeout_s=WAITS_S - 10.0)  # before the first attempt at the dead one has ended
-            held = len(dead.received)
             never.set()
-    assert held <= 2
+    # With 20 places, others still wait while the first 60 are made; when nobody waits, the dead one may have them all.
+    assert max(held[:60]) <= 2
 
 
 async def test_two_dispatchers_share_the_queue_and_send_nothing_twice(database: Database) -> None:
